@@ -1,0 +1,65 @@
+"""Defaults that apply where an AE, a server or a call says nothing else.
+
+Set them before use: ``pynetdicom._config.UNRESTRICTED_STORAGE_SERVICE = True``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+LOG_HANDLER_LEVEL: str = "standard"
+"""``"standard"`` logs association and message summaries, ``"none"`` leaves logging to bound handlers."""
+
+ENFORCE_UID_CONFORMANCE: bool = False
+"""Refuse UIDs that PS3.5 9.1 does not allow, instead of accepting whatever fits into 64 characters."""
+
+USE_SHORT_DIMSE_AET: bool = True
+"""Send AE titles in command sets without padding to 16 characters."""
+
+LOG_REQUEST_IDENTIFIERS: bool = True
+"""Show the identifiers of C-FIND, C-GET and C-MOVE requests, at DEBUG only."""
+
+LOG_RESPONSE_IDENTIFIERS: bool = True
+"""Show the identifiers of C-FIND responses, at DEBUG only."""
+
+STORE_SEND_CHUNKED_DATASET: bool = False
+"""Without effect: files are always sent in chunks."""
+
+STORE_RECV_CHUNKED_DATASET: bool = False
+"""Without effect: data sets are always received in chunks, `Event.dataset_path` always works."""
+
+PASS_CONTEXTVARS: bool = False
+"""Run an association's threads in a copy of the `contextvars` context of whoever made it."""
+
+UNRESTRICTED_STORAGE_SERVICE: bool = False
+"""Accept private and unlisted SOP Classes as storage; `AE.start_server` can say it for one server."""
+
+WINDOWS_TIMER_RESOLUTION: int | None = 1
+"""Without effect: no wait of this library depends on the timer's resolution."""
+
+CODECS: tuple[str, ...] = ("ascii",)
+"""Codecs tried in turn for text in PDUs and command sets."""
+
+VALIDATORS: dict[str, Callable[[str], tuple[bool, str]]] = {}
+"""Checks by VR (``"AE"``, ``"UI"``) that replace the library's own: ``f(value) -> (valid, why not)``."""
+
+SPOOL_THRESHOLD: int = 65536
+"""Bytes of a received data set that are kept in memory before a spool file is used."""
+
+MAXIMUM_COMMAND_SET: int = 65536
+"""Bytes that a peer's command set may take."""
+
+MAXIMUM_ASSOCIATE_PDU: int = 262144
+"""Bytes that an A-ASSOCIATE PDU may take: 128 contexts of 60 transfer syntaxes are legal."""
+
+MAXIMUM_LOBBY: int = 1000
+"""Connections of one listener that have not associated yet."""
+
+MAXIMUM_PENDING_REQUESTS: int = 64
+"""Requests of a peer that may wait to be served."""
+
+MAXIMUM_PENDING_BYTES: int = 256 * 1024 * 1024
+"""Bytes of data sets of a peer's requests that may wait to be served."""
+
+MAXIMUM_STRAY_RESPONSES: int = 100
+"""Responses that answer nothing, before the association is aborted."""

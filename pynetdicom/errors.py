@@ -1,0 +1,74 @@
+"""The errors of every room: what the peer did wrong, and what is wrong with a file or a data set.
+
+Local misuse of the library raises the built-in exceptions (`TypeError`, `ValueError`, `RuntimeError`).
+"""
+
+from __future__ import annotations
+
+
+class PynetdicomError(Exception):
+    """Base of the errors that are not mere misuse of the library."""
+
+
+class PeerError(PynetdicomError):
+    """The peer violated the protocol."""
+
+
+class PDUDecodeError(PeerError):
+    """Bytes from the peer that are not the PDU they should be.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, in one line.
+    pdu : str
+        The PDU or item in which it was found, such as ``"A-ASSOCIATE-RQ"``.
+    field : str
+        The field, as PS3.8 calls it.
+    offset : int or None
+        Where, in bytes from the start of `pdu`.
+    reason : int
+        The provider reason of the A-ABORT that answers it (PS3.8 9.3.8): 1 unrecognized PDU, 2 unexpected
+        PDU, 4 unrecognized parameter, 5 unexpected parameter, 6 invalid parameter value.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        pdu: str = "",
+        field: str = "",
+        offset: int | None = None,
+        reason: int = 6,
+    ) -> None:
+        place = " ".join(part for part in (pdu, field) if part)
+        at = f" at offset {offset}" if offset is not None else ""
+        super().__init__(f"{place}{at}: {message}" if place or at else message)
+        self.pdu = pdu
+        self.field = field
+        self.offset = offset
+        self.reason = reason
+
+
+class DIMSEDecodeError(PeerError):
+    """A message from the peer that cannot be put together or understood (PS3.7, PS3.8 Annex E)."""
+
+
+class DataSetDecodeError(PynetdicomError):
+    """An encoded data set that does not decode: an element overruns it, or nests too deeply."""
+
+
+class FileProblem(PynetdicomError):
+    """A file that cannot be sent; the message says why in one line, without patient data."""
+
+
+class NotDICOM(FileProblem):
+    """The file is not a DICOM Part 10 file, nor a plausible bare data set."""
+
+
+class TruncatedFile(FileProblem):
+    """An element's length reaches beyond the end of the file."""
+
+
+class MissingUID(FileProblem):
+    """The data set has no SOP Class UID or no SOP Instance UID."""
