@@ -1,0 +1,1 @@
+from pynetdicom.dimse_primitives import *

@@ -1,0 +1,1 @@
+from pynetdicom.pdu_primitives import *

@@ -1,0 +1,1 @@
+from pynetdicom.service_class import *

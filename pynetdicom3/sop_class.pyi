@@ -1,0 +1,1 @@
+from pynetdicom.sop_class import *

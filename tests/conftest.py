@@ -1,0 +1,140 @@
+"""Fixtures for all tests: nothing may be left behind, and what the machine has to offer."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LEAK_DEADLINE = 3.0
+REQUIRE_INTEROP = "PYNETDICOM_REQUIRE_INTEROP"
+DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmdump", "dcmqrscp", "findscu", "movescu")
+
+
+def open_descriptors() -> dict[int, str]:
+    """Descriptor → what it refers to; empty where the system does not tell."""
+    directory = "/proc/self/fd"
+    found = {}
+    try:
+        numbers = os.listdir(directory)
+    except OSError:
+        return {}
+    for number in numbers:
+        try:
+            found[int(number)] = os.readlink(f"{directory}/{number}")
+        except OSError:  # the one that listed the directory
+            continue
+    return found
+
+
+def leaked_threads(before: set[threading.Thread], deadline: float) -> list[threading.Thread]:
+    """Threads that are not in `before` and do not end by the deadline."""
+    for thread in threading.enumerate():
+        if thread not in before and thread is not threading.current_thread():
+            thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread for thread in threading.enumerate() if thread not in before]
+
+
+def leaked_descriptors(before: dict[int, str]) -> dict[int, str]:
+    """Descriptors that `before` lacks."""
+    return {fd: what for fd, what in open_descriptors().items() if before.get(fd) != what}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fails a test that leaves a thread or a descriptor behind."""
+    threads = set(threading.enumerate())
+    descriptors = open_descriptors()
+    yield
+    left = leaked_threads(threads, time.monotonic() + LEAK_DEADLINE)
+    open_still = leaked_descriptors(descriptors)
+    if open_still:
+        gc.collect()  # a frame kept by an exception may hold them
+        open_still = leaked_descriptors(descriptors)
+    if left or open_still:
+        pytest.fail(f"left behind: threads {left}, descriptors {open_still}", pytrace=False)
+
+
+def _ports() -> Iterator[int]:
+    # Below the range that the kernel gives to outgoing connections, and apart for each worker.
+    first, size = 20000, 12000
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").lstrip("gw") or 0)
+    start = (os.getpid() * 37 + worker * 997) % size
+    for count in itertools.count(start):
+        yield first + count % size
+
+
+_candidates = _ports()
+
+
+def find_free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that nobody listens on, and that no other test is given."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in itertools.islice(_candidates, 1000):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+        return port
+    raise RuntimeError("no free port")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    return find_free_port()
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], list[int]]:
+    """``free_ports(n)``: as many different ports that nobody listens on."""
+    return lambda count: [find_free_port() for _ in range(count)]
+
+
+@pytest.fixture(scope="session")
+def python_env() -> dict[str, str]:
+    """The environment for a Python of its own that imports this copy of the package."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+
+
+@pytest.fixture(scope="session")
+def dcmtk_tools() -> dict[str, str]:
+    """The paths of DCMTK's tools by name; without them the test is skipped, or fails if it must run."""
+    # console scripts of our own, installed in front of them, have the same names
+    ours = str(Path(sys.executable).parent)
+    path = os.pathsep.join(
+        part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part != ours
+    )
+    found = {tool: shutil.which(tool, path=path) for tool in DCMTK_TOOLS}
+    missing = [tool for tool, where in found.items() if where is None]
+    if missing:
+        reason = f"DCMTK's tools are not installed: {', '.join(missing)}"
+        if os.environ.get(REQUIRE_INTEROP):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return {tool: where for tool, where in found.items() if where is not None}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    """Where interoperation is required, a skipped interop test is a failed one."""
+    report = yield
+    required = os.environ.get(REQUIRE_INTEROP) and item.get_closest_marker("interop")
+    if required and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{REQUIRE_INTEROP} is set, but: {report.longrepr}"
+    return report
