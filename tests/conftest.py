@@ -113,7 +113,7 @@ def python_env() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def dcmtk_tools() -> dict[str, str]:
-    """The paths of DCMTK's tools by name; without them the test is skipped, or fails if it must run."""
+    """Paths of the DCMTK tools by name; without them, a skip, or a failure where they must run."""
     # console scripts of our own, installed in front of them, have the same names
     ours = str(Path(sys.executable).parent)
     path = os.pathsep.join(
