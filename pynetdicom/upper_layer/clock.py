@@ -1,0 +1,90 @@
+"""Deadlines that nobody is waiting at: one thread for the process, and only while one is set."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+
+class Deadline:
+    """A call that is made unless it is cancelled before its time."""
+
+    __slots__ = ("_call", "at")
+
+    def __init__(self, at: float, call: Callable[[], None]) -> None:
+        self.at = at
+        self._call: Callable[[], None] | None = call
+
+    def cancel(self) -> None:
+        """Do not make the call. It may be under way already."""
+        self._call = None
+        _clock.forget()
+
+    def expire(self) -> None:
+        """Make the call, unless it was cancelled."""
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nothing is left to be called."""
+        return self._call is None
+
+
+class _Clock:
+    """The heap of deadlines and the thread that waits for the first of them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._heap: list[tuple[float, int, Deadline]] = []
+        self._order = itertools.count()
+        self._running = False
+
+    def set(self, deadline: Deadline) -> None:
+        with self._changed:
+            heapq.heappush(self._heap, (deadline.at, next(self._order), deadline))
+            if self._running:
+                self._changed.notify()
+                return
+            self._running = True
+        threading.Thread(target=self._run, name="pynetdicom-deadlines", daemon=True).start()
+
+    def forget(self) -> None:
+        """Let the thread drop what was cancelled, so that it ends when nothing is left."""
+        with self._changed:
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while (deadline := self._next()) is not None:
+            deadline.expire()
+
+    def _next(self) -> Deadline | None:
+        with self._changed:
+            while True:
+                while self._heap and self._heap[0][2].is_cancelled:
+                    heapq.heappop(self._heap)
+                if all(deadline.is_cancelled for _, _, deadline in self._heap):
+                    self._heap.clear()
+                    self._running = False
+                    return None
+                wait = self._heap[0][0] - time.monotonic()
+                if wait <= 0:
+                    return heapq.heappop(self._heap)[2]
+                self._changed.wait(wait)
+
+
+_clock = _Clock()
+
+
+def call_at(at: float, call: Callable[[], None]) -> Deadline:
+    """Have `call` called at `at` (of `time.monotonic`), on a thread of the library's own.
+
+    The call must be short and must not raise.
+    """
+    deadline = Deadline(at, call)
+    _clock.set(deadline)
+    return deadline

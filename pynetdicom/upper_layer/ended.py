@@ -1,0 +1,76 @@
+"""How an association ended, as one value that is set before anybody is woken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+_REJECT_RESULTS = {1: "permanently", 2: "transiently"}
+_REJECT_REASONS = {
+    # source: {reason: text}, PS3.8 Table 9-21
+    1: {
+        1: "no reason given",
+        2: "application context name not supported",
+        3: "calling AE title not recognised",
+        7: "called AE title not recognised",
+    },
+    2: {1: "no reason given", 2: "protocol version not supported"},
+    3: {1: "temporary congestion", 2: "local limit exceeded"},
+}
+_ABORT_REASONS = {
+    # PS3.8 Table 9-26, source 2
+    0: "no reason given",
+    1: "unrecognized PDU",
+    2: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How, by whom and why an association ended.
+
+    Attributes
+    ----------
+    kind : {'released', 'aborted', 'rejected', 'failed'}
+        ``'failed'``: no association came about, for want of a connection.
+    by : {'local', 'peer', 'network'}
+    source, reason : int or None
+        As in the A-ABORT or A-ASSOCIATE-RJ PDU (PS3.8 9.3.4, 9.3.8).
+    result : int or None
+        Of the A-ASSOCIATE-RJ PDU.
+    timer : str or None
+        The timeout that ran out, such as ``'dimse_timeout'``.
+    error : Exception or None
+        What was found wrong.
+    """
+
+    kind: Literal["released", "aborted", "rejected", "failed"]
+    by: Literal["local", "peer", "network"]
+    source: int | None = None
+    reason: int | None = None
+    result: int | None = None
+    timer: str | None = None
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        """One line, fit for a user."""
+        if self.kind == "rejected":
+            how = _REJECT_RESULTS.get(self.result or 0, f"with result {self.result}")
+            why = _REJECT_REASONS.get(self.source or 0, {}).get(self.reason or 0)
+            text = f"rejected {how} by the {'peer' if self.by == 'peer' else 'local side'}: " + (
+                why or f"source {self.source}, reason {self.reason}"
+            )
+        elif self.by == "network":
+            text = "no connection" if self.kind == "failed" else "connection lost"
+        else:
+            text = f"{self.kind} by the {'peer' if self.by == 'peer' else 'local side'}"
+            if self.kind == "aborted" and self.source == 2:
+                text += f" ({_ABORT_REASONS.get(self.reason or 0, f'reason {self.reason}')})"
+        if self.timer:
+            text += f", {self.timer} ran out"
+        if self.error is not None:
+            text += f": {self.error}"
+        return text

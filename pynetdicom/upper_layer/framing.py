@@ -1,0 +1,235 @@
+"""From bytes as they arrive to PDUs, and to the PDVs of P-DATA-TF PDUs while these are still arriving.
+
+In: what the transport wrote into `Framer.space`. Out, by `Framer.frames`: P-DATA-TF as slices of the receive
+buffer, handed to a `feed` function (PS3.8 9.3.5); any other PDU as its bytes, once complete. A slice is valid
+until the next call of `space`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from struct import Struct
+from typing import TypeVar
+
+from pynetdicom import _config
+from pynetdicom.errors import PDUDecodeError
+
+T = TypeVar("T")
+
+Feed = Callable[[int, int, memoryview, bool], T | None]
+"""``feed(context_id, control, slice, pdv_done)``: takes a part of a PDV, returns a message once it is complete."""
+
+_HEADER = Struct(">BxI")
+_PDV_HEADER = Struct(">IBB")
+
+FIRST_SIZE = 16 * 1024
+LARGEST_SIZE = 1024 * 1024
+
+_P_DATA_TF = 0x04
+_ASSOCIATE = frozenset((0x01, 0x02))
+_SHORT = frozenset((0x03, 0x05, 0x06, 0x07))
+
+
+class Framer:
+    """One receive buffer and what has been understood of its bytes.
+
+    Parameters
+    ----------
+    maximum_length : int
+        The longest P-DATA-TF that was announced to the peer; 0 means no limit (PS3.8 D.1).
+    size : int
+        Bytes of the buffer to begin with. It doubles, up to 1 MiB, while reads fill it.
+
+    Attributes
+    ----------
+    accepts_data : bool
+        Whether P-DATA-TF is expected in the present state; if it is not, its content is skipped and the PDU's
+        header is handed out like any other PDU's bytes.
+    context_ids : frozenset of int
+        The accepted presentation contexts.
+    """
+
+    def __init__(self, maximum_length: int = 0, size: int = FIRST_SIZE) -> None:
+        self.maximum_length = maximum_length
+        self.accepts_data = False
+        self.context_ids: frozenset[int] = frozenset()
+        self._buffer = memoryview(bytearray(size))
+        self._start = 0
+        self._end = 0
+        # What is still to come of the P-DATA-TF and of the PDV that are being received.
+        self._pdu_left = 0
+        self._pdv_left = 0
+        self._in_pdv = False
+        self._skip = 0
+        self._context_id = 0
+        self._control = 0
+
+    @property
+    def in_pdu(self) -> bool:
+        """Whether a PDU has begun and is not complete."""
+        return self._end > self._start or self._pdu_left > 0 or self._in_pdv or self._skip > 0
+
+    @property
+    def in_p_data(self) -> bool:
+        """Whether more PDVs of the present P-DATA-TF are to come."""
+        return self._pdu_left > 0
+
+    def space(self) -> memoryview:
+        """Room for the next bytes. What `frames` has given away before is no longer valid."""
+        start, end, buffer = self._start, self._end, self._buffer
+        kept = end - start
+        size = len(buffer)
+        if end == size and start == 0:  # a PDU other than P-DATA-TF that is larger than the buffer
+            larger = memoryview(bytearray(size * 2))
+            larger[:kept] = buffer[:kept]
+            self._buffer = buffer = larger
+        elif end == size and size < LARGEST_SIZE:  # the last read filled it: the peer is faster
+            larger = memoryview(bytearray(size * 4 if size * 4 <= LARGEST_SIZE else LARGEST_SIZE))
+            larger[:kept] = buffer[start:end]
+            self._buffer = buffer = larger
+        elif start:
+            buffer[:kept] = bytes(buffer[start:end])
+        self._start, self._end = 0, kept
+        return buffer[kept:]
+
+    def received(self, count: int) -> None:
+        """Say that `count` bytes were written to the start of what `space` returned."""
+        self._end += count
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Take bytes that were received elsewhere."""
+        view = memoryview(data)
+        while view:
+            space = self.space()
+            count = min(len(space), len(view))
+            space[:count] = view[:count]
+            self.received(count)
+            view = view[count:]
+
+    def frames(self, feed: Feed[T]) -> Iterator[T | bytes]:
+        """Understand what was received.
+
+        Parameters
+        ----------
+        feed : callable
+            Takes the parts of PDVs.
+
+        Yields
+        ------
+        T or bytes
+            Each message that `feed` completed, and each PDU that is not P-DATA-TF, as bytes.
+
+        Raises
+        ------
+        PDUDecodeError
+            The peer sent something that is no PDU, or a P-DATA-TF that was not negotiated.
+        """
+        while True:
+            if self._pdu_left or self._in_pdv:
+                if not self._in_pdv and not self._begin_pdv():
+                    return
+                start = self._start
+                take = self._end - start
+                if take >= self._pdv_left:
+                    take = self._pdv_left
+                    self._in_pdv = False
+                elif not take:
+                    return
+                self._start = start + take
+                self._pdu_left -= take
+                self._pdv_left -= take
+                message = feed(
+                    self._context_id,
+                    self._control,
+                    self._buffer[start : start + take],
+                    not self._in_pdv,
+                )
+                if message is not None:
+                    yield message
+            elif self._skip:
+                step = min(self._skip, self._end - self._start)
+                if not step:
+                    return
+                self._start += step
+                self._skip -= step
+            else:
+                pdu = self._begin_pdu()
+                if pdu is None:
+                    return
+                if pdu:
+                    yield pdu
+
+    def _begin_pdu(self) -> bytes | None:
+        """None while a PDU is incomplete, b"" when a P-DATA-TF begins, and else the whole PDU."""
+        start = self._start
+        available = self._end - start
+        if available < 6:
+            if available:
+                _known_type(self._buffer[start])
+            return None
+        pdu_type, length = _HEADER.unpack_from(self._buffer, start)
+        if pdu_type == _P_DATA_TF:
+            self._start = start + 6
+            if not self.accepts_data:
+                self._skip = length
+                return bytes(self._buffer[start : start + 6])
+            if self.maximum_length and length > self.maximum_length:
+                raise PDUDecodeError(
+                    f"{length} bytes, but {self.maximum_length} were negotiated",
+                    pdu="P-DATA-TF",
+                    field="PDU-length",
+                    offset=2,
+                )
+            if length < 6:
+                raise PDUDecodeError(
+                    f"{length} bytes hold no PDV", pdu="P-DATA-TF", field="PDU-length", offset=2
+                )
+            self._pdu_left = length
+            return b""
+        _known_type(pdu_type)
+        limit = _config.MAXIMUM_ASSOCIATE_PDU if pdu_type in _ASSOCIATE else 4
+        if length > limit or (pdu_type in _SHORT and length != 4):
+            raise PDUDecodeError(
+                f"{length} bytes, at most {limit} are possible",
+                pdu=f"PDU of type {pdu_type:#04x}",
+                field="PDU-length",
+                offset=2,
+            )
+        if available < 6 + length:
+            return None
+        self._start = start + 6 + length
+        return bytes(self._buffer[start : self._start])
+
+    def _begin_pdv(self) -> bool:
+        """Read the header of the next PDV, if it is there."""
+        if self._end - self._start < 6:
+            if self._pdu_left < 6:
+                raise PDUDecodeError("no room for a PDV", pdu="P-DATA-TF", field="PDV item")
+            return False
+        length, context_id, control = _PDV_HEADER.unpack_from(self._buffer, self._start)
+        # The item's length counts the context ID and the message control header, not itself (PS3.8 9.3.5.1).
+        if length < 2 or length + 4 > self._pdu_left:
+            raise PDUDecodeError(
+                f"{length} bytes, {self._pdu_left} are left in the PDU",
+                pdu="P-DATA-TF",
+                field="PDV Item-length",
+            )
+        if context_id not in self.context_ids:
+            raise PDUDecodeError(
+                f"{context_id} was not accepted",
+                pdu="P-DATA-TF",
+                field="Presentation-context-ID",
+                reason=5,
+            )
+        self._start += 6
+        self._pdu_left -= 6
+        self._pdv_left = length - 2
+        self._context_id, self._control = context_id, control
+        self._in_pdv = True
+        return True
+
+
+def _known_type(pdu_type: int) -> None:
+    """Raise unless PS3.8 9.3.1 knows the PDU type."""
+    if not 1 <= pdu_type <= 7:
+        raise PDUDecodeError(f"type {pdu_type:#04x} is not one of the seven PDUs", reason=1)

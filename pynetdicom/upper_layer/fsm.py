@@ -1,0 +1,210 @@
+"""The upper layer state machine, Table 9-10 of PS3.8, without sockets, threads or clocks.
+
+Theory of operation. `TABLE` says which action an event causes in a state; `ACTIONS` says what each action
+is made of: the PDU to send, whether the service user gets an indication or confirmation, what happens to ARTIM
+and to the transport connection, and the next state. `UpperLayer.take` looks the action up and moves on; its caller
+(the DUL thread, a sending thread, or the lobby) then carries the action out. Nothing else changes a state.
+
+What the table leaves blank cannot happen: from the local side it raises `RuntimeError`, and from the peer every event
+is in the table for every state that has a transport connection, so a blank there is a defect of the caller.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+STATES: dict[str, str] = {
+    "Sta1": "Idle",
+    "Sta2": "Transport connection open, awaiting A-ASSOCIATE-RQ",
+    "Sta3": "Awaiting local A-ASSOCIATE response",
+    "Sta4": "Awaiting transport connection",
+    "Sta5": "Awaiting A-ASSOCIATE-AC or A-ASSOCIATE-RJ",
+    "Sta6": "Association established, ready for data transfer",
+    "Sta7": "Awaiting A-RELEASE-RP",
+    "Sta8": "Awaiting local A-RELEASE response",
+    "Sta9": "Release collision, requestor: awaiting local A-RELEASE response",
+    "Sta10": "Release collision, acceptor: awaiting A-RELEASE-RP",
+    "Sta11": "Release collision, requestor: awaiting A-RELEASE-RP",
+    "Sta12": "Release collision, acceptor: awaiting local A-RELEASE response",
+    "Sta13": "Awaiting transport connection close",
+}
+
+EVENTS: dict[str, str] = {
+    "Evt1": "A-ASSOCIATE request (local user)",
+    "Evt2": "Transport connection confirmed",
+    "Evt3": "A-ASSOCIATE-AC received",
+    "Evt4": "A-ASSOCIATE-RJ received",
+    "Evt5": "Transport connection indication",
+    "Evt6": "A-ASSOCIATE-RQ received",
+    "Evt7": "A-ASSOCIATE response accept (local user)",
+    "Evt8": "A-ASSOCIATE response reject (local user)",
+    "Evt9": "P-DATA request (local user)",
+    "Evt10": "P-DATA-TF received",
+    "Evt11": "A-RELEASE request (local user)",
+    "Evt12": "A-RELEASE-RQ received",
+    "Evt13": "A-RELEASE-RP received",
+    "Evt14": "A-RELEASE response (local user)",
+    "Evt15": "A-ABORT request (local user)",
+    "Evt16": "A-ABORT received",
+    "Evt17": "Transport connection closed",
+    "Evt18": "ARTIM timer expired",
+    "Evt19": "Unrecognized or invalid PDU received",
+}
+
+EVENT_OF_PDU: dict[int, str] = {
+    0x01: "Evt6",
+    0x02: "Evt3",
+    0x03: "Evt4",
+    0x04: "Evt10",
+    0x05: "Evt12",
+    0x06: "Evt13",
+    0x07: "Evt16",
+}
+"""The event that the receipt of a PDU of each type is."""
+
+
+class Action(NamedTuple):
+    """What an action of Tables 9-6 to 9-9 does."""
+
+    label: str
+    next_states: tuple[str, ...]
+    """The next state; where there are two, the second when the caller says `otherwise`."""
+    send: str = ""
+    """The PDU to send."""
+    indicate: bool = False
+    """Whether the service user gets an indication or a confirmation."""
+    artim: str = ""
+    """What happens to ARTIM: ``"start"``, ``"stop"`` or nothing."""
+    close: bool = False
+    """Whether the transport connection is closed."""
+
+
+ACTIONS: dict[str, Action] = {
+    action.label: action
+    for action in (
+        # Table 9-6, association establishment
+        Action("AE-1", ("Sta4",)),
+        Action("AE-2", ("Sta5",), send="A-ASSOCIATE-RQ"),
+        Action("AE-3", ("Sta6",), indicate=True),
+        Action("AE-4", ("Sta1",), indicate=True, close=True),
+        Action("AE-5", ("Sta2",), artim="start"),
+        # otherwise: the service provider itself rejects, sends A-ASSOCIATE-RJ and starts ARTIM again
+        Action("AE-6", ("Sta3", "Sta13"), indicate=True, artim="stop"),
+        Action("AE-7", ("Sta6",), send="A-ASSOCIATE-AC"),
+        Action("AE-8", ("Sta13",), send="A-ASSOCIATE-RJ", artim="start"),
+        # Table 9-7, data transfer
+        Action("DT-1", ("Sta6",), send="P-DATA-TF"),
+        Action("DT-2", ("Sta6",), indicate=True),
+        # Table 9-8, association release
+        Action("AR-1", ("Sta7",), send="A-RELEASE-RQ"),
+        Action("AR-2", ("Sta8",), indicate=True),
+        Action("AR-3", ("Sta1",), indicate=True, close=True),
+        Action("AR-4", ("Sta13",), send="A-RELEASE-RP", artim="start"),
+        Action("AR-5", ("Sta1",), artim="stop"),
+        Action("AR-6", ("Sta7",), indicate=True),
+        Action("AR-7", ("Sta8",), send="P-DATA-TF"),
+        # otherwise: the local side is the association acceptor
+        Action("AR-8", ("Sta9", "Sta10"), indicate=True),
+        Action("AR-9", ("Sta11",), send="A-RELEASE-RP"),
+        Action("AR-10", ("Sta12",), indicate=True),
+        # Table 9-9, association abort
+        Action("AA-1", ("Sta13",), send="A-ABORT", artim="start"),
+        Action("AA-2", ("Sta1",), artim="stop", close=True),
+        Action("AA-3", ("Sta1",), indicate=True, close=True),
+        Action("AA-4", ("Sta1",), indicate=True),
+        Action("AA-5", ("Sta1",), artim="stop"),
+        Action("AA-6", ("Sta13",)),
+        Action("AA-7", ("Sta13",), send="A-ABORT"),
+        Action("AA-8", ("Sta13",), send="A-ABORT", indicate=True, artim="start"),
+    )
+}
+
+_ROWS: dict[str, str] = {
+    # event: action by state, in the table's order; "3-13:AA-8" fills what the row does not name otherwise
+    "Evt1": "1:AE-1",
+    "Evt2": "4:AE-2",
+    "Evt3": "2:AA-1 3:AA-8 5:AE-3 6-12:AA-8 13:AA-6",
+    "Evt4": "2:AA-1 3:AA-8 5:AE-4 6-12:AA-8 13:AA-6",
+    "Evt5": "1:AE-5",
+    "Evt6": "2:AE-6 3:AA-8 5-12:AA-8 13:AA-7",
+    "Evt7": "3:AE-7",
+    "Evt8": "3:AE-8",
+    "Evt9": "6:DT-1 8:AR-7",
+    "Evt10": "2:AA-1 3:AA-8 5:AA-8 6:DT-2 7:AR-6 8-12:AA-8 13:AA-6",
+    "Evt11": "6:AR-1",
+    "Evt12": "2:AA-1 3:AA-8 5:AA-8 6:AR-2 7:AR-8 8-12:AA-8 13:AA-6",
+    "Evt13": "2:AA-1 3:AA-8 5-6:AA-8 7:AR-3 8-9:AA-8 10:AR-10 11:AR-3 12:AA-8 13:AA-6",
+    "Evt14": "8:AR-4 9:AR-9 12:AR-4",
+    "Evt15": "3:AA-1 4:AA-2 5-12:AA-1",
+    "Evt16": "2:AA-2 3:AA-3 5-12:AA-3 13:AA-2",
+    "Evt17": "2:AA-5 3-12:AA-4 13:AR-5",
+    "Evt18": "2:AA-2 13:AA-2",
+    "Evt19": "2:AA-1 3:AA-8 5-12:AA-8 13:AA-7",
+}
+
+
+def _spell_out(rows: dict[str, str]) -> dict[tuple[str, str], Action]:
+    """The cells of the table, one entry for each event and state."""
+    table = {}
+    for event, row in rows.items():
+        for cell in row.split():
+            states, label = cell.split(":")
+            first, _, last = states.partition("-")
+            for number in range(int(first), int(last or first) + 1):
+                table[event, f"Sta{number}"] = ACTIONS[label]
+    return table
+
+
+TABLE: dict[tuple[str, str], Action] = _spell_out(_ROWS)
+"""Table 9-10: the action for each event and state."""
+
+DATA_STATES = frozenset(("Sta6", "Sta7"))
+"""The states in which P-DATA-TF from the peer is expected (DT-2, AR-6)."""
+
+SENDING_STATES = frozenset(("Sta6", "Sta8"))
+"""The states in which P-DATA-TF may be sent (DT-1, AR-7)."""
+
+
+class UpperLayer:
+    """The state of one association, and the only way to change it.
+
+    Parameters
+    ----------
+    requestor : bool
+        Whether the local side requests the association; it decides which side of a release collision it is.
+    """
+
+    __slots__ = ("requestor", "state")
+
+    def __init__(self, *, requestor: bool) -> None:
+        self.requestor = requestor
+        self.state = "Sta1"
+
+    def take(self, event: str, *, otherwise: bool = False) -> Action:
+        """Move on as Table 9-10 says and return the action that the caller has to carry out.
+
+        Parameters
+        ----------
+        event : str
+            The event's label, ``"Evt1"`` to ``"Evt19"``.
+        otherwise : bool
+            For AE-6: the service provider does not accept the A-ASSOCIATE-RQ.
+
+        Raises
+        ------
+        RuntimeError
+            The event is not possible in the present state.
+        """
+        action = TABLE.get((event, self.state))
+        if action is None:
+            raise RuntimeError(
+                f"{EVENTS[event]} is not possible in {self.state} ({STATES[self.state]})"
+            )
+        if action.label == "AR-8":
+            otherwise = not self.requestor
+        self.state = action.next_states[1 if otherwise else 0]
+        return action
+
+    def knows(self, event: str) -> bool:
+        """Whether the event is possible in the present state."""
+        return (event, self.state) in TABLE

@@ -1,0 +1,564 @@
+"""Below the upper layer: addresses, TCP connections, and TLS over memory BIOs.
+
+A connection is read by one thread at a time, which blocks in `recv_into`, and written by whoever holds the
+association's write lock, without ever blocking in `push`. Shutting it down (`cut`) wakes both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+
+Buffer = bytes | bytearray | memoryview
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
+# Where a single call can be told not to block, the descriptor itself stays blocking: the reader then needs one
+# system call for each read instead of two.
+_BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
+_TLS_CHUNK = 256 * 1024
+_WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS))
+
+
+@dataclass
+class AddressInformation:
+    """Where an application entity is: a host or address, a port, and what IPv6 adds.
+
+    Attributes
+    ----------
+    addr : str
+        The host name or address as it was given.
+    port : int
+    flowinfo, scope_id : int
+        As in Python's IPv6 socket addresses.
+    """
+
+    addr: str
+    port: int
+    flowinfo: int = 0
+    scope_id: int = 0
+
+    @property
+    def address(self) -> str:
+        """The numeric address, looked up if need be.
+
+        Raises
+        ------
+        socket.gaierror
+            The host name cannot be resolved.
+        """
+        if _is_numeric(self.addr) or not self.addr:
+            return self.addr
+        infos = socket.getaddrinfo(self.addr, self.port, type=socket.SOCK_STREAM)
+        return str(infos[0][4][0])
+
+    @address.setter
+    def address(self, value: str) -> None:
+        self.addr = value
+
+    @property
+    def address_family(self) -> socket.AddressFamily:
+        """``AF_INET`` or ``AF_INET6``."""
+        return socket.AF_INET6 if ":" in self.address else socket.AF_INET
+
+    @property
+    def is_ipv4(self) -> bool:
+        """Whether the address is an IPv4 address."""
+        return self.address_family == socket.AF_INET
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the address is an IPv6 address."""
+        return self.address_family == socket.AF_INET6
+
+    @property
+    def as_tuple(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """The address as Python's sockets want it."""
+        if self.is_ipv6:
+            return (self.address, self.port, self.flowinfo, self.scope_id)
+        return (self.address, self.port)
+
+    @classmethod
+    def from_tuple(cls, address: tuple[Any, ...]) -> AddressInformation:
+        """Make one from ``(host, port)`` or ``(host, port, flowinfo, scope_id)``."""
+        if len(address) not in (2, 4):
+            raise TypeError("an address is (host, port) or (host, port, flowinfo, scope_id)")
+        host, port, *rest = address
+        if not isinstance(host, str) or not isinstance(port, int):
+            raise TypeError("an address is a str host and an int port")
+        return cls(host, port, *rest)
+
+    @classmethod
+    def from_addr_port(cls, addr: str | tuple[str, int, int], port: int) -> AddressInformation:
+        """Make one from a host, or ``(host, flowinfo, scope_id)``, and a port."""
+        if isinstance(addr, tuple):
+            host, flowinfo, scope_id = addr
+            return cls(host, port, flowinfo, scope_id)
+        return cls(addr, port)
+
+
+def _is_numeric(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host.partition("%")[0])
+        return True
+    return False
+
+
+def remaining(deadline: float | None) -> float | None:
+    """Seconds until `deadline` (of `time.monotonic`), not below 0; None for never."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+class Waker:
+    """Something a thread can wait for beside its socket, which any thread can set."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "eventfd"):
+            self._read = self._write = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        else:
+            self._read, self._write = os.pipe()
+            os.set_blocking(self._write, False)
+            os.set_blocking(self._read, False)
+
+    def fileno(self) -> int:
+        return self._read
+
+    def set(self) -> None:
+        """Wake whoever waits."""
+        with contextlib.suppress(BlockingIOError):  # it is set already, many times over
+            os.write(self._write, b"\1\0\0\0\0\0\0\0")
+
+    def clear(self) -> None:
+        """Forget that it was set."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._read, 4096)
+
+    def close(self) -> None:
+        os.close(self._read)
+        if self._write != self._read:
+            os.close(self._write)
+
+
+def wait_for(
+    fd: int, timeout: float | None, *, write: bool = False, waker: Waker | None = None
+) -> bool:
+    """Wait until a socket is readable or writable; False when `timeout` seconds passed or `waker` was set."""
+    if not hasattr(select, "poll"):
+        readers = [waker.fileno()] if waker else []
+        ready = select.select(readers if write else [fd, *readers], [fd] if write else [], [fd], timeout)
+        return fd in ready[0] or fd in ready[1] or fd in ready[2]
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT if write else select.POLLIN)
+    if waker is not None:
+        poll.register(waker.fileno(), select.POLLIN)
+    events = poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+    return any(ready == fd for ready, _ in events)
+
+
+class Connection:
+    """A TCP connection.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        Connected. It belongs to the connection from here on.
+    """
+
+    is_tls = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._life = threading.Lock()
+        self._closed = False
+        sock.settimeout(None if _BLOCKING else 0.0)
+        self._timeout: float | None = None
+        with contextlib.suppress(OSError):  # not TCP: a socketpair in a test
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sendmsg = getattr(sock, "sendmsg", None)
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket itself."""
+        return self._socket
+
+    def fileno(self) -> int:
+        """Its descriptor, or -1 once it is closed."""
+        return self._socket.fileno()
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes that `push` took have not left for the kernel yet."""
+        return False
+
+    def set_read_timeout(self, seconds: float | None) -> None:
+        """Have `recv_into` raise `BlockingIOError` after so long a silence; None: never."""
+        if seconds == self._timeout:
+            return
+        self._timeout = seconds
+        if _BLOCKING:
+            value = 0.0 if seconds is None else max(seconds, 0.001)
+            whole = int(value)
+            packed = struct.pack("ll", whole, int((value - whole) * 1_000_000))
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
+
+    def recv_into(self, view: memoryview) -> int:
+        """Wait for bytes and read them; 0 when the peer has closed.
+
+        Raises
+        ------
+        BlockingIOError
+            Nothing came for the time that `set_read_timeout` allows.
+        OSError
+            The connection is broken.
+        """
+        if not _BLOCKING and not wait_for(self._socket.fileno(), self._timeout):
+            raise BlockingIOError
+        return self._socket.recv_into(view)
+
+    def recv_now(self, view: memoryview) -> int:
+        """Read what is there, as `recv_into`, but never wait: `BlockingIOError` when nothing is."""
+        return self._socket.recv_into(view, 0, _DONTWAIT)
+
+    def push(self, buffers: Sequence[Buffer]) -> int:
+        """Hand bytes to the kernel, as many as it takes without waiting; 0 when it takes none."""
+        try:
+            if self._sendmsg is None:
+                return self._socket.send(b"".join(buffers))
+            return int(self._sendmsg(buffers, (), _DONTWAIT))
+        except BlockingIOError:
+            return 0
+
+    def wait_writable(self, timeout: float | None, waker: Waker | None = None) -> bool:
+        """Wait until `push` can take something; False when time is up or `waker` was set."""
+        return wait_for(self._socket.fileno(), timeout, write=True, waker=waker)
+
+    def quick_ack(self) -> None:
+        """Acknowledge at once what arrives next: a peer with Nagle's algorithm on waits for it."""
+        if _QUICKACK is not None:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+    def say_goodbye(self) -> None:
+        """What the transport says before it closes; TCP says nothing."""
+
+    def cut(self) -> None:
+        """Shut the connection down in both directions, which wakes its reader and its writer."""
+        # Under the lock, so that the descriptor cannot be another connection's by now.
+        with self._life:
+            if not self._closed:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the descriptor back. Nobody may be reading or writing."""
+        with self._life:
+            self._closed = True
+            self._socket.close()
+
+
+class TLSConnection(Connection):
+    """A TCP connection with TLS: an `ssl.SSLObject` between two memory BIOs.
+
+    One `ssl.SSLSocket` must not be read and written by two threads at once; here each touches the object only
+    under a short lock and never while it waits for the network. Ciphertext leaves in the order in which it was made:
+    making and sending it happen under the association's write lock.
+    """
+
+    is_tls = True
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+    ) -> None:
+        super().__init__(sock)
+        import ssl
+
+        self._ssl = ssl
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._object = context.wrap_bio(
+            self._in, self._out, server_side=server_side, server_hostname=server_hostname or None
+        )
+        self._lock = threading.Lock()
+        self._cipher = memoryview(bytearray(64 * 1024))
+        self._waiting: memoryview = memoryview(b"")
+
+    @property
+    def tls(self) -> ssl.SSLObject:
+        """The TLS session: its cipher, version and the peer's certificate."""
+        return self._object
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._waiting) or self._out.pending > 0
+
+    def handshake(self) -> bool:
+        """Go on with the handshake; False while it waits for the peer.
+
+        Raises
+        ------
+        ssl.SSLError
+            It failed. The alert that says so is ready to be sent.
+        """
+        with self._lock:
+            try:
+                self._object.do_handshake()
+            except self._ssl.SSLWantReadError:
+                return False
+            return True
+
+    def feed(self, data: Buffer) -> None:
+        """Take ciphertext from the peer; none means that the peer has closed."""
+        with self._lock:
+            if data:
+                self._in.write(data)
+            else:
+                self._in.write_eof()
+
+    def read_clear(self, view: memoryview) -> int | None:
+        """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
+        with self._lock:
+            try:
+                return self._object.read(len(view), view)  # type: ignore[arg-type, return-value]  # typeshed: bytearray only
+            except self._ssl.SSLWantReadError:
+                return None
+            except (self._ssl.SSLZeroReturnError, self._ssl.SSLEOFError):
+                return 0
+            except self._ssl.SSLError as error:
+                raise ConnectionError(f"TLS: {error.reason or error}") from error
+
+    def recv_into(self, view: memoryview) -> int:
+        return self._recv(view, super().recv_into)
+
+    def recv_now(self, view: memoryview) -> int:
+        return self._recv(view, super().recv_now)
+
+    def _recv(self, view: memoryview, recv: Any) -> int:
+        while (count := self.read_clear(view)) is None:
+            received = recv(self._cipher)
+            self.feed(self._cipher[:received])
+        return count
+
+    def push(self, buffers: Sequence[Buffer]) -> int:
+        if not self.flush():
+            return 0
+        taken = 0
+        for buffer in buffers:
+            if taken >= _TLS_CHUNK:
+                break
+            with self._lock:
+                try:
+                    self._object.write(buffer)
+                except self._ssl.SSLError as error:
+                    raise ConnectionError(f"TLS: {error.reason or error}") from error
+            taken += len(buffer)
+        self.flush()
+        return taken
+
+    def flush(self) -> bool:
+        """Send the ciphertext that was made; False when the kernel does not take all of it now."""
+        while True:
+            if not self._waiting:
+                with self._lock:
+                    self._waiting = memoryview(self._out.read())
+                if not self._waiting:
+                    return True
+            sent = super().push([self._waiting])
+            if not sent:
+                return False
+            self._waiting = self._waiting[sent:]
+
+    def say_goodbye(self) -> None:
+        """Send close_notify, without waiting for the peer's."""
+        with contextlib.suppress(OSError), self._lock:
+            self._object.unwrap()
+        with contextlib.suppress(OSError):
+            self.flush()
+
+
+def resolve(address: AddressInformation, deadline: float | None) -> list[tuple[Any, ...]]:
+    """Look a peer's addresses up, `socket.getaddrinfo` with a deadline.
+
+    Raises
+    ------
+    OSError
+        The name is unknown, or the look-up took too long.
+    """
+
+    def look_up() -> list[tuple[Any, ...]]:
+        flags = socket.AI_NUMERICHOST if _is_numeric(address.addr) else 0
+        infos = socket.getaddrinfo(
+            address.addr, address.port, type=socket.SOCK_STREAM, flags=flags
+        )
+        return [
+            (
+                family,
+                (*sockaddr[:2], address.flowinfo, address.scope_id or sockaddr[3])
+                if family == socket.AF_INET6
+                else sockaddr,
+            )
+            for family, _, _, _, sockaddr in infos
+        ]
+
+    if _is_numeric(address.addr):
+        return look_up()
+    # The resolver cannot be interrupted, so it gets a thread that nobody has to wait for.
+    outcome: list[Any] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            outcome.append(look_up())
+        except (OSError, UnicodeError) as error:
+            outcome.append(OSError(f"{address.addr!r} cannot be looked up: {error}"))
+        done.set()
+
+    threading.Thread(target=run, name="pynetdicom-resolver", daemon=True).start()
+    if not done.wait(remaining(deadline)):
+        raise TimeoutError(f"the look-up of {address.addr!r} took too long")
+    if isinstance(outcome[0], OSError):
+        raise outcome[0]
+    found: list[tuple[Any, ...]] = outcome[0]
+    return found
+
+
+class Connector:
+    """One attempt to connect, over all addresses of a peer, that can be given up from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._given_up = False
+
+    def give_up(self) -> None:
+        """Have `connect` fail now, or as soon as it is called."""
+        with self._lock:
+            self._given_up = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def connect(
+        self,
+        address: AddressInformation,
+        deadline: float | None,
+        bind_address: tuple[Any, ...] | None = None,
+    ) -> socket.socket:
+        """Connect to the first of the peer's addresses that answers.
+
+        Raises
+        ------
+        OSError
+            None did by the deadline; the error is that of the last one tried.
+        """
+        problem: OSError = OSError(f"{address.addr!r} has no address")
+        for family, sockaddr in resolve(address, deadline):
+            try:
+                return self._try(family, sockaddr, deadline, bind_address)
+            except OSError as error:
+                problem = error
+                if self._given_up or isinstance(error, TimeoutError):
+                    break
+        raise problem
+
+    def _try(
+        self,
+        family: int,
+        sockaddr: tuple[Any, ...],
+        deadline: float | None,
+        bind_address: tuple[Any, ...] | None,
+    ) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if bind_address is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(bind_address)
+            with self._lock:
+                if self._given_up:
+                    raise ConnectionAbortedError("given up")
+                self._socket = sock
+                code = sock.connect_ex(sockaddr)
+            if code in _WOULD_BLOCK or code == errno.EINTR:
+                if not wait_for(sock.fileno(), remaining(deadline), write=True):
+                    raise TimeoutError(f"no answer from {sockaddr[0]} port {sockaddr[1]} in time")
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if self._given_up:
+                raise ConnectionAbortedError("given up")
+            if code:
+                raise OSError(code, f"{os.strerror(code)}: {sockaddr[0]} port {sockaddr[1]}")
+            return sock
+        except BaseException:
+            with self._lock:
+                self._socket = None
+                sock.close()
+            raise
+        finally:
+            with self._lock:
+                self._socket = None
+
+
+def secure(
+    sock: socket.socket,
+    context: ssl.SSLContext,
+    hostname: str | None,
+    deadline: float | None,
+    on_connection: Any = None,
+) -> TLSConnection:
+    """Make the TLS handshake as the connecting side.
+
+    Raises
+    ------
+    OSError
+        The handshake failed (`ssl.SSLError`) or was not done by the deadline (`TimeoutError`).
+    """
+    connection = TLSConnection(sock, context, server_side=False, server_hostname=hostname)
+    try:
+        if on_connection is not None:
+            on_connection(connection)
+        while not _step(connection):
+            _flush(connection, deadline)
+            if not wait_for(sock.fileno(), remaining(deadline)):
+                raise TimeoutError("the TLS handshake took too long")
+            received = sock.recv(65536)
+            if not received:
+                raise ConnectionError("the peer closed during the TLS handshake")
+            connection.feed(received)
+        _flush(connection, deadline)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _step(connection: TLSConnection) -> bool:
+    try:
+        return connection.handshake()
+    except OSError:
+        connection.flush()  # the alert that tells the peer why
+        raise
+
+
+def _flush(connection: TLSConnection, deadline: float | None) -> None:
+    while not connection.flush():
+        if not connection.wait_writable(remaining(deadline)):
+            raise TimeoutError("the TLS handshake took too long")
