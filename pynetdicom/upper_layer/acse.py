@@ -1,4 +1,4 @@
-"""Presentation contexts, and their negotiation as values: a request in, an accept or a rejection out.
+"""Presentation contexts and their negotiation as values: a request in, an answer out.
 
 PS3.8 7.1 and 9.3, PS3.7 Annex D.3.
 """
@@ -54,8 +54,8 @@ class PresentationContext:
     Attributes
     ----------
     result : int or None
-        0 accepted, 1 user rejected, 2 provider rejected, 3 abstract syntax not supported, 4 transfer syntaxes
-        not supported; None before the negotiation.
+        0 accepted, 1 user rejected, 2 provider rejected, 3 abstract syntax not supported,
+        4 transfer syntaxes not supported; None before the negotiation.
     as_scu, as_scp : bool or None
         Whether the local side may act in that role on the accepted context.
 
@@ -131,7 +131,7 @@ class PresentationContext:
 
     @property
     def transfer_syntax(self) -> list[UID]:
-        """Get or set the transfer syntaxes; the list is a copy, add to it with `add_transfer_syntax`."""
+        """Get or set the transfer syntaxes; the list is a copy, see `add_transfer_syntax`."""
         return [_to_uid(uid) for uid in self.transfer_uids]
 
     @transfer_syntax.setter
@@ -148,7 +148,7 @@ class PresentationContext:
 
     @property
     def scu_role(self) -> bool | None:
-        """Get or set whether the requestor may be SCU: proposed by it, or accepted by the acceptor."""
+        """Get or set whether the requestor may be SCU, as proposed or as accepted."""
         return self._scu_role
 
     @scu_role.setter
@@ -157,7 +157,7 @@ class PresentationContext:
 
     @property
     def scp_role(self) -> bool | None:
-        """Get or set whether the requestor may be SCP: proposed by it, or accepted by the acceptor."""
+        """Get or set whether the requestor may be SCP, as proposed or as accepted."""
         return self._scp_role
 
     @scp_role.setter

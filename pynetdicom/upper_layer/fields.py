@@ -1,21 +1,34 @@
-"""How the formats of PS3.8 are declared: a bounds-checked reader, kinds of field, and `Structure`."""
+"""What the formats of PS3.8 are made of: a bounds-checked reader and the kinds of field.
+
+What a peer sent is taken over unchecked but for its lengths; what a program assigns is checked.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from pynetdicom import _config
+from pynetdicom.errors import PDUDecodeError
+
+if TYPE_CHECKING:
+    from pynetdicom.upper_layer.structure import Structure
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Structure")
 
 _UID_PATTERN = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
+_ITEM_HEADER = Struct(">BxH")
+MAXIMUM_ITEMS = 255
+"""Items of unknown type, and user information items, that are taken."""
 
 
 def checked_uid(value: object, name: str) -> str:
-    """Return a UID given as str, bytes or `pydicom.uid.UID` as plain str, or raise what is wrong with it."""
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    if not isinstance(value, str):
-        raise TypeError(f"{name!r} must be str, bytes or UID, not {type(value).__name__!r}")
-    uid = str.__str__(value).rstrip("\0 ")
+    """Return a UID given as str, bytes or `pydicom.uid.UID` as plain str, if it is one."""
+    uid = _text(value, name).rstrip("\0 ")
     valid, why = True, ""
     if validator := _config.VALIDATORS.get("UI"):
         valid, why = validator(uid)
@@ -28,3 +41,409 @@ def checked_uid(value: object, name: str) -> str:
     if not valid:
         raise ValueError(f"Invalid {name!r} value {uid!r} - {why}")
     return uid
+
+
+def _text(value: object, name: str) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str):
+        raise TypeError(f"{name!r} must be str or bytes, not {type(value).__name__!r}")
+    # str.__str__ makes a plain str of a pydicom UID.
+    return str.__str__(value)
+
+
+class Reader:
+    """A cursor over received bytes that never goes beyond the end of what it is in."""
+
+    __slots__ = ("data", "at", "end", "pdu", "place")
+
+    def __init__(self, data: memoryview, at: int, pdu: str) -> None:
+        self.data = data
+        self.at = at
+        self.end = len(data)
+        self.pdu = pdu
+        self.place = ""
+
+    def error(self, message: str, reason: int = 6, at: int | None = None) -> PDUDecodeError:
+        offset = self.at if at is None else at
+        return PDUDecodeError(message, pdu=self.pdu, field=self.place, offset=offset, reason=reason)
+
+    def take(self, length: int) -> memoryview:
+        start, end = self.at, self.at + length
+        if end > self.end:
+            raise self.error(f"needs {length} bytes, {self.end - start} are left")
+        self.at = end
+        return self.data[start:end]
+
+    def uint(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def rest(self) -> memoryview:
+        return self.take(self.end - self.at)
+
+    def enter(self, length: int) -> int:
+        """Narrow the reader to the next `length` bytes, return what `leave` is to be given."""
+        outer, end = self.end, self.at + length
+        if end > outer:
+            raise self.error(f"length {length}, but {outer - self.at} bytes are left")
+        self.end = end
+        return outer
+
+    def leave(self, outer: int) -> None:
+        if self.at != self.end:
+            raise self.error(f"{self.end - self.at} bytes more than the format has")
+        self.end = outer
+
+    def items(self, place: str) -> Iterator[int]:
+        """Yield the type of each item to the end; its content is to be read before the next."""
+        while self.at < self.end:
+            self.place = place
+            item_type, length = _ITEM_HEADER.unpack(self.take(4))
+            outer = self.enter(length)
+            yield item_type
+            self.leave(outer)
+
+
+class Field(Generic[T]):
+    """A field: how it is checked, read and written. Values live in the instance's `__dict__`.
+
+    Without a `__get__`, reading an attribute costs what a plain one does.
+
+    Parameters
+    ----------
+    default
+        The value of an instance made without one; None stands for "not set".
+    item_type : int, optional
+        The only item type in which the field occurs, for items that have two layouts.
+    secret : bool
+        Whether logs show the length only.
+    """
+
+    name = ""
+    place = ""
+
+    def __init__(self, default: Any = None, *, item_type: int = 0, secret: bool = False) -> None:
+        self.default = default
+        self.item_type = item_type
+        self.secret = secret
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        self.place = f"{owner.__name__}.{name}"
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, obj: None, owner: type) -> Self: ...
+        @overload
+        def __get__(self, obj: object, owner: type) -> T: ...
+        def __get__(self, obj: object, owner: type) -> Any: ...
+
+    def __set__(self, obj: object, value: Any) -> None:
+        # What is None by default can be unset again.
+        is_set = value is not None or self.default is not None
+        vars(obj)[self.name] = self.check(value) if is_set else None
+
+    types: tuple[type, ...] = ()
+
+    def check(self, value: Any) -> T:
+        """Return what is to be kept of an assigned value."""
+        if not isinstance(value, self.types):
+            names = " or ".join(one.__name__ for one in self.types)
+            raise TypeError(f"{self.name!r} must be {names}, not {type(value).__name__!r}")
+        return cast(T, value)
+
+    def read(self, reader: Reader) -> T:
+        """Return the value at the reader."""
+        raise NotImplementedError
+
+    def write(self, value: T) -> bytes:
+        """Return the encoded value."""
+        raise NotImplementedError
+
+
+class Reserved(Field[None]):
+    """Bytes sent as zero and not tested on receipt; without a size, all that is left."""
+
+    def __init__(self, size: int | None = None) -> None:
+        super().__init__()
+        self.size = size
+
+    def read(self, reader: Reader) -> None:
+        reader.take(reader.end - reader.at if self.size is None else self.size)
+
+    def write(self, value: None) -> bytes:
+        return bytes(self.size or 0)
+
+
+class UInt(Field[int]):
+    """An unsigned integer of `size` bytes, big endian; `allowed` limits what is assigned."""
+
+    types = (int,)
+
+    def __init__(
+        self, size: int, default: int | None = None, allowed: range | None = None, **options: Any
+    ) -> None:
+        super().__init__(default, **options)
+        self.size = size
+        self.allowed = allowed or range(256**size)
+
+    def check(self, value: Any) -> int:
+        if super().check(value) not in self.allowed:
+            raise ValueError(f"{self.name!r} must be {self.allowed[0]} to {self.allowed[-1]}")
+        return int(value)
+
+    def read(self, reader: Reader) -> int:
+        return reader.uint(self.size)
+
+    def write(self, value: int) -> bytes:
+        return value.to_bytes(self.size, "big")
+
+
+class Flag(Field[bool]):
+    """A byte that is 1 for yes."""
+
+    types = (bool,)
+
+    def read(self, reader: Reader) -> bool:
+        return reader.uint(1) == 1
+
+    def write(self, value: bool) -> bytes:
+        return b"\x01" if value else b"\x00"
+
+
+class Octets(Field[bytes]):
+    """Bytes to the end of the item."""
+
+    types = (bytes, bytearray, memoryview)
+
+    def check(self, value: Any) -> bytes:
+        return bytes(super().check(value))
+
+    def read(self, reader: Reader) -> bytes:
+        return bytes(reader.rest())
+
+    def write(self, value: bytes) -> bytes:
+        return value
+
+
+class Text(Field[str]):
+    """Characters to the end of the item, latin-1 so that all that a peer sent can be sent back."""
+
+    maximum: int | None = None
+
+    def check(self, value: Any) -> str:
+        text = self.strip(_text(value, self.name))
+        if self.maximum is not None and len(text) > self.maximum:
+            raise ValueError(f"{self.name!r} must not exceed {self.maximum} characters: {text!r}")
+        text.encode("latin-1")
+        return text
+
+    def strip(self, text: str) -> str:
+        # Tolerated: UIDs padded to even length, as they are in a data set.
+        return text.rstrip("\0 ")
+
+    def read(self, reader: Reader) -> str:
+        return self.strip(str(reader.rest(), "latin-1"))
+
+    def write(self, value: str) -> bytes:
+        return value.encode("latin-1")
+
+
+class UID(Text):
+    """A UID to the end of the item, that must be one when assigned."""
+
+    def check(self, value: Any) -> str:
+        return checked_uid(value, self.name)
+
+
+class VersionName(Text):
+    """An implementation version name (PS3.7 D.3.3.2.3)."""
+
+    maximum = 16
+
+    def check(self, value: Any) -> str:
+        text = super().check(value)
+        if not text.isascii() or not text.isprintable() or "\\" in text:
+            raise ValueError(f"{self.name!r} must not contain control characters or backslashes")
+        return text
+
+
+class AETitle(Text):
+    """16 characters, leading and trailing spaces not significant."""
+
+    maximum = 16
+
+    def strip(self, text: str) -> str:
+        return text.strip("\0 ")  # Tolerated: padded with NUL.
+
+    def read(self, reader: Reader) -> str:
+        return self.strip(str(reader.take(16), "latin-1"))
+
+    def write(self, value: str) -> bytes:
+        return value.encode("latin-1").ljust(16)
+
+
+class Wrapper(Field[T]):
+    """A field that has something around another kind of field, or has it several times."""
+
+    def __init__(self, kind: Field[Any], default: Any = None, **options: Any) -> None:
+        super().__init__(default, **options)
+        self.kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self.kind.__set_name__(owner, name)
+
+    def check(self, value: Any) -> T:
+        return cast(T, self.kind.check(value))
+
+
+class Sized(Wrapper[T]):
+    """A length of `size` bytes in front."""
+
+    def __init__(
+        self, kind: Field[T], default: Any = None, *, size: int = 2, **options: Any
+    ) -> None:
+        super().__init__(kind, default, **options)
+        self.size = size
+
+    def read(self, reader: Reader) -> T:
+        outer = reader.enter(reader.uint(self.size))
+        value = self.kind.read(reader)
+        reader.leave(outer)
+        return cast(T, value)
+
+    def write(self, value: T) -> bytes:
+        return with_length(self.kind.write(value), self.size, self.name)
+
+
+class Each(Wrapper[list[T]]):
+    """One value after another to the end."""
+
+    def __init__(self, kind: Field[T]) -> None:
+        super().__init__(kind, [])
+
+    def check(self, value: Any) -> list[T]:
+        return [self.kind.check(one) for one in _listed(value, self.name)]
+
+    def read(self, reader: Reader) -> list[T]:
+        values = []
+        while reader.at < reader.end:
+            values.append(self.kind.read(reader))
+        return values
+
+    def write(self, value: list[T]) -> bytes:
+        return b"".join(map(self.kind.write, value))
+
+
+class Nested(Field[S]):
+    """A structure to the end of the item."""
+
+    def __init__(self, structure: type[S]) -> None:
+        super().__init__()
+        self.structure = structure
+        self.types = (structure,)
+
+    def read(self, reader: Reader) -> S:
+        return self.structure.read(reader)
+
+    def write(self, value: S) -> bytes:
+        return value.write()
+
+
+class Choice(Field[list[Any]]):
+    """Items of several types to the end, in any order; unknown ones are kept."""
+
+    def __init__(self, *structures: type[Structure]) -> None:
+        super().__init__([])
+        self.table = {number: cls for cls in structures for number in cls.item_types}
+        self.types = (*structures, UnknownItem)
+
+    def check(self, value: Any) -> list[Any]:
+        return [super(Choice, self).check(one) for one in _listed(value, self.name)]
+
+    def read(self, reader: Reader) -> list[Any]:
+        values: list[Structure | UnknownItem] = []
+        for item_type in reader.items(self.place):
+            if len(values) == MAXIMUM_ITEMS:
+                raise reader.error(f"more than {MAXIMUM_ITEMS} items", 5)
+            structure = self.table.get(item_type)
+            values.append((structure or UnknownItem).read(reader, item_type))
+        return values
+
+    def write(self, value: list[Any]) -> bytes:
+        return b"".join([item.encode() for item in value])
+
+
+class Item(Wrapper[T]):
+    """An item with a header of its own, behind the fixed fields; not sent while it is empty.
+
+    A second one is an error, or is kept like an unknown item (`tolerant`).
+    """
+
+    most = 1
+
+    def __init__(
+        self, item_type: int, kind: Field[T], default: Any = "", *, tolerant: bool = False
+    ) -> None:
+        super().__init__(kind, default)
+        self.number = item_type
+        self.tolerant = tolerant
+
+    def keep(self, values: dict[str, Any], reader: Reader) -> None:
+        """Read the item into an instance's values."""
+        values[self.name] = self.kind.read(reader)
+
+    def write(self, value: T) -> bytes:
+        return self.encode_one(value) if value else b""
+
+    def encode_one(self, value: Any) -> bytes:
+        encoded = self.kind.write(value)
+        return bytes((self.number, 0)) + with_length(encoded, 2, self.name)
+
+
+class Items(Item[list[T]]):
+    """Items of one type, at most so many, that have a header each."""
+
+    def __init__(self, item_type: int, kind: Field[T], most: int = 1 << 16) -> None:
+        super().__init__(item_type, cast(Any, kind), [])
+        self.most = most
+
+    def check(self, value: Any) -> list[T]:
+        return [self.kind.check(one) for one in _listed(value, self.name)]
+
+    def keep(self, values: dict[str, Any], reader: Reader) -> None:
+        values[self.name].append(self.kind.read(reader))
+
+    def write(self, value: list[T]) -> bytes:
+        return b"".join([self.encode_one(one) for one in value])
+
+
+@dataclass
+class UnknownItem:
+    """An item of a type that this library does not know: kept, and skipped by everybody."""
+
+    item_type: int
+    data: bytes
+
+    @classmethod
+    def read(cls, reader: Reader, item_type: int) -> Self:
+        return cls(item_type, bytes(reader.rest()))
+
+    def encode(self) -> bytes:
+        """Return the item with its header."""
+        return bytes((self.item_type, 0)) + with_length(self.data, 2, "data")
+
+
+def with_length(encoded: bytes, size: int, name: str) -> bytes:
+    """Return `encoded` with its length of `size` bytes in front."""
+    if len(encoded) >= 256**size:
+        raise ValueError(f"{name} takes {len(encoded)} bytes, too many for its length field")
+    return len(encoded).to_bytes(size, "big") + encoded
+
+
+def _listed(value: Any, name: str) -> Iterable[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{name!r} must be a list")
+    return value

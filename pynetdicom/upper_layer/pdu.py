@@ -1,0 +1,175 @@
+"""The seven PDUs, laid out as in PS3.8 9.3, and `decode_pdu` for one of them as bytes.
+
+P-DATA-TF takes the framing's fast path on the way in and ready-made headers on the way out; here it
+is a value like the others, for whoever listens to PDUs.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pynetdicom.errors import PDUDecodeError
+from pynetdicom.upper_layer.fields import (
+    AETitle,
+    Choice,
+    Each,
+    Item,
+    Items,
+    Nested,
+    Octets,
+    Reader,
+    Reserved,
+    Sized,
+    Text,
+    UInt,
+)
+from pynetdicom.upper_layer.items import (
+    USER_INFORMATION,
+    PresentationContextAC,
+    PresentationContextRQ,
+)
+from pynetdicom.upper_layer.structure import Structure
+
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+"""The DICOM application context name (PS3.7 A.2.1)."""
+MAXIMUM_CONTEXTS = 128
+
+
+class PDU(Structure):
+    """A protocol data unit: in front type, reserved byte and four bytes of length (PS3.8 9.3.1)."""
+
+    length_size = 4
+    pdu_type: ClassVar[int]
+    name: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.item_types = (cls.pdu_type,)
+        cls.name = cls.__name__.replace("_", "-")
+
+
+class A_ASSOCIATE_RQ(PDU):
+    """The request for an association (PS3.8 9.3.2)."""
+
+    pdu_type = 0x01
+    protocol_version = UInt(2, 1)
+    _1 = Reserved(2)
+    called_ae_title = AETitle("")
+    calling_ae_title = AETitle("")
+    _2 = Reserved(32)
+    application_context_name = Item(0x10, Text(), APPLICATION_CONTEXT)
+    presentation_contexts = Items(0x20, Nested(PresentationContextRQ), MAXIMUM_CONTEXTS)
+    user_information = Item(0x50, Choice(*USER_INFORMATION), [])
+
+    def problem(self) -> str:
+        ids = [context.context_id for context in self.presentation_contexts]
+        return "" if len(ids) == len(set(ids)) else "a presentation context ID occurs twice"
+
+
+class A_ASSOCIATE_AC(PDU):
+    """The acceptance of an association (PS3.8 9.3.3).
+
+    The AE titles are the request's, and not tested (they are reserved bytes there).
+    """
+
+    pdu_type = 0x02
+    protocol_version = UInt(2, 1)
+    _1 = Reserved(2)
+    called_ae_title = AETitle("")
+    calling_ae_title = AETitle("")
+    _2 = Reserved(32)
+    application_context_name = Item(0x10, Text(), APPLICATION_CONTEXT)
+    presentation_contexts = Items(0x21, Nested(PresentationContextAC), MAXIMUM_CONTEXTS)
+    user_information = Item(0x50, Choice(*USER_INFORMATION), [])
+
+
+class A_ASSOCIATE_RJ(PDU):
+    """The rejection of an association (PS3.8 9.3.4)."""
+
+    pdu_type = 0x03
+    _1 = Reserved(1)
+    result = UInt(1, 1)
+    source = UInt(1, 1)
+    reason = UInt(1, 1)
+
+
+class PDV(Structure):
+    """A presentation data value: a fragment of a message with its control header (PS3.8 9.3.5.1).
+
+    Of `control`, bit 0 says command or data set, bit 1 that it is the last fragment (E.2).
+    """
+
+    context_id = UInt(1)
+    control = UInt(1, 0)
+    data = Octets(b"", secret=True)
+
+
+class P_DATA_TF(PDU):
+    """Fragments of messages (PS3.8 9.3.5)."""
+
+    pdu_type = 0x04
+    pdvs = Each(Sized(Nested(PDV), size=4))
+
+    def problem(self) -> str:
+        return "" if self.pdvs else "no presentation data value"
+
+
+class A_RELEASE_RQ(PDU):
+    """The request to release an association (PS3.8 9.3.6)."""
+
+    pdu_type = 0x05
+    _1 = Reserved(4)
+
+
+class A_RELEASE_RP(PDU):
+    """The reply to a request to release (PS3.8 9.3.7)."""
+
+    pdu_type = 0x06
+    _1 = Reserved(4)
+
+
+class A_ABORT(PDU):
+    """The abort of an association (PS3.8 9.3.8); source 0 is the service user, 2 the provider."""
+
+    pdu_type = 0x07
+    _1 = Reserved(2)
+    source = UInt(1, 0)
+    reason = UInt(1, 0)
+
+
+PDU_TYPES: dict[int, type[PDU]] = {
+    cls.pdu_type: cls
+    for cls in (
+        A_ASSOCIATE_RQ,
+        A_ASSOCIATE_AC,
+        A_ASSOCIATE_RJ,
+        P_DATA_TF,
+        A_RELEASE_RQ,
+        A_RELEASE_RP,
+        A_ABORT,
+    )
+}
+
+
+def decode_pdu(data: bytes | bytearray | memoryview) -> PDU:
+    """Return the one PDU that `data` is.
+
+    Raises
+    ------
+    PDUDecodeError
+        If it is anything else; nothing else is raised.
+    """
+    view = memoryview(data)
+    cls = PDU_TYPES.get(view[0]) if view else None
+    if cls is None:
+        what = f"PDU type 0x{view[0]:02X}" if view else "no bytes"
+        raise PDUDecodeError(f"{what} is not a PDU", offset=0, reason=1)
+    reader = Reader(view, 1, cls.name)
+    reader.place = "PDU length"
+    reader.take(1)
+    length = reader.uint(4)
+    if length != len(view) - reader.at:
+        raise reader.error(f"{length}, but {len(view) - reader.at} bytes follow", at=2)
+    pdu = cls.read(reader)
+    reader.leave(reader.end)
+    return pdu
