@@ -1,0 +1,83 @@
+"""The server of an app that is SCP: started, announced, and stopped by a signal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from argparse import Namespace
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.apps.options import FAILED
+from pynetdicom.apps.progress import Terminal
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+
+LOGGER = logging.getLogger(__name__)
+
+
+class StopSignals:
+    """Waits for SIGINT or SIGTERM, which do nothing else meanwhile."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __enter__(self) -> StopSignals:
+        # The interpreter writes each signal's number to the socket, which wakes the main thread on
+        # every system, also on those where a signal does not interrupt a wait for a lock.
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno())
+        self._before = {number: signal.signal(number, self._ignore) for number in self.SIGNALS}
+        return self
+
+    def wait(self) -> None:
+        """Return when one has come."""
+        while self._reader.recv(1)[0] not in self.SIGNALS:
+            pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self._reader.close()
+        self._writer.close()
+
+    @staticmethod
+    def _ignore(number: int, frame: object) -> None:
+        pass
+
+
+def address_text(address: Sequence[Any]) -> str:
+    """A socket's address as ``host:port``."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def serve(args: Namespace, ae: ApplicationEntity, terminal: Terminal, **server_options: Any) -> int:
+    """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start."""
+    with StopSignals() as stop:
+        try:
+            server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
+        except OSError as error:
+            where = address_text((args.bind_address, args.port))
+            terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
+            return FAILED
+        try:
+            line = f"listening on {address_text(server.server_address)}"
+            if args.port == 0:  # whoever started it has no other way to learn the port
+                print(line, flush=True)
+            else:
+                LOGGER.info(line)
+            stop.wait()
+        finally:
+            ae.shutdown()
+    LOGGER.info("stopped")
+    return 0

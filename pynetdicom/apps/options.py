@@ -1,0 +1,301 @@
+"""The command line options of the apps as tables, and the frame that every app runs in.
+
+In: the arguments of a command line. Out: an exit code; 0 only when all went well, 1 when something
+did not, 2 for arguments that are wrong, 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pynetdicom._version import __version__
+from pynetdicom.apps.progress import Terminal
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+
+FAILED = 1
+WRONG_ARGUMENTS = 2
+INTERRUPTED = 130
+
+LEVELS = {
+    "critical": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+SILENT = logging.CRITICAL + 1
+
+MAX_PDU = 131072
+
+
+def _port(lowest: int) -> Callable[[str], int]:
+    def port(text: str) -> int:
+        number = int(text)
+        if not lowest <= number <= 65535:
+            raise argparse.ArgumentTypeError(f"{text} is not a port between {lowest} and 65535")
+        return number
+
+    return port
+
+
+def _at_least(lowest: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < lowest:
+            raise argparse.ArgumentTypeError(f"{text} is less than {lowest}")
+        return value
+
+    return number
+
+
+def seconds(text: str) -> float:
+    """Seconds of a timeout."""
+    value = float(text)
+    if not math.isfinite(value) or value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+def ae_title(text: str) -> str:
+    """An AE title: 1 to 16 characters without backslash and control characters (PS3.5 6.2)."""
+    title = text.strip()
+    if not 1 <= len(title) <= 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 16 characters long")
+    if not (title.isascii() and title.isprintable()) or "\\" in title:
+        raise argparse.ArgumentTypeError(f"{text!r} has characters that an AE title cannot have")
+    return title
+
+
+# An option: its flags, and what argparse is told about it. `{default}` in a help text is filled in.
+Option = tuple[tuple[str, ...], dict[str, Any]]
+
+
+def option(*flags: str, **settings: Any) -> Option:
+    """One row of a table of options."""
+    return flags, settings
+
+
+PEER = (
+    option("addr", help="TCP/IP address or host name of the peer"),
+    option("port", type=_port(1), help="TCP port of the peer"),
+)
+LISTEN_PORT = (option("port", type=_port(0), help="TCP port to listen on; 0 takes a free one"),)
+
+VERBOSITY = (
+    option("-q", "--quiet", action="store_true", help="print no warnings and errors"),
+    option("-v", "--verbose", action="store_true", help="print what is being done"),
+    option("-d", "--debug", action="store_true", help="print everything, patient data included"),
+)
+LOG_LEVEL = (
+    option(
+        "-ll", "--log-level", metavar="LEVEL", choices=LEVELS,
+        help=f"log level: {', '.join(LEVELS)}",
+    ),
+)  # fmt: skip
+
+TIMEOUTS = (
+    option(
+        "-ta", "--acse-timeout", type=seconds, default=30.0, metavar="SECONDS",
+        help="wait so long for the association to be made or released (default: {default:g})",
+    ),
+    option(
+        "-td", "--dimse-timeout", type=seconds, default=30.0, metavar="SECONDS",
+        help="wait so long for the answer to a request (default: {default:g})",
+    ),
+    option(
+        "-tn", "--network-timeout", type=seconds, default=30.0, metavar="SECONDS",
+        help="wait so long for a peer that says nothing or takes nothing (default: {default:g})",
+    ),
+)  # fmt: skip
+MAX_PDU_OPTION = (
+    option(
+        "-pdu", "--max-pdu", type=_at_least(0), default=MAX_PDU, metavar="BYTES",
+        help="the largest PDU that the peer may send, 0 for no limit (default: {default}, with"
+        " which large objects arrive faster than with the customary 16382)",
+    ),
+)  # fmt: skip
+
+
+def titles(calling: str) -> Sequence[Option]:
+    """AE titles of an app that requests associations."""
+    return (
+        option(
+            "-aet", "--calling-aet", type=ae_title, default=calling, metavar="TITLE",
+            help="my AE title (default: {default})",
+        ),
+        option(
+            "-aec", "--called-aet", type=ae_title, default="ANY-SCP", metavar="TITLE",
+            help="the peer's AE title (default: {default})",
+        ),
+    )  # fmt: skip
+
+
+def listener(title: str) -> Sequence[Option]:
+    """AE title and interface of an app that accepts associations."""
+    return (
+        option(
+            "-aet", "--ae-title", type=ae_title, default=title, metavar="TITLE",
+            help="my AE title (default: {default})",
+        ),
+        option(
+            "-ba", "--bind-address", default="", metavar="ADDRESS",
+            help="the address of the interface to listen on (default: all)",
+        ),
+    )  # fmt: skip
+
+
+REQUESTED_SYNTAXES = (
+    option(
+        "-xe", "--request-little", dest="requested", action="store_const", const=EXPLICIT_LITTLE,
+        help="request explicit VR little endian only",
+    ),
+    option(
+        "-xb", "--request-big", dest="requested", action="store_const", const=EXPLICIT_BIG,
+        help="request explicit VR big endian only",
+    ),
+    option(
+        "-xi", "--request-implicit", dest="requested", action="store_const", const=IMPLICIT_LITTLE,
+        help="request implicit VR little endian only",
+    ),
+)  # fmt: skip
+
+_NATIVE = EXPLICIT_LITTLE if sys.byteorder == "little" else EXPLICIT_BIG
+_SWAPPED = EXPLICIT_BIG if sys.byteorder == "little" else EXPLICIT_LITTLE
+UNCOMPRESSED = (_NATIVE, _SWAPPED, IMPLICIT_LITTLE)
+
+PREFERRED_SYNTAXES = (
+    option(
+        "-x=", "--prefer-uncompr", dest="preferred", action="store_const", const=UNCOMPRESSED,
+        default=UNCOMPRESSED, help="prefer explicit VR in this machine's byte order (default)",
+    ),
+    option(
+        "-xe", "--prefer-little", dest="preferred", action="store_const",
+        const=(EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE),
+        help="prefer explicit VR little endian",
+    ),
+    option(
+        "-xb", "--prefer-big", dest="preferred", action="store_const",
+        const=(EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE),
+        help="prefer explicit VR big endian",
+    ),
+    option(
+        "-xi", "--implicit", dest="preferred", action="store_const", const=(IMPLICIT_LITTLE,),
+        help="accept implicit VR little endian only",
+    ),
+)  # fmt: skip
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_ARGUMENTS, f"{self.prog}: {message} (--help tells more)\n")
+
+    def add_options(self, title: str, rows: Sequence[Option], *, exclusive: bool = False) -> None:
+        """Add a table of options as a group of the help text."""
+        group: argparse._ActionsContainer = self.add_argument_group(title)
+        if exclusive:
+            group = group.add_mutually_exclusive_group()
+        for flags, settings in rows:
+            text = settings["help"].format(default=settings.get("default"))
+            group.add_argument(*flags, **{**settings, "help": text})
+
+
+def make_parser(app: str, description: str, positional: Sequence[Option]) -> Parser:
+    """Make the parser of an app, with what all apps have in common."""
+    parser = Parser(prog=app, description=description, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{app}.py v{__version__}")
+    parser.add_options("parameters", positional)
+    parser.add_options("verbosity", VERBOSITY, exclusive=True)
+    parser.add_options("logging", LOG_LEVEL)
+    return parser
+
+
+def apply_limits(ae: ApplicationEntity, args: argparse.Namespace) -> None:
+    """Give an AE the timeouts and the PDU size of the command line."""
+    ae.acse_timeout = args.acse_timeout
+    ae.dimse_timeout = args.dimse_timeout
+    ae.network_timeout = args.network_timeout
+    ae.maximum_pdu_size = args.max_pdu
+
+
+def forbid_numpy() -> None:
+    """Keep pydicom from importing numpy, which takes long and is needed for pixels only."""
+    sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
+
+
+@contextmanager
+def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
+    """Print the library's log while an app runs."""
+    level = LEVELS[args.log_level] if args.log_level else default
+    for chosen, its_level in (
+        (args.quiet, SILENT),
+        (args.verbose, logging.INFO),
+        (args.debug, logging.DEBUG),
+    ):
+        level = its_level if chosen else level
+    logger = logging.getLogger("pynetdicom")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname).1s: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+def run(
+    parser: Parser,
+    body: Callable[[argparse.Namespace, Terminal], int],
+    argv: Sequence[str] | None,
+    *,
+    log_level: int = SILENT,
+) -> int:
+    """Run an app: parse its arguments, run its body, and turn whatever happens into an exit code.
+
+    Parameters
+    ----------
+    parser : Parser
+        Its command line.
+    body : callable
+        Its work; gives the exit code.
+    argv : sequence of str or None
+        Its arguments. None: those of this process, which then does nothing but run the app.
+    log_level : int
+        The level of the library's log where no option says anything. An app that reports what went
+        wrong by itself needs none.
+    """
+    if argv is None:
+        forbid_numpy()
+    args = parser.parse_args(argv)
+    terminal = Terminal(parser.prog, quiet=args.quiet)
+    with logging_to_stderr(args, log_level):
+        try:
+            return body(args, terminal)
+        except KeyboardInterrupt:
+            terminal.problem("interrupted")
+            return INTERRUPTED
+        except BrokenPipeError:
+            # Nobody reads the output; the interpreter must not try to flush it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except Exception as error:
+            terminal.problem(f"{type(error).__name__}: {error}")
+            logging.getLogger(__name__).debug("the error was raised here", exc_info=True)
+            return FAILED

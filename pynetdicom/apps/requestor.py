@@ -1,0 +1,52 @@
+"""The association of an app that is SCU: made, ended, and what came of it reported."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pynetdicom.apps.options import apply_limits
+from pynetdicom.apps.progress import Terminal
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+    from pynetdicom.upper_layer.acse import PresentationContext
+
+
+def peer_name(args: Namespace) -> str:
+    """The peer as it was asked for."""
+    host = f"[{args.addr}]" if ":" in args.addr else args.addr
+    return f"{args.called_aet} at {host}:{args.port}"
+
+
+@contextmanager
+def association(
+    args: Namespace, contexts: Sequence[PresentationContext], terminal: Terminal
+) -> Iterator[Association | None]:
+    """Make an association and end it; None, with the problem reported, if there is none.
+
+    It is released, unless the body raises: then it is aborted.
+    """
+    from pynetdicom.ae import ApplicationEntity
+
+    ae = ApplicationEntity(ae_title=args.calling_aet)
+    apply_limits(ae, args)
+    assoc = ae.associate(
+        args.addr, args.port, list(contexts), ae_title=args.called_aet, max_pdu=args.max_pdu
+    )
+    if not assoc.is_established:
+        terminal.problem(f"no association with {peer_name(args)}: {assoc.ended}")
+        yield None
+        return
+    try:
+        yield assoc
+    except BaseException:
+        assoc.abort()
+        raise
+    if assoc.is_established:
+        assoc.release()
+        if not assoc.is_released:
+            terminal.problem(f"not released by {peer_name(args)}: {assoc.ended}")

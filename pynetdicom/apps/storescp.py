@@ -1,0 +1,188 @@
+"""storescp: receive objects and write each to a file (PS3.4 Annex B).
+
+An object is written to the output directory while it arrives, without a name; the handler gives it
+one. The file system does that in one step, and only where nothing has the name yet, so that any
+number of associations may store the same instance at the same time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pynetdicom.apps import options
+from pynetdicom.apps.acceptor import serve
+from pynetdicom.apps.echoscu import VERIFICATION
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.services.classes import StorageServiceClass
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.events import Event
+
+LOGGER = logging.getLogger(__name__)
+
+SUCCESS = 0x0000
+INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
+OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1
+
+# What may be a file name: no separator, no drive, not "." or "..".
+UID = re.compile(r"(?=.*[0-9])[0-9.]{1,64}", re.ASCII)
+CHUNK = 1 << 20
+
+OUTPUT = (
+    options.option(
+        "-od", "--output-directory", default=os.curdir, metavar="DIRECTORY",
+        help="write received objects to this directory, which is made if need be (default: the"
+        " current one)",
+    ),
+    options.option("--ignore", action="store_true", help="receive objects, but do not store them"),
+)  # fmt: skip
+MISCELLANEOUS = (
+    options.option("--no-echo", action="store_true", help="do not accept verification"),
+)
+
+
+def make_parser() -> options.Parser:
+    """Make the command line."""
+    parser = options.make_parser(
+        "storescp",
+        "Receives objects by C-STORE and writes each to a file named after its SOP Instance UID. A"
+        " second copy of an instance that differs from the first is kept beside it.",
+        options.LISTEN_PORT,
+    )
+    network = (*options.listener("STORESCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
+    parser.add_options("network", network)
+    parser.add_options("transfer syntaxes", options.PREFERRED_SYNTAXES, exclusive=True)
+    parser.add_options("output", OUTPUT)
+    parser.add_options("miscellaneous", MISCELLANEOUS)
+    return parser
+
+
+def is_file_name(uid: str) -> bool:
+    """Whether a UID that a peer sent can be a file name."""
+    return UID.fullmatch(uid) is not None
+
+
+def same_data_set(received: EncodedDataSet, path: str) -> bool:
+    """Whether a file holds the very bytes that were received, in the same transfer syntax."""
+    from pynetdicom.dimse.part10 import read_header
+
+    from pynetdicom.errors import FileProblem
+
+    try:
+        stored = read_header(path).data_set()
+        if (stored.transfer_syntax, stored.size) != (received.transfer_syntax, received.size):
+            return False
+        with stored.open() as one, received.open() as other:
+            while chunk := one.read(CHUNK):
+                if chunk != other.read(CHUNK):
+                    return False
+    except (FileProblem, OSError):
+        return False
+    return True
+
+
+def store(event: Event, directory: str) -> int:
+    """Give a received object its file name; the status that answers it."""
+    uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
+    if not is_file_name(uid):
+        LOGGER.warning("refused: the SOP Instance UID cannot be a file name")
+        return INVALID_INSTANCE
+    try:
+        return _save(event, os.path.join(directory, uid))
+    except OSError as error:
+        LOGGER.error("cannot store %s: %s", uid, error.strerror or error)
+        return OUT_OF_RESOURCES
+
+
+def _save(event: Event, stem: str) -> int:
+    for count in itertools.count(1):
+        # No UID has an underscore: the second copy of one never takes the name of another.
+        path = f"{stem}.dcm" if count == 1 else f"{stem}_{count}.dcm"
+        try:
+            event.save_as(path, overwrite=False)
+        except FileExistsError:
+            if same_data_set(event.request.data_set, path):
+                LOGGER.info("already there: %s", path)
+                break
+        else:
+            if count > 1:
+                LOGGER.warning("differs from what is stored already, kept as %s", path)
+            else:
+                LOGGER.info("stored %s", path)
+            break
+    return SUCCESS
+
+
+def ignore(event: Event) -> int:
+    """Do nothing with a received object."""
+    return SUCCESS
+
+
+def prepare(directory: str) -> str:
+    """Make sure that files can be written to a directory; gives its absolute path."""
+    path = os.path.abspath(directory)
+    os.makedirs(path, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        return path
+
+
+def storage_classes(*, usual: bool) -> Iterable[str]:
+    """Give the usual storage classes, which are known without pydicom, or all of the standard."""
+    if usual:
+        return StorageServiceClass.sop_classes
+    from pynetdicom.services.registry import all_storage
+
+    return all_storage()
+
+
+def listen(args: Namespace, terminal: Terminal) -> int:
+    """Store what comes until a signal says stop."""
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.events import EVT_C_STORE
+    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
+
+    directory = None
+    if not args.ignore:
+        try:
+            directory = prepare(args.output_directory)
+        except OSError as error:
+            terminal.problem(f"{args.output_directory}: cannot write there: {error.strerror}")
+            return options.FAILED
+    ae = ApplicationEntity(ae_title=args.ae_title)
+    options.apply_limits(ae, args)
+    syntaxes = list(args.preferred)
+    if not args.no_echo:
+        ae.add_supported_context(VERIFICATION, syntaxes)
+    # Where any transfer syntax will do, classes that are not listed are taken as they come.
+    any_syntax = len(syntaxes) > 1
+    if any_syntax:
+        syntaxes += [str(uid) for uid in ALL_TRANSFER_SYNTAXES if uid not in syntaxes]
+    for sop_class in storage_classes(usual=any_syntax):
+        ae.add_supported_context(sop_class, syntaxes)
+    handler = (EVT_C_STORE, store, [directory]) if directory else (EVT_C_STORE, ignore)
+    return serve(
+        args,
+        ae,
+        terminal,
+        evt_handlers=[handler],
+        spool_dir=directory,
+        unrestricted_storage=any_syntax,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run storescp; gives its exit code."""
+    return options.run(make_parser(), listen, argv, log_level=logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""storescu: send files to a peer, by C-STORE (PS3.4 Annex B).
+
+The files are looked through first: they decide which presentation contexts are proposed. Then they
+are sent, in as many associations as their contexts need.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pynetdicom.apps import options
+from pynetdicom.apps.progress import Display, Terminal
+from pynetdicom.apps.requestor import association
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+option = options.option
+
+MAXIMUM_CONTEXTS = 128
+UNCOMPRESSED = frozenset(options.UNCOMPRESSED)
+FALLBACKS = (options.EXPLICIT_LITTLE, options.IMPLICIT_LITTLE)
+
+FILES = option("path", nargs="+", help="DICOM files, and directories of files, to send")
+INPUT = (option("-r", "--recurse", action="store_true", help="search directories recursively"),)
+MISCELLANEOUS = (
+    option(
+        "-cx", "--required-contexts", action="store_true",
+        help="propose only the transfer syntaxes of the files, none to fall back to",
+    ),
+)  # fmt: skip
+
+Kind = tuple[str, str]
+"""SOP Class UID and transfer syntax UID."""
+
+
+class File(NamedTuple):
+    """A file that can be sent."""
+
+    path: str
+    size: int
+    kind: Kind
+
+
+def make_parser() -> options.Parser:
+    """Make the command line."""
+    parser = options.make_parser(
+        "storescu",
+        "Sends DICOM files to a peer, with C-STORE requests. What cannot be sent is named with the"
+        " reason, the others are sent all the same. The exit code is 0 only if all were sent and"
+        " stored, with a warning of the peer or without.",
+        (*options.PEER, FILES),
+    )
+    parser.add_options("input", INPUT)
+    network = (*options.titles("STORESCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
+    parser.add_options("network", network)
+    parser.add_options(
+        "transfer syntaxes of uncompressed files", options.REQUESTED_SYNTAXES, exclusive=True
+    )
+    parser.add_options("miscellaneous", MISCELLANEOUS)
+    return parser
+
+
+def find_paths(paths: Iterable[str], recurse: bool, terminal: Terminal) -> Iterator[str]:
+    """Give the files among `paths` and in the directories among them, sorted in each directory."""
+
+    def report(error: OSError) -> None:
+        terminal.problem(f"{error.filename}: {error.strerror}")
+
+    for path in paths:
+        if not os.path.isdir(path):
+            yield path
+            continue
+        empty = True
+        for directory, subdirectories, names in os.walk(path, onerror=report):
+            subdirectories[:] = sorted(subdirectories) if recurse else []
+            for name in sorted(names):
+                empty = False
+                yield os.path.join(directory, name)
+        if empty:
+            terminal.problem(f"{path}: no files in this directory")
+
+
+def read_files(paths: Iterable[str], terminal: Terminal) -> Iterator[File]:
+    """Give those of `paths` that can be sent, and report the others."""
+    from pynetdicom.dimse.part10 import read_header
+
+    from pynetdicom.errors import FileProblem
+
+    for path in paths:
+        try:
+            header = read_header(path)
+        except FileProblem as problem:
+            terminal.problem(f"{path}: {problem}")
+        except OSError as error:
+            terminal.problem(f"{path}: {error.strerror or error}")
+        else:
+            yield File(path, header.size, (header.sop_class_uid, header.transfer_syntax))
+
+
+def contexts_for(args: Namespace) -> Callable[[Kind], list[Kind]]:
+    """Give the function that says which contexts are proposed for a kind of file.
+
+    Each has one transfer syntax, so that the peer cannot choose another one for a file that it
+    would have taken as it is.
+    """
+
+    def needed(kind: Kind) -> list[Kind]:
+        sop_class, transfer_syntax = kind
+        if transfer_syntax not in UNCOMPRESSED:
+            return [kind]
+        if args.requested:
+            return [(sop_class, args.requested)]
+        if args.required_contexts:
+            return [kind]
+        return [kind, *((sop_class, fallback) for fallback in FALLBACKS)]
+
+    return needed
+
+
+def plan(
+    files: Sequence[File], needed: Callable[[Kind], list[Kind]]
+) -> Iterator[tuple[list[Kind], list[File]]]:
+    """Give contexts and files of each association; one association has 128 contexts at most."""
+    kinds = dict.fromkeys(file.kind for file in files)
+    contexts: dict[Kind, None] = {}
+    members: set[Kind] = set()
+    for kind in kinds:
+        together = contexts | dict.fromkeys(needed(kind))
+        if len(together) > MAXIMUM_CONTEXTS:
+            yield list(contexts), [file for file in files if file.kind in members]
+            together, members = dict.fromkeys(needed(kind)), set()
+        contexts = together
+        members.add(kind)
+    if members:
+        yield list(contexts), [file for file in files if file.kind in members]
+
+
+def send(assoc: Association, files: Sequence[File], terminal: Terminal, display: Display) -> int:
+    """Send files over one association; gives how many were stored."""
+    from pynetdicom.services.statuses import code_to_category
+
+    stored = 0
+    sizes = iter(files)
+    for result in assoc.store_files([file.path for file in files]):
+        category = "" if result.status is None else code_to_category(result.status)
+        if category in ("Success", "Warning"):
+            stored += 1
+            if category == "Warning":
+                terminal.warning(f"{result.path}: stored with warning 0x{result.status:04X}")
+        elif result.status is None:
+            terminal.problem(f"{result.path}: {result.problem}")
+        else:
+            terminal.problem(f"{result.path}: refused with {describe(result.status)}")
+        display.advance(next(sizes).size)
+    for file in sizes:
+        terminal.problem(f"{file.path}: not sent: {assoc.ended}")
+    return stored
+
+
+def describe(status: int) -> str:
+    """A status as text."""
+    from pynetdicom.services.statuses import STORAGE_SERVICE_CLASS_STATUS
+
+    _, text = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", ""))
+    return f"0x{status:04X} ({text})" if text else f"0x{status:04X}"
+
+
+def store(args: Namespace, terminal: Terminal) -> int:
+    """Look through the files and send them."""
+    from pynetdicom.presentation import build_context
+
+    files = list(read_files(find_paths(args.path, args.recurse, terminal), terminal))
+    total = len(files)
+    stored = size = 0
+    with terminal.progress(total, sum(file.size for file in files)) as display:
+        for kinds, members in plan(files, contexts_for(args)):
+            contexts = [build_context(sop_class, syntax) for sop_class, syntax in kinds]
+            with association(args, contexts, terminal) as assoc:
+                if assoc is None:
+                    break
+                stored += send(assoc, members, terminal, display)
+                size += sum(file.size for file in members)
+    if stored < total:
+        terminal.warning(f"{total - stored} of {total} files were not stored")
+    terminal.result(f"{stored} files stored")
+    return options.FAILED if terminal.problems else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run storescu; gives its exit code."""
+    return options.run(make_parser(), store, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
