@@ -1,0 +1,212 @@
+"""Presentation contexts to propose or support: builders, and lists that are ready to use.
+
+Each access to a list makes a new one of new contexts, so that what one part of a program does to
+them no other part sees. Keep the list in a variable of your own to change it::
+
+    from pynetdicom import StoragePresentationContexts
+
+    contexts = StoragePresentationContexts[:20]
+
+The lists of transfer syntaxes are plain lists of str; `build_context` uses
+`DEFAULT_TRANSFER_SYNTAXES` as it is when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pynetdicom.services import classes, registry
+from pynetdicom.upper_layer.acse import (
+    PresentationContext,
+    PresentationContextTuple,
+    negotiate_as_acceptor,
+    negotiate_as_requestor,
+    negotiate_unrestricted,
+)
+from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
+
+DEFAULT_TRANSFER_SYNTAXES: list[str] = [
+    "1.2.840.10008.1.2",  # Implicit VR Little Endian
+    "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
+    "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
+    "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
+]
+"""The uncompressed transfer syntaxes, which data sets can be converted between."""
+
+ALL_TRANSFER_SYNTAXES: list[str] = [
+    *DEFAULT_TRANSFER_SYNTAXES,
+    *(
+        f"1.2.840.10008.1.2.{number}"
+        for row in (
+            "4.50 4.51 4.57 4.70",  # JPEG
+            "4.80 4.81",  # JPEG-LS
+            "4.90 4.91 4.92 4.93 4.94 4.95",  # JPEG 2000, JPIP
+            "4.100 4.100.1 4.101 4.101.1",  # MPEG2
+            "4.102 4.102.1 4.103 4.103.1 4.104 4.104.1 4.105 4.105.1 4.106 4.106.1",  # MPEG-4
+            "4.107 4.108",  # HEVC
+            "4.110 4.111 4.112",  # JPEG XL
+            "4.201 4.202 4.203 4.204 4.205",  # HTJ2K
+            "5",  # RLE
+            "7.1 7.2 7.3",  # SMPTE ST 2110
+            "8.1",  # deflated frames
+        )
+        for number in row.split()
+    ),
+]
+"""The transfer syntaxes of PS3.5 that are not retired, and Explicit VR Big Endian.
+
+Without Encapsulated Uncompressed Explicit VR Little Endian, which is rare.
+"""
+
+AllStoragePresentationContexts: list[PresentationContext]
+ApplicationEventLoggingPresentationContexts: list[PresentationContext]
+BasicWorklistManagementPresentationContexts: list[PresentationContext]
+ColorPalettePresentationContexts: list[PresentationContext]
+DefinedProcedureProtocolPresentationContexts: list[PresentationContext]
+DisplaySystemPresentationContexts: list[PresentationContext]
+HangingProtocolPresentationContexts: list[PresentationContext]
+ImplantTemplatePresentationContexts: list[PresentationContext]
+InstanceAvailabilityPresentationContexts: list[PresentationContext]
+MediaCreationManagementPresentationContexts: list[PresentationContext]
+MediaStoragePresentationContexts: list[PresentationContext]
+ModalityPerformedPresentationContexts: list[PresentationContext]
+NonPatientObjectPresentationContexts: list[PresentationContext]
+PrintManagementPresentationContexts: list[PresentationContext]
+ProcedureStepPresentationContexts: list[PresentationContext]
+ProtocolApprovalPresentationContexts: list[PresentationContext]
+QueryRetrievePresentationContexts: list[PresentationContext]
+RelevantPatientInformationPresentationContexts: list[PresentationContext]
+RTMachineVerificationPresentationContexts: list[PresentationContext]
+StoragePresentationContexts: list[PresentationContext]
+StorageCommitmentPresentationContexts: list[PresentationContext]
+SubstanceAdministrationPresentationContexts: list[PresentationContext]
+UnifiedProcedurePresentationContexts: list[PresentationContext]
+VerificationPresentationContexts: list[PresentationContext]
+
+_SERVICES: dict[str, type[classes.ServiceClass]] = {
+    "ApplicationEventLogging": classes.ApplicationEventLoggingServiceClass,
+    "BasicWorklistManagement": classes.BasicWorklistManagementServiceClass,
+    "ColorPalette": classes.ColorPaletteQueryRetrieveServiceClass,
+    "DefinedProcedureProtocol": classes.DefinedProcedureProtocolQueryRetrieveServiceClass,
+    "DisplaySystem": classes.DisplaySystemManagementServiceClass,
+    "HangingProtocol": classes.HangingProtocolQueryRetrieveServiceClass,
+    "ImplantTemplate": classes.ImplantTemplateQueryRetrieveServiceClass,
+    "InstanceAvailability": classes.InstanceAvailabilityNotificationServiceClass,
+    "MediaCreationManagement": classes.MediaCreationManagementServiceClass,
+    "ModalityPerformed": classes.ProcedureStepServiceClass,
+    "NonPatientObject": classes.NonPatientObjectStorageServiceClass,
+    "PrintManagement": classes.PrintManagementServiceClass,
+    "ProcedureStep": classes.ProcedureStepServiceClass,
+    "ProtocolApproval": classes.ProtocolApprovalQueryRetrieveServiceClass,
+    "QueryRetrieve": classes.QueryRetrieveServiceClass,
+    "RelevantPatientInformation": classes.RelevantPatientInformationQueryServiceClass,
+    "RTMachineVerification": classes.RTMachineVerificationServiceClass,
+    # At most 115, so that they fit into one association with Query/Retrieve (128 contexts).
+    "Storage": classes.StorageServiceClass,
+    "StorageCommitment": classes.StorageCommitmentServiceClass,
+    "SubstanceAdministration": classes.SubstanceAdministrationQueryServiceClass,
+    "UnifiedProcedure": classes.UnifiedProcedureStepServiceClass,
+    "Verification": classes.VerificationServiceClass,
+}
+_SUFFIX = "PresentationContexts"
+
+CONTEXT_LISTS: tuple[str, ...] = tuple(
+    sorted(name + _SUFFIX for name in (*_SERVICES, "AllStorage", "MediaStorage"))
+)
+"""The names of the lists of presentation contexts."""
+
+
+def abstract_syntaxes(name: str) -> Iterable[str]:
+    """Return the abstract syntaxes of the list `name`, one of `CONTEXT_LISTS`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such list.
+    """
+    group = name.removesuffix(_SUFFIX)
+    if name == group:
+        raise KeyError(name)
+    if group == "AllStorage":
+        return registry.all_storage()
+    if group == "MediaStorage":
+        return (registry.MEDIA_STORAGE_DIRECTORY,)
+    return _SERVICES[group].sop_classes
+
+
+def _get(name: str) -> list[PresentationContext]:
+    try:
+        return [build_context(uid) for uid in abstract_syntaxes(name)]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *CONTEXT_LISTS})
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _get
+
+
+def build_context(
+    abstract_syntax: str, transfer_syntax: str | Sequence[str] | None = None
+) -> PresentationContext:
+    """Return a presentation context to propose or support.
+
+    Parameters
+    ----------
+    abstract_syntax : str or pydicom.uid.UID
+        The abstract syntax, usually a SOP Class UID.
+    transfer_syntax : str or pydicom.uid.UID or sequence of them, optional
+        The transfer syntaxes, the preferred one first; default `DEFAULT_TRANSFER_SYNTAXES`.
+
+    Notes
+    -----
+    PS3.8 7.1.1.13
+    """
+    if transfer_syntax is None:
+        transfer_syntax = DEFAULT_TRANSFER_SYNTAXES
+    elif isinstance(transfer_syntax, str):
+        transfer_syntax = [transfer_syntax]
+    return PresentationContext(abstract_syntax, transfer_syntax)
+
+
+def build_role(
+    uid: str, scu_role: bool = False, scp_role: bool = False
+) -> SCP_SCU_RoleSelectionNegotiation:
+    """Return an item for `ext_neg` that proposes roles for a SOP Class.
+
+    Parameters
+    ----------
+    uid : str or pydicom.uid.UID
+        The SOP Class UID.
+    scu_role, scp_role : bool
+        Whether the requestor proposes to be SCU, to be SCP.
+
+    Notes
+    -----
+    PS3.7 D.3.3.4
+    """
+    role = SCP_SCU_RoleSelectionNegotiation()
+    role.sop_class_uid = uid
+    role.scu_role = scu_role
+    role.scp_role = scp_role
+    return role
+
+
+__all__ = [
+    "ALL_TRANSFER_SYNTAXES",
+    "CONTEXT_LISTS",
+    "DEFAULT_TRANSFER_SYNTAXES",
+    "PresentationContext",
+    "PresentationContextTuple",
+    "abstract_syntaxes",
+    "build_context",
+    "build_role",
+    "negotiate_as_acceptor",
+    "negotiate_as_requestor",
+    "negotiate_unrestricted",
+    *CONTEXT_LISTS,
+]

@@ -1,0 +1,189 @@
+"""SOP Class UID → service class and operations; names of SOP Classes → UIDs.
+
+The service classes list their SOP Classes, and storage the usual ones. Those answer without
+pydicom, which takes as long to import as hundreds of images take to send. Whatever else the
+standard has comes from pydicom's UID dictionary by rule, with what that dictionary lacks added.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from keyword import iskeyword
+
+from pynetdicom.services.classes import (
+    ROOT,
+    SERVICE_CLASSES,
+    STORE,
+    ServiceClass,
+    StorageServiceClass,
+)
+
+MEDIA_STORAGE_DIRECTORY = ROOT + "1.3.10"
+"""Named like a storage class, but of media: it is never sent by itself (PS3.3 F)."""
+
+_TS = "Transfer Syntax"
+_SOP = "SOP Class"
+
+ADDITIONS: tuple[tuple[str, str, str], ...] = (
+    ("1.2.4.110", "JPEG XL Lossless", _TS),
+    ("1.2.4.111", "JPEG XL JPEG Recompression", _TS),
+    ("1.2.4.112", "JPEG XL", _TS),
+    ("1.2.8.1", "Deflated Image Frame Compression", _TS),
+    ("5.1.4.1.1.2.3", "CT Image Storage - For Processing", _SOP),
+    ("5.1.4.1.1.2.4", "Enhanced CT Image Storage - For Processing", _SOP),
+    ("5.1.4.1.1.2.5", "Legacy Converted Enhanced CT Image Storage - For Processing", _SOP),
+    ("5.1.4.1.1.9.100.1", "Waveform Presentation State Storage", _SOP),
+    ("5.1.4.1.1.9.100.2", "Waveform Acquisition Presentation State Storage", _SOP),
+    ("5.1.4.1.1.66.7", "Label Map Segmentation Storage", _SOP),
+    ("5.1.4.1.1.66.8", "Height Map Segmentation Storage", _SOP),
+)
+"""UID without root, name and type of what PS3.6 has and pydicom's dictionary lacked at 3.0.2."""
+
+_LATE = frozenset(ROOT + f"5.1.4.1.1.2.{n}" for n in (3, 4, 5))
+"""Storage, but younger than the list of 170 that scripts know as all storage classes."""
+
+_NAMED_TYPES = ("SOP Class", "Meta SOP Class", "Well-known SOP Instance")
+_STORAGE_KEYWORD = re.compile(r".*Storage(ForPresentation|ForProcessing|Retired|Trial)?")
+
+_known: dict[str, tuple[type[ServiceClass], tuple[str, ...]]] = {
+    uid: (service_class, operations)
+    for service_class in SERVICE_CLASSES
+    for uid, operations in service_class.sop_classes.items()
+}
+_known[MEDIA_STORAGE_DIRECTORY] = (ServiceClass, ())
+_registered: dict[str, str] = {}
+_UNKNOWN: tuple[type[ServiceClass], tuple[str, ...]] = (ServiceClass, ())
+_STORAGE: tuple[type[ServiceClass], tuple[str, ...]] = (StorageServiceClass, STORE)
+
+Row = tuple[str, str, str, str, str]
+"""A row of pydicom's dictionary: name, type, info, ``"Retired"`` or empty, keyword."""
+
+
+@cache
+def uid_dictionary() -> dict[str, Row]:
+    """Return pydicom's UID dictionary, with what it lacks added, so that ``UID(…).name`` works."""
+    from pydicom._uid_dict import UID_dictionary
+
+    for uid, name, kind in ADDITIONS:
+        keyword = "".join(re.findall(r"\w+", name))
+        UID_dictionary.setdefault(ROOT + uid, (name, kind, "", "", keyword))
+    return UID_dictionary
+
+
+def _is_storage_row(row: Row) -> bool:
+    return row[1] == "SOP Class" and _STORAGE_KEYWORD.fullmatch(row[4]) is not None
+
+
+def _lookup(uid: str) -> tuple[type[ServiceClass], tuple[str, ...]]:
+    known = _known.get(uid)
+    if known is not None:
+        return known
+    # No UID outside the standard's root is in the dictionary: a private one costs no import.
+    if not uid.startswith(ROOT):
+        return _UNKNOWN
+    row = uid_dictionary().get(uid)
+    return _STORAGE if row is not None and _is_storage_row(row) else _UNKNOWN
+
+
+def service_class_of(uid: str) -> type[ServiceClass]:
+    """Return the service class of a SOP Class UID; `ServiceClass` when there is none."""
+    return _lookup(uid)[0]
+
+
+def operations(uid: str) -> tuple[str, ...]:
+    """Return the DIMSE operations of a SOP Class UID, such as ``("C-STORE",)``."""
+    return _lookup(uid)[1]
+
+
+def is_storage(uid: str) -> bool:
+    """Return whether objects of this SOP Class are stored by C-STORE."""
+    return "C-STORE" in _lookup(uid)[1]
+
+
+@cache
+def all_storage() -> tuple[str, ...]:
+    """Return the storage classes of PS3.4 Annex B that are not retired, the most used first."""
+    current = [
+        uid
+        for uid, row in uid_dictionary().items()
+        # Classes of DICOS and DICONDE have an info; they are not PS3.4's.
+        if _is_storage_row(row)
+        and not row[2]
+        and not row[3]
+        and uid not in _LATE
+        and _known.get(uid, _STORAGE)[0] is StorageServiceClass
+    ]
+    usual = [uid for uid in StorageServiceClass.sop_classes if uid in current]
+    return tuple(dict.fromkeys(usual + sorted(current, key=_by_number)))
+
+
+def _by_number(uid: str) -> list[int]:
+    return [int(part) for part in uid.split(".")]
+
+
+@cache
+def standard_names() -> dict[str, str]:
+    """Return keyword → UID of the standard's SOP Classes and well-known SOP Instances."""
+    rows = uid_dictionary().items()
+    return {row[4]: uid for uid, row in rows if row[1] in _NAMED_TYPES and row[4]}
+
+
+def uid_of(keyword: str) -> str | None:
+    """Return the UID that `keyword` names in the standard or by `register_uid`."""
+    return _registered.get(keyword) or standard_names().get(keyword)
+
+
+def is_named(uid: str) -> bool:
+    """Return whether `uid` is of the standard or has been registered."""
+    return uid in _known or uid in uid_dictionary()
+
+
+def is_sop_instance(uid: str) -> bool:
+    """Return whether `uid` is a well-known SOP Instance of the standard."""
+    row = uid_dictionary().get(uid)
+    return row is not None and row[1] == "Well-known SOP Instance"
+
+
+def register_uid(
+    uid: str, keyword: str, service_class: type[ServiceClass], dimse_msg_type: str = ""
+) -> None:
+    """Make a private or new SOP Class known, so that it is served like the others.
+
+    Parameters
+    ----------
+    uid : str
+        The SOP Class UID.
+    keyword : str
+        The name it gets in `pynetdicom.sop_class`.
+    service_class : type
+        The service class it belongs to, such as `StorageServiceClass`, or a subclass of one.
+    dimse_msg_type : str
+        ``"C-FIND"``, ``"C-GET"`` or ``"C-MOVE"``, for a service class that has several of them.
+
+    Raises
+    ------
+    TypeError
+        If `service_class` is not a subclass of `ServiceClass`.
+    ValueError
+        If `keyword` is not an identifier or is another UID's in the standard, or `dimse_msg_type`
+        is missing.
+    """
+    if not keyword.isidentifier() or iskeyword(keyword):
+        raise ValueError(f"the keyword {keyword!r} is not a Python identifier")
+    if standard_names().get(keyword, uid) != uid:
+        raise ValueError(f"the keyword {keyword!r} is that of {standard_names()[keyword]}")
+    given: object = service_class
+    if not isinstance(given, type) or not issubclass(given, ServiceClass):
+        raise TypeError(f"'service_class' must be a subclass of ServiceClass, not {given!r}")
+    allowed = service_class.operations
+    choices = [name for name in allowed if name in ("C-FIND", "C-GET", "C-MOVE")]
+    if len(choices) > 1:
+        if dimse_msg_type not in choices:
+            raise ValueError(
+                f"'dimse_msg_type' must be one of {', '.join(choices)}"
+                f" to register a UID with {service_class.__name__}"
+            )
+        allowed = (dimse_msg_type,)
+    _known[str(uid)] = (service_class, allowed)
+    _registered[keyword] = str(uid)

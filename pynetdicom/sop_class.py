@@ -1,0 +1,349 @@
+"""Every SOP Class by its keyword, such as ``CTImageStorage``, and the well-known SOP Instances.
+
+The names are those of PS3.6, taken from pydicom's UID dictionary, and those that scripts have used
+for the same UIDs since version 1.0; `register_uid` adds more.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pydicom import config
+from pydicom.uid import UID
+
+from pynetdicom.services import registry
+from pynetdicom.services.classes import ServiceClass
+from pynetdicom.services.registry import register_uid
+
+# Other name → keyword in pydicom's UID dictionary.
+# fmt: off
+ALIASES = {
+    # Spellings of version 2 and 3 that differ from PS3.6.
+    "ColorPaletteInformationModelFind": "ColorPaletteQueryRetrieveInformationModelFind",
+    "ColorPaletteInformationModelGet": "ColorPaletteQueryRetrieveInformationModelGet",
+    "ColorPaletteInformationModelMove": "ColorPaletteQueryRetrieveInformationModelMove",
+    "ModalityWorklistInformationFind": "ModalityWorklistInformationModelFind",
+    "OphthlamicOpticalCoherenceTomographyBscanVolumeAnalysisStorage":
+        "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
+    "PseudoColorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
+    "RTBrachyApplicationSetupDeliveryInstructionsStorage":
+        "RTBrachyApplicationSetupDeliveryInstructionStorage",
+    "RoboticArmRadiationRecordStorage": "RoboticRadiationRecordStorage",
+    "VariableModalityLUTSoftcopyPresentationStageStorage":
+        "VariableModalityLUTSoftcopyPresentationStateStorage",
+    # Names of versions 1.0 to 1.5.
+    "BasicAnnotationBoxSOPClass": "BasicAnnotationBox",
+    "BasicColorImageBoxSOPClass": "BasicColorImageBox",
+    "BasicColorPrintManagementMetaSOPClass": "BasicColorPrintManagementMeta",
+    "BasicColourImageBoxSOPClass": "BasicColorImageBox",
+    "BasicFilmBoxSOPClass": "BasicFilmBox",
+    "BasicFilmSessionSOPClass": "BasicFilmSession",
+    "BasicGrayscaleImageBoxSOPClass": "BasicGrayscaleImageBox",
+    "BasicGrayscalePrintManagementMetaSOPClass": "BasicGrayscalePrintManagementMeta",
+    "BreastProjectionXRayImagePresentationStorage":
+        "BreastProjectionXRayImageStorageForPresentation",
+    "BreastProjectionXRayImageProcessingStorage": "BreastProjectionXRayImageStorageForProcessing",
+    "DigitalIntraOralXRayImagePresentationStorage":
+        "DigitalIntraOralXRayImageStorageForPresentation",
+    "DigitalIntraOralXRayImageProcessingStorage": "DigitalIntraOralXRayImageStorageForProcessing",
+    "DigitalMammographyXRayImagePresentationStorage":
+        "DigitalMammographyXRayImageStorageForPresentation",
+    "DigitalMammographyXRayImageProcessingStorage":
+        "DigitalMammographyXRayImageStorageForProcessing",
+    "DigitalXRayImagePresentationStorage": "DigitalXRayImageStorageForPresentation",
+    "DigitalXRayImageProcessingStorage": "DigitalXRayImageStorageForProcessing",
+    "DisplaySystemSOPClass": "DisplaySystem",
+    "DisplaySystemSOPInstance": "DisplaySystemInstance",
+    "ImplantationPlanSRDocumentStorage": "ImplantationPlanSRStorage",
+    "InstanceAvailabilityNotificationSOPClass": "InstanceAvailabilityNotification",
+    "IntravascularOpticalCoherenceTomographyImagePresentationStorage":
+        "IntravascularOpticalCoherenceTomographyImageStorageForPresentation",
+    "IntravascularOpticalCoherenceTomographyImageProcessingStorage":
+        "IntravascularOpticalCoherenceTomographyImageStorageForProcessing",
+    "KeyObjectSelectionStorage": "KeyObjectSelectionDocumentStorage",
+    "MacularGridThicknessAndVolumeReport": "MacularGridThicknessAndVolumeReportStorage",
+    "MediaCreationManagementSOPClass": "MediaCreationManagement",
+    "ModalityPerformedProcedureStepNotificationSOPClass":
+        "ModalityPerformedProcedureStepNotification",
+    "ModalityPerformedProcedureStepRetrieveSOPClass": "ModalityPerformedProcedureStepRetrieve",
+    "ModalityPerformedProcedureStepSOPClass": "ModalityPerformedProcedureStep",
+    "MultiframeGrayscaleByteSecondaryCaptureImageStorage":
+        "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
+    "MultiframeGrayscaleWordSecondaryCaptureImageStorage":
+        "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
+    "MultiframeSingleBitSecondaryCaptureImageStorage":
+        "MultiFrameSingleBitSecondaryCaptureImageStorage",
+    "MultiframeTrueColorSecondaryCaptureImageStorage":
+        "MultiFrameTrueColorSecondaryCaptureImageStorage",
+    "OphthlamicOpticalCoherenceTomographyBScanVolumeAnalysisStorage":
+        "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
+    "PerformedImagingAgestAdministrationSRStorage": "PerformedImagingAgentAdministrationSRStorage",
+    "PresentationLUTSOPClass": "PresentationLUT",
+    "PrintJobSOPClass": "PrintJob",
+    "PrinterConfigurationRetrievalSOPClass": "PrinterConfigurationRetrieval",
+    "PrinterConfigurationRetrievalSOPInstance": "PrinterConfigurationRetrievalInstance",
+    "PrinterSOPClass": "Printer",
+    "PrinterSOPInstance": "PrinterInstance",
+    "ProceduralEventLoggingSOPClass": "ProceduralEventLogging",
+    "ProceduralEventLoggingSOPInstance": "ProceduralEventLoggingInstance",
+    "ProcedureSRStorage": "ProcedureLogStorage",
+    "ProductCharacteristicsQueryInformationModelFind": "ProductCharacteristicsQuery",
+    "PseudocolorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
+    "StorageCommitmentPushModelSOPClass": "StorageCommitmentPushModel",
+    "StorageCommitmentPushModelSOPInstance": "StorageCommitmentPushModelInstance",
+    "SubstanceAdministrationLoggingSOPClass": "SubstanceAdministrationLogging",
+    "SubstanceAdministrationLoggingSOPInstance": "SubstanceAdministrationLoggingInstance",
+    "SubstanceApprovalQueryInformationModelFind": "SubstanceApprovalQuery",
+    "UPSFilteredGlobalSubscriptionSOPInstance": "UPSFilteredGlobalSubscriptionInstance",
+    "UPSGlobalSubscriptionSOPInstance": "UPSGlobalSubscriptionInstance",
+    "UltrasoundMultiframeImageStorage": "UltrasoundMultiFrameImageStorage",
+    "UnifiedProcedureStepEventSOPClass": "UnifiedProcedureStepEvent",
+    "UnifiedProcedureStepPullSOPClass": "UnifiedProcedureStepPull",
+    "UnifiedProcedureStepPushSOPClass": "UnifiedProcedureStepPush",
+    "UnifiedProcedureStepQuerySOPClass": "UnifiedProcedureStepQuery",
+    "UnifiedProcedureStepWatchSOPClass": "UnifiedProcedureStepWatch",
+    "UnitedProcedureStepEvent": "UnifiedProcedureStepEvent",
+    "UnitedProcedureStepPull": "UnifiedProcedureStepPull",
+    "UnitedProcedureStepPush": "UnifiedProcedureStepPush",
+    "UnitedProcedureStepWatch": "UnifiedProcedureStepWatch",
+    "VerificationSOPClass": "Verification",
+}
+# fmt: on
+
+
+class SOPClass(UID):
+    """The UID of a SOP Class, which knows the service class that it belongs to."""
+
+    @property
+    def service_class(self) -> type[ServiceClass]:
+        """Return the service class; `ServiceClass` itself when it belongs to none."""
+        return registry.service_class_of(self)
+
+
+def uid_to_service_class(uid: str) -> type[ServiceClass]:
+    """Return the service class of a SOP Class UID; `ServiceClass` when it belongs to none."""
+    return registry.service_class_of(uid)
+
+
+def uid_to_sop_class(uid: str) -> SOPClass:
+    """Return `uid` as `SOPClass`, whether it is known or not."""
+    # Known ones are kept; those of peers would never end.
+    return _sop_class(uid) if registry.is_named(uid) else _sop_class.__wrapped__(uid)
+
+
+@cache
+def _sop_class(uid: str) -> SOPClass:
+    # It may be a peer's: pydicom shall not warn about it.
+    return SOPClass(uid, validation_mode=config.IGNORE)
+
+
+def _get(name: str) -> UID:
+    uid = registry.uid_of(name) or registry.uid_of(ALIASES.get(name, name))
+    if uid is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return UID(uid) if registry.is_sop_instance(uid) else _sop_class(uid)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *registry.standard_names(), *ALIASES})
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _get
+    __all__ = ["SOPClass", "register_uid", "uid_to_service_class", "uid_to_sop_class"]
+    __all__ += [*registry.standard_names(), *ALIASES]  # noqa: PLE0604
+else:
+    # What `_get` gives, for type checkers and editors; a test keeps it in step.
+    # fmt: off
+    (
+        AcquisitionContextSRStorage, AdvancedBlendingPresentationStateStorage,
+        AmbulatoryECGWaveformStorage, ArterialPulseWaveformStorage, AudioSRStorageTrial,
+        AudioWaveformRealTimeCommunication, AutorefractionMeasurementsStorage, BasicAnnotationBox,
+        BasicAnnotationBoxSOPClass, BasicColorImageBox, BasicColorImageBoxSOPClass,
+        BasicColorPrintManagementMeta, BasicColorPrintManagementMetaSOPClass,
+        BasicColourImageBoxSOPClass, BasicFilmBox, BasicFilmBoxSOPClass, BasicFilmSession,
+        BasicFilmSessionSOPClass, BasicGrayscaleImageBox, BasicGrayscaleImageBoxSOPClass,
+        BasicGrayscalePrintManagementMeta, BasicGrayscalePrintManagementMetaSOPClass,
+        BasicPrintImageOverlayBox, BasicStructuredDisplayStorage, BasicStudyContentNotification,
+        BasicTextSRStorage, BasicVoiceAudioWaveformStorage,
+        BlendingSoftcopyPresentationStateStorage, BodyPositionWaveformStorage,
+        BreastImagingRelevantPatientInformationQuery, BreastProjectionXRayImagePresentationStorage,
+        BreastProjectionXRayImageProcessingStorage, BreastProjectionXRayImageStorageForPresentation,
+        BreastProjectionXRayImageStorageForProcessing, BreastTomosynthesisImageStorage,
+        CArmPhotonElectronRadiationRecordStorage, CArmPhotonElectronRadiationStorage,
+        CTDefinedProcedureProtocolStorage, CTImageStorage, CTImageStorageForProcessing,
+        CTPerformedProcedureProtocolStorage, CardiacElectrophysiologyWaveformStorage,
+        CardiacRelevantPatientInformationQuery, ChestCADSRStorage, ColonCADSRStorage,
+        ColorPaletteInformationModelFind, ColorPaletteInformationModelGet,
+        ColorPaletteInformationModelMove, ColorPaletteQueryRetrieveInformationModelFind,
+        ColorPaletteQueryRetrieveInformationModelGet, ColorPaletteQueryRetrieveInformationModelMove,
+        ColorPaletteStorage, ColorSoftcopyPresentationStateStorage,
+        CompositeInstanceRetrieveWithoutBulkDataGet, CompositeInstanceRootRetrieveGet,
+        CompositeInstanceRootRetrieveMove, CompositingPlanarMPRVolumetricPresentationStateStorage,
+        Comprehensive3DSRStorage, ComprehensiveSRStorage, ComprehensiveSRStorageTrial,
+        ComputedRadiographyImageStorage, ConfocalMicroscopyImageStorage,
+        ConfocalMicroscopyTiledPyramidalImageStorage, ContentAssessmentResultsStorage,
+        CornealTopographyMapStorage, DICOS2DAITStorage, DICOS3DAITStorage, DICOSCTImageStorage,
+        DICOSDigitalXRayImageStorageForPresentation, DICOSDigitalXRayImageStorageForProcessing,
+        DICOSQuadrupoleResonanceStorage, DICOSThreatDetectionReportStorage,
+        DefinedProcedureProtocolInformationModelFind, DefinedProcedureProtocolInformationModelGet,
+        DefinedProcedureProtocolInformationModelMove, DeformableSpatialRegistrationStorage,
+        DermoscopicPhotographyImageStorage, DetachedInterpretationManagement,
+        DetachedPatientManagement, DetachedPatientManagementMeta, DetachedResultsManagement,
+        DetachedResultsManagementMeta, DetachedStudyManagement, DetachedStudyManagementMeta,
+        DetachedVisitManagement, DetailSRStorageTrial, DigitalIntraOralXRayImagePresentationStorage,
+        DigitalIntraOralXRayImageProcessingStorage, DigitalIntraOralXRayImageStorageForPresentation,
+        DigitalIntraOralXRayImageStorageForProcessing,
+        DigitalMammographyXRayImagePresentationStorage,
+        DigitalMammographyXRayImageProcessingStorage,
+        DigitalMammographyXRayImageStorageForPresentation,
+        DigitalMammographyXRayImageStorageForProcessing, DigitalXRayImagePresentationStorage,
+        DigitalXRayImageProcessingStorage, DigitalXRayImageStorageForPresentation,
+        DigitalXRayImageStorageForProcessing, DisplaySystem, DisplaySystemSOPClass,
+        EddyCurrentImageStorage, EddyCurrentMultiFrameImageStorage, ElectromyogramWaveformStorage,
+        ElectrooculogramWaveformStorage, EncapsulatedCDAStorage, EncapsulatedMTLStorage,
+        EncapsulatedOBJStorage, EncapsulatedPDFStorage, EncapsulatedSTLStorage,
+        EnhancedCTImageStorage, EnhancedCTImageStorageForProcessing,
+        EnhancedContinuousRTImageStorage, EnhancedMRColorImageStorage, EnhancedMRImageStorage,
+        EnhancedPETImageStorage, EnhancedRTImageStorage, EnhancedSRStorage, EnhancedUSVolumeStorage,
+        EnhancedXAImageStorage, EnhancedXRFImageStorage, EnhancedXRayRadiationDoseSRStorage,
+        ExtensibleSRStorage, General32bitECGWaveformStorage, GeneralAudioWaveformStorage,
+        GeneralECGWaveformStorage, GeneralPurposePerformedProcedureStep,
+        GeneralPurposeScheduledProcedureStep, GeneralPurposeWorklistInformationModelFind,
+        GeneralPurposeWorklistManagementMeta, GeneralRelevantPatientInformationQuery,
+        GenericImplantTemplateInformationModelFind, GenericImplantTemplateInformationModelGet,
+        GenericImplantTemplateInformationModelMove, GenericImplantTemplateStorage,
+        GrayscalePlanarMPRVolumetricPresentationStateStorage,
+        GrayscaleSoftcopyPresentationStateStorage, HangingProtocolInformationModelFind,
+        HangingProtocolInformationModelGet, HangingProtocolInformationModelMove,
+        HangingProtocolStorage, HardcopyColorImageStorage, HardcopyGrayscaleImageStorage,
+        HeightMapSegmentationStorage, HemodynamicWaveformStorage, ImageOverlayBox,
+        ImplantAssemblyTemplateInformationModelFind, ImplantAssemblyTemplateInformationModelGet,
+        ImplantAssemblyTemplateInformationModelMove, ImplantAssemblyTemplateStorage,
+        ImplantTemplateGroupInformationModelFind, ImplantTemplateGroupInformationModelGet,
+        ImplantTemplateGroupInformationModelMove, ImplantTemplateGroupStorage,
+        ImplantationPlanSRDocumentStorage, ImplantationPlanSRStorage,
+        InstanceAvailabilityNotification, InstanceAvailabilityNotificationSOPClass,
+        IntraocularLensCalculationsStorage,
+        IntravascularOpticalCoherenceTomographyImagePresentationStorage,
+        IntravascularOpticalCoherenceTomographyImageProcessingStorage,
+        IntravascularOpticalCoherenceTomographyImageStorageForPresentation,
+        IntravascularOpticalCoherenceTomographyImageStorageForProcessing, InventoryCreation,
+        InventoryFind, InventoryGet, InventoryMove, InventoryStorage,
+        KeratometryMeasurementsStorage, KeyObjectSelectionDocumentStorage,
+        KeyObjectSelectionStorage, LabelMapSegmentationStorage,
+        LegacyConvertedEnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorageForProcessing,
+        LegacyConvertedEnhancedMRImageStorage, LegacyConvertedEnhancedPETImageStorage,
+        LensometryMeasurementsStorage, MRImageStorage, MRSpectroscopyStorage,
+        MacularGridThicknessAndVolumeReport, MacularGridThicknessAndVolumeReportStorage,
+        MammographyCADSRStorage, MediaCreationManagement, MediaCreationManagementSOPClass,
+        MediaStorageDirectoryStorage, MicroscopyBulkSimpleAnnotationsStorage,
+        ModalityPerformedProcedureStep, ModalityPerformedProcedureStepNotification,
+        ModalityPerformedProcedureStepNotificationSOPClass, ModalityPerformedProcedureStepRetrieve,
+        ModalityPerformedProcedureStepRetrieveSOPClass, ModalityPerformedProcedureStepSOPClass,
+        ModalityWorklistInformationFind, ModalityWorklistInformationModelFind,
+        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+        MultiFrameSingleBitSecondaryCaptureImageStorage,
+        MultiFrameTrueColorSecondaryCaptureImageStorage, MultichannelRespiratoryWaveformStorage,
+        MultiframeGrayscaleByteSecondaryCaptureImageStorage,
+        MultiframeGrayscaleWordSecondaryCaptureImageStorage,
+        MultiframeSingleBitSecondaryCaptureImageStorage,
+        MultiframeTrueColorSecondaryCaptureImageStorage,
+        MultipleVolumeRenderingVolumetricPresentationStateStorage, NuclearMedicineImageStorage,
+        NuclearMedicineImageStorageRetired, OphthalmicAxialMeasurementsStorage,
+        OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage,
+        OphthalmicOpticalCoherenceTomographyEnFaceImageStorage,
+        OphthalmicPhotography16BitImageStorage, OphthalmicPhotography8BitImageStorage,
+        OphthalmicThicknessMapStorage, OphthalmicTomographyImageStorage,
+        OphthalmicVisualFieldStaticPerimetryMeasurementsStorage,
+        OphthlamicOpticalCoherenceTomographyBScanVolumeAnalysisStorage,
+        OphthlamicOpticalCoherenceTomographyBscanVolumeAnalysisStorage, ParametricMapStorage,
+        PatientRadiationDoseSRStorage, PatientRootQueryRetrieveInformationModelFind,
+        PatientRootQueryRetrieveInformationModelGet, PatientRootQueryRetrieveInformationModelMove,
+        PatientStudyOnlyQueryRetrieveInformationModelFind,
+        PatientStudyOnlyQueryRetrieveInformationModelGet,
+        PatientStudyOnlyQueryRetrieveInformationModelMove,
+        PerformedImagingAgentAdministrationSRStorage, PerformedImagingAgestAdministrationSRStorage,
+        PhotoacousticImageStorage, PlannedImagingAgentAdministrationSRStorage,
+        PositronEmissionTomographyImageStorage, PresentationLUT, PresentationLUTSOPClass, PrintJob,
+        PrintJobSOPClass, PrintQueueManagement, Printer, PrinterConfigurationRetrieval,
+        PrinterConfigurationRetrievalSOPClass, PrinterSOPClass, ProceduralEventLogging,
+        ProceduralEventLoggingSOPClass, ProcedureLogStorage, ProcedureSRStorage,
+        ProductCharacteristicsQuery, ProductCharacteristicsQueryInformationModelFind,
+        ProtocolApprovalInformationModelFind, ProtocolApprovalInformationModelGet,
+        ProtocolApprovalInformationModelMove, ProtocolApprovalStorage,
+        PseudoColorSoftcopyPresentationStageStorage, PseudoColorSoftcopyPresentationStateStorage,
+        PseudocolorSoftcopyPresentationStageStorage, PullPrintRequest,
+        PullStoredPrintManagementMeta, RTBeamsDeliveryInstructionStorage,
+        RTBeamsDeliveryInstructionStorageTrial, RTBeamsTreatmentRecordStorage,
+        RTBrachyApplicationSetupDeliveryInstructionStorage,
+        RTBrachyApplicationSetupDeliveryInstructionsStorage, RTBrachyTreatmentRecordStorage,
+        RTConventionalMachineVerification, RTConventionalMachineVerificationTrial, RTDoseStorage,
+        RTImageStorage, RTIonBeamsTreatmentRecordStorage, RTIonMachineVerification,
+        RTIonMachineVerificationTrial, RTIonPlanStorage,
+        RTPatientPositionAcquisitionInstructionStorage, RTPhysicianIntentStorage, RTPlanStorage,
+        RTRadiationRecordSetStorage, RTRadiationSalvageRecordStorage,
+        RTRadiationSetDeliveryInstructionStorage, RTRadiationSetStorage, RTSegmentAnnotationStorage,
+        RTStructureSetStorage, RTTreatmentPreparationStorage, RTTreatmentSummaryRecordStorage,
+        RadiopharmaceuticalRadiationDoseSRStorage, RawDataStorage, RealWorldValueMappingStorage,
+        ReferencedColorPrintManagementMeta, ReferencedGrayscalePrintManagementMeta,
+        ReferencedImageBox, RenditionSelectionDocumentRealTimeCommunication, RepositoryQuery,
+        RespiratoryWaveformStorage, RoboticArmRadiationRecordStorage, RoboticArmRadiationStorage,
+        RoboticRadiationRecordStorage, RoutineScalpElectroencephalogramWaveformStorage,
+        SecondaryCaptureImageStorage, SegmentationStorage,
+        SegmentedVolumeRenderingVolumetricPresentationStateStorage, SimplifiedAdultEchoSRStorage,
+        SleepElectroencephalogramWaveformStorage, SpatialFiducialsStorage,
+        SpatialRegistrationStorage, SpectaclePrescriptionReportStorage, StandaloneCurveStorage,
+        StandaloneModalityLUTStorage, StandaloneOverlayStorage, StandalonePETCurveStorage,
+        StandaloneVOILUTStorage, StereometricRelationshipStorage, StorageCommitmentPullModel,
+        StorageCommitmentPushModel, StorageCommitmentPushModelSOPClass, StoredPrintStorage,
+        StudyComponentManagement, StudyRootQueryRetrieveInformationModelFind,
+        StudyRootQueryRetrieveInformationModelGet, StudyRootQueryRetrieveInformationModelMove,
+        SubjectiveRefractionMeasurementsStorage, SubstanceAdministrationLogging,
+        SubstanceAdministrationLoggingSOPClass, SubstanceApprovalQuery,
+        SubstanceApprovalQueryInformationModelFind, SurfaceScanMeshStorage,
+        SurfaceScanPointCloudStorage, SurfaceSegmentationStorage, TextSRStorageTrial,
+        TomotherapeuticRadiationRecordStorage, TomotherapeuticRadiationStorage,
+        TractographyResultsStorage, TwelveLeadECGWaveformStorage, UltrasoundImageStorage,
+        UltrasoundImageStorageRetired, UltrasoundMultiFrameImageStorage,
+        UltrasoundMultiFrameImageStorageRetired, UltrasoundMultiframeImageStorage,
+        UnifiedProcedureStepEvent, UnifiedProcedureStepEventSOPClass,
+        UnifiedProcedureStepEventTrial, UnifiedProcedureStepPull, UnifiedProcedureStepPullSOPClass,
+        UnifiedProcedureStepPullTrial, UnifiedProcedureStepPush, UnifiedProcedureStepPushSOPClass,
+        UnifiedProcedureStepPushTrial, UnifiedProcedureStepQuery, UnifiedProcedureStepQuerySOPClass,
+        UnifiedProcedureStepWatch, UnifiedProcedureStepWatchSOPClass,
+        UnifiedProcedureStepWatchTrial, UnitedProcedureStepEvent, UnitedProcedureStepPull,
+        UnitedProcedureStepPush, UnitedProcedureStepWatch, VLEndoscopicImageStorage,
+        VLImageStorageTrial, VLMicroscopicImageStorage, VLMultiFrameImageStorageTrial,
+        VLPhotographicImageStorage, VLSlideCoordinatesMicroscopicImageStorage,
+        VLWholeSlideMicroscopyImageStorage, VOILUTBox,
+        VariableModalityLUTSoftcopyPresentationStageStorage,
+        VariableModalityLUTSoftcopyPresentationStateStorage, Verification, VerificationSOPClass,
+        VideoEndoscopicImageRealTimeCommunication, VideoEndoscopicImageStorage,
+        VideoMicroscopicImageStorage, VideoPhotographicImageRealTimeCommunication,
+        VideoPhotographicImageStorage, VisualAcuityMeasurementsStorage,
+        VolumeRenderingVolumetricPresentationStateStorage,
+        WaveformAcquisitionPresentationStateStorage, WaveformAnnotationSRStorage,
+        WaveformPresentationStateStorage, WaveformStorageTrial,
+        WideFieldOphthalmicPhotography3DCoordinatesImageStorage,
+        WideFieldOphthalmicPhotographyStereographicProjectionImageStorage,
+        XADefinedProcedureProtocolStorage, XAPerformedProcedureProtocolStorage,
+        XAXRFGrayscaleSoftcopyPresentationStateStorage, XRay3DAngiographicImageStorage,
+        XRay3DCraniofacialImageStorage, XRayAngiographicBiPlaneImageStorage,
+        XRayAngiographicImageStorage, XRayRadiationDoseSRStorage, XRayRadiofluoroscopicImageStorage,
+    ) = iter([SOPClass("")])
+    (
+        DisplaySystemInstance, DisplaySystemSOPInstance, FallPalette, HotIronPalette,
+        HotMetalBluePalette, PET20StepPalette, PETPalette, PrintQueueInstance,
+        PrinterConfigurationRetrievalInstance, PrinterConfigurationRetrievalSOPInstance,
+        PrinterInstance, PrinterSOPInstance, ProceduralEventLoggingInstance,
+        ProceduralEventLoggingSOPInstance, SpringPalette, StorageCommitmentPullModelInstance,
+        StorageCommitmentPushModelInstance, StorageCommitmentPushModelSOPInstance,
+        StorageManagementInstance, SubstanceAdministrationLoggingInstance,
+        SubstanceAdministrationLoggingSOPInstance, SummerPalette,
+        UPSFilteredGlobalSubscriptionInstance, UPSFilteredGlobalSubscriptionSOPInstance,
+        UPSGlobalSubscriptionInstance, UPSGlobalSubscriptionSOPInstance, WinterPalette,
+    ) = iter([UID("")])
+    # fmt: on
