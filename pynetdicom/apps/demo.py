@@ -21,6 +21,7 @@ from pynetdicom.apps.options import forbid_numpy
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
     from pynetdicom.association import Association
 
 # CT, MR and compressed images that come inside pydicom's package, each of another SOP Instance.

@@ -107,6 +107,11 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
+def one_line(text: str) -> str:
+    """The text with control characters, and file names' undecodable bytes, escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def _make_display(files: int, size: int) -> Display:
     try:
         from rich.console import Console
@@ -168,9 +173,7 @@ class Terminal:
     def warning(self, text: str) -> None:
         """Print a line on standard error that is no reason for failure."""
         if not self._quiet:
-            from pynetdicom.utils import printable
-
-            self._display.print(f"{self._app}: {printable(text, 2000)}")
+            self._display.print(f"{self._app}: {one_line(text)}")
 
     def result(self, text: str) -> None:
         """Print a line on standard output."""

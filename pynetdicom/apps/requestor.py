@@ -12,7 +12,6 @@ from pynetdicom.apps.progress import Terminal
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
-
     from pynetdicom.upper_layer.acse import PresentationContext
 
 

@@ -74,7 +74,6 @@ def is_file_name(uid: str) -> bool:
 def same_data_set(received: EncodedDataSet, path: str) -> bool:
     """Whether a file holds the very bytes that were received, in the same transfer syntax."""
     from pynetdicom.dimse.part10 import read_header
-
     from pynetdicom.errors import FileProblem
 
     try:

@@ -88,7 +88,6 @@ def find_paths(paths: Iterable[str], recurse: bool, terminal: Terminal) -> Itera
 def read_files(paths: Iterable[str], terminal: Terminal) -> Iterator[File]:
     """Give those of `paths` that can be sent, and report the others."""
     from pynetdicom.dimse.part10 import read_header
-
     from pynetdicom.errors import FileProblem
 
     for path in paths:
@@ -164,9 +163,9 @@ def send(assoc: Association, files: Sequence[File], terminal: Terminal, display:
 
 def describe(status: int) -> str:
     """A status as text."""
-    from pynetdicom.services.statuses import STORAGE_SERVICE_CLASS_STATUS
+    from pynetdicom.services.classes import StorageServiceClass
 
-    _, text = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", ""))
+    _, text = StorageServiceClass.statuses("C-STORE").get(status, ("", ""))
     return f"0x{status:04X} ({text})" if text else f"0x{status:04X}"
 
 

@@ -1,0 +1,105 @@
+"""What the apps print."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pynetdicom.apps.progress import FEW_FILES, Terminal
+
+
+class Tty(io.StringIO):
+    """Standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:
+    stream = Tty()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    return stream
+
+
+@pytest.fixture
+def without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def importing(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name.startswith("rich"):
+            raise ImportError(name)
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", importing)
+
+
+def show(terminal: Terminal, files: int) -> None:
+    with terminal.progress(files, files * 1_000_000) as display:
+        for number in range(files):
+            display.advance(1_000_000)
+            if number == 1:
+                terminal.problem("file [red]: cannot be read")
+
+
+def test_a_problem_is_one_line_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal("app")
+    terminal.problem("one\ntwo\x1b[31m")
+    terminal.warning("three")
+    terminal.result("four")
+    captured = capsys.readouterr()
+    assert captured.out == "four\n"
+    lines = captured.err.splitlines()
+    assert len(lines) == 2
+    assert "\x1b" not in captured.err
+    assert terminal.problems == 1
+
+
+def test_quiet_prints_nothing_but_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal("app", quiet=True)
+    terminal.problem("one")
+    terminal.warning("two")
+    terminal.result("three")
+    show(terminal, FEW_FILES)
+    assert capsys.readouterr() == ("", "")
+    assert terminal.problems == 2
+
+
+def test_no_progress_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Terminal("app"), 100)
+    assert capsys.readouterr().err == "app: file [red]: cannot be read\n"
+
+
+def test_no_progress_for_a_few_files(tty: Tty) -> None:
+    show(Terminal("app"), FEW_FILES - 1)
+    assert tty.getvalue() == "app: file [red]: cannot be read\n"
+
+
+@pytest.mark.usefixtures("without_rich")
+def test_plain_progress_without_rich(tty: Tty) -> None:
+    show(Terminal("app"), 100)
+    text = tty.getvalue()
+    assert "1/100 files, 1.0 MB of 100.0 MB" in text
+    assert "app: file [red]: cannot be read\n" in text
+    assert text.endswith("\r"), "the line is wiped at the end"
+
+
+def test_progress_with_rich_starts_no_thread(tty: Tty) -> None:
+    pytest.importorskip("rich")
+    terminal = Terminal("app")
+    with terminal.progress(100, 100) as display:
+        before = threading.active_count()
+        for _ in range(100):
+            display.advance(1)
+        terminal.problem("file [red]: cannot be read")
+        assert threading.active_count() == before
+    text = tty.getvalue()
+    assert "files" in text
+    assert "app: file [red]: cannot be read" in text

@@ -1,0 +1,283 @@
+"""storescp: file names, second copies, full disks; nothing outside its directory, nothing overwritten."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from pynetdicom.apps import storescp
+from pynetdicom.dimse.part10 import read_header
+from tests.apps.conftest import CT, MR, SC_RLE
+
+UID = "1.2.826.0.1.1"
+
+
+# ---------------------------------------------------------------------------------- file names
+
+
+@pytest.mark.parametrize("uid", ["1", "1.2.3", "1" * 64, "0.1", ".1", "1..2", "1."])
+def test_digits_and_dots_are_a_file_name(uid: str) -> None:
+    assert storescp.is_file_name(uid)
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        "", ".", "..", "...", "1" * 65, "../1", "1/2", "1\\2", "/etc/1", "C:1", "1\0", "1\n", " 1",
+        "1 ", "1a", "٣", "²", "1-2", "1_2",
+    ],
+)  # fmt: skip
+def test_anything_else_is_not(uid: str) -> None:
+    assert not storescp.is_file_name(uid)
+
+
+# --------------------------------------------------------------------------------- the handler
+
+
+def event_of(data: bytes, uid: str = UID, error: OSError | None = None) -> Any:
+    """An event whose object is `data`, or whose saving fails."""
+
+    class DataSet:
+        transfer_syntax = "1.2.840.10008.1.2.1"
+        size = len(data)
+
+        def open(self) -> Any:
+            import io
+
+            return io.BytesIO(data)
+
+    def save_as(path: str, overwrite: bool = True) -> None:
+        if error is not None:
+            raise error
+        with open(path, "wb" if overwrite else "xb") as file:
+            file.write(data)
+
+    request = SimpleNamespace(AffectedSOPInstanceUID=uid, data_set=DataSet())
+    return SimpleNamespace(request=request, save_as=save_as)
+
+
+@pytest.fixture
+def raw_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files hold a data set and nothing else."""
+
+    def same(received: Any, path: str) -> bool:
+        return bool(received.open().read() == Path(path).read_bytes())
+
+    monkeypatch.setattr(storescp, "same_data_set", same)
+
+
+@pytest.mark.usefixtures("raw_files")
+def test_second_copies(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def stored() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    directory = str(tmp_path)
+    assert storescp.store(event_of(b"one"), directory) == 0x0000
+    assert storescp.store(event_of(b"one"), directory) == 0x0000
+    assert stored() == {f"{UID}.dcm": b"one"}
+    assert not caplog.records
+    for data in (b"two", b"three", b"two", b"one"):
+        assert storescp.store(event_of(data), directory) == 0x0000
+    assert stored() == {f"{UID}.dcm": b"one", f"{UID}_2.dcm": b"two", f"{UID}_3.dcm": b"three"}
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert f"{UID}_2.dcm" in caplog.messages[0]
+    assert f"{UID}_3.dcm" in caplog.messages[1]
+
+
+@pytest.mark.usefixtures("raw_files")
+def test_the_padding_of_a_uid_is_not_part_of_the_name(tmp_path: Path) -> None:
+    for uid in (UID, f"{UID}\0", f"{UID} "):
+        assert storescp.store(event_of(b"one", uid), str(tmp_path)) == 0x0000
+    assert os.listdir(tmp_path) == [f"{UID}.dcm"]
+
+
+@pytest.mark.parametrize("uid", ["../1", "/tmp/1", "..", "", "1\n2"])
+def test_a_uid_that_is_no_file_name_is_refused(tmp_path: Path, uid: str) -> None:
+    directory = tmp_path / "out"
+    directory.mkdir()
+    assert storescp.store(event_of(b"one", uid), str(directory)) == 0x0117
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EIO])
+def test_a_file_system_that_fails_is_answered_with_out_of_resources(
+    tmp_path: Path, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = event_of(b"one", error=OSError(number, os.strerror(number)))
+    assert storescp.store(event, str(tmp_path)) == 0xA700
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert os.strerror(number) in caplog.messages[0]
+    assert UID in caplog.messages[0]
+
+
+def test_the_same_data_set_is_recognised(tmp_path: Path) -> None:
+    received = read_header(str(CT)).data_set()
+    assert storescp.same_data_set(received, str(CT))
+    assert not storescp.same_data_set(received, str(MR))
+    assert not storescp.same_data_set(received, str(tmp_path / "missing"))
+    assert not storescp.same_data_set(received, str(tmp_path))
+    changed = bytearray(CT.read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / "changed").write_bytes(changed)
+    assert not storescp.same_data_set(received, str(tmp_path / "changed"))
+
+
+# -------------------------------------------------------------------------------- as a program
+
+
+def send(port: int, *data_sets: Dataset) -> list[int | None]:
+    """Send data sets over one association; the statuses."""
+    from pynetdicom import AE
+
+    ae = AE()
+    for ds in data_sets:
+        ae.add_requested_context(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID)
+    assoc = ae.associate("127.0.0.1", port)
+    assert assoc.is_established, assoc.ended
+    statuses = [assoc.send_c_store(ds).get("Status") for ds in data_sets]
+    assoc.release()
+    assert assoc.is_released
+    return statuses
+
+
+def test_stores_under_the_instance_uid(serve_app: Any) -> None:
+    scp = serve_app("storescp")
+    ds = dcmread(CT)
+    assert send(scp.port, ds) == [0x0000]
+    assert scp.files() == [f"{ds.SOPInstanceUID}.dcm"]
+    stored = dcmread(scp.directory / scp.files()[0])
+    assert stored == ds
+    assert stored.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
+    assert stored.file_meta.TransferSyntaxUID == ds.file_meta.TransferSyntaxUID
+
+
+def test_a_second_copy_is_kept_beside_the_first(serve_app: Any) -> None:
+    scp = serve_app("storescp")
+    one, other = dcmread(MR), dcmread(MR)
+    other.PatientName = "Other^Patient"
+    assert send(scp.port, one, one, other, other, one) == [0x0000] * 5
+    uid = one.SOPInstanceUID
+    assert scp.files() == [f"{uid}.dcm", f"{uid}_2.dcm"]
+    assert dcmread(scp.directory / f"{uid}.dcm") == one
+    assert dcmread(scp.directory / f"{uid}_2.dcm") == other
+    assert scp.errors().count(f"{uid}_2.dcm") == 1
+    assert "Patient" not in scp.errors()
+
+
+def test_uids_from_the_peer_never_lead_out_of_the_directory(serve_app: Any, tmp_path: Path) -> None:
+    scp = serve_app("storescp", directory=tmp_path / "a")
+    for uid in ("../1.2", "/tmp/1.2", "..", "1.2/3", "a.1", "1.2\\3"):
+        ds = dcmread(MR)
+        ds["SOPInstanceUID"]._value = uid
+        assert send(scp.port, ds) == [0x0117], uid
+    assert scp.files() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.stderr"]
+    assert send(scp.port, dcmread(MR)) == [0x0000]
+
+
+def test_private_and_unlisted_classes_are_stored(serve_app: Any) -> None:
+    scp = serve_app("storescp")
+    ds = dcmread(MR)
+    ds.SOPClassUID = "1.2.826.0.1.99"
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    assert send(scp.port, ds) == [0x0000]
+    assert len(scp.files()) == 1
+
+
+def test_ignore_stores_nothing(serve_app: Any) -> None:
+    scp = serve_app("storescp", "--ignore")
+    assert send(scp.port, dcmread(CT), dcmread(SC_RLE)) == [0x0000, 0x0000]
+    assert scp.files() == []
+
+
+def test_an_output_directory_is_made(serve_app: Any, tmp_path: Path) -> None:
+    scp = serve_app("storescp", "-od", tmp_path / "new" / "deep")
+    assert send(scp.port, dcmread(CT)) == [0x0000]
+    assert len(list((tmp_path / "new" / "deep").iterdir())) == 1
+
+
+def test_a_directory_that_cannot_be_written(run_app: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for directory in (tmp_path / "file", "/proc"):
+        result = run_app("storescp", "0", "-od", directory)
+        assert result.returncode == 1
+        assert f"storescp: {directory}: cannot write there: " in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_many_associations_store_the_same_instance(
+    serve_app: Any, python_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Identical copies end as one file, different ones as one each, whoever comes first."""
+    scp = serve_app("storescp")
+    ds = dcmread(MR)
+    for number in range(3):
+        ds.PatientID = f"copy {number}"
+        ds.save_as(tmp_path / f"{number}.dcm")
+    senders = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pynetdicom", "storescu", "127.0.0.1", str(scp.port)]
+            + [str(tmp_path / f"{(first + number) % 3}.dcm") for number in range(3)],
+            env=python_env,
+        )
+        for first in (0, 1, 2, 0, 1, 2)
+    ]
+    assert [sender.wait(timeout=60) for sender in senders] == [0] * 6
+    uid = ds.SOPInstanceUID
+    assert scp.files() == [f"{uid}.dcm", f"{uid}_2.dcm", f"{uid}_3.dcm"]
+    stored = {dcmread(path).PatientID for path in scp.directory.iterdir()}
+    assert stored == {"copy 0", "copy 1", "copy 2"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB, where one may be mounted."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("may not mount a small file system")
+    yield directory
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+def large_data_set() -> Dataset:
+    ds = dcmread(MR)
+    ds.PixelData = bytes(3_000_000)
+    ds.SOPInstanceUID = UID
+    return ds
+
+
+def assert_answers_out_of_resources_and_goes_on(scp: Any) -> None:
+    small = dcmread(MR)
+    assert send(scp.port, large_data_set(), small) == [0xA700, 0x0000]
+    assert scp.files() == [f"{small.SOPInstanceUID}.dcm"]
+    assert send(scp.port, large_data_set()) == [0xA700]
+    assert scp.files() == [f"{small.SOPInstanceUID}.dcm"]
+
+
+def test_a_full_disk(serve_app: Any, small_disk: Path) -> None:
+    scp = serve_app("storescp", directory=small_disk)
+    assert_answers_out_of_resources_and_goes_on(scp)
+    assert scp.stop() == 0
+
+
+def test_a_file_that_may_not_grow(serve_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    scp = serve_app("storescp")
+    resource.prlimit(scp.process.pid, resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    assert_answers_out_of_resources_and_goes_on(scp)

@@ -1,0 +1,326 @@
+"""storescu: which files it sends, what it proposes, and what it says about what it cannot send."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pynetdicom.apps import options, storescu
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.storescu import File, contexts_for, find_paths, plan, read_files
+from tests.apps.conftest import CT, CT_JPEG2000, MR, MR_TRUNCATED, SC_RLE, US_JPEG, WITHOUT_UIDS
+
+CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT, BIG, IMPLICIT = (
+    options.EXPLICIT_LITTLE,
+    options.EXPLICIT_BIG,
+    options.IMPLICIT_LITTLE,
+)
+RLE = "1.2.840.10008.1.2.5"
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal("storescu")
+
+
+def choices(requested: str | None = None, required: bool = False) -> Namespace:
+    return Namespace(requested=requested, required_contexts=required)
+
+
+# ------------------------------------------------------------------------------------ finding
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("b", "a", "sub/d", "sub/c"):
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path / "tree"
+
+
+def test_a_directory_gives_its_files(tree: Path, terminal: Terminal) -> None:
+    found = find_paths([str(tree)], False, terminal)
+    assert [os.path.relpath(path, tree) for path in found] == ["a", "b"]
+
+
+def test_a_directory_is_searched_recursively_when_told_so(tree: Path, terminal: Terminal) -> None:
+    found = find_paths([str(tree)], True, terminal)
+    assert [os.path.relpath(path, tree) for path in found] == ["a", "b", "sub/c", "sub/d"]
+
+
+def test_files_keep_the_order_of_the_command_line(tree: Path, terminal: Terminal) -> None:
+    paths = [str(tree / "b"), str(tree / "missing"), str(tree / "a")]
+    assert list(find_paths(paths, False, terminal)) == paths
+
+
+def test_a_directory_without_files_is_a_problem(
+    tmp_path: Path, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(find_paths([str(tmp_path)], True, terminal)) == []
+    assert terminal.problems == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------ reading
+
+
+def test_files_are_told_by_what_they_hold(terminal: Terminal) -> None:
+    ct, rle = read_files([str(CT), str(SC_RLE)], terminal)
+    assert ct.kind == (CT_CLASS, EXPLICIT)
+    assert 0 < ct.size < CT.stat().st_size
+    assert rle.kind == ("1.2.840.10008.5.1.4.1.1.7", RLE)
+    assert terminal.problems == 0
+
+
+def test_files_that_cannot_be_sent_are_named_and_the_others_given(
+    tmp_path: Path, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("not DICOM at all, but long enough to hold a preamble " * 10)
+    empty = tmp_path / "empty"
+    empty.touch()
+    bad = [tmp_path / "missing", text, empty, WITHOUT_UIDS]
+    assert [file.path for file in read_files(map(str, [*bad, CT]), terminal)] == [str(CT)]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == terminal.problems == len(bad)
+    for path, line in zip(bad, lines, strict=True):
+        assert line.startswith(f"storescu: {path}: ")
+        assert len(line) > len(f"storescu: {path}: ")
+
+
+# ----------------------------------------------------------------------------------- planning
+
+
+@pytest.mark.parametrize(
+    ("syntax", "args", "proposed"),
+    [
+        (EXPLICIT, choices(), {EXPLICIT, IMPLICIT}),
+        (IMPLICIT, choices(), {EXPLICIT, IMPLICIT}),
+        (BIG, choices(), {BIG, EXPLICIT, IMPLICIT}),
+        (RLE, choices(), {RLE}),
+        (EXPLICIT, choices(required=True), {EXPLICIT}),
+        (RLE, choices(required=True), {RLE}),
+        (EXPLICIT, choices(requested=IMPLICIT), {IMPLICIT}),
+        (BIG, choices(requested=BIG), {BIG}),
+        (RLE, choices(requested=EXPLICIT), {RLE}),
+    ],
+)
+def test_transfer_syntaxes_proposed(syntax: str, args: Namespace, proposed: set[str]) -> None:
+    contexts = contexts_for(args)((CT_CLASS, syntax))
+    assert set(contexts) == {(CT_CLASS, uid) for uid in proposed}
+
+
+def files_of(*kinds: tuple[str, str]) -> list[File]:
+    return [File(f"file{number}", 1, kind) for number, kind in enumerate(kinds)]
+
+
+def test_one_association_if_the_contexts_fit() -> None:
+    files = files_of(("1.2.1", EXPLICIT), ("1.2.2", RLE), ("1.2.1", EXPLICIT))
+    ((contexts, members),) = plan(files, contexts_for(choices()))
+    assert contexts == [("1.2.1", EXPLICIT), ("1.2.1", IMPLICIT), ("1.2.2", RLE)]
+    assert members == files
+
+
+def test_no_association_without_files() -> None:
+    assert list(plan([], contexts_for(choices()))) == []
+
+
+@pytest.mark.parametrize("count", [64, 65, 128, 129, 300])
+def test_never_more_than_128_contexts(count: int) -> None:
+    files = files_of(*((f"1.2.{number}", EXPLICIT) for number in range(count))) * 2
+    batches = list(plan(files, contexts_for(choices())))
+    assert len(batches) == -(-count * 2 // 128)
+    for contexts, members in batches:
+        assert len(contexts) <= 128
+        assert {file.kind for file in members} <= set(contexts)
+    assert sorted(file for _, members in batches for file in members) == sorted(files)
+
+
+# ------------------------------------------------------------------------------------ sending
+
+
+class Result(NamedTuple):
+    path: str
+    status: int | None
+    problem: str | None = None
+
+
+class FakeAssociation:
+    ended = "aborted by the peer"
+
+    def __init__(self, *results: Result) -> None:
+        self.results = results
+
+    def store_files(self, paths: list[str]) -> Any:
+        return iter(self.results)
+
+
+class Counter:
+    size = 0
+
+    def advance(self, size: int) -> None:
+        self.size += size
+
+
+def send(terminal: Terminal, count: int, *results: Result) -> tuple[int, int]:
+    files = files_of(*[(CT_CLASS, EXPLICIT)] * count)
+    counter = Counter()
+    association: Any = FakeAssociation(*results)
+    display: Any = counter
+    return storescu.send(association, files, terminal, display), counter.size
+
+
+def test_success_is_silent(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    assert send(terminal, 1, Result("file0", 0x0000)) == (1, 1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_warning_counts_as_stored(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    assert send(terminal, 1, Result("file0", 0xB000)) == (1, 1)
+    assert "file0: stored with warning 0xB000" in capsys.readouterr().err
+    assert terminal.problems == 0
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001, 0x0122, 0x9999])
+def test_a_refusal_is_a_problem(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    assert send(terminal, 1, Result("file0", status)) == (0, 1)
+    assert f"storescu: file0: refused with 0x{status:04X}" in capsys.readouterr().err
+    assert terminal.problems == 1
+
+
+def test_what_was_not_sent_is_named_with_the_reason(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = [Result("file0", 0), Result("file1", None, "truncated")]
+    assert send(terminal, 4, *results) == (1, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "storescu: file1: truncated",
+        "storescu: file2: not sent: aborted by the peer",
+        "storescu: file3: not sent: aborted by the peer",
+    ]
+    assert terminal.problems == 3
+
+
+# -------------------------------------------------------------------------- as a program
+
+
+def test_files_are_stored_as_they_are(run_app: Any, serve_app: Any) -> None:
+    from pynetdicom.dimse.part10 import read_header
+
+    scp = serve_app("storescp")
+    sent = [CT, MR, CT_JPEG2000, SC_RLE, US_JPEG]
+    result = run_app("storescu", "127.0.0.1", scp.port, *sent)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "5 files stored" in result.stdout
+    assert len(scp.files()) == 5
+    for path in sent:
+        header = read_header(str(path))
+        stored = read_header(str(scp.directory / f"{header.sop_instance_uid}.dcm"))
+        assert stored.transfer_syntax == header.transfer_syntax
+        assert stored.data_set().getvalue() == header.data_set().getvalue()
+
+
+def test_what_cannot_be_sent_does_not_keep_the_others(
+    run_app: Any, serve_app: Any, tmp_path: Path
+) -> None:
+    scp = serve_app("storescp")
+    text = tmp_path / "notes.txt"
+    text.write_text("no DICOM " * 50)
+    bad = [tmp_path / "missing.dcm", text, WITHOUT_UIDS, MR_TRUNCATED]
+    result = run_app("storescu", "127.0.0.1", scp.port, *bad, CT, SC_RLE)
+    assert result.returncode == 1
+    for path in bad:
+        assert f"storescu: {path}: " in result.stderr
+    assert result.stderr.count("\n") <= len(bad) + 1
+    assert len(scp.files()) == 2
+
+
+def test_a_directory_is_sent(run_app: Any, serve_app: Any, tmp_path: Path) -> None:
+    scp = serve_app("storescp")
+    deep = tmp_path / "images" / "deep"
+    deep.mkdir(parents=True)
+    shutil.copy(CT, deep)
+    shutil.copy(MR, deep.parent)
+    assert run_app("storescu", "127.0.0.1", scp.port, "images").returncode == 0
+    assert len(scp.files()) == 1
+    assert run_app("storescu", "127.0.0.1", scp.port, "-r", "images").returncode == 0
+    assert len(scp.files()) == 2
+
+
+def test_a_context_that_is_not_accepted(run_app: Any, serve_app: Any) -> None:
+    scp = serve_app("storescp", "-xi")
+    result = run_app("storescu", "127.0.0.1", scp.port, "-cx", CT_JPEG2000, CT)
+    assert result.returncode == 1
+    assert f"storescu: {CT_JPEG2000}: " in result.stderr
+    assert f"storescu: {CT}: " in result.stderr
+    assert scp.files() == []
+    result = run_app("storescu", "127.0.0.1", scp.port, CT_JPEG2000, CT)
+    assert result.returncode == 1
+    assert f"storescu: {CT_JPEG2000}: " in result.stderr
+    assert f"storescu: {CT}: " not in result.stderr
+    assert len(scp.files()) == 1
+
+
+@pytest.mark.parametrize("flag", ["-xe", "-xb", "-xi"])
+def test_an_uncompressed_file_is_sent_in_the_requested_syntax(
+    run_app: Any, serve_app: Any, flag: str
+) -> None:
+    from pydicom import dcmread
+
+    scp = serve_app("storescp")
+    assert run_app("storescu", "127.0.0.1", scp.port, flag, MR).returncode == 0
+    (name,) = scp.files()
+    stored = dcmread(scp.directory / name)
+    assert (
+        stored.file_meta.TransferSyntaxUID == {"-xe": EXPLICIT, "-xb": BIG, "-xi": IMPLICIT}[flag]
+    )
+    assert stored == dcmread(MR)
+
+
+def test_a_refused_connection_is_one_line(run_app: Any, free_port: int) -> None:
+    result = run_app("storescu", "127.0.0.1", free_port, CT, MR)
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert f"ANY-SCP at 127.0.0.1:{free_port}" in lines[0]
+    assert "refused" in lines[0].lower()
+    assert "2 of 2 files were not stored" in lines[1]
+
+
+def test_no_file_to_send_makes_no_association(run_app: Any, free_port: int, tmp_path: Path) -> None:
+    result = run_app("storescu", "127.0.0.1", free_port, tmp_path / "missing")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "127.0.0.1" not in result.stderr
+
+
+def test_quiet_prints_nothing(run_app: Any, free_port: int) -> None:
+    result = run_app("storescu", "127.0.0.1", free_port, "-q", CT)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "")
+
+
+def test_more_contexts_than_one_association_holds(
+    run_app: Any, serve_app: Any, tmp_path: Path
+) -> None:
+    from pydicom import dcmread
+
+    ds = dcmread(MR)
+    del ds.PixelData
+    directory = tmp_path / "many"
+    directory.mkdir()
+    for number in range(130):
+        ds.SOPClassUID = f"1.2.826.0.1.99.{number}"
+        ds.SOPInstanceUID = f"1.2.826.0.1.98.{number}"
+        ds.save_as(directory / f"{number}.dcm")
+    scp = serve_app("storescp")
+    result = run_app("storescu", "127.0.0.1", scp.port, "-cx", directory)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(scp.files()) == 130
