@@ -1,222 +1,242 @@
-"""Presentation contexts and their negotiation as values: a request in, an answer out.
+"""Association control as values: a request in, an acceptance, a rejection or a conclusion out.
 
-PS3.8 7.1 and 9.3, PS3.7 Annex D.3.
+PS3.8 7.1 and 9.3, PS3.7 Annex D.3. Contexts and their negotiation are in `contexts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-from pynetdicom.upper_layer.fields import checked_uid
+from pynetdicom.upper_layer.contexts import (
+    ACCEPTED,
+    RESULTS,
+    PresentationContext,
+    PresentationContextTuple,
+    conclude_contexts,
+    negotiate,
+    negotiate_as_acceptor,
+    negotiate_as_requestor,
+    negotiate_unrestricted,
+)
+from pynetdicom.upper_layer.fields import UnknownItem
+from pynetdicom.upper_layer.items import (
+    EXTENDED_NEGOTIATION,
+    AsynchronousOperationsWindowNegotiation,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+    PresentationContextAC,
+    PresentationContextRQ,
+    SCP_SCU_RoleSelectionNegotiation,
+    UserIdentityNegotiation,
+)
+from pynetdicom.upper_layer.pdu import (
+    A_ASSOCIATE_AC,
+    A_ASSOCIATE_RJ,
+    A_ASSOCIATE_RQ,
+    APPLICATION_CONTEXT,
+    MAXIMUM_CONTEXTS,
+)
 
-if TYPE_CHECKING:
-    from pydicom.uid import UID
+__all__ = [
+    "RESULTS",
+    "PresentationContext",
+    "PresentationContextTuple",
+    "negotiate_as_acceptor",
+    "negotiate_as_requestor",
+    "negotiate_unrestricted",
+    "check_request",
+    "accept",
+    "request",
+    "Conclusion",
+    "conclude",
+    "contexts_of",
+    "roles_in",
+    "maximum_length_in",
+]
 
-RESULTS = {
-    0: "Accepted",
-    1: "User Rejected",
-    2: "Provider Rejected",
-    3: "Abstract Syntax Not Supported",
-    4: "Transfer Syntax(es) Not Supported",
-}
-"""Result of a presentation context, PS3.8 Table 9-18."""
-
-
-def _to_uid(uid: str) -> UID:
-    from pydicom import config
-    from pydicom.uid import UID
-
-    # What a peer sent is shown as it is: pydicom shall not warn about it.
-    return UID(uid, validation_mode=config.IGNORE)
-
-
-class PresentationContextTuple(NamedTuple):
-    """The accepted presentation context of a message, as handlers see it."""
-
-    context_id: int
-    abstract_syntax: UID
-    transfer_syntax: UID
+_WINDOW = AsynchronousOperationsWindowNegotiation
 
 
-class PresentationContext:
-    """A presentation context: a kind of object or service, and the encodings it may use.
+def check_request(
+    rq: A_ASSOCIATE_RQ,
+    *,
+    ae_title: str,
+    require_called_aet: bool = False,
+    require_calling_aet: Sequence[str] = (),
+) -> A_ASSOCIATE_RJ | None:
+    """Return the rejection that a request deserves before its contexts are looked at, or None.
+
+    PS3.8 9.3.4
+    """
+    if not rq.protocol_version & 1:
+        # PS3.8 9.3.2: no other bit is tested.
+        return A_ASSOCIATE_RJ(1, 2, 2)
+    if rq.application_context_name != APPLICATION_CONTEXT:
+        return A_ASSOCIATE_RJ(1, 1, 2)
+    if require_called_aet and rq.called_ae_title != ae_title.strip():
+        return A_ASSOCIATE_RJ(1, 1, 7)
+    if require_calling_aet and rq.calling_ae_title not in [t.strip() for t in require_calling_aet]:
+        return A_ASSOCIATE_RJ(1, 1, 3)
+    return None
+
+
+def accept(
+    rq: A_ASSOCIATE_RQ,
+    supported: Sequence[PresentationContext],
+    *,
+    maximum_length: int,
+    implementation_class_uid: str,
+    implementation_version_name: str | None,
+    unrestricted: bool | Callable[[str], bool] = False,
+    user_items: Sequence[Any] = (),
+) -> tuple[A_ASSOCIATE_AC, list[PresentationContext]]:
+    """Return the acceptance of a request, and the outcome for each context that it proposes.
 
     Parameters
     ----------
-    abstract_syntax : str, bytes or pydicom.uid.UID, optional
-        The abstract syntax, usually a SOP Class UID.
-    transfer_syntax : sequence of str, bytes or pydicom.uid.UID, optional
-        The transfer syntaxes, the preferred one first.
-    context_id : int, optional
-        Odd, 1 to 255.
-
-    Attributes
-    ----------
-    result : int or None
-        0 accepted, 1 user rejected, 2 provider rejected, 3 abstract syntax not supported,
-        4 transfer syntaxes not supported; None before the negotiation.
-    as_scu, as_scp : bool or None
-        Whether the local side may act in that role on the accepted context.
-
-    Notes
-    -----
-    PS3.8 7.1.1.13 and 9.3.2.2
+    unrestricted : bool or callable
+        Abstract syntaxes to accept in any transfer syntax besides the supported contexts: all
+        unknown ones, or those for which it returns True.
+    user_items : sequence
+        The answers to extended negotiation and user identity; role selection is answered here,
+        and an asynchronous operations window always with (1, 1), and only when it was asked for.
     """
+    proposed = contexts_of(rq)
+    if callable(unrestricted):
+        answers, roles = negotiate(proposed, supported, roles_in(rq), unrestricted)
+    elif unrestricted:
+        answers, roles = negotiate_unrestricted(proposed, supported, roles_in(rq))
+    else:
+        answers, roles = negotiate_as_acceptor(proposed, supported, roles_in(rq))
+    others = [one for one in user_items if not isinstance(one, _WINDOW)]
+    if len(others) < len(user_items) and _has(rq, _WINDOW):
+        others.append(_WINDOW(1, 1))
+    announced = _announced(maximum_length, implementation_class_uid, implementation_version_name)
+    ac = A_ASSOCIATE_AC(
+        called_ae_title=rq.called_ae_title,
+        calling_ae_title=rq.calling_ae_title,
+        application_context_name=rq.application_context_name,
+        presentation_contexts=[
+            PresentationContextAC(cx.context_id, cx.result, cx.transfer_uids[0]) for cx in answers
+        ],
+        user_information=_sorted([*announced, *roles, *others]),
+    )
+    return ac, answers
 
-    __slots__ = (
-        "_context_id",
-        "_scp_role",
-        "_scu_role",
-        "abstract_uid",
-        "as_scp",
-        "as_scu",
-        "result",
-        "transfer_uids",
+
+def request(
+    *,
+    called_ae_title: str,
+    calling_ae_title: str,
+    contexts: Sequence[PresentationContext],
+    maximum_length: int,
+    implementation_class_uid: str,
+    implementation_version_name: str | None,
+    ext_neg: Sequence[Any] = (),
+) -> A_ASSOCIATE_RQ:
+    """Return a request for an association; contexts without an ID are given the free ones in order.
+
+    Raises
+    ------
+    ValueError
+        If there are no contexts or more than 128, an ID twice, or one lacks its syntaxes.
+    TypeError
+        If something in `ext_neg` is no extended negotiation item.
+    """
+    if not 0 < len(contexts) <= MAXIMUM_CONTEXTS:
+        raise ValueError(f"1 to {MAXIMUM_CONTEXTS} presentation contexts, not {len(contexts)}")
+    taken = [cx.context_id for cx in contexts if cx.context_id is not None]
+    if len(taken) != len(set(taken)):
+        raise ValueError("A presentation context ID occurs twice")
+    free = iter([number for number in range(1, 256, 2) if number not in taken])
+    for cx in contexts:
+        if not cx.abstract_uid or not cx.transfer_uids:
+            raise ValueError(f"{cx!r} lacks its abstract syntax or transfer syntaxes")
+    for item in ext_neg:
+        if not isinstance(item, EXTENDED_NEGOTIATION):
+            raise TypeError(f"{item!r} is not a valid extended negotiation item")
+    announced = _announced(maximum_length, implementation_class_uid, implementation_version_name)
+    return A_ASSOCIATE_RQ(
+        called_ae_title=called_ae_title,
+        calling_ae_title=calling_ae_title,
+        presentation_contexts=[
+            PresentationContextRQ(cx.context_id or next(free), cx.abstract_uid, cx.transfer_uids)
+            for cx in contexts
+        ],
+        user_information=_sorted([*announced, *ext_neg]),
     )
 
-    def __init__(
-        self,
-        abstract_syntax: str | bytes | None = None,
-        transfer_syntax: Sequence[str | bytes] = (),
-        context_id: int | None = None,
-    ) -> None:
-        self.abstract_uid: str = ""
-        self.transfer_uids: list[str] = []
-        self.result: int | None = None
-        self.as_scu: bool | None = None
-        self.as_scp: bool | None = None
-        self._context_id: int | None = None
-        self._scu_role: bool | None = None
-        self._scp_role: bool | None = None
-        if abstract_syntax is not None:
-            self.abstract_syntax = abstract_syntax
-        if transfer_syntax:
-            self.transfer_syntax = transfer_syntax
-        self.context_id = context_id
 
-    @classmethod
-    def from_wire(
-        cls, context_id: int, abstract_uid: str, transfer_uids: Iterable[str]
-    ) -> PresentationContext:
-        """Return a context of what a peer sent, unchecked."""
-        context = cls()
-        context._context_id = context_id
-        context.abstract_uid = abstract_uid
-        context.transfer_uids = list(dict.fromkeys(transfer_uids))
-        return context
-
-    @property
-    def context_id(self) -> int | None:
-        """Get or set the presentation context ID, odd and 1 to 255 (PS3.8 9.3.2.2)."""
-        return self._context_id
-
-    @context_id.setter
-    def context_id(self, value: int | None) -> None:
-        if value is not None:
-            if not isinstance(value, int):
-                raise TypeError(f"'context_id' must be int, not {type(value).__name__!r}")
-            if not 1 <= value <= 255 or value % 2 == 0:
-                raise ValueError("'context_id' must be an odd integer between 1 and 255, inclusive")
-        self._context_id = value
-
-    @property
-    def abstract_syntax(self) -> UID | None:
-        """Get or set the abstract syntax; `abstract_uid` is the same as plain str."""
-        return _to_uid(self.abstract_uid) if self.abstract_uid else None
-
-    @abstract_syntax.setter
-    def abstract_syntax(self, value: str | bytes) -> None:
-        self.abstract_uid = checked_uid(value, "abstract_syntax")
-
-    @property
-    def transfer_syntax(self) -> list[UID]:
-        """Get or set the transfer syntaxes; the list is a copy, see `add_transfer_syntax`."""
-        return [_to_uid(uid) for uid in self.transfer_uids]
-
-    @transfer_syntax.setter
-    def transfer_syntax(self, value: Sequence[str | bytes]) -> None:
-        if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-            raise TypeError("'transfer_syntax' must be a list")
-        self.transfer_uids = list(dict.fromkeys(checked_uid(v, "transfer_syntax") for v in value))
-
-    def add_transfer_syntax(self, syntax: str | bytes) -> None:
-        """Append a transfer syntax, unless it is there already."""
-        uid = checked_uid(syntax, "transfer_syntax")
-        if uid not in self.transfer_uids:
-            self.transfer_uids.append(uid)
-
-    @property
-    def scu_role(self) -> bool | None:
-        """Get or set whether the requestor may be SCU, as proposed or as accepted."""
-        return self._scu_role
-
-    @scu_role.setter
-    def scu_role(self, value: bool | None) -> None:
-        self._scu_role = _checked_role(value, "scu_role")
-
-    @property
-    def scp_role(self) -> bool | None:
-        """Get or set whether the requestor may be SCP, as proposed or as accepted."""
-        return self._scp_role
-
-    @scp_role.setter
-    def scp_role(self, value: bool | None) -> None:
-        self._scp_role = _checked_role(value, "scp_role")
-
-    @property
-    def status(self) -> str:
-        """Return `result` in words."""
-        return "Pending" if self.result is None else RESULTS.get(self.result, "Unknown")
-
-    @property
-    def as_tuple(self) -> PresentationContextTuple:
-        """Return the context ID, the abstract syntax and the first transfer syntax."""
-        if self._context_id is None or not self.abstract_uid or not self.transfer_uids:
-            raise ValueError("The presentation context has no ID, abstract or transfer syntax yet")
-        return PresentationContextTuple(
-            self._context_id, _to_uid(self.abstract_uid), _to_uid(self.transfer_uids[0])
-        )
-
-    def copy(self) -> PresentationContext:
-        """Return an independent copy."""
-        other = PresentationContext()
-        for name in self.__slots__:
-            setattr(other, name, getattr(self, name))
-        other.transfer_uids = list(self.transfer_uids)
-        return other
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PresentationContext):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
-
-    def __hash__(self) -> int:
-        return hash((self.abstract_uid, tuple(self.transfer_uids)))
-
-    def __repr__(self) -> str:
-        return (
-            f"<PresentationContext {self._context_id}: {self.abstract_uid or None},"
-            f" {self.transfer_uids}, {self.status}>"
-        )
-
-    def __str__(self) -> str:
-        def named(uid: str) -> str:
-            return _to_uid(uid).name
-
-        lines = [f"Abstract Syntax: {named(self.abstract_uid)}"] if self.abstract_uid else []
-        if self._context_id is not None:
-            lines.insert(0, f"ID: {self._context_id}")
-        if self.transfer_uids:
-            lines += ["Transfer Syntax(es):", *(f"    ={named(uid)}" for uid in self.transfer_uids)]
-        if self._scu_role is not None or self._scp_role is not None:
-            lines.append(f"SCP/SCU Role: {self._scp_role}/{self._scu_role}")
-        if self.result is not None:
-            lines.append(f"Result: {self.status}")
-        return "\n".join(lines)
+def _announced(maximum_length: int, class_uid: str, version_name: str | None) -> list[Any]:
+    items: list[Any] = [
+        MaximumLengthNotification(maximum_length),
+        ImplementationClassUIDNotification(class_uid),
+    ]
+    return items + ([ImplementationVersionNameNotification(version_name)] if version_name else [])
 
 
-def _checked_role(value: bool | None, name: str) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise TypeError(f"{name!r} must be a bool or None")
-    return value
+def _sorted(items: Iterable[Any]) -> list[Any]:
+    """Return user information items by item type, the order in which PS3.7 Annex D lists them."""
+    return sorted(
+        items, key=lambda one: one.item_type if isinstance(one, UnknownItem) else one.item_type()
+    )
+
+
+def _has(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC, cls: type) -> bool:
+    return any(isinstance(item, cls) for item in pdu.user_information)
+
+
+def contexts_of(rq: A_ASSOCIATE_RQ) -> list[PresentationContext]:
+    """Return the contexts that a request proposes."""
+    return [
+        PresentationContext.from_wire(cx.context_id, cx.abstract_syntax, cx.transfer_syntaxes)
+        for cx in rq.presentation_contexts
+    ]
+
+
+def roles_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> dict[str, tuple[bool, bool]]:
+    """Return the roles that a PDU proposes or accepts: SOP Class UID → (SCU, SCP)."""
+    return {
+        item.sop_class_uid: (bool(item.scu_role), bool(item.scp_role))
+        for item in pdu.user_information
+        if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
+    }
+
+
+def maximum_length_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> int:
+    """Return the longest P-DATA-TF the sender of `pdu` takes, 0 for no limit (PS3.8 D.1)."""
+    for item in pdu.user_information:
+        if isinstance(item, MaximumLengthNotification):
+            return item.maximum_length_received
+    return 0
+
+
+class Conclusion(NamedTuple):
+    """What a requestor makes of an acceptance."""
+
+    accepted: list[PresentationContext]
+    rejected: list[PresentationContext]
+    notes: list[str]
+    """What was wrong with it and how it was taken, for the log."""
+
+
+def conclude(rq: A_ASSOCIATE_RQ, ac: A_ASSOCIATE_AC) -> Conclusion:
+    """Return what a requestor makes of the answer to its request: never more than it proposed."""
+    notes: list[str] = []
+    proposed_roles, accepted_roles = roles_in(rq), roles_in(ac)
+    contexts = conclude_contexts(
+        contexts_of(rq), ac.presentation_contexts, proposed_roles, accepted_roles, notes
+    )
+    for uid in accepted_roles:
+        if uid not in proposed_roles:
+            notes.append(f"roles for {uid!r} were not proposed: ignored")
+    for cls in (_WINDOW, UserIdentityNegotiation):
+        if _has(ac, cls) and not _has(rq, cls):
+            notes.append(f"{cls.__name__} was not proposed: ignored")
+    return Conclusion(
+        [cx for cx in contexts if cx.result == ACCEPTED],
+        [cx for cx in contexts if cx.result != ACCEPTED],
+        notes,
+    )

@@ -1,0 +1,414 @@
+"""Presentation contexts, and what becomes of them when both sides have spoken.
+
+PS3.8 7.1.1.13 and 9.3, PS3.7 D.3.3.4.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pynetdicom.upper_layer.fields import checked_uid
+from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
+RESULTS = {
+    0: "Accepted",
+    1: "User Rejected",
+    2: "Provider Rejected",
+    3: "Abstract Syntax Not Supported",
+    4: "Transfer Syntax(es) Not Supported",
+}
+"""Result of a presentation context, PS3.8 Table 9-18."""
+ACCEPTED, USER_REJECTED, PROVIDER_REJECTED, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = RESULTS
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+
+Roles = Mapping[str, tuple[bool | None, bool | None]]
+"""SOP Class UID → whether the requestor may be SCU, SCP."""
+
+
+def _to_uid(uid: str) -> UID:
+    from pydicom import config
+    from pydicom.uid import UID
+
+    # What a peer sent is shown as it is: pydicom shall not warn about it.
+    return UID(uid, validation_mode=config.IGNORE)
+
+
+class PresentationContextTuple(NamedTuple):
+    """The accepted presentation context of a message, as handlers see it."""
+
+    context_id: int
+    abstract_syntax: UID
+    transfer_syntax: UID
+
+
+class PresentationContext:
+    """A presentation context: a kind of object or service, and the encodings it may use.
+
+    Parameters
+    ----------
+    abstract_syntax : str, bytes or pydicom.uid.UID, optional
+        The abstract syntax, usually a SOP Class UID.
+    transfer_syntax : sequence of str, bytes or pydicom.uid.UID, optional
+        The transfer syntaxes, the preferred one first.
+    context_id : int, optional
+        Odd, 1 to 255.
+
+    Attributes
+    ----------
+    result : int or None
+        0 accepted, 1 user rejected, 2 provider rejected, 3 abstract syntax not supported,
+        4 transfer syntaxes not supported; None before the negotiation.
+    as_scu, as_scp : bool or None
+        Whether the local side may act in that role on the accepted context.
+
+    Notes
+    -----
+    PS3.8 7.1.1.13 and 9.3.2.2
+    """
+
+    __slots__ = (
+        "_context_id",
+        "_scp_role",
+        "_scu_role",
+        "abstract_uid",
+        "as_scp",
+        "as_scu",
+        "result",
+        "transfer_uids",
+    )
+
+    def __init__(
+        self,
+        abstract_syntax: str | bytes | None = None,
+        transfer_syntax: Sequence[str | bytes] = (),
+        context_id: int | None = None,
+    ) -> None:
+        self.abstract_uid: str = ""
+        self.transfer_uids: list[str] = []
+        self.result: int | None = None
+        self.as_scu: bool | None = None
+        self.as_scp: bool | None = None
+        self._context_id: int | None = None
+        self._scu_role: bool | None = None
+        self._scp_role: bool | None = None
+        if abstract_syntax is not None:
+            self.abstract_syntax = abstract_syntax
+        if transfer_syntax:
+            self.transfer_syntax = transfer_syntax
+        self.context_id = context_id
+
+    @classmethod
+    def from_wire(
+        cls, context_id: int | None, abstract_uid: str, transfer_uids: Iterable[str]
+    ) -> PresentationContext:
+        """Return a context of what a peer sent, unchecked."""
+        context = cls()
+        context._context_id = context_id
+        context.abstract_uid = abstract_uid
+        context.transfer_uids = list(dict.fromkeys(transfer_uids))
+        return context
+
+    @property
+    def context_id(self) -> int | None:
+        """Get or set the presentation context ID, odd and 1 to 255 (PS3.8 9.3.2.2)."""
+        return self._context_id
+
+    @context_id.setter
+    def context_id(self, value: int | None) -> None:
+        if value is not None:
+            if not isinstance(value, int):
+                raise TypeError(f"'context_id' must be int, not {type(value).__name__!r}")
+            if not 1 <= value <= 255 or value % 2 == 0:
+                raise ValueError("'context_id' must be an odd integer between 1 and 255, inclusive")
+        self._context_id = value
+
+    @property
+    def abstract_syntax(self) -> UID | None:
+        """Get or set the abstract syntax; `abstract_uid` is the same as plain str."""
+        return _to_uid(self.abstract_uid) if self.abstract_uid else None
+
+    @abstract_syntax.setter
+    def abstract_syntax(self, value: str | bytes) -> None:
+        self.abstract_uid = checked_uid(value, "abstract_syntax")
+
+    @property
+    def transfer_syntax(self) -> list[UID]:
+        """Get or set the transfer syntaxes; the list is a copy, see `add_transfer_syntax`."""
+        return [_to_uid(uid) for uid in self.transfer_uids]
+
+    @transfer_syntax.setter
+    def transfer_syntax(self, value: Sequence[str | bytes]) -> None:
+        if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+            raise TypeError("'transfer_syntax' must be a list")
+        self.transfer_uids = list(dict.fromkeys(checked_uid(v, "transfer_syntax") for v in value))
+
+    def add_transfer_syntax(self, syntax: str | bytes) -> None:
+        """Append a transfer syntax, unless it is there already."""
+        uid = checked_uid(syntax, "transfer_syntax")
+        if uid not in self.transfer_uids:
+            self.transfer_uids.append(uid)
+
+    @property
+    def scu_role(self) -> bool | None:
+        """Get or set whether the requestor may be SCU, as proposed or as accepted."""
+        return self._scu_role
+
+    @scu_role.setter
+    def scu_role(self, value: bool | None) -> None:
+        self._scu_role = _checked_role(value, "scu_role")
+
+    @property
+    def scp_role(self) -> bool | None:
+        """Get or set whether the requestor may be SCP, as proposed or as accepted."""
+        return self._scp_role
+
+    @scp_role.setter
+    def scp_role(self, value: bool | None) -> None:
+        self._scp_role = _checked_role(value, "scp_role")
+
+    @property
+    def status(self) -> str:
+        """Return `result` in words."""
+        return "Pending" if self.result is None else RESULTS.get(self.result, "Unknown")
+
+    @property
+    def as_tuple(self) -> PresentationContextTuple:
+        """Return the context ID, the abstract syntax and the first transfer syntax."""
+        if self._context_id is None or not self.abstract_uid or not self.transfer_uids:
+            raise ValueError("The presentation context has no ID, abstract or transfer syntax yet")
+        return PresentationContextTuple(
+            self._context_id, _to_uid(self.abstract_uid), _to_uid(self.transfer_uids[0])
+        )
+
+    def copy(self) -> PresentationContext:
+        """Return an independent copy."""
+        other = PresentationContext()
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.transfer_uids = list(self.transfer_uids)
+        return other
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PresentationContext):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.abstract_uid, tuple(self.transfer_uids)))
+
+    def __repr__(self) -> str:
+        return (
+            f"<PresentationContext {self._context_id}: {self.abstract_uid or None},"
+            f" {self.transfer_uids}, {self.status}>"
+        )
+
+    def __str__(self) -> str:
+        def named(uid: str) -> str:
+            return _to_uid(uid).name
+
+        lines = [f"Abstract Syntax: {named(self.abstract_uid)}"] if self.abstract_uid else []
+        if self._context_id is not None:
+            lines.insert(0, f"ID: {self._context_id}")
+        if self.transfer_uids:
+            lines += ["Transfer Syntax(es):", *(f"    ={named(uid)}" for uid in self.transfer_uids)]
+        if self._scu_role is not None or self._scp_role is not None:
+            lines.append(f"SCP/SCU Role: {self._scp_role}/{self._scu_role}")
+        if self.result is not None:
+            lines.append(f"Result: {self.status}")
+        return "\n".join(lines)
+
+
+def _checked_role(value: bool | None, name: str) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name!r} must be a bool or None")
+    return value
+
+
+def negotiate_as_acceptor(
+    rq_contexts: Sequence[PresentationContext],
+    ac_contexts: Sequence[PresentationContext],
+    roles: Roles | None = None,
+) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    """Answer the proposed contexts, each once and in order.
+
+    Parameters
+    ----------
+    rq_contexts : list of PresentationContext
+        What the requestor proposes.
+    ac_contexts : list of PresentationContext
+        What the acceptor supports; the first of its transfer syntaxes that is proposed is taken.
+        Their `scu_role` and `scp_role` say which proposed roles it lets the requestor have; None
+        means that role selection is not answered, so that the default roles apply.
+    roles : dict, optional
+        The roles the requestor proposes: SOP Class UID → (SCU, SCP).
+
+    Returns
+    -------
+    tuple of (list of PresentationContext, list of SCP_SCU_RoleSelectionNegotiation)
+        The answers, and the role selection items to send with them. PS3.8 7.1.1.13, PS3.7 D.3.3.4
+    """
+    return negotiate(rq_contexts, ac_contexts, roles or {}, None)
+
+
+def negotiate_unrestricted(
+    rq_contexts: Sequence[PresentationContext],
+    ac_contexts: Sequence[PresentationContext],
+    roles: Roles | None = None,
+) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    """Answer like `negotiate_as_acceptor`, but take any other abstract syntax as storage."""
+    known = {context.abstract_uid for context in ac_contexts}
+    return negotiate(rq_contexts, ac_contexts, roles or {}, lambda uid: uid not in known)
+
+
+def negotiate(
+    proposed: Sequence[PresentationContext],
+    supported: Sequence[PresentationContext],
+    roles: Roles,
+    unrestricted: Callable[[str], bool] | None,
+) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    """Answer like `negotiate_as_acceptor`; any encoding of what is `unrestricted` is taken."""
+    by_uid = {context.abstract_uid: context for context in reversed(supported)}
+    answers = []
+    items: dict[str, SCP_SCU_RoleSelectionNegotiation] = {}
+    for rq in proposed:
+        uid = rq.abstract_uid
+        context = by_uid.get(uid)
+        result, syntax = _choose(rq, context, unrestricted)
+        as_scu = as_scp = False
+        if result == ACCEPTED:
+            offered = roles.get(uid)
+            accepted = (context.scu_role, context.scp_role) if context else (True, True)
+            scu, scp = roles_of_requestor(offered, accepted)
+            as_scu, as_scp = scp, scu
+            if not (scu or scp):
+                result = USER_REJECTED
+            elif offered is not None and None not in accepted and _is_uid(uid):
+                items[uid] = SCP_SCU_RoleSelectionNegotiation(uid, scu, scp)
+        answer = PresentationContext.from_wire(rq.context_id, uid, [syntax])
+        answer.result, answer.as_scu, answer.as_scp = result, as_scu, as_scp
+        answers.append(answer)
+    return answers, list(items.values())
+
+
+def _choose(
+    rq: PresentationContext,
+    context: PresentationContext | None,
+    unrestricted: Callable[[str], bool] | None,
+) -> tuple[int, str]:
+    """Return the result for a proposed context, but for roles, and the transfer syntax to send."""
+    if not rq.transfer_uids:
+        # One must be sent, although it is not significant (PS3.8 9.3.3.2).
+        return NO_TRANSFER_SYNTAX, IMPLICIT_VR_LITTLE_ENDIAN
+    for uid in context.transfer_uids if context else ():
+        if uid in rq.transfer_uids:
+            return ACCEPTED, uid
+    if unrestricted and _is_uid(rq.abstract_uid) and unrestricted(rq.abstract_uid):
+        for uid in filter(_is_uid, rq.transfer_uids):
+            return ACCEPTED, uid
+    return (NO_TRANSFER_SYNTAX if context else NO_ABSTRACT_SYNTAX), rq.transfer_uids[0]
+
+
+def _is_uid(uid: str) -> bool:
+    try:
+        return checked_uid(uid, "UID") == uid
+    except ValueError:
+        return False
+
+
+def roles_of_requestor(
+    proposed: tuple[bool | None, bool | None] | None,
+    accepted: tuple[bool | None, bool | None] | None,
+) -> tuple[bool, bool]:
+    """Return whether the requestor is SCU, and SCP, of a SOP Class (PS3.7 D.3.3.4).
+
+    What was not proposed or not answered leaves the default: the requestor is SCU.
+    """
+    if proposed is None or accepted is None or None in (*proposed, *accepted):
+        return True, False
+    return bool(proposed[0] and accepted[0]), bool(proposed[1] and accepted[1])
+
+
+def negotiate_as_requestor(
+    rq_contexts: Sequence[PresentationContext],
+    ac_contexts: Sequence[PresentationContext],
+    roles: Roles | None = None,
+) -> list[PresentationContext]:
+    """Return what became of the proposed contexts, in their order.
+
+    Parameters
+    ----------
+    rq_contexts : list of PresentationContext
+        What was proposed; `scu_role` and `scp_role` are the proposed roles.
+    ac_contexts : list of PresentationContext
+        What the acceptor answered.
+    roles : dict, optional
+        The roles the acceptor answered: SOP Class UID → (SCU, SCP).
+    """
+    if not rq_contexts:
+        raise ValueError("Requestor contexts are required")
+    proposed = {
+        cx.abstract_uid: (cx.scu_role, cx.scp_role)
+        for cx in rq_contexts
+        if cx.scu_role is not None or cx.scp_role is not None
+    }
+    answers = [
+        PresentationContextAC(
+            cx.context_id, cx.result, cx.transfer_uids[0] if cx.transfer_uids else ""
+        )
+        for cx in ac_contexts
+    ]
+    return conclude_contexts(rq_contexts, answers, proposed, roles or {}, [])
+
+
+def conclude_contexts(
+    proposed: Sequence[PresentationContext],
+    answers: Sequence[PresentationContextAC],
+    proposed_roles: Roles,
+    accepted_roles: Roles,
+    notes: list[str],
+) -> list[PresentationContext]:
+    """Return what became of the proposed contexts, and add what was wrong to the notes."""
+    by_id = {answer.context_id: answer for answer in answers}
+    counts = Counter(answer.context_id for answer in answers)
+    concluded = []
+    for rq in proposed:
+        uid, answer = rq.abstract_uid, by_id.pop(rq.context_id or 0, None)
+        cx = PresentationContext.from_wire(rq.context_id, uid, rq.transfer_uids[:1])
+        cx.as_scu = cx.as_scp = False
+        problem = _problem_of_answer(rq, answer, counts[rq.context_id or 0])
+        if answer is None or problem:
+            cx.result = PROVIDER_REJECTED
+            notes.append(f"presentation context {rq.context_id} counts as rejected: {problem}")
+        else:
+            cx.result = answer.result
+        if answer is not None and cx.result == ACCEPTED:
+            cx.transfer_uids = [answer.transfer_syntax]
+            roles = roles_of_requestor(proposed_roles.get(uid), accepted_roles.get(uid))
+            cx.as_scu, cx.as_scp = roles
+            if not any(roles):
+                notes.append(f"presentation context {rq.context_id}: both roles were refused")
+        concluded.append(cx)
+    notes += [f"presentation context {number} was not proposed: ignored" for number in by_id]
+    return concluded
+
+
+def _problem_of_answer(
+    rq: PresentationContext, answer: PresentationContextAC | None, count: int
+) -> str:
+    if answer is None:
+        return "it was not answered"
+    if count > 1:
+        return "it was answered more than once"
+    if answer.result != ACCEPTED:
+        return ""
+    if answer.unknown_items and any(item.item_type == 0x40 for item in answer.unknown_items):
+        return "it was accepted with several transfer syntaxes"
+    if answer.transfer_syntax not in rq.transfer_uids:
+        return "it was accepted with a transfer syntax that was not proposed"
+    return ""
