@@ -1,0 +1,267 @@
+"""Command sets: bytes of the command fragments ↔ values by keyword.
+
+A command set is always in Implicit VR Little Endian and holds group 0000 only (PS3.7 6.3.1), so
+two words of header and a handful of value kinds are all there is to it. What comes in is decoded
+whatever its order; what goes out is in ascending order with a Command Group Length.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pynetdicom import _config
+from pynetdicom.errors import DIMSEDecodeError
+
+ELEMENTS: dict[str, tuple[int, str]] = {
+    "AffectedSOPClassUID": (0x0002, "UI"),
+    "RequestedSOPClassUID": (0x0003, "UI"),
+    "CommandField": (0x0100, "US"),
+    "MessageID": (0x0110, "US"),
+    "MessageIDBeingRespondedTo": (0x0120, "US"),
+    "MoveDestination": (0x0600, "AE"),
+    "Priority": (0x0700, "US"),
+    "CommandDataSetType": (0x0800, "US"),
+    "Status": (0x0900, "US"),
+    "OffendingElement": (0x0901, "AT"),
+    "ErrorComment": (0x0902, "LO"),
+    "ErrorID": (0x0903, "US"),
+    "AffectedSOPInstanceUID": (0x1000, "UI"),
+    "RequestedSOPInstanceUID": (0x1001, "UI"),
+    "EventTypeID": (0x1002, "US"),
+    "AttributeIdentifierList": (0x1005, "AT"),
+    "ActionTypeID": (0x1008, "US"),
+    "NumberOfRemainingSuboperations": (0x1020, "US"),
+    "NumberOfCompletedSuboperations": (0x1021, "US"),
+    "NumberOfFailedSuboperations": (0x1022, "US"),
+    "NumberOfWarningSuboperations": (0x1023, "US"),
+    "MoveOriginatorApplicationEntityTitle": (0x1030, "AE"),
+    "MoveOriginatorMessageID": (0x1031, "US"),
+}
+"""The command elements in use: keyword → element number in group 0000, VR (PS3.7 E.1)."""
+
+NO_DATA_SET = 0x0101
+"""The Command Data Set Type that says that no data set follows; any other value says that one
+does.
+"""
+
+ERROR_COMMENT_LENGTH = 64
+
+Layout = tuple[tuple[str, bytes | None, Callable[[Any], bytes]], ...]
+"""How the command set of one message is encoded: (keyword, header if it is always the same,
+encoder of what is after the header, or of the whole element), ascending by tag."""
+
+_header = struct.Struct("<HHI").pack
+# The tag is read as one word: the group in its lower half, the element number in the upper.
+_read_header = struct.Struct("<II").unpack_from
+_group_length = struct.Struct("<HHII").pack
+_GROUP_LENGTH_TAG = 0
+
+
+def _decode_text(raw: bytes) -> str:
+    for codec in _config.CODECS:
+        try:
+            return raw.decode(codec).strip(" \0")
+        except (UnicodeDecodeError, LookupError):
+            continue
+    # Tolerated: text in a repertoire nobody told us about; Latin-1 takes any byte.
+    return raw.decode("latin-1").strip(" \0")
+
+
+def encode_text(text: str) -> bytes:
+    """Encode by the first of `_config.CODECS` that has all characters, else with ``?`` in it."""
+    for codec in _config.CODECS:
+        try:
+            return text.encode(codec)
+        except (UnicodeEncodeError, LookupError):
+            continue
+    return text.encode("ascii", "replace")
+
+
+def _decode_uid(raw: bytes) -> str:
+    return raw.decode("latin-1").strip(" \0")
+
+
+def _decode_number(raw: bytes) -> int:
+    # Tolerated: a length other than 2; the first value counts.
+    return int.from_bytes(raw[:2], "little")
+
+
+def _decode_tags(raw: bytes) -> list[int]:
+    words = struct.unpack_from(f"<{len(raw) // 4 * 2}H", raw)
+    return [group << 16 | element for group, element in zip(words[::2], words[1::2], strict=True)]
+
+
+_DECODERS: dict[str, Callable[[bytes], Any]] = {
+    "UI": _decode_uid,
+    "US": _decode_number,
+    "AE": _decode_text,
+    "LO": _decode_text,
+    "AT": _decode_tags,
+}
+
+_BY_WIRE_TAG: dict[int, tuple[str, Callable[[bytes], Any] | None]] = {
+    # None stands for US, which is by far the most frequent and is done in the loop.
+    element << 16: (keyword, None if vr == "US" else _DECODERS[vr])
+    for keyword, (element, vr) in ELEMENTS.items()
+}
+
+
+def decode(data: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
+    """Decode a command set.
+
+    Order, padding and lengths are taken as they come, elements without a value as absent, and the
+    Command Group Length as a hint nobody needs.
+
+    Returns
+    -------
+    tuple of dict
+        The values by keyword, and what is in group 0000 besides as element number → bytes.
+
+    Raises
+    ------
+    DIMSEDecodeError
+        If an element overruns the command set or belongs to another group.
+    """
+    values: dict[str, Any] = {}
+    extra: dict[int, bytes] = {}
+    known = _BY_WIRE_TAG.get
+    offset = 0
+    end = len(data)
+    try:
+        while offset < end:
+            tag, length = _read_header(data, offset)
+            start = offset + 8
+            offset = start + length
+            if offset > end:
+                raise _fault(tag, start - 8, "overruns the command set")
+            entry = known(tag)
+            if entry is not None:
+                keyword, read = entry
+                if read is None and length == 2:
+                    values[keyword] = data[start] | data[start + 1] << 8
+                elif length:
+                    value = (read or _decode_number)(data[start:offset])
+                    if value or read is None:
+                        values[keyword] = value
+            elif tag & 0xFFFF:
+                raise _fault(tag, start - 8, "is not of group 0000")
+            elif tag != _GROUP_LENGTH_TAG:
+                extra[tag >> 16] = data[start:offset]
+    except struct.error:
+        raise DIMSEDecodeError(
+            f"command set: ends within an element header at offset {offset}"
+        ) from None
+    return values, extra
+
+
+def _fault(tag: int, offset: int, what: str) -> DIMSEDecodeError:
+    element = f"({tag & 0xFFFF:04X},{tag >> 16:04X})"
+    return DIMSEDecodeError(f"command set: element {element} at offset {offset} {what}")
+
+
+def encode(
+    values: Mapping[str, Any], layout: Layout, extra: Mapping[int, bytes] | None = None
+) -> bytes:
+    """Encode a command set with its Command Group Length; what is None is left out."""
+    get = values.get
+    if extra:
+        return _encode_with_extra(values, layout, extra)
+    parts: list[bytes] = []
+    add = parts.append
+    for keyword, header, pack in layout:
+        if (value := get(keyword)) is not None:
+            if header is not None:
+                add(header)
+            add(pack(value))
+    body = b"".join(parts)
+    return _group_length(0, 0, 4, len(body)) + body
+
+
+def _encode_with_extra(
+    values: Mapping[str, Any], layout: Layout, extra: Mapping[int, bytes]
+) -> bytes:
+    parts = {
+        ELEMENTS[keyword][0]: encode_element(keyword, value)
+        for keyword, _, _ in layout
+        if (value := values.get(keyword)) is not None
+    }
+    for element, raw in extra.items():
+        parts.setdefault(element, _header(0, element, len(raw)) + raw)
+    body = b"".join(parts[element] for element in sorted(parts))
+    return _group_length(0, 0, 4, len(body)) + body
+
+
+def layout_of(keywords: Iterable[str]) -> Layout:
+    """Make the layout of a message that may have the elements `keywords`."""
+    return tuple((keyword, *_PACKERS[keyword]) for keyword in sorted(keywords, key=_element))
+
+
+def _element(keyword: str) -> int:
+    return ELEMENTS[keyword][0]
+
+
+def encode_element(keyword: str, value: Any) -> bytes:
+    """Encode one element with its header."""
+    header, pack = _PACKERS[keyword]
+    return (header or b"") + pack(value)
+
+
+def _ui_packer(element: int) -> Callable[[str], bytes]:
+    prefix = struct.pack("<HH", 0, element)
+    # A UID has at most 64 characters; a peer's longer one, sent back, takes the slow way.
+    prefixes = [prefix + struct.pack("<I", length + length % 2) for length in range(66)]
+
+    def pack(value: str) -> bytes:
+        raw = value.encode("latin-1")
+        length = len(raw)
+        head = prefixes[length] if length < 66 else prefix + struct.pack("<I", length + length % 2)
+        return head + raw + b"\0" if length & 1 else head + raw
+
+    # Of SOP Classes there are few; instances never come again.
+    return lru_cache(256)(pack) if ELEMENTS["AffectedSOPClassUID"][0] == element else pack
+
+
+def _ae_packer(element: int) -> Callable[[str], bytes]:
+    def pack(value: str) -> bytes:
+        raw = encode_text(value)
+        raw = raw + b" " * (len(raw) % 2) if _config.USE_SHORT_DIMSE_AET else raw.ljust(16)
+        return _header(0, element, len(raw)) + raw
+
+    return pack
+
+
+def _lo_packer(element: int) -> Callable[[str], bytes]:
+    def pack(value: str) -> bytes:
+        # A long string has no control characters, and the backslash divides values (PS3.5 6.2).
+        text = "".join(c if c.isprintable() and c != "\\" else " " for c in value)
+        raw = encode_text(text[:ERROR_COMMENT_LENGTH])
+        raw += b" " * (len(raw) % 2)
+        return _header(0, element, len(raw)) + raw
+
+    return pack
+
+
+def _at_packer(element: int) -> Callable[[list[int]], bytes]:
+    def pack(value: list[int]) -> bytes:
+        raw = b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in value)
+        return _header(0, element, len(raw)) + raw
+
+    return pack
+
+
+_MAKE_PACKER: dict[str, Callable[[int], Callable[[Any], bytes]]] = {
+    "UI": _ui_packer,
+    "AE": _ae_packer,
+    "LO": _lo_packer,
+    "AT": _at_packer,
+}
+
+_PACKERS: dict[str, tuple[bytes | None, Callable[[Any], bytes]]] = {
+    keyword: (_header(0, element, 2), struct.Struct("<H").pack)
+    if vr == "US"
+    else (None, _MAKE_PACKER[vr](element))
+    for keyword, (element, vr) in ELEMENTS.items()
+}
