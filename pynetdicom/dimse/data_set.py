@@ -1,0 +1,429 @@
+"""An encoded data set, wherever it is: in memory, in a file, just received.
+
+It goes out in parts (`EncodedDataSet.parts`) as it is, and is decoded only when somebody asks for
+that. What is handed out decoded stands on its own: it has a descriptor of its own and outlives the
+data set it came from.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pynetdicom.dimse.element_walk import WalkError, encoding_of, walk
+from pynetdicom.errors import DataSetDecodeError, TruncatedFile
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+CHUNK = 1 << 20
+"""Bytes of a file that are in memory at a time."""
+
+DEFER_SIZE = 65536
+"""Values longer than this are left in the file until they are asked for."""
+
+INFLATED_LIMIT = 256 << 20
+"""Bytes that a deflated data set may inflate to, plus 64 times its own size."""
+
+if sys.platform == "win32":
+    import threading
+
+    _lock = threading.Lock()
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        """Read without moving anybody else's position."""
+        with _lock:
+            os.lseek(fd, offset, os.SEEK_SET)
+            return os.read(fd, size)
+
+    def pread_into(fd: int, buffer: memoryview, offset: int) -> int:
+        """Read into `buffer` at `offset`."""
+        data = pread(fd, len(buffer), offset)
+        buffer[: len(data)] = data
+        return len(data)
+
+else:
+    pread = os.pread
+
+    def pread_into(fd: int, buffer: memoryview, offset: int) -> int:
+        """Read into `buffer` at `offset`."""
+        return os.preadv(fd, [buffer], offset)
+
+
+class Descriptor:
+    """A file descriptor that is closed once, by `close` or when nobody refers to it any more."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def duplicate(self) -> Descriptor:
+        """Make a descriptor of the same file that is closed on its own."""
+        return Descriptor(os.dup(self.fd))
+
+    def close(self) -> None:
+        """Close it."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Section(io.RawIOBase):
+    """A stretch of a file as a file of its own, with its own position."""
+
+    def __init__(self, descriptor: Descriptor, offset: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)[: max(0, self._size - self._position)]
+        count = pread_into(self._descriptor.fd, view, self._offset + self._position) if view else 0
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._position = max(0, offset + (0, self._position, self._size)[whence])
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        if not self.closed:
+            self._descriptor.close()
+        super().close()
+
+    def reopen(self) -> Section:
+        """Make another on the same stretch, with a descriptor of its own."""
+        return Section(self._descriptor.duplicate(), self._offset, self._size)
+
+
+class _Unnamed:
+    """What pydicom reads from: not a `BufferedReader`, whose name it would ask for."""
+
+    def __init__(self, section: Section) -> None:
+        self._section = section
+        reader = io.BufferedReader(section, 16384)
+        self.read = reader.read
+        self.seek = reader.seek
+        self.tell = reader.tell
+        self.close = reader.close
+
+    @property
+    def closed(self) -> bool:
+        return self._section.closed
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Unnamed:
+        return _Unnamed(self._section.reopen())
+
+    def __reduce__(self) -> tuple[type[io.BytesIO], tuple[bytes]]:
+        return io.BytesIO, (io.BufferedReader(self._section.reopen()).read(),)
+
+
+# Buffers that files are read into, used again and again since fresh memory costs page faults.
+_buffers: list[bytearray] = []
+_KEPT_BUFFERS = 4
+
+
+class EncodedDataSet:
+    """An encoded data set.
+
+    Attributes
+    ----------
+    transfer_syntax : str
+        How it is encoded.
+    size : int
+        Its length in bytes.
+    """
+
+    def __init__(self, transfer_syntax: str, size: int) -> None:
+        self.transfer_syntax = transfer_syntax
+        self.size = size
+
+    def _memory(self) -> bytes | bytearray | None:
+        """Give the bytes where they are in memory."""
+        return None
+
+    def _file(self) -> tuple[Descriptor, int]:
+        """Give the file and the offset in it, where they are not in memory."""
+        raise NotImplementedError
+
+    def parts(self, multiple: int = 1) -> Iterator[memoryview]:
+        """Iterate over the bytes; may be called again.
+
+        Parameters
+        ----------
+        multiple : int
+            Parts of files are as long as a multiple of this, but for the last.
+
+        Yields
+        ------
+        memoryview
+            A part, of at most 1 MiB where it comes from a file. It is valid until the next one is
+            asked for.
+        """
+        memory = self._memory()
+        if memory is not None:
+            if memory:
+                yield memoryview(memory)
+            return
+        descriptor, offset = self._file()
+        remaining = self.size
+        length = max(CHUNK - CHUNK % multiple, multiple)
+        buffer = _buffers.pop() if _buffers else bytearray(CHUNK)
+        if len(buffer) < length:
+            buffer = bytearray(length)
+        try:
+            view = memoryview(buffer)
+            while remaining:
+                part = view[: min(length, remaining)]
+                _fill(part, descriptor, offset)
+                yield part
+                offset += len(part)
+                remaining -= len(part)
+        finally:
+            if len(_buffers) < _KEPT_BUFFERS:
+                _buffers.append(buffer)
+
+    def open(self) -> BinaryIO:
+        """Open it for reading, as a file that begins with the data set and ends with it."""
+        memory = self._memory()
+        return io.BytesIO(memory) if memory is not None else io.BufferedReader(self._section())
+
+    def getvalue(self) -> bytes:
+        """Give the whole as bytes."""
+        memory = self._memory()
+        if memory is not None:
+            return bytes(memory)
+        return b"".join(map(bytes, self.parts()))
+
+    def decode(self) -> Dataset:
+        """Decode it.
+
+        The result has a descriptor of its own where values are still in the file, and so outlives
+        this object.
+
+        Raises
+        ------
+        DataSetDecodeError
+            If an element overruns the data set, or it nests too deeply.
+        """
+        from pydicom.filereader import read_dataset
+
+        encoding = encoding_of(self.transfer_syntax)
+        memory = self._memory()
+        if encoding.deflated:
+            memory = self._inflate()
+        self._walk(memory)
+        source: Any
+        if memory is not None:
+            source = io.BytesIO(memory)
+            size = len(memory)
+        else:
+            source = _Unnamed(self._section())
+            size = self.size
+        try:
+            ds = read_dataset(
+                source,
+                encoding.implicit,
+                encoding.little,
+                defer_size=DEFER_SIZE if size > DEFER_SIZE else None,
+            )
+        except Exception as error:
+            raise DataSetDecodeError(f"data set: {type(error).__name__} in pydicom") from error
+        if size <= DEFER_SIZE:
+            return ds
+        from pydicom.dataset import FileDataset
+
+        implicit, little = ds.original_encoding
+        with_file = FileDataset(
+            source,
+            ds,
+            is_implicit_VR=bool(implicit),
+            is_little_endian=bool(little),
+        )
+        with_file.set_original_encoding(implicit, little, ds.original_character_set)
+        return with_file
+
+    def check(self) -> None:
+        """Raise DataSetDecodeError if an element overruns the data set, or it nests too deeply."""
+        self._walk(
+            self._inflate() if encoding_of(self.transfer_syntax).deflated else self._memory()
+        )
+
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+
+    def _walk(self, memory: bytes | bytearray | None) -> None:
+        encoding = encoding_of(self.transfer_syntax)
+        try:
+            if memory is not None:
+                walk(memory, len(memory), encoding)
+            else:
+                descriptor, offset = self._file()
+                walk(b"", self.size, encoding, read=_reader(descriptor, offset))
+        except WalkError as error:
+            raise DataSetDecodeError(f"data set: {error}") from None
+
+    def _section(self) -> Section:
+        descriptor, offset = self._file()
+        return Section(descriptor.duplicate(), offset, self.size)
+
+    def _inflate(self) -> bytes:
+        return inflate(self.parts(), INFLATED_LIMIT + 64 * self.size)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.size} bytes, {self.transfer_syntax}>"
+
+
+class InMemory(EncodedDataSet):
+    """A data set in memory."""
+
+    def __init__(self, data: bytes, transfer_syntax: str) -> None:
+        super().__init__(transfer_syntax, len(data))
+        self._data = data
+
+    def _memory(self) -> bytes:
+        return self._data
+
+
+class InFile(EncodedDataSet):
+    """A data set that is a stretch of a file.
+
+    Parameters
+    ----------
+    file : str, path-like or Descriptor
+        The file; a descriptor is shared, and not closed by `close`.
+    offset : int
+        Where in the file the data set begins.
+    size : int
+        Its length in bytes.
+    transfer_syntax : str
+        How it is encoded.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | Descriptor,
+        offset: int,
+        size: int,
+        transfer_syntax: str,
+    ) -> None:
+        super().__init__(transfer_syntax, size)
+        self._offset = offset
+        self._path = None if isinstance(file, Descriptor) else os.fspath(file)
+        self._descriptor = file if isinstance(file, Descriptor) else None
+
+    def _file(self) -> tuple[Descriptor, int]:
+        if self._descriptor is None or (self._descriptor.fd < 0 and self._path is not None):
+            if self._path is None:
+                raise ValueError("the data set is closed")
+            self._descriptor = open_file(self._path)
+        return self._descriptor, self._offset
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._path is not None and self._descriptor is not None:
+            self._descriptor.close()
+        self._descriptor = None
+
+
+def open_file(path: str) -> Descriptor:
+    """Open a file for reading."""
+    return Descriptor(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+
+
+def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
+    """Inflate a deflated data set (PS3.5 A.5), as far as `limit` bytes.
+
+    Raises
+    ------
+    DataSetDecodeError
+        If it is not deflated data, is cut off, or inflates to more.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    pieces: list[bytes] = []
+    total = 0
+    try:
+        for part in parts:
+            data: bytes | memoryview = part
+            while data and not inflater.eof:
+                piece = inflater.decompress(data, CHUNK)
+                data = inflater.unconsumed_tail
+                pieces.append(piece)
+                total += len(piece)
+                if total > limit:
+                    raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
+        while not inflater.eof:
+            piece = inflater.flush(CHUNK) if not inflater.unconsumed_tail else b""
+            if not piece:
+                raise DataSetDecodeError("data set: the deflated data ends early")
+            pieces.append(piece)
+    except zlib.error:
+        raise DataSetDecodeError("data set: it does not inflate") from None
+    return b"".join(pieces)
+
+
+def deflate(data: bytes) -> bytes:
+    """Deflate an encoded data set (PS3.5 A.5), padded to an even length."""
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = deflater.compress(data) + deflater.flush()
+    return deflated + b"\0" * (len(deflated) % 2)
+
+
+def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
+    """Encode a pydicom data set.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be encoded so.
+    """
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    encoding = encoding_of(transfer_syntax)
+    if any(tag <= 0x0002FFFF for tag in ds.keys()):  # noqa: SIM118 - its elements are not its keys
+        raise ValueError("a data set has no elements of the groups 0000 and 0002")
+    file = DicomBytesIO()
+    file.is_implicit_VR = encoding.implicit
+    file.is_little_endian = encoding.little
+    try:
+        write_dataset(file, ds)
+    except Exception as error:
+        # pydicom's own text may quote a value.
+        raise ValueError(
+            f"the data set cannot be encoded as {transfer_syntax}: {type(error).__name__}"
+        ) from error
+    data = file.getvalue()
+    return InMemory(deflate(data) if encoding.deflated else data, transfer_syntax)
+
+
+def _fill(part: memoryview, descriptor: Descriptor, offset: int) -> None:
+    """Read the whole of `part`; a file that has become shorter cannot be sent."""
+    count = pread_into(descriptor.fd, part, offset)
+    while count < len(part):
+        more = pread_into(descriptor.fd, part[count:], offset + count)
+        if not more:
+            raise TruncatedFile("the file became shorter while it was read")
+        count += more
+
+
+def _reader(descriptor: Descriptor, offset: int) -> Any:
+    return lambda position, size: pread(descriptor.fd, size, offset + position)

@@ -1,0 +1,322 @@
+"""DIMSE messages: primitives ↔ P-DATA fragments (PS3.7 6.3, PS3.8 Annex E).
+
+Out, `fragments` gives batches of whole P-DATA-TF PDUs: lists of buffers, headers and slices in
+turn, each for one `sendmsg`. In, `Assembler` takes the PDVs in whatever slices the socket's reads
+gave and returns whole messages. A data set's bytes are neither joined nor copied here; they go on
+to a `Spool`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import _config
+from pynetdicom.dimse.primitives import Primitive, decode_command
+from pynetdicom.errors import DIMSEDecodeError, TruncatedFile
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.dimse.spool import Spool
+
+OWN_MAXIMUM_LENGTH = 131072
+"""The length of the PDUs to a peer that sets no limit."""
+
+BATCH_BYTES = 1 << 20
+BATCH_BUFFERS = 1000
+
+COMMAND = 1
+LAST = 2
+
+# A P-DATA-TF with one PDV: PDU type, reserved, PDU length, PDV item length, context ID, message
+# control header.
+_header = struct.Struct(">BxIIBB").pack
+
+Batch = list[bytes | memoryview]
+
+
+class Message:
+    """A DIMSE message as it was received or is going to be sent.
+
+    Attributes
+    ----------
+    context_id : int
+        The presentation context.
+    primitive : Primitive
+        The command set as a primitive, and with it the data set.
+    is_duplicate : bool
+        Whether its Message ID was outstanding when it arrived.
+    """
+
+    __slots__ = ("context_id", "is_duplicate", "primitive")
+
+    def __init__(self, primitive: Primitive, context_id: int) -> None:
+        self.primitive = primitive
+        self.context_id = context_id
+        self.is_duplicate = False
+
+    @property
+    def size(self) -> int:
+        """The bytes of its data set."""
+        data_set = self.primitive.data_set
+        return 0 if data_set is None else data_set.size
+
+    @property
+    def name(self) -> str:
+        """The message's name, such as ``"C-STORE-RQ"``."""
+        return self.primitive.message_name
+
+    @property
+    def command_set(self) -> Dataset:
+        """The command set as a pydicom data set."""
+        from pydicom.filereader import read_dataset
+
+        return read_dataset(BytesIO(self.primitive.encode()), True, True)
+
+    @property
+    def data_set(self) -> BytesIO | None:
+        """The encoded data set, if there is one."""
+        data_set = self.primitive.data_set
+        return None if data_set is None else BytesIO(data_set.getvalue())
+
+    def __repr__(self) -> str:
+        return f"<{self.name} on context {self.context_id}: {self.primitive!r}>"
+
+
+def fragments(
+    context_id: int, command: bytes, data: EncodedDataSet | None, maximum_length: int
+) -> Iterator[Batch]:
+    """Cut a message into P-DATA-TF PDUs of one PDV each.
+
+    Parameters
+    ----------
+    context_id : int
+        The presentation context.
+    command : bytes
+        The encoded command set.
+    data : EncodedDataSet or None
+        The data set.
+    maximum_length : int
+        The maximum length of a P-DATA-TF's variable field that the peer announced, 0 for no limit
+        (PS3.8 D.1).
+
+    Yields
+    ------
+    list of bytes or memoryview
+        Buffers that together are whole PDUs: at most 1,000 of them, about 1 MiB. They are valid
+        until the next batch is asked for.
+
+    Raises
+    ------
+    ValueError
+        If `maximum_length` leaves no room for two bytes of data.
+    """
+    if maximum_length == 0:
+        maximum_length = OWN_MAXIMUM_LENGTH
+    elif maximum_length < 8:
+        raise ValueError(
+            f"the peer takes PDUs of {maximum_length} bytes at most, too little for any message"
+        )
+    # A PDU as long as a batch is as good as a longer one, whatever the peer would take.
+    length = (min(maximum_length, BATCH_BYTES) - 6) & ~1
+    if len(command) <= length:
+        batch: Batch = [_header(4, len(command) + 6, len(command) + 2, context_id, 3) + command]
+        if data is None:
+            yield batch
+            return
+    else:
+        batch = []
+        for piece in _fragment_command(context_id, command, length):
+            if len(batch) >= BATCH_BUFFERS - 2:
+                yield batch
+                batch = []
+            batch.append(piece)
+        if data is None:
+            yield batch
+            return
+    yield from _fragment_data(context_id, data, length, batch)
+
+
+def _fragment_command(context_id: int, command: bytes, length: int) -> Iterator[bytes]:
+    for start in range(0, len(command), length):
+        piece = command[start : start + length]
+        control = COMMAND | (LAST if start + length >= len(command) else 0)
+        yield _header(4, len(piece) + 6, len(piece) + 2, context_id, control) + piece
+
+
+def _fragment_data(
+    context_id: int, data: EncodedDataSet, length: int, batch: Batch
+) -> Iterator[Batch]:
+    """Continue `batch` with the data set's fragments of `length` bytes."""
+    header = _header(4, length + 6, length + 2, context_id, 0)
+    # How many fragments a batch holds, at two buffers each, beside the command set and the last
+    # one.
+    capacity = min(BATCH_BUFFERS // 2 - 2, max(1, BATCH_BYTES // length))
+    # The last fragment, full or not, has a header of its own.
+    full = max(0, data.size - 1) // length
+    remaining = data.size
+    kept = b""
+    for part in data.parts(length):
+        view = memoryview(part)[:remaining]
+        remaining -= len(view)
+        start = 0
+        if kept:
+            # A part that does not end with a fragment: parts of other kinds of data sets may do
+            # that.
+            start = length - len(kept) if full else len(view)
+            kept += view[:start]
+            if full and len(kept) == length:
+                batch += (header, kept)
+                full -= 1
+                kept = b""
+        count = max(0, min(full, (len(view) - start) // length))
+        full -= count
+        while count:
+            room = min(count, capacity - len(batch) // 2)
+            if room <= 0:
+                yield batch
+                batch = []
+                continue
+            stop = start + room * length
+            pair = [header] * (2 * room)
+            pair[1::2] = [view[i : i + length] for i in range(start, stop, length)]  # type: ignore[misc]
+            batch += pair
+            start = stop
+            count -= room
+        if not remaining:
+            tail = kept + view[start:] if kept else view[start:]
+            batch += (_header(4, len(tail) + 6, len(tail) + 2, context_id, LAST), tail)
+            yield batch
+            return
+        if start < len(view):
+            kept += view[start:]
+        if batch:
+            yield batch
+            batch = []
+    if remaining:
+        raise TruncatedFile("the data set is shorter than it was said to be")
+    batch.append(_header(4, 6, 2, context_id, LAST))
+    yield batch
+
+
+class Assembler:
+    """Puts the messages of one association together from PDVs.
+
+    Parameters
+    ----------
+    open_data_set : callable
+        Called with (context ID, primitive) when a command set is complete that has a data set to
+        follow; gives the `Spool` for it.
+    """
+
+    def __init__(self, open_data_set: Callable[[int, Primitive], Spool]) -> None:
+        self._open_data_set = open_data_set
+        self._context_id = 0
+        self._command = bytearray()
+        self._primitive: Primitive | None = None
+        self._spool: Spool | None = None
+        self._add: Callable[[memoryview], Any] | None = None
+
+    @property
+    def in_message(self) -> bool:
+        """Whether a message has begun and is not complete."""
+        return self._context_id != 0
+
+    def feed(
+        self, context_id: int, control: int, data: memoryview, pdv_done: bool
+    ) -> Message | None:
+        """Take a PDV, or a slice of one.
+
+        Parameters
+        ----------
+        context_id : int
+            The presentation context of the PDV.
+        control : int
+            Its message control header; only its two defined bits are looked at.
+        data : memoryview
+            A slice of its data. If it is of a data set it is not copied before `flush`.
+        pdv_done : bool
+            Whether the slice is the last of its PDV.
+
+        Returns
+        -------
+        Message or None
+            The message, if this completes it.
+
+        Raises
+        ------
+        DIMSEDecodeError
+            If the message is none: data before a command, messages that mix, a command set that
+            does not decode.
+        """
+        if control == 0 and self._add is not None and context_id == self._context_id:
+            self._add(data)
+            return None
+        if control & COMMAND:
+            return self._feed_command(context_id, control, data, pdv_done)
+        return self._feed_data(context_id, control, data, pdv_done)
+
+    def _feed_command(
+        self, context_id: int, control: int, data: memoryview, pdv_done: bool
+    ) -> Message | None:
+        complete = pdv_done and control & LAST
+        command = self._command
+        if self._context_id:
+            if self._primitive is not None:
+                raise DIMSEDecodeError(
+                    f"{self._primitive.message_name}: a command set in the midst of its data set"
+                )
+            if context_id != self._context_id:
+                raise DIMSEDecodeError("command set: its fragments are of different contexts")
+        if len(command) + len(data) > _config.MAXIMUM_COMMAND_SET:
+            raise DIMSEDecodeError(f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes")
+        self._context_id = context_id
+        if not complete:
+            command += data
+            return None
+        if command:
+            command += data
+            primitive = decode_command(bytes(command))
+            command.clear()
+        else:
+            primitive = decode_command(bytes(data))
+        if primitive.has_data_set:
+            spool = self._open_data_set(context_id, primitive)
+            self._primitive, self._spool, self._add = primitive, spool, spool.add
+            return None
+        self._context_id = 0
+        return Message(primitive, context_id)
+
+    def _feed_data(
+        self, context_id: int, control: int, data: memoryview, pdv_done: bool
+    ) -> Message | None:
+        primitive, spool = self._primitive, self._spool
+        if primitive is None or spool is None:
+            raise DIMSEDecodeError("a data set before the command set that it belongs to")
+        if context_id != self._context_id:
+            raise DIMSEDecodeError(f"{primitive.message_name}: its data set is on another context")
+        spool.add(data)
+        if not (pdv_done and control & LAST):
+            return None
+        self._spool = self._primitive = self._add = None
+        self._context_id = 0
+        primitive.__dict__["data_set"] = spool.finish()
+        return Message(primitive, context_id)
+
+    def flush(self) -> None:
+        """Let the data set take the slices it was given, before their buffer is used again."""
+        if self._spool is not None:
+            self._spool.flush()
+
+    def discard(self) -> None:
+        """Drop the message that has begun, as when the association ends."""
+        spool = self._spool
+        self._spool = self._primitive = self._add = None
+        self._context_id = 0
+        self._command.clear()
+        if spool is not None:
+            spool.discard()
