@@ -1,0 +1,21 @@
+"""What is measured, by name, in the order in which it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.cases import application, echo, idle, imports, memory, store
+from benchmarks.method import Bench
+from benchmarks.report import Result
+
+CASES: dict[str, Callable[[Bench], Result]] = {
+    "import": imports.measure,
+    "echo": echo.measure,
+    "idle": idle.measure,
+    "slices": store.slices,
+    "small": store.small,
+    "stock": store.stock,
+    "application": application.measure,
+    "big": store.big,
+    "memory": memory.measure,
+}

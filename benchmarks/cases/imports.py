@@ -1,0 +1,60 @@
+"""Importing the package, against importing pydicom."""
+
+from __future__ import annotations
+
+import statistics
+from functools import partial
+
+from benchmarks.method import Bench, Contender
+from benchmarks.parties import Pynetdicom
+from benchmarks.report import Result, Verdict
+
+TARGET = 60.0
+STATEMENTS = (
+    "import pydicom",
+    "import pynetdicom",
+    "from pynetdicom import AE, evt; import pydicom",
+    "from pynetdicom import AE, evt, StoragePresentationContexts; import pydicom",
+)
+
+
+def measure(bench: Bench) -> Result:
+    parties = [party for party in (bench.ours, bench.old) if party]
+    contenders = [
+        Contender(f"{party.label}: {statement}", partial(_run, party, statement))
+        for party in parties
+        for statement in STATEMENTS
+    ]
+    _warm(parties)
+    found = bench.alternate(contenders)
+    result = Result("Imports", ["statement", "ms", "more than pydicom"], [])
+    pydicom = {
+        samples.label.partition(":")[0]: samples.values
+        for samples in found
+        if samples.label.endswith(f": {STATEMENTS[0]}")
+    }
+    for samples in found:
+        if samples.problem:
+            result.problems.append(f"{samples.label}: {samples.problem}")
+        if not samples.values:
+            continue
+        party = samples.label.partition(":")[0]
+        pairs = zip(samples.values, pydicom[party], strict=False)
+        more = statistics.median([value - base for value, base in pairs] or [0.0]) * 1e3
+        middle = statistics.median(samples.values) * 1e3
+        result.rows.append([samples.label, f"{middle:.0f}", f"{more:+.0f}"])
+        result.figures[samples.label] = {"seconds": samples.values, "more": more / 1e3}
+        if bench.ours and party == bench.ours.label and not samples.label.endswith(STATEMENTS[0]):
+            what = f"{samples.label.partition(': ')[2]}, more than pydicom alone"
+            result.verdicts.append(Verdict(what, more, TARGET, "ms", at_least=False))
+    return result
+
+
+def _warm(parties: list[Pynetdicom]) -> None:
+    """Have byte code written and files read once."""
+    for party in parties:
+        party.statement("import pydicom")
+
+
+def _run(party: Pynetdicom, statement: str) -> float:
+    return party.statement(statement)

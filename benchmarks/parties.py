@@ -1,0 +1,188 @@
+"""The parties: ours, DCMTK in three settings, and 3.0.4, each as SCU and as SCP."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import OLD_VERSION
+from benchmarks.processes import BenchmarkError, Finished, Peer, free_port, peer, run
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS = Path(__file__).resolve().parent / "workers"
+HOST = "127.0.0.1"
+
+UNTIMED = 2
+"""Objects at the start of a list of files that are sent but not counted."""
+
+
+class DCMTK:
+    """DCMTK's tools.
+
+    Parameters
+    ----------
+    label : str
+        Its name in the tables.
+    tools : dict of str to str
+        Paths of ``echoscu``, ``storescu`` and ``storescp``.
+    no_delay : bool
+        Switch Nagle's algorithm off, by ``TCP_NODELAY=1`` in the environment.
+    tuned : bool
+        Announce PDUs of 128 KB, and let the SCP write each data set as it arrives (``+B``).
+    """
+
+    def __init__(
+        self, label: str, tools: dict[str, str], *, no_delay: bool = True, tuned: bool = False
+    ) -> None:
+        self.label = label
+        self._tools = tools
+        self._pdu = ["-pdu", "131072"] if tuned else []
+        self._scp_options = ["+B", *self._pdu] if tuned else []
+        self._environment = {k: v for k, v in os.environ.items() if k != "TCP_NODELAY"}
+        if no_delay:
+            self._environment["TCP_NODELAY"] = "1"
+
+    def serve(self, out: Path, errors: Path) -> AbstractContextManager[Peer]:
+        """Start an SCP that stores into `out`."""
+        port = free_port()
+        command = [self._tools["storescp"], *self._scp_options, "-od", str(out), str(port)]
+        return peer(command, self._environment, errors, port=port)
+
+    def echo(self, port: int, count: int) -> float:
+        """Send `count` C-ECHO requests and one more that is not counted; give the seconds."""
+        command = [self._tools["echoscu"], "--repeat"]
+        one = run([*command, "1", HOST, str(port)], self._environment)
+        more = run([*command, str(count + 1), HOST, str(port)], self._environment)
+        return more.seconds - one.seconds
+
+    def store(self, port: int, files: Sequence[Path]) -> float:
+        """Send all files; give the seconds of all but the first `UNTIMED`."""
+        one = self._storescu(port, files[: UNTIMED - 1])
+        more = self._storescu(port, files[UNTIMED - 1 :])
+        return more.seconds - one.seconds
+
+    def whole(self, port: int, files: Sequence[Path]) -> float:
+        """Send all files; give the seconds from the start of the process to its end."""
+        return self._storescu(port, files).seconds
+
+    def peak(self, port: int, files: Sequence[Path]) -> int:
+        """Send all files; give the SCU's peak memory in KiB."""
+        return self._storescu(port, files, watch_memory=True).peak
+
+    def _storescu(
+        self, port: int, files: Sequence[Path], *, watch_memory: bool = False
+    ) -> Finished:
+        command = [self._tools["storescu"], *self._pdu, HOST, str(port), *map(str, files)]
+        return run(command, self._environment, watch_memory=watch_memory)
+
+
+class Pynetdicom:
+    """Ours or 3.0.4, through the same worker scripts.
+
+    Parameters
+    ----------
+    label : str
+        Its name in the tables.
+    interpreter : str
+        The Python that runs it.
+    version : str
+        What its version has to begin with: a guard against measuring the wrong one.
+    path : Path or None
+        Directory from which it is imported, None for what is installed.
+    """
+
+    def __init__(self, label: str, interpreter: str, version: str, path: Path | None) -> None:
+        self.label = label
+        self._interpreter = interpreter
+        self._version = version
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        if path is not None:
+            self._environment["PYTHONPATH"] = str(path)
+
+    def serve(self, out: Path, errors: Path) -> AbstractContextManager[Peer]:
+        """Start an SCP that stores into `out`."""
+        return peer(self._worker("scp", str(out)), self._environment, errors)
+
+    def hold(self, port: int, count: int, errors: Path) -> AbstractContextManager[Peer]:
+        """Start a process that opens `count` associations and leaves them idle."""
+        command = self._worker("idle", str(port), str(count))
+        return peer(command, self._environment, errors)
+
+    def echo(self, port: int, count: int) -> float:
+        """Send `count` C-ECHO requests and one more that is not counted; give the seconds."""
+        return float(self._run("echo", str(port), str(count))["seconds"])
+
+    def store(self, port: int, files: Sequence[Path]) -> float:
+        """Send all files; give the seconds of all but the first `UNTIMED`."""
+        return float(self._run("store", str(port), str(UNTIMED), *map(str, files))["seconds"])
+
+    def peak(self, port: int, files: Sequence[Path]) -> int:
+        """Send all files; give the SCU's peak memory in KiB."""
+        return int(self._run("store", str(port), "0", *map(str, files))["peak"])
+
+    def statement(self, statement: str) -> float:
+        """Run a Python statement in a new process; give its own seconds, without the start."""
+        code = (
+            "import time\nstart = time.perf_counter()\n"
+            f"{statement}\n"
+            "print(time.perf_counter() - start)"
+        )
+        return float(run([self._interpreter, "-c", code], self._environment).output)
+
+    def _worker(self, name: str, *arguments: str) -> list[str]:
+        return [self._interpreter, str(WORKERS / f"{name}.py"), *arguments]
+
+    def _run(self, name: str, *arguments: str) -> dict[str, Any]:
+        report = run(self._worker(name, *arguments), self._environment).json()
+        if not str(report["version"]).startswith(self._version):
+            raise BenchmarkError(f"{self.label} turned out to be version {report['version']}")
+        return report
+
+
+class Applications(Pynetdicom):
+    """The same by its applications storescu and storescp, with their default options."""
+
+    def serve(self, out: Path, errors: Path) -> AbstractContextManager[Peer]:
+        """Start an SCP that stores into `out`."""
+        port = free_port()
+        command = [*self._application("storescp"), "-od", str(out), str(port)]
+        return peer(command, self._environment, errors, port=port)
+
+    def whole(self, port: int, files: Sequence[Path]) -> float:
+        """Send all files; give the seconds from the start of the process to its end."""
+        return self._storescu(port, files).seconds
+
+    def peak(self, port: int, files: Sequence[Path]) -> int:
+        """Send all files; give the SCU's peak memory in KiB."""
+        return self._storescu(port, files, watch_memory=True).peak
+
+    def _application(self, name: str) -> list[str]:
+        return [self._interpreter, "-m", "pynetdicom", name, "--quiet"]
+
+    def _storescu(
+        self, port: int, files: Sequence[Path], *, watch_memory: bool = False
+    ) -> Finished:
+        command = [*self._application("storescu"), HOST, str(port), *map(str, files)]
+        return run(command, self._environment, watch_memory=watch_memory)
+
+
+Party = DCMTK | Pynetdicom
+
+
+def ours() -> Pynetdicom:
+    """Give the checkout in which this file lies, under the Python that runs it."""
+    return Pynetdicom("ours", sys.executable, "4.", ROOT)
+
+
+def our_applications() -> Applications:
+    """Give the applications of the same checkout."""
+    return Applications("our applications", sys.executable, "4.", ROOT)
+
+
+def old_version(interpreter: str) -> Pynetdicom:
+    """Give pynetdicom 3.0.4 in its own environment."""
+    return Pynetdicom(OLD_VERSION, interpreter, OLD_VERSION, None)
