@@ -1,4 +1,4 @@
-"""storescp: file names, second copies, full disks; nothing outside its directory, nothing overwritten."""
+"""storescp: nothing outside its directory, nothing overwritten, no partial file."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if not mounted:
         pytest.skip("may not mount a small file system")
     yield directory
-    subprocess.run(["umount", str(directory)], check=True)
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
 def large_data_set() -> Dataset:
@@ -276,7 +276,7 @@ def test_a_full_disk(serve_app: Any, small_disk: Path) -> None:
     assert scp.stop() == 0
 
 
-def test_a_file_that_may_not_grow(serve_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_grow(serve_app: Any) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     scp = serve_app("storescp")
     resource.prlimit(scp.process.pid, resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
