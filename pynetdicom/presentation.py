@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pynetdicom.services import classes, registry
-from pynetdicom.upper_layer.acse import (
+from pynetdicom.upper_layer.contexts import (
     PresentationContext,
     PresentationContextTuple,
     negotiate_as_acceptor,
@@ -196,7 +196,7 @@ def build_role(
     return role
 
 
-__all__ = [
+__all__ = [  # noqa: PLE0604
     "ALL_TRANSFER_SYNTAXES",
     "CONTEXT_LISTS",
     "DEFAULT_TRANSFER_SYNTAXES",

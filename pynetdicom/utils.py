@@ -101,10 +101,9 @@ def validate_ae_title(ae_title: str | bytes) -> bytes:
         If it is empty or only spaces, or has control characters or backslashes.
     """
     if isinstance(ae_title, str):
-        ae_title = ae_title.strip()[:AE_TITLE_LENGTH]
-    checked = set_ae(ae_title, "ae_title", allow_empty=False, allow_none=False)
-    assert checked is not None
-    return checked.strip().encode("ascii").ljust(AE_TITLE_LENGTH)
+        ae_title = ae_title.strip(" ")[:AE_TITLE_LENGTH]
+    checked = set_ae(ae_title, "ae_title", allow_empty=False, allow_none=False) or ""
+    return checked.strip(" ").encode("ascii").ljust(AE_TITLE_LENGTH)
 
 
 def set_uid(
@@ -149,7 +148,7 @@ def set_uid(
     if not uid and not allow_empty:
         raise ValueError(f"Invalid '{name}' value - must not be empty")
     if uid and validate:
-        uid = checked_uid(UID(uid, validation_mode=config.IGNORE), name)
+        uid = checked_uid(uid, name)
     return UID(uid, validation_mode=config.IGNORE)
 
 
