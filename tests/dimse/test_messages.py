@@ -63,7 +63,7 @@ def parse(batches: Iterable[Batch], maximum_length: int) -> list[PDV]:
         assert 0 < len(batch) <= BATCH_BUFFERS
         raw = b"".join(batch)
         # The last fragment may come on top.
-            assert len(raw) <= 2 * BATCH_BYTES
+        assert len(raw) <= 2 * BATCH_BYTES
         while raw:
             pdu_type, length, item_length, context_id, control = struct.unpack_from(">BxIIBB", raw)
             assert pdu_type == 4
