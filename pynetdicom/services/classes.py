@@ -378,7 +378,7 @@ class StorageManagementServiceClass(ServiceClass):
     """Storage Management, PS3.4 Annex KK."""
 
     name = "Storage Management"
-    operations = ("N-ACTION",)
+    operations = ("N-EVENT-REPORT", "N-ACTION")
     sop_classes = _sop_classes(("5.1.4.1.1.201.5", operations))
     status_table = "STORAGE_MANAGEMENT_SERVICE_CLASS_STATUS"
 

@@ -15,6 +15,7 @@ from pynetdicom.services.classes import (
     ROOT,
     SERVICE_CLASSES,
     STORE,
+    NonPatientObjectStorageServiceClass,
     ServiceClass,
     StorageServiceClass,
 )
@@ -104,6 +105,7 @@ def is_storage(uid: str) -> bool:
 @cache
 def all_storage() -> tuple[str, ...]:
     """Return the storage classes of PS3.4 Annex B that are not retired, the most used first."""
+    others = {MEDIA_STORAGE_DIRECTORY, *NonPatientObjectStorageServiceClass.sop_classes}
     current = [
         uid
         for uid, row in uid_dictionary().items()
@@ -112,7 +114,7 @@ def all_storage() -> tuple[str, ...]:
         and not row[2]
         and not row[3]
         and uid not in _LATE
-        and _known.get(uid, _STORAGE)[0] is StorageServiceClass
+        and uid not in others
     ]
     usual = [uid for uid in StorageServiceClass.sop_classes if uid in current]
     return tuple(dict.fromkeys(usual + sorted(current, key=_by_number)))
