@@ -129,7 +129,7 @@ class DUL(threading.Thread):
         self.upper_layer = upper_layer
         self.framer = framer
         self.ended: Ended | None = None
-        self.last_activity = time.monotonic()
+        self.last_activity = self.last_received = time.monotonic()
         self._write = threading.Lock()
         self._state = threading.Lock()
         # The A-ABORT that waits to be written by whoever has the write lock.
@@ -427,7 +427,7 @@ class DUL(threading.Thread):
             self._lost(None)
             self._finished = True
             return
-        self.last_activity = time.monotonic()
+        self.last_activity = self.last_received = time.monotonic()
         if user.watches_data:
             user.on_data(bytes(view[:count]), False)
         if self._deaf:
@@ -537,7 +537,7 @@ class DUL(threading.Thread):
         if not (self._user.in_message or self.framer.in_pdu):
             return
         # The kernel counts in ticks of up to 10 ms.
-        if time.monotonic() - self.last_activity >= timeout - 0.02:
+        if time.monotonic() - self.last_received >= timeout - 0.02:
             self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
 

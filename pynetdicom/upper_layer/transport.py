@@ -334,6 +334,10 @@ class TLSConnection(Connection):
             else:
                 self._in.write_eof()
 
+    def receive(self) -> None:
+        """Feed what ciphertext is there now; `BlockingIOError` when none is."""
+        self.feed(self._cipher[: super().recv_now(self._cipher)])
+
     def read_clear(self, view: memoryview) -> int | None:
         """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
         with self._lock:
@@ -447,6 +451,7 @@ class Connector:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._connection: Connection | None = None
         self._given_up = False
 
     def give_up(self) -> None:
@@ -456,6 +461,15 @@ class Connector:
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
+            if self._connection is not None:
+                self._connection.cut()
+
+    def hold(self, connection: Connection) -> None:
+        """Have `give_up` cut this connection too."""
+        with self._lock:
+            self._connection = connection
+            if self._given_up:
+                connection.cut()
 
     def connect(
         self,

@@ -1,0 +1,92 @@
+"""What the Association thread has to do: the peer's requests in the order of their arrival, and a
+few signals.
+
+The DUL thread puts, the Association thread gets; nobody else does either. What may wait is bounded.
+"""
+
+from __future__ import annotations
+
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import _config
+from pynetdicom.errors import DIMSEDecodeError
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse.messages import Message
+
+
+class Inbox:
+    """The peer's requests that wait or are being served.
+
+    A request is outstanding from `put_request` until `done`.
+    """
+
+    def __init__(self) -> None:
+        self._items: SimpleQueue[Any] = SimpleQueue()
+        # Message ID: whether it is cancelled. A dict's own operations are atomic.
+        self._outstanding: dict[int, bool] = {}
+        # Each of these is written by one thread only.
+        self._taken = self._served = 0
+        self._bytes_taken = self._bytes_served = 0
+
+    def put(self, item: object) -> None:
+        """Add something else than a request."""
+        self._items.put(item)
+
+    def put_request(self, message: Message) -> None:
+        """Add a request.
+
+        Raises
+        ------
+        DIMSEDecodeError
+            More wait than may.
+        """
+        size = message.size
+        if (
+            self._taken - self._served > _config.MAXIMUM_PENDING_REQUESTS
+            or self._bytes_taken + size - self._bytes_served > _config.MAXIMUM_PENDING_BYTES
+        ) and self._taken > self._served:
+            raise DIMSEDecodeError("too many requests wait to be served")
+        self._taken += 1
+        self._bytes_taken += size
+        message_id = message.primitive.MessageID
+        message.is_duplicate = message_id in self._outstanding
+        self._outstanding.setdefault(message_id, False)
+        self._items.put(message)
+
+    def get(self, timeout: float | None) -> Any:
+        """Wait for the next item; raises `queue.Empty` when `timeout` seconds passed."""
+        return self._items.get(timeout=timeout)
+
+    def done(self, message: Message) -> None:
+        """Say that a request has been served."""
+        self._served += 1
+        self._bytes_served += message.size
+        if not message.is_duplicate:
+            self._outstanding.pop(message.primitive.MessageID, None)
+
+    def cancel(self, message_id: int) -> bool:
+        """Mark a request as cancelled; False when there is none of that Message ID."""
+        if message_id not in self._outstanding:
+            return False
+        self._outstanding[message_id] = True
+        return True
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer has cancelled a request."""
+        return self._outstanding.get(message_id, False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no request waits or is being served."""
+        return self._taken == self._served
+
+    def drain(self) -> list[Any]:
+        """Take out whatever is left."""
+        items = []
+        try:
+            while True:
+                items.append(self._items.get_nowait())
+        except Empty:
+            return items

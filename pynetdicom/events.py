@@ -1,0 +1,557 @@
+"""Events: their table, binding, triggering, and the callbacks of `ApplicationEntity` as their default handlers.
+
+Notification events tell what happened: any number of handlers, whose exceptions are logged and go no further. An
+intervention event asks one handler for an answer; unless one is bound, the matching ``on_…`` callback of the AE is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.services.engines import NoHandler, Undecodable
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.tag import BaseTag
+
+    from pynetdicom.association import Association
+    from pynetdicom.upper_layer.acse import PresentationContextTuple
+
+LOGGER = logging.getLogger("pynetdicom.events")
+
+Handler = Callable[..., Any]
+HandlerSpec = tuple[Any, ...]
+"""``(event, handler)`` or ``(event, handler, [args])``."""
+
+
+class EventType:
+    """A kind of event, such as `EVT_C_STORE`.
+
+    Attributes
+    ----------
+    name : str
+    description : str
+    """
+
+    __slots__ = ("description", "name")
+    is_intervention = False
+    is_notification = False
+
+    def __init__(self, name: str, description: str) -> None:
+        self.name = name
+        self.description = description
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.description}>"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+class NotificationEvent(EventType):
+    """A kind of event that tells what happened."""
+
+    __slots__ = ()
+    is_notification = True
+
+
+class InterventionEvent(EventType):
+    """A kind of event that asks its handler for an answer."""
+
+    __slots__ = ()
+    is_intervention = True
+
+
+EVT_CONN_OPEN = NotificationEvent("EVT_CONN_OPEN", "Connection with the peer opened")
+EVT_CONN_CLOSE = NotificationEvent("EVT_CONN_CLOSE", "Connection with the peer closed")
+EVT_REQUESTED = NotificationEvent("EVT_REQUESTED", "Association requested")
+EVT_ACCEPTED = NotificationEvent("EVT_ACCEPTED", "Association accepted")
+EVT_REJECTED = NotificationEvent("EVT_REJECTED", "Association rejected")
+EVT_ESTABLISHED = NotificationEvent("EVT_ESTABLISHED", "Association established")
+EVT_RELEASED = NotificationEvent("EVT_RELEASED", "Association released")
+EVT_ABORTED = NotificationEvent("EVT_ABORTED", "Association aborted")
+EVT_ACSE_RECV = NotificationEvent("EVT_ACSE_RECV", "ACSE primitive received")
+EVT_ACSE_SENT = NotificationEvent("EVT_ACSE_SENT", "ACSE primitive sent")
+EVT_DIMSE_RECV = NotificationEvent("EVT_DIMSE_RECV", "DIMSE message received")
+EVT_DIMSE_SENT = NotificationEvent("EVT_DIMSE_SENT", "DIMSE message sent")
+EVT_PDU_RECV = NotificationEvent("EVT_PDU_RECV", "PDU received")
+EVT_PDU_SENT = NotificationEvent("EVT_PDU_SENT", "PDU sent")
+EVT_DATA_RECV = NotificationEvent("EVT_DATA_RECV", "Bytes received")
+EVT_DATA_SENT = NotificationEvent("EVT_DATA_SENT", "Bytes sent")
+EVT_FSM_TRANSITION = NotificationEvent("EVT_FSM_TRANSITION", "The state machine has moved")
+
+EVT_C_ECHO = InterventionEvent("EVT_C_ECHO", "C-ECHO request received")
+EVT_C_STORE = InterventionEvent("EVT_C_STORE", "C-STORE request received")
+EVT_C_FIND = InterventionEvent("EVT_C_FIND", "C-FIND request received")
+EVT_C_GET = InterventionEvent("EVT_C_GET", "C-GET request received")
+EVT_C_MOVE = InterventionEvent("EVT_C_MOVE", "C-MOVE request received")
+EVT_N_ACTION = InterventionEvent("EVT_N_ACTION", "N-ACTION request received")
+EVT_N_CREATE = InterventionEvent("EVT_N_CREATE", "N-CREATE request received")
+EVT_N_DELETE = InterventionEvent("EVT_N_DELETE", "N-DELETE request received")
+EVT_N_EVENT_REPORT = InterventionEvent("EVT_N_EVENT_REPORT", "N-EVENT-REPORT request received")
+EVT_N_GET = InterventionEvent("EVT_N_GET", "N-GET request received")
+EVT_N_SET = InterventionEvent("EVT_N_SET", "N-SET request received")
+EVT_ASYNC_OPS = InterventionEvent("EVT_ASYNC_OPS", "Asynchronous operations window proposed")
+EVT_SOP_COMMON = InterventionEvent("EVT_SOP_COMMON", "SOP class common extended proposed")
+EVT_SOP_EXTENDED = InterventionEvent("EVT_SOP_EXTENDED", "SOP class extended proposed")
+EVT_USER_ID = InterventionEvent("EVT_USER_ID", "User identity proposed")
+
+ALL_EVENTS: dict[str, EventType] = {
+    name: event for name, event in globals().items() if isinstance(event, EventType)
+}
+
+OPERATION_EVENTS: dict[str, InterventionEvent] = {
+    # DIMSE operation: the event that its request is
+    "C-ECHO": EVT_C_ECHO,
+    "C-STORE": EVT_C_STORE,
+    "C-FIND": EVT_C_FIND,
+    "C-GET": EVT_C_GET,
+    "C-MOVE": EVT_C_MOVE,
+    "N-ACTION": EVT_N_ACTION,
+    "N-CREATE": EVT_N_CREATE,
+    "N-DELETE": EVT_N_DELETE,
+    "N-EVENT-REPORT": EVT_N_EVENT_REPORT,
+    "N-GET": EVT_N_GET,
+    "N-SET": EVT_N_SET,
+}
+
+_IDENTIFIED = ("C-FIND", "C-GET", "C-MOVE")
+
+
+class Event:
+    """An event that has happened, as its handler gets it.
+
+    The attributes below depend on the event, see the reference of the events; asking for one that the event does not
+    have raises `AttributeError`.
+
+    Attributes
+    ----------
+    assoc : Association
+    event : NotificationEvent or InterventionEvent
+        The kind of event.
+    timestamp : datetime.datetime
+    """
+
+    assoc: Association
+    event: EventType
+    timestamp: datetime
+
+    def __init__(
+        self,
+        assoc: Association,
+        event: EventType,
+        attrs: dict[str, Any] | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        self.assoc = assoc
+        self.event = event
+        self.timestamp = timestamp or datetime.now()
+        self._decoded: Any = None
+        if attrs:
+            self.__dict__.update(attrs)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{self.__dict__['event'].name} has no attribute {name!r}")
+
+    def _request(self, name: str, *operations: str) -> Any:
+        """The request, if it is of one of `operations`."""
+        request = self.__dict__.get("request")
+        if request is None or (operations and request.name not in operations):
+            raise AttributeError(f"{self.event.name} has no attribute {name!r}")
+        return request
+
+    def _data_set(self, name: str, *operations: str) -> Dataset:
+        """The request's data set, decoded once."""
+        request = self._request(name, *operations)
+        if self._decoded is None:
+            from pydicom.dataset import Dataset
+
+            self._decoded = Dataset() if request.data_set is None else request.data_set.decode()
+        decoded: Dataset = self._decoded
+        return decoded
+
+    @property
+    def context(self) -> PresentationContextTuple:
+        """The presentation context of the request: its ID, abstract and transfer syntax."""
+        self._request("context")
+        context: PresentationContextTuple = self.__dict__["_context"].as_tuple
+        return context
+
+    @property
+    def message_id(self) -> int:
+        """The Message ID of the request."""
+        return int(self._request("message_id").MessageID)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set of a C-STORE request, decoded when first asked for.
+
+        Raises
+        ------
+        pynetdicom.errors.DataSetDecodeError
+            It does not decode.
+        """
+        dataset = self._data_set("dataset", "C-STORE")
+        if not hasattr(dataset, "file_meta"):
+            dataset.file_meta = self.file_meta
+        return dataset
+
+    @property
+    def file_meta(self) -> FileMetaDataset:
+        """File meta information for the data set of a C-STORE request."""
+        request = self._request("file_meta", "C-STORE")
+        from pynetdicom.dsutils import create_file_meta
+
+        return create_file_meta(
+            sop_class_uid=request.AffectedSOPClassUID,
+            sop_instance_uid=request.AffectedSOPInstanceUID,
+            transfer_syntax=self.context.transfer_syntax,
+        )
+
+    def encoded_dataset(self, include_meta: bool = True) -> bytes:
+        """The data set of a C-STORE request as it was received.
+
+        Parameters
+        ----------
+        include_meta : bool
+            With preamble and file meta information in front: the bytes of a DICOM file.
+        """
+        data_set = self._request("encoded_dataset", "C-STORE").data_set
+        if data_set is None:
+            return b""
+        encoded: bytes = data_set.file_bytes() if include_meta else data_set.getvalue()
+        return encoded
+
+    @property
+    def dataset_path(self) -> Any:
+        """Path of a DICOM file with the data set of a C-STORE request, valid until the handler returns."""
+        return self._request("dataset_path", "C-STORE").data_set.path
+
+    def save_as(self, path: Any, overwrite: bool = True, sync: bool = False) -> None:
+        """Save the data set of a C-STORE request as a DICOM file, without decoding it.
+
+        Nobody sees an incomplete file under that name.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+        overwrite : bool
+            Whether a file of that name may be replaced.
+        sync : bool
+            Return only when file and name are on the disk.
+
+        Raises
+        ------
+        FileExistsError
+            There is such a file, and `overwrite` is False.
+        OSError
+            It cannot be written; no part of it is left.
+        """
+        self._request("save_as", "C-STORE").data_set.save_as(path, overwrite=overwrite, sync=sync)
+
+    @property
+    def identifier(self) -> Dataset:
+        """The identifier of a C-FIND, C-GET or C-MOVE request."""
+        return self._data_set("identifier", *_IDENTIFIED)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone."""
+        request = self._request("is_cancelled", *_IDENTIFIED)
+        return self.assoc.is_request_cancelled(request.MessageID)
+
+    @property
+    def move_destination(self) -> str:
+        """The AE title that a C-MOVE sends to."""
+        return str(self._request("move_destination", "C-MOVE").MoveDestination or "")
+
+    @property
+    def action_type(self) -> int:
+        """The Action Type ID of an N-ACTION request."""
+        return int(self._request("action_type", "N-ACTION").ActionTypeID)
+
+    @property
+    def action_information(self) -> Dataset:
+        """The Action Information of an N-ACTION request."""
+        return self._data_set("action_information", "N-ACTION")
+
+    @property
+    def attribute_list(self) -> Dataset:
+        """The Attribute List of an N-CREATE request."""
+        return self._data_set("attribute_list", "N-CREATE")
+
+    @property
+    def attribute_identifiers(self) -> list[BaseTag]:
+        """The tags that an N-GET request asks for."""
+        from pydicom.tag import Tag
+
+        tags = self._request("attribute_identifiers", "N-GET").AttributeIdentifierList
+        return [Tag(tag) for tag in tags or ()]
+
+    @property
+    def event_type(self) -> int:
+        """The Event Type ID of an N-EVENT-REPORT request."""
+        return int(self._request("event_type", "N-EVENT-REPORT").EventTypeID)
+
+    @property
+    def event_information(self) -> Dataset:
+        """The Event Information of an N-EVENT-REPORT request."""
+        return self._data_set("event_information", "N-EVENT-REPORT")
+
+    @property
+    def modification_list(self) -> Dataset:
+        """The Modification List of an N-SET request."""
+        return self._data_set("modification_list", "N-SET")
+
+
+class Handlers:
+    """Handlers bound to events; what `Association` and the servers have in common."""
+
+    def __init__(self, evt_handlers: Iterable[HandlerSpec] | None = None) -> None:
+        self._handlers: dict[EventType, list[tuple[Handler, list[Any] | None]]] = {}
+        self._binding = threading.Lock()
+        for event, handler, *args in evt_handlers or ():
+            self.bind(event, handler, *args)
+
+    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
+        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
+
+        A notification event may have several handlers; an intervention event has the last one that was bound.
+        """
+        if not isinstance(event, EventType):
+            raise TypeError(f"{event!r} is not an event")
+        if not callable(handler):
+            raise TypeError(f"the handler of {event} must be callable")
+        entry = (handler, None if args is None else list(args))
+        with self._binding:
+            bound = self._handlers.get(event, [])
+            if event.is_intervention:
+                bound = [entry]
+            elif not any(other is handler for other, _ in bound):
+                bound = [*bound, entry]
+            # A new list each time: whoever is calling the handlers goes on with the old one.
+            self._handlers[event] = bound
+        self._handlers_changed()
+
+    def unbind(self, event: EventType, handler: Handler) -> None:
+        """Undo `bind`; an intervention event gets its default handler back."""
+        with self._binding:
+            kept = [entry for entry in self._handlers.get(event, ()) if entry[0] != handler]
+            if kept:
+                self._handlers[event] = kept
+            else:
+                self._handlers.pop(event, None)
+        self._handlers_changed()
+
+    def get_events(self) -> list[EventType]:
+        """The events to which something is bound, by name."""
+        return sorted(self._handlers, key=lambda event: event.name)
+
+    def get_handlers(self, event: EventType) -> Any:
+        """What is bound to `event`.
+
+        Returns
+        -------
+        tuple or list of tuple
+            ``(handler, args)``; for a notification event a list of them. An intervention event without a bound
+            handler gives its default one.
+        """
+        bound = self._handlers.get(event)
+        if event.is_intervention:
+            return bound[0] if bound else (get_default_handler(event), None)
+        return list(bound or ())
+
+    def handler_specs(self) -> list[HandlerSpec]:
+        """What is bound, as it is given to `bind`."""
+        return [
+            (event, handler, args)
+            for event, bound in self._handlers.items()
+            for handler, args in bound
+        ]
+
+    def has_handlers(self, event: EventType) -> bool:
+        """Whether anything is bound to `event`."""
+        return event in self._handlers
+
+    def _handlers_changed(self) -> None:
+        """What is bound has changed."""
+
+
+def trigger(
+    assoc: Association,
+    event: EventType,
+    attrs: dict[str, Any] | None = None,
+    timestamp: datetime | None = None,
+) -> Any:
+    """Have an event happen to an association.
+
+    Parameters
+    ----------
+    assoc : Association
+    event : NotificationEvent or InterventionEvent
+    attrs : dict, optional
+        Further attributes of the `Event`.
+
+    Returns
+    -------
+    object
+        What the handler of an intervention event gave; None for a notification event.
+
+    Raises
+    ------
+    Exception
+        Whatever the handler of an intervention event raises.
+    """
+    if event.is_intervention:
+        handler, args = assoc.get_handlers(event)
+        return handler(Event(assoc, event, attrs), *(args or ()))
+    happened = None
+    for handler, args in assoc.get_handlers(event):
+        happened = happened or Event(assoc, event, attrs, timestamp)
+        try:
+            handler(happened, *(args or ()))
+        except Exception:
+            LOGGER.exception("a handler of %s raised", event)
+    callback = _NOTIFIED.get(event)
+    if callback is not None and is_assigned(assoc.ae, callback):
+        try:
+            getattr(assoc.ae, callback)((attrs or {}).get("primitive"))
+        except Exception:
+            LOGGER.exception("%s raised", callback)
+    return None
+
+
+# The callbacks: default handlers that ask the AE
+
+_NOTIFIED: dict[EventType, str] = {
+    EVT_REQUESTED: "on_association_requested",
+    EVT_ACCEPTED: "on_association_accepted",
+    EVT_REJECTED: "on_association_rejected",
+    EVT_RELEASED: "on_association_released",
+    EVT_ABORTED: "on_association_aborted",
+}
+
+Adapter = Callable[[Event], tuple[Any, ...]]
+
+
+def _titled(title: str | None) -> bytes | None:
+    """An AE title as that generation of callbacks sees it."""
+    return None if title is None else title.encode("latin-1", "replace").ljust(16)
+
+
+def _info(event: Event, **parameters: Any) -> dict[str, Any]:
+    """What callbacks are told about the association and the request."""
+    assoc = event.assoc
+    return {
+        "requestor": assoc.requestor.info,
+        "acceptor": assoc.acceptor.info,
+        "parameters": {"message_id": event.message_id, **parameters},
+        "sop_class_extended": assoc.acceptor.sop_class_extended,
+        "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
+    }
+
+
+def _on_echo(event: Event) -> tuple[Any, ...]:
+    return (event.context, _info(event))
+
+
+def _on_store(event: Event) -> tuple[Any, ...]:
+    rq = event.request
+    info = _info(
+        event,
+        priority=rq.Priority,
+        originator_aet=_titled(rq.MoveOriginatorApplicationEntityTitle),
+        originator_message_id=rq.MoveOriginatorMessageID,
+    )
+    return (event.dataset, event.context, info)
+
+
+def _on_identified(event: Event) -> tuple[Any, ...]:
+    info = _info(event, priority=event.request.Priority)
+    info["cancelled"] = event.assoc.is_request_cancelled
+    return (event.identifier, event.context, info)
+
+
+def _on_move(event: Event) -> tuple[Any, ...]:
+    identifier, context, info = _on_identified(event)
+    return (identifier, _titled(event.move_destination), context, info)
+
+
+def _n_info(event: Event) -> dict[str, Any]:
+    rq = event.request
+    side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
+    return _info(
+        event,
+        requested_sop_class_uid=getattr(rq, f"{side}SOPClassUID"),
+        requested_sop_instance_uid=getattr(rq, f"{side}SOPInstanceUID"),
+    )
+
+
+def _with_data_set(attribute: str) -> Adapter:
+    return lambda event: (getattr(event, attribute), event.context, _n_info(event))
+
+
+CALLBACKS: dict[EventType, tuple[str, Adapter]] = {
+    # event: callback, and what it is called with
+    EVT_C_ECHO: ("on_c_echo", _on_echo),
+    EVT_C_STORE: ("on_c_store", _on_store),
+    EVT_C_FIND: ("on_c_find", _on_identified),
+    EVT_C_GET: ("on_c_get", _on_identified),
+    EVT_C_MOVE: ("on_c_move", _on_move),
+    EVT_N_ACTION: ("on_n_action", _with_data_set("action_information")),
+    EVT_N_CREATE: ("on_n_create", _with_data_set("attribute_list")),
+    EVT_N_DELETE: ("on_n_delete", lambda event: (event.context, _n_info(event))),
+    EVT_N_EVENT_REPORT: ("on_n_event_report", _with_data_set("event_information")),
+    EVT_N_GET: ("on_n_get", _with_data_set("attribute_identifiers")),
+    EVT_N_SET: ("on_n_set", _with_data_set("modification_list")),
+    EVT_ASYNC_OPS: ("on_async_ops_window", lambda event: (event.nr_invoked, event.nr_performed)),
+    EVT_SOP_COMMON: ("on_sop_class_common_extended", lambda event: (event.items,)),
+    EVT_SOP_EXTENDED: ("on_sop_class_extended", lambda event: (event.app_info,)),
+    EVT_USER_ID: (
+        "on_user_identity",
+        lambda event: (
+            event.user_id_type,
+            event.primary_field,
+            event.secondary_field,
+            {"requestor": event.assoc.requestor.info},
+        ),
+    ),
+}
+
+
+def is_assigned(ae: Any, callback: str) -> bool:
+    """Whether a callback was assigned to the AE, or overridden in its class."""
+    from pynetdicom.ae import Callbacks
+
+    if callback in vars(ae):
+        return True
+    return getattr(type(ae), callback, None) is not getattr(Callbacks, callback, None)
+
+
+def _ask_callback(event: Event) -> Any:
+    """The default handler of the intervention events: ask the AE."""
+    name, adapt = CALLBACKS[event.event]
+    ae = event.assoc.ae
+    if not is_assigned(ae, name):
+        if event.event is EVT_C_ECHO:
+            return 0x0000
+        raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
+    try:
+        args = adapt(event)
+    except Exception as error:
+        raise Undecodable(str(error)) from error
+    return getattr(ae, name)(*args)
+
+
+def get_default_handler(event: EventType) -> Handler:
+    """The handler of an intervention event while none is bound."""
+    if event not in CALLBACKS:
+        raise ValueError(f"{event} has no default handler")
+    return _ask_callback

@@ -1,0 +1,437 @@
+"""What an association asks of its peer: the `send_…` methods.
+
+In: the caller's parameters, data sets and files. Out: requests, written by the calling thread, and the responses that
+answer them, which the DUL thread brings.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pynetdicom import events as evt
+from pynetdicom.dimse.messages import Message, fragments
+from pynetdicom.dimse.operation import Operation
+from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
+from pynetdicom.errors import FileProblem
+from pynetdicom.events import trigger
+from pynetdicom.upper_layer.dul import Stopped
+from pynetdicom.upper_layer.ended import Ended
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.upper_layer.acse import PresentationContext
+
+VERIFICATION = "1.2.840.10008.1.1"
+# Those that a data set can be re-encoded to, and from, without touching the pixels.
+_UNCOMPRESSED = (
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99",
+)
+_STATUS_ELEMENTS = ("Status", "OffendingElement", "ErrorComment", "ErrorID")
+
+Path = str | os.PathLike[str]
+
+
+class StoreResult(NamedTuple):
+    """What became of a file that was to be sent."""
+
+    path: Path
+    status: int | None
+    """The peer's status; None when there is none."""
+    problem: str | None
+    """Why there is none."""
+
+
+class _Instance(NamedTuple):
+    """A SOP Instance that is ready to be sent."""
+
+    sop_class: str
+    sop_instance: str
+    data_set: EncodedDataSet
+    context: PresentationContext
+
+
+class Requests:
+    """The SCU's side of an `Association`."""
+
+    if TYPE_CHECKING:
+        # What the association provides.
+        accepted_contexts: list[PresentationContext]
+        operations: Any
+        dimse_timeout: float | None
+        peer_maximum: int
+        ended: Ended | None
+        is_established: bool
+        dul: Any
+        has_handlers: Any
+
+        def _refuse_on_dul_thread(self, what: str) -> None: ...
+        def _fail(self, ended: Ended) -> None: ...
+
+    def send_c_echo(self, msg_id: int | None = None) -> Dataset:
+        """Ask the peer whether it is there.
+
+        Parameters
+        ----------
+        msg_id : int, optional
+            The Message ID; by default the library chooses one.
+
+        Returns
+        -------
+        pydicom.dataset.Dataset
+            The status; empty when there was no answer, see `ended`.
+
+        Raises
+        ------
+        RuntimeError
+            There is no established association.
+        ValueError
+            No presentation context for Verification was accepted, or `msg_id` is outstanding.
+
+        Notes
+        -----
+        PS3.7 9.1.5
+        """
+        self._must_be_established("send_c_echo()")
+        context = self._context_for(VERIFICATION)
+        request = C_ECHO(AffectedSOPClassUID=VERIFICATION)
+        return _to_status(*self._exchange(request, context, msg_id))
+
+    def send_c_store(
+        self,
+        dataset: Dataset | Path,
+        msg_id: int | None = None,
+        priority: int = 2,
+        originator_aet: str | bytes | None = None,
+        originator_id: int | None = None,
+    ) -> Dataset:
+        """Have the peer store a data set, or a file.
+
+        A file whose transfer syntax was accepted is sent as it is, without being decoded; an uncompressed one may be
+        re-encoded to another uncompressed transfer syntax. Its SOP Class and Instance are those of its data set.
+
+        Parameters
+        ----------
+        dataset : pydicom.dataset.Dataset or str or pathlib.Path
+            With a ``file_meta.TransferSyntaxUID``; or the path of a DICOM file.
+        msg_id : int, optional
+            The Message ID; by default the library chooses one.
+        priority : int
+            0 medium, 1 high, 2 low.
+        originator_aet, originator_id : optional
+            AE title and Message ID of the C-MOVE that this is a sub-operation of.
+
+        Returns
+        -------
+        pydicom.dataset.Dataset
+            The status; empty when there was no answer, see `ended`.
+
+        Raises
+        ------
+        RuntimeError
+            There is no established association.
+        AttributeError
+            The data set has no SOP Class UID, SOP Instance UID or transfer syntax.
+        ValueError
+            No presentation context fits, or the data set cannot be encoded.
+        pynetdicom.errors.FileProblem
+            The file is not DICOM, is truncated, or lacks UIDs.
+        OSError
+            The file cannot be read.
+
+        Notes
+        -----
+        PS3.7 9.1.1
+        """
+        self._must_be_established("send_c_store()")
+        if isinstance(dataset, (str, os.PathLike)):
+            instance = self._from_file(dataset)
+        else:
+            instance = self._from_dataset(dataset)
+        try:
+            return _to_status(
+                *self._store(instance, msg_id, priority, originator_aet, originator_id)
+            )
+        finally:
+            instance.data_set.close()
+
+    def send_c_stores(
+        self,
+        paths: Iterable[Path],
+        *,
+        priority: int = 2,
+        originator_aet: str | bytes | None = None,
+        originator_id: int | None = None,
+    ) -> Iterator[tuple[Path, Dataset]]:
+        """Have the peer store many files, reading the next one while it works on the last.
+
+        Parameters
+        ----------
+        paths : iterable of str or pathlib.Path
+        priority, originator_aet, originator_id
+            As for `send_c_store`.
+
+        Yields
+        ------
+        tuple of path and pydicom.dataset.Dataset
+            The file and its status. A file that could not be sent, or was not answered, has an empty data set whose
+            attribute ``problem`` says why; the others are still sent. When the association ends, no more are.
+
+        Raises
+        ------
+        RuntimeError
+            There is no established association.
+
+        Notes
+        -----
+        PS3.7 9.1.1
+        """
+        results = self.store_files(
+            paths, priority=priority, originator_aet=originator_aet, originator_id=originator_id
+        )
+        return ((result.path, _file_status(result)) for result in results)
+
+    def store_files(
+        self,
+        paths: Iterable[Path],
+        *,
+        priority: int = 2,
+        originator_aet: str | bytes | None = None,
+        originator_id: int | None = None,
+    ) -> Iterator[StoreResult]:
+        """As `send_c_stores`, with plain numbers as statuses."""
+        self._must_be_established("store_files()")
+        return self._store_files(iter(paths), priority, originator_aet, originator_id)
+
+    def _store_files(self, paths: Iterator[Path], *options: Any) -> Iterator[StoreResult]:
+        ready = self._prepare_next(paths)
+        while ready is not None:
+            path, instance = ready
+            if isinstance(instance, str):
+                yield StoreResult(path, None, instance)
+                ready = self._prepare_next(paths)
+                continue
+            following: list[Any] = []
+            try:
+                response, _ = self._store(
+                    instance, None, *options, meanwhile=lambda f=following: f.append(self._prepare_next(paths))
+                )
+            except (FileProblem, OSError, ValueError) as error:
+                response = None
+                problem = f"not sent: {error}"
+            else:
+                problem = f"no answer: {self.ended}" if response is None else ""
+            finally:
+                instance.data_set.close()
+            if response is None:
+                yield StoreResult(path, None, problem)
+                if self.ended is not None:
+                    return
+            else:
+                yield StoreResult(path, response.Status, None)  # type: ignore[attr-defined]  # checked on arrival
+            ready = following[0] if following else self._prepare_next(paths)
+
+    def _prepare_next(self, paths: Iterator[Path]) -> tuple[Path, _Instance | str] | None:
+        """The next file, ready to be sent, or with the reason why it cannot be."""
+        for path in paths:
+            try:
+                return path, self._from_file(path, ahead=True)
+            except OSError as error:
+                return path, f"cannot be read: {error.strerror or error}"
+            except (FileProblem, ValueError) as error:
+                return path, str(error)
+        return None
+
+    def _from_file(self, path: Path, *, ahead: bool = False) -> _Instance:
+        from pynetdicom.dimse.part10 import read_header
+
+        header = read_header(path)
+        data_set = header.data_set()
+        context = self._context_for(header.sop_class_uid, header.transfer_syntax)
+        if header.transfer_syntax not in context.transfer_uids:
+            data_set = _re_encoded(data_set, context.transfer_uids[0])
+        elif ahead:
+            data_set.read_ahead()
+        return _Instance(header.sop_class_uid, header.sop_instance_uid, data_set, context)
+
+    def _from_dataset(self, dataset: Dataset) -> _Instance:
+        from pynetdicom.dimse.data_set import encode_dataset
+
+        for keyword in ("SOPClassUID", "SOPInstanceUID"):
+            if not dataset.get(keyword):
+                raise AttributeError(f"the data set has no {keyword}")
+        meta = getattr(dataset, "file_meta", None)
+        if meta is None or not meta.get("TransferSyntaxUID"):
+            raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
+        transfer_syntax = meta.TransferSyntaxUID
+        implicit, little = dataset.original_encoding
+        encoding = (transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)
+        if None not in (implicit, little) and (implicit, little) != encoding:
+            raise ValueError(
+                f"the data set is not encoded as its file_meta.TransferSyntaxUID says,"
+                f" {transfer_syntax.name}"
+            )
+        context = self._context_for(str(dataset.SOPClassUID), str(transfer_syntax))
+        data_set = encode_dataset(dataset, context.transfer_uids[0])
+        return _Instance(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), data_set, context)
+
+    def _store(
+        self,
+        instance: _Instance,
+        msg_id: int | None,
+        priority: int,
+        originator_aet: str | bytes | None,
+        originator_id: int | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> tuple[Primitive | None, int]:
+        request = C_STORE(
+            AffectedSOPClassUID=instance.sop_class,
+            Priority=priority,
+            AffectedSOPInstanceUID=instance.sop_instance,
+            data_set=instance.data_set,
+        )
+        if originator_aet is not None:
+            request.MoveOriginatorApplicationEntityTitle = originator_aet
+        if originator_id is not None:
+            request.MoveOriginatorMessageID = originator_id
+        return self._exchange(request, instance.context, msg_id, meanwhile)
+
+    # One request, one response
+
+    def _must_be_established(self, what: str) -> None:
+        self._refuse_on_dul_thread(what)
+        if not self.is_established:
+            raise RuntimeError("The association with a peer SCP must be established before sending")
+
+    def _context_for(self, abstract_syntax: str, transfer_syntax: str = "") -> PresentationContext:
+        """The accepted context for a SOP Class, of that transfer syntax if it matters."""
+        usable = [
+            context
+            for context in self.accepted_contexts
+            if context.abstract_uid == abstract_syntax and context.as_scu is not False
+        ]
+        if transfer_syntax:
+            for context in usable:
+                if transfer_syntax == context.transfer_uids[0]:
+                    return context
+            if transfer_syntax not in _UNCOMPRESSED:
+                usable = []
+            usable = [c for c in usable if c.transfer_uids[0] in _UNCOMPRESSED]
+        if not usable:
+            with_syntax = f" with transfer syntax {transfer_syntax}" if transfer_syntax else ""
+            raise ValueError(
+                f"no accepted presentation context for {abstract_syntax}{with_syntax}"
+            )
+        return usable[0]
+
+    def _exchange(
+        self,
+        request: Primitive,
+        context: PresentationContext,
+        msg_id: int | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> tuple[Primitive | None, int]:
+        """Send a request that has one response, and wait for it; None when none came."""
+        context_id = context.context_id or 0
+        operation = self._begin(request, context_id, msg_id)
+        if operation is None:
+            return None, 0
+        try:
+            self.send_message(request, context_id)
+            operation.last_heard = time.monotonic()
+            if meanwhile is not None:
+                meanwhile()
+            return self._await_response(operation), operation.message_id
+        except Stopped:
+            return None, operation.message_id
+        finally:
+            self.operations.finish(operation)
+
+    def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
+        """Register an operation, when the window has room for it."""
+
+        def make(message_id: int) -> Operation:
+            request.MessageID = message_id
+            return Operation(request, context_id)
+
+        try:
+            operation: Operation | None = self.operations.begin(
+                make, msg_id, 1, self.dimse_timeout
+            )
+        except TimeoutError as error:
+            self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
+            return None
+        return operation
+
+    def _await_response(self, operation: Operation) -> Primitive | None:
+        """The next response to an operation; None when none came and the association has ended."""
+        try:
+            message = operation.wait(self.dimse_timeout, lambda: self.dul.last_received)
+        except TimeoutError:
+            self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
+            return None
+        if message is None:
+            return None
+        if self.has_handlers(evt.EVT_DIMSE_RECV):
+            trigger(self, evt.EVT_DIMSE_RECV, {"message": message})  # type: ignore[arg-type]  # it is an Association
+        response = message.primitive
+        if missing := response.missing():
+            error = ValueError(f"{response.message_name} without {', '.join(missing)}")
+            self._fail(Ended("aborted", "local", 0, 0, error=error))
+            return None
+        return response
+
+    def send_message(self, primitive: Primitive, context_id: int) -> None:
+        """Send one message.
+
+        Raises
+        ------
+        Stopped
+            The association has ended.
+        """
+        self.dul.send_data(
+            fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum)
+        )
+        if self.has_handlers(evt.EVT_DIMSE_SENT):
+            message = Message(primitive, context_id)
+            trigger(self, evt.EVT_DIMSE_SENT, {"message": message})  # type: ignore[arg-type]  # it is an Association
+
+
+def _to_status(response: Primitive | None, message_id: int) -> Dataset:
+    """The status of a response as a data set; empty when there was no response."""
+    from pydicom.dataset import Dataset
+
+    status = Dataset()
+    if response is not None:
+        for keyword in _STATUS_ELEMENTS:
+            value = getattr(response, keyword, None)
+            if value is not None:
+                setattr(status, keyword, value)
+    status.message_id = message_id
+    return status
+
+
+def _file_status(result: StoreResult) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    status = Dataset()
+    if result.status is not None:
+        status.Status = result.status
+    status.problem = result.problem
+    return status
+
+
+def _re_encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
+    from pynetdicom.dimse.data_set import encode_dataset
+
+    try:
+        return encode_dataset(data_set.decode(), transfer_syntax)
+    finally:
+        data_set.close()

@@ -1,0 +1,132 @@
+"""Serving a request of the peer: what is checked before a handler is asked, and what becomes of its answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import _config
+from pynetdicom.dimse import part10
+from pynetdicom.dimse.spool import Spool
+from pynetdicom.events import OPERATION_EVENTS, trigger
+from pynetdicom.services import engines, registry
+from pynetdicom.services.classes import (
+    ANSWERS,
+    DUPLICATE_INVOCATION,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNIZED_OPERATION,
+    ServiceClass,
+)
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+    from pynetdicom.dimse.messages import Message
+    from pynetdicom.dimse.primitives import Primitive
+    from pynetdicom.transport import AssociationServer
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+MISTYPED_ARGUMENT = 0x0212
+
+ENGINES = {"C-ECHO": engines.single, "C-STORE": engines.single}
+"""How each operation is served; those that are not here are not recognised."""
+
+
+def may_be_storage(uid: str) -> bool:
+    """Whether an abstract syntax can be taken as storage: no other service has it."""
+    return registry.is_storage(uid) or registry.service_class_of(uid) is ServiceClass
+
+
+def answer(assoc: Association, message: Message) -> Primitive | None:
+    """Serve a request.
+
+    Returns
+    -------
+    Primitive or None
+        The response; None when an engine has sent everything itself.
+    """
+    request = message.primitive
+    context = assoc.contexts[message.context_id]
+    refusal = _refusal(assoc, message)
+    if refusal is not None:
+        status, why = refusal
+        LOGGER.warning("%s %d refused: %s", request.message_name, _id(request), why)
+        response = request.response(status)
+        if "ErrorComment" in response.parameters:
+            response.ErrorComment = why[:64]  # type: ignore[attr-defined]  # just looked up
+        return response
+    attrs = {"request": request, "_context": context}
+    event = OPERATION_EVENTS[request.name]
+    assoc.busy_with = event.name
+    return ENGINES[request.name](request, lambda: trigger(assoc, event, attrs))
+
+
+def _id(request: Primitive) -> int:
+    return request.MessageID  # type: ignore[attr-defined, no-any-return]  # no request without one
+
+
+def _refusal(assoc: Association, message: Message) -> tuple[int, str] | None:
+    """Why a request is refused before anybody is asked, as status and text; None if it is not."""
+    request = message.primitive
+    context = assoc.contexts[message.context_id]
+    if message.is_duplicate:
+        return DUPLICATE_INVOCATION, "the Message ID is that of an outstanding request"
+    if missing := request.missing():
+        return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
+    allowed = registry.operations(context.abstract_uid)
+    if not allowed and may_be_storage(context.abstract_uid):
+        allowed = ("C-STORE",)
+    if request.name not in allowed or request.name not in ENGINES:
+        return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
+    if context.as_scp is False:
+        return SOP_CLASS_NOT_SUPPORTED, "no SCP for this SOP Class was negotiated"
+    data_set = request.data_set
+    error = getattr(data_set, "error", None)
+    if error is not None:
+        return ANSWERS[request.name].no_resources, f"the data set cannot be kept: {error.strerror}"
+    return None
+
+
+def open_data_set(
+    assoc: Association, server: AssociationServer | None, context_id: int, primitive: Primitive
+) -> Spool:
+    """Make the place for a data set that is about to be received."""
+    transfer_syntax = assoc.contexts[context_id].transfer_uids[0]
+    spool_dir = assoc.ae.spool_dir if server is None else server.spool_dir
+    threshold = _config.SPOOL_THRESHOLD if server is None else server.spool_threshold
+    header = b""
+    if primitive.name == "C-STORE" and not primitive.is_response:
+        header = part10.build_header(
+            primitive.AffectedSOPClassUID or "",  # type: ignore[attr-defined]  # of C_STORE
+            primitive.AffectedSOPInstanceUID or "",  # type: ignore[attr-defined]  # of C_STORE
+            transfer_syntax,
+            implementation_class_uid=str(assoc.ae.implementation_class_uid),
+            implementation_version_name=assoc.ae.implementation_version_name,
+            source_ae_title=(assoc.acceptor if assoc.is_requestor else assoc.requestor).ae_title,
+        )
+    return Spool(
+        header,
+        transfer_syntax,
+        directory=spool_dir,
+        threshold=threshold,
+        maximum=assoc.ae.maximum_object_bytes,
+    )
+
+
+class ACSE:
+    """The association control service element of one association, as handlers use it to reject or abort."""
+
+    def __init__(self, assoc: Association) -> None:
+        self.assoc = assoc
+
+    def send_reject(self, result: int, source: int, diagnostic: int) -> None:
+        """Reject the association request (PS3.8 9.3.4)."""
+        self.assoc.reject(result, source, diagnostic)
+
+    def send_abort(self, source: int = 0) -> None:
+        """Abort the association (PS3.8 9.3.8)."""
+        self.assoc.abort(block=False)
+
+    def send_release(self, *args: Any) -> None:
+        """Release the association (PS3.8 7.2)."""
+        self.assoc.release()

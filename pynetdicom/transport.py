@@ -1,0 +1,243 @@
+"""The listeners of an `ApplicationEntity`, and addresses.
+
+A server owns the listening socket and its `Lobby`; complete association requests become `Association` threads.
+"""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import _config
+from pynetdicom.events import Handlers, HandlerSpec
+from pynetdicom.upper_layer.lobby import Lobby, Visitor
+from pynetdicom.upper_layer.transport import AddressInformation, remaining
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.association import Association
+    from pynetdicom.upper_layer import pdu as pdus
+    from pynetdicom.upper_layer.acse import PresentationContext
+
+__all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
+
+_OURS = ("process_request", "finish_request", "verify_request", "get_request")
+
+
+class AssociationServer(Handlers, socketserver.TCPServer):
+    """A listener for association requests.
+
+    Made by `ApplicationEntity.make_server` and `ApplicationEntity.start_server`.
+
+    Parameters
+    ----------
+    ae : ApplicationEntity
+    address : tuple
+        ``(host, port)`` or ``(host, port, flowinfo, scope_id)``; port 0 takes a free one. The host ``"::"`` serves
+        IPv4 as well, where the system can.
+    ae_title : str
+        The AE title to be known by.
+    contexts : list of PresentationContext
+        What is supported.
+    ssl_context : ssl.SSLContext, optional
+        Serve TLS with it.
+    evt_handlers : list of tuple, optional
+        ``(event, handler)`` or ``(event, handler, [args])``, bound on each association of this server.
+    spool_dir : str, optional
+        Where received data sets are kept that do not fit into memory.
+    spool_threshold : int
+        Bytes of a data set that are kept in memory.
+    unrestricted_storage : bool, optional
+        Accept every SOP Class that no other service has as storage; None for
+        ``_config.UNRESTRICTED_STORAGE_SERVICE``.
+
+    Attributes
+    ----------
+    server_address : tuple
+        Where it listens; the port is the real one.
+
+    Raises
+    ------
+    OSError
+        The address cannot be listened on.
+    """
+
+    allow_reuse_address = True
+    request_queue_size = 256
+    timeout = 60
+
+    def __init_subclass__(cls) -> None:
+        for name in _OURS:
+            if name in cls.__dict__:
+                raise TypeError(f"{cls.__name__}.{name}: connections never pass through it")
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        address: tuple[Any, ...],
+        ae_title: str,
+        contexts: list[PresentationContext],
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: Sequence[HandlerSpec] | None = None,
+        *,
+        spool_dir: str | None = None,
+        spool_threshold: int | None = None,
+        unrestricted_storage: bool | None = None,
+    ) -> None:
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise TypeError("'ssl_context' must be an ssl.SSLContext")
+        where = AddressInformation.from_tuple(address)
+        self.address_family = where.address_family
+        self.ae = ae
+        self.ae_title = ae_title
+        self.contexts = contexts
+        self.ssl_context = ssl_context
+        self.spool_dir = spool_dir if spool_dir is not None else ae.spool_dir
+        self.spool_threshold = (
+            _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
+        )
+        self.unrestricted_storage = unrestricted_storage
+        Handlers.__init__(self, evt_handlers)
+        self._associations: set[Association] = set()
+        self._gate = threading.Lock()
+        self._stopped = threading.Event()
+        self._started = False
+        socketserver.TCPServer.__init__(
+            self, where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False
+        )
+        try:
+            if self.address_family == socket.AF_INET6 and where.addr == "::":
+                self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            self.server_bind()
+            self.server_activate()
+        except BaseException:
+            self.socket.close()
+            raise
+        self._lobby = Lobby(self.socket, self)
+        ae.servers_changed(self, added=True)
+
+    # What the lobby asks its host
+
+    @property
+    def artim(self) -> float:
+        """Seconds from a connection to its complete A-ASSOCIATE-RQ."""
+        return 30.0 if self.ae.acse_timeout is None else float(self.ae.acse_timeout)
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What TLS is made with, if it is."""
+        return self.ssl_context
+
+    def reserve(self) -> bool:
+        """Make room for an association; False if the AE has as many as it may."""
+        return self.ae.reserve()
+
+    def admit(self, visitor: Visitor) -> None:
+        """Make an association of an A-ASSOCIATE-RQ."""
+        from pynetdicom.association import Association
+
+        assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
+        with self._gate:
+            self._associations.add(assoc)
+        self.ae.associations_changed(assoc, added=True)
+        assoc.start()
+
+    def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+        """Trigger the events of a rejection for too many associations, in a thread of their own."""
+        from pynetdicom.association import Association
+
+        if not self.get_events() and not self.ae.has_callbacks:
+            return
+        assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
+        threading.Thread(
+            target=assoc.tell_of_rejection, args=(pdu,), name="pynetdicom-rejected", daemon=True
+        ).start()
+
+    def association_ended(self, assoc: Association) -> None:
+        """Forget an association, from its own thread."""
+        with self._gate:
+            self._associations.discard(assoc)
+        self._lobby.descriptor_freed()
+
+    # What users call
+
+    def all_associations(self) -> list[Association]:
+        """The associations of this server whose threads have not ended."""
+        with self._gate:
+            return list(self._associations)
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """The associations of this server that have not ended."""
+        with self._gate:
+            return [assoc for assoc in self._associations if assoc.ended is None]
+
+    def bind(self, event: Any, handler: Any, args: list[Any] | None = None) -> None:
+        """Bind a handler, also on the associations that are there already."""
+        super().bind(event, handler, args)
+        for assoc in self.active_associations:
+            assoc.bind(event, handler, args)
+
+    def unbind(self, event: Any, handler: Any) -> None:
+        """Unbind a handler, also on the associations that are there already."""
+        super().unbind(event, handler)
+        for assoc in self.active_associations:
+            assoc.unbind(event, handler)
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Serve until `shutdown` is called from another thread; `poll_interval` has no meaning."""
+        with self._gate:
+            if self._started:
+                raise RuntimeError("a server serves once")
+            self._started = True
+        try:
+            self._lobby.run()
+        finally:
+            self._stopped.set()
+
+    def shutdown(self) -> None:
+        """Stop listening, abort the associations and close the socket.
+
+        May be called from a handler: it then does not wait for that handler's association.
+        """
+        self.ae.stop_servers([self])
+
+    def stop_listening(self) -> None:
+        """Have the lobby's thread end; `wait_stopped` waits for it."""
+        with self._gate:
+            running, self._started = self._started, True
+        self._lobby.stop()
+        if not running:
+            self._lobby.dispose()
+            self._stopped.set()
+
+    def wait_stopped(self, deadline: float) -> None:
+        """Wait until the lobby has closed what it held, and its thread has ended."""
+        self._stopped.wait(remaining(deadline))
+        thread = getattr(self, "thread", None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(remaining(deadline))
+
+    def server_close(self) -> None:
+        """Stop listening, and close the listening socket."""
+        if not self._stopped.is_set():
+            self.stop_listening()
+        socketserver.TCPServer.server_close(self)
+        self.ae.servers_changed(self, added=False)
+
+
+class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):
+    """An `AssociationServer` that runs in a thread of its own, as `start_server(block=False)` returns it."""
+
+    thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Serve in a daemon thread."""
+        self.thread = threading.Thread(
+            target=self.serve_forever, name="pynetdicom-listener", daemon=True
+        )
+        self.thread.start()
