@@ -52,6 +52,7 @@ __all__ = [
     "Conclusion",
     "conclude",
     "contexts_of",
+    "results_of",
     "roles_in",
     "maximum_length_in",
 ]
@@ -194,6 +195,17 @@ def contexts_of(rq: A_ASSOCIATE_RQ) -> list[PresentationContext]:
         PresentationContext.from_wire(cx.context_id, cx.abstract_syntax, cx.transfer_syntaxes)
         for cx in rq.presentation_contexts
     ]
+
+
+def results_of(ac: A_ASSOCIATE_AC) -> list[PresentationContext]:
+    """Return the answered contexts; an A-ASSOCIATE-AC does not repeat the abstract syntaxes."""
+    results = []
+    for answer in ac.presentation_contexts:
+        syntaxes = [answer.transfer_syntax] if answer.transfer_syntax else []
+        context = PresentationContext.from_wire(answer.context_id, "", syntaxes)
+        context.result = answer.result
+        results.append(context)
+    return results
 
 
 def roles_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> dict[str, tuple[bool, bool]]:

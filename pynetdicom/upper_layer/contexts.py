@@ -31,7 +31,8 @@ Roles = Mapping[str, tuple[bool | None, bool | None]]
 """SOP Class UID → whether the requestor may be SCU, SCP."""
 
 
-def _to_uid(uid: str) -> UID:
+def to_uid(uid: str) -> UID:
+    """Return a UID as the public interface shows it, whatever it looks like."""
     from pydicom import config
     from pydicom.uid import UID
 
@@ -131,7 +132,7 @@ class PresentationContext:
     @property
     def abstract_syntax(self) -> UID | None:
         """Get or set the abstract syntax; `abstract_uid` is the same as plain str."""
-        return _to_uid(self.abstract_uid) if self.abstract_uid else None
+        return to_uid(self.abstract_uid) if self.abstract_uid else None
 
     @abstract_syntax.setter
     def abstract_syntax(self, value: str | bytes) -> None:
@@ -140,7 +141,7 @@ class PresentationContext:
     @property
     def transfer_syntax(self) -> list[UID]:
         """Get or set the transfer syntaxes; the list is a copy, see `add_transfer_syntax`."""
-        return [_to_uid(uid) for uid in self.transfer_uids]
+        return [to_uid(uid) for uid in self.transfer_uids]
 
     @transfer_syntax.setter
     def transfer_syntax(self, value: Sequence[str | bytes]) -> None:
@@ -183,7 +184,7 @@ class PresentationContext:
         if self._context_id is None or not self.abstract_uid or not self.transfer_uids:
             raise ValueError("The presentation context has no ID, abstract or transfer syntax yet")
         return PresentationContextTuple(
-            self._context_id, _to_uid(self.abstract_uid), _to_uid(self.transfer_uids[0])
+            self._context_id, to_uid(self.abstract_uid), to_uid(self.transfer_uids[0])
         )
 
     def copy(self) -> PresentationContext:
@@ -210,7 +211,7 @@ class PresentationContext:
 
     def __str__(self) -> str:
         def named(uid: str) -> str:
-            return _to_uid(uid).name
+            return to_uid(uid).name
 
         lines = [f"Abstract Syntax: {named(self.abstract_uid)}"] if self.abstract_uid else []
         if self._context_id is not None:

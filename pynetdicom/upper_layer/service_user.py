@@ -1,0 +1,316 @@
+"""One side of an association: its title and address, and what it says in the negotiation.
+
+Before the negotiation a `ServiceUser` is written to; then `ServiceUser.load` takes over what was
+really said, from the A-ASSOCIATE PDU, and it is read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pynetdicom.upper_layer.acse import contexts_of, maximum_length_in, results_of
+from pynetdicom.upper_layer.contexts import PresentationContext, to_uid
+from pynetdicom.upper_layer.items import (
+    EXTENDED_NEGOTIATION,
+    AsynchronousOperationsWindowNegotiation,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
+)
+from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
+T = TypeVar("T")
+
+
+class ServiceUser:
+    """The requestor or the acceptor of an association.
+
+    Parameters
+    ----------
+    assoc : Association or None
+        The association it is a side of.
+    mode : {'requestor', 'acceptor'}
+        Which side.
+
+    Attributes
+    ----------
+    ae_title : str
+        Its AE title.
+    address_info : AddressInformation or None
+        Its address and port.
+    """
+
+    def __init__(self, assoc: Any, mode: Literal["requestor", "acceptor"]) -> None:
+        if mode not in ("requestor", "acceptor"):
+            raise ValueError("'mode' must be 'requestor' or 'acceptor'")
+        self.assoc = assoc
+        self.ae_title = ""
+        self.address_info: Any = None
+        self._mode = mode
+        self._writeable = True
+        self._contexts: dict[str, list[PresentationContext]] = (
+            {"requested": []} if mode == "requestor" else {}
+        )
+        self._maximum_length = MaximumLengthNotification()
+        self._class_uid = ImplementationClassUIDNotification()
+        self._version_name = ImplementationVersionNameNotification()
+        self._items: list[Any] = []
+        self._said: list[Any] = []
+        self._accepted_common_extended: dict[str, Any] = {}
+
+    def load(self, pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> None:
+        """Take over what this side said in its A-ASSOCIATE PDU; from now on it is read-only.
+
+        The acceptor's title is taken from there only when nobody has set it: an A-ASSOCIATE-AC has
+        reserved bytes in its place (PS3.8 9.3.3).
+        """
+        self._writeable = False
+        if isinstance(pdu, A_ASSOCIATE_RQ):
+            self.ae_title = pdu.calling_ae_title
+            self._contexts["pcdl"] = contexts_of(pdu)
+            if not self._contexts.get("requested"):
+                self._contexts.pop("requested", None)
+        else:
+            self.ae_title = self.ae_title or pdu.called_ae_title
+            self._contexts["pcdrl"] = results_of(pdu)
+        self._said = pdu.user_information
+        self._items = self._of(self._said, EXTENDED_NEGOTIATION)
+        self._maximum_length = MaximumLengthNotification(maximum_length_in(pdu))
+        uids = self._of(self._said, ImplementationClassUIDNotification)
+        names = self._of(self._said, ImplementationVersionNameNotification)
+        self._class_uid = uids[0] if uids else ImplementationClassUIDNotification()
+        self._version_name = names[0] if names else ImplementationVersionNameNotification()
+
+    @staticmethod
+    def _of(items: Iterable[Any], kinds: type[T] | tuple[type[T], ...]) -> list[T]:
+        return [item for item in items if isinstance(item, kinds)]
+
+    def _check_writeable(self, what: str) -> None:
+        if not self._writeable:
+            raise RuntimeError(f"Can't set the {what} after negotiation has started")
+
+    @property
+    def mode(self) -> str:
+        return self._mode
+
+    @property
+    def is_requestor(self) -> bool:
+        return self._mode == "requestor"
+
+    @property
+    def is_acceptor(self) -> bool:
+        return self._mode == "acceptor"
+
+    @property
+    def writeable(self) -> bool:
+        """Whether the negotiation has not started yet."""
+        return self._writeable
+
+    @property
+    def address(self) -> str:
+        """Return the address; ValueError when it is not known yet."""
+        return str(self._known_address().address)
+
+    @property
+    def port(self) -> int:
+        """Return the port; ValueError when it is not known yet."""
+        return int(self._known_address().port)
+
+    def _known_address(self) -> Any:
+        if self.address_info is None:
+            raise ValueError("No address information has been set")
+        return self.address_info
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Return title (padded bytes), address, port, mode, maximum length, for callbacks."""
+        where = self.address_info
+        return {
+            "ae_title": self.ae_title.encode("latin-1", "replace").ljust(16),
+            "address": None if where is None else where.address,
+            "port": None if where is None else where.port,
+            "mode": self._mode,
+            "pdv_size": self.maximum_length,
+        }
+
+    @property
+    def maximum_length(self) -> int:
+        """Get or set the longest P-DATA-TF this side takes, 0 for no limit (PS3.8 D.1)."""
+        return self._maximum_length.maximum_length_received
+
+    @maximum_length.setter
+    def maximum_length(self, value: int) -> None:
+        self._check_writeable("Maximum Length")
+        self._maximum_length.maximum_length_received = value
+
+    @property
+    def implementation_class_uid(self) -> UID | None:
+        """Get or set the implementation class UID (PS3.7 D.3.3.2)."""
+        uid = self._class_uid.implementation_class_uid
+        return to_uid(uid) if uid else None
+
+    @implementation_class_uid.setter
+    def implementation_class_uid(self, value: str) -> None:
+        self._check_writeable("Implementation Class UID")
+        self._class_uid.implementation_class_uid = value
+
+    @property
+    def implementation_version_name(self) -> str | None:
+        """Get or set the implementation version name; None leaves it out (PS3.7 D.3.3.2)."""
+        return self._version_name.implementation_version_name
+
+    @implementation_version_name.setter
+    def implementation_version_name(self, value: str | None) -> None:
+        self._check_writeable("Implementation Version Name")
+        self._version_name.implementation_version_name = value
+
+    def get_contexts(self, cx_type: str) -> list[PresentationContext]:
+        """Return presentation contexts.
+
+        Parameters
+        ----------
+        cx_type : {'requested', 'supported', 'pcdl', 'pcdrl'}
+            What the local requestor is to propose, what the local acceptor supports, what the
+            requestor has proposed, what the acceptor has answered.
+
+        Raises
+        ------
+        ValueError
+            If this side has none of that kind (yet).
+        """
+        if cx_type not in self._contexts:
+            kind = f"{cx_type!r} presentation contexts"
+            raise ValueError(f"No {kind} are available for the {self._mode} service user")
+        return self._contexts[cx_type]
+
+    @property
+    def requested_contexts(self) -> list[PresentationContext]:
+        """Get or set the requestor's contexts; what it has proposed after the negotiation."""
+        return self.get_contexts("requested" if self._writeable else "pcdl")
+
+    @requested_contexts.setter
+    def requested_contexts(self, contexts: Iterable[PresentationContext]) -> None:
+        self._set_contexts("requested", "requestor", contexts)
+
+    @property
+    def supported_contexts(self) -> list[PresentationContext]:
+        """Get or set the acceptor's contexts; of a peer, what it has answered."""
+        return self.get_contexts("pcdrl" if "supported" not in self._contexts else "supported")
+
+    @supported_contexts.setter
+    def supported_contexts(self, contexts: Iterable[PresentationContext]) -> None:
+        self._set_contexts("supported", "acceptor", contexts)
+
+    def _set_contexts(self, kind: str, mode: str, contexts: Iterable[PresentationContext]) -> None:
+        if self._mode != mode:
+            raise AttributeError(f"'{kind}_contexts' can only be set for the association {mode}")
+        self._check_writeable(f"{kind} presentation contexts")
+        contexts = list(contexts)
+        for context in contexts:
+            if not isinstance(context, PresentationContext):
+                raise TypeError(f"{context!r} is not a PresentationContext")
+        self._contexts[kind] = contexts
+
+    # Extended negotiation
+
+    @property
+    def extended_negotiation(self) -> list[Any]:
+        """Return a list of the extended negotiation items."""
+        return list(self._items)
+
+    def add_negotiation_item(self, item: Any) -> None:
+        """Add an extended negotiation item; before the negotiation only (PS3.7 D.3.3)."""
+        self._check_writeable("extended negotiation items")
+        self._check_item(item)
+        self._items.append(item)
+
+    def remove_negotiation_item(self, item: Any) -> None:
+        """Remove an extended negotiation item, if it is there; before the negotiation only."""
+        self._check_writeable("extended negotiation items")
+        self._check_item(item)
+        if item in self._items:
+            self._items.remove(item)
+
+    def reset_negotiation_items(self) -> None:
+        """Remove all extended negotiation items; before the negotiation only."""
+        self._check_writeable("extended negotiation items")
+        self._items = []
+
+    @staticmethod
+    def _check_item(item: Any) -> None:
+        if not isinstance(item, EXTENDED_NEGOTIATION):
+            raise TypeError("'item' is not a valid extended negotiation item")
+
+    @property
+    def asynchronous_operations(self) -> tuple[int, int]:
+        """Return how many operations may be (invoked, performed) at a time (PS3.7 D.3.3.3)."""
+        for item in self._of(self._items, AsynchronousOperationsWindowNegotiation):
+            return (
+                item.maximum_number_operations_invoked,
+                item.maximum_number_operations_performed,
+            )
+        return 1, 1
+
+    @property
+    def role_selection(self) -> dict[str, SCP_SCU_RoleSelectionNegotiation]:
+        """Return the role selection items by SOP Class UID (PS3.7 D.3.3.4)."""
+        return {
+            item.sop_class_uid: item
+            for item in self._of(self._items, SCP_SCU_RoleSelectionNegotiation)
+        }
+
+    @property
+    def sop_class_extended(self) -> dict[str, bytes]:
+        """Return the service class application information by SOP Class UID (PS3.7 D.3.3.5)."""
+        return {
+            item.sop_class_uid: item.service_class_application_information
+            for item in self._of(self._items, SOPClassExtendedNegotiation)
+        }
+
+    @property
+    def sop_class_common_extended(self) -> dict[str, SOPClassCommonExtendedNegotiation]:
+        """Return the common extended negotiation items by SOP Class UID (PS3.7 D.3.3.6)."""
+        return {
+            item.sop_class_uid: item
+            for item in self._of(self._items, SOPClassCommonExtendedNegotiation)
+        }
+
+    @property
+    def accepted_common_extended(self) -> dict[str, Any]:
+        """Get or set what the acceptor took of the requestor's common extended negotiation."""
+        self._check_acceptor()
+        return self._accepted_common_extended
+
+    @accepted_common_extended.setter
+    def accepted_common_extended(self, items: Mapping[str, Any]) -> None:
+        self._check_acceptor()
+        self._accepted_common_extended = dict(items)
+
+    def _check_acceptor(self) -> None:
+        if not self.is_acceptor:
+            raise RuntimeError("'accepted_common_extended' is only available for the 'acceptor'")
+
+    @property
+    def user_identity(self) -> UserIdentityNegotiation | None:
+        """Return the user identity item, if there is one (PS3.7 D.3.3.7)."""
+        return next(iter(self._of(self._items, UserIdentityNegotiation)), None)
+
+    @property
+    def user_information(self) -> list[Any]:
+        """Return the user information items: those to be sent, or those that were."""
+        if not self._writeable:
+            return list(self._said)
+        items: list[Any] = [self._maximum_length]
+        if self._class_uid.implementation_class_uid:
+            items.append(self._class_uid)
+        if self._version_name.implementation_version_name:
+            items.append(self._version_name)
+        return items + self._items
