@@ -19,6 +19,7 @@ from pynetdicom.upper_layer.fields import (
     UInt,
     VersionName,
 )
+from pynetdicom.upper_layer.fields import UnknownItem as UnknownItem
 from pynetdicom.upper_layer.structure import Structure
 
 
