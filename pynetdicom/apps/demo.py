@@ -68,7 +68,8 @@ def data_set_bytes(path: Path) -> bytes:
     """The encoded data set of a file, without preamble and meta information."""
     from pynetdicom.dimse.part10 import read_header
 
-    return path.read_bytes()[read_header(str(path)).offset :]
+    with read_header(str(path)) as header:
+        return path.read_bytes()[header.offset :]
 
 
 def compare(sent: Path, stored: Path) -> tuple[str, bool]:

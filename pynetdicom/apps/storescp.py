@@ -15,6 +15,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pynetdicom.apps import options
@@ -77,15 +78,21 @@ def same_data_set(received: EncodedDataSet, path: str) -> bool:
     from pynetdicom.errors import FileProblem
 
     try:
-        stored = read_header(path).data_set()
-        if (stored.transfer_syntax, stored.size) != (received.transfer_syntax, received.size):
-            return False
-        with stored.open() as one, received.open() as other:
-            while chunk := one.read(CHUNK):
-                if chunk != other.read(CHUNK):
-                    return False
+        with read_header(path) as stored:
+            if (stored.transfer_syntax, stored.size) != (received.transfer_syntax, received.size):
+                return False
+            with closing(stored.data_set()) as data_set:
+                return same_bytes(data_set, received)
     except (FileProblem, OSError):
         return False
+
+
+def same_bytes(first: EncodedDataSet, second: EncodedDataSet) -> bool:
+    """Whether two data sets of the same size have the same bytes."""
+    with first.open() as one, second.open() as other:
+        while chunk := one.read(CHUNK):
+            if chunk != other.read(CHUNK):
+                return False
     return True
 
 
@@ -128,8 +135,11 @@ def ignore(event: Event) -> int:
 
 def prepare(directory: str) -> str:
     """Make sure that files can be written to a directory; gives its absolute path."""
+    from pynetdicom.dimse.spool import remove_parts
+
     path = os.path.abspath(directory)
     os.makedirs(path, exist_ok=True)
+    remove_parts(path)
     with tempfile.TemporaryFile(dir=path):
         return path
 

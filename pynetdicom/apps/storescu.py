@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 option = options.option
 
 MAXIMUM_CONTEXTS = 128
-UNCOMPRESSED = frozenset(options.UNCOMPRESSED)
+# Those of one can be sent in another one.
+UNCOMPRESSED = frozenset({*options.UNCOMPRESSED, "1.2.840.10008.1.2.1.99"})
 FALLBACKS = (options.EXPLICIT_LITTLE, options.IMPLICIT_LITTLE)
 
 FILES = option("path", nargs="+", help="DICOM files, and directories of files, to send")
@@ -92,13 +93,15 @@ def read_files(paths: Iterable[str], terminal: Terminal) -> Iterator[File]:
 
     for path in paths:
         try:
-            header = read_header(path)
+            with read_header(path) as header:
+                kind = (header.sop_class_uid, header.transfer_syntax)
+                file = File(path, header.size, kind)
         except FileProblem as problem:
             terminal.problem(f"{path}: {problem}")
         except OSError as error:
             terminal.problem(f"{path}: {error.strerror or error}")
         else:
-            yield File(path, header.size, (header.sop_class_uid, header.transfer_syntax))
+            yield file
 
 
 def contexts_for(args: Namespace) -> Callable[[Kind], list[Kind]]:

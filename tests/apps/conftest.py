@@ -57,7 +57,9 @@ class Served:
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("listening on "), (line, self.errors())
+        if not line.startswith("listening on "):
+            self.stop()
+            pytest.fail(f"{command} says {line!r}, {self.errors()!r}")
         self.port = int(line.rpartition(":")[2])
 
     def errors(self) -> str:

@@ -103,6 +103,7 @@ def test_an_interrupt_ends_a_requestor(python_env: dict[str, str]) -> None:
     import sys
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(10)
         process = subprocess.Popen(
             [
                 sys.executable,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import builtins
 import io
-import sys
 import threading
-from collections.abc import Iterator
+from contextlib import redirect_stderr
 from typing import Any
 
 import pytest
@@ -22,11 +21,9 @@ class Tty(io.StringIO):
 
 
 @pytest.fixture
-def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:
-    stream = Tty()
-    monkeypatch.setattr(sys, "stderr", stream)
+def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
     monkeypatch.setenv("TERM", "xterm")
-    return stream
+    return Tty()
 
 
 @pytest.fixture
@@ -78,13 +75,15 @@ def test_no_progress_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_no_progress_for_a_few_files(tty: Tty) -> None:
-    show(Terminal("app"), FEW_FILES - 1)
+    with redirect_stderr(tty):
+        show(Terminal("app"), FEW_FILES - 1)
     assert tty.getvalue() == "app: file [red]: cannot be read\n"
 
 
 @pytest.mark.usefixtures("without_rich")
 def test_plain_progress_without_rich(tty: Tty) -> None:
-    show(Terminal("app"), 100)
+    with redirect_stderr(tty):
+        show(Terminal("app"), 100)
     text = tty.getvalue()
     assert "1/100 files, 1.0 MB of 100.0 MB" in text
     assert "app: file [red]: cannot be read\n" in text
@@ -94,7 +93,7 @@ def test_plain_progress_without_rich(tty: Tty) -> None:
 def test_progress_with_rich_starts_no_thread(tty: Tty) -> None:
     pytest.importorskip("rich")
     terminal = Terminal("app")
-    with terminal.progress(100, 100) as display:
+    with redirect_stderr(tty), terminal.progress(100, 100) as display:
         before = threading.active_count()
         for _ in range(100):
             display.advance(1)

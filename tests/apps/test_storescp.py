@@ -121,7 +121,8 @@ def test_a_file_system_that_fails_is_answered_with_out_of_resources(
 
 
 def test_the_same_data_set_is_recognised(tmp_path: Path) -> None:
-    received = read_header(str(CT)).data_set()
+    with read_header(str(CT)) as header:
+        received = header.data_set()
     assert storescp.same_data_set(received, str(CT))
     assert not storescp.same_data_set(received, str(MR))
     assert not storescp.same_data_set(received, str(tmp_path / "missing"))
