@@ -329,6 +329,17 @@ class InFile(EncodedDataSet):
         self._offset = offset
         self._path = None if isinstance(file, Descriptor) else os.fspath(file)
         self._descriptor = file if isinstance(file, Descriptor) else None
+        self._read: bytes | None = None
+
+    def read_ahead(self) -> None:
+        """Read the data set now, if it is small enough to be kept in memory until it is sent."""
+        if self._read is None and self.size <= CHUNK:
+            descriptor, offset = self._file()
+            read = pread(descriptor.fd, self.size, offset)
+            self._read = read if len(read) == self.size else None
+
+    def _memory(self) -> bytes | bytearray | None:
+        return self._read
 
     def _file(self) -> tuple[Descriptor, int]:
         if self._descriptor is None or (self._descriptor.fd < 0 and self._path is not None):

@@ -83,6 +83,12 @@ class Message:
         data_set = self.primitive.data_set
         return None if data_set is None else BytesIO(data_set.getvalue())
 
+    def close(self) -> None:
+        """Give back what its data set holds."""
+        data_set = self.primitive.data_set
+        if data_set is not None:
+            data_set.close()
+
     def __repr__(self) -> str:
         return f"<{self.name} on context {self.context_id}: {self.primitive!r}>"
 
