@@ -101,9 +101,9 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
         )
         self.unrestricted_storage = unrestricted_storage
-        Handlers.__init__(self, evt_handlers)
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
+        Handlers.__init__(self, evt_handlers)
         self._stopped = threading.Event()
         self._started = False
         socketserver.TCPServer.__init__(

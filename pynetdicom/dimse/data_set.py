@@ -270,6 +270,9 @@ class EncodedDataSet:
     def close(self) -> None:
         """Let go of the file, if there is one."""
 
+    def read_ahead(self) -> None:
+        """Read the data set now, where that is worth it."""
+
     def _walk(self, memory: bytes | bytearray | None) -> None:
         encoding = encoding_of(self.transfer_syntax)
         try:
