@@ -53,7 +53,8 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) 
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     print(f"\n{title}")
     for row in (head, ["-" * width for width in widths], *rows):
-        print("  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)))
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  " + "  ".join(cells).rstrip())
 
 
 def unequal_elements(sent: Dataset, stored: Dataset) -> list[str]:

@@ -36,6 +36,9 @@ def make_parser() -> options.Parser:
 
 def echo(args: Namespace, terminal: Terminal) -> int:
     """Send the requests."""
+    # A status is one of its data sets: imported now, it does not count as the peer's time.
+    import pydicom.dataset  # noqa: F401
+
     from pynetdicom.presentation import build_context
 
     contexts = [build_context(VERIFICATION, args.requested)]
