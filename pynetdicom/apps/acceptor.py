@@ -70,6 +70,7 @@ def serve(args: Namespace, ae: ApplicationEntity, terminal: Terminal, **server_o
             where = address_text((args.bind_address, args.port))
             terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
             return FAILED
+        assert server is not None  # None is given only after having served
         try:
             line = f"listening on {address_text(server.server_address)}"
             if args.port == 0:  # whoever started it has no other way to learn the port

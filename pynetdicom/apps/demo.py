@@ -133,13 +133,14 @@ def run(directory: Path, images: Sequence[Path]) -> bool:
     threads = set(threading.enumerate())
     scp = AE("DEMO-SCP")
     for context in AllStoragePresentationContexts:
-        scp.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+        scp.add_supported_context(context.abstract_uid, ALL_TRANSFER_SYNTAXES)
     server = scp.start_server(
         ("127.0.0.1", 0),
         block=False,
         evt_handlers=[(evt.EVT_C_STORE, storescp.store, [str(directory)])],
         spool_dir=str(directory),
     )
+    assert server is not None  # None is given only after having served
     well = False
     try:
         port = server.server_address[1]
