@@ -267,6 +267,9 @@ class EncodedDataSet:
             self._inflate() if encoding_of(self.transfer_syntax).deflated else self._memory()
         )
 
+    def read_ahead(self) -> None:
+        """Read it now, if it is in a file and small enough to be kept in memory until it is sent."""
+
     def close(self) -> None:
         """Let go of the file, if there is one."""
 
@@ -335,7 +338,7 @@ class InFile(EncodedDataSet):
         self._read: bytes | None = None
 
     def read_ahead(self) -> None:
-        """Read the data set now, if it is small enough to be kept in memory until it is sent."""
+        """Read it now, if it is small enough to be kept in memory until it is sent."""
         if self._read is None and self.size <= CHUNK:
             descriptor, offset = self._file()
             read = pread(descriptor.fd, self.size, offset)
@@ -359,8 +362,9 @@ class InFile(EncodedDataSet):
 
 
 def open_file(path: str) -> Descriptor:
-    """Open a file for reading."""
-    return Descriptor(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+    """Open a file for reading; a pipe that nobody writes to holds nobody up."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    return Descriptor(os.open(path, flags))
 
 
 def inflate(parts: Iterator[memoryview], limit: int) -> bytes:

@@ -26,12 +26,14 @@ PIXEL_DATA = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 Read = Callable[[int, int], bytes]
 """Gives (at most) so many bytes from an offset: ``read(offset, size)``."""
 
-_LONG_VRS = frozenset(
+LONG_VRS = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 )
 """VRs with a length of 32 bits (PS3.5 7.1.2)."""
 
-_SEQUENCE_VRS = (b"SQ", b"UN")
+_SHORT_VRS = frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(b" ")
+)
 
 
 class Encoding(NamedTuple):
@@ -85,8 +87,8 @@ class _Window:
         self.size = size
         self.read = read
         order = "<" if little else ">"
-        self.tag = struct.Struct(order + "HH").unpack_from
-        self.short = struct.Struct(order + "H").unpack_from
+        self.explicit = struct.Struct(order + "HH2sH").unpack_from
+        self.implicit = struct.Struct(order + "HHI").unpack_from
         self.long = struct.Struct(order + "I").unpack_from
 
     def at(self, offset: int, size: int) -> int:
@@ -113,6 +115,14 @@ class _Level(NamedTuple):
 
 
 _ELEMENTS, _ITEMS, _FRAGMENTS = range(3)
+
+
+class _Watch(NamedTuple):
+    """What the walk looks for among the elements of the data set itself."""
+
+    wanted: Collection[int]
+    stop: int | None
+    values: dict[int, bytes]
 
 
 def walk(
@@ -142,7 +152,8 @@ def walk(
     wanted : collection of int
         Tags of elements of the data set itself whose values are to be returned.
     start : int
-        Where to begin, which has to be at an element of the data set itself.
+        Where to begin, which has to be at an element of the data set itself; what `encoding` says
+        is not doubted then.
     stop : int, optional
         The walk ends before the first element of the data set itself with a tag from this on.
     nested : bool
@@ -155,102 +166,95 @@ def walk(
     """
     window = _Window(data, size, read, encoding.little)
     implicit = encoding.implicit
-    if size - start >= 6:
-        index = window.at(start, 6)
-        vr = window.data[index + 4 : index + 6]
-        implicit = not (b"AA" <= vr <= b"ZZ" and 0x41 <= vr[1] <= 0x5A)
-    values: dict[int, bytes] = {}
+    if not start and size >= 6:
+        index = window.at(0, 6)
+        implicit = not _is_vr(window.data[index + 4 : index + 6])
+    watch = _Watch(wanted, stop, {})
     levels = [_Level(_ELEMENTS, size, False, implicit)]
     offset = start
     while True:
         level = levels[-1]
         if level.kind == _ELEMENTS:
             offset, inner = _elements(
-                window,
-                offset,
-                level,
-                wanted if len(levels) == 1 else (),
-                stop if len(levels) == 1 else None,
-                nested,
-                values,
+                window, offset, level, watch if len(levels) == 1 else None, nested
             )
         else:
             offset, inner = _items(window, offset, level)
         if inner is not None:
-            if len(levels) >= MAXIMUM_DEPTH * 2:
+            # Each sequence is two levels: its items, and the elements of one of them.
+            if len(levels) > MAXIMUM_DEPTH * 2:
                 raise WalkError(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
             levels.append(inner)
         elif len(levels) == 1:
-            return WalkResult(offset, values, implicit)
+            return WalkResult(offset, watch.values, implicit)
         else:
             levels.pop()
 
 
 def _elements(
-    window: _Window,
-    offset: int,
-    level: _Level,
-    wanted: Collection[int],
-    stop: int | None,
-    nested: bool,
-    values: dict[int, bytes],
+    window: _Window, offset: int, level: _Level, watch: _Watch | None, nested: bool
 ) -> tuple[int, _Level | None]:
     """Walk elements until they end (None) or one of them has to be gone into (its level)."""
     _, end, delimited, implicit = level
-    unpack_tag, unpack_short, unpack_long = window.tag, window.short, window.long
+    unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
+    wanted, stop, values = watch or _NOTHING
     data, base = window.data, window.base
+    vr = b""
     while offset < end:
         index = offset - base
-        # 12 bytes, since the length of 32 bits of an explicit VR ends there; the last element may
-        # be shorter.
-        if index < 0 or index + 12 > len(data):
+        if index + 12 > len(data):
+            # The last element may be shorter than the 12 bytes of the longest header.
             index = window.at(offset, min(12, max(8, window.size - offset)))
             data, base = window.data, window.base
-        group, element = unpack_tag(data, index)
-        vr = bytes(data[index + 4 : index + 6])
-        header = 8
-        if implicit or not (b"AA" <= vr <= b"ZZ"):
-            # Tolerated: some writers change to implicit VR within sequences; delimiters have no VR
-            # at all.
-            vr = b""
-            (length,) = unpack_long(data, index + 4)
-        elif vr in _LONG_VRS:
-            header = 12
-            (length,) = (
-                unpack_long(data, window.at(offset, 12) + 8)
-                if index + 12 > len(data)
-                else unpack_long(data, index + 8)
-            )
+        if implicit:
+            group, element, length = unpack_implicit(data, index)
+            value = offset + 8
         else:
-            (length,) = unpack_short(data, index + 6)
+            group, element, vr, length = unpack(data, index)
+            value = offset + 8
+            if vr not in _SHORT_VRS:
+                if vr in LONG_VRS:
+                    value = offset + 12
+                    (length,) = unpack_long(data, window.at(offset, 12) + 8)
+                elif not _is_vr(vr):
+                    # Tolerated: some writers change to implicit VR within sequences. Delimiters
+                    # have no VR at all.
+                    vr = b""
+                    (length,) = unpack_long(data, index + 4)
         tag = group << 16 | element
-        if tag == ITEM_DELIMITATION:
-            if delimited or (offset + 8 == end and end != window.size):
-                return offset + 8, None
-            raise WalkError(f"an item ends at offset {offset} where there is none")
         if stop is not None and tag >= stop:
             return offset, None
-        begin = offset + header
-        if length == UNDEFINED:
-            if begin > end:
-                raise _overrun(tag, offset)
-            return begin, _undefined(window, begin, end, tag, vr, implicit)
-        offset = begin + length
-        if offset > end:
-            raise _overrun(tag, begin - header)
+        if vr not in _SHORT_VRS:
+            if tag == ITEM_DELIMITATION:
+                if delimited or (value == end and end != window.size):
+                    return value, None
+                raise WalkError(f"an item ends at offset {offset} where there is none")
+            if length == UNDEFINED and value <= end:
+                return value, _undefined(value, end, tag, vr)
+            if nested and length and value + length <= end:
+                if vr == b"SQ":
+                    return value, _Level(_ITEMS, value + length, False, False)
+                if not vr and _may_be_sequence(window, value, length, tag):
+                    return value, _Level(_ITEMS, value + length, False, True)
+                data, base = window.data, window.base
+        if value + length > end:
+            raise _overrun(tag, offset)
+        offset = value + length
         if tag in wanted:
-            at = window.at(begin, length) if length else 0
-            values[tag] = bytes(window.data[at : at + length])
+            at = window.at(value, length) if length else 0
             data, base = window.data, window.base
-        elif (
-            nested
-            and length
-            and (vr == b"SQ" or (not vr and _may_be_sequence(window, begin, length, tag)))
-        ):
-            return begin, _Level(_ITEMS, offset, False, implicit or not vr)
+            values[tag] = bytes(data[at : at + length])
     if delimited:
         raise WalkError(f"an item of undefined length at offset {offset} does not end")
     return offset, None
+
+
+_NOTHING = _Watch((), None, {})
+
+
+def _is_vr(vr: bytes | bytearray) -> bool:
+    """Tell whether these two bytes can be a VR."""
+    return len(vr) == 2 and 0x41 <= vr[0] <= 0x5A and 0x41 <= vr[1] <= 0x5A
 
 
 def _may_be_sequence(window: _Window, begin: int, length: int, tag: int) -> bool:
@@ -258,20 +262,19 @@ def _may_be_sequence(window: _Window, begin: int, length: int, tag: int) -> bool
     if tag & 0x10000 or tag >= 0x50000000 or length < 8:
         return False
     index = window.at(begin, 8)
-    group, element = window.tag(window.data, index)
-    size: int = window.long(window.data, index + 4)[0]
+    size: int
+    group, element, size = window.implicit(window.data, index)
     return bool(group << 16 | element == ITEM) and (size == UNDEFINED or size <= length - 8)
 
 
-def _undefined(
-    window: _Window, begin: int, end: int, tag: int, vr: bytes, implicit: bool
-) -> _Level:
+def _undefined(value: int, end: int, tag: int, vr: bytes) -> _Level:
     """Say what an element of undefined length holds: items, or fragments of pixel data."""
-    if vr in _SEQUENCE_VRS or (not vr and tag not in PIXEL_DATA):
-        # An undefined length UN is a sequence in implicit VR (PS3.5 6.2.2); each item shows what
-        # it is.
-        return _Level(_ITEMS, end, True, implicit or vr == b"" or vr == b"UN")
-    return _Level(_FRAGMENTS, end, True, implicit)
+    if vr == b"SQ":
+        return _Level(_ITEMS, end, True, False)
+    if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
+        # A UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
+        return _Level(_ITEMS, end, True, True)
+    return _Level(_FRAGMENTS, end, True, False)
 
 
 def _items(window: _Window, offset: int, level: _Level) -> tuple[int, _Level | None]:
@@ -281,42 +284,36 @@ def _items(window: _Window, offset: int, level: _Level) -> tuple[int, _Level | N
         if end - offset < 8:
             raise WalkError(f"a sequence ends within an item header at offset {offset}")
         index = window.at(offset, 8)
-        group, element = window.tag(window.data, index)
-        (length,) = window.long(window.data, index + 4)
+        group, element, length = window.implicit(window.data, index)
         tag = group << 16 | element
+        value = offset + 8
         if tag == SEQUENCE_DELIMITATION and delimited:
-            return offset + 8, None
+            return value, None
         if tag != ITEM:
-            raise WalkError(
-                f"({group:04X},{element:04X}) at offset {offset} is not an item of the sequence"
-            )
-        begin = offset + 8
-        if length == UNDEFINED and kind == _ITEMS:
-            return begin, _Level(
-                _ELEMENTS, end, True, _item_is_implicit(window, begin, end, implicit)
-            )
-        offset = begin + length
-        if offset > end:
-            raise _overrun(tag, begin - 8)
+            raise WalkError(f"({group:04X},{element:04X}) at offset {offset} is not an item")
         if kind == _ITEMS and length:
-            return begin, _Level(
-                _ELEMENTS, offset, False, _item_is_implicit(window, begin, offset, implicit)
-            )
+            undefined = length == UNDEFINED
+            if not undefined and value + length > end:
+                raise _overrun(tag, offset)
+            inner_end = end if undefined else value + length
+            inner_implicit = implicit and _item_is_implicit(window, value, inner_end)
+            return value, _Level(_ELEMENTS, inner_end, undefined, inner_implicit)
+        offset = value + length
+        if offset > end:
+            raise _overrun(tag, value - 8)
     if delimited:
         raise WalkError(f"a sequence of undefined length at offset {offset} does not end")
     return offset, None
 
 
-def _item_is_implicit(window: _Window, begin: int, end: int, implicit: bool) -> bool:
-    """Look at an item's first element where the data set's own encoding does not decide."""
-    if not implicit or end - begin < 8:
-        return implicit
-    index = window.at(begin, 6)
-    vr = window.data[index + 4 : index + 6]
-    return not (b"AA" <= vr <= b"ZZ" and 0x41 <= vr[1] <= 0x5A)
+def _item_is_implicit(window: _Window, value: int, end: int) -> bool:
+    """Look at an item's first element where its sequence's VR does not say what it is in."""
+    if end - value < 8:
+        return True
+    index = window.at(value, 6)
+    return not _is_vr(window.data[index + 4 : index + 6])
 
 
 def _overrun(tag: int, offset: int) -> WalkError:
-    return WalkError(
-        f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) at offset {offset} overruns what it is in"
-    )
+    name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    return WalkError(f"element {name} at offset {offset} overruns what it is in")
