@@ -1,6 +1,7 @@
 """DICOM networking: associations, and the services on top of them, as SCU and as SCP.
 
-The public names are loaded when they are first used, so that importing the package costs next to nothing.
+The public names are loaded when they are first used, so that importing the package costs next to
+nothing.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ if TYPE_CHECKING:
         build_context,
         build_role,
     )
-    from pynetdicom.sop_class import register_uid
+    from pynetdicom.services.registry import register_uid
 
 _LAZY: dict[str, str] = {
     # name: module, or module:name where it differs
     "AE": "pynetdicom.ae:ApplicationEntity",
     "Association": "pynetdicom.association",
-    "register_uid": "pynetdicom.sop_class",
+    "register_uid": "pynetdicom.services.registry",
     **dict.fromkeys(
         ("build_context", "build_role", "DEFAULT_TRANSFER_SYNTAXES", "ALL_TRANSFER_SYNTAXES"),
         "pynetdicom.presentation",

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 LOG_HANDLER_LEVEL: str = "standard"
-"""``"standard"`` logs association and message summaries, ``"none"`` leaves logging to bound handlers."""
+"""``"standard"`` logs association and message summaries, ``"none"`` leaves logging to bound
+handlers.
+"""
 
 ENFORCE_UID_CONFORMANCE: bool = False
-"""Refuse UIDs that PS3.5 9.1 does not allow, instead of accepting whatever fits into 64 characters."""
+"""Refuse UIDs that PS3.5 9.1 does not allow, instead of accepting whatever fits into 64 characters.
+"""
 
 USE_SHORT_DIMSE_AET: bool = True
 """Send AE titles in command sets without padding to 16 characters."""
@@ -32,7 +35,8 @@ PASS_CONTEXTVARS: bool = False
 """Run an association's threads in a copy of the `contextvars` context of whoever made it."""
 
 UNRESTRICTED_STORAGE_SERVICE: bool = False
-"""Accept private and unlisted SOP Classes as storage; `AE.start_server` can say it for one server."""
+"""Accept private and unlisted SOP Classes as storage; `AE.start_server` can say it for one server.
+"""
 
 WINDOWS_TIMER_RESOLUTION: int | None = 1
 """Without effect: no wait of this library depends on the timer's resolution."""
@@ -41,7 +45,9 @@ CODECS: tuple[str, ...] = ("ascii",)
 """Codecs tried in turn for text in PDUs and command sets."""
 
 VALIDATORS: dict[str, Callable[[str], tuple[bool, str]]] = {}
-"""Checks by VR (``"AE"``, ``"UI"``) that replace the library's own: ``f(value) -> (valid, why not)``."""
+"""Checks by VR (``"AE"``, ``"UI"``) that replace the library's own: ``f(value) -> (valid, why
+not)``.
+"""
 
 SPOOL_THRESHOLD: int = 65536
 """Bytes of a received data set that are kept in memory before a spool file is used."""

@@ -1,6 +1,7 @@
 """The errors of every room: what the peer did wrong, and what is wrong with a file or a data set.
 
-Local misuse of the library raises the built-in exceptions (`TypeError`, `ValueError`, `RuntimeError`).
+Local misuse of the library raises the built-in exceptions (`TypeError`, `ValueError`,
+`RuntimeError`).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class PDUDecodeError(PeerError):
     offset : int or None
         Where, in bytes from the start of `pdu`.
     reason : int
-        The provider reason of the A-ABORT that answers it (PS3.8 9.3.8): 1 unrecognized PDU, 2 unexpected
-        PDU, 4 unrecognized parameter, 5 unexpected parameter, 6 invalid parameter value.
+        The provider reason of the A-ABORT that answers it (PS3.8 9.3.8): 1 unrecognized PDU, 2
+        unexpected PDU, 4 unrecognized parameter, 5 unexpected parameter, 6 invalid parameter value.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
-"""Events: their table, binding, triggering, and the callbacks of `ApplicationEntity` as their default handlers.
+"""Events: their table, binding and triggering, with the AE's callbacks as default handlers.
 
-Notification events tell what happened: any number of handlers, whose exceptions are logged and go no further. An
-intervention event asks one handler for an answer; unless one is bound, the matching ``on_…`` callback of the AE is asked.
+Notification events tell what happened: any number of handlers, whose exceptions are logged and go
+no further. An intervention event asks one handler for an answer; unless one is bound, the matching
+``on_…`` callback of the AE is asked.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-from pynetdicom.services.engines import NoHandler, Undecodable
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.tag import BaseTag
 
     from pynetdicom.association import Association
+    from pynetdicom.association_state import AssociationState
     from pynetdicom.upper_layer.acse import PresentationContextTuple
 
 LOGGER = logging.getLogger("pynetdicom.events")
@@ -128,8 +128,8 @@ _IDENTIFIED = ("C-FIND", "C-GET", "C-MOVE")
 class Event:
     """An event that has happened, as its handler gets it.
 
-    The attributes below depend on the event, see the reference of the events; asking for one that the event does not
-    have raises `AttributeError`.
+    The attributes below depend on the event, see the reference of the events; asking for one that
+    the event does not have raises `AttributeError`.
 
     Attributes
     ----------
@@ -145,12 +145,12 @@ class Event:
 
     def __init__(
         self,
-        assoc: Association,
+        assoc: AssociationState,
         event: EventType,
         attrs: dict[str, Any] | None = None,
         timestamp: datetime | None = None,
     ) -> None:
-        self.assoc = assoc
+        self.assoc = cast("Association", assoc)
         self.event = event
         self.timestamp = timestamp or datetime.now()
         self._decoded: Any = None
@@ -231,7 +231,7 @@ class Event:
 
     @property
     def dataset_path(self) -> Any:
-        """Path of a DICOM file with the data set of a C-STORE request, valid until the handler returns."""
+        """Path of a file with the data set of a C-STORE request, until the handler returns."""
         return self._request("dataset_path", "C-STORE").data_set.path
 
     def save_as(self, path: Any, overwrite: bool = True, sync: bool = False) -> None:
@@ -323,7 +323,8 @@ class Handlers:
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Have `handler` called as ``handler(event, *args)`` when `event` happens.
 
-        A notification event may have several handlers; an intervention event has the last one that was bound.
+        A notification event may have several handlers; an intervention event has the last one that
+        was bound.
         """
         if not isinstance(event, EventType):
             raise TypeError(f"{event!r} is not an event")
@@ -360,7 +361,8 @@ class Handlers:
         Returns
         -------
         tuple or list of tuple
-            ``(handler, args)``; for a notification event a list of them. An intervention event without a bound
+            ``(handler, args)``; for a notification event a list of them. An
+            intervention event without a bound
             handler gives its default one.
         """
         bound = self._handlers.get(event)
@@ -385,7 +387,7 @@ class Handlers:
 
 
 def trigger(
-    assoc: Association,
+    assoc: AssociationState,
     event: EventType,
     attrs: dict[str, Any] | None = None,
     timestamp: datetime | None = None,
@@ -412,6 +414,8 @@ def trigger(
     if event.is_intervention:
         handler, args = assoc.get_handlers(event)
         return handler(Event(assoc, event, attrs), *(args or ()))
+    from pynetdicom import callbacks
+
     happened = None
     for handler, args in assoc.get_handlers(event):
         happened = happened or Event(assoc, event, attrs, timestamp)
@@ -419,139 +423,14 @@ def trigger(
             handler(happened, *(args or ()))
         except Exception:
             LOGGER.exception("a handler of %s raised", event)
-    callback = _NOTIFIED.get(event)
-    if callback is not None and is_assigned(assoc.ae, callback):
-        try:
-            getattr(assoc.ae, callback)((attrs or {}).get("primitive"))
-        except Exception:
-            LOGGER.exception("%s raised", callback)
+    callbacks.tell(assoc.ae, event, (attrs or {}).get("primitive"))
     return None
 
 
-# The callbacks: default handlers that ask the AE
-
-_NOTIFIED: dict[EventType, str] = {
-    EVT_REQUESTED: "on_association_requested",
-    EVT_ACCEPTED: "on_association_accepted",
-    EVT_REJECTED: "on_association_rejected",
-    EVT_RELEASED: "on_association_released",
-    EVT_ABORTED: "on_association_aborted",
-}
-
-Adapter = Callable[[Event], tuple[Any, ...]]
-
-
-def _titled(title: str | None) -> bytes | None:
-    """An AE title as that generation of callbacks sees it."""
-    return None if title is None else title.encode("latin-1", "replace").ljust(16)
-
-
-def _info(event: Event, **parameters: Any) -> dict[str, Any]:
-    """What callbacks are told about the association and the request."""
-    assoc = event.assoc
-    return {
-        "requestor": assoc.requestor.info,
-        "acceptor": assoc.acceptor.info,
-        "parameters": {"message_id": event.message_id, **parameters},
-        "sop_class_extended": assoc.acceptor.sop_class_extended,
-        "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
-    }
-
-
-def _on_echo(event: Event) -> tuple[Any, ...]:
-    return (event.context, _info(event))
-
-
-def _on_store(event: Event) -> tuple[Any, ...]:
-    rq = event.request
-    info = _info(
-        event,
-        priority=rq.Priority,
-        originator_aet=_titled(rq.MoveOriginatorApplicationEntityTitle),
-        originator_message_id=rq.MoveOriginatorMessageID,
-    )
-    return (event.dataset, event.context, info)
-
-
-def _on_identified(event: Event) -> tuple[Any, ...]:
-    info = _info(event, priority=event.request.Priority)
-    info["cancelled"] = event.assoc.is_request_cancelled
-    return (event.identifier, event.context, info)
-
-
-def _on_move(event: Event) -> tuple[Any, ...]:
-    identifier, context, info = _on_identified(event)
-    return (identifier, _titled(event.move_destination), context, info)
-
-
-def _n_info(event: Event) -> dict[str, Any]:
-    rq = event.request
-    side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
-    return _info(
-        event,
-        requested_sop_class_uid=getattr(rq, f"{side}SOPClassUID"),
-        requested_sop_instance_uid=getattr(rq, f"{side}SOPInstanceUID"),
-    )
-
-
-def _with_data_set(attribute: str) -> Adapter:
-    return lambda event: (getattr(event, attribute), event.context, _n_info(event))
-
-
-CALLBACKS: dict[EventType, tuple[str, Adapter]] = {
-    # event: callback, and what it is called with
-    EVT_C_ECHO: ("on_c_echo", _on_echo),
-    EVT_C_STORE: ("on_c_store", _on_store),
-    EVT_C_FIND: ("on_c_find", _on_identified),
-    EVT_C_GET: ("on_c_get", _on_identified),
-    EVT_C_MOVE: ("on_c_move", _on_move),
-    EVT_N_ACTION: ("on_n_action", _with_data_set("action_information")),
-    EVT_N_CREATE: ("on_n_create", _with_data_set("attribute_list")),
-    EVT_N_DELETE: ("on_n_delete", lambda event: (event.context, _n_info(event))),
-    EVT_N_EVENT_REPORT: ("on_n_event_report", _with_data_set("event_information")),
-    EVT_N_GET: ("on_n_get", _with_data_set("attribute_identifiers")),
-    EVT_N_SET: ("on_n_set", _with_data_set("modification_list")),
-    EVT_ASYNC_OPS: ("on_async_ops_window", lambda event: (event.nr_invoked, event.nr_performed)),
-    EVT_SOP_COMMON: ("on_sop_class_common_extended", lambda event: (event.items,)),
-    EVT_SOP_EXTENDED: ("on_sop_class_extended", lambda event: (event.app_info,)),
-    EVT_USER_ID: (
-        "on_user_identity",
-        lambda event: (
-            event.user_id_type,
-            event.primary_field,
-            event.secondary_field,
-            {"requestor": event.assoc.requestor.info},
-        ),
-    ),
-}
-
-
-def is_assigned(ae: Any, callback: str) -> bool:
-    """Whether a callback was assigned to the AE, or overridden in its class."""
-    from pynetdicom.ae import Callbacks
-
-    if callback in vars(ae):
-        return True
-    return getattr(type(ae), callback, None) is not getattr(Callbacks, callback, None)
-
-
-def _ask_callback(event: Event) -> Any:
-    """The default handler of the intervention events: ask the AE."""
-    name, adapt = CALLBACKS[event.event]
-    ae = event.assoc.ae
-    if not is_assigned(ae, name):
-        if event.event is EVT_C_ECHO:
-            return 0x0000
-        raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
-    try:
-        args = adapt(event)
-    except Exception as error:
-        raise Undecodable(str(error)) from error
-    return getattr(ae, name)(*args)
-
-
 def get_default_handler(event: EventType) -> Handler:
-    """The handler of an intervention event while none is bound."""
-    if event not in CALLBACKS:
+    """The handler of an intervention event while none is bound: ask the AE's callback."""
+    from pynetdicom import callbacks
+
+    if event not in callbacks.CALLBACKS:
         raise ValueError(f"{event} has no default handler")
-    return _ask_callback
+    return callbacks.ask

@@ -1,132 +1,256 @@
-"""Extended negotiation on the acceptor's side: the handlers are asked, their answers become items (PS3.7 D.3.3)."""
+"""How an association comes about: asked for by us, or by the peer (PS3.8 7.1)."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+import time
+from queue import Empty
+from typing import TYPE_CHECKING, Any
 
+from pynetdicom import _config, serving
 from pynetdicom import events as evt
-from pynetdicom.services.engines import NoHandler
-from pynetdicom.upper_layer.items import (
-    AsynchronousOperationsWindowNegotiation,
-    SOPClassCommonExtendedNegotiation,
-    SOPClassExtendedNegotiation,
-    UserIdentityNegotiation,
+from pynetdicom.association_state import ENDED
+from pynetdicom.events import trigger
+from pynetdicom.extended_negotiation import answers
+from pynetdicom.indications import Indications
+from pynetdicom.upper_layer import acse
+from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.dul import DUL
+from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.framing import Framer
+from pynetdicom.upper_layer.fsm import UpperLayer
+from pynetdicom.upper_layer.transport import (
+    AddressInformation,
+    Connection,
+    remaining,
+    secure,
 )
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
+    import ssl
+
+    from pynetdicom.transport import AssociationServer
+    from pynetdicom.upper_layer.lobby import Visitor
 
 LOGGER = logging.getLogger("pynetdicom.acse")
 
 
-class Answers(NamedTuple):
-    """What the acceptor says to the requestor's extended negotiation items."""
+class Negotiation(Indications):
+    """The negotiation of an `Association`, as requestor and as acceptor."""
 
-    is_verified: bool
-    """Whether the user identity, if there was one, was accepted."""
-    items: list[Any]
-    common_extended: dict[str, SOPClassCommonExtendedNegotiation]
+    # Negotiation as requestor
 
+    def prepare(
+        self,
+        address: AddressInformation,
+        request: pdus.A_ASSOCIATE_RQ,
+        maximum_length: int,
+        bind_address: tuple[Any, ...] | None,
+        tls_args: tuple[ssl.SSLContext, str] | None,
+    ) -> None:
+        """Say with whom to associate, before the thread is started."""
+        self._maximum_length = maximum_length
+        self._target = (address, bind_address, tls_args)
+        self._request_pdu = request
+        self.peer_address = (address.addr, address.port)
 
-def answers(assoc: Association, proposed: list[Any]) -> Answers:
-    """Ask the handlers about the user information items of an A-ASSOCIATE-RQ."""
-    verified, identity = _identity(assoc, _of_type(proposed, UserIdentityNegotiation))
-    if not verified:
-        return Answers(False, [], {})
-    items = [
-        *identity,
-        *_window(assoc, _of_type(proposed, AsynchronousOperationsWindowNegotiation)),
-        *_extended(assoc, _of_type(proposed, SOPClassExtendedNegotiation)),
-    ]
-    common = _common_extended(assoc, _of_type(proposed, SOPClassCommonExtendedNegotiation))
-    return Answers(True, items, common)
+    def wait_negotiated(self) -> None:
+        """Wait for the outcome of the negotiation, which has deadlines of its own."""
+        self._negotiated.wait()
 
+    def request(self) -> None:
+        """Start the association as requestor and wait for the outcome."""
+        self.start()
+        self.wait_negotiated()
 
-def _of_type(items: list[Any], kind: type) -> list[Any]:
-    return [item for item in items if isinstance(item, kind)]
-
-
-def _ask(assoc: Association, event: evt.EventType, attrs: dict[str, Any]) -> Any:
-    """The handler's answer; None when there is no handler, or when it raises."""
-    try:
-        return evt.trigger(assoc, event, attrs)
-    except NoHandler:
-        return None
-    except NotImplementedError:  # a callback that is overridden only to refuse
-        return None
-    except Exception:
-        LOGGER.exception("the handler of %s raised", event)
-        return None
-
-
-def _window(assoc: Association, proposed: list[Any]) -> list[Any]:
-    """One operation at a time is what is offered, whatever the handler would like."""
-    if not proposed:
-        return []
-    invoked, performed = (
-        proposed[0].maximum_number_operations_invoked,
-        proposed[0].maximum_number_operations_performed,
-    )
-    attrs = {"nr_invoked": invoked, "nr_performed": performed}
-    if _ask(assoc, evt.EVT_ASYNC_OPS, attrs) is None:
-        return []
-    return [
-        AsynchronousOperationsWindowNegotiation(
-            maximum_number_operations_invoked=1, maximum_number_operations_performed=1
+    def _request(self) -> bool:
+        assert self._request_pdu is not None
+        deadline = (
+            None if self.acse_timeout is None else time.monotonic() + float(self.acse_timeout)
         )
-    ]
-
-
-def _extended(assoc: Association, proposed: list[Any]) -> list[Any]:
-    if not proposed:
-        return []
-    app_info = {
-        item.sop_class_uid: item.service_class_application_information for item in proposed
-    }
-    answer = _ask(assoc, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
-    items = []
-    for uid, information in (answer if isinstance(answer, dict) else {}).items():
         try:
-            items.append(
-                SOPClassExtendedNegotiation(
-                    sop_class_uid=uid, service_class_application_information=information
+            connection = self._connect(deadline)
+        except OSError as error:
+            timer = "connection_timeout" if isinstance(error, TimeoutError) else None
+            self._fail(Ended("failed", "network", timer=timer, error=error))
+            return False
+        upper_layer = UpperLayer(requestor=True)
+        framer = Framer(self._maximum_length)
+        with self._early:
+            if self._ended is not None:  # aborted meanwhile
+                connection.close()
+                return False
+            self._dul = DUL(self, connection, upper_layer, framer, f"{self.name}-DUL")
+        self.requestor.address_info = AddressInformation.from_tuple(connection.socket.getsockname())
+        self._dul.connected()
+        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
+        self._dul.start()
+        trigger(self, evt.EVT_REQUESTED)
+        self.requestor.load(self._request_pdu)
+        self._dul.perform("Evt2", self._request_pdu)
+        self.notify(evt.EVT_ACSE_SENT, self._request_pdu)
+        return self._await_answer(deadline)
+
+    def _connect(self, deadline: float | None) -> Connection:
+        assert self._target is not None
+        address, bind_address, tls_args = self._target
+        limit = deadline
+        if self.connection_timeout is not None:
+            limit = time.monotonic() + self.connection_timeout
+            limit = limit if deadline is None else min(limit, deadline)
+        sock = self._connector.connect(address, limit, bind_address)
+        self.acceptor.address_info = AddressInformation.from_tuple(sock.getpeername())
+        if tls_args is None:
+            return Connection(sock)
+        context, hostname = tls_args
+        return secure(sock, context, hostname, deadline, self._connector.hold)
+
+    def _await_answer(self, deadline: float | None) -> bool:
+        """Wait for A-ASSOCIATE-AC or what takes its place."""
+        assert self._dul is not None
+        while True:
+            try:
+                item = self.inbox.get(remaining(deadline))
+            except Empty:
+                self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                return False
+            if item is ENDED:
+                return False
+            if isinstance(item, pdus.A_ASSOCIATE_AC):
+                self.notify(evt.EVT_ACSE_RECV, item)
+                self.notify(evt.EVT_ACCEPTED, item)
+                LOGGER.info(
+                    "association with %s accepted, %d of %d presentation contexts",
+                    self.acceptor.ae_title,
+                    len(self.accepted_contexts),
+                    len(self.accepted_contexts) + len(self.rejected_contexts),
                 )
+                return True
+
+    # Negotiation as acceptor
+
+    def _respond(self) -> bool:
+        visitor, server = self._visitor, self._server
+        assert visitor is not None
+        assert server is not None
+        assert visitor.request is not None
+        rq = visitor.request
+        dul = DUL(self, visitor.connection, visitor.upper_layer, visitor.framer, f"{self.name}-DUL")
+        with self._early:
+            self._dul = dul
+            stop = self._ended is not None
+        if stop:
+            dul.abort(self._ended or Ended("aborted", "local", 0, 0))
+        self._introduce(visitor)
+        self._seed(server)
+        dul.start()
+        self.notify(evt.EVT_REQUESTED, rq)
+        rejection = acse.check_request(
+            rq,
+            ae_title=server.ae_title,
+            require_called_aet=self.ae.require_called_aet,
+            require_calling_aet=self.ae.require_calling_aet,
+        )
+        if self.ended is not None:
+            return False
+        if rejection is not None:
+            self._reject(rejection)
+            return False
+        said = answers(self, rq.user_information)
+        if not said.is_verified:
+            self._reject(pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1))
+            return False
+        unrestricted = (
+            _config.UNRESTRICTED_STORAGE_SERVICE
+            if server.unrestricted_storage is None
+            else server.unrestricted_storage
+        )
+        ours = self.acceptor
+        visitor.framer.maximum_length = ours.maximum_length
+        ac, contexts = acse.accept(
+            rq,
+            ours.supported_contexts,
+            maximum_length=ours.maximum_length,
+            implementation_class_uid=str(ours.implementation_class_uid),
+            implementation_version_name=ours.implementation_version_name,
+            unrestricted=serving.may_be_storage if unrestricted else False,
+            user_items=said.items,
+        )
+        self.acceptor.load(ac)
+        self.acceptor.accepted_common_extended = said.common_extended
+        self.rejected_contexts = [c for c in contexts if c.result]
+        dul.framer.context_ids = self._agree([c for c in contexts if not c.result], self.requestor)
+        dul.perform("Evt7", ac)
+        self.notify(evt.EVT_ACSE_SENT, ac)
+        self.notify(evt.EVT_ACCEPTED, ac)
+        LOGGER.info("association with %s accepted", rq.calling_ae_title)
+        return True
+
+    def _seed(self, server: AssociationServer) -> None:
+        """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
+        acceptor = self.acceptor
+        acceptor.ae_title = server.ae_title
+        acceptor.maximum_length = self.ae.maximum_pdu_size
+        acceptor.supported_contexts = server.contexts
+        acceptor.implementation_class_uid = self.ae.implementation_uid
+        acceptor.implementation_version_name = self.ae.implementation_version_name
+
+    def _introduce(self, visitor: Visitor) -> None:
+        """Tell of what happened in the lobby, in order."""
+        rq = visitor.request
+        assert rq is not None
+        self.peer_address = visitor.address[:2]
+        self.requestor.address_info = AddressInformation.from_tuple(visitor.address)
+        with contextlib.suppress(OSError):
+            self.acceptor.address_info = AddressInformation.from_tuple(
+                visitor.connection.socket.getsockname()
             )
-        except (TypeError, ValueError) as error:
-            LOGGER.error("the answer to EVT_SOP_EXTENDED for %s cannot be sent: %s", uid, error)
-    return items
+        self.requestor.load(rq)
+        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
+        if self.watches_transitions:
+            self.on_transition("AE-5", "Sta1", "Evt5", "Sta2")
+            self.on_transition("AE-6", "Sta2", "Evt6", visitor.upper_layer.state)
+        if self.watches_data:
+            self.on_data(visitor.raw, False)
+        if self.watches_pdus:
+            self.on_pdu(rq, False)
+        self.notify(evt.EVT_ACSE_RECV, rq)
 
+    def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
+        """Reject the association request, from a handler of `EVT_REQUESTED` (PS3.8 9.3.4).
 
-def _common_extended(assoc: Association, proposed: list[Any]) -> dict[str, Any]:
-    if not proposed:
-        return {}
-    items = {item.sop_class_uid: item for item in proposed}
-    answer = _ask(assoc, evt.EVT_SOP_COMMON, {"items": items})
-    if not isinstance(answer, dict):
-        return {}
-    return {uid: item for uid, item in answer.items() if uid in items}
+        Parameters
+        ----------
+        result : int
+            1 permanently, 2 transiently.
+        source : int
+            1 the service user, 2 the service provider (ACSE), 3 the service provider
+            (presentation).
+        reason : int
+            As PS3.8 Table 9-21 has it for that source.
 
+        Raises
+        ------
+        RuntimeError
+            There is no association request to answer.
+        """
+        if self.is_requestor or self._dul is None or self._dul.state != "Sta3":
+            raise RuntimeError("there is no association request to reject")
+        self._reject(pdus.A_ASSOCIATE_RJ(result=result, source=source, reason=reason))
 
-def _identity(assoc: Association, proposed: list[Any]) -> tuple[bool, list[Any]]:
-    if not proposed:
-        return True, []
-    item = proposed[0]
-    attrs = {
-        "user_id_type": item.user_identity_type,
-        "primary_field": item.primary_field,
-        "secondary_field": item.secondary_field,
-    }
-    try:
-        verified, response = evt.trigger(assoc, evt.EVT_USER_ID, attrs)
-    except (NoHandler, NotImplementedError):
-        return True, []  # nobody checks identities here
-    except Exception:
-        # Whoever cannot be checked is not let in.
-        LOGGER.exception("the handler of EVT_USER_ID raised")
-        return False, []
-    if not verified:
-        return False, []
-    if not item.positive_response_requested:
-        return True, []
-    return True, [UserIdentityNegotiation(server_response=response or b"")]
+    def _reject(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+        assert self._dul is not None
+        ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
+        self._dul.perform("Evt8", pdu, ended)
+        self.notify(evt.EVT_ACSE_SENT, pdu)
+        self.notify(evt.EVT_REJECTED, pdu)
+
+    def tell_of_rejection(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+        """Trigger the events of an association that the lobby has turned away."""
+        assert self._visitor is not None
+        self._ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
+        self._introduce(self._visitor)
+        self.notify(evt.EVT_REQUESTED, self._visitor.request)
+        self.notify(evt.EVT_ACSE_SENT, pdu)
+        self.notify(evt.EVT_REJECTED, pdu)

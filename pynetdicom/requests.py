@@ -1,7 +1,7 @@
 """What an association asks of its peer: the `send_…` methods.
 
-In: the caller's parameters, data sets and files. Out: requests, written by the calling thread, and the responses that
-answer them, which the DUL thread brings.
+In: the caller's parameters, data sets and files. Out: requests, written by the calling thread, and
+the responses that answer them, which the DUL thread brings.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom import events as evt
+from pynetdicom.association_state import AssociationState
 from pynetdicom.dimse.messages import Message, fragments
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
@@ -58,22 +59,8 @@ class _Instance(NamedTuple):
     context: PresentationContext
 
 
-class Requests:
+class Requests(AssociationState):
     """The SCU's side of an `Association`."""
-
-    if TYPE_CHECKING:
-        # What the association provides.
-        accepted_contexts: list[PresentationContext]
-        operations: Any
-        dimse_timeout: float | None
-        peer_maximum: int
-        ended: Ended | None
-        is_established: bool
-        dul: Any
-        has_handlers: Any
-
-        def _refuse_on_dul_thread(self, what: str) -> None: ...
-        def _fail(self, ended: Ended) -> None: ...
 
     def send_c_echo(self, msg_id: int | None = None) -> Dataset:
         """Ask the peer whether it is there.
@@ -114,8 +101,9 @@ class Requests:
     ) -> Dataset:
         """Have the peer store a data set, or a file.
 
-        A file whose transfer syntax was accepted is sent as it is, without being decoded; an uncompressed one may be
-        re-encoded to another uncompressed transfer syntax. Its SOP Class and Instance are those of its data set.
+        A file whose transfer syntax was accepted is sent as it is, without being decoded; an
+        uncompressed one may be re-encoded to another uncompressed transfer syntax. Its SOP Class
+        and Instance are those of its data set.
 
         Parameters
         ----------
@@ -181,8 +169,9 @@ class Requests:
         Yields
         ------
         tuple of path and pydicom.dataset.Dataset
-            The file and its status. A file that could not be sent, or was not answered, has an empty data set whose
-            attribute ``problem`` says why; the others are still sent. When the association ends, no more are.
+            The file and its status. A file that could not be sent, or was not answered, has an
+            empty data set whose attribute ``problem`` says why; the others are still sent. When the
+            association ends, no more are.
 
         Raises
         ------
@@ -210,7 +199,13 @@ class Requests:
         self._must_be_established("store_files()")
         return self._store_files(iter(paths), priority, originator_aet, originator_id)
 
-    def _store_files(self, paths: Iterator[Path], *options: Any) -> Iterator[StoreResult]:
+    def _store_files(
+        self,
+        paths: Iterator[Path],
+        priority: int,
+        originator_aet: str | bytes | None,
+        originator_id: int | None,
+    ) -> Iterator[StoreResult]:
         ready = self._prepare_next(paths)
         while ready is not None:
             path, instance = ready
@@ -218,10 +213,14 @@ class Requests:
                 yield StoreResult(path, None, instance)
                 ready = self._prepare_next(paths)
                 continue
-            following: list[Any] = []
+            following: list[tuple[Path, _Instance | str] | None] = []
+
+            def read_on(following: list[tuple[Path, _Instance | str] | None] = following) -> None:
+                following.append(self._prepare_next(paths))
+
             try:
                 response, _ = self._store(
-                    instance, None, *options, meanwhile=lambda f=following: f.append(self._prepare_next(paths))
+                    instance, None, priority, originator_aet, originator_id, read_on
                 )
             except (FileProblem, OSError, ValueError) as error:
                 response = None
@@ -235,7 +234,7 @@ class Requests:
                 if self.ended is not None:
                     return
             else:
-                yield StoreResult(path, response.Status, None)  # type: ignore[attr-defined]  # checked on arrival
+                yield StoreResult(path, response.Status, None)
             ready = following[0] if following else self._prepare_next(paths)
 
     def _prepare_next(self, paths: Iterator[Path]) -> tuple[Path, _Instance | str] | None:
@@ -326,9 +325,7 @@ class Requests:
             usable = [c for c in usable if c.transfer_uids[0] in _UNCOMPRESSED]
         if not usable:
             with_syntax = f" with transfer syntax {transfer_syntax}" if transfer_syntax else ""
-            raise ValueError(
-                f"no accepted presentation context for {abstract_syntax}{with_syntax}"
-            )
+            raise ValueError(f"no accepted presentation context for {abstract_syntax}{with_syntax}")
         return usable[0]
 
     def _exchange(
@@ -362,9 +359,7 @@ class Requests:
             return Operation(request, context_id)
 
         try:
-            operation: Operation | None = self.operations.begin(
-                make, msg_id, 1, self.dimse_timeout
-            )
+            operation: Operation | None = self.operations.begin(make, msg_id, 1, self.dimse_timeout)
         except TimeoutError as error:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
             return None
@@ -373,20 +368,23 @@ class Requests:
     def _await_response(self, operation: Operation) -> Primitive | None:
         """The next response to an operation; None when none came and the association has ended."""
         try:
-            message = operation.wait(self.dimse_timeout, lambda: self.dul.last_received)
+            message = operation.wait(self.dimse_timeout, self._last_received)
         except TimeoutError:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None
         if message is None:
             return None
         if self.has_handlers(evt.EVT_DIMSE_RECV):
-            trigger(self, evt.EVT_DIMSE_RECV, {"message": message})  # type: ignore[arg-type]  # it is an Association
+            trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
         response = message.primitive
         if missing := response.missing():
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
             self._fail(Ended("aborted", "local", 0, 0, error=error))
             return None
         return response
+
+    def _last_received(self) -> float:
+        return self.dul.last_received
 
     def send_message(self, primitive: Primitive, context_id: int) -> None:
         """Send one message.
@@ -401,7 +399,7 @@ class Requests:
         )
         if self.has_handlers(evt.EVT_DIMSE_SENT):
             message = Message(primitive, context_id)
-            trigger(self, evt.EVT_DIMSE_SENT, {"message": message})  # type: ignore[arg-type]  # it is an Association
+            trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
 
 
 def _to_status(response: Primitive | None, message_id: int) -> Dataset:

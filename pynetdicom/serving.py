@@ -1,9 +1,9 @@
-"""Serving a request of the peer: what is checked before a handler is asked, and what becomes of its answer."""
+"""Serving a request of the peer: what is checked before a handler is asked."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom.dimse import part10
@@ -19,7 +19,7 @@ from pynetdicom.services.classes import (
 )
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
+    from pynetdicom.association_state import AssociationState
     from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
     from pynetdicom.transport import AssociationServer
@@ -37,7 +37,7 @@ def may_be_storage(uid: str) -> bool:
     return registry.is_storage(uid) or registry.service_class_of(uid) is ServiceClass
 
 
-def answer(assoc: Association, message: Message) -> Primitive | None:
+def answer(assoc: AssociationState, message: Message) -> Primitive | None:
     """Serve a request.
 
     Returns
@@ -50,10 +50,12 @@ def answer(assoc: Association, message: Message) -> Primitive | None:
     refusal = _refusal(assoc, message)
     if refusal is not None:
         status, why = refusal
-        LOGGER.warning("%s %d refused: %s", request.message_name, _id(request), why)
+        LOGGER.warning(
+            "%s %d refused: %s", request.message_name, getattr(request, "MessageID", None), why
+        )
         response = request.response(status)
         if "ErrorComment" in response.parameters:
-            response.ErrorComment = why[:64]  # type: ignore[attr-defined]  # just looked up
+            response.ErrorComment = why[:64]
         return response
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
@@ -61,11 +63,7 @@ def answer(assoc: Association, message: Message) -> Primitive | None:
     return ENGINES[request.name](request, lambda: trigger(assoc, event, attrs))
 
 
-def _id(request: Primitive) -> int:
-    return request.MessageID  # type: ignore[attr-defined, no-any-return]  # no request without one
-
-
-def _refusal(assoc: Association, message: Message) -> tuple[int, str] | None:
+def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:
     """Why a request is refused before anybody is asked, as status and text; None if it is not."""
     request = message.primitive
     context = assoc.contexts[message.context_id]
@@ -88,7 +86,7 @@ def _refusal(assoc: Association, message: Message) -> tuple[int, str] | None:
 
 
 def open_data_set(
-    assoc: Association, server: AssociationServer | None, context_id: int, primitive: Primitive
+    assoc: AssociationState, server: AssociationServer | None, context_id: int, primitive: Primitive
 ) -> Spool:
     """Make the place for a data set that is about to be received."""
     transfer_syntax = assoc.contexts[context_id].transfer_uids[0]
@@ -97,8 +95,8 @@ def open_data_set(
     header = b""
     if primitive.name == "C-STORE" and not primitive.is_response:
         header = part10.build_header(
-            primitive.AffectedSOPClassUID or "",  # type: ignore[attr-defined]  # of C_STORE
-            primitive.AffectedSOPInstanceUID or "",  # type: ignore[attr-defined]  # of C_STORE
+            primitive.AffectedSOPClassUID or "",
+            primitive.AffectedSOPInstanceUID or "",
             transfer_syntax,
             implementation_class_uid=str(assoc.ae.implementation_class_uid),
             implementation_version_name=assoc.ae.implementation_version_name,
@@ -111,22 +109,3 @@ def open_data_set(
         threshold=threshold,
         maximum=assoc.ae.maximum_object_bytes,
     )
-
-
-class ACSE:
-    """The association control service element of one association, as handlers use it to reject or abort."""
-
-    def __init__(self, assoc: Association) -> None:
-        self.assoc = assoc
-
-    def send_reject(self, result: int, source: int, diagnostic: int) -> None:
-        """Reject the association request (PS3.8 9.3.4)."""
-        self.assoc.reject(result, source, diagnostic)
-
-    def send_abort(self, source: int = 0) -> None:
-        """Abort the association (PS3.8 9.3.8)."""
-        self.assoc.abort(block=False)
-
-    def send_release(self, *args: Any) -> None:
-        """Release the association (PS3.8 7.2)."""
-        self.assoc.release()

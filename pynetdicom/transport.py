@@ -1,6 +1,7 @@
 """The listeners of an `ApplicationEntity`, and addresses.
 
-A server owns the listening socket and its `Lobby`; complete association requests become `Association` threads.
+A server owns the listening socket and its `Lobby`; complete association requests become
+`Association` threads.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     ----------
     ae : ApplicationEntity
     address : tuple
-        ``(host, port)`` or ``(host, port, flowinfo, scope_id)``; port 0 takes a free one. The host ``"::"`` serves
+        ``(host, port)`` or ``(host, port, flowinfo, scope_id)``; port 0 takes a free one.
+        The host ``"::"`` serves
         IPv4 as well, where the system can.
     ae_title : str
         The AE title to be known by.
@@ -46,7 +48,8 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     ssl_context : ssl.SSLContext, optional
         Serve TLS with it.
     evt_handlers : list of tuple, optional
-        ``(event, handler)`` or ``(event, handler, [args])``, bound on each association of this server.
+        ``(event, handler)`` or ``(event, handler, [args])``, bound on each
+        association of this server.
     spool_dir : str, optional
         Where received data sets are kept that do not fit into memory.
     spool_threshold : int
@@ -231,7 +234,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
 
 
 class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):
-    """An `AssociationServer` that runs in a thread of its own, as `start_server(block=False)` returns it."""
+    """An `AssociationServer` with a thread of its own, see `start_server(block=False)`."""
 
     thread: threading.Thread | None = None
 

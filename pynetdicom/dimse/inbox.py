@@ -1,5 +1,4 @@
-"""What the Association thread has to do: the peer's requests in the order of their arrival, and a
-few signals.
+"""What the Association thread has to do: the peer's requests in order, and a few signals.
 
 The DUL thread puts, the Association thread gets; nobody else does either. What may wait is bounded.
 """
@@ -50,7 +49,7 @@ class Inbox:
             raise DIMSEDecodeError("too many requests wait to be served")
         self._taken += 1
         self._bytes_taken += size
-        message_id = message.primitive.MessageID
+        message_id = message.primitive.MessageID or 0
         message.is_duplicate = message_id in self._outstanding
         self._outstanding.setdefault(message_id, False)
         self._items.put(message)
@@ -64,7 +63,7 @@ class Inbox:
         self._served += 1
         self._bytes_served += message.size
         if not message.is_duplicate:
-            self._outstanding.pop(message.primitive.MessageID, None)
+            self._outstanding.pop(message.primitive.MessageID or 0, None)
 
     def cancel(self, message_id: int) -> bool:
         """Mark a request as cancelled; False when there is none of that Message ID."""

@@ -47,7 +47,7 @@ class Operation:
 
     def __init__(self, request: Primitive, context_id: int) -> None:
         self.request = request
-        self.message_id: int = request.MessageID  # type: ignore[attr-defined]  # every request has one
+        self.message_id: int = request.MessageID or 0
         self.context_id = context_id
         self.last_heard = time.monotonic()
         self.is_done = False
@@ -192,7 +192,7 @@ class Operations:
             It carries the Message ID of an operation that it cannot be the answer to.
         """
         response = message.primitive
-        message_id = response.MessageIDBeingRespondedTo  # type: ignore[attr-defined]
+        message_id = response.MessageIDBeingRespondedTo or 0
         operation = self._outstanding.get(message_id)
         if operation is None:
             self.strays += 1
@@ -206,7 +206,7 @@ class Operations:
                 f" {operation.request.message_name} {message_id} on context {operation.context_id}"
             )
         operation.last_heard = time.monotonic()
-        if response.Status not in _PENDING:  # type: ignore[attr-defined]
+        if response.Status not in _PENDING:
             operation.is_done = True
             self.finish(operation)
         operation.put(message)

@@ -1,1 +1,1 @@
-"""The DICOM services (PS3.4): SOP Classes, service classes, statuses, and how a request is served."""
+"""The DICOM services (PS3.4): SOP Classes, service classes, statuses, engines."""

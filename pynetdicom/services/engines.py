@@ -1,6 +1,7 @@
 """How a request is served: the ways from a handler's answer to a response.
 
-A handler is handed in as a callable; what it returns, or raises, becomes a status of the service class (`ANSWERS`).
+A handler is handed in as a callable; what it returns, or raises, becomes a status of the service
+class (`ANSWERS`).
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def with_status(request: Primitive, status: Any) -> Primitive:
     if hasattr(status, "group_dataset"):  # a pydicom Dataset, which need not be imported to tell
         code = status.get("Status")
         if not isinstance(code, int) or not 0 <= code <= 0xFFFF:
-            LOGGER.error("the handler of the %s gave a Dataset without Status", request.message_name)
+            LOGGER.error(
+                "the handler of the %s gave a Dataset without Status", request.message_name
+            )
             return _failure(request, answers.no_status, "No status")
         response = request.response(code)
         for keyword in _STATUS_ELEMENTS:
@@ -85,5 +88,5 @@ def with_status(request: Primitive, status: Any) -> Primitive:
 def _failure(request: Primitive, status: int, comment: str) -> Primitive:
     response = request.response(status)
     if status and "ErrorComment" in response.parameters:
-        response.ErrorComment = comment[:64]  # type: ignore[attr-defined]
+        response.ErrorComment = comment[:64]
     return response

@@ -1,1 +1,1 @@
-"""The DICOM upper layer (PS3.8): PDUs, the state machine, association negotiation, and the transport below."""
+"""The upper layer (PS3.8): PDUs, state machine, negotiation, and the transport below."""

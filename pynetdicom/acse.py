@@ -1,0 +1,27 @@
+"""ACSE, as handlers of `EVT_REQUESTED` use it to reject or abort."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+
+class ACSE:
+    """The association control service element (ACSE) of one association."""
+
+    def __init__(self, assoc: Association) -> None:
+        self.assoc = assoc
+
+    def send_reject(self, result: int, source: int, diagnostic: int) -> None:
+        """Reject the association request (PS3.8 9.3.4)."""
+        self.assoc.reject(result, source, diagnostic)
+
+    def send_abort(self, source: int = 0) -> None:
+        """Abort the association (PS3.8 9.3.8)."""
+        self.assoc.abort(block=False)
+
+    def send_release(self, *args: Any) -> None:
+        """Release the association (PS3.8 7.2)."""
+        self.assoc.release()

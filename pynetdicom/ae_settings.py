@@ -1,0 +1,371 @@
+"""Who an application entity is, its limits, and what it proposes and supports."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom._version import (
+    PYNETDICOM_IMPLEMENTATION_UID,
+    PYNETDICOM_IMPLEMENTATION_VERSION,
+)
+from pynetdicom.callbacks import Callbacks
+from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from pynetdicom.utils import set_ae, set_uid
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
+    from pynetdicom.association import Association
+    from pynetdicom.transport import AssociationServer
+
+LOGGER = logging.getLogger("pynetdicom.ae")
+
+MAXIMUM_CONTEXTS = 128
+DEFAULT_PDU_SIZE = 16382
+
+Syntaxes = str | Sequence[str] | None
+
+
+def _timeout(name: str, otherwise: float | None) -> Any:
+    """A property for seconds or None that live associations follow; bad values: `otherwise`."""
+    field = f"_{name}"
+
+    def get(self: Settings) -> float | None:
+        value: float | None = self.__dict__.get(field, otherwise)
+        return value
+
+    def set_(self: Settings, value: float | None) -> None:
+        least = 0 if name != "connection_timeout" else 1e-9
+        if value is not None and not _is_number(value, least):
+            LOGGER.warning("%s must be a number of seconds or None; it is %s now", name, otherwise)
+            value = otherwise
+        self.__dict__[field] = value
+        for assoc in self.active_associations:
+            setattr(assoc, name, value)
+
+    return property(get, set_, doc=f"Seconds of the `{name}`, None for no limit.")
+
+
+class Settings(Callbacks):
+    """The attributes of an `ApplicationEntity`; see there."""
+
+    acse_timeout = _timeout("acse_timeout", 30)
+    dimse_timeout = _timeout("dimse_timeout", 30)
+    network_timeout = _timeout("network_timeout", 60)
+    connection_timeout = _timeout("connection_timeout", None)
+
+    def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._servers: list[AssociationServer] = []
+        self._reserved = 0
+        self._associations: set[Association] = set()
+        self.ae_title = ae_title
+        self.port = port
+        self.bind_addr = ""
+        self.extended_negotiation: list[Any] = []
+        self.local_socket: Any = None
+        self.maximum_object_bytes: int | None = None
+        self.spool_dir: str | None = None
+        self._require_calling_aet: list[str] = []
+        self._require_called_aet = False
+        self._maximum_associations = 10
+        self._maximum_pdu_size = DEFAULT_PDU_SIZE
+        self._implementation_uid = PYNETDICOM_IMPLEMENTATION_UID
+        self._implementation_version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION
+        self._requested: list[PresentationContext] = []
+        self._supported: dict[str, PresentationContext] = {}
+
+    # Who we are
+
+    @property
+    def ae_title(self) -> str:
+        """Get or set the AE title, as given; bytes are decoded, stripped and cut at 16."""
+        return self._ae_title
+
+    @ae_title.setter
+    def ae_title(self, value: str | bytes) -> None:
+        title = set_ae(value, "ae_title", allow_empty=False, allow_none=False)
+        assert title is not None
+        self._ae_title = title
+
+    @property
+    def port(self) -> int:
+        """Get or set the port that `start` listens on."""
+        return self._port
+
+    @port.setter
+    def port(self, value: int) -> None:
+        if not _is_number(value, 0, int):
+            raise ValueError("'port' must be an int, 0 or more")
+        self._port = value
+
+    @property
+    def address(self) -> str:
+        """The address of this machine's host name."""
+        if "_address" not in self.__dict__:
+            import socket
+
+            try:
+                self._address = socket.gethostbyname(socket.gethostname())
+            except OSError:
+                self._address = "127.0.0.1"
+        return self._address
+
+    @address.setter
+    def address(self, value: str) -> None:
+        self._address = value
+
+    @property
+    def implementation_class_uid(self) -> UID:
+        """Get or set the implementation class UID that peers are told (PS3.7 D.3.3.2)."""
+        from pydicom.uid import UID
+
+        return UID(self._implementation_uid)
+
+    @implementation_class_uid.setter
+    def implementation_class_uid(self, value: str) -> None:
+        uid = set_uid(value, "implementation_class_uid", False, False, True)
+        assert uid is not None
+        self._implementation_uid = str(uid)
+
+    @property
+    def implementation_uid(self) -> str:
+        """The implementation class UID as plain str."""
+        return self._implementation_uid
+
+    @property
+    def implementation_version_name(self) -> str | None:
+        """Get or set the version name that peers are told, at most 16 characters, or None."""
+        return self._implementation_version
+
+    @implementation_version_name.setter
+    def implementation_version_name(self, value: str | bytes | None) -> None:
+        if isinstance(value, bytes):
+            value = value.decode("ascii").strip()
+        if value is not None and not isinstance(value, str):
+            raise TypeError("'implementation_version_name' must be str or None")
+        if value is not None and (not 1 <= len(value) <= 16 or not value.isascii()):
+            raise ValueError("'implementation_version_name' has 1 to 16 ASCII characters")
+        self._implementation_version = value
+
+    # Limits
+
+    @property
+    def maximum_associations(self) -> int:
+        """Get or set how many accepted associations there may be at a time."""
+        return self._maximum_associations
+
+    @maximum_associations.setter
+    def maximum_associations(self, value: int) -> None:
+        if not _is_number(value, 1, int):
+            LOGGER.warning("maximum_associations must be an int of 1 or more; it is 1 now")
+            value = 1
+        self._maximum_associations = value
+
+    @property
+    def maximum_pdu_size(self) -> int:
+        """Get or set the longest P-DATA-TF that is taken; 0 for no limit."""
+        return self._maximum_pdu_size
+
+    @maximum_pdu_size.setter
+    def maximum_pdu_size(self, value: int) -> None:
+        if not _is_number(value, 0, int):
+            LOGGER.warning("maximum_pdu_size must be an int of 0 or more; it stays as it was")
+            return
+        self._maximum_pdu_size = value
+
+    @property
+    def require_calling_aet(self) -> list[str]:
+        """Get or set the accepted calling AE titles; none means all. A lone title will do."""
+        return self._require_calling_aet
+
+    @require_calling_aet.setter
+    def require_calling_aet(self, value: str | bytes | Iterable[str | bytes]) -> None:
+        titles = [value] if isinstance(value, (str, bytes)) else list(value or ())
+        checked = [set_ae(title, "require_calling_aet", False, False) for title in titles]
+        self._require_calling_aet = [title for title in checked if title is not None]
+
+    @property
+    def require_called_aet(self) -> bool:
+        """Get or set whether the called AE title must be ours."""
+        return self._require_called_aet
+
+    @require_called_aet.setter
+    def require_called_aet(self, value: bool) -> None:
+        self._require_called_aet = bool(value)
+
+    # Presentation contexts
+
+    @property
+    def requested_contexts(self) -> list[PresentationContext]:
+        """Get what is proposed; assigning contexts adds them to it, assigning nothing clears it."""
+        return self._requested
+
+    @requested_contexts.setter
+    def requested_contexts(self, contexts: Iterable[PresentationContext] | None) -> None:
+        added = list(contexts or ())
+        if not added:
+            self._requested = []
+            return
+        for context in added:
+            if not isinstance(context, PresentationContext):
+                raise ValueError("'contexts' must be PresentationContext items")
+        if len(self._requested) + len(added) > MAXIMUM_CONTEXTS:
+            raise ValueError(
+                f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
+                f" there are {len(self._requested)} and {len(added)} would be added"
+            )
+        for context in added:
+            self.add_requested_context(context.abstract_uid, context.transfer_uids)
+
+    def add_requested_context(self, abstract_syntax: str, transfer_syntax: Syntaxes = None) -> None:
+        """Add a presentation context to propose.
+
+        Parameters
+        ----------
+        abstract_syntax : str or pydicom.uid.UID
+            Usually a SOP Class UID.
+        transfer_syntax : str or pydicom.uid.UID or sequence of them, optional
+            Default `DEFAULT_TRANSFER_SYNTAXES`.
+
+        Raises
+        ------
+        ValueError
+            There are 128 already, or a UID is not valid.
+        """
+        if len(self._requested) >= MAXIMUM_CONTEXTS:
+            raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
+        self._requested.append(PresentationContext(abstract_syntax, _listed(transfer_syntax)))
+
+    def remove_requested_context(
+        self, abstract_syntax: str, transfer_syntax: Syntaxes = None
+    ) -> None:
+        """Remove proposed contexts of `abstract_syntax`, or only transfer syntaxes of them."""
+        self._requested = [
+            context
+            for context in self._requested
+            if context.abstract_uid != str(abstract_syntax) or _reduce(context, transfer_syntax)
+        ]
+
+    @property
+    def supported_contexts(self) -> list[PresentationContext]:
+        """Get what is supported; assigning adds to it, assigning nothing clears it."""
+        return [self._supported[uid] for uid in sorted(self._supported)]
+
+    @supported_contexts.setter
+    def supported_contexts(self, contexts: Iterable[PresentationContext] | None) -> None:
+        added = list(contexts or ())
+        if not added:
+            self._supported = {}
+        for context in added:
+            if not isinstance(context, PresentationContext):
+                raise ValueError("'contexts' must be PresentationContext items")
+        for context in added:
+            self.add_supported_context(
+                context.abstract_uid, context.transfer_uids, context.scu_role, context.scp_role
+            )
+
+    def add_supported_context(
+        self,
+        abstract_syntax: str,
+        transfer_syntax: Syntaxes = None,
+        scu_role: bool | None = None,
+        scp_role: bool | None = None,
+    ) -> None:
+        """Add a presentation context to support; its transfer syntaxes are merged with those there.
+
+        Parameters
+        ----------
+        abstract_syntax : str or pydicom.uid.UID
+            Usually a SOP Class UID.
+        transfer_syntax : str or pydicom.uid.UID or sequence of them, optional
+            The preferred one first; default `DEFAULT_TRANSFER_SYNTAXES`.
+        scu_role, scp_role : bool, optional
+            Whether a requestor that proposes to be SCU, or SCP, is accepted as such. Both or none.
+
+        Raises
+        ------
+        TypeError
+            A role is neither bool nor None.
+        ValueError
+            A UID is not valid.
+
+        Notes
+        -----
+        PS3.7 D.3.3.4
+        """
+        context = PresentationContext(abstract_syntax, _listed(transfer_syntax))
+        context.scu_role, context.scp_role = scu_role, scp_role
+        known = self._supported.get(context.abstract_uid)
+        if known is None:
+            context.context_id = 1
+            self._supported[context.abstract_uid] = context
+            return
+        for uid in context.transfer_uids:
+            known.add_transfer_syntax(uid)
+        known.scu_role, known.scp_role = scu_role, scp_role
+
+    def remove_supported_context(
+        self, abstract_syntax: str, transfer_syntax: Syntaxes = None
+    ) -> None:
+        """Remove the supported context of `abstract_syntax`, or only transfer syntaxes of it."""
+        context = self._supported.get(str(abstract_syntax))
+        if context is not None and not _reduce(context, transfer_syntax):
+            del self._supported[context.abstract_uid]
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """The associations that have not ended."""
+        with self._lock:
+            return [assoc for assoc in self._associations if assoc.ended is None]
+
+    def __str__(self) -> str:
+        """Several lines on who the AE is and what it does."""
+        accepted = sum(assoc.is_acceptor for assoc in self.active_associations)
+        lines = [
+            f"Application Entity '{self.ae_title}'",
+            "",
+            f"  Accepted associations: {accepted} of at most {self._maximum_associations}",
+            f"  Maximum PDU size: {self._maximum_pdu_size or 'no limit'}",
+            f"  ACSE timeout (s): {self.acse_timeout}",
+            f"  DIMSE timeout (s): {self.dimse_timeout}",
+            f"  Network timeout (s): {self.network_timeout}",
+            f"  Connection timeout (s): {self.connection_timeout}",
+            f"  Calling AE titles: {', '.join(self._require_calling_aet) or 'any'}",
+            f"  Called AE title must match: {self._require_called_aet}",
+        ]
+        for heading, contexts in (
+            ("Requested", self._requested),
+            ("Supported", self.supported_contexts),
+        ):
+            lines += ["", f"  {heading} presentation contexts: {len(contexts) or 'none'}"]
+            for context in contexts:
+                lines += [f"    {line}" for line in str(context).splitlines()]
+        return "\n".join(lines)
+
+
+def _is_number(value: object, least: float, kind: type | tuple[type, ...] = (int, float)) -> bool:
+    """Whether a value that a program assigned is a number, and not too small."""
+    return (
+        isinstance(value, kind) and not isinstance(value, bool) and value >= least  # type: ignore[operator]  # kind is numeric
+    )
+
+
+def _listed(transfer_syntax: Syntaxes) -> list[str]:
+    if transfer_syntax is None:
+        return list(DEFAULT_TRANSFER_SYNTAXES)
+    if isinstance(transfer_syntax, (str, bytes)):
+        return [transfer_syntax]
+    return list(transfer_syntax)
+
+
+def _reduce(context: PresentationContext, transfer_syntax: Syntaxes) -> bool:
+    """Remove transfer syntaxes from a context, all if None; whether any are left."""
+    if transfer_syntax is None:
+        return False
+    gone = set(_listed(transfer_syntax))
+    context.transfer_uids = [uid for uid in context.transfer_uids if uid not in gone]
+    return bool(context.transfer_uids)

@@ -1,0 +1,182 @@
+"""What an association is made of, and what can be asked of it at any time.
+
+The rooms of an `Association` stand on this: `negotiation`, `requests`, and `association` itself.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pynetdicom import _config, serving
+from pynetdicom import events as evt
+from pynetdicom.callbacks import CALLBACK_OF, is_assigned
+from pynetdicom.dimse.inbox import Inbox
+from pynetdicom.dimse.messages import Assembler
+from pynetdicom.dimse.operation import Operations
+from pynetdicom.events import Handlers, HandlerSpec, trigger
+from pynetdicom.upper_layer.dul import DUL
+from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.service_user import ServiceUser
+from pynetdicom.upper_layer.transport import Connector
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.transport import AssociationServer
+    from pynetdicom.upper_layer.contexts import PresentationContext
+    from pynetdicom.upper_layer.lobby import Visitor
+    from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
+
+# Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
+ENDED = object()
+PEER_RELEASES = object()
+WE_RELEASE = object()
+
+
+class AssociationState(Handlers, threading.Thread):
+    """The attributes of an `Association`; see there."""
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        mode: Literal["requestor", "acceptor"],
+        *,
+        server: AssociationServer | None = None,
+        visitor: Visitor | None = None,
+        evt_handlers: Sequence[HandlerSpec] | None = None,
+    ) -> None:
+        threading.Thread.__init__(self, name=f"pynetdicom-{mode}", daemon=True)
+        if mode not in ("requestor", "acceptor"):
+            raise ValueError("'mode' must be 'requestor' or 'acceptor'")
+        self.ae = ae
+        self.mode = mode
+        self.lock = threading.RLock()
+        self.requestor: ServiceUser = ServiceUser(self, "requestor")
+        self.acceptor: ServiceUser = ServiceUser(self, "acceptor")
+        self.accepted_contexts: list[PresentationContext] = []
+        self.rejected_contexts: list[PresentationContext] = []
+        self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
+        self.acse_timeout: float | None = ae.acse_timeout
+        self.dimse_timeout: float | None = ae.dimse_timeout
+        self.connection_timeout: float | None = ae.connection_timeout
+        self._network_timeout: float | None = ae.network_timeout
+        self.contexts: dict[int, PresentationContext] = {}
+        self.operations = Operations()
+        self.inbox = Inbox()
+        self.is_serving = False
+        self.busy_with = ""
+        self.watches_data = self.watches_pdus = self.watches_transitions = False
+        self.peer_maximum = 0
+        self.peer_address: tuple[Any, ...] = ("", 0)
+        self._server = server
+        self._visitor = visitor
+        self._dul: DUL | None = None
+        self._ended: Ended | None = None
+        self._early = threading.Lock()
+        self._connector = Connector()
+        self._negotiated = threading.Event()
+        self._is_established = False
+        self._release_after = False
+        self._request_pdu: A_ASSOCIATE_RQ | None = None
+        self._target: tuple[Any, ...] | None = None
+        self._maximum_length = 0
+        self._assembler = Assembler(self._open_data_set)
+        self._contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
+        self._at_finish: list[Any] = []
+        specs = server.handler_specs() if server is not None else evt_handlers
+        Handlers.__init__(self, specs)
+
+    # State
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the association ended, by whom and why; None before it has."""
+        return self._ended or (self._dul.ended if self._dul is not None else None)
+
+    @property
+    def is_established(self) -> bool:
+        """Whether the association is there to be used."""
+        return self._is_established and self.ended is None
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the association request was rejected."""
+        return self.ended is not None and self.ended.kind == "rejected"
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the association was aborted, or never came about for want of a connection."""
+        return self.ended is not None and self.ended.kind in ("aborted", "failed")
+
+    @property
+    def is_released(self) -> bool:
+        """Whether the association was released."""
+        return self.ended is not None and self.ended.kind == "released"
+
+    @property
+    def is_requestor(self) -> bool:
+        """Whether the local side requested the association."""
+        return self.mode == "requestor"
+
+    @property
+    def is_acceptor(self) -> bool:
+        """Whether the local side was asked for the association."""
+        return self.mode == "acceptor"
+
+    @property
+    def local(self) -> dict[str, Any]:
+        """The local side, as callbacks see it."""
+        return (self.requestor if self.is_requestor else self.acceptor).info
+
+    @property
+    def remote(self) -> dict[str, Any]:
+        """The peer, as callbacks see it."""
+        return (self.acceptor if self.is_requestor else self.requestor).info
+
+    @property
+    def network_timeout(self) -> float | None:
+        """Seconds that the peer may be silent, or not read, when it should; None for ever."""
+        return self._network_timeout
+
+    @network_timeout.setter
+    def network_timeout(self, value: float | None) -> None:
+        self._network_timeout = value
+        self.inbox.put(None)  # the Association thread may be waiting by the old value
+
+    @property
+    def dimse(self) -> Operations:
+        """The outstanding operations."""
+        return self.operations
+
+    @property
+    def dul(self) -> DUL:
+        """The DUL service, which is there once the association has a connection."""
+        if self._dul is None:
+            raise RuntimeError("the association has no connection yet")
+        return self._dul
+
+    # For the rooms above
+
+    def _open_data_set(self, context_id: int, primitive: Any) -> Any:
+        return serving.open_data_set(self, self._server, context_id, primitive)
+
+    def _fail(self, ended: Ended) -> None:
+        """Have the association ended, as `ended` says unless it has already."""
+        with self._early:
+            if self._dul is None:
+                self._ended = self._ended or ended
+                return
+        self._dul.abort(ended)
+
+    def _refuse_on_dul_thread(self, what: str) -> None:
+        if self._dul is not None and threading.current_thread() is self._dul:
+            raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
+
+    def notify(self, event: evt.EventType, pdu: Any) -> None:
+        """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
+        if self.has_handlers(event) or is_assigned(self.ae, CALLBACK_OF.get(event, "")):
+            from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+            trigger(self, event, {"primitive": A_ASSOCIATE.from_pdu(pdu)})

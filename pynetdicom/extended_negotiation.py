@@ -1,0 +1,130 @@
+"""Extended negotiation as acceptor: the handlers' answers become items (PS3.7 D.3.3)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pynetdicom import events as evt
+from pynetdicom.services.engines import NoHandler
+from pynetdicom.upper_layer.items import (
+    AsynchronousOperationsWindowNegotiation,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
+)
+
+if TYPE_CHECKING:
+    from pynetdicom.association_state import AssociationState
+
+LOGGER = logging.getLogger("pynetdicom.acse")
+
+
+class Answers(NamedTuple):
+    """What the acceptor says to the requestor's extended negotiation items."""
+
+    is_verified: bool
+    """Whether the user identity, if there was one, was accepted."""
+    items: list[Any]
+    common_extended: dict[str, SOPClassCommonExtendedNegotiation]
+
+
+def answers(assoc: AssociationState, proposed: list[Any]) -> Answers:
+    """Ask the handlers about the user information items of an A-ASSOCIATE-RQ."""
+    verified, identity = _identity(assoc, _of_type(proposed, UserIdentityNegotiation))
+    if not verified:
+        return Answers(False, [], {})
+    items = [
+        *identity,
+        *_window(assoc, _of_type(proposed, AsynchronousOperationsWindowNegotiation)),
+        *_extended(assoc, _of_type(proposed, SOPClassExtendedNegotiation)),
+    ]
+    common = _common_extended(assoc, _of_type(proposed, SOPClassCommonExtendedNegotiation))
+    return Answers(True, items, common)
+
+
+def _of_type(items: list[Any], kind: type) -> list[Any]:
+    return [item for item in items if isinstance(item, kind)]
+
+
+def _ask(assoc: AssociationState, event: evt.EventType, attrs: dict[str, Any]) -> Any:
+    """The handler's answer; None when there is no handler, or when it raises."""
+    try:
+        return evt.trigger(assoc, event, attrs)
+    except NoHandler:
+        return None
+    except NotImplementedError:  # a callback that is overridden only to refuse
+        return None
+    except Exception:
+        LOGGER.exception("the handler of %s raised", event)
+        return None
+
+
+def _window(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
+    """One operation at a time is what is offered, whatever the handler would like."""
+    if not proposed:
+        return []
+    invoked, performed = (
+        proposed[0].maximum_number_operations_invoked,
+        proposed[0].maximum_number_operations_performed,
+    )
+    attrs = {"nr_invoked": invoked, "nr_performed": performed}
+    if _ask(assoc, evt.EVT_ASYNC_OPS, attrs) is None:
+        return []
+    return [
+        AsynchronousOperationsWindowNegotiation(
+            maximum_number_operations_invoked=1, maximum_number_operations_performed=1
+        )
+    ]
+
+
+def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
+    if not proposed:
+        return []
+    app_info = {item.sop_class_uid: item.service_class_application_information for item in proposed}
+    answer = _ask(assoc, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
+    items = []
+    for uid, information in (answer if isinstance(answer, dict) else {}).items():
+        try:
+            items.append(
+                SOPClassExtendedNegotiation(
+                    sop_class_uid=uid, service_class_application_information=information
+                )
+            )
+        except (TypeError, ValueError) as error:
+            LOGGER.error("the answer to EVT_SOP_EXTENDED for %s cannot be sent: %s", uid, error)
+    return items
+
+
+def _common_extended(assoc: AssociationState, proposed: list[Any]) -> dict[str, Any]:
+    if not proposed:
+        return {}
+    items = {item.sop_class_uid: item for item in proposed}
+    answer = _ask(assoc, evt.EVT_SOP_COMMON, {"items": items})
+    if not isinstance(answer, dict):
+        return {}
+    return {uid: item for uid, item in answer.items() if uid in items}
+
+
+def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[Any]]:
+    if not proposed:
+        return True, []
+    item = proposed[0]
+    attrs = {
+        "user_id_type": item.user_identity_type,
+        "primary_field": item.primary_field,
+        "secondary_field": item.secondary_field,
+    }
+    try:
+        verified, response = evt.trigger(assoc, evt.EVT_USER_ID, attrs)
+    except (NoHandler, NotImplementedError):
+        return True, []  # nobody checks identities here
+    except Exception:
+        # Whoever cannot be checked is not let in.
+        LOGGER.exception("the handler of EVT_USER_ID raised")
+        return False, []
+    if not verified:
+        return False, []
+    if not item.positive_response_requested:
+        return True, []
+    return True, [UserIdentityNegotiation(server_response=response or b"")]
