@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
 from pynetdicom.dimse.element_walk import WalkError, encoding_of, walk
 from pynetdicom.errors import DataSetDecodeError, TruncatedFile
 
@@ -28,113 +28,6 @@ DEFER_SIZE = 65536
 
 INFLATED_LIMIT = 256 << 20
 """Bytes that a deflated data set may inflate to, plus 64 times its own size."""
-
-if sys.platform == "win32":
-    import threading
-
-    _lock = threading.Lock()
-
-    def pread(fd: int, size: int, offset: int) -> bytes:
-        """Read without moving anybody else's position."""
-        with _lock:
-            os.lseek(fd, offset, os.SEEK_SET)
-            return os.read(fd, size)
-
-    def pread_into(fd: int, buffer: memoryview, offset: int) -> int:
-        """Read into `buffer` at `offset`."""
-        data = pread(fd, len(buffer), offset)
-        buffer[: len(data)] = data
-        return len(data)
-
-else:
-    pread = os.pread
-
-    def pread_into(fd: int, buffer: memoryview, offset: int) -> int:
-        """Read into `buffer` at `offset`."""
-        return os.preadv(fd, [buffer], offset)
-
-
-class Descriptor:
-    """A file descriptor that is closed once, by `close` or when nobody refers to it any more."""
-
-    __slots__ = ("fd",)
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def duplicate(self) -> Descriptor:
-        """Make a descriptor of the same file that is closed on its own."""
-        return Descriptor(os.dup(self.fd))
-
-    def close(self) -> None:
-        """Close it."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        self.close()
-
-
-class Section(io.RawIOBase):
-    """A stretch of a file as a file of its own, with its own position."""
-
-    def __init__(self, descriptor: Descriptor, offset: int, size: int) -> None:
-        self._descriptor = descriptor
-        self._offset = offset
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)[: max(0, self._size - self._position)]
-        count = pread_into(self._descriptor.fd, view, self._offset + self._position) if view else 0
-        self._position += count
-        return count
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._position = max(0, offset + (0, self._position, self._size)[whence])
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def close(self) -> None:
-        if not self.closed:
-            self._descriptor.close()
-        super().close()
-
-    def reopen(self) -> Section:
-        """Make another on the same stretch, with a descriptor of its own."""
-        return Section(self._descriptor.duplicate(), self._offset, self._size)
-
-
-class _Unnamed:
-    """What pydicom reads from: not a `BufferedReader`, whose name it would ask for."""
-
-    def __init__(self, section: Section) -> None:
-        self._section = section
-        reader = io.BufferedReader(section, 16384)
-        self.read = reader.read
-        self.seek = reader.seek
-        self.tell = reader.tell
-        self.close = reader.close
-
-    @property
-    def closed(self) -> bool:
-        return self._section.closed
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Unnamed:
-        return _Unnamed(self._section.reopen())
-
-    def __reduce__(self) -> tuple[type[io.BytesIO], tuple[bytes]]:
-        return io.BytesIO, (io.BufferedReader(self._section.reopen()).read(),)
-
 
 # Buffers that files are read into, used again and again since fresh memory costs page faults.
 _buffers: list[bytearray] = []
@@ -236,7 +129,7 @@ class EncodedDataSet:
             source = io.BytesIO(memory)
             size = len(memory)
         else:
-            source = _Unnamed(self._section())
+            source = Unnamed(self._section())
             size = self.size
         try:
             ds = read_dataset(
@@ -259,6 +152,8 @@ class EncodedDataSet:
             is_little_endian=bool(little),
         )
         with_file.set_original_encoding(implicit, little, ds.original_character_set)
+        # There was none: let nobody find an empty one.
+        del with_file.file_meta
         return with_file
 
     def check(self) -> None:
@@ -266,9 +161,6 @@ class EncodedDataSet:
         self._walk(
             self._inflate() if encoding_of(self.transfer_syntax).deflated else self._memory()
         )
-
-    def read_ahead(self) -> None:
-        """Read it now, if it is in a file and small enough to be kept in memory until it is sent."""
 
     def close(self) -> None:
         """Let go of the file, if there is one."""
@@ -361,12 +253,6 @@ class InFile(EncodedDataSet):
         self._descriptor = None
 
 
-def open_file(path: str) -> Descriptor:
-    """Open a file for reading; a pipe that nobody writes to holds nobody up."""
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    return Descriptor(os.open(path, flags))
-
-
 def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
     """Inflate a deflated data set (PS3.5 A.5), as far as `limit` bytes.
 
@@ -411,7 +297,8 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     Raises
     ------
     ValueError
-        If it cannot be encoded so.
+        If it cannot be encoded so; pixel data is neither compressed, decompressed nor turned to
+        another byte order.
     """
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_dataset
@@ -419,6 +306,9 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     encoding = encoding_of(transfer_syntax)
     if any(tag <= 0x0002FFFF for tag in ds.keys()):  # noqa: SIM118 - its elements are not its keys
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
+    _check_pixel_data(ds, transfer_syntax)
+    if ds.original_encoding[1] not in (None, encoding.little) and _has_words(ds):
+        raise ValueError("the data set has values in another byte order")
     file = DicomBytesIO()
     file.is_implicit_VR = encoding.implicit
     file.is_little_endian = encoding.little
@@ -431,6 +321,32 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         ) from error
     data = file.getvalue()
     return InMemory(deflate(data) if encoding.deflated else data, transfer_syntax)
+
+
+def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
+    """Refuse pixel data that is encapsulated where it should not be, or is not where it should."""
+    if "PixelData" not in ds:
+        return
+    from pydicom.uid import UID
+
+    element = ds["PixelData"]
+    uid = UID(transfer_syntax)
+    if not uid.is_transfer_syntax or uid.is_private:
+        return
+    if not uid.is_compressed or encoding_of(transfer_syntax).deflated:
+        if element.is_undefined_length:
+            raise ValueError(f"encapsulated pixel data cannot be encoded as {transfer_syntax}")
+    elif (element.value or b"")[:4] != b"\xfe\xff\x00\xe0":
+        raise ValueError(f"pixel data has to be encapsulated for {transfer_syntax}")
+    else:
+        element.is_undefined_length = True
+
+
+def _has_words(ds: Dataset) -> bool:
+    """Tell whether there are values that pydicom leaves in the byte order they are in."""
+    return any(
+        element.VR in ("OW", "OF", "OD", "OL", "OV") and element.value for element in ds.iterall()
+    )
 
 
 def _fill(part: memoryview, descriptor: Descriptor, offset: int) -> None:

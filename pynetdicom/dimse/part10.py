@@ -17,14 +17,12 @@ from typing import Self
 
 from pynetdicom.dimse.data_set import (
     INFLATED_LIMIT,
-    Descriptor,
     EncodedDataSet,
     InFile,
     InMemory,
     inflate,
-    open_file,
-    pread,
 )
+from pynetdicom.dimse.descriptor import Descriptor, open_file, pread
 from pynetdicom.dimse.element_walk import LONG_VRS, WalkError, encoding_of, walk
 from pynetdicom.errors import (
     DataSetDecodeError,
@@ -283,7 +281,7 @@ _short = struct.Struct("<HH2sH").pack
 
 
 def _element(number: int, vr: bytes, value: str) -> bytes:
-    raw = value.encode("latin-1")
+    raw = value.encode("latin-1", "replace")
     if len(raw) & 1:
         raw += b"\0" if vr == b"UI" else b" "
     return _short(0x0002, number, vr, len(raw)) + raw

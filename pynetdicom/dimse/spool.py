@@ -18,7 +18,8 @@ from contextlib import suppress
 from functools import lru_cache
 
 from pynetdicom import _config
-from pynetdicom.dimse.data_set import CHUNK, Descriptor, EncodedDataSet, pread
+from pynetdicom.dimse.data_set import CHUNK, EncodedDataSet
+from pynetdicom.dimse.descriptor import Descriptor, pread
 
 IOV_MAX = 1024
 """How many buffers one `writev` takes."""
