@@ -13,7 +13,16 @@ import pytest
 from pynetdicom.apps import options, storescu
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.storescu import File, contexts_for, find_paths, plan, read_files
-from tests.apps.conftest import CT, CT_JPEG2000, MR, MR_TRUNCATED, SC_RLE, US_JPEG, WITHOUT_UIDS
+from tests.apps.conftest import (
+    CT,
+    CT_JPEG2000,
+    MR,
+    MR_TRUNCATED,
+    SC_RLE,
+    TEST_FILES,
+    US_JPEG,
+    WITHOUT_UIDS,
+)
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, BIG, IMPLICIT = (
@@ -271,20 +280,35 @@ def test_a_context_that_is_not_accepted(run_app: Any, serve_app: Any) -> None:
     assert len(scp.files()) == 1
 
 
-@pytest.mark.parametrize("flag", ["-xe", "-xb", "-xi"])
+@pytest.mark.parametrize(
+    ("flag", "name", "uid"),
+    [
+        ("-xe", "MR_small_implicit.dcm", EXPLICIT),
+        ("-xi", "MR_small.dcm", IMPLICIT),
+        ("-xb", "MR_small_bigendian.dcm", BIG),
+        ("-xe", "image_dfl.dcm", EXPLICIT),
+    ],
+)
 def test_an_uncompressed_file_is_sent_in_the_requested_syntax(
-    run_app: Any, serve_app: Any, flag: str
+    run_app: Any, serve_app: Any, flag: str, name: str, uid: str
 ) -> None:
     from pydicom import dcmread
 
     scp = serve_app("storescp")
-    assert run_app("storescu", "127.0.0.1", scp.port, flag, MR).returncode == 0
-    (name,) = scp.files()
-    stored = dcmread(scp.directory / name)
-    assert (
-        stored.file_meta.TransferSyntaxUID == {"-xe": EXPLICIT, "-xb": BIG, "-xi": IMPLICIT}[flag]
-    )
-    assert stored == dcmread(MR)
+    result = run_app("storescu", "127.0.0.1", scp.port, flag, TEST_FILES / name)
+    assert (result.returncode, result.stderr) == (0, "")
+    (stored,) = (dcmread(path) for path in scp.directory.iterdir())
+    assert stored.file_meta.TransferSyntaxUID == uid
+    assert stored == dcmread(TEST_FILES / name)
+
+
+def test_pixels_are_not_turned_round(run_app: Any, serve_app: Any) -> None:
+    scp = serve_app("storescp")
+    result = run_app("storescu", "127.0.0.1", scp.port, "-xb", MR)
+    assert result.returncode == 1
+    assert f"storescu: {MR}: " in result.stderr
+    assert "byte order" in result.stderr
+    assert scp.files() == []
 
 
 def test_a_refused_connection_is_one_line(run_app: Any, free_port: int) -> None:
