@@ -189,7 +189,7 @@ def store(args: Namespace, terminal: Terminal) -> int:
                 size += sum(file.size for file in members)
     if stored < total:
         terminal.warning(f"{total - stored} of {total} files were not stored")
-    terminal.result(f"{stored} files stored")
+    terminal.result(f"{stored} file{'' if stored == 1 else 's'} stored")
     return options.FAILED if terminal.problems else 0
 
 
