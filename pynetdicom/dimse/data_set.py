@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
-from pynetdicom.dimse.element_walk import WalkError, encoding_of, walk
+from pynetdicom.dimse.element_walk import Encoding, WalkError, encoding_of, walk
 from pynetdicom.errors import DataSetDecodeError, TruncatedFile
 
 if TYPE_CHECKING:
@@ -300,27 +300,33 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         If it cannot be encoded so; pixel data is neither compressed, decompressed nor turned to
         another byte order.
     """
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
-
     encoding = encoding_of(transfer_syntax)
     if any(tag <= 0x0002FFFF for tag in ds.keys()):  # noqa: SIM118 - its elements are not its keys
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     _check_pixel_data(ds, transfer_syntax)
     if ds.original_encoding[1] not in (None, encoding.little) and _has_words(ds):
         raise ValueError("the data set has values in another byte order")
-    file = DicomBytesIO()
-    file.is_implicit_VR = encoding.implicit
-    file.is_little_endian = encoding.little
     try:
-        write_dataset(file, ds)
+        data = write_elements(ds, encoding)
     except Exception as error:
         # pydicom's own text may quote a value.
         raise ValueError(
             f"the data set cannot be encoded as {transfer_syntax}: {type(error).__name__}"
         ) from error
+    return InMemory(data, transfer_syntax)
+
+
+def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
+    """Have pydicom write the elements; raises whatever it raises."""
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    file = DicomBytesIO()
+    file.is_implicit_VR = encoding.implicit
+    file.is_little_endian = encoding.little
+    write_dataset(file, ds)
     data = file.getvalue()
-    return InMemory(deflate(data) if encoding.deflated else data, transfer_syntax)
+    return deflate(data) if encoding.deflated else data
 
 
 def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:

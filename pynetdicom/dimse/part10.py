@@ -71,6 +71,7 @@ class Part10:
         self.path = path
         self._descriptor = descriptor
         self._head = head
+        self._prefix = prefix
         self.transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
         self.size = file_size - self.offset
         self._inflated: bytes | None = None
@@ -117,6 +118,10 @@ class Part10:
         self._walked = self._walk(self._walked, None)
         self._uid(SOP_CLASS_UID, "SOP Class UID")
         self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
+
+    def meta(self) -> bytes:
+        """The encoded meta information; empty where there is none."""
+        return pread(self._descriptor.fd, self.offset - self._prefix, self._prefix)
 
     def data_set(self) -> EncodedDataSet:
         """Give the data set as it is encoded in the file; it stays readable after `close`."""

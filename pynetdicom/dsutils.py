@@ -1,0 +1,233 @@
+"""Data sets outside of messages: encoding, decoding, showing, and the meta information of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+from pynetdicom.dimse.data_set import InMemory, write_elements
+from pynetdicom.dimse.element_walk import MAXIMUM_DEPTH, Encoding
+
+if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+__all__ = [
+    "create_file_meta",
+    "decode",
+    "encode",
+    "encode_element",
+    "encode_file_meta",
+    "pretty_dataset",
+    "pretty_element",
+    "split_dataset",
+]
+
+_TRANSFER_SYNTAXES = {
+    Encoding(implicit=True, little=True, deflated=False): "1.2.840.10008.1.2",
+    Encoding(implicit=False, little=True, deflated=False): "1.2.840.10008.1.2.1",
+    Encoding(implicit=False, little=True, deflated=True): "1.2.840.10008.1.2.1.99",
+    Encoding(implicit=False, little=False, deflated=False): "1.2.840.10008.1.2.2",
+}
+
+_BINARY_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+_SHOWN = 512
+
+
+def decode(
+    bytestring: BytesIO | bytes,
+    is_implicit_vr: bool,
+    is_little_endian: bool,
+    deflated: bool = False,
+) -> Dataset:
+    """Decode a data set.
+
+    Parameters
+    ----------
+    bytestring : io.BytesIO or bytes
+        The encoded data set, all of it.
+    is_implicit_vr, is_little_endian, deflated : bool
+        How it is encoded.
+
+    Raises
+    ------
+    ValueError
+        If there is no such encoding.
+    pynetdicom.errors.DataSetDecodeError
+        If an element overruns the data set, or it nests too deeply.
+    """
+    encoding = Encoding(bool(is_implicit_vr), bool(is_little_endian), bool(deflated))
+    transfer_syntax = _TRANSFER_SYNTAXES.get(encoding)
+    if transfer_syntax is None:
+        raise ValueError("what is in big endian or deflated is in explicit VR")
+    data = bytestring if isinstance(bytestring, bytes) else bytestring.getvalue()
+    return InMemory(data, transfer_syntax).decode()
+
+
+def encode(
+    ds: Dataset, is_implicit_vr: bool, is_little_endian: bool, deflated: bool = False
+) -> bytes | None:
+    """Encode a data set.
+
+    Returns
+    -------
+    bytes or None
+        None if it cannot be encoded, in which case the reason is logged.
+    """
+    encoding = Encoding(bool(is_implicit_vr), bool(is_little_endian), bool(deflated))
+    try:
+        return write_elements(ds, encoding)
+    except Exception as error:
+        import logging
+
+        # pydicom's own text may quote a value.
+        logging.getLogger(__name__).error(
+            "The data set cannot be encoded: %s in pydicom", type(error).__name__
+        )
+        return None
+
+
+def encode_element(
+    elem: DataElement, is_implicit_vr: bool = True, is_little_endian: bool = True
+) -> bytes:
+    """Encode one element of a data set; raises what pydicom raises when it cannot be."""
+    from pydicom.dataset import Dataset
+
+    ds = Dataset()
+    ds.add(elem)
+    return write_elements(ds, Encoding(is_implicit_vr, is_little_endian, False))
+
+
+def create_file_meta(
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax: str,
+    implementation_uid: str = PYNETDICOM_IMPLEMENTATION_UID,
+    implementation_version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION,
+) -> FileMetaDataset:
+    """Make the meta information of a file with a data set (PS3.10 7.1).
+
+    Its group length is 0 until it is encoded.
+    """
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
+
+    meta = FileMetaDataset()
+    meta.FileMetaInformationGroupLength = 0
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
+    meta.TransferSyntaxUID = UID(transfer_syntax)
+    meta.ImplementationClassUID = UID(implementation_uid)
+    if implementation_version:
+        meta.ImplementationVersionName = implementation_version
+    return meta
+
+
+def encode_file_meta(file_meta: FileMetaDataset) -> bytes:
+    """Encode meta information, with its group length; without preamble and ``DICM`` prefix."""
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_file_meta_info
+
+    file = DicomBytesIO()
+    write_file_meta_info(file, file_meta, enforce_standard=True)
+    return file.getvalue()
+
+
+def split_dataset(path: str | os.PathLike[str]) -> tuple[Dataset, int]:
+    """Read the meta information of a file.
+
+    Returns
+    -------
+    tuple of Dataset and int
+        The meta information, and where in the file the data set begins.
+
+    Raises
+    ------
+    pynetdicom.errors.NotDICOM
+        If there is no meta information.
+    pynetdicom.errors.FileProblem
+        If the file cannot be read, or ends within its meta information.
+    """
+    from pydicom.filereader import read_dataset
+
+    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.errors import NotDICOM
+
+    with read_header(path) as header:
+        raw = header.meta()
+        offset = header.offset
+    if not raw:
+        raise NotDICOM("there is no File Meta Information")
+    implicit = not raw[4:6].isalpha()
+    return read_dataset(BytesIO(raw), implicit, True), offset
+
+
+def pretty_dataset(ds: Dataset, indent: int = 0, indent_char: str = "  ") -> list[str]:
+    """Show a data set: one line an element, items of sequences indented.
+
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        The data set.
+    indent : int
+        How many times to indent.
+    indent_char : str
+        What to indent with.
+    """
+    return list(_pretty_lines(ds, indent, indent_char))
+
+
+def _pretty_lines(ds: Dataset, indent: int, indent_char: str) -> Iterator[str]:
+    margin = indent_char * indent
+    for tag in sorted(ds.keys()):
+        raw: Any = ds.get_item(tag, keep_deferred=True)
+        if raw.value is None and getattr(raw, "length", 0):
+            # It is long and still in its file, where a line of text is no reason to get it from.
+            size = "" if raw.length == 0xFFFFFFFF else f"{raw.length} bytes "
+            value = f"({size}not read yet)"
+            yield f"{margin}({tag.group:04X},{tag.element:04X}) {raw.VR or '??'} {value}"
+            continue
+        element = ds[tag]
+        yield margin + pretty_element(element)
+        if element.VR != "SQ" or not element.value:
+            continue
+        for number, item in enumerate(element.value, 1):
+            yield f"{margin}{indent_char}(Sequence item #{number})"
+            if indent < 2 * MAXIMUM_DEPTH:
+                yield from _pretty_lines(item, indent + 2, indent_char)
+
+
+def pretty_element(elem: DataElement) -> str:
+    """Show an element in one line: tag, VR, value, number of values, keyword."""
+    tag = f"({elem.tag.group:04X},{elem.tag.element:04X})"
+    return f"{tag} {elem.VR} {_shown(elem):<40} # {_count(elem)} {elem.keyword or elem.name}"
+
+
+def _count(elem: DataElement) -> int:
+    return 1 if elem.VR == "SQ" else int(elem.VM)
+
+
+def _shown(elem: DataElement) -> str:
+    value: Any = elem.value
+    if elem.VR == "SQ":
+        count = len(value or ())
+        return f"(Sequence with {count} item{'' if count == 1 else 's'})"
+    if value is None or (hasattr(value, "__len__") and not len(value)):
+        return "(no value available)"
+    if elem.VR in _BINARY_VRS and isinstance(value, (bytes, bytearray)):
+        return f"({len(value)} bytes of binary data)"
+    values = value if elem.VM > 1 else [value]
+    text = "\\".join(map(str, values))
+    if len(text) > _SHOWN:
+        text = text[:_SHOWN] + "..."
+    # One element is one line, whatever is in it.
+    return f"[{''.join(c if c.isprintable() else _escaped(c) for c in text)}]"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
