@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom import events as evt
@@ -35,7 +36,7 @@ _UNCOMPRESSED = (
     "1.2.840.10008.1.2.2",
     "1.2.840.10008.1.2.1.99",
 )
-_STATUS_ELEMENTS = ("Status", "OffendingElement", "ErrorComment", "ErrorID")
+_STATUS_DETAILS = ("OffendingElement", "ErrorComment", "ErrorID")
 
 Path = str | os.PathLike[str]
 
@@ -406,14 +407,49 @@ def _to_status(response: Primitive | None, message_id: int) -> Dataset:
     """The status of a response as a data set; empty when there was no response."""
     from pydicom.dataset import Dataset
 
-    status = Dataset()
-    if response is not None:
-        for keyword in _STATUS_ELEMENTS:
+    if response is None:
+        status = Dataset()
+    else:
+        status = _blank_dataset()
+        status.__dict__["_dict"] = _raw_status(response.Status).copy()
+        for keyword in _STATUS_DETAILS:
             value = getattr(response, keyword, None)
             if value is not None:
                 setattr(status, keyword, value)
-    status.message_id = message_id
+    status.__dict__["message_id"] = message_id
     return status
+
+
+def _blank_dataset() -> Dataset:
+    """An empty data set, without the cost of pydicom's attribute checks for each of its fields."""
+    from pydicom.dataset import Dataset
+
+    fields, containers = _dataset_fields()
+    blank = Dataset.__new__(Dataset)
+    blank.__dict__.update(fields)
+    for name, make in containers:
+        blank.__dict__[name] = make()
+    return blank
+
+
+@cache
+def _dataset_fields() -> tuple[dict[str, Any], list[tuple[str, type]]]:
+    """What pydicom gives an empty data set: fields that can be shared, and fresh containers."""
+    from pydicom.dataset import Dataset
+
+    fields = vars(Dataset())
+    containers = [(name, type(v)) for name, v in fields.items() if isinstance(v, (dict, list, set))]
+    return fields, containers
+
+
+@lru_cache
+def _raw_status(code: int) -> dict[Any, Any]:
+    """A Status element that pydicom decodes when it is asked for, which few are."""
+    from pydicom.dataelem import RawDataElement
+    from pydicom.tag import Tag
+
+    tag = Tag(0x0000, 0x0900)
+    return {tag: RawDataElement(tag, "US", 2, code.to_bytes(2, "little"), 0, True, True)}
 
 
 def _file_status(result: StoreResult) -> Dataset:

@@ -150,19 +150,26 @@ class Operations:
         with self._room:
             if message_id is not None and message_id in self._outstanding:
                 raise ValueError(f"the Message ID {message_id} is that of an outstanding operation")
-            if not self._room.wait_for(
-                lambda: self._ended or not window or len(self._outstanding) < window, timeout
-            ):
-                raise TimeoutError("an earlier operation has had no final response")
+            if window and len(self._outstanding) >= window:
+                self._wait_for_room(window, timeout)
             if self._ended:
                 return None
             if message_id is None:
                 message_id = self._choose()
             elif message_id in self._outstanding:
                 raise ValueError(f"the Message ID {message_id} is that of an outstanding operation")
+            else:
+                self._recent.append(message_id)
             operation = make(message_id)
             self._outstanding[message_id] = operation
             return operation
+
+    def _wait_for_room(self, window: int, timeout: float | None) -> None:
+        def has_room() -> bool:
+            return self._ended or len(self._outstanding) < window
+
+        if not self._room.wait_for(has_room, timeout):
+            raise TimeoutError("an earlier operation has had no final response")
 
     def wait_idle(self, timeout: float | None) -> bool:
         """Wait until nothing is outstanding; False when `timeout` seconds passed."""
@@ -180,7 +187,6 @@ class Operations:
         """Forget an operation: it has its final response, or nobody waits for it any more."""
         with self._room:
             if self._outstanding.pop(operation.message_id, None) is not None:
-                self._recent.append(operation.message_id)
                 self._room.notify_all()
 
     def deliver(self, message: Message) -> bool:

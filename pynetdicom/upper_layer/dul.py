@@ -198,7 +198,7 @@ class DUL(threading.Thread):
         if self._user.watches_pdus:
             self._user.on_pdu(pdu, True)
 
-    def send_data(self, batches: Iterable[list[Buffer]]) -> None:
+    def send_data(self, batches: Iterable[Sequence[Buffer]]) -> None:
         """Send one message: batches of whole P-DATA-TF PDUs (DT-1, AR-7).
 
         Raises
@@ -434,7 +434,7 @@ class DUL(threading.Thread):
             return
         self.framer.received(count)
         self._understand()
-        if user.expects_more:
+        if user.expects_more or self.framer.in_pdu:
             connection.quick_ack()
         if connection.pending:
             self._after_write()
