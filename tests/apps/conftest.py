@@ -21,6 +21,15 @@ US_JPEG = TEST_FILES / "examples_ybr_color.dcm"
 MR_TRUNCATED = TEST_FILES / "MR_truncated.dcm"
 WITHOUT_UIDS = TEST_FILES / "priv_SQ.dcm"
 
+# Has an app list on standard error what it imports.
+LIST_IMPORTS = {"PYTHONPROFILEIMPORTTIME": "1"}
+
+
+def imported(errors: str) -> set[str]:
+    """The modules that an app imported."""
+    return {line.rpartition("|")[2].strip() for line in errors.splitlines()}
+
+
 RunApp = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -28,14 +37,16 @@ RunApp = Callable[..., "subprocess.CompletedProcess[str]"]
 def run_app(python_env: dict[str, str], tmp_path: Path) -> RunApp:
     """``run_app("echoscu", …)`` runs an app to its end."""
 
-    def run(app: str, *arguments: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        app: str, *arguments: object, timeout: float = 60, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             [sys.executable, "-m", "pynetdicom", app, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=python_env,
+            env={**python_env, **(env or {})},
             cwd=tmp_path,
             check=False,
         )
@@ -88,11 +99,17 @@ def serve_app(python_env: dict[str, str], tmp_path: Path) -> Iterator[ServeApp]:
     """``serve_app("storescp", …)`` starts an app on a free port in a directory of its own."""
     started: list[Served] = []
 
-    def serve(app: str, *options: object, directory: Path | None = None) -> Served:
+    def serve(
+        app: str,
+        *options: object,
+        directory: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Served:
         directory = directory or tmp_path / f"served{len(started)}"
         directory.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "pynetdicom", app, "0", "-ba", "127.0.0.1"]
-        served = Served([*command, *map(str, options)], python_env, directory)
+        environment = {**python_env, **(env or {})}
+        served = Served([*command, *map(str, options)], environment, directory)
         started.append(served)
         return served
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.apps.conftest import LIST_IMPORTS, imported
+
 
 @pytest.fixture
 def scp(serve_app: Any) -> Any:
@@ -126,26 +128,9 @@ def test_an_interrupt_ends_a_requestor(python_env: dict[str, str]) -> None:
     assert errors == "echoscu: interrupted\n"
 
 
-def test_echo_imports_no_numpy(python_env: dict[str, str], scp: Any) -> None:
-    import subprocess
-    import sys
-
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-X",
-            "importtime",
-            "-m",
-            "pynetdicom",
-            "echoscu",
-            "127.0.0.1",
-            str(scp.port),
-        ],
-        env=python_env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "pynetdicom.association" in imported
-    assert not {name for name in imported if name.startswith("numpy.")}
+def test_echo_imports_no_numpy(run_app: Any, scp: Any) -> None:
+    result = run_app("echoscu", "127.0.0.1", scp.port, env=LIST_IMPORTS)
+    assert result.returncode == 0
+    modules = imported(result.stderr)
+    assert "pynetdicom.association" in modules
+    assert not {name for name in modules if name.startswith("numpy.")}

@@ -16,12 +16,14 @@ from pynetdicom.apps.storescu import File, contexts_for, find_paths, plan, read_
 from tests.apps.conftest import (
     CT,
     CT_JPEG2000,
+    LIST_IMPORTS,
     MR,
     MR_TRUNCATED,
     SC_RLE,
     TEST_FILES,
     US_JPEG,
     WITHOUT_UIDS,
+    imported,
 )
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
@@ -237,6 +239,17 @@ def test_files_are_stored_as_they_are(run_app: Any, serve_app: Any) -> None:
             with read_header(str(copy)) as stored:
                 assert stored.transfer_syntax == header.transfer_syntax
                 assert copy.read_bytes()[stored.offset :] == path.read_bytes()[header.offset :]
+
+
+def test_images_are_sent_and_stored_without_pydicom(run_app: Any, serve_app: Any) -> None:
+    """Importing pydicom takes as long as sending a hundred images."""
+    scp = serve_app("storescp", env=LIST_IMPORTS)
+    result = run_app("storescu", "127.0.0.1", scp.port, CT, CT_JPEG2000, env=LIST_IMPORTS)
+    assert result.returncode == 0
+    assert scp.stop() == 0
+    for errors in (result.stderr, scp.errors()):
+        assert "pynetdicom.association" in imported(errors)
+        assert not imported(errors) & {"pydicom", "numpy.version"}
 
 
 def test_what_cannot_be_sent_does_not_keep_the_others(
