@@ -186,7 +186,7 @@ def _pretty_lines(ds: Dataset, indent: int, indent_char: str) -> Iterator[str]:
     margin = indent_char * indent
     for tag in sorted(ds.keys()):
         raw: Any = ds.get_item(tag, keep_deferred=True)
-        if raw.value is None and getattr(raw, "length", 0):
+        if raw.value is None and getattr(raw, "length", False):
             # It is long and still in its file, where a line of text is no reason to get it from.
             size = "" if raw.length == 0xFFFFFFFF else f"{raw.length} bytes "
             value = f"({size}not read yet)"

@@ -10,27 +10,19 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
 from functools import lru_cache
 
 from pynetdicom import _config
-from pynetdicom.dimse.data_set import CHUNK, EncodedDataSet
-from pynetdicom.dimse.descriptor import Descriptor, pread
+from pynetdicom.dimse.data_set import EncodedDataSet
+from pynetdicom.dimse.descriptor import Descriptor
+from pynetdicom.dimse.provisional import ProvisionalFile, copy_file, remove_parts, write_all
 
-IOV_MAX = 1024
-"""How many buffers one `writev` takes."""
+__all__ = ["ReceivedDataSet", "Spool", "remove_parts"]
 
 MEMORY_BACKED_WARNING = 64 << 20
 """From this size on, an object in a directory that is in fact memory is worth a warning."""
-
-PART_PREFIX = ".pynetdicom-"
-PART_SUFFIX = ".part"
-
-Buffer = bytes | bytearray | memoryview
 
 
 class Spool:
@@ -76,7 +68,7 @@ class Spool:
         # One call a fragment: nothing but the list's own method.
         self.add = self._slices.append
         self._memory: bytearray | None = bytearray()
-        self._part: _Part | None = None
+        self._part: ProvisionalFile | None = None
         self._size = 0
 
     @property
@@ -106,7 +98,7 @@ class Spool:
                 for piece in slices:
                     memory += piece
                 return
-            self._part = part = _Part(self._directory or tempfile.gettempdir())
+            self._part = part = ProvisionalFile(self._directory or tempfile.gettempdir())
             self._memory = None
             write_all(part.fd, [self.header, memory, *slices] if memory else [self.header, *slices])
         else:
@@ -159,7 +151,7 @@ class ReceivedDataSet(EncodedDataSet):
         transfer_syntax: str,
         size: int,
         memory: bytes | bytearray | None,
-        part: _Part | None = None,
+        part: ProvisionalFile | None = None,
         *,
         error: OSError | None = None,
     ) -> None:
@@ -171,7 +163,7 @@ class ReceivedDataSet(EncodedDataSet):
         # The file is somebody's: what was saved must not be saved under a second name, it may be
         # changed under the first.
         self._given_away = False
-        self._readable: _Part | None = None
+        self._readable: ProvisionalFile | None = None
 
     def _memory(self) -> bytes | bytearray | None:
         if self._data is None and self._part is None:
@@ -213,7 +205,8 @@ class ReceivedDataSet(EncodedDataSet):
         """
         target = os.fspath(path)
         directory = os.path.dirname(target) or os.curdir
-        if self._memory() is None and not self._given_away:
+        # Windows renames no open file.
+        if self._memory() is None and not self._given_away and sys.platform != "win32":
             part, _ = self._part, self._file()
             assert part is not None
             try:
@@ -233,10 +226,14 @@ class ReceivedDataSet(EncodedDataSet):
     @property
     def path(self) -> str:
         """A Part 10 file with the data set, to be read only, that is there until `close`."""
-        if self._readable is None:
+        readable = self._readable
+        if readable is None:
             self._memory()
-            self._readable = self._part or self._copy(tempfile.gettempdir())
-        return self._readable.name_it()
+            readable = self._part
+            if readable is None or not readable.can_be_named:
+                readable = self._copy(tempfile.gettempdir())
+            self._readable = readable
+        return readable.name_it()
 
     def close(self) -> None:
         """Let go of the file or the memory."""
@@ -249,204 +246,20 @@ class ReceivedDataSet(EncodedDataSet):
     def __del__(self) -> None:
         self.close()
 
-    def _copy(self, directory: str) -> _Part:
+    def _copy(self, directory: str) -> ProvisionalFile:
         """Write it to a new file."""
         memory = self._memory()
-        copy = _Part(directory)
+        copy = ProvisionalFile(directory)
         try:
             if memory is not None:
                 write_all(copy.fd, [self.header, memory])
             else:
                 descriptor, offset = self._file()
-                _copy_file(descriptor.fd, copy.fd, offset + self.size)
+                copy_file(descriptor.fd, copy.fd, offset + self.size)
         except BaseException:
             copy.close()
             raise
         return copy
-
-
-class _Part:
-    """A file that has no name yet, or a provisional one: nobody looks at it before `publish`."""
-
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-        self.name: str | None = None
-        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        fd = -1
-        if _has_unnamed_files():
-            try:
-                # The mode is the published file's, less the umask; without a name it lets nobody
-                # in.
-                fd = os.open(directory, flags | os.O_TMPFILE, 0o666)
-            except OSError as error:
-                if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
-                    raise
-        self.unnamed = fd >= 0
-        if not self.unnamed:
-            self.name = _provisional(directory)
-            fd = os.open(self.name, flags | os.O_CREAT | os.O_EXCL, 0o666)
-        self.descriptor = Descriptor(fd)
-        self._mode = os.fstat(fd).st_mode & 0o777 if not self.unnamed else None
-        if not self.unnamed:
-            self._hide()
-
-    @property
-    def fd(self) -> int:
-        return self.descriptor.fd
-
-    def _hide(self) -> None:
-        """Let nobody else read it under a provisional name: the directory may be everybody's."""
-        if sys.platform != "win32":
-            if self._mode is None:
-                self._mode = os.fstat(self.fd).st_mode & 0o777
-            os.fchmod(self.fd, 0o600)
-
-    def name_it(self) -> str:
-        """Give it a provisional name, which it keeps until it is closed."""
-        if self.name is None:
-            self._hide()
-            name = _provisional(self.directory)
-            self._link(name)
-            self.name = name
-        return self.name
-
-    def _link(self, name: str) -> None:
-        # With a descriptor given, Python calls linkat with AT_SYMLINK_FOLLOW; an absolute path
-        # makes no other use of it.
-        os.link(f"/proc/self/fd/{self.fd}", name, src_dir_fd=self.fd, follow_symlinks=True)
-
-    def publish(self, target: str, *, overwrite: bool, sync: bool) -> None:
-        """Make it visible as `target`, all at once."""
-        if self._mode is not None and sys.platform != "win32":
-            os.fchmod(self.fd, self._mode)
-        if sync:
-            os.fsync(self.fd)
-        if self.unnamed:
-            self._publish_by_link(target, overwrite)
-        else:
-            self._publish_by_rename(target, overwrite)
-        if sync and sys.platform != "win32":
-            directory = os.open(os.path.dirname(target) or os.curdir, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-
-    def _publish_by_link(self, target: str, overwrite: bool) -> None:
-        try:
-            self._link(target)
-        except FileExistsError:
-            if not overwrite:
-                raise
-        else:
-            return
-        provisional = _provisional(os.path.dirname(target) or os.curdir)
-        self._link(provisional)
-        try:
-            os.replace(provisional, target)
-        except BaseException:
-            os.unlink(provisional)
-            raise
-
-    def _publish_by_rename(self, target: str, overwrite: bool) -> None:
-        if self.name is None:
-            # It was renamed away before.
-            raise OSError(errno.EXDEV, "the file has its name already")
-        if overwrite:
-            os.replace(self.name, target)
-        else:
-            os.link(self.name, target)
-            os.unlink(self.name)
-        self.name = None
-
-    def close(self) -> None:
-        """Close it, and remove its provisional name."""
-        name, self.name = self.name, None
-        self.descriptor.close()
-        if name is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-
-
-def write_all(fd: int, buffers: Sequence[Buffer]) -> None:
-    """Write all buffers, by as few calls as there may be."""
-    for start in range(0, len(buffers), IOV_MAX):
-        batch = buffers[start : start + IOV_MAX]
-        written = os.writev(fd, batch)
-        if written != sum(map(len, batch)):
-            _write_rest(fd, batch, written)
-
-
-def _write_rest(fd: int, batch: Sequence[Buffer], written: int) -> None:
-    """Go on after a partial write: the disk is full, or there was a signal."""
-    for buffer in batch:
-        if written >= len(buffer):
-            written -= len(buffer)
-            continue
-        view = memoryview(buffer)[written:]
-        written = 0
-        while view:
-            view = view[os.write(fd, view) :]
-
-
-def remove_parts(directory: str) -> int:
-    """Remove the provisional files of processes that are no more; give their number."""
-    count = 0
-    for name in os.listdir(directory):
-        if name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX):
-            owner = name[len(PART_PREFIX) :].partition("-")[0]
-            if owner.isdigit() and not _is_alive(int(owner)):
-                try:
-                    os.unlink(os.path.join(directory, name))
-                    count += 1
-                except OSError:
-                    continue
-    return count
-
-
-def _is_alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _provisional(directory: str) -> str:
-    return os.path.join(
-        directory, f"{PART_PREFIX}{os.getpid()}-{secrets.token_hex(8)}{PART_SUFFIX}"
-    )
-
-
-@lru_cache(1)
-def _has_unnamed_files() -> bool:
-    return hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
-
-
-def _copy_file(source: int, destination: int, size: int) -> None:
-    """Copy the first `size` bytes of a file to an empty one, in the kernel if it can."""
-    offset = 0
-    if hasattr(os, "copy_file_range"):
-        try:
-            while offset < size:
-                count = os.copy_file_range(source, destination, size - offset, offset, offset)
-                if not count:
-                    break
-                offset += count
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-    os.lseek(destination, offset, os.SEEK_SET)
-    while offset < size:
-        data = pread(source, min(CHUNK, size - offset), offset)
-        if not data:
-            raise OSError(errno.EIO, "the spool file became shorter")
-        write_all(destination, [data])
-        offset += len(data)
 
 
 @lru_cache(8)

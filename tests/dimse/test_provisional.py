@@ -1,0 +1,72 @@
+"""pynetdicom.dimse.provisional: files that nobody sees before they are complete."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pynetdicom.dimse.provisional import ProvisionalFile, copy_file, remove_parts, write_all
+
+
+def test_write_all_after_any_partial_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffers: list[bytes | memoryview] = [b"abc", b"", memoryview(b"defg"), b"h"]
+    for count in range(9):
+        monkeypatch.setattr(
+            os, "writev", lambda fd, bs, n=count: os.write(fd, b"".join(map(bytes, bs))[:n])
+        )
+        with open(tmp_path / "file", "wb", buffering=0) as file:
+            write_all(file.fileno(), buffers)
+        assert (tmp_path / "file").read_bytes() == b"abcdefgh"
+
+
+def test_remove_parts(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    stale = tmp_path / f".pynetdicom-{gone.pid}-abc.part"
+    keep = [
+        tmp_path / f".pynetdicom-{os.getpid()}-abc.part",
+        tmp_path / f".pynetdicom-{os.getppid()}-abc.part",
+        tmp_path / ".pynetdicom-x-abc.part",
+        tmp_path / "1.2.3.dcm",
+        tmp_path / "other.part",
+    ]
+    for path in (stale, *keep):
+        path.touch()
+    assert remove_parts(str(tmp_path)) == 1
+    assert sorted(tmp_path.iterdir()) == sorted(keep)
+
+
+def test_nothing_is_left_of_what_is_not_published(tmp_path: Path) -> None:
+    part = ProvisionalFile(str(tmp_path))
+    write_all(part.fd, [b"abc"])
+    name = part.name_it()
+    assert Path(name).read_bytes() == b"abc"
+    assert part.name_it() == name
+    part.close()
+    assert list(tmp_path.iterdir()) == []
+    part.close()
+
+
+def test_copy_without_the_kernels_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 10000)
+
+    def refuse(*args: object) -> int:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    for replacement in (refuse, lambda *args: 0):
+        monkeypatch.setattr(os, "copy_file_range", replacement, raising=False)
+        with open(source, "rb") as read, open(tmp_path / "copy", "wb") as write:
+            copy_file(read.fileno(), write.fileno(), 2_000_000)
+        assert (tmp_path / "copy").read_bytes() == source.read_bytes()[:2_000_000]
+    with (
+        open(source, "rb") as read,
+        open(tmp_path / "copy", "wb") as write,
+        pytest.raises(OSError, match="shorter"),
+    ):
+        copy_file(read.fileno(), write.fileno(), 3_000_000)
