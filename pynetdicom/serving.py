@@ -98,7 +98,7 @@ def open_data_set(
             primitive.AffectedSOPClassUID or "",
             primitive.AffectedSOPInstanceUID or "",
             transfer_syntax,
-            implementation_class_uid=str(assoc.ae.implementation_class_uid),
+            implementation_class_uid=assoc.ae.implementation_uid,
             implementation_version_name=assoc.ae.implementation_version_name,
             source_ae_title=(assoc.acceptor if assoc.is_requestor else assoc.requestor).ae_title,
         )
