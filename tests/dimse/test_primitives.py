@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynetdicom import _config
-from pynetdicom.dimse import primitives
+from pynetdicom.dimse import command, primitives
 from pynetdicom.dimse.data_set import InMemory
 from pynetdicom.dimse.primitives import (
     C_CANCEL,
@@ -48,14 +48,12 @@ VALUES: dict[str, Any] = {"US": 1, "UI": "1.2.840", "AE": "TITLE", "LO": "text",
 
 def full(operation: type[Primitive], side: int) -> Primitive:
     """A message with all its parameters."""
-    return operation(
-        data_set=InMemory(b"", "1.2.840.10008.1.2"),
-        **{
-            keyword: VALUES[row.vr]
-            for keyword, row in operation.parameters.items()
-            if row.usage[side] != "-"
-        },
-    )
+    values: dict[str, Any] = {
+        keyword: VALUES[row.vr]
+        for keyword, row in operation.parameters.items()
+        if row.usage[side] != "-"
+    }
+    return operation(data_set=InMemory(b"", "1.2.840.10008.1.2"), **values)
 
 
 SIDES = [
@@ -303,9 +301,7 @@ def test_any_bytes_decode_or_raise(raw: bytes) -> None:
 
 @given(
     st.sampled_from(sorted(primitives._MESSAGES)),
-    st.lists(
-        st.tuples(st.sampled_from(sorted(primitives.command.ELEMENTS)), st.binary(max_size=9))
-    ),
+    st.lists(st.tuples(st.sampled_from(sorted(command.ELEMENTS)), st.binary(max_size=9))),
 )
 def test_decode_encode_decode(field: int, elements: list[tuple[str, bytes]]) -> None:
     raw = b"".join(
@@ -314,7 +310,7 @@ def test_decode_encode_decode(field: int, elements: list[tuple[str, bytes]]) -> 
         + len(value).to_bytes(4, "little")
         + value
         for number, value in (
-            *((primitives.command.ELEMENTS[keyword][0], value) for keyword, value in elements),
+            *((command.ELEMENTS[keyword][0], value) for keyword, value in elements),
             (0x0110, b"\1\0"),
             (0x0120, b"\1\0"),
             (0x0100, field.to_bytes(2, "little")),
