@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -202,9 +201,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _provisional(directory: str) -> str:
-    return os.path.join(
-        directory, f"{PART_PREFIX}{os.getpid()}-{secrets.token_hex(8)}{PART_SUFFIX}"
-    )
+    return os.path.join(directory, f"{PART_PREFIX}{os.getpid()}-{os.urandom(8).hex()}{PART_SUFFIX}")
 
 
 @lru_cache(1)
@@ -232,3 +229,10 @@ def copy_file(source: int, destination: int, size: int) -> None:
             raise OSError(errno.EIO, "the spool file became shorter")
         write_all(destination, [data])
         offset += len(data)
+
+
+def system_directory() -> str:
+    """The system's directory for files that nobody has to find."""
+    import tempfile  # not at the top: it takes longer to import than all of this package's data sets
+
+    return tempfile.gettempdir()

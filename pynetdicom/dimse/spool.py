@@ -11,13 +11,18 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import tempfile
 from functools import lru_cache
 
 from pynetdicom import _config
 from pynetdicom.dimse.data_set import EncodedDataSet
 from pynetdicom.dimse.descriptor import Descriptor
-from pynetdicom.dimse.provisional import ProvisionalFile, copy_file, remove_parts, write_all
+from pynetdicom.dimse.provisional import (
+    ProvisionalFile,
+    copy_file,
+    remove_parts,
+    system_directory,
+    write_all,
+)
 
 __all__ = ["ReceivedDataSet", "Spool", "remove_parts"]
 
@@ -98,7 +103,7 @@ class Spool:
                 for piece in slices:
                     memory += piece
                 return
-            self._part = part = ProvisionalFile(self._directory or tempfile.gettempdir())
+            self._part = part = ProvisionalFile(self._directory or system_directory())
             self._memory = None
             write_all(part.fd, [self.header, memory, *slices] if memory else [self.header, *slices])
         else:
@@ -231,7 +236,7 @@ class ReceivedDataSet(EncodedDataSet):
             self._memory()
             readable = self._part
             if readable is None or not readable.can_be_named:
-                readable = self._copy(tempfile.gettempdir())
+                readable = self._copy(system_directory())
             self._readable = readable
         return readable.name_it()
 
@@ -260,6 +265,13 @@ class ReceivedDataSet(EncodedDataSet):
             copy.close()
             raise
         return copy
+
+
+def _system_directory() -> str:
+    # Imported when it is needed: it takes as long as the rest of this package.
+    import tempfile
+
+    return tempfile.gettempdir()
 
 
 @lru_cache(8)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 _REJECT_RESULTS = {1: "permanently", 2: "transiently"}
 _REJECT_REASONS = {
@@ -28,8 +27,7 @@ _ABORT_REASONS = {
 }
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How, by whom and why an association ended.
 
     Attributes

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, cast, overload
 
 from pynetdicom import _config
 from pynetdicom.errors import PDUDecodeError
@@ -420,8 +419,7 @@ class Items(Item[list[T]]):
         return b"".join([self.encode_one(one) for one in value])
 
 
-@dataclass
-class UnknownItem:
+class UnknownItem(NamedTuple):
     """An item of a type that this library does not know: kept, and skipped by everybody."""
 
     item_type: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import os
 import select
 import socket
@@ -17,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +32,6 @@ _TLS_CHUNK = 256 * 1024
 _WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS))
 
 
-@dataclass
 class AddressInformation:
     """Where an application entity is: a host or address, a port, and what IPv6 adds.
 
@@ -47,10 +44,19 @@ class AddressInformation:
         As in Python's IPv6 socket addresses.
     """
 
-    addr: str
-    port: int
-    flowinfo: int = 0
-    scope_id: int = 0
+    def __init__(self, addr: str, port: int, flowinfo: int = 0, scope_id: int = 0) -> None:
+        self.addr = addr
+        self.port = port
+        self.flowinfo = flowinfo
+        self.scope_id = scope_id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AddressInformation) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
+
+    def __repr__(self) -> str:
+        return f"AddressInformation({self.addr!r}, {self.port}, {self.flowinfo}, {self.scope_id})"
 
     @property
     def address(self) -> str:
@@ -112,9 +118,11 @@ class AddressInformation:
 
 
 def _is_numeric(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(host.partition("%")[0])
-        return True
+    address = host.partition("%")[0]
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError, ValueError):  # the latter for a NUL in it
+            socket.inet_pton(family, address)
+            return True
     return False
 
 
