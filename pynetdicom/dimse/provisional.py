@@ -233,6 +233,7 @@ def copy_file(source: int, destination: int, size: int) -> None:
 
 def system_directory() -> str:
     """The system's directory for files that nobody has to find."""
-    import tempfile  # not at the top: it takes longer to import than all of this package's data sets
+    # Not at the top: it takes longer to import than all of this package.
+    import tempfile
 
     return tempfile.gettempdir()

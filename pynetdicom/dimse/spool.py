@@ -267,13 +267,6 @@ class ReceivedDataSet(EncodedDataSet):
         return copy
 
 
-def _system_directory() -> str:
-    # Imported when it is needed: it takes as long as the rest of this package.
-    import tempfile
-
-    return tempfile.gettempdir()
-
-
 @lru_cache(8)
 def _warn_if_memory_backed(directory: str) -> None:
     """Say once that large objects go to a file system that is in memory."""
