@@ -12,7 +12,7 @@ How it is measured
   the SCP writes what it reads, ``+B``). "DCMTK as installed" is without ``TCP_NODELAY``; of it, and
   of 3.0.4, fewer objects are sent, and the figure is the time of one.
 * The start of the SCU's process, its association and its first object are not counted. Our
-  scripts send two objects and then look at the clock; of DCMTK's tools, the duration of a process
+  scripts send some objects and then look at the clock; of DCMTK's tools, the duration of a process
   that sends one object is subtracted from that of one that sends all and one more. (storescu
   looks at its files before it associates; that costs a few µs a file and is in its figure.)
 * Files are read from disk and written to disk, but never flushed in the measured time: what was

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 OLD_VERSION = "3.0.4"
+QUIET = 0.2
+TOO_BUSY = ": too much for figures that are to be trusted"
 
 
 def default_cache() -> Path:
@@ -86,7 +88,8 @@ def busy(seconds: float = 1.0) -> str:
     time.sleep(seconds)
     working, total = (now - before for now, before in zip(_processor_times(), first, strict=True))
     cores = os.cpu_count() or 1
-    return f"{working / total * cores:.2f} of {cores} cores"
+    used = working / total * cores
+    return f"{used:.2f} of {cores} cores{TOO_BUSY if used > QUIET else ''}"
 
 
 def _processor_times() -> tuple[int, int]:

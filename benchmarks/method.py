@@ -50,7 +50,7 @@ class Scale:
         return runs_of_slices * self.slices * SLICE.pixel_bytes + (1 << 32)
 
 
-QUICK = Scale(1, 200, 300, 60, 150, 2, 40, 10, 2.0, quick=True)
+QUICK = Scale(1, 200, 2000, 60, 150, 2, 40, 10, 2.0, quick=True)
 
 
 @dataclass

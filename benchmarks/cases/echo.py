@@ -15,7 +15,7 @@ REFERENCE = "DCMTK → DCMTK"
 
 def measure(bench: Bench) -> Result:
     count = bench.scale.echoes
-    few = max(count // 30, 10)
+    few = max(count // 100, 10)
     contenders = [pairing(bench, bench.dcmtk, bench.dcmtk, count)]
     if bench.ours:
         contenders += [
