@@ -132,6 +132,7 @@ class ApplicationEntity(Settings):
             implementation_version_name=self._implementation_version,
             ext_neg=ext_neg or self.extended_negotiation or (),
         )
+        request.encode()  # what cannot be sent is the caller's mistake, not the association's end
         assoc = Association(self, "requestor", evt_handlers=evt_handlers)
         assoc.prepare(address, request, max_pdu, bind_address, tls_args)
         self.associations_changed(assoc, added=True)

@@ -172,7 +172,7 @@ class Negotiation(Indications):
             rq,
             ours.supported_contexts,
             maximum_length=ours.maximum_length,
-            implementation_class_uid=str(ours.implementation_class_uid),
+            implementation_class_uid=ours.implementation_uid,
             implementation_version_name=ours.implementation_version_name,
             unrestricted=serving.may_be_storage if unrestricted else False,
             user_items=said.items,

@@ -252,14 +252,15 @@ class Requests(AssociationState):
     def _from_file(self, path: Path, *, ahead: bool = False) -> _Instance:
         from pynetdicom.dimse.part10 import read_header
 
-        header = read_header(path)
-        data_set = header.data_set()
-        context = self._context_for(header.sop_class_uid, header.transfer_syntax)
-        if header.transfer_syntax not in context.transfer_uids:
-            data_set = _re_encoded(data_set, context.transfer_uids[0])
-        elif ahead:
-            data_set.read_ahead()
-        return _Instance(header.sop_class_uid, header.sop_instance_uid, data_set, context)
+        with read_header(path) as header:
+            header.check()
+            context = self._context_for(header.sop_class_uid, header.transfer_syntax)
+            data_set = header.data_set()
+            if header.transfer_syntax not in context.transfer_uids:
+                data_set = _re_encoded(data_set, context.transfer_uids[0])
+            elif ahead:
+                data_set.read_ahead()
+            return _Instance(header.sop_class_uid, header.sop_instance_uid, data_set, context)
 
     def _from_dataset(self, dataset: Dataset) -> _Instance:
         from pynetdicom.dimse.data_set import encode_dataset

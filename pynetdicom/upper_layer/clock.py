@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
+import os
 import threading
 import time
 from collections.abc import Callable
+
+LOGGER = logging.getLogger("pynetdicom.dul")
 
 
 class Deadline:
@@ -50,8 +54,9 @@ class _Clock:
             if self._running:
                 self._changed.notify()
                 return
+            # Under the lock, so that nobody relies on a thread that could not be started.
+            threading.Thread(target=self._run, name="pynetdicom-deadlines", daemon=True).start()
             self._running = True
-        threading.Thread(target=self._run, name="pynetdicom-deadlines", daemon=True).start()
 
     def forget(self) -> None:
         """Let the thread drop what was cancelled, so that it ends when nothing is left."""
@@ -60,7 +65,10 @@ class _Clock:
 
     def _run(self) -> None:
         while (deadline := self._next()) is not None:
-            deadline.expire()
+            try:
+                deadline.expire()
+            except Exception:  # the other deadlines still count on this thread
+                LOGGER.exception("a deadline's call failed")
 
     def _next(self) -> Deadline | None:
         with self._changed:
@@ -80,10 +88,25 @@ class _Clock:
 _clock = _Clock()
 
 
+def _after_fork() -> None:
+    # The child has none of its parent's threads, and perhaps a lock that is held for ever.
+    global _clock
+    _clock = _Clock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def call_at(at: float, call: Callable[[], None]) -> Deadline:
     """Have `call` called at `at` (of `time.monotonic`), on a thread of the library's own.
 
     The call must be short and must not raise.
+
+    Raises
+    ------
+    RuntimeError
+        No thread can be started.
     """
     deadline = Deadline(at, call)
     _clock.set(deadline)

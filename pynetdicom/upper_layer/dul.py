@@ -298,8 +298,10 @@ class DUL(threading.Thread):
         event : str
             The event that is the cause, if it is not what `ended` says.
         """
-        event = event or ("Evt19" if ended.source == 2 else "Evt15")
         with self._state:
+            if not event:  # in Sta4 nothing can have been received that would be invalid
+                invalid = ended.source == 2 and self.upper_layer.knows("Evt19")
+                event = "Evt19" if invalid else "Evt15"
             possible = self.ended is None and self.upper_layer.knows(event)
         if not possible:
             if at_once:

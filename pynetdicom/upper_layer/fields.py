@@ -200,14 +200,14 @@ class UInt(Field[int]):
 
 
 class Flag(Field[bool]):
-    """A byte that is 1 for yes."""
+    """A byte that is 1 for yes; one that is not set is sent as no."""
 
     types = (bool,)
 
     def read(self, reader: Reader) -> bool:
         return reader.uint(1) == 1
 
-    def write(self, value: bool) -> bytes:
+    def write(self, value: bool | None) -> bytes:
         return b"\x01" if value else b"\x00"
 
 

@@ -163,6 +163,11 @@ class ServiceUser:
         self._class_uid.implementation_class_uid = value
 
     @property
+    def implementation_uid(self) -> str:
+        """The implementation class UID as plain str; empty when there is none."""
+        return self._class_uid.implementation_class_uid or ""
+
+    @property
     def implementation_version_name(self) -> str | None:
         """Get or set the implementation version name; None leaves it out (PS3.7 D.3.3.2)."""
         return self._version_name.implementation_version_name

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from pynetdicom.upper_layer.fields import (
     MAXIMUM_ITEMS,
     Field,
+    Flag,
     Item,
     Reader,
     Reserved,
@@ -117,7 +118,8 @@ class Structure:
         for field in (*self.fields, *self.items.values()):
             if not field.item_type or field.item_type == item_type:
                 value = values.get(field.name)
-                if value is None and not isinstance(field, Reserved):
+                # a flag that was never set is no: role selection sets one of its two
+                if value is None and not isinstance(field, (Flag, Reserved)):
                     raise ValueError(f"{field.place} has not been set")
                 parts.append(field.write(value))
         parts += [item.encode() for item in values.get("unknown_items", ())]
