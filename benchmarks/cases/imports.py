@@ -17,6 +17,9 @@ STATEMENTS = (
     "from pynetdicom import AE, evt, StoragePresentationContexts; import pydicom",
 )
 
+# Importing the names as well, so that nothing is won by doing the work a moment later.
+JUDGED = STATEMENTS[1:3]
+
 
 def measure(bench: Bench) -> Result:
     parties = [party for party in (bench.ours, bench.old) if party]
@@ -44,7 +47,7 @@ def measure(bench: Bench) -> Result:
         middle = statistics.median(samples.values) * 1e3
         result.rows.append([samples.label, f"{middle:.0f}", f"{more:+.0f}"])
         result.figures[samples.label] = {"seconds": samples.values, "more": more / 1e3}
-        if bench.ours and party == bench.ours.label and not samples.label.endswith(STATEMENTS[0]):
+        if bench.ours and party == bench.ours.label and samples.label[len(party) + 2 :] in JUDGED:
             what = f"{samples.label.partition(': ')[2]}, more than pydicom alone"
             result.verdicts.append(Verdict(what, more, TARGET, "ms", at_least=False))
     return result
