@@ -18,7 +18,7 @@ from pynetdicom.status import code_to_category
 # these get a context for each transfer syntax that their images are likely to have.
 IMAGES = (CTImageStorage, MRImageStorage, SecondaryCaptureImageStorage)
 COMPRESSED = [
-    uid for uid in ALL_TRANSFER_SYNTAXES if uid.endswith((".4.50", ".4.70", ".4.90", ".5"))
+    uid for uid in ALL_TRANSFER_SYNTAXES if uid.endswith((".4.50", ".4.70", ".4.90", ".4.91", ".5"))
 ]
 
 

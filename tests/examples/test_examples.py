@@ -1,0 +1,306 @@
+"""Every example runs as a program: against its counterpart, and against DCMTK's tools."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from pynetdicom.dsutils import split_dataset
+from tests.conftest import find_free_port
+from tests.examples.certificates import write_certificates
+from tests.examples.conftest import EXAMPLES, Scripts, pydicom_file, wait_for_output
+from tests.interop.conftest import Dcmtk
+
+CT = pydicom_file("CT_small.dcm")
+MR = pydicom_file("MR_small.dcm")
+CT_JPEG2000 = pydicom_file("693_J2KI.dcm")
+WITHOUT_UIDS = pydicom_file("priv_SQ.dcm")
+STYLES = ("events", "callbacks")
+LOCAL = "127.0.0.1"
+
+
+def data_set_bytes(path: Path) -> bytes:
+    """The data set of a file as it is encoded, without what precedes it."""
+    _, offset = split_dataset(path)
+    return path.read_bytes()[offset:]
+
+
+def without_padding(path: Path) -> Dataset:
+    """The data set of a file, without the padding that DCMTK does not send."""
+    ds = dcmread(path)
+    if 0xFFFCFFFC in ds:
+        del ds[0xFFFCFFFC]
+    return ds
+
+
+def test_every_example_is_tested_and_listed() -> None:
+    names = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
+    tests = Path(__file__).read_text()
+    readme = (EXAMPLES / "README.rst").read_text()
+    for name in names:
+        assert name in readme
+        folder, _, script = name.rpartition("/")
+        assert f'"{script}"' in tests, name
+        assert not folder or folder in STYLES
+
+
+@pytest.mark.parametrize("name", sorted(p.relative_to(EXAMPLES) for p in EXAMPLES.rglob("*.py")))
+def test_help(name: Path, scripts: Scripts) -> None:
+    result = scripts.run(EXAMPLES / name, "--help")
+    assert result.returncode == 0
+    assert "host" in result.stdout
+
+
+# Verification
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_echo(scp: str, scu: str, scripts: Scripts) -> None:
+    port = find_free_port()
+    server = scripts.serve(EXAMPLES / scp / "echo_scp.py", port)
+    result = scripts.run(EXAMPLES / scu / "echo_scu.py", LOCAL, port)
+    assert result.returncode == 0, result.stderr
+    assert "answered with 0x0000" in result.stdout
+    wait_for_output(server, f"C-ECHO from ECHO_EXAMPLE at {LOCAL}")
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("scu", STYLES)
+def test_echo_without_a_peer(scu: str, scripts: Scripts, free_port: int) -> None:
+    result = scripts.run(EXAMPLES / scu / "echo_scu.py", LOCAL, free_port)
+    assert result.returncode == 1
+    assert "no association: no connection" in result.stderr
+
+
+@pytest.mark.parametrize("scp", ["events", "tls"])
+def test_sigterm_ends_a_server(scp: str, scripts: Scripts, tmp_path: Path) -> None:
+    script = EXAMPLES / "events" / "echo_scp.py"
+    arguments: list[object] = []
+    if scp == "tls":
+        script = EXAMPLES / "tls_scp.py"
+        arguments = _tls_arguments(tmp_path, "scp")
+    server = scripts.serve(script, find_free_port(), *arguments)
+    assert server.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scp", STYLES)
+def test_dcmtk_asks(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    server = scripts.serve(EXAMPLES / scp / "echo_scp.py", find_free_port())
+    result = dcmtk.run("echoscu", "-v", LOCAL, server.port, check=True)
+    assert "Received Echo Response" in result.stdout
+    wait_for_output(server, "C-ECHO from ECHOSCU")
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scu", STYLES)
+def test_dcmtk_answers(scu: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    peer = dcmtk.storescp()
+    result = scripts.run(EXAMPLES / scu / "echo_scu.py", LOCAL, peer.port)
+    assert result.returncode == 0, result.stderr
+
+
+# Storage
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_store(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(
+        EXAMPLES / scp / "store_scp.py", find_free_port(), "--directory", "stored"
+    )
+    result = scripts.run(EXAMPLES / scu / "store_scu.py", LOCAL, server.port, CT, MR)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("0x0000 (Success)") == 2
+    stored = {path.stem: path for path in (server.directory / "stored").iterdir()}
+    for path in (CT, MR):
+        ds = dcmread(path)
+        copy = dcmread(stored.pop(ds.SOPInstanceUID))
+        if scu == "callbacks":  # which changes the data set
+            assert copy.InstitutionName == "Example Hospital"
+            copy.InstitutionName = ds.get("InstitutionName")
+            if "InstitutionName" not in ds:
+                del copy.InstitutionName
+        assert copy == ds
+    assert stored == {}
+    assert server.stop(signal.SIGINT) == 0
+
+
+def test_stored_bytes_are_those_sent(scripts: Scripts) -> None:
+    server = scripts.serve(
+        EXAMPLES / "events" / "store_scp.py", find_free_port(), "--directory", "stored"
+    )
+    scu = EXAMPLES / "events" / "store_scu.py"
+    result = scripts.run(scu, LOCAL, server.port, CT, CT_JPEG2000)
+    assert result.returncode == 0, result.stderr
+    for path in (CT, CT_JPEG2000):
+        copy = server.directory / "stored" / f"{dcmread(path).SOPInstanceUID}.dcm"
+        assert data_set_bytes(copy) == data_set_bytes(path)
+        assert (
+            dcmread(copy).file_meta.TransferSyntaxUID == dcmread(path).file_meta.TransferSyntaxUID
+        )
+
+
+@pytest.mark.parametrize("scu", STYLES)
+def test_store_what_the_peer_does_not_take(scu: str, scripts: Scripts) -> None:
+    # the callbacks' SCP supports uncompressed transfer syntaxes only
+    server = scripts.serve(EXAMPLES / "callbacks" / "store_scp.py", find_free_port())
+    result = scripts.run(EXAMPLES / scu / "store_scu.py", LOCAL, server.port, CT_JPEG2000, CT)
+    assert result.returncode == 1
+    assert "no accepted presentation context" in result.stderr
+    assert "0x0000 (Success)" in result.stdout
+
+
+@pytest.mark.parametrize("scu", STYLES)
+def test_store_without_files(scu: str, scripts: Scripts) -> None:
+    result = scripts.run(EXAMPLES / scu / "store_scu.py")
+    assert result.returncode == 2
+    assert "which files?" in result.stderr
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scp", STYLES)
+def test_dcmtk_sends(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    server = scripts.serve(
+        EXAMPLES / scp / "store_scp.py", find_free_port(), "--directory", "stored"
+    )
+    result = dcmtk.run("storescu", "-v", LOCAL, server.port, CT, MR, check=True)
+    assert result.stdout.count("Received Store Response (Success)") == 2
+    for path in (CT, MR):
+        ds = without_padding(path)
+        assert dcmread(server.directory / "stored" / f"{ds.SOPInstanceUID}.dcm") == ds
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scu", STYLES)
+def test_dcmtk_stores(scu: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    peer = dcmtk.storescp("+xa")
+    result = scripts.run(EXAMPLES / scu / "store_scu.py", LOCAL, peer.port, CT, CT_JPEG2000)
+    assert result.returncode == 0, result.stderr
+    assert len(peer.files()) == 2
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory of files to send, in two levels."""
+    found = tmp_path / "images"
+    (found / "mr").mkdir(parents=True)
+    for path, copy in ((CT, "ct.dcm"), (CT_JPEG2000, "compressed.dcm"), (MR, "mr/mr.dcm")):
+        shutil.copy(path, found / copy)
+    return found
+
+
+def test_store_directory(directory: Path, scripts: Scripts) -> None:
+    server = scripts.serve(
+        EXAMPLES / "events" / "store_scp.py", find_free_port(), "--directory", "stored"
+    )
+    result = scripts.run(EXAMPLES / "store_directory.py", LOCAL, server.port, directory)
+    assert result.returncode == 0, result.stderr
+    assert "3 of 3 files stored" in result.stdout
+    assert len(list((server.directory / "stored").iterdir())) == 3
+
+
+def test_store_directory_names_what_cannot_be_sent(directory: Path, scripts: Scripts) -> None:
+    shutil.copy(WITHOUT_UIDS, directory / "bad.dcm")
+    (directory / "empty.dcm").write_bytes(b"")
+    server = scripts.serve(EXAMPLES / "events" / "store_scp.py", find_free_port())
+    result = scripts.run(EXAMPLES / "store_directory.py", LOCAL, server.port, directory)
+    assert result.returncode == 1
+    assert "bad.dcm: " in result.stderr
+    assert "empty.dcm: " in result.stderr
+    assert "3 of 5 files stored" in result.stdout
+
+
+@pytest.mark.interop
+def test_store_directory_to_dcmtk(directory: Path, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    peer = dcmtk.storescp("+xa")
+    result = scripts.run(EXAMPLES / "store_directory.py", LOCAL, peer.port, directory)
+    assert result.returncode == 0, result.stderr
+    assert len(peer.files()) == 3
+
+
+# TLS
+
+
+def _tls_arguments(directory: Path, name: str) -> list[object]:
+    certificates = directory / "certificates"
+    if not certificates.exists():
+        certificates.mkdir()
+        write_certificates(certificates, ("scp", "scu"))
+    files = (f"{name}.pem", f"{name}.key", "ca.pem")
+    options = ("--certificate", "--key", "--ca")
+    return [
+        part
+        for option, file in zip(options, files, strict=True)
+        for part in (option, certificates / file)
+    ]
+
+
+def test_tls(scripts: Scripts, tmp_path: Path) -> None:
+    server = scripts.serve(
+        EXAMPLES / "tls_scp.py", find_free_port(), *_tls_arguments(tmp_path, "scp")
+    )
+    scu = EXAMPLES / "tls_scu.py"
+    result = scripts.run(scu, LOCAL, server.port, *_tls_arguments(tmp_path, "scu"))
+    assert result.returncode == 0, result.stderr
+    assert "answered over TLS" in result.stdout
+    assert server.stop(signal.SIGTERM) == 0
+
+
+def test_tls_with_a_certificate_that_nobody_vouches_for(scripts: Scripts, tmp_path: Path) -> None:
+    server = scripts.serve(
+        EXAMPLES / "tls_scp.py", find_free_port(), *_tls_arguments(tmp_path, "scp")
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    scu = EXAMPLES / "tls_scu.py"
+    result = scripts.run(scu, LOCAL, server.port, *_tls_arguments(other, "scu"))
+    assert result.returncode == 1
+    assert "no association" in result.stderr
+
+
+@pytest.mark.interop
+def test_tls_with_dcmtk(scripts: Scripts, tmp_path: Path, dcmtk: Dcmtk) -> None:
+    server = scripts.serve(
+        EXAMPLES / "tls_scp.py", find_free_port(), *_tls_arguments(tmp_path, "scp")
+    )
+    folder = tmp_path / "certificates"
+    options = ["+tls", folder / "scu.key", folder / "scu.pem", "+cf", folder / "ca.pem"]
+    result = dcmtk.run("echoscu", "-v", *options, LOCAL, server.port)
+    if "unknown option" in result.stdout.lower():
+        assert ssl.HAS_TLSv1_2
+        subject = "DCMTK's tools were built without TLS"
+        pytest.skip(subject)
+    assert result.returncode == 0, result.stdout
+    assert "Received Echo Response" in result.stdout
+
+
+# Extended negotiation
+
+
+def negotiate(scripts: Scripts, *options: str) -> subprocess.CompletedProcess[str]:
+    server = scripts.serve(EXAMPLES / "negotiation_scp.py", find_free_port(), CT, MR)
+    result = scripts.run(EXAMPLES / "negotiation_scu.py", LOCAL, server.port, *options)
+    assert server.stop(signal.SIGTERM) == 0
+    return result
+
+
+def test_negotiation(scripts: Scripts) -> None:
+    result = negotiate(scripts)
+    assert result.returncode == 0, result.stderr
+    assert "CT Image Storage: SCU False, SCP True" in result.stdout
+    assert "answered with b'\\x02\\x00" in result.stdout
+    assert "2 received, released by the peer" in result.stdout
+
+
+def test_negotiation_with_a_wrong_passcode(scripts: Scripts) -> None:
+    result = negotiate(scripts, "--passcode", "guess")
+    assert result.returncode == 1
+    assert "no association: rejected permanently" in result.stderr
