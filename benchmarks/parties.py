@@ -103,6 +103,8 @@ class Pynetdicom:
         self._interpreter = interpreter
         self._version = version
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        # Otherwise -c and -m would import from the working directory before anything else.
+        self._environment["PYTHONSAFEPATH"] = "1"
         if path is not None:
             self._environment["PYTHONPATH"] = str(path)
 
@@ -127,6 +129,11 @@ class Pynetdicom:
         """Send all files; give the SCU's peak memory in KiB."""
         return int(self._run("store", str(port), "0", *map(str, files))["peak"])
 
+    def check(self) -> None:
+        """Raise `BenchmarkError` unless it is the version that it should be."""
+        command = [self._interpreter, "-c", "import pynetdicom; print(pynetdicom.__version__)"]
+        self._compare(run(command, self._environment).output.strip())
+
     def statement(self, statement: str) -> float:
         """Run a Python statement in a new process; give its own seconds, without the start."""
         code = (
@@ -141,9 +148,12 @@ class Pynetdicom:
 
     def _run(self, name: str, *arguments: str) -> dict[str, Any]:
         report = run(self._worker(name, *arguments), self._environment).json()
-        if not str(report["version"]).startswith(self._version):
-            raise BenchmarkError(f"{self.label} turned out to be version {report['version']}")
+        self._compare(str(report["version"]))
         return report
+
+    def _compare(self, version: str) -> None:
+        if not version.startswith(self._version):
+            raise BenchmarkError(f"{self.label} turned out to be version {version}")
 
 
 class Applications(Pynetdicom):

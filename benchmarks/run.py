@@ -20,6 +20,7 @@ if __package__ in (None, ""):
 from benchmarks import environment, parties
 from benchmarks.cases import CASES
 from benchmarks.method import QUICK, Bench, Scale, say
+from benchmarks.processes import BenchmarkError
 from benchmarks.report import Result
 
 TOOLS = ("echoscu", "storescu", "storescp")
@@ -57,6 +58,14 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure what the command line asks for; 0 if all that was asked for could be measured."""
+    try:
+        return _main(argv)
+    except BenchmarkError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+
+
+def _main(argv: list[str] | None) -> int:
     parser = arguments()
     options = parser.parse_args(argv)
     names = options.only.split(",") if options.only else list(CASES)
@@ -76,6 +85,9 @@ def main(argv: list[str] | None = None) -> int:
         say(f"pynetdicom {environment.OLD_VERSION}: looking for it, or installing it")
         interpreter, reason = environment.install_old_version(options.cache)
         old = parties.old_version(interpreter) if interpreter else None
+    for party in (*(ours or ()), old):
+        if party:
+            party.check()
     facts["pynetdicom 3.0.4"] = "installed" if old else reason
     facts["pages of memory touched"] = f"{scale.warm} MiB before each run"
     facts["busy with something else, before"] = environment.busy()
