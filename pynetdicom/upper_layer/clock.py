@@ -50,13 +50,12 @@ class _Clock:
 
     def set(self, deadline: Deadline) -> None:
         with self._changed:
+            if not self._running:
+                # Under the lock, so that nobody relies on a thread that could not be started.
+                threading.Thread(target=self._run, name="pynetdicom-deadlines", daemon=True).start()
+                self._running = True
             heapq.heappush(self._heap, (deadline.at, next(self._order), deadline))
-            if self._running:
-                self._changed.notify()
-                return
-            # Under the lock, so that nobody relies on a thread that could not be started.
-            threading.Thread(target=self._run, name="pynetdicom-deadlines", daemon=True).start()
-            self._running = True
+            self._changed.notify()
 
     def forget(self) -> None:
         """Let the thread drop what was cancelled, so that it ends when nothing is left."""

@@ -5,22 +5,28 @@ user's `feed`. Out: PDUs and batches of P-DATA-TF, written by the calling thread
 
 Who owns what. The DUL thread alone reads, and alone closes the connection. The write lock covers a whole message:
 what goes on the wire is decided while holding it. The state lock covers the state and `ended`, and is never held while a
-socket blocks; it is taken after the write lock, never before. Callbacks of the user run with neither.
+socket blocks; it is taken after the write lock, never before. Transitions are told when neither is held.
 
 An A-ABORT is written by whoever can: the aborter if nobody is writing, else the writer, who looks for it before
 every write, and who looks once more after he has given the write lock back, since the aborter may have found it taken.
+
+A writer whose connection breaks does not say how the association ended. The peer may have said so before it
+closed, and only the reader sees that.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.buffers import Buffer, advance, rest_of_pdu
 from pynetdicom.upper_layer.clock import Deadline, call_at
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
@@ -32,13 +38,21 @@ from pynetdicom.upper_layer.fsm import (
     Action,
     UpperLayer,
 )
-from pynetdicom.upper_layer.transport import Buffer, Connection, Waker
+from pynetdicom.upper_layer.transport import Connection, Waker
+from pynetdicom.upper_layer.user import User
+
+LOGGER = logging.getLogger("pynetdicom.dul")
 
 LINGER = 2.0
 """Seconds that a connection in Sta13 waits for the peer to close it."""
 
 LAST_PDU = 1.0
 """Seconds that a PDU which has begun may take once the association is aborted."""
+
+# The kernel counts in ticks of up to 10 ms.
+_TICK = 0.02
+
+_P_DATA_TF = 0x04
 
 # The actions whose PDU has to be understood before the event is known: a malformed one is Evt19.
 _DECODED = frozenset(("AE-3", "AE-4", "AE-6", "AA-2", "AA-3"))
@@ -48,52 +62,8 @@ class Stopped(Exception):
     """The association has ended, or is being released: nothing more can be sent."""
 
 
-class User(Protocol):
-    """What the DUL service needs of the association that uses it. All but `feed` and `flush` must be quick."""
-
-    network_timeout: float | None
-    watches_data: bool
-    watches_pdus: bool
-    watches_transitions: bool
-
-    @property
-    def in_message(self) -> bool:
-        """Whether a DIMSE message has begun and is not complete."""
-
-    @property
-    def expects_more(self) -> bool:
-        """Whether the peer will send something before we do."""
-
-    @property
-    def is_serving(self) -> bool:
-        """Whether the association's thread runs a user's handler and cannot look after the end."""
-
-    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> Any:
-        """Take a part of a PDV; returns a message once it is complete."""
-
-    def flush(self) -> None:
-        """Copy or write what `feed` was given; the buffer is about to be used again."""
-
-    def on_message(self, message: Any) -> None:
-        """A message is complete."""
-
-    def on_associate(self, pdu: Any) -> frozenset[int]:
-        """An A-ASSOCIATE-AC came; returns the accepted context IDs."""
-
-    def on_release(self) -> None:
-        """The peer requests release."""
-
-    def on_ended(self) -> None:
-        """`DUL.ended` has been set: wake everybody."""
-
-    def on_data(self, data: bytes, sent: bool) -> None:
-        """Bytes were received or sent."""
-
-    def on_pdu(self, pdu: Any, sent: bool) -> None:
-        """A PDU was received or sent."""
-
-    def on_transition(self, action: str, state: str, event: str, next_state: str) -> None:
-        """The state machine has moved."""
+class _Broken(Stopped):
+    """A write failed, for its cause."""
 
 
 class DUL(threading.Thread):
@@ -132,12 +102,23 @@ class DUL(threading.Thread):
         self.last_activity = self.last_received = time.monotonic()
         self._write = threading.Lock()
         self._state = threading.Lock()
-        # The A-ABORT that waits to be written by whoever has the write lock.
+        # The thread that holds the write lock for a message.
+        self._writer = 0
+        # The A-ABORT that waits to be written by whoever has the write lock, and the one that was.
         self._leaving: bytes | None = None
+        self._departed: bytes | None = None
+        self._finishing = False
         self._waker: Waker | None = None
+        self._over = threading.Event()
+        self._requested = threading.Event()
+        self._ended_at = 0.0
         self._finished = False
+        self._expired = False
         self._deaf = False
+        self._problem: BaseException | None = None
         self._cut_off: Deadline | None = None
+        self._transitions: deque[tuple[str, str, str, str]] = deque()
+        self._telling = threading.Lock()
         self._pdvs: list[pdus.PDV] = []
         self._pdv = bytearray()
 
@@ -148,34 +129,80 @@ class DUL(threading.Thread):
         """The state of the state machine, such as ``"Sta6"``."""
         return self.upper_layer.state
 
-    def _take(self, event: str, ended: Ended | None = None) -> Action:
-        """Move the state machine, and note how the association ends if it does so by this."""
+    def _take(self, event: str, ended: Ended | None = None, *, aborts: bool = False) -> Action:
+        """Move the state machine, and note how the association ends if it does so by this.
+
+        Raises
+        ------
+        RuntimeError
+            The event is not possible any more; or, with `aborts`, it is no reason to abort the association, or not
+            the first.
+        """
         with self._state:
             before = self.upper_layer.state
+            if aborts:
+                found = TABLE.get((event, before))
+                if self.ended is not None or found is None or not (found.send or found.close):
+                    raise RuntimeError("there is nothing to abort")
             action = self.upper_layer.take(event)
             after = self.upper_layer.state
             self.framer.accepts_data = after in DATA_STATES
             ends = ended is not None and self.ended is None
             if ends:
                 self.ended = ended
-            if action.send == "A-ABORT" and ends:
-                source = ended.source if ended and ended.source is not None else 0
+                self._ended_at = time.monotonic()
+            if action.send == "A-ABORT" and ended is not None and ends:
                 self._leaving = pdus.A_ABORT(
-                    source=source, reason=(ended.reason if ended else 0) or 0
+                    source=ended.source or 0, reason=ended.reason or 0
                 ).encode()
                 if self._waker is not None:
                     self._waker.set()
+            if self._user.watches_transitions:
+                self._transitions.append((action.label, before, event, after))
+        if before == "Sta4":
+            self._requested.set()
         if ends:
+            self._over.set()
             self._user.on_ended()
-        if self._user.watches_transitions:
-            self._user.on_transition(action.label, before, event, after)
         return action
+
+    def _tell(self) -> None:
+        """Tell of transitions, in their order; by one thread at a time, and never by one that holds a lock."""
+        while self._transitions and self._telling.acquire(blocking=False):
+            try:
+                while self._transitions:
+                    self._user.on_transition(*self._transitions.popleft())
+            finally:
+                self._telling.release()
 
     # Sending
 
     def connected(self) -> None:
         """Say that the transport connection is there (AE-1); start the thread after this."""
         self._take("Evt1")
+        self._tell()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the write lock, and look after what was left to its holder."""
+        ident = threading.get_ident()
+        if self._writer == ident:
+            raise RuntimeError("a handler of what is being sent cannot send on the same association")
+        try:
+            with self._write:
+                self._writer = ident
+                try:
+                    yield
+                finally:
+                    self._writer = 0
+                    if self._waker is not None:
+                        self._drop_waker()
+        except _Broken as error:
+            self._find_out(error.__cause__)
+            raise
+        finally:
+            self._after_write()
+            self._tell()
 
     def perform(self, event: str, pdu: Any, ended: Ended | None = None) -> None:
         """Do what the local user asks for by `event`: take it and send its PDU.
@@ -186,12 +213,12 @@ class DUL(threading.Thread):
             The association has ended, or the event is not possible any more.
         """
         data = pdu.encode()
-        with self._write:
-            if not self.upper_layer.knows(event):
-                raise Stopped
-            self._take(event, ended)
+        with self._writing():
+            try:
+                self._take(event, ended)
+            except RuntimeError as error:
+                raise Stopped from error
             self._put([data])
-        self._after_write()
         self.last_activity = time.monotonic()
         if self._user.watches_data:
             self._user.on_data(data, True)
@@ -205,31 +232,33 @@ class DUL(threading.Thread):
         ------
         Stopped
             The association has ended, or its release was requested: nothing or not all was sent.
+        RuntimeError
+            Called from a handler of what is being sent.
         Exception
             What `batches` raises. A message that had begun cannot be taken back: the association is aborted.
         """
         user = self._user
         begun = False
-        with self._write:
+        whole = True
+        with self._writing():
             if self.upper_layer.state not in SENDING_STATES or self.ended is not None:
                 raise Stopped
             try:
                 for batch in batches:
-                    begun = True
+                    begun, whole = True, False
                     self._put(batch)
+                    whole = True
                     if user.watches_data or user.watches_pdus:
                         self._show(batch)
             except Stopped:
                 raise
-            except Exception as error:
+            except BaseException as error:  # Ctrl-C as well
                 if begun:
-                    self.abort(Ended("aborted", "local", 0, 0, error=error))
+                    # Where a PDU was left in its midst nobody knows how to complete it.
+                    ended = Ended("aborted", "local", 0, 0, error=error)
+                    self.abort(ended, at_once=not whole)
                 raise
-            finally:
-                if self._waker is not None:
-                    self._drop_waker()
         self.last_activity = time.monotonic()
-        self._after_write()
 
     def _put(self, buffers: Sequence[Buffer]) -> None:
         """Write buffers; each PDU begins at the start of one. The write lock is held."""
@@ -238,35 +267,39 @@ class DUL(threading.Thread):
         sent = 0
         rest: Sequence[Buffer] = buffers
         while True:
-            if self._leaving is not None and sent < total:
+            if self._leaving is not None:
                 self._leave(buffers, sent)
                 raise Stopped
             try:
                 count = connection.push(rest)
             except OSError as error:
-                self._lost(error)
-                raise Stopped from error
+                raise _Broken from error
             sent += count
             if sent >= total and not connection.pending:
                 return
             if count:
-                rest = _advance(rest, count)
+                rest = advance(rest, count)
                 if connection.is_tls and not connection.pending:
                     continue
             self._wait_writable()
 
     def _wait_writable(self) -> None:
         """Wait until the peer reads on, for as long as `network_timeout` allows without progress."""
+        timeout = self._user.network_timeout
         with self._state:
             if self._leaving is not None:
                 return
+            if self.ended is not None:  # by the PDU that is being written
+                timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
             if self._waker is None:
-                self._waker = Waker()
+                with contextlib.suppress(OSError):  # no descriptor for it: woken by the cut, in the end
+                    self._waker = Waker()
             waker = self._waker
-        timeout = self._user.network_timeout
         if self.connection.wait_writable(timeout, waker) or self._leaving is not None:
             return
-        self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
+        if not self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout")):
+            if self._leaving is None:
+                raise _Broken from TimeoutError("the peer does not read")
 
     def _drop_waker(self) -> None:
         with self._state:
@@ -279,10 +312,11 @@ class DUL(threading.Thread):
         data = b"".join(batch)
         if self._user.watches_data:
             self._user.on_data(data, True)
-        while data and self._user.watches_pdus:
-            end = 6 + int.from_bytes(data[2:6], "big")
-            self._user.on_pdu(pdus.decode_pdu(data[:end]), True)
-            data = data[end:]
+        start = 0
+        while start < len(data) and self._user.watches_pdus:
+            end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")
+            self._user.on_pdu(pdus.decode_pdu(data[start:end]), True)
+            start = end
 
     # Aborting
 
@@ -298,106 +332,138 @@ class DUL(threading.Thread):
         event : str
             The event that is the cause, if it is not what `ended` says.
         """
-        with self._state:
-            if not event:  # in Sta4 nothing can have been received that would be invalid
-                invalid = ended.source == 2 and self.upper_layer.knows("Evt19")
-                event = "Evt19" if invalid else "Evt15"
-            possible = self.ended is None and self.upper_layer.knows(event)
-        if not possible:
+        if not event:  # in Sta4 nothing can have been received that would be invalid
+            invalid = ended.source == 2 and self.upper_layer.knows("Evt19")
+            event = "Evt19" if invalid else "Evt15"
+        try:
+            action = self._take(event, ended, aborts=True)
+        except RuntimeError:
             if at_once:
                 self.connection.cut()
-            return False
-        try:
-            action = self._take(event, ended)
-        except RuntimeError:  # another thread was first
             return False
         if action.close:
             self.connection.cut()
         self._after_write()
-        if at_once and self._leaving is not None:
+        self._tell()
+        if at_once and (self._leaving is not None or self._finishing):
             self.connection.cut()
-        elif self._user.is_serving or self._leaving is not None:
-            self._cut_off = call_at(
-                time.monotonic() + (LAST_PDU if self._leaving is not None else LINGER),
-                self.connection.cut,
-            )
-            if self._finished:
-                self._cut_off.cancel()
+            return True
+        patience = LAST_PDU if self._leaving is not None else LINGER
+        try:
+            self._cut_off = call_at(time.monotonic() + patience, self._expire)
+        except RuntimeError:  # no thread to be had
+            self.connection.cut()
+        if self._finished and self._cut_off is not None:
+            self._cut_off.cancel()
         return True
+
+    def _expire(self) -> None:
+        """The peer had its time to close the connection, or to take the A-ABORT."""
+        self._expired = True
+        self.connection.cut()
 
     def _after_write(self) -> None:
         """Do what others left to the holder of the write lock: an A-ABORT, or TLS's own messages."""
-        while (self._leaving is not None or self.connection.pending) and self._write.acquire(
-            blocking=False
-        ):
+        flushed = False
+        while self._leaving is not None or (self.connection.pending and not flushed):
+            if not self._write.acquire(blocking=False):
+                break  # its holder comes by here
             try:
                 if self._leaving is not None:
                     self._leave((), 0)
-                elif not self._finished:
-                    self.connection.push(())
-                    return
+                else:
+                    # What the kernel does not take now goes in front of the next write.
+                    flushed = True
+                    if not self._finished:
+                        self.connection.push(())
             except OSError:
-                return
+                flushed = True
             finally:
                 self._write.release()
+        if self._departed is not None:
+            with self._state:
+                abort, self._departed = self._departed, None
+            if abort is not None:
+                self._tell_abort(abort)
 
     def _leave(self, buffers: Sequence[Buffer], sent: int) -> None:
         """Complete the PDU that has begun and write the A-ABORT. The write lock is held."""
         abort, self._leaving = self._leaving, None
         if abort is None or self._finished:
             return
-        left = [*_rest_of_pdu(buffers, sent), abort]
-        with contextlib.suppress(OSError):
-            while left:
+        left = [*rest_of_pdu(buffers, sent), abort]
+        try:
+            while left and (count := self.connection.push(left)):
+                left = advance(left, count)
+        except OSError:
+            return
+        if not left and not self.connection.pending:
+            self._departed = abort
+            return
+        # The peer does not read. Whoever was sending is not to wait for that.
+        self._finishing = True
+        try:
+            threading.Thread(
+                target=self._finish_writing, args=(left,), name="pynetdicom-abort", daemon=True
+            ).start()
+        except RuntimeError:  # no thread to be had
+            self.connection.cut()
+
+    def _finish_writing(self, left: list[Buffer]) -> None:
+        """Write the last bytes to a peer that does not read, until `LAST_PDU` has passed."""
+        deadline = time.monotonic() + LAST_PDU
+        abort = bytes(left[-1]) if left else b""
+        done = False
+        with self._write, contextlib.suppress(OSError):
+            while not self._finished:
                 count = self.connection.push(left)
-                if not count:
+                left = advance(left, count) if count else left
+                done = not left and not self.connection.pending
+                if done or not (
+                    count or self.connection.wait_writable(max(0.0, deadline - time.monotonic()))
+                ):
                     break
-                left = _advance(left, count)
-            if left or self.connection.pending:
-                # The peer does not read. Whoever was sending is not to wait for that.
-                threading.Thread(
-                    target=self._finish_writing, args=(left,), name="pynetdicom-abort", daemon=True
-                ).start()
-                return
+        if not done:
+            self.connection.cut()
+        elif abort:
+            self._tell_abort(abort)
+
+    def _tell_abort(self, abort: bytes) -> None:
+        """Trigger the events of an A-ABORT that was sent."""
         if self._user.watches_data:
             self._user.on_data(abort, True)
         if self._user.watches_pdus:
             self._user.on_pdu(pdus.decode_pdu(abort), True)
 
-    def _finish_writing(self, left: list[Buffer]) -> None:
-        """Write the last bytes to a peer that does not read, until `LAST_PDU` has passed."""
-        deadline = time.monotonic() + LAST_PDU
-        with self._write, contextlib.suppress(OSError):
-            while (left or self.connection.pending) and not self._finished:
-                count = self.connection.push(left)
-                left = _advance(left, count) if count else left
-                if not count and not self.connection.wait_writable(
-                    max(0.0, deadline - time.monotonic())
-                ):
-                    break
-        if left:
-            self.connection.cut()
+    def _find_out(self, error: BaseException | None) -> None:
+        """A write has failed: let the reader see what the peer said before it closed."""
+        self._problem = error
+        self.connection.cut()
+        if threading.current_thread() is not self and self.is_alive():
+            self._over.wait(LAST_PDU)
+        self._lost(error)
 
     def _lost(self, error: BaseException | None) -> None:
-        """The transport connection is closed or broken (Evt17)."""
-        if self.upper_layer.knows("Evt17"):
-            with contextlib.suppress(RuntimeError):
-                self._take("Evt17", Ended("aborted", "network", error=error))
-        self.connection.cut()
+        """The transport connection is closed or broken (Evt17), or its time is up (Evt18)."""
+        event = "Evt18" if self._expired and self.state == "Sta13" else "Evt17"
+        with contextlib.suppress(RuntimeError):  # it is known already
+            self._take(event, Ended("aborted", "network", error=error or self._problem))
+        self._tell()
 
     # Receiving, on the DUL thread
 
     def run(self) -> None:
         """Read until the connection is closed."""
         try:
+            if self.state == "Sta4":
+                # A peer that speaks before it was asked is answered by the states after this one.
+                self._requested.wait()
             self._understand()
             while not self._finished:
                 self._read()
         except Exception as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
-            import logging
-
-            logging.getLogger("pynetdicom.dul").exception("the DUL thread failed")
+            LOGGER.exception("the DUL thread failed")
             self.abort(Ended("aborted", "local", 2, 0, error=error))
         finally:
             self._close()
@@ -405,28 +471,35 @@ class DUL(threading.Thread):
     def _close(self) -> None:
         self._finished = True
         self._lost(None)
-        if self._cut_off is not None:
-            self._cut_off.cancel()
-        # A writer is woken by the cut; the descriptor goes only when he is out, lest he write to its next owner.
-        with self._write:
+        if not self._write.acquire(blocking=False):
+            # A writer is woken by the cut. The descriptor goes only when he is out, lest he write to its next owner.
+            self.connection.cut()
+            self._write.acquire()
+        try:
             self.connection.say_goodbye()
             self.connection.close()
+        finally:
+            self._write.release()
+        if self._cut_off is not None:
+            self._cut_off.cancel()
 
     def _read(self) -> None:
         user, connection = self._user, self.connection
         view = self.framer.space()
-        connection.set_read_timeout(user.network_timeout)
+        timeout = user.network_timeout
+        if self.ended is not None:
+            timeout = max(0.001, self._ended_at + LINGER - time.monotonic())
+        connection.set_read_timeout(timeout)
         try:
             count = connection.recv_into(view)
         except BlockingIOError:
             self._check_silence()
             return
         except OSError as error:
-            self._lost(error)
+            self._problem = self._problem or error
             self._finished = True
             return
         if not count:
-            self._lost(None)
             self._finished = True
             return
         self.last_activity = self.last_received = time.monotonic()
@@ -443,6 +516,16 @@ class DUL(threading.Thread):
 
     def _understand(self) -> None:
         """Take what was received apart."""
+        try:
+            while not self._take_apart():
+                pass
+        except PDUDecodeError as error:
+            self._deaf = True  # where the next PDU begins is not known
+            self._invalid(error)
+        self._user.flush()
+
+    def _take_apart(self) -> bool:
+        """False when a message was none: what follows it is still understood, in Sta13."""
         user = self._user
         feed = user.feed if not user.watches_pdus else self._feed_and_show
         try:
@@ -453,13 +536,10 @@ class DUL(threading.Thread):
                         break
                 elif self.ended is None:
                     user.on_message(item)
-        except PDUDecodeError as error:
-            self._deaf = True  # where the next PDU begins is not known
-            self._invalid(error)
         except DIMSEDecodeError as error:
-            self._deaf = True
             self.abort(Ended("aborted", "local", 0, 0, error=error))
-        user.flush()
+            return False
+        return True
 
     def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> Any:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""
@@ -474,27 +554,35 @@ class DUL(threading.Thread):
 
     def _invalid(self, error: PDUDecodeError) -> None:
         """Evt19: AA-8, or AA-7 when the association has ended already."""
-        if self.state == "Sta13":
+        if self.abort(Ended("aborted", "local", 2, error.reason, error=error)):
+            return
+        with contextlib.suppress(RuntimeError):
             self._take("Evt19")
             self._push_abort(2, error.reason)
-        else:
-            self.abort(Ended("aborted", "local", 2, error.reason, error=error))
+        self._tell()
 
     def _push_abort(self, source: int, reason: int) -> None:
         """Send another A-ABORT (AA-7), if nobody is writing and the kernel takes it."""
         if self._write.acquire(blocking=False):
             try:
-                with contextlib.suppress(OSError):
-                    self.connection.push([pdus.A_ABORT(source=source, reason=reason).encode()])
+                if not self._finishing and self._leaving is None:
+                    abort = pdus.A_ABORT(source=source, reason=reason).encode()
+                    # One that the kernel takes in part is completed or cut like the first one.
+                    self._leaving = abort
+                    self._leave((), 0)
             finally:
                 self._write.release()
+        self._after_write()
 
     def _on_pdu(self, data: bytes) -> None:
         """A PDU is complete that is not P-DATA-TF in its place."""
         event = EVENT_OF_PDU[data[0]]
-        label = TABLE[event, self.state].label
+        found = TABLE.get((event, self.state))
+        if found is None:  # the connection was lost to a writer meanwhile
+            return
+        label = found.label
         pdu: Any = None
-        if label in _DECODED or (self._user.watches_pdus and data[0] != 0x04):
+        if label in _DECODED or (self._user.watches_pdus and data[0] != _P_DATA_TF):
             try:
                 pdu = pdus.decode_pdu(data)
             except PDUDecodeError as error:
@@ -502,16 +590,25 @@ class DUL(threading.Thread):
                 return
             if self._user.watches_pdus:
                 self._user.on_pdu(pdu, False)
-        if label == "AA-8":
+        # P-DATA-TF comes here when it was not expected at its beginning; its content is lost, whatever the state is now.
+        if label == "AA-8" or label in ("DT-2", "AR-6"):
             unexpected = PDUDecodeError(
                 f"not expected in {self.state}", pdu=f"PDU of type {data[0]:#04x}", reason=2
             )
-            self.abort(Ended("aborted", "local", 2, 2, error=unexpected), event=event)
+            cause = event if label == "AA-8" else "Evt19"
+            ended = Ended("aborted", "local", 2, 2, error=unexpected)
+            if self.abort(ended, event=cause) or self.ended is not None:
+                return
+            self._on_pdu(data)  # our own release request was sent meanwhile
             return
         if label == "AE-3":
             self.framer.context_ids = self._user.on_associate(pdu)
-        # Another thread may have moved on meanwhile: what was taken counts, not what was looked up.
-        label = self._take(event, _ended_by(label, pdu)).label
+        try:
+            # Another thread may have moved on meanwhile: what was taken counts, not what was looked up.
+            label = self._take(event, _ended_by(label, pdu)).label
+        except RuntimeError:
+            return
+        self._tell()
         if label == "AE-3":
             self._user.on_message(pdu)
         elif label in ("AE-4", "AA-2", "AA-3", "AR-3"):
@@ -532,14 +629,15 @@ class DUL(threading.Thread):
             self.perform("Evt14", pdus.A_RELEASE_RP(), ended)
 
     def _check_silence(self) -> None:
-        """Abort when the peer stopped in the middle of a message or PDU."""
+        """Abort when the peer stopped in the middle of a message or PDU; close when it does not, in Sta13."""
         timeout = self._user.network_timeout
-        if timeout is None or self.ended is not None:
+        now = time.monotonic()
+        if self.ended is not None:
+            if now - self._ended_at >= LINGER - _TICK:
+                self._finished = self._expired = True
+        elif timeout is None or not (self._user.in_message or self.framer.in_pdu):
             return
-        if not (self._user.in_message or self.framer.in_pdu):
-            return
-        # The kernel counts in ticks of up to 10 ms.
-        if time.monotonic() - self.last_received >= timeout - 0.02:
+        elif now - self.last_received >= timeout - _TICK:
             self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
 
@@ -556,29 +654,3 @@ def _ended_by(label: str, pdu: Any) -> Ended | None:
 
 def _ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
     """Take PDVs that nobody waits for any more."""
-
-
-def _advance(buffers: Sequence[Buffer], count: int) -> list[Buffer]:
-    """What is left of `buffers` after `count` bytes."""
-    for index, buffer in enumerate(buffers):
-        if count < len(buffer):
-            return [memoryview(buffer)[count:], *buffers[index + 1 :]] if count else list(
-                buffers[index:]
-            )
-        count -= len(buffer)
-    return []
-
-
-def _rest_of_pdu(buffers: Sequence[Buffer], sent: int) -> list[Buffer]:
-    """The bytes that complete the PDU in whose middle `sent` lies; none at a boundary."""
-    index = position = 0
-    while index < len(buffers) and position < sent:
-        first, start = index, position
-        left = 6 + int.from_bytes(bytes(buffers[index][2:6]), "big")
-        while left > 0:
-            left -= len(buffers[index])
-            position += len(buffers[index])
-            index += 1
-        if position > sent:
-            return _advance(buffers[first:index], sent - start)
-    return []

@@ -33,10 +33,19 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
-_NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+# What accept() says of a peer that has gone already (accept(2): treat them like EAGAIN by retrying).
+_GONE = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED ECONNRESET EINTR EPERM EPROTO ENOPROTOOPT EHOSTDOWN ENONET EHOSTUNREACH"
+        " EOPNOTSUPP ENETUNREACH ENETDOWN"
+    ).split()
+    if hasattr(errno, name)
+)
 _ACCEPTS_AT_ONCE = 64
 _FIRST_SIZE = 4096
 _RETRY = 1.0
+_MANY = 64
 
 
 class Visitor:
@@ -109,6 +118,7 @@ class Lobby:
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
         self._listening = False
+        self._listen_at = 0.0
         self._stopping = False
         self._lock = threading.Lock()
         self.turned_away = 0
@@ -138,10 +148,11 @@ class Lobby:
     def run(self) -> None:
         """Accept connections and serve the lobby until `stop`."""
         self._listener.setblocking(False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
-        self._listen()
+        self._selector: selectors.BaseSelector | None = None
         try:
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
+            self._listen()
             while not self._stopping:
                 for key, _ in self._selector.select(self._patience()):
                     if key.data is not None:
@@ -158,7 +169,9 @@ class Lobby:
     def _close(self) -> None:
         for visitor in list(self._visitors.values()):
             self._dismiss(visitor)
-        self._selector.close()
+        self._deadlines.clear()
+        if self._selector is not None:
+            self._selector.close()
         with self._lock:
             self._stopping = True
             self._waker.close()
@@ -173,13 +186,21 @@ class Lobby:
         if self._deadlines:
             wait = max(0.0, self._deadlines[0][0] - time.monotonic())
         if not self._listening:
-            wait = _RETRY if wait is None else min(wait, _RETRY)
+            retry = max(0.0, self._listen_at - time.monotonic())
+            wait = retry if wait is None else min(wait, retry)
         return wait
 
     def _listen(self) -> None:
-        if not self._listening:
+        if not self._listening and self._selector is not None:
             self._selector.register(self._listener, selectors.EVENT_READ)
             self._listening = True
+
+    def _pause(self) -> None:
+        """Stop accepting for a while: a listener that stays readable would keep this thread spinning."""
+        if self._listening and self._selector is not None:
+            self._selector.unregister(self._listener)
+            self._listening = False
+        self._listen_at = time.monotonic() + _RETRY
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTS_AT_ONCE):
@@ -188,37 +209,46 @@ class Lobby:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
-                    # A listener that stays readable would keep this thread spinning.
-                    LOGGER.warning("no descriptor for another connection: %s", error.strerror)
-                    self._selector.unregister(self._listener)
-                    self._listening = False
-                    return
                 if self._listener.fileno() < 0:
                     self._stopping = True
-                    return
-                continue  # that peer has gone already
+                elif error.errno not in _GONE:
+                    LOGGER.warning("no further connection is accepted for now: %s", error.strerror)
+                    self._pause()
+                else:
+                    continue
+                return
             try:
                 self._welcome(sock, address)
-            except OSError:
+            except OSError as error:
+                LOGGER.debug("a connection from %s failed: %s", address[0], error)
                 sock.close()
 
     def _welcome(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         if len(self._visitors) >= _config.MAXIMUM_LOBBY:
-            self._dismiss(min(self._visitors.values(), key=lambda v: v.last_heard))
-            self.never_asked += 1
+            silent = min(self._visitors.values(), key=lambda v: v.last_heard)
+            self.never_asked += silent.upper_layer.state == "Sta2"
+            self._dismiss(silent)
         tls = self._host.tls
         connection = (
             Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
         )
-        visitor = Visitor(connection, address)
+        self._keep(Visitor(connection, address), self._host.artim)
+
+    def _keep(self, visitor: Visitor, seconds: float) -> None:
+        """Have a visitor in the lobby, for so long."""
+        assert self._selector is not None
+        self._selector.register(visitor.connection.socket, selectors.EVENT_READ, visitor)
         self._visitors[id(visitor)] = visitor
-        self._selector.register(sock, selectors.EVENT_READ, visitor)
-        self._set_deadline(visitor, self._host.artim)
+        visitor.gone = False
+        self._set_deadline(visitor, seconds)
 
     def _set_deadline(self, visitor: Visitor, seconds: float) -> None:
         visitor.deadline = time.monotonic() + seconds
         heapq.heappush(self._deadlines, (visitor.deadline, next(self._order), visitor))
+        if len(self._deadlines) > 2 * len(self._visitors) + _MANY:
+            # Those who left early must not be kept, with their buffers, until their time would have been up.
+            self._deadlines = [entry for entry in self._deadlines if not entry[2].gone]
+            heapq.heapify(self._deadlines)
 
     def _expire(self) -> None:
         """Close whose time is up: ARTIM in Sta2, the wait for the peer's close in Sta13 (Evt18, AA-2)."""
@@ -229,59 +259,71 @@ class Lobby:
                 self.never_asked += visitor.upper_layer.state == "Sta2"
                 visitor.upper_layer.take("Evt18")
                 self._dismiss(visitor)
-        if not self._listening:
+        if not self._listening and self._listen_at <= now:
             self._listen()
 
     def _forget(self, visitor: Visitor) -> None:
         visitor.gone = True
         self._visitors.pop(id(visitor), None)
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(visitor.connection.socket)
+        if self._selector is not None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(visitor.connection.socket)
 
     def _dismiss(self, visitor: Visitor) -> None:
         self._forget(visitor)
         visitor.connection.say_goodbye()
         visitor.connection.close()
+        if not self._stopping:
+            self._listen()  # there is a descriptor again
 
     def _attend(self, visitor: Visitor) -> None:
-        """Read what a visitor sent."""
+        """Read what a visitor sent: once, however much it is, since others wait too."""
         if visitor.gone:
             return
         visitor.last_heard = time.monotonic()
+        connection = visitor.connection
         try:
-            if not self._secure(visitor):
-                return
-            while not visitor.gone:
-                view = visitor.framer.space()
-                count = visitor.connection.recv_now(view)
-                if not count:
-                    visitor.upper_layer.take("Evt17")
-                    self.never_asked += visitor.request is None
-                    self._dismiss(visitor)
-                    return
-                if visitor.upper_layer.state == "Sta2":
-                    visitor.framer.received(count)
-                    self._understand(visitor)
-                elif not visitor.connection.is_tls:
-                    return
+            if isinstance(connection, TLSConnection):
+                self._attend_secured(visitor, connection)
+            else:
+                self._take(visitor, connection.recv_now(visitor.framer.space()))
         except BlockingIOError:
             return
         except OSError as error:
             LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
+            self.never_asked += visitor.upper_layer.state == "Sta2"
+            self._dismiss(visitor)
+        except Exception:
+            # Whatever went wrong with one must not end the others.
+            LOGGER.exception("a connection from %s failed", visitor.address[0])
             self._dismiss(visitor)
 
-    def _secure(self, visitor: Visitor) -> bool:
-        """Go on with the TLS handshake; whether it is done."""
-        connection = visitor.connection
-        if visitor.is_secure or not isinstance(connection, TLSConnection):
-            return True
+    def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
+        """Go on with the TLS handshake, and with what is behind it."""
+        connection.receive()
         try:
-            connection.receive()
-            visitor.is_secure = connection.handshake()
+            if not visitor.is_secure:
+                visitor.is_secure = connection.handshake()
+            while visitor.is_secure and not visitor.gone:
+                count = connection.read_clear(visitor.framer.space())
+                if count is None:
+                    return
+                self._take(visitor, count)
         finally:
             # Also the alert that says why not. A client that does not even read its handshake gets no more.
-            connection.flush()
-        return visitor.is_secure
+            if not visitor.gone:
+                connection.flush()
+
+    def _take(self, visitor: Visitor, count: int) -> None:
+        """Take bytes that were read; none means that the peer has closed."""
+        state = visitor.upper_layer.state
+        if not count:
+            visitor.upper_layer.take("Evt17")
+            self.never_asked += state == "Sta2"
+            self._dismiss(visitor)
+        elif state == "Sta2":
+            visitor.framer.received(count)
+            self._understand(visitor)
 
     def _understand(self, visitor: Visitor) -> None:
         """Take what was received apart, in Sta2."""
@@ -312,22 +354,39 @@ class Lobby:
         else:
             visitor.upper_layer.take(event)
             self._forget(visitor)
+            self._admit(visitor)
+
+    def _admit(self, visitor: Visitor) -> None:
+        try:
             self._host.admit(visitor)
+        except Exception:  # no thread to be had, most likely
+            LOGGER.exception("no association could be made for %s", visitor.address[0])
+            # Temporary congestion (AE-8).
+            visitor.upper_layer.take("Evt8")
+            self._keep(visitor, LINGER)
+            self._push(visitor, pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=1))
 
     def _turn_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
         """Reject, as the service provider (AE-6)."""
         visitor.upper_layer.take("Evt6", otherwise=True)
         self.turned_away += 1
-        visitor.connection.push([pdu.encode()])
         self._set_deadline(visitor, LINGER)
-        self._host.turned_away(visitor, pdu)
+        self._push(visitor, pdu)
+        try:
+            self._host.turned_away(visitor, pdu)
+        except Exception:
+            LOGGER.exception("nobody could be told of a rejection")
 
     def _abort(self, visitor: Visitor, event: str) -> None:
         """Send A-ABORT (AA-1) and wait for the peer's close."""
         visitor.upper_layer.take(event)
         self.never_asked += 1
         self._set_deadline(visitor, LINGER)
-        visitor.connection.push([pdus.A_ABORT(source=0, reason=0).encode()])
+        self._push(visitor, pdus.A_ABORT(source=0, reason=0))
+
+    def _push(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ | pdus.A_ABORT) -> None:
+        """Send a PDU. Nothing was sent before it, so that the kernel has room for it."""
+        visitor.connection.push([pdu.encode()])
 
 
 def _nothing(context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:

@@ -18,10 +18,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom.upper_layer.buffers import Buffer
+
 if TYPE_CHECKING:
     import ssl
-
-Buffer = bytes | bytearray | memoryview
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
@@ -29,6 +29,7 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 # system call for each read instead of two.
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
+_EVER = 1e8
 _WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS))
 
 
@@ -218,7 +219,8 @@ class Connection:
             return
         self._timeout = seconds
         if _BLOCKING:
-            value = 0.0 if seconds is None else max(seconds, 0.001)
+            # 0 means for ever to the kernel, and a second count that does not fit is as good as that.
+            value = 0.0 if seconds is None or seconds > _EVER else max(seconds, 0.001)
             whole = int(value)
             packed = struct.pack("ll", whole, int((value - whole) * 1_000_000))
             with contextlib.suppress(OSError):
@@ -343,14 +345,15 @@ class TLSConnection(Connection):
                 self._in.write_eof()
 
     def receive(self) -> None:
-        """Feed what ciphertext is there now; `BlockingIOError` when none is."""
+        """Feed what ciphertext one read gives; `BlockingIOError` when nothing is there."""
         self.feed(self._cipher[: super().recv_now(self._cipher)])
 
     def read_clear(self, view: memoryview) -> int | None:
         """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
         with self._lock:
             try:
-                return self._object.read(len(view), view)  # type: ignore[arg-type, return-value]  # typeshed: bytearray only
+                count: Any = self._object.read(len(view), view)
+                return int(count)
             except self._ssl.SSLWantReadError:
                 return None
             except (self._ssl.SSLZeroReturnError, self._ssl.SSLEOFError):
@@ -407,18 +410,25 @@ class TLSConnection(Connection):
             self.flush()
 
 
-def resolve(address: AddressInformation, deadline: float | None) -> list[tuple[Any, ...]]:
+def resolve(
+    address: AddressInformation, deadline: float | None, done: threading.Event | None = None
+) -> list[tuple[Any, ...]]:
     """Look a peer's addresses up, `socket.getaddrinfo` with a deadline.
+
+    Parameters
+    ----------
+    done : threading.Event, optional
+        Set by whoever wants to give up.
 
     Raises
     ------
     OSError
-        The name is unknown, or the look-up took too long.
+        The name is unknown, or the look-up took too long or was given up.
     """
 
     def look_up() -> list[tuple[Any, ...]]:
         flags = socket.AI_NUMERICHOST if _is_numeric(address.addr) else 0
-        infos = socket.getaddrinfo(
+        infos: list[Any] = socket.getaddrinfo(
             address.addr, address.port, type=socket.SOCK_STREAM, flags=flags
         )
         return [
@@ -435,7 +445,7 @@ def resolve(address: AddressInformation, deadline: float | None) -> list[tuple[A
         return look_up()
     # The resolver cannot be interrupted, so it gets a thread that nobody has to wait for.
     outcome: list[Any] = []
-    done = threading.Event()
+    done = done or threading.Event()
 
     def run() -> None:
         try:
@@ -447,6 +457,8 @@ def resolve(address: AddressInformation, deadline: float | None) -> list[tuple[A
     threading.Thread(target=run, name="pynetdicom-resolver", daemon=True).start()
     if not done.wait(remaining(deadline)):
         raise TimeoutError(f"the look-up of {address.addr!r} took too long")
+    if not outcome:
+        raise ConnectionAbortedError("given up")
     if isinstance(outcome[0], OSError):
         raise outcome[0]
     found: list[tuple[Any, ...]] = outcome[0]
@@ -461,22 +473,24 @@ class Connector:
         self._socket: socket.socket | None = None
         self._connection: Connection | None = None
         self._given_up = False
+        self._resolved = threading.Event()
 
     def give_up(self) -> None:
         """Have `connect` fail now, or as soon as it is called."""
         with self._lock:
             self._given_up = True
+            self._resolved.set()
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
             if self._connection is not None:
                 self._connection.cut()
 
-    def hold(self, connection: Connection) -> None:
-        """Have `give_up` cut this connection too."""
+    def hold(self, connection: Connection | None) -> None:
+        """Have `give_up` cut this connection too; None: no longer."""
         with self._lock:
             self._connection = connection
-            if self._given_up:
+            if self._given_up and connection is not None:
                 connection.cut()
 
     def connect(
@@ -493,7 +507,7 @@ class Connector:
             None did by the deadline; the error is that of the last one tried.
         """
         problem: OSError = OSError(f"{address.addr!r} has no address")
-        for family, sockaddr in resolve(address, deadline):
+        for family, sockaddr in resolve(address, deadline, self._resolved):
             try:
                 return self._try(family, sockaddr, deadline, bind_address)
             except OSError as error:
@@ -553,22 +567,30 @@ def secure(
     OSError
         The handshake failed (`ssl.SSLError`) or was not done by the deadline (`TimeoutError`).
     """
-    connection = TLSConnection(sock, context, server_side=False, server_hostname=hostname)
+    try:
+        connection = TLSConnection(sock, context, server_side=False, server_hostname=hostname)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, ValueError):  # no host name, but the context wants to check it
+            raise ConnectionError(f"TLS: {error}") from error
+        raise
     try:
         if on_connection is not None:
             on_connection(connection)
         while not _step(connection):
             _flush(connection, deadline)
-            if not wait_for(sock.fileno(), remaining(deadline)):
+            if not wait_for(connection.fileno(), remaining(deadline)):
                 raise TimeoutError("the TLS handshake took too long")
-            received = sock.recv(65536)
-            if not received:
-                raise ConnectionError("the peer closed during the TLS handshake")
-            connection.feed(received)
+            with contextlib.suppress(BlockingIOError):
+                connection.receive()
         _flush(connection, deadline)
     except BaseException:
         connection.close()
         raise
+    finally:
+        if on_connection is not None:
+            # From here on the connection is ended by its owner, who has something to say before.
+            on_connection(None)
     return connection
 
 
@@ -576,7 +598,8 @@ def _step(connection: TLSConnection) -> bool:
     try:
         return connection.handshake()
     except OSError:
-        connection.flush()  # the alert that tells the peer why
+        with contextlib.suppress(OSError):
+            connection.flush()  # the alert that tells the peer why
         raise
 
 

@@ -1,0 +1,53 @@
+"""What the DUL service asks of whoever uses it, and tells: implemented by `Association`."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class User(Protocol):
+    """What the DUL service needs of the association that uses it.
+
+    All but `feed` and `flush` must be quick. They are called on whatever thread it happens, and without a lock,
+    but for these: `on_ended` and what is sent by `send_data` may be told by a thread that is writing.
+    """
+
+    network_timeout: float | None
+    watches_data: bool
+    watches_pdus: bool
+    watches_transitions: bool
+
+    @property
+    def in_message(self) -> bool:
+        """Whether a DIMSE message has begun and is not complete."""
+
+    @property
+    def expects_more(self) -> bool:
+        """Whether the peer will send something before we do."""
+
+    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> Any:
+        """Take a part of a PDV; returns a message once it is complete."""
+
+    def flush(self) -> None:
+        """Copy or write what `feed` was given; the buffer is about to be used again."""
+
+    def on_message(self, message: Any) -> None:
+        """A message is complete."""
+
+    def on_associate(self, pdu: Any) -> frozenset[int]:
+        """An A-ASSOCIATE-AC came; returns the accepted context IDs."""
+
+    def on_release(self) -> None:
+        """The peer requests release."""
+
+    def on_ended(self) -> None:
+        """`DUL.ended` has been set: wake everybody."""
+
+    def on_data(self, data: bytes, sent: bool) -> None:
+        """Bytes were received or sent."""
+
+    def on_pdu(self, pdu: Any, sent: bool) -> None:
+        """A PDU was received or sent."""
+
+    def on_transition(self, action: str, state: str, event: str, next_state: str) -> None:
+        """The state machine has moved."""
