@@ -1,0 +1,343 @@
+"""Directives that print the library's own tables, so that the manual cannot differ from it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from importlib import import_module
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+
+def list_table(head: Sequence[str], rows: Iterable[Sequence[str]], css: str = "") -> str:
+    """A table in reStructuredText."""
+    lines = [".. list-table::", "   :header-rows: 1"]
+    lines += [f"   :class: {css}"] if css else []
+    lines.append("")
+    for row in (head, *rows):
+        for number, cell in enumerate(row):
+            lines.append(f"   {'* -' if number == 0 else '  -'} {cell}".rstrip())
+    return "\n".join(lines)
+
+
+class Table(SphinxDirective):
+    """A directive that prints what `text` says."""
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes(self.text())
+
+    def text(self) -> str:
+        raise NotImplementedError
+
+
+class StatusTable(Table):
+    """``.. status-table:: STORAGE_SERVICE_CLASS_STATUS``: a table of statuses, ranges as ranges."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.services import statuses
+
+        name = self.arguments[0]
+        own = {} if name == "GENERAL_STATUS" else statuses.TABLES[name]
+        rows = own or statuses._GENERAL
+        return list_table(("Status", "Category", "Meaning"), _status_rows(rows, statuses))
+
+
+def _status_rows(rows: dict[Any, str], statuses: Any) -> Iterator[tuple[str, str, str]]:
+    for codes, text in sorted(rows.items(), key=lambda row: _first(row[0])):
+        shown = f"0x{codes:04X}" if isinstance(codes, int) else "0x{:04X} – 0x{:04X}".format(*codes)
+        yield f"``{shown}``", statuses.code_to_category(_first(codes)), text
+
+
+def _first(codes: int | tuple[int, int]) -> int:
+    return codes if isinstance(codes, int) else codes[0]
+
+
+class AnswerTable(Table):
+    """``.. answer-table:: C-STORE``: what the library answers by itself."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.services import classes
+
+        answers = classes.ANSWERS[self.arguments[0]]
+        rows = (
+            ("the handler raised an exception, or there is none", answers.failed),
+            (
+                "the data set cannot be decoded for a callback",
+                answers.undecodable,
+            ),
+            ("the handler gave a data set without Status", answers.no_status),
+            ("the handler gave something that is not a status", answers.bad_status),
+            (
+                "the data set cannot be kept: disk full, or too large",
+                answers.no_resources,
+            ),
+            ("the Message ID is that of a request not answered yet", classes.DUPLICATE_INVOCATION),
+            ("the operation is not one of this SOP Class", classes.UNRECOGNIZED_OPERATION),
+            ("the local side was not accepted as SCP", classes.SOP_CLASS_NOT_SUPPORTED),
+        )
+        return list_table(("When", "Status"), ((when, f"``0x{code:04X}``") for when, code in rows))
+
+
+class EventTable(Table):
+    """``.. event-table:: notification``: the events of one of the two kinds."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom import events
+
+        chosen = [
+            event
+            for event in events.ALL_EVENTS.values()
+            if event.is_notification == (self.arguments[0] == "notification")
+        ]
+        rows = [(f"``{event.name}``", event.description) for event in chosen]
+        return list_table(("Event", "What has happened"), rows)
+
+
+class ContextLists(Table):
+    """``.. context-lists::``: the ready-made lists of presentation contexts."""
+
+    def text(self) -> str:
+        from pynetdicom import presentation
+
+        rows = (
+            (f"``{name}``", str(len(list(presentation.abstract_syntaxes(name)))))
+            for name in presentation.CONTEXT_LISTS
+        )
+        return list_table(("List", "Contexts"), rows)
+
+
+class SOPClassTable(Table):
+    """``.. sop-class-table::``: the names of `pynetdicom.sop_class` and their UIDs."""
+
+    def text(self) -> str:
+        from pydicom.uid import UID
+
+        from pynetdicom import sop_class
+
+        names = {name: getattr(sop_class, name) for name in sop_class.__all__}
+        rows = (
+            (f"``{name}``", f"``{uid}``")
+            for name, uid in sorted(names.items())
+            if isinstance(uid, UID)
+        )
+        return list_table(("Name", "UID"), rows)
+
+
+class AppOptions(Table):
+    """``.. app-options:: storescu``: the options of an app, from its parser."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        parser = import_module(f"pynetdicom.apps.{self.arguments[0]}").make_parser()
+        lines: list[str] = []
+        for group in parser._action_groups:
+            actions = [action for action in group._group_actions if action.help]
+            if not actions:
+                continue
+            lines += [f".. rubric:: {(group.title or '').capitalize()}", ""]
+            for action in actions:
+                lines += [f"{_synopsis(action)}", f"   {_plain(action.help or '')}", ""]
+        return "\n".join(lines)
+
+
+def _synopsis(action: argparse.Action) -> str:
+    value = "" if action.nargs == 0 else str(action.metavar or action.dest)
+    if not action.option_strings:
+        return f"``{action.dest}``" + (" (one or more)" if action.nargs == "+" else "")
+    return ", ".join(f"``{flag} {value}``".replace(" ``", "``") for flag in action.option_strings)
+
+
+def _plain(text: str) -> str:
+    """A help text as reStructuredText."""
+    for character in "\\*`_|":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+# The state machine
+
+FILLED = "\u00a0"
+
+
+def _numbers(state: str) -> int:
+    return int(state.removeprefix("Sta"))
+
+
+class FSMTable(Table):
+    """``.. fsm-table::``: Table 9-10 of PS3.8, as the library has it."""
+
+    def text(self) -> str:
+        from pynetdicom.upper_layer import fsm
+
+        rows = (
+            (
+                f"{event}: {text}",
+                *(_label(fsm.TABLE.get((event, state))) for state in fsm.STATES),
+            )
+            for event, text in fsm.EVENTS.items()
+        )
+        return list_table(("Event", *fsm.STATES), rows, css="fsm")
+
+
+def _label(action: Any) -> str:
+    return FILLED if action is None else action.label
+
+
+class FSMStates(Table):
+    """``.. fsm-states::``: the states."""
+
+    def text(self) -> str:
+        from pynetdicom.upper_layer import fsm
+
+        return list_table(("State", "Meaning"), fsm.STATES.items())
+
+
+class FSMActions(Table):
+    """``.. fsm-actions::``: what each action is made of."""
+
+    def text(self) -> str:
+        from pynetdicom.upper_layer import fsm
+
+        rows = (
+            (
+                action.label,
+                action.send or FILLED,
+                "yes" if action.indicate else FILLED,
+                action.artim or FILLED,
+                "close" if action.close else FILLED,
+                " or ".join(action.next_states),
+            )
+            for action in fsm.ACTIONS.values()
+        )
+        head = ("Action", "Sends", "Tells the user", "ARTIM", "Connection", "Next state")
+        return list_table(head, rows)
+
+
+PLACES = {
+    # state: column and row in the picture
+    "Sta1": (1, 0), "Sta2": (0, 1), "Sta4": (2, 1), "Sta3": (0, 2), "Sta5": (2, 2), "Sta6": (1, 3),
+    "Sta8": (0, 4), "Sta7": (2, 4), "Sta10": (1, 5), "Sta9": (3, 5), "Sta12": (1, 6),
+    "Sta11": (3, 6), "Sta13": (0, 6),
+}  # fmt: skip
+WIDTH, HEIGHT, LEFT, TOP = 190, 84, 230, 140
+ENDS = ("Sta1", "Sta13")
+
+
+class FSMPicture(SphinxDirective):
+    """``.. fsm-picture::``: the state machine without what aborts it, as a picture."""
+
+    option_spec = {"alt": directives.unchanged_required}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.raw("", picture(self.options.get("alt", "")), format="html")]
+
+
+def moves() -> dict[tuple[str, str], list[str]]:
+    """State and next state, with the events and actions that lead from one to the other."""
+    from pynetdicom.upper_layer import fsm
+
+    found: dict[tuple[str, str], list[str]] = {}
+    for (event, state), action in fsm.TABLE.items():
+        if action.label.startswith("AA-"):
+            continue
+        for next_state in action.next_states:
+            found.setdefault((state, next_state), []).append(f"{event}: {action.label}")
+    return found
+
+
+def picture(alt: str) -> str:
+    """The picture as SVG: boxes and arrows; what leads out of it is said in the boxes."""
+    from pynetdicom.upper_layer import fsm
+
+    arrows, inside = [], {state: [] for state in fsm.STATES}
+    for (state, next_state), labels in moves().items():
+        if next_state in ENDS or next_state == state:
+            where = "" if next_state == state else f" → {next_state}"
+            inside[state] += [f"{label}{where}" for label in labels]
+        else:
+            arrows.append(_arrow(state, next_state, labels))
+    boxes = [_box(state, fsm.STATES[state], inside[state]) for state in fsm.STATES]
+    width = LEFT * (1 + max(column for column, _ in PLACES.values()))
+    height = TOP * (1 + max(row for _, row in PLACES.values()))
+    head = (
+        '<marker id="head" markerWidth="9" markerHeight="7" refX="9" refY="3.5" orient="auto">'
+        '<polygon points="0 0, 9 3.5, 0 7" fill="currentColor"/></marker>'
+    )
+    return (
+        f'<svg class="fsm" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}">'
+        f"<defs>{head}</defs>{''.join(arrows)}{''.join(boxes)}</svg>"
+    )
+
+
+def _corner(state: str) -> tuple[float, float]:
+    column, row = PLACES[state]
+    return column * LEFT + 10, row * TOP + 20
+
+
+def _box(state: str, meaning: str, lines: list[str]) -> str:
+    left, top = _corner(state)
+    words, rows = meaning.split(), [""]
+    for word in words:
+        if len(rows[-1]) + len(word) > 30:
+            rows.append("")
+        rows[-1] = f"{rows[-1]} {word}".strip()
+    texts = [(state, "state"), *((row, "") for row in rows), *((line, "") for line in lines)]
+    parts = [f'<rect x="{left}" y="{top}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>']
+    for number, (text, css) in enumerate(texts):
+        y = top + 16 + 13 * number
+        parts.append(f'<text x="{left + 8}" y="{y}" class="{css}">{escape(text)}</text>')
+    return "".join(parts)
+
+
+def _arrow(state: str, next_state: str, labels: list[str]) -> str:
+    (left, top), (other_left, other_top) = _corner(state), _corner(next_state)
+    x1, y1 = left + WIDTH / 2, top + HEIGHT / 2
+    x2, y2 = other_left + WIDTH / 2, other_top + HEIGHT / 2
+    start, end = _edge(x1, y1, x2, y2), _edge(x2, y2, x1, y1)
+    text = escape(", ".join(labels))
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 4
+    return (
+        f'<line x1="{start[0]:.0f}" y1="{start[1]:.0f}" x2="{end[0]:.0f}" y2="{end[1]:.0f}"'
+        ' marker-end="url(#head)"/>'
+        f'<text x="{middle[0]:.0f}" y="{middle[1]:.0f}" text-anchor="middle" class="edge">'
+        f"{text}</text>"
+    )
+
+
+def _edge(x: float, y: float, towards_x: float, towards_y: float) -> tuple[float, float]:
+    """Where the line from the middle of a box leaves it."""
+    dx, dy = towards_x - x, towards_y - y
+    scale = min(
+        WIDTH / 2 / abs(dx) if dx else float("inf"), HEIGHT / 2 / abs(dy) if dy else float("inf")
+    )
+    return x + dx * scale, y + dy * scale
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    for name, directive in {
+        "status-table": StatusTable,
+        "answer-table": AnswerTable,
+        "event-table": EventTable,
+        "context-lists": ContextLists,
+        "sop-class-table": SOPClassTable,
+        "app-options": AppOptions,
+        "fsm-table": FSMTable,
+        "fsm-states": FSMStates,
+        "fsm-actions": FSMActions,
+        "fsm-picture": FSMPicture,
+    }.items():
+        app.add_directive(name, directive)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
