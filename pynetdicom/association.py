@@ -142,6 +142,8 @@ class Association(Negotiation, Requests):
         assert self._dul is not None
         while True:
             try:
+                if self.is_acceptor:
+                    self._read_on()
                 item = self.inbox.get(self._patience())
             except Empty:
                 self._check_idle()
@@ -157,6 +159,14 @@ class Association(Negotiation, Requests):
                 if self._release_after:
                     self._release_after = False
                     self._release()
+
+    def _read_on(self) -> None:
+        """Read on this thread until there is something to do, which saves waking it for that."""
+        assert self._dul is not None
+        patience = self._patience()
+        deadline = None if patience is None else time.monotonic() + patience
+        if self.inbox.is_waiting():
+            self._dul.read_while(self.inbox.is_waiting, deadline)
 
     def serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
@@ -255,6 +265,7 @@ class Association(Negotiation, Requests):
             self._release_after = True
             return
         self.inbox.put(WE_RELEASE)
+        self.dul.wake_reader()
         timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
         self.join(timeout)
         if self.is_alive() and self.ended is None:  # a handler does not return
@@ -270,8 +281,7 @@ class Association(Negotiation, Requests):
         """
         self._connector.give_up()
         self._fail(Ended("aborted", "local", 0, 0))
-        current = threading.current_thread()
-        if block and current is not self and current is not self._dul and self.is_alive():
+        if block and not self._is_ours() and self.is_alive():
             self.join(BLOCK_ON_ABORT)
 
     def kill(self) -> None:
@@ -283,10 +293,15 @@ class Association(Negotiation, Requests):
         else:
             self._dul.abort(ended, at_once=True)
 
+    def _is_ours(self) -> bool:
+        """Whether the calling thread is one that the association's end waits for."""
+        return threading.current_thread() is self or (
+            self._dul is not None and self._dul.is_reading_here
+        )
+
     def wait_ended(self, deadline: float) -> bool:
         """Wait until its threads have ended; at once where it would wait for itself."""
-        current = threading.current_thread()
-        if current is self or current is self._dul:
+        if self._is_ours():
             return True
         if self.is_alive():
             self.join(remaining(deadline))

@@ -144,6 +144,8 @@ class AssociationState(Handlers, threading.Thread):
     def network_timeout(self, value: float | None) -> None:
         self._network_timeout = value
         self.inbox.put(None)  # the Association thread may be waiting by the old value
+        if self._dul is not None:
+            self._dul.wake_reader()
 
     @property
     def dimse(self) -> Operations:
@@ -171,7 +173,7 @@ class AssociationState(Handlers, threading.Thread):
         self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if self._dul is not None and threading.current_thread() is self._dul:
+        if self._dul is not None and self._dul.is_reading_here:
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
 
     def notify(self, event: evt.EventType, pdu: Any) -> None:

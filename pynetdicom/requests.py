@@ -370,7 +370,7 @@ class Requests(AssociationState):
     def _await_response(self, operation: Operation) -> Primitive | None:
         """The next response to an operation; None when none came and the association has ended."""
         try:
-            message = operation.wait(self.dimse_timeout, self._last_received)
+            message = operation.wait(self.dimse_timeout, self._last_received, self.dul.read_while)
         except TimeoutError:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None

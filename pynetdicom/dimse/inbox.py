@@ -76,6 +76,10 @@ class Inbox:
         """Whether the peer has cancelled a request."""
         return self._outstanding.get(message_id, False)
 
+    def is_waiting(self) -> bool:
+        """Whether there is nothing to get."""
+        return self._items.empty()
+
     @property
     def is_empty(self) -> bool:
         """Whether no request waits or is being served."""

@@ -39,25 +39,30 @@ class Operation:
     message_id : int
     last_heard : float
         When its request was sent or its last response came, of `time.monotonic`.
-    is_done : bool
-        Whether its final response has come.
+    is_finished : bool
+        Whether it is outstanding no more.
     """
 
-    __slots__ = ("_replies", "context_id", "is_done", "last_heard", "message_id", "request")
+    __slots__ = ("_replies", "context_id", "is_finished", "last_heard", "message_id", "request")
 
     def __init__(self, request: Primitive, context_id: int) -> None:
         self.request = request
         self.message_id: int = request.MessageID or 0
         self.context_id = context_id
         self.last_heard = time.monotonic()
-        self.is_done = False
+        self.is_finished = False
         self._replies: SimpleQueue[Message | None] = SimpleQueue()
 
     def put(self, message: Message | None) -> None:
         """Take a response, or None when the association has ended."""
         self._replies.put(message)
 
-    def wait(self, timeout: float | None, heard: Callable[[], float]) -> Message | None:
+    def wait(
+        self,
+        timeout: float | None,
+        heard: Callable[[], float],
+        read_while: Callable[[Callable[[], bool], float | None], bool],
+    ) -> Message | None:
         """Wait for the next response; None when the association has ended.
 
         Parameters
@@ -68,20 +73,28 @@ class Operation:
             When the peer was last heard on the association: what arrives for others renews the
             time.
 
+        read_while : callable
+            Reads on this thread while something holds, until a deadline; False when another reads.
+
         Raises
         ------
         TimeoutError
             The peer was silent for too long.
         """
-        if timeout is None:
-            return self._replies.get()
-        left = timeout
+        replies = self._replies
         while True:
+            deadline = None if timeout is None else max(self.last_heard, heard()) + timeout
+            if replies.empty():
+                read_while(replies.empty, deadline)
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                return self._replies.get(timeout=left) if left > 0 else self._replies.get_nowait()
+                # When we have read ourselves, the reply is there, or time is up.
+                return replies.get(timeout=left)
             except Empty:
-                left = max(self.last_heard, heard()) + timeout - time.monotonic()
-                if left <= 0:
+                if (
+                    timeout is not None
+                    and max(self.last_heard, heard()) + timeout <= time.monotonic()
+                ):
                     raise TimeoutError("no response") from None
 
 
@@ -96,6 +109,7 @@ class Operations:
         # next one.
         self._recent: deque[int] = deque(maxlen=_RECENT)
         self._room = threading.Condition(self._lock)
+        self._waiting = 0
         self._ended = False
         self.strays = 0
 
@@ -168,13 +182,20 @@ class Operations:
         def has_room() -> bool:
             return self._ended or len(self._outstanding) < window
 
-        if not self._room.wait_for(has_room, timeout):
+        if not self._wait_for(has_room, timeout):
             raise TimeoutError("an earlier operation has had no final response")
+
+    def _wait_for(self, is_so: Callable[[], bool], timeout: float | None) -> bool:
+        self._waiting += 1
+        try:
+            return self._room.wait_for(is_so, timeout)
+        finally:
+            self._waiting -= 1
 
     def wait_idle(self, timeout: float | None) -> bool:
         """Wait until nothing is outstanding; False when `timeout` seconds passed."""
         with self._room:
-            return self._room.wait_for(lambda: self._ended or not self._outstanding, timeout)
+            return self._wait_for(lambda: self._ended or not self._outstanding, timeout)
 
     def _choose(self) -> int:
         while True:
@@ -185,9 +206,15 @@ class Operations:
 
     def finish(self, operation: Operation) -> None:
         """Forget an operation: it has its final response, or nobody waits for it any more."""
+        if operation.is_finished:
+            return
         with self._room:
-            if self._outstanding.pop(operation.message_id, None) is not None:
-                self._room.notify_all()
+            operation.is_finished = True
+            # By then its Message ID may be another operation's.
+            if self._outstanding.get(operation.message_id) is operation:
+                del self._outstanding[operation.message_id]
+                if self._waiting:
+                    self._room.notify_all()
 
     def deliver(self, message: Message) -> bool:
         """Give a response to the operation that it answers; False when there is none.
@@ -213,7 +240,6 @@ class Operations:
             )
         operation.last_heard = time.monotonic()
         if response.Status not in _PENDING:
-            operation.is_done = True
             self.finish(operation)
         operation.put(message)
         return True

@@ -21,7 +21,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
@@ -38,7 +38,8 @@ from pynetdicom.upper_layer.fsm import (
     Action,
     UpperLayer,
 )
-from pynetdicom.upper_layer.transport import Connection, Waker
+from pynetdicom.upper_layer.reader import HAS_EPOLL, ReaderRole
+from pynetdicom.upper_layer.transport import Connection, Waker, remaining
 from pynetdicom.upper_layer.user import User
 
 LOGGER = logging.getLogger("pynetdicom.dul")
@@ -100,6 +101,7 @@ class DUL(threading.Thread):
         self.framer = framer
         self.ended: Ended | None = None
         self.last_activity = self.last_received = time.monotonic()
+        self._reader = ReaderRole(connection) if HAS_EPOLL else None
         self._write = threading.Lock()
         self._state = threading.Lock()
         # The thread that holds the write lock for a message.
@@ -164,6 +166,7 @@ class DUL(threading.Thread):
         if ends:
             self._over.set()
             self._user.on_ended()
+            self.wake_reader()
         return action
 
     def _tell(self) -> None:
@@ -439,7 +442,7 @@ class DUL(threading.Thread):
         """A write has failed: let the reader see what the peer said before it closed."""
         self._problem = error
         self.connection.cut()
-        if threading.current_thread() is not self and self.is_alive():
+        if not self.is_reading_here and self.is_alive():
             self._over.wait(LAST_PDU)
         self._lost(error)
 
@@ -460,7 +463,14 @@ class DUL(threading.Thread):
                 self._requested.wait()
             self._understand()
             while not self._finished:
-                self._read()
+                if self._reader is None:
+                    self.connection.set_read_timeout(self._patience())
+                    self._read(self.connection.recv_into)
+                elif self._reader.wait(self._patience()):
+                    try:
+                        self._read(self.connection.recv_now)
+                    finally:
+                        self._reader.give_back()
         except Exception as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
             LOGGER.exception("the DUL thread failed")
@@ -468,9 +478,17 @@ class DUL(threading.Thread):
         finally:
             self._close()
 
+    def _patience(self) -> float | None:
+        """Seconds until the DUL thread looks whether the silence is too long."""
+        if self.ended is None:
+            return self._user.network_timeout
+        return max(0.001, self._ended_at + LINGER - time.monotonic())
+
     def _close(self) -> None:
         self._finished = True
         self._lost(None)
+        if self._reader is not None:
+            self._reader.close()
         if not self._write.acquire(blocking=False):
             # A writer is woken by the cut. The descriptor goes only when he is out, lest he write to its next owner.
             self.connection.cut()
@@ -483,15 +501,63 @@ class DUL(threading.Thread):
         if self._cut_off is not None:
             self._cut_off.cancel()
 
-    def _read(self) -> None:
+    def read_while(self, is_waiting: Callable[[], bool], deadline: float | None) -> bool:
+        """Read on the calling thread until what it waits for is there, or `deadline` has passed.
+
+        False when somebody else reads, or nobody can any more: then wait for it to be brought.
+        """
+        reader = self._reader
+        if reader is None or self._finished:
+            return False
+        reading = False
+        try:
+            if not reader.take_from_dul_thread():
+                return False
+            while is_waiting() and not self._finished:
+                if reader.wait_readable(self._reading_time(deadline)):
+                    reading = True
+                    self._read(self.connection.recv_now)
+                    reading = False
+                elif deadline is not None and time.monotonic() >= deadline:
+                    break
+                else:
+                    self._check_silence()
+            reader.give_back(wake_dul_thread=self._finished)
+        except BaseException as error:
+            # Ctrl-C, or a defect. What was being received is lost, if it was being taken apart.
+            if reading or isinstance(error, Exception):
+                self._deaf = True
+                self.abort(Ended("aborted", "local", 2, 0, error=error))
+            # Ctrl-C may also come while the role is being taken or given back.
+            reader.give_back(wake_dul_thread=True)
+            raise
+        return True
+
+    def _reading_time(self, deadline: float | None) -> float | None:
+        """Seconds to wait for the peer's next bytes."""
+        left = remaining(deadline)
+        timeout = self._user.network_timeout
+        if timeout is None or not (self._user.in_message or self.framer.in_pdu):
+            return left
+        return timeout if left is None else min(left, timeout)
+
+    @property
+    def is_reading_here(self) -> bool:
+        """Whether the calling thread is the one that reads: it must not wait for what it would read."""
+        return threading.current_thread() is self or (
+            self._reader is not None and self._reader.is_mine
+        )
+
+    def wake_reader(self) -> None:
+        """Have a thread that reads while it waits look whether its waiting is over."""
+        if self._reader is not None:
+            self._reader.wake()
+
+    def _read(self, recv: Callable[[memoryview], int]) -> None:
         user, connection = self._user, self.connection
         view = self.framer.space()
-        timeout = user.network_timeout
-        if self.ended is not None:
-            timeout = max(0.001, self._ended_at + LINGER - time.monotonic())
-        connection.set_read_timeout(timeout)
         try:
-            count = connection.recv_into(view)
+            count = recv(view)
         except BlockingIOError:
             self._check_silence()
             return

@@ -1,0 +1,127 @@
+"""Who reads the connection of an association: the DUL thread, or a thread that waits.
+
+Waking a thread costs more than all that is done for a small message, so a thread that waits takes
+the reader's role if it is free, reads until what it waits for is there, and gives the role back:
+always to the DUL thread, never to another waiter. The socket is in an epoll object, one shot at a
+time: while somebody has the role it is not armed, and the DUL thread sleeps on. Where there is no
+epoll, the DUL thread alone reads.
+
+Races excluded. What a waiter waits for may have come while he was taking the role: he looks again
+before he reads. The DUL thread may have been woken just before the role was taken: it finds it
+taken and goes back to sleep; the waiter arms the socket after he has given the role back, so
+nothing that arrived is forgotten. A waiter who reads is not in his queue: whoever ends the
+association, or puts something into that queue, calls `wake`.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+
+from pynetdicom.upper_layer.transport import Connection, Waker
+
+HAS_EPOLL = hasattr(select, "epoll")
+
+if HAS_EPOLL:
+    _ARMED = select.EPOLLIN | select.EPOLLONESHOT
+    _DISARMED = select.EPOLLONESHOT
+
+
+class ReaderRole:
+    """The reader's role of one connection.
+
+    Parameters
+    ----------
+    connection : Connection
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._fd = connection.fileno()
+        # It knows its owner, so that Ctrl-C between any two steps does not leave the role with
+        # nobody.
+        self._lock = threading.RLock()
+        self._waking = threading.Lock()
+        self._holder = 0
+        self._waker = Waker()
+        self._epoll = select.epoll()
+        self._epoll.register(self._fd, _ARMED)
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
+        self._poll.register(self._waker.fileno(), select.POLLIN)
+        self._closed = False
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread has the role."""
+        return self._holder == threading.get_ident()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait, on the DUL thread, until there is something to read and nobody else reads it.
+
+        True: the role is ours, until `give_back`. False: time is up, or somebody else has it.
+        """
+        self._epoll.poll(timeout)
+        return self.take()
+
+    def take(self) -> bool:
+        """Take the role, if it is free."""
+        if self.is_mine or not self._lock.acquire(blocking=False):
+            return False
+        if self._closed:
+            self._lock.release()
+            return False
+        self._holder = threading.get_ident()
+        return True
+
+    def take_from_dul_thread(self) -> bool:
+        """Take the role, if it is free, and let the DUL thread sleep meanwhile."""
+        if not self.take():
+            return False
+        self._epoll.modify(self._fd, _DISARMED)
+        return True
+
+    def give_back(self, *, wake_dul_thread: bool = False) -> None:
+        """Give the role to the DUL thread; wake it if there is something else to do than to read.
+
+        Harmless for a thread that does not have the role.
+        """
+        if self._holder == threading.get_ident():
+            self._holder = 0
+        try:  # noqa: SIM105  # here and below: on the way of each message, where `suppress` costs more
+            self._lock.release()
+        except RuntimeError:
+            pass  # it is not ours
+        try:  # noqa: SIM105
+            # A socket is nearly always writable: whoever waits for that is woken at once.
+            self._epoll.modify(self._fd, _ARMED | select.EPOLLOUT if wake_dul_thread else _ARMED)
+        except (OSError, ValueError):
+            pass  # the DUL thread has closed it meanwhile
+
+    def wait_readable(self, timeout: float | None) -> bool:
+        """Wait, as the role's holder, until there is something to read.
+
+        False when time is up or `wake` was called.
+        """
+        events = self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+        readable = False
+        for fd, _ in events:
+            if fd == self._fd:
+                readable = True
+            else:
+                self._waker.clear()
+        return readable
+
+    def wake(self) -> None:
+        """Have the role's holder look whether what he waits for is there."""
+        if self._holder and not self.is_mine:
+            with self._waking:  # the descriptor must still be ours
+                if not self._closed:
+                    self._waker.set()
+
+    def close(self) -> None:
+        """Give the descriptors back, once whoever reads has noticed that it is over."""
+        self.wake()
+        with self._lock, self._waking:
+            self._closed = True
+            self._epoll.close()
+            self._waker.close()

@@ -1,0 +1,235 @@
+"""The reader's role between the DUL thread and a waiting caller, with real associations.
+
+Each test runs with hand-over and, as on systems without epoll, without it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pynetdicom import AE, evt
+from pynetdicom.dimse.operation import Operation
+from pynetdicom.upper_layer import dul as dul_module
+from pynetdicom.upper_layer import reader
+
+VERIFICATION = "1.2.840.10008.1.1"
+DEADLINE = 5.0
+
+
+@pytest.fixture(params=[True, False], ids=["hand-over", "DUL thread only"], autouse=True)
+def hand_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    if request.param and not reader.HAS_EPOLL:
+        pytest.skip("hand-over of the reader's role needs epoll")
+    monkeypatch.setattr(dul_module, "HAS_EPOLL", request.param)
+    return bool(request.param)
+
+
+class Peers:
+    """An SCP whose C-ECHO handler waits until it is told, and an association with it."""
+
+    def __init__(self) -> None:
+        self.served = threading.Event()
+        self.go_on = threading.Event()
+        self.acceptors: list[Any] = []
+        self.scp = AE()
+        self.scp.add_supported_context(VERIFICATION)
+        server = self.scp.start_server(
+            ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, self._serve)]
+        )
+        assert server is not None
+        self.scu = AE()
+        self.scu.add_requested_context(VERIFICATION)
+        self.assoc = self.scu.associate("127.0.0.1", server.server_address[1])
+        assert self.assoc.is_established
+
+    def _serve(self, event: evt.Event) -> int:
+        self.acceptors.append(event.assoc)
+        self.served.set()
+        self.go_on.wait(DEADLINE)
+        return 0x0000
+
+    def close(self) -> None:
+        self.go_on.set()
+        self.scu.shutdown()
+        self.scp.shutdown()
+
+
+@pytest.fixture
+def peers(hand_over: bool) -> Iterator[Peers]:
+    peers = Peers()
+    yield peers
+    peers.close()
+
+
+def started(call: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(call()))
+    thread.start()
+    return thread, results
+
+
+def test_waiter_gets_its_answer_and_the_next_caller_his(peers: Peers) -> None:
+    peers.go_on.set()
+    for _ in range(20):
+        assert peers.assoc.send_c_echo().Status == 0x0000
+        thread, results = started(peers.assoc.send_c_echo)
+        thread.join(DEADLINE)
+        assert results[0].Status == 0x0000
+
+
+def test_abort_wakes_the_waiter_who_reads(peers: Peers) -> None:
+    thread, results = started(peers.assoc.send_c_echo)
+    assert peers.served.wait(DEADLINE)
+    begun = time.monotonic()
+    peers.assoc.abort(block=False)
+    thread.join(DEADLINE)
+    assert time.monotonic() - begun < 0.5
+    assert results == [{}] or len(results[0]) == 0
+    assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("aborted", "local")
+
+
+def test_peers_abort_wakes_the_waiter_and_closes_the_connection(peers: Peers) -> None:
+    thread, results = started(peers.assoc.send_c_echo)
+    assert peers.served.wait(DEADLINE)
+    peers.acceptors[0].abort(block=False)
+    thread.join(DEADLINE)
+    assert len(results[0]) == 0
+    assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("aborted", "peer")
+    peers.assoc.join(DEADLINE)
+    assert not peers.assoc.is_alive()
+
+
+def test_lost_connection_is_seen_by_the_waiter_who_reads(peers: Peers) -> None:
+    thread, results = started(peers.assoc.send_c_echo)
+    assert peers.served.wait(DEADLINE)
+    peers.acceptors[0].dul.connection.cut()
+    thread.join(DEADLINE)
+    assert len(results[0]) == 0
+    assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("aborted", "network")
+    peers.assoc.join(DEADLINE)
+    assert not peers.assoc.is_alive()
+
+
+def test_waiter_who_reads_ends_by_his_deadline(peers: Peers) -> None:
+    peers.assoc.dimse_timeout = 0.2
+    begun = time.monotonic()
+    status = peers.assoc.send_c_echo()
+    assert 0.15 < time.monotonic() - begun < 2
+    assert len(status) == 0
+    assert peers.assoc.ended.timer == "dimse_timeout"
+
+
+def test_waiter_reads_what_others_wait_for(peers: Peers) -> None:
+    """The peer releases while the caller reads: the Association thread answers."""
+    peers.go_on.set()
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    peers.go_on.clear()
+    peers.served.clear()
+    thread, results = started(peers.assoc.send_c_echo)
+    assert peers.served.wait(DEADLINE)
+    releasing, _ = started(peers.acceptors[0].release)  # it waits for its handler
+    peers.go_on.set()
+    thread.join(DEADLINE)
+    releasing.join(DEADLINE)
+    peers.assoc.join(DEADLINE)
+    assert not peers.assoc.is_alive()
+    assert peers.assoc.is_released
+
+
+def test_release_wakes_the_idle_association_thread_of_the_acceptor(peers: Peers) -> None:
+    peers.go_on.set()
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    begun = time.monotonic()
+    peers.acceptors[0].release()
+    assert time.monotonic() - begun < DEADLINE
+    assert peers.acceptors[0].is_released
+    peers.assoc.join(DEADLINE)
+    assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("released", "peer")
+
+
+def test_timeout_set_while_idle_takes_effect(peers: Peers) -> None:
+    peers.go_on.set()
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    acceptor = peers.acceptors[0]
+    acceptor.network_timeout = 0.1
+    acceptor.join(DEADLINE)
+    assert acceptor.ended.timer == "network_timeout"
+    peers.assoc.join(DEADLINE)
+    assert peers.assoc.ended.by == "peer"
+
+
+def test_handlers_of_what_is_read_may_not_wait_for_it(peers: Peers) -> None:
+    problems: list[Exception] = []
+
+    def on_pdu(event: evt.Event) -> None:
+        for call in (event.assoc.send_c_echo, event.assoc.release):
+            try:
+                call()
+            except RuntimeError as error:
+                problems.append(error)
+
+    peers.go_on.set()
+    peers.assoc.bind(evt.EVT_PDU_RECV, on_pdu)
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    assert len(problems) == 2
+
+
+def test_abort_from_a_handler_of_what_is_read_does_not_wait_for_itself(peers: Peers) -> None:
+    peers.go_on.set()
+    peers.assoc.bind(evt.EVT_DATA_RECV, lambda event: event.assoc.abort())
+    begun = time.monotonic()
+    assert len(peers.assoc.send_c_echo()) == 0
+    assert time.monotonic() - begun < 0.5
+    assert peers.assoc.is_aborted
+
+
+def test_ctrl_c_reaches_the_waiting_caller_and_leaves_the_association_in_order(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = threading.Event()
+    wait = Operation.wait
+
+    def waits(self: Operation, *args: Any) -> Any:
+        waiting.set()
+        return wait(self, *args)
+
+    def interrupt() -> None:
+        # Not while the request is being sent: what of it has left would not be known.
+        assert waiting.wait(DEADLINE)
+        assert peers.served.wait(DEADLINE)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    monkeypatch.setattr(Operation, "wait", waits)
+    thread, _ = started(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        peers.assoc.send_c_echo()
+    thread.join(DEADLINE)
+    assert peers.assoc.is_established
+    peers.go_on.set()
+    # The late answer is dropped; the next operation gets its own.
+    assert peers.assoc.send_c_echo().Status == 0x0000
+
+
+def test_many_threads_get_their_own_answers(peers: Peers) -> None:
+    peers.go_on.set()
+    message_ids: list[int] = []
+
+    def echo_often() -> bool:
+        for _ in range(50):
+            status = peers.assoc.send_c_echo()
+            if status.Status != 0x0000:
+                return False
+            message_ids.append(status.message_id)
+        return True
+
+    runs = [started(echo_often) for _ in range(4)]
+    for thread, results in runs:
+        thread.join(4 * DEADLINE)
+        assert results == [True]
+    assert sorted(message_ids) == list(range(1, 201))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pynetdicom.upper_layer.reader import HAS_EPOLL, ReaderRole
+from pynetdicom.upper_layer.transport import Connection
+
+pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="hand-over of the reader's role needs epoll")
+
+DEADLINE = 5.0
+
+
+class Pair:
+    def __init__(self) -> None:
+        ours, self.peer = socket.socketpair()
+        self.connection = Connection(ours)
+        self.role = ReaderRole(self.connection)
+
+    def close(self) -> None:
+        self.role.close()
+        self.connection.close()
+        self.peer.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    pair = Pair()
+    yield pair
+    pair.close()
+
+
+def in_thread(call):
+    """Run `call` in a thread; gives the thread and the list that its result goes to."""
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(call()))
+    thread.start()
+    return thread, results
+
+
+def test_dul_thread_gets_the_role_when_something_arrives(pair: Pair) -> None:
+    pair.peer.send(b"x")
+    assert pair.role.wait(DEADLINE)
+    assert pair.role.is_mine
+    pair.role.give_back()
+    assert not pair.role.is_mine
+
+
+def test_one_event_wakes_the_dul_thread_once(pair: Pair) -> None:
+    pair.peer.send(b"x")
+    assert pair.role.wait(DEADLINE)
+    # Not armed: neither what was not read nor what comes now wakes anybody.
+    pair.peer.send(b"y")
+    assert not pair.role.wait(0)
+    pair.role.give_back()
+    assert pair.role.wait(DEADLINE)
+    pair.role.give_back()
+
+
+def test_dul_thread_sleeps_while_a_waiter_reads(pair: Pair) -> None:
+    assert pair.role.take_from_dul_thread()
+    pair.peer.send(b"x")
+    assert pair.role.wait_readable(DEADLINE)
+    thread, results = in_thread(lambda: pair.role.wait(0.05))
+    thread.join(DEADLINE)
+    assert results == [False]
+    pair.role.give_back()
+    assert pair.role.wait(DEADLINE), "what the waiter left unread is the DUL thread's again"
+    pair.role.give_back()
+
+
+def test_role_is_taken_by_one_thread_at_a_time(pair: Pair) -> None:
+    assert pair.role.take_from_dul_thread()
+    thread, results = in_thread(lambda: (pair.role.take_from_dul_thread(), pair.role.is_mine))
+    thread.join(DEADLINE)
+    assert results == [(False, False)]
+    pair.role.give_back()
+
+
+def test_dul_thread_that_was_woken_before_finds_the_role_taken_and_is_woken_again(
+    pair: Pair,
+) -> None:
+    pair.peer.send(b"x")
+    pair.role._epoll.poll(DEADLINE)  # the DUL thread is on its way
+    assert pair.role.take_from_dul_thread()
+    thread, results = in_thread(pair.role.take)
+    thread.join(DEADLINE)
+    assert results == [False]
+    pair.role.give_back()
+    assert pair.role.wait(DEADLINE)
+    pair.role.give_back()
+
+
+def test_wake_ends_the_holders_wait(pair: Pair) -> None:
+    taken = threading.Event()
+
+    def waiter() -> bool:
+        assert pair.role.take_from_dul_thread()
+        taken.set()
+        try:
+            return pair.role.wait_readable(DEADLINE)
+        finally:
+            pair.role.give_back()
+
+    thread, results = in_thread(waiter)
+    assert taken.wait(DEADLINE)
+    begun = time.monotonic()
+    pair.role.wake()
+    thread.join(DEADLINE)
+    assert results == [False]
+    assert time.monotonic() - begun < DEADLINE / 2
+
+
+def test_wake_does_nothing_when_nobody_waits_or_the_caller_reads(pair: Pair) -> None:
+    pair.role.wake()
+    assert pair.role.take_from_dul_thread()
+    pair.role.wake()
+    pair.peer.send(b"x")
+    assert pair.role.wait_readable(DEADLINE)
+    pair.role.give_back()
+
+
+def test_a_waiter_that_finished_wakes_the_dul_thread(pair: Pair) -> None:
+    assert pair.role.take_from_dul_thread()
+    pair.role.give_back(wake_dul_thread=True)
+    assert pair.role.wait(DEADLINE), "though nothing arrived"
+    pair.role.give_back()
+
+
+def test_closed_role_cannot_be_taken() -> None:
+    pair = Pair()
+    pair.close()
+    assert not pair.role.take()
+    assert not pair.role.take_from_dul_thread()
+    pair.role.wake()
