@@ -1,0 +1,177 @@
+"""Every code block of the manual runs, and every command line of it parses."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, build_role, evt
+from pynetdicom.__main__ import APPS
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
+from pynetdicom.sop_class import CTImageStorage, Verification
+from tests.conftest import ROOT, find_free_port
+from tests.docs.conftest import BLOCKS, Block, Blocks, client_context, server_context
+from tests.examples.conftest import Running, Scripts, pydicom_file
+
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+CONSOLE = [block for block in BLOCKS if block.language == "console"]
+SERVING = [block for block in PYTHON if block.needs.startswith("serves")]
+OTHERS = [block for block in PYTHON if block not in SERVING]
+NEEDS = {
+    "", "continues", "scp", "scp tls", "serves echo", "serves store", "serves roles", "serves tls",
+}  # fmt: skip
+CT = pydicom_file("CT_small.dcm")
+_REFERENCE = re.compile(r"(?<!`)`(?:[^`<]*<)?(pynetdicom(?:\.\w+)*)>?`(?!`)")
+
+
+def test_the_blocks_are_found_and_say_what_they_need() -> None:
+    assert len(PYTHON) >= 20
+    assert len(CONSOLE) >= 6
+    assert {block.needs for block in PYTHON} == NEEDS
+    assert {block.needs for block in CONSOLE} == {""}
+    assert {block.language for block in BLOCKS} == {"python", "console"}
+
+
+@pytest.fixture
+def scp(request: pytest.FixtureRequest, material: Path) -> Iterator[int]:
+    """The port of an SCP, if the block needs one, and of nobody otherwise."""
+    needs = request.getfixturevalue("block").needs.split()
+    if "scp" not in needs:
+        yield find_free_port()
+        return
+    ae = AE("ANY-SCP")
+    ae.add_supported_context(Verification)
+    for context in AllStoragePresentationContexts:
+        ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES, True, True)
+    server: Any = ae.start_server(
+        ("127.0.0.1", 0),
+        block=False,
+        evt_handlers=[(evt.EVT_C_STORE, lambda event: 0x0000)],
+        ssl_context=server_context(material) if "tls" in needs else None,
+    )
+    yield server.server_address[1]
+    ae.shutdown()
+
+
+def run(script: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", script.name],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=env,
+        cwd=script.parent,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("block", OTHERS, ids=str)
+def test_a_block_runs(
+    block: Block, scp: int, scripts: Scripts, place: Path, python_env: dict[str, str]
+) -> None:
+    ran = run(Blocks(scripts, place).write(block, scp), python_env)
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+    if "scp" in block.needs.split():
+        for trouble in ("no association", "no answer", "no connection", "None"):
+            assert trouble not in ran.stdout
+
+
+def ask(what: str, port: int, directory: Path) -> None:
+    """Use a block that listens."""
+    ae = AE("ECHOSCU")
+    ae.add_requested_context(Verification)
+    ae.add_requested_context(CTImageStorage)
+    options: dict[str, Any] = {}
+    if what == "tls":
+        options["tls_args"] = (client_context(directory), "localhost")
+    if what == "roles":
+        identity = UserIdentityNegotiation()
+        identity.user_identity_type = 2
+        identity.primary_field = b"alice"
+        identity.secondary_field = b"correct horse"
+        options["ext_neg"] = [build_role(CTImageStorage, scp_role=True), identity]
+    title = "MY_SCP"  # of those that want to be called by name
+    assoc = ae.associate("127.0.0.1", port, ae_title=title, **options)
+    assert assoc.is_established, assoc.ended
+    contexts = {context.abstract_syntax: context for context in assoc.accepted_contexts}
+    if what != "store" or Verification in contexts:
+        assert assoc.send_c_echo().Status == 0x0000
+    if what == "roles":
+        assert contexts[CTImageStorage].as_scp
+        assert not contexts[CTImageStorage].as_scu
+    if what == "store":
+        assert assoc.send_c_store(CT).Status == 0x0000
+    assoc.release()
+    assert assoc.is_released
+    assoc.join(5)
+
+
+@pytest.mark.parametrize("block", SERVING, ids=str)
+def test_a_block_serves(
+    block: Block, scripts: Scripts, place: Path, python_env: dict[str, str]
+) -> None:
+    port = find_free_port()
+    script = Blocks(scripts, place).write(block, port)
+    running = Running([sys.executable, script.name], port, place, python_env)
+    try:
+        ask(block.needs.split()[1], port, place)
+    finally:
+        code = running.stop(signal.SIGINT)
+    assert code == 0, running.output()
+    assert "Traceback" not in running.output()
+
+
+@pytest.mark.parametrize("block", CONSOLE, ids=str)
+def test_a_command_line_is_valid(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line for line in block.text.splitlines() if line.strip()]
+    assert all(line.startswith("$ ") for line in lines)
+    for line in lines:
+        check_command(shlex.split(line.removeprefix("$ "), comments=True), capsys)
+
+
+def check_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    if words[:3] == ["python", "-m", "pynetdicom"]:
+        words = words[3:]
+        if words == ["--version"]:
+            return
+    if words[0] in APPS:
+        import_module(f"pynetdicom.apps.{words[0]}").make_parser().parse_args(words[1:])
+    elif words[0] == "python":
+        assert (ROOT / words[1]).is_file()
+    elif words[0] == "make":
+        assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
+    else:
+        assert words[:2] == ["pip", "install"], words
+
+
+def test_names_of_references_exist() -> None:
+    """What pages refer to by its full name is there."""
+    for page in (ROOT / "docs").rglob("*.rst"):
+        for name in _REFERENCE.findall(page.read_text()):
+            found = resolve(name)
+            assert found is not None
+
+
+def resolve(name: str) -> Any:
+    """The object of a full name."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found = import_module(".".join(parts[:count]))
+        except ImportError:
+            continue
+        for part in parts[count:]:
+            found = getattr(found, part)
+        return found
+    raise AssertionError(name)
