@@ -141,6 +141,9 @@ class Association(Negotiation, Requests):
         """Do what the inbox says until the association has ended."""
         assert self._dul is not None
         while True:
+            if self._release_after:  # asked for in a handler, of a request or of EVT_ESTABLISHED
+                self._release_after = False
+                self._release()
             try:
                 if self.is_acceptor:
                     self._read_on()
@@ -156,9 +159,6 @@ class Association(Negotiation, Requests):
                 self._release()
             elif item is not None:
                 self.serve_request(item)
-                if self._release_after:
-                    self._release_after = False
-                    self._release()
 
     def _read_on(self) -> None:
         """Read on this thread until there is something to do, which saves waking it for that."""
