@@ -39,7 +39,7 @@ from pynetdicom.upper_layer.fsm import (
     UpperLayer,
 )
 from pynetdicom.upper_layer.reader import HAS_EPOLL, ReaderRole
-from pynetdicom.upper_layer.transport import Connection, Waker, remaining
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker, remaining
 from pynetdicom.upper_layer.user import User
 
 LOGGER = logging.getLogger("pynetdicom.dul")
@@ -101,7 +101,11 @@ class DUL(threading.Thread):
         self.framer = framer
         self.ended: Ended | None = None
         self.last_activity = self.last_received = time.monotonic()
-        self._reader = ReaderRole(connection) if HAS_EPOLL else None
+        self._reader: ReaderRole | None = None
+        if HAS_EPOLL:
+            with contextlib.suppress(OSError):  # no descriptor for it: the DUL thread alone reads
+                self._reader = ReaderRole(connection)
+        self._has_begun = False
         self._write = threading.Lock()
         self._state = threading.Lock()
         # The thread that holds the write lock for a message.
@@ -461,7 +465,10 @@ class DUL(threading.Thread):
             if self.state == "Sta4":
                 # A peer that speaks before it was asked is answered by the states after this one.
                 self._requested.wait()
+            # What the lobby has received is ours to understand, before anybody else reads on.
             self._understand()
+            self._drain()
+            self._has_begun = True
             while not self._finished:
                 if self._reader is None:
                     self.connection.set_read_timeout(self._patience())
@@ -507,7 +514,7 @@ class DUL(threading.Thread):
         False when somebody else reads, or nobody can any more: then wait for it to be brought.
         """
         reader = self._reader
-        if reader is None or self._finished:
+        if reader is None or self._finished or not self._has_begun:
             return False
         reading = False
         try:
@@ -568,17 +575,41 @@ class DUL(threading.Thread):
         if not count:
             self._finished = True
             return
-        self.last_activity = self.last_received = time.monotonic()
-        if user.watches_data:
-            user.on_data(bytes(view[:count]), False)
-        if self._deaf:
-            return
-        self.framer.received(count)
-        self._understand()
+        self._received(view, count)
+        if connection.is_tls:
+            self._drain()
         if user.expects_more or self.framer.in_pdu:
             connection.quick_ack()
         if connection.pending:
             self._after_write()
+
+    def _received(self, view: memoryview, count: int) -> None:
+        """Take note of bytes that were read into `view`, and take them apart."""
+        self.last_activity = self.last_received = time.monotonic()
+        if self._user.watches_data:
+            self._user.on_data(bytes(view[:count]), False)
+        if not self._deaf:
+            self.framer.received(count)
+            self._understand()
+
+    def _drain(self) -> None:
+        """Read what TLS has deciphered already: nothing would tell of it any more."""
+        connection = self.connection
+        if not isinstance(connection, TLSConnection):
+            return
+        try:
+            while not self._finished:
+                view = self.framer.space()
+                count = connection.read_clear(view)
+                if count is None:
+                    return
+                if count:
+                    self._received(view, count)
+                else:
+                    self._finished = True
+        except OSError as error:
+            self._problem = self._problem or error
+            self._finished = True
 
     def _understand(self) -> None:
         """Take what was received apart."""

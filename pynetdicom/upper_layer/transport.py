@@ -30,6 +30,7 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
 _EVER = 1e8
+_ONE = struct.pack("=Q", 1)
 _WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS))
 
 
@@ -149,7 +150,7 @@ class Waker:
     def set(self) -> None:
         """Wake whoever waits."""
         with contextlib.suppress(BlockingIOError):  # it is set already, many times over
-            os.write(self._write, b"\1\0\0\0\0\0\0\0")
+            os.write(self._write, _ONE)
 
     def clear(self) -> None:
         """Forget that it was set."""
@@ -157,9 +158,14 @@ class Waker:
             os.read(self._read, 4096)
 
     def close(self) -> None:
-        os.close(self._read)
-        if self._write != self._read:
-            os.close(self._write)
+        """Give its descriptors back."""
+        read, write, self._read, self._write = self._read, self._write, -1, -1
+        for fd in {read, write} - {-1}:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # it could not be made
+            self.close()
 
 
 def wait_for(
