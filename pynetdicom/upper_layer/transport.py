@@ -308,6 +308,9 @@ class TLSConnection(Connection):
         super().__init__(sock)
         import ssl
 
+        if context.check_hostname and not server_side and not server_hostname:
+            # `wrap_bio` would leave the check out without a word, where `wrap_socket` refuses.
+            raise ValueError("check_hostname is set, but no host name is given")
         self._ssl = ssl
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
