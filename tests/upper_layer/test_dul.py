@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +24,8 @@ from pynetdicom.upper_layer.dul import DUL, Stopped
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
-from pynetdicom.upper_layer.transport import Connection
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, secure, wait_for
+from tests.faults import tls
 from tests.faults.peer import RELEASE_RP, RELEASE_RQ, Peer, abort, p_data, pdv, reject, request, until
 
 LOCAL = Ended("aborted", "local", 0, 0)
@@ -998,3 +1001,181 @@ def test_no_descriptor_is_left_for_waking(make: Any, monkeypatch: pytest.MonkeyP
     sender.join(2)
     assert isinstance(sender.outcome, Stopped)
     assert sender.saw == LOCAL
+
+
+# TLS
+
+
+class SecuredSide(Side):
+    """As `Side`, with TLS between; the peer uses Python's own."""
+
+    def __init__(self) -> None:
+        super().__init__("Sta6", True, False)
+        server, client = tls.contexts()
+        raw = self.peer.socket
+        result: list[Any] = []
+        thread = threading.Thread(
+            target=lambda: result.append(server.wrap_socket(raw, server_side=True))
+        )
+        thread.start()
+        plain = self.dul.connection.socket
+        connection = secure(plain, client, "127.0.0.1", time.monotonic() + 5)
+        thread.join(5)
+        self.peer = Peer(result[0])
+        framer = self.dul.framer
+        self.dul = DUL(self.user, connection, self.dul.upper_layer, framer)
+
+
+@pytest.fixture
+def secured() -> Iterator[SecuredSide]:
+    side = SecuredSide()
+    side.start()
+    yield side
+    side.peer.close()
+    side.dul.join(5)
+    assert not side.dul.is_alive()
+
+
+def test_tls_messages_both_ways(secured: SecuredSide) -> None:
+    data = random.Random(2).randbytes(500_000)
+    secured.user.network_timeout = None
+    sender = Sender(secured, message(data, 16000))
+    received = b""
+    while len(received) < len(data):
+        received += secured.peer.pdu()[12:]
+    sender.join(5)
+    assert received == data
+    # All of it in few records: what is deciphered does not wait for the next bytes on the socket.
+    for _ in range(20):
+        secured.peer.send(b"".join(p_data(pdv(1, 2, bytes(n))) for n in range(0, 4000, 100)))
+        for _ in range(40):
+            assert secured.user.arrived.acquire(timeout=2)
+
+
+def test_tls_records_that_came_with_the_handshake() -> None:
+    side = SecuredSide()
+    side.peer.send(p_data(pdv(1, 2, b"early")) + p_data(pdv(1, 2, bytes(15000))))
+    assert isinstance(side.dul.connection, TLSConnection)
+    assert wait_for(side.dul.connection.fileno(), 5)
+    side.dul.connection.receive()  # as the lobby may have done
+    side.start()
+    for _ in range(2):
+        assert side.user.arrived.acquire(timeout=2)
+    side.peer.close()
+    side.dul.join(5)
+
+
+def test_tls_says_goodbye(secured: SecuredSide) -> None:
+    secured.peer.send(abort(0, 0))
+    assert secured.peer.socket.recv(10) == b""  # a close_notify: no error for a missing one
+    assert secured.user.ended.wait(5)
+
+
+def test_tls_release(secured: SecuredSide) -> None:
+    secured.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+    assert secured.peer.exactly(10) == RELEASE_RQ
+    secured.peer.send(RELEASE_RP)
+    assert secured.peer.socket.recv(10) == b""
+    assert secured.ended == Ended("released", "local")
+
+
+def test_tls_abort_wakes_a_writer(secured: SecuredSide) -> None:
+    sender = blocked(secured)
+    begun = time.monotonic()
+    assert secured.dul.abort(LOCAL)
+    sender.join(5)
+    assert sender.returned - begun < 0.05
+    found = whole_pdus(secured.peer.rest_until_abort())
+    assert found[-1] == abort(0, 0)
+    assert {pdu[0] for pdu in found[:-1]} == {4}
+
+
+def test_tls_abort_of_a_writer_whose_ciphertext_alone_is_left(secured: SecuredSide) -> None:
+    """He must not spin while he waits for that to leave."""
+    connection = secured.dul.connection
+    while connection.push([p_data(pdv(1, 0, bytes(1000)))]):
+        pass
+    assert connection.pending
+    sender = Sender(secured, [[p_data(pdv(1, 2, b"x"))]])
+    assert is_blocked(secured)
+    cpu = time.process_time()
+    assert secured.dul.abort(LOCAL)
+    sender.join(5)
+    assert isinstance(sender.outcome, Stopped)
+    secured.dul.join(dul_module.LAST_PDU + 0.5)
+    assert not secured.dul.is_alive()
+    assert time.process_time() - cpu < 0.3
+
+
+def test_an_abort_is_not_lost_to_a_flush(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is taken for TLS's own messages while somebody aborts: he finds it taken and leaves."""
+    side = make(start=False)
+    connection = side.dul.connection
+    real = connection.push
+    pending = [True]
+
+    def push(buffers: Any) -> int:
+        if not buffers:
+            pending[0] = False
+            aborter = threading.Thread(target=side.dul.abort, args=(LOCAL,))
+            aborter.start()
+            aborter.join(5)
+            return 0
+        return real(buffers)
+
+    monkeypatch.setattr(type(connection), "pending", property(lambda self: pending[0]))
+    monkeypatch.setattr(connection, "push", push)
+    side.dul._after_write()
+    assert side.peer.exactly(10) == abort(0, 0)
+    side.start()
+
+
+def test_tls_key_update() -> None:
+    """OpenSSL's own client asks for new keys ("K"); both directions go on with them."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("the openssl command is not installed")
+    server_context, _ = tls.contexts()
+    ours = socket.create_server(("127.0.0.1", 0))
+    port = ours.getsockname()[1]
+    process = subprocess.Popen(
+        [openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    ours.settimeout(5)
+    sock, _ = ours.accept()
+    ours.close()
+    connection = TLSConnection(sock, server_context, server_side=True)
+    try:
+        while not connection.handshake():
+            connection.flush()
+            assert wait_for(sock.fileno(), 5)
+            connection.receive()
+        connection.flush()
+        connection.set_read_timeout(5)
+        view = memoryview(bytearray(100))
+        for n in range(5):
+            process.stdin.write(b"K\n")
+            process.stdin.flush()
+            assert wait_for(sock.fileno(), 5)
+            connection.receive()
+            assert connection.read_clear(view) is None  # new keys, and no data
+            process.stdin.write(b"line %d\n" % n)
+            process.stdin.flush()
+            got = b""
+            while not got.endswith(b"\n"):
+                got += view[: connection.recv_into(view)]
+            assert got == b"line %d\n" % n
+            assert connection.push([b"answer %d\n" % n])
+            for line in process.stdout:
+                if line.startswith(b"answer"):
+                    assert line == b"answer %d\n" % n
+                    break
+    finally:
+        process.kill()
+        process.communicate()
+        connection.close()
