@@ -134,6 +134,7 @@ class ApplicationEntity(Settings):
         )
         request.encode()  # what cannot be sent is the caller's mistake, not the association's end
         assoc = Association(self, "requestor", evt_handlers=evt_handlers)
+        assoc.acceptor.ae_title = title
         assoc.prepare(address, request, max_pdu, bind_address, tls_args)
         self.associations_changed(assoc, added=True)
         try:

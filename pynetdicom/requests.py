@@ -60,6 +60,40 @@ class _Instance(NamedTuple):
     context: PresentationContext
 
 
+class _Ahead:
+    """The files that are to be sent, the next one of which may be read before it is asked for."""
+
+    def __init__(self, paths: Iterator[Path], prepare: Callable[[Path, bool], _Instance]) -> None:
+        self._paths = paths
+        self._prepare = prepare
+        self._next: tuple[Path, _Instance | str] | None = None
+
+    def take(self) -> tuple[Path, _Instance | str] | None:
+        """The next file, ready to be sent, or with the reason why it cannot be."""
+        self.read()
+        ready, self._next = self._next, None
+        return ready
+
+    def read(self) -> None:
+        """Make the next file ready."""
+        if self._next is not None:
+            return
+        for path in self._paths:
+            try:
+                self._next = path, self._prepare(path, True)
+            except OSError as error:
+                self._next = path, f"cannot be read: {error.strerror or error}"
+            except (FileProblem, ValueError) as error:
+                self._next = path, str(error)
+            return
+
+    def close(self) -> None:
+        """Let go of a file that is not going to be sent."""
+        ready, self._next = self._next, None
+        if ready is not None and not isinstance(ready[1], str):
+            ready[1].data_set.close()
+
+
 class Requests(AssociationState):
     """The SCU's side of an `Association`."""
 
@@ -207,49 +241,34 @@ class Requests(AssociationState):
         originator_aet: str | bytes | None,
         originator_id: int | None,
     ) -> Iterator[StoreResult]:
-        ready = self._prepare_next(paths)
-        while ready is not None:
-            path, instance = ready
-            if isinstance(instance, str):
-                yield StoreResult(path, None, instance)
-                ready = self._prepare_next(paths)
-                continue
-            following: list[tuple[Path, _Instance | str] | None] = []
-
-            def read_on(following: list[tuple[Path, _Instance | str] | None] = following) -> None:
-                following.append(self._prepare_next(paths))
-
-            try:
-                response, _ = self._store(
-                    instance, None, priority, originator_aet, originator_id, read_on
+        ahead = _Ahead(paths, self._from_file)
+        try:
+            while (ready := ahead.take()) is not None:
+                path, instance = ready
+                if isinstance(instance, str):
+                    yield StoreResult(path, None, instance)
+                    continue
+                result = self._store_file(
+                    path, instance, priority, originator_aet, originator_id, ahead.read
                 )
-            except (FileProblem, OSError, ValueError) as error:
-                response = None
-                problem = f"not sent: {error}"
-            else:
-                problem = f"no answer: {self.ended}" if response is None else ""
-            finally:
-                instance.data_set.close()
-            if response is None:
-                yield StoreResult(path, None, problem)
-                if self.ended is not None:
+                yield result
+                if result.status is None and self.ended is not None:
                     return
-            else:
-                yield StoreResult(path, response.Status, None)
-            ready = following[0] if following else self._prepare_next(paths)
+        finally:
+            ahead.close()
 
-    def _prepare_next(self, paths: Iterator[Path]) -> tuple[Path, _Instance | str] | None:
-        """The next file, ready to be sent, or with the reason why it cannot be."""
-        for path in paths:
-            try:
-                return path, self._from_file(path, ahead=True)
-            except OSError as error:
-                return path, f"cannot be read: {error.strerror or error}"
-            except (FileProblem, ValueError) as error:
-                return path, str(error)
-        return None
+    def _store_file(self, path: Path, instance: _Instance, *options: Any) -> StoreResult:
+        try:
+            response, _ = self._store(instance, None, *options)
+        except (FileProblem, OSError, ValueError) as error:
+            return StoreResult(path, None, f"not sent: {error}")
+        finally:
+            instance.data_set.close()
+        if response is None:
+            return StoreResult(path, None, f"no answer: {self.ended}")
+        return StoreResult(path, response.Status, None)
 
-    def _from_file(self, path: Path, *, ahead: bool = False) -> _Instance:
+    def _from_file(self, path: Path, ahead: bool = False) -> _Instance:
         from pynetdicom.dimse.part10 import read_header
 
         with read_header(path) as header:
