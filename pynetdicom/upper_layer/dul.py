@@ -488,8 +488,15 @@ class DUL(threading.Thread):
     def _patience(self) -> float | None:
         """Seconds until the DUL thread looks whether the silence is too long."""
         if self.ended is None:
-            return self._user.network_timeout
+            timeout = self._user.network_timeout
+            return timeout if timeout is None else self._silence_left(timeout)
         return max(0.001, self._ended_at + LINGER - time.monotonic())
+
+    def _silence_left(self, timeout: float) -> float:
+        """Seconds of silence that are left to the peer, of `timeout`: it counts from the last bytes in mid-message."""
+        if not (self._user.in_message or self.framer.in_pdu):
+            return timeout
+        return max(0.001, self.last_received + timeout - time.monotonic())
 
     def _close(self) -> None:
         self._finished = True
@@ -525,10 +532,11 @@ class DUL(threading.Thread):
                     reading = True
                     self._read(self.connection.recv_now)
                     reading = False
-                elif deadline is not None and time.monotonic() >= deadline:
+                    continue
+                # Before the caller's time is up: nobody else looks at the peer's while he reads.
+                self._check_silence()
+                if deadline is not None and time.monotonic() >= deadline:
                     break
-                else:
-                    self._check_silence()
             reader.give_back(wake_dul_thread=self._finished)
         except BaseException as error:
             # Ctrl-C, or a defect. What was being received is lost, if it was being taken apart.
@@ -546,6 +554,7 @@ class DUL(threading.Thread):
         timeout = self._user.network_timeout
         if timeout is None or not (self._user.in_message or self.framer.in_pdu):
             return left
+        timeout = self._silence_left(timeout)
         return timeout if left is None else min(left, timeout)
 
     @property

@@ -753,6 +753,36 @@ def test_silence_in_the_midst(make: Any, sent: bytes) -> None:
     assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
 
 
+@pytest.mark.parametrize("sent", [b"\x04\0", p_data(pdv(1, 0, b"first"))])
+def test_silence_in_the_midst_while_a_waiter_reads(make: Any, sent: bytes) -> None:
+    """Neither the end of its time nor that of the DUL thread's gives the peer more than it has."""
+    side = make(start=False)
+    side.user.network_timeout = 0.2
+    side.start()
+    assert until(lambda: side.dul._has_begun)
+    side.peer.send(sent)
+    begun = time.monotonic()
+    for _ in range(3):
+        side.dul.read_while(lambda: side.ended is None, time.monotonic() + 0.15)
+    assert side.peer.exactly(10) == abort(0, 0)
+    assert 0.15 < time.monotonic() - begun < 0.3
+    assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
+
+
+def test_silence_in_the_midst_that_a_waiter_has_left(make: Any) -> None:
+    side = make(start=False)
+    side.user.network_timeout = 0.4
+    side.start()
+    assert until(lambda: side.dul._has_begun)
+    pause = threading.Event()
+    pause.wait(0.3)  # the DUL thread's own wait is nearly over when the message begins
+    begun = time.monotonic()
+    side.peer.send(b"\4\0")
+    side.dul.read_while(lambda: not side.dul.framer.in_pdu, begun + 1)
+    assert side.peer.exactly(10) == abort(0, 0)
+    assert 0.35 < time.monotonic() - begun < 0.55
+
+
 def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
     side = make(start=False)
     side.user.network_timeout = 0.05

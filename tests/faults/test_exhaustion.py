@@ -1,0 +1,452 @@
+"""FAULTS.md sections 2 and 3, as SCP: many peers, slow peers, and peers that stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.upper_layer import dul, lobby
+from pynetdicom.upper_layer.items import PresentationContextRQ
+from tests.faults import tls
+from tests.faults.conftest import Server
+from tests.faults.peer import (
+    RELEASE_RP,
+    RELEASE_RQ,
+    VERIFICATION,
+    Peer,
+    abort,
+    echo_rq,
+    is_served,
+    p_data,
+    pdv,
+    reject,
+    request,
+    until,
+)
+from tests.faults.test_scp_upper_layer import BEGUN, BOTH
+
+Make = Callable[..., Server]
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+needs_proc = pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="counts descriptors in /proc"
+)
+
+
+# Connections that never associate
+
+
+def echo_times(server: Server, count: int) -> list[float]:
+    """How long a C-ECHO takes, association and release included."""
+    taken = []
+    for _ in range(count):
+        begun = time.monotonic()
+        is_served(server.address)
+        taken.append(time.monotonic() - begun)
+    return taken
+
+
+def crowd(
+    server: Server, stack: contextlib.ExitStack, silent: int, slow: int
+) -> Callable[[], None]:
+    """Silent connections, and some that send a byte at each call of what is returned."""
+    for _ in range(silent):
+        stack.enter_context(server.connect())
+    loris = [stack.enter_context(server.connect()) for _ in range(slow)]
+    position = iter(range(10_000))
+    data = request()
+
+    def trickle() -> None:
+        at = next(position)
+        for peer in loris:
+            with contextlib.suppress(OSError):
+                peer.send(data[at : at + 1])
+
+    return trickle
+
+
+@pytest.mark.parametrize(
+    ("silent", "slow"), [(120, 20), pytest.param(500, 50, marks=pytest.mark.slow)]
+)
+def test_a_crowd_is_in_nobodys_way(server: Server, silent: int, slow: int) -> None:
+    server.ae.maximum_associations = 1
+    with contextlib.ExitStack() as stack:
+        trickle = crowd(server, stack, silent, slow)
+        assert until(lambda: len(server.server._lobby) == silent + slow)
+        taken = []
+        for _ in range(20):
+            trickle()
+            taken += echo_times(server, 1)
+            server.end()  # junk takes up no slot, and each of these must have its own
+        assert statistics.median(taken) < 0.05
+        assert sorted(taken)[-2] < 0.1
+        assert len(server.server._lobby) == silent + slow
+
+
+def test_a_full_lobby_closes_the_one_silent_longest(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_LOBBY", 5)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(server.connect()) for _ in range(5)]
+        assert until(lambda: len(server.server._lobby) == 5)
+        is_served(server.address)
+        assert peers[0].rest() == b""
+        assert all(peer.silent(0.01) for peer in peers[1:])
+
+
+@needs_proc
+def test_a_storm_leaves_nothing(server: Server) -> None:
+    is_served(server.address)
+    server.end()
+    before = descriptors()
+    for number in range(300):
+        peer = server.connect()
+        if number % 4 == 1:
+            peer.send(b"junk")
+        elif number % 4 == 2:
+            peer.send(request()[:50])
+        peer.reset()
+    assert until(lambda: descriptors() <= before, 1)
+    is_served(server.address)
+
+
+def test_junk_never_rejects_others(server: Server) -> None:
+    server.ae.maximum_associations = 1
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            peer = stack.enter_context(server.connect())
+            peer.send(b"GET / HTTP/1.1\r\n\r\n")
+        is_served(server.address)
+
+
+def test_the_largest_legal_request(server: Server) -> None:
+    """128 contexts of 60 transfer syntaxes, 210 kB."""
+    transfer = [f"1.2.840.10008.1.2.4.{n}" for n in range(59)] + ["1.2.840.10008.1.2"]
+    contexts = [
+        PresentationContextRQ(context_id=n, abstract_syntax=VERIFICATION, transfer_syntaxes=transfer)
+        for n in range(1, 256, 2)
+    ]
+    data = request(*contexts)
+    assert 200_000 < len(data) < 256 * 1024
+    with server.connect() as peer:
+        ac = peer.associate(data)
+        assert [c.result for c in ac.presentation_contexts] == [0] * 128
+        peer.echo()
+        peer.release()
+
+
+# How many associations
+
+
+def test_the_limit_counts_over_all_servers(make_server: Make) -> None:
+    server = make_server().start()
+    ae = server.ae
+    ae.maximum_associations = 3
+    others = [ae.start_server(("127.0.0.1", 0), block=False) for _ in range(2)]
+    addresses = [server.address, *(other.server_address for other in others)]
+    gate = threading.Barrier(12)
+    answers: list[bytes] = []
+    peers = [Peer.connect(addresses[n % 3]) for n in range(12)]
+
+    def ask(peer: Peer) -> None:
+        gate.wait(5)
+        peer.send(request())
+        answers.append(peer.pdu())
+
+    threads = [threading.Thread(target=ask, args=(peer,)) for peer in peers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(answer[0] for answer in answers) == [2] * 3 + [3] * 9
+    assert {answer for answer in answers if answer[0] == 3} == {reject(2, 3, 2)}
+    for peer in peers:
+        peer.close()
+    assert until(lambda: not ae.active_associations)
+    is_served(server.address)
+
+
+@pytest.mark.parametrize("how", ["released", "aborted"])
+def test_an_association_that_is_over_takes_up_no_slot(server: Server, how: str) -> None:
+    server.ae.maximum_associations = 1
+    with server.connect() as peer:
+        peer.associate()
+        if how == "released":
+            peer.release()
+        else:
+            peer.send(b"junk!!")
+            assert peer.exactly(10) == abort(2, 1)
+        is_served(server.address)  # while the first keeps its socket
+
+
+def test_a_rejection_takes_up_no_slot(server: Server) -> None:
+    server.ae.maximum_associations = 1
+    for _ in range(5):
+        with server.connect() as peer:
+            peer.send(request(application_context_name="1.2.3"))
+            assert peer.exactly(10) == reject(1, 1, 2)
+    is_served(server.address)
+
+
+# Peers that stop
+
+
+def deaf_peer(server: Server) -> Peer:
+    """A peer that asks and asks and never reads an answer."""
+    peer = server.connect(receive_buffer=4096)
+    peer.associate(request(called_ae_title="ANY-SCP"))
+    return peer
+
+
+def test_a_peer_that_never_reads(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answers fill the buffers; it is aborted within `network_timeout` + 1 s, and others are served meanwhile."""
+    monkeypatch.setattr(_config, "MAXIMUM_PENDING_REQUESTS", 1_000_000)
+    server.ae.network_timeout = 0.3
+    with deaf_peer(server) as peer:
+        assoc = server.assoc()
+        # The kernel's buffers are large: with small ones there is less to be sent.
+        sock = assoc.dul.connection.socket
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        stop = threading.Event()
+
+        def ask() -> None:
+            with contextlib.suppress(OSError):
+                for number in range(1, 60_000):
+                    if stop.is_set():
+                        return
+                    peer.send(echo_rq(number))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        assert until(lambda: assoc.dul._waker is not None)
+        begun = time.monotonic()
+        is_served(server.address)
+        assert time.monotonic() - begun < 0.3
+        assoc.join(5)
+        assert 0.2 < time.monotonic() - begun < 0.3 + 1 + 0.5
+        assert assoc.ended.timer == "network_timeout"
+        stop.set()
+        thread.join(5)
+    is_served(server.address)
+
+
+@pytest.mark.parametrize("sent", [BEGUN, BEGUN[:-5], b"\x04"])
+def test_a_peer_that_stops_in_mid_message(server: Server, sent: bytes) -> None:
+    server.ae.network_timeout = 0.3
+    with server.connect() as peer:
+        peer.associate(BOTH)
+        peer.send(sent)
+        begun = time.monotonic()
+        assert peer.exactly(10) == abort(0, 0)
+        assert 0.2 < time.monotonic() - begun < 0.9
+    ended = server.end()
+    assert (ended.kind, ended.by, ended.timer) == ("aborted", "local", "network_timeout")
+    is_served(server.address)
+
+
+def test_a_peer_that_falls_silent(server: Server) -> None:
+    server.ae.network_timeout = 0.3
+    with server.connect() as peer:
+        peer.associate()
+        peer.echo()
+        begun = time.monotonic()
+        assert peer.exactly(10) == abort(0, 0)
+        assert 0.2 < time.monotonic() - begun < 0.9
+    assert server.end().timer == "network_timeout"
+    is_served(server.address)
+
+
+def test_no_timer_runs_while_a_handler_works(make_server: Make) -> None:
+    go_on = threading.Event()
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: go_on.wait(5) and 0)])
+    server.ae.network_timeout = 0.1
+    server.start()
+    with server.connect() as peer:
+        peer.associate()
+        peer.send(echo_rq())
+        assert peer.silent(0.3)
+        go_on.set()
+        assert peer.pdu()[0] == 4
+        peer.release()
+
+
+# Ending it all
+
+
+def test_shutdown_with_every_kind_of_peer(make_server: Make) -> None:
+    """2 s, with all of them still there."""
+    held = threading.Event()
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: held.wait(10) and 0)]).start()
+    with contextlib.ExitStack() as stack:
+        kinds: list[bytes] = [b"", request()[:20], b"junk"]
+        for data in kinds:
+            stack.enter_context(server.connect()).send(data)
+        for data in (b"", BEGUN, BEGUN[:-3], echo_rq(), echo_rq() + RELEASE_RQ):
+            peer = stack.enter_context(server.connect())
+            peer.associate(BOTH)
+            peer.send(data)
+        peer = stack.enter_context(server.connect())
+        peer.associate()
+        peer.send(RELEASE_RQ)
+        assert peer.pdu() == RELEASE_RP
+        begun = time.monotonic()
+        server.ae.shutdown()
+        assert time.monotonic() - begun < 2
+        held.set()
+    with pytest.raises(OSError):
+        server.connect()
+
+
+def test_shutdown_says_abort(server: Server) -> None:
+    with server.connect() as peer:
+        peer.associate()
+        server.assoc()
+        thread = threading.Thread(target=server.ae.shutdown)
+        thread.start()
+        assert peer.exactly(10) == abort(0, 0)
+        peer.close()
+        thread.join(5)
+    assert (server.end().kind, server.server.active_associations) == ("aborted", [])
+
+
+@needs_proc
+def test_nothing_is_left_however_it_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dul, "LINGER", 0.2)
+    monkeypatch.setattr(lobby, "LINGER", 0.2)
+    is_served(server.address)
+    server.end()
+    threads, before = threading.active_count(), descriptors()
+    endings: list[bytes] = [RELEASE_RQ, abort(0, 0), b"", b"junk", BEGUN, echo_rq() + RELEASE_RQ]
+    for number in range(60):
+        peer = server.connect()
+        if number % 7 == 6:
+            peer.send(request(application_context_name="1.2"))
+        else:
+            peer.associate(BOTH)
+            peer.send(endings[number % 7])
+        (peer.reset if number % 2 else peer.close)()
+    assert until(lambda: descriptors() <= before and threading.active_count() <= threads, 1.2)
+    is_served(server.address)
+
+
+# Where it listens
+
+
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_ipv6(make_server: Make, host: str) -> None:
+    try:
+        server = make_server().start((host, 0))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    port = server.address[1]
+    is_served(("::1", port, 0, 0))
+    if host == "::":
+        is_served(("127.0.0.1", port))  # dual stack
+        assert server.assoc().requestor.address
+    else:
+        with pytest.raises(OSError):
+            Peer.connect(("127.0.0.1", port))
+
+
+# TLS, from end to end
+
+
+@pytest.fixture
+def secured(make_server: Make) -> Iterator[tuple[Server, Any]]:
+    context, client = tls.contexts()
+    server = make_server(ssl_context=context)
+    yield server.start(), client
+
+
+def scu(**timeouts: float) -> AE:
+    ae = AE()
+    ae.add_requested_context(VERIFICATION)
+    for name, value in timeouts.items():
+        setattr(ae, name, value)
+    return ae
+
+
+def test_tls_from_end_to_end(secured: tuple[Server, Any]) -> None:
+    server, client = secured
+    assoc = scu().associate(*server.address, tls_args=(client, "127.0.0.1"))
+    assert assoc.is_established
+    for _ in range(5):
+        assert assoc.send_c_echo().Status == 0x0000
+    assoc.release()
+    assert assoc.is_released
+    ended = server.end()
+    assert (ended.kind, ended.by) == ("released", "peer")
+
+
+def test_tls_abort_reaches_the_peer(secured: tuple[Server, Any]) -> None:
+    server, client = secured
+    assoc = scu().associate(*server.address, tls_args=(client, "127.0.0.1"))
+    assert assoc.is_established
+    assoc.abort()
+    assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
+    ended = server.end()
+    assert (ended.kind, ended.by) == ("aborted", "peer")
+
+
+def test_plaintext_scu_to_tls(secured: tuple[Server, Any]) -> None:
+    server, client = secured
+    assoc = scu(acse_timeout=3).associate(*server.address)
+    assert not assoc.is_established
+    assert assoc.is_aborted
+    assoc = scu().associate(*server.address, tls_args=(client, "127.0.0.1"))
+    assert assoc.is_established
+    assoc.release()
+
+
+def test_tls_scu_to_plaintext(server: Server) -> None:
+    _, client = tls.contexts()
+    assoc = scu(acse_timeout=3).associate(*server.address, tls_args=(client, "127.0.0.1"))
+    assert not assoc.is_established
+    assert (assoc.ended.kind, assoc.ended.by) == ("failed", "network")
+    is_served(server.address)
+
+
+def test_tls_a_crowd_in_the_handshake(secured: tuple[Server, Any]) -> None:
+    server, client = secured
+    with contextlib.ExitStack() as stack:
+        for number in range(30):
+            peer = stack.enter_context(server.connect())
+            peer.send((b"", b"\x16\x03\x01\x02", b"\x16")[number % 3])
+        begun = time.monotonic()
+        assoc = scu().associate(*server.address, tls_args=(client, "127.0.0.1"))
+        assert assoc.send_c_echo().Status == 0x0000
+        assert time.monotonic() - begun < 1
+        assoc.release()
+
+
+def test_tls_large_objects(secured: tuple[Server, Any]) -> None:
+    """Records that hold more than one PDU, and PDUs that take more than one record."""
+    server, client = secured
+    with server.connect() as raw, client.wrap_socket(
+        raw.socket, server_hostname="127.0.0.1"
+    ) as sock:
+        peer = Peer(sock)
+        peer.associate(BOTH)
+        command = BEGUN[: 6 + int.from_bytes(BEGUN[2:6], "big")]
+        body = b"".join(p_data(pdv(3, 0, bytes(16000))) for _ in range(20))
+        for _ in range(3):
+            peer.send(command + body + p_data(pdv(3, 2, b"end!")))
+            assert peer.pdu()[0] == 4
+        peer.release()
+    assert [len(data) for data in server.stored] == [320_004] * 3
