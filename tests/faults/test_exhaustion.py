@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, _config, association, evt
 from pynetdicom.upper_layer import dul, lobby
 from pynetdicom.upper_layer.items import PresentationContextRQ
 from tests.faults import tls
@@ -327,8 +327,8 @@ def test_shutdown_says_abort(server: Server) -> None:
 def test_nothing_is_left_however_it_ends(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dul, "LINGER", 0.2)
-    monkeypatch.setattr(lobby, "LINGER", 0.2)
+    for module in (association, dul, lobby):
+        monkeypatch.setattr(module, "LINGER", 0.2)
     is_served(server.address)
     server.end()
     threads, before = threading.active_count(), descriptors()

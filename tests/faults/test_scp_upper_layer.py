@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import evt
+from pynetdicom import association, evt
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE
 from pynetdicom.upper_layer import dul, items, lobby
 from pynetdicom.upper_layer import pdu as pdus
@@ -47,8 +47,8 @@ HTTP = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for the peer's close takes 0.2 s instead of 2."""
-    monkeypatch.setattr(dul, "LINGER", 0.2)
-    monkeypatch.setattr(lobby, "LINGER", 0.2)
+    for module in (association, dul, lobby):
+        monkeypatch.setattr(module, "LINGER", 0.2)
 
 
 def changed(data: bytes, at: int, to: bytes) -> bytes:
