@@ -11,7 +11,10 @@ its end.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import sys
 import threading
 import time
 from queue import Empty
@@ -28,16 +31,18 @@ from pynetdicom.requests import Requests
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.upper_layer.transport import (
-    remaining,
-)
+from pynetdicom.upper_layer.transport import remaining
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    pass
+    from types import FrameType
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 BLOCK_ON_ABORT = 1.0
+
+# Those whose threads have begun and not ended. A set's own operations are atomic.
+_living: set[Association] = set()
 
 
 class Association(Negotiation, Requests):
@@ -68,10 +73,14 @@ class Association(Negotiation, Requests):
 
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""
-        if self._contextvars is not None:
-            self._contextvars.run(self._live)
-        else:
-            self._live()
+        _living.add(self)
+        try:
+            if self._contextvars is not None:
+                self._contextvars.run(self._live)
+            else:
+                self._live()
+        finally:
+            _living.discard(self)
 
     def _live(self) -> None:
         try:
@@ -84,7 +93,7 @@ class Association(Negotiation, Requests):
                 self._serve()
         except Stopped:
             pass
-        except Exception as error:
+        except BaseException as error:  # a handler may call sys.exit()
             LOGGER.exception("an association failed")
             self._fail(Ended("aborted", "local", 2, 0, error=error))
         finally:
@@ -118,13 +127,13 @@ class Association(Negotiation, Requests):
         if ended.kind == "rejected":
             if self.is_requestor:
                 self._tell_of_rejection(ended)
-            LOGGER.info("association %s", ended)
+            LOGGER.info("association %s", printable(str(ended)))
         elif ended.kind == "released":
-            LOGGER.info("association %s", ended)
+            LOGGER.info("association %s", printable(str(ended)))
             trigger(self, evt.EVT_RELEASED)
         else:
             log = LOGGER.info if ended.by == "local" and ended.error is None else LOGGER.error
-            log("association %s", ended)
+            log("association %s", printable(str(ended)))
             if ended.kind == "aborted":
                 trigger(self, evt.EVT_ABORTED)
 
@@ -183,7 +192,6 @@ class Association(Negotiation, Requests):
             response = serving.answer(self, message)
         finally:
             self.is_serving = False
-            self.busy_with = ""
             message.close()
             self.inbox.done(message)
         if response is not None:
@@ -308,10 +316,33 @@ class Association(Negotiation, Requests):
         return not self.is_alive()
 
     def what_holds_it(self) -> str:
-        """What its thread is busy with, for a warning."""
-        return f"the handler of {self.busy_with} does not return" if self.busy_with else "unknown"
+        """What its threads are busy with, for a warning."""
+        frames = sys._current_frames()
+        for thread in (self, self._dul):
+            frame: FrameType | None = frames.get((thread and thread.ident) or 0)
+            while frame is not None and frame.f_code is not trigger.__code__:
+                frame = frame.f_back
+            if frame is not None:
+                return f"the handler of {frame.f_locals['event']} does not return"
+        return "unknown"
 
     def cut(self) -> None:
         """Shut the connection down without another word."""
         if self._dul is not None:
             self._dul.connection.cut()
+
+
+def _abort_living() -> None:
+    """The interpreter exits: say so to the peers."""
+    living = list(_living)
+    for assoc in living:
+        assoc.abort(block=False)
+    deadline = time.monotonic() + BLOCK_ON_ABORT
+    for assoc in living:
+        assoc.wait_ended(deadline)
+
+
+atexit.register(_abort_living)
+if hasattr(os, "register_at_fork"):
+    # They are the parent's, and so are their connections.
+    os.register_at_fork(after_in_child=_living.clear)

@@ -66,7 +66,6 @@ class AssociationState(Handlers, threading.Thread):
         self.operations = Operations()
         self.inbox = Inbox()
         self.is_serving = False
-        self.busy_with = ""
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         self.peer_maximum = 0
         self.peer_address: tuple[Any, ...] = ("", 0)
@@ -77,6 +76,7 @@ class AssociationState(Handlers, threading.Thread):
         self._early = threading.Lock()
         self._connector = Connector()
         self._negotiated = threading.Event()
+        self._is_over = threading.Event()
         self._is_established = False
         self._release_after = False
         self._request_pdu: A_ASSOCIATE_RQ | None = None

@@ -12,6 +12,7 @@ from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.events import trigger
 from pynetdicom.upper_layer import acse
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.upper_layer import pdu as pdus
@@ -69,6 +70,7 @@ class Indications(AssociationState):
     def on_ended(self) -> None:
         """The association has ended."""
         self.operations.end()
+        self._is_over.set()
         self.inbox.put(ENDED)
 
     def on_data(self, data: bytes, sent: bool) -> None:
@@ -100,7 +102,7 @@ class Indications(AssociationState):
         assert self._request_pdu is not None
         conclusion = acse.conclude(self._request_pdu, pdu)
         for note in conclusion.notes:
-            LOGGER.warning("%s", note)
+            LOGGER.warning("%s", printable(note))
         self.acceptor.ae_title = self._request_pdu.called_ae_title
         self.acceptor.load(pdu)
         self.rejected_contexts = conclusion.rejected

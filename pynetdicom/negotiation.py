@@ -26,6 +26,7 @@ from pynetdicom.upper_layer.transport import (
     remaining,
     secure,
 )
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     import ssl
@@ -122,7 +123,7 @@ class Negotiation(Indications):
                 self.notify(evt.EVT_ACCEPTED, item)
                 LOGGER.info(
                     "association with %s accepted, %d of %d presentation contexts",
-                    self.acceptor.ae_title,
+                    printable(self.acceptor.ae_title),
                     len(self.accepted_contexts),
                     len(self.accepted_contexts) + len(self.rejected_contexts),
                 )
@@ -184,7 +185,7 @@ class Negotiation(Indications):
         dul.perform("Evt7", ac)
         self.notify(evt.EVT_ACSE_SENT, ac)
         self.notify(evt.EVT_ACCEPTED, ac)
-        LOGGER.info("association with %s accepted", rq.calling_ae_title)
+        LOGGER.info("association with %s accepted", printable(rq.calling_ae_title))
         return True
 
     def _seed(self, server: AssociationServer) -> None:

@@ -6,7 +6,9 @@ the responses that answer them, which the DUL thread brings.
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
@@ -19,7 +21,7 @@ from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.errors import FileProblem
 from pynetdicom.events import trigger
-from pynetdicom.upper_layer.dul import Stopped
+from pynetdicom.upper_layer.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
@@ -360,17 +362,23 @@ class Requests(AssociationState):
         context_id = context.context_id or 0
         operation = self._begin(request, context_id, msg_id)
         if operation is None:
+            self._await_end()
             return None, 0
+        response = None
         try:
+            operation.last_heard = math.inf  # being sent, which has a timer of its own
             self.send_message(request, context_id)
             operation.last_heard = time.monotonic()
             if meanwhile is not None:
                 meanwhile()
-            return self._await_response(operation), operation.message_id
+            response = self._await_response(operation)
         except Stopped:
-            return None, operation.message_id
+            pass
         finally:
             self.operations.finish(operation)
+        if response is None:
+            self._await_end()
+        return response, operation.message_id
 
     def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
         """Register an operation, when the window has room for it."""
@@ -380,7 +388,9 @@ class Requests(AssociationState):
             return Operation(request, context_id)
 
         try:
-            operation: Operation | None = self.operations.begin(make, msg_id, 1, self.dimse_timeout)
+            operation: Operation | None = self.operations.begin(
+                make, msg_id, 1, self.dimse_timeout, self._last_received
+            )
         except TimeoutError as error:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
             return None
@@ -403,6 +413,11 @@ class Requests(AssociationState):
             self._fail(Ended("aborted", "local", 0, 0, error=error))
             return None
         return response
+
+    def _await_end(self) -> None:
+        """Wait until `ended` says why there is no answer: a release may be under way."""
+        if threading.current_thread() is not self:
+            self._is_over.wait(LINGER)
 
     def _last_received(self) -> float:
         return self.dul.last_received

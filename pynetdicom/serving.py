@@ -59,7 +59,6 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
         return response
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
-    assoc.busy_with = event.name
     return ENGINES[request.name](request, lambda: trigger(assoc, event, attrs))
 
 

@@ -8,6 +8,7 @@ answer never makes it succeed.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -134,6 +135,7 @@ class Operations:
         message_id: int | None,
         window: int,
         timeout: float | None,
+        heard: Callable[[], float] = lambda: 0.0,
     ) -> Operation | None:
         """Register a new operation, once the window has room for it.
 
@@ -147,7 +149,9 @@ class Operations:
         window : int
             How many operations may be outstanding; 0 for any number (PS3.7 D.3.3.3).
         timeout : float or None
-            Seconds to wait for room.
+            Seconds of silence to allow while there is no room.
+        heard : callable
+            When the peer was last heard, as for `Operation.wait`.
 
         Returns
         -------
@@ -165,7 +169,7 @@ class Operations:
             if message_id is not None and message_id in self._outstanding:
                 raise ValueError(f"the Message ID {message_id} is that of an outstanding operation")
             if window and len(self._outstanding) >= window:
-                self._wait_for_room(window, timeout)
+                self._wait_for_room(window, timeout, heard)
             if self._ended:
                 return None
             if message_id is None:
@@ -178,12 +182,21 @@ class Operations:
             self._outstanding[message_id] = operation
             return operation
 
-    def _wait_for_room(self, window: int, timeout: float | None) -> None:
+    def _wait_for_room(
+        self, window: int, timeout: float | None, heard: Callable[[], float]
+    ) -> None:
         def has_room() -> bool:
             return self._ended or len(self._outstanding) < window
 
-        if not self._wait_for(has_room, timeout):
-            raise TimeoutError("an earlier operation has had no final response")
+        begun = time.monotonic()
+        while True:
+            # One that is being sent for long is not silent.
+            last = max([begun, *(o.last_heard for o in self._outstanding.values())])
+            left = None if timeout is None else max(last, heard()) + timeout - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError("an earlier operation has had no final response")
+            if self._wait_for(has_room, left if left != math.inf else timeout):
+                return
 
     def _wait_for(self, is_so: Callable[[], bool], timeout: float | None) -> bool:
         self._waiting += 1

@@ -52,8 +52,10 @@ def single(request: Primitive, handler: Callable[[], Any]) -> Primitive:
     except Undecodable as error:
         LOGGER.error("the data set of the %s cannot be decoded: %s", request.message_name, error)
         return _failure(request, answers.undecodable, "Data set cannot be decoded")
-    except Exception:
-        LOGGER.exception("the handler of the %s raised", request.message_name)
+    except (Exception, SystemExit) as error:
+        # Its text may be about the patient.
+        LOGGER.error("the handler of the %s raised %s", request.message_name, _where(error))
+        LOGGER.debug("what the handler raised", exc_info=True)
         return _failure(request, answers.failed, "Unable to process")
     return with_status(request, status)
 
@@ -90,3 +92,14 @@ def _failure(request: Primitive, status: int, comment: str) -> Primitive:
     if status and "ErrorComment" in response.parameters:
         response.ErrorComment = comment[:64]
     return response
+
+
+def _where(error: BaseException) -> str:
+    """The kind of an exception and the line that raised it."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    name = type(error).__name__
+    if traceback is None:
+        return name
+    return f"{name} at {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
