@@ -113,6 +113,8 @@ class DUL(threading.Thread):
         # The A-ABORT that waits to be written by whoever has the write lock, and the one that was.
         self._leaving: bytes | None = None
         self._departed: bytes | None = None
+        # Another A-ABORT, for what came in Sta13 (AA-7).
+        self._again: bytes | None = None
         self._finishing = False
         self._waker: Waker | None = None
         self._over = threading.Event()
@@ -372,12 +374,20 @@ class DUL(threading.Thread):
     def _after_write(self) -> None:
         """Do what others left to the holder of the write lock: an A-ABORT, or TLS's own messages."""
         flushed = False
-        while self._leaving is not None or (self.connection.pending and not flushed):
+        while (
+            self._leaving is not None
+            or self._again is not None
+            or (self.connection.pending and not flushed)
+        ):
             if not self._write.acquire(blocking=False):
                 break  # its holder comes by here
             try:
                 if self._leaving is not None:
                     self._leave((), 0)
+                elif self._again is not None:
+                    again, self._again = self._again, None
+                    if not self._finishing and not self._finished:
+                        self._send_last([again])
                 else:
                     # What the kernel does not take now goes in front of the next write.
                     flushed = True
@@ -398,7 +408,11 @@ class DUL(threading.Thread):
         abort, self._leaving = self._leaving, None
         if abort is None or self._finished:
             return
-        left = [*rest_of_pdu(buffers, sent), abort]
+        self._send_last([*rest_of_pdu(buffers, sent), abort])
+
+    def _send_last(self, left: list[Buffer]) -> None:
+        """Write what is left to be said, an A-ABORT at the end. The write lock is held."""
+        abort = bytes(left[-1])
         try:
             while left and (count := self.connection.push(left)):
                 left = advance(left, count)
@@ -668,16 +682,8 @@ class DUL(threading.Thread):
         self._tell()
 
     def _push_abort(self, source: int, reason: int) -> None:
-        """Send another A-ABORT (AA-7), if nobody is writing and the kernel takes it."""
-        if self._write.acquire(blocking=False):
-            try:
-                if not self._finishing and self._leaving is None:
-                    abort = pdus.A_ABORT(source=source, reason=reason).encode()
-                    # One that the kernel takes in part is completed or cut like the first one.
-                    self._leaving = abort
-                    self._leave((), 0)
-            finally:
-                self._write.release()
+        """Send another A-ABORT (AA-7)."""
+        self._again = pdus.A_ABORT(source=source, reason=reason).encode()
         self._after_write()
 
     def _on_pdu(self, data: bytes) -> None:

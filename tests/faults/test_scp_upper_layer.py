@@ -36,6 +36,7 @@ from tests.faults.peer import (
     pdv,
     reject,
     request,
+    until,
 )
 
 AC = pdus.A_ASSOCIATE_AC().encode()
@@ -264,14 +265,13 @@ def test_sta3(hesitant: tuple[Server, threading.Event], name: str, together: boo
     server, go_on = hesitant
     sent, answer = STA3[name]
     with server.connect() as peer:
-        if together:
-            peer.send(request() + sent)
-        else:
-            peer.send(request())
-            assert server.assoc().is_alive()
-            assert server.asked.wait(5)  # type: ignore[attr-defined]
+        peer.send(request() + sent if together else request())
+        assoc = server.assoc()
+        assert server.asked.wait(5)  # type: ignore[attr-defined]
+        if not together:
             peer.send(sent)
         assert peer.exactly(len(answer)) == answer
+        assert until(lambda: assoc.ended is not None)
         go_on.set()
         assert peer.rest() == b""  # no A-ASSOCIATE-AC after that
     assert server.end().kind == "aborted"

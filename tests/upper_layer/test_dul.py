@@ -620,6 +620,33 @@ def test_aa_7(make: Any, sent: bytes, reason: int) -> None:
     assert side.ended == LOCAL
 
 
+def test_aa_7_while_somebody_still_writes(make: Any) -> None:
+    """The peer has our last PDU before the thread that sent it has given the write lock back."""
+    side = make("Sta8", requestor=False)
+    sent, go_on = threading.Event(), threading.Event()
+    real = side.dul.connection.push
+
+    def push(buffers: Any) -> int:
+        count: int = real(buffers)
+        sent.set()
+        go_on.wait(5)
+        return count
+
+    side.dul.connection.push = push
+    args = ("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
+    thread = threading.Thread(target=side.dul.perform, args=args)
+    thread.start()
+    assert sent.wait(5)
+    side.dul.connection.push = real
+    side.user.watches_transitions = True
+    side.peer.send(b"junk!!")
+    assert side.peer.exactly(10) == RELEASE_RP
+    assert until(lambda: side.dul._again is not None)
+    go_on.set()
+    assert side.peer.exactly(10) == abort(2, 1)
+    thread.join(5)
+
+
 @pytest.mark.parametrize("sent", [RELEASE_RQ, RELEASE_RP, reject(1, 1, 1), p_data(pdv(9, 3, b"x"))])
 def test_aa_6(make: Any, sent: bytes) -> None:
     side = in_sta13(make)
