@@ -68,13 +68,13 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
     context = assoc.contexts[message.context_id]
     if message.is_duplicate:
         return DUPLICATE_INVOCATION, "the Message ID is that of an outstanding request"
-    if missing := request.missing():
-        return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
     allowed = registry.operations(context.abstract_uid)
     if not allowed and may_be_storage(context.abstract_uid):
         allowed = ("C-STORE",)
     if request.name not in allowed or request.name not in ENGINES:
         return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
+    if missing := request.missing():
+        return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
     if context.as_scp is False:
         return SOP_CLASS_NOT_SUPPORTED, "no SCP for this SOP Class was negotiated"
     data_set = request.data_set

@@ -1,4 +1,4 @@
-"""Acceptors made of bare sockets, for the tests of our requestor; and how a test calls and waits."""
+"""Acceptors made of bare sockets, for the tests of our requestor; and calls in other threads."""
 
 from __future__ import annotations
 

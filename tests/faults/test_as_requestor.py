@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -191,7 +191,7 @@ def test_too_many_stray_responses() -> None:
         assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
 
 
-WRONG = {
+WRONG: dict[str, Callable[[int], tuple[int, Primitive]]] = {
     "another kind": lambda i: (
         1,
         C_STORE(
@@ -211,6 +211,7 @@ def test_wrong_responses(fault: str) -> None:
     def script(peer: Acceptor) -> None:
         peer.accept()
         _, request = peer.command()
+        assert request.MessageID is not None
         peer.respond(*WRONG[fault](request.MessageID))
         assert peer.exactly(10) == abort(0, 0)
 
@@ -340,7 +341,7 @@ def test_the_connection_is_lost(reset: bool) -> None:
 # No association comes about
 
 
-def check_failed(assoc: Any, kind: str = "failed", by: str = "network") -> None:
+def check_failed(assoc: Any, kind: str = "failed", by: str = "network") -> Any:
     assert not assoc.is_established
     assert assoc.is_aborted
     assert not assoc.is_rejected
@@ -348,12 +349,12 @@ def check_failed(assoc: Any, kind: str = "failed", by: str = "network") -> None:
     assert "\n" not in str(assoc.ended)
     assoc.join(5)
     assert not assoc.is_alive()
+    return assoc.ended
 
 
 def test_refused(free_port: int) -> None:
     assoc = requestor().associate("127.0.0.1", free_port)
-    check_failed(assoc)
-    assert isinstance(assoc.ended.error, ConnectionRefusedError)
+    assert isinstance(check_failed(assoc).error, ConnectionRefusedError)
 
 
 def test_name_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,8 +380,7 @@ def test_connection_timeout() -> None:
         begun = time.monotonic()
         assoc = ae.associate("127.0.0.1", full.getsockname()[1])
         assert time.monotonic() - begun < 2
-        check_failed(assoc)
-        assert assoc.ended.timer == "connection_timeout"
+        assert check_failed(assoc).timer == "connection_timeout"
 
 
 def test_acse_timeout() -> None:
@@ -392,8 +392,7 @@ def test_acse_timeout() -> None:
         begun = time.monotonic()
         assoc = requestor(acse_timeout=0.2).associate("127.0.0.1", listener.port)
         assert 0.15 < time.monotonic() - begun < 2
-        check_failed(assoc, "aborted", "local")
-        assert assoc.ended.timer == "acse_timeout"
+        assert check_failed(assoc, "aborted", "local").timer == "acse_timeout"
 
 
 def test_closed_instead_of_an_answer() -> None:
