@@ -139,8 +139,10 @@ class ApplicationEntity(Settings):
         self.associations_changed(assoc, added=True)
         try:
             assoc.request()
-        except BaseException:  # Ctrl-C
+        except BaseException:  # Ctrl-C, or no thread to be had
             assoc.abort(block=False)
+            if assoc.ident is None:
+                self.associations_changed(assoc, added=False)
             raise
         return assoc
 
@@ -348,11 +350,16 @@ class ApplicationEntity(Settings):
     def reserve(self) -> bool:
         """Make room for an association that is about to be accepted; False if there is none."""
         with self._lock:
-            live = sum(a.is_acceptor for a in self._associations if a.ended is None)
+            live = sum(a.is_acceptor for a in self._associations if not a.has_ended)
             if live + self._reserved >= self._maximum_associations:
                 return False
             self._reserved += 1
             return True
+
+    def unreserve(self) -> None:
+        """Give back what `reserve` gave: the association did not come about."""
+        with self._lock:
+            self._reserved -= 1
 
     @property
     def has_callbacks(self) -> bool:

@@ -42,6 +42,8 @@ def _timeout(name: str, otherwise: float | None) -> Any:
         if value is not None and not _is_number(value, least):
             LOGGER.warning("%s must be a number of seconds or None; it is %s now", name, otherwise)
             value = otherwise
+        if value is not None and value > threading.TIMEOUT_MAX:
+            value = None
         self.__dict__[field] = value
         for assoc in self.active_associations:
             setattr(assoc, name, value)
@@ -320,7 +322,7 @@ class Settings(Callbacks):
     def active_associations(self) -> list[Association]:
         """The associations that have not ended."""
         with self._lock:
-            return [assoc for assoc in self._associations if assoc.ended is None]
+            return [assoc for assoc in self._associations if not assoc.has_ended]
 
     def __str__(self) -> str:
         """Several lines on who the AE is and what it does."""

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from queue import Empty
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import events as evt
 from pynetdicom import serving
@@ -29,7 +29,7 @@ from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
 from pynetdicom.requests import Requests
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.dul import LINGER, Stopped
+from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.transport import remaining
 from pynetdicom.utils import printable
@@ -104,17 +104,19 @@ class Association(Negotiation, Requests):
 
     def _finish(self) -> None:
         """See the connection closed and tell everybody that it is over."""
+        if not self.has_ended:
+            self._fail(Ended("aborted", "local", 2, 0))
         self.operations.end()
+        self._is_over.set()
         ended = self.ended
-        if ended is not None:
-            self._tell_of_end(ended)
+        assert ended is not None
+        self._tell_of_end(ended)
         self._negotiated.set()
         if self._dul is not None:
-            self._dul.join(LINGER if ended is not None else 0)
-            if self._dul.is_alive():
-                self._dul.connection.cut()
-                self._dul.join(LINGER)
+            self._see_closed(self._dul)
             trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
+        elif self._visitor is not None:
+            self._visitor.connection.close()
         self._assembler.discard()
         for item in self.inbox.drain():
             if isinstance(item, Message):
@@ -123,6 +125,17 @@ class Association(Negotiation, Requests):
         if self._server is not None:
             self._server.association_ended(self)
 
+    @staticmethod
+    def _see_closed(dul: DUL) -> None:
+        """Have the connection closed, by its DUL thread."""
+        if dul.ident is None:  # no thread was to be had for it
+            dul.run()
+            return
+        dul.join(LINGER)
+        if dul.is_alive():
+            dul.connection.cut()
+            dul.join(LINGER)
+
     def _tell_of_end(self, ended: Ended) -> None:
         if ended.kind == "rejected":
             if self.is_requestor:
@@ -130,12 +143,28 @@ class Association(Negotiation, Requests):
             LOGGER.info("association %s", printable(str(ended)))
         elif ended.kind == "released":
             LOGGER.info("association %s", printable(str(ended)))
+            self._tell_acse(ended.by == "peer", "A_RELEASE", result="affirmative")
             trigger(self, evt.EVT_RELEASED)
         else:
             log = LOGGER.info if ended.by == "local" and ended.error is None else LOGGER.error
             log("association %s", printable(str(ended)))
-            if ended.kind == "aborted":
-                trigger(self, evt.EVT_ABORTED)
+            if ended.source == 2 or ended.by == "network":
+                self._tell_acse(False, "A_P_ABORT", provider_reason=ended.reason)
+            else:
+                self._tell_acse(ended.by == "local", "A_ABORT", abort_source=ended.source)
+            trigger(self, evt.EVT_ABORTED)
+
+    def _tell_acse(self, sent: bool, name: str, **parameters: Any) -> None:
+        """Trigger the event of a primitive other than A-ASSOCIATE, if anybody listens."""
+        event = evt.EVT_ACSE_SENT if sent else evt.EVT_ACSE_RECV
+        if self.has_handlers(event):
+            from pynetdicom import pdu_primitives
+
+            primitive = getattr(pdu_primitives, name)()
+            for parameter, value in parameters.items():
+                if value is not None:
+                    setattr(primitive, parameter, value)
+            trigger(self, event, {"primitive": primitive})
 
     def _tell_of_rejection(self, ended: Ended) -> None:
         pdu = pdus.A_ASSOCIATE_RJ(
@@ -180,10 +209,8 @@ class Association(Negotiation, Requests):
     def serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
         assert self._dul is not None
-        # In this order, so that whoever aborts meanwhile either is seen here or sees that we are
-        # busy.
-        self.is_serving = True
         response = None
+        self.inbox.begin(message)
         try:
             if self._dul.ended is not None:
                 return
@@ -191,7 +218,6 @@ class Association(Negotiation, Requests):
                 trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
             response = serving.answer(self, message)
         finally:
-            self.is_serving = False
             message.close()
             self.inbox.done(message)
         if response is not None:
@@ -199,7 +225,7 @@ class Association(Negotiation, Requests):
 
     def is_request_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled its request of that Message ID, or is gone."""
-        return self.inbox.is_cancelled(message_id) or self.ended is not None
+        return self.inbox.is_cancelled(message_id) or self.has_ended
 
     def _patience(self) -> float | None:
         """Seconds until the silence is too long; None while it cannot be."""
@@ -226,6 +252,7 @@ class Association(Negotiation, Requests):
     def _answer_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ; its requests have been served."""
         assert self._dul is not None
+        self._tell_acse(False, "A_RELEASE")
         self._dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
 
     def _release(self) -> None:
@@ -233,11 +260,14 @@ class Association(Negotiation, Requests):
         assert self._dul is not None
         timeout = None if self.acse_timeout is None else float(self.acse_timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
+        self.operations.close()
         if not self.operations.wait_idle(timeout):
             self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
-        if self._dul.state != "Sta6":
-            return
-        self._dul.perform("Evt11", pdus.A_RELEASE_RQ())
+        try:
+            self._dul.perform("Evt11", pdus.A_RELEASE_RQ())
+        except Stopped:
+            return  # it has ended, or the peer requested release first: the inbox tells
+        self._tell_acse(True, "A_RELEASE")
         while True:
             try:
                 item = self.inbox.get(remaining(deadline))
@@ -267,16 +297,18 @@ class Association(Negotiation, Requests):
             Called on the association's DUL thread, which must not be held up.
         """
         self._refuse_on_dul_thread("release()")
-        if not self.is_established:
+        if not self._is_established or self.has_ended:
             return
         if threading.current_thread() is self:
             self._release_after = True
             return
         self.inbox.put(WE_RELEASE)
         self.dul.wake_reader()
+        if evt.handled_here(self):
+            return  # what is in the midst of it comes first
         timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
         self.join(timeout)
-        if self.is_alive() and self.ended is None:  # a handler does not return
+        if self.is_alive() and not self.has_ended:  # a handler does not return
             self._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
     def abort(self, block: bool = True) -> None:
@@ -303,8 +335,10 @@ class Association(Negotiation, Requests):
 
     def _is_ours(self) -> bool:
         """Whether the calling thread is one that the association's end waits for."""
-        return threading.current_thread() is self or (
-            self._dul is not None and self._dul.is_reading_here
+        return (
+            threading.current_thread() is self
+            or (self._dul is not None and self._dul.is_reading_here)
+            or bool(evt.handled_here(self))
         )
 
     def wait_ended(self, deadline: float) -> bool:

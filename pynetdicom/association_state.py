@@ -65,7 +65,6 @@ class AssociationState(Handlers, threading.Thread):
         self.contexts: dict[int, PresentationContext] = {}
         self.operations = Operations()
         self.inbox = Inbox()
-        self.is_serving = False
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         self.peer_maximum = 0
         self.peer_address: tuple[Any, ...] = ("", 0)
@@ -73,6 +72,7 @@ class AssociationState(Handlers, threading.Thread):
         self._visitor = visitor
         self._dul: DUL | None = None
         self._ended: Ended | None = None
+        self._released_by_peer: Ended | None = None
         self._early = threading.Lock()
         self._connector = Connector()
         self._negotiated = threading.Event()
@@ -82,9 +82,14 @@ class AssociationState(Handlers, threading.Thread):
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
         self._maximum_length = 0
+        self._timer = "acse_timeout"
         self._assembler = Assembler(self._open_data_set)
-        self._contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
-        self._at_finish: list[Any] = []
+        self._contextvars: contextvars.Context | None = None
+        if server is not None and server.contextvars is not None:
+            # A copy of its own: a context can be entered by one thread at a time.
+            self._contextvars = server.contextvars.copy()
+        elif server is None and _config.PASS_CONTEXTVARS:
+            self._contextvars = contextvars.copy_context()
         specs = server.handler_specs() if server is not None else evt_handlers
         Handlers.__init__(self, specs)
 
@@ -92,8 +97,17 @@ class AssociationState(Handlers, threading.Thread):
 
     @property
     def ended(self) -> Ended | None:
-        """How the association ended, by whom and why; None before it has."""
-        return self._ended or (self._dul.ended if self._dul is not None else None)
+        """How the association ended, by whom and why; None before it has.
+
+        From the moment that the peer requests release there are no more answers to our requests,
+        so it counts as released by then; its own requests are still served.
+        """
+        return self._ended or (self._dul and self._dul.ended) or self._released_by_peer
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can be sent any more, not even a response."""
+        return self._ended is not None or (self._dul is not None and self._dul.ended is not None)
 
     @property
     def is_established(self) -> bool:
@@ -173,7 +187,9 @@ class AssociationState(Handlers, threading.Thread):
         self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if self._dul is not None and self._dul.is_reading_here:
+        if (self._dul is not None and self._dul.is_reading_here) or not evt.ON_THE_WIRE.isdisjoint(
+            evt.handled_here(self)
+        ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
 
     def notify(self, event: evt.EventType, pdu: Any) -> None:
@@ -181,4 +197,6 @@ class AssociationState(Handlers, threading.Thread):
         if self.has_handlers(event) or is_assigned(self.ae, CALLBACK_OF.get(event, "")):
             from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-            trigger(self, event, {"primitive": A_ASSOCIATE.from_pdu(pdu)})
+            # Callbacks are given it with the other events too.
+            name = "primitive" if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT) else "_primitive"
+            trigger(self, event, {name: A_ASSOCIATE.from_pdu(pdu)})

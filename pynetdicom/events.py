@@ -122,6 +122,11 @@ OPERATION_EVENTS: dict[str, InterventionEvent] = {
     "N-SET": EVT_N_SET,
 }
 
+ON_THE_WIRE = frozenset(
+    (EVT_DATA_RECV, EVT_DATA_SENT, EVT_PDU_RECV, EVT_PDU_SENT, EVT_FSM_TRANSITION)
+)
+"""Events in the midst of reading or writing: their handlers cannot wait for either."""
+
 _IDENTIFIED = ("C-FIND", "C-GET", "C-MOVE")
 
 
@@ -158,7 +163,7 @@ class Event:
             self.__dict__.update(attrs)
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{self.__dict__['event'].name} has no attribute {name!r}")
+        raise AttributeError(f"{self.__dict__.get('event', 'Event')} has no attribute {name!r}")
 
     def _request(self, name: str, *operations: str) -> Any:
         """The request, if it is of one of `operations`."""
@@ -335,7 +340,7 @@ class Handlers:
             bound = self._handlers.get(event, [])
             if event.is_intervention:
                 bound = [entry]
-            elif not any(other is handler for other, _ in bound):
+            elif not any(other == handler for other, _ in bound):
                 bound = [*bound, entry]
             # A new list each time: whoever is calling the handlers goes on with the old one.
             self._handlers[event] = bound
@@ -386,6 +391,21 @@ class Handlers:
         """What is bound has changed."""
 
 
+class _Running(threading.local):
+    """The handlers that a thread is running, the innermost last."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[AssociationState, EventType]] = []
+
+
+_running = _Running()
+
+
+def handled_here(assoc: AssociationState) -> list[EventType]:
+    """The events of an association whose handlers the calling thread is running."""
+    return [event for other, event in _running.events if other is assoc]
+
+
 def trigger(
     assoc: AssociationState,
     event: EventType,
@@ -411,9 +431,21 @@ def trigger(
     Exception
         Whatever the handler of an intervention event raises.
     """
-    if event.is_intervention:
-        handler, args = assoc.get_handlers(event)
-        return handler(Event(assoc, event, attrs), *(args or ()))
+    running = _running.events
+    running.append((assoc, event))
+    try:
+        if event.is_intervention:
+            handler, args = assoc.get_handlers(event)
+            return handler(Event(assoc, event, attrs), *(args or ()))
+        _notify(assoc, event, attrs or {}, timestamp)
+        return None
+    finally:
+        running.pop()
+
+
+def _notify(
+    assoc: AssociationState, event: EventType, attrs: dict[str, Any], timestamp: datetime | None
+) -> None:
     from pynetdicom import callbacks
 
     happened = None
@@ -421,10 +453,9 @@ def trigger(
         happened = happened or Event(assoc, event, attrs, timestamp)
         try:
             handler(happened, *(args or ()))
-        except Exception:
+        except (Exception, SystemExit):
             LOGGER.exception("a handler of %s raised", event)
-    callbacks.tell(assoc.ae, event, (attrs or {}).get("primitive"))
-    return None
+    callbacks.tell(assoc.ae, event, attrs.get("primitive") or attrs.get("_primitive"))
 
 
 def get_default_handler(event: EventType) -> Handler:

@@ -85,6 +85,9 @@ def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
     answer = _ask(assoc, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
     items = []
     for uid, information in (answer if isinstance(answer, dict) else {}).items():
+        if uid not in app_info:
+            LOGGER.error("the answer to EVT_SOP_EXTENDED for %s, which was not proposed", uid)
+            continue
         try:
             items.append(
                 SOPClassExtendedNegotiation(
@@ -117,14 +120,14 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
     }
     try:
         verified, response = evt.trigger(assoc, evt.EVT_USER_ID, attrs)
+        if not verified:
+            return False, []
+        if not item.positive_response_requested:
+            return True, []
+        return True, [UserIdentityNegotiation(server_response=response or b"")]
     except (NoHandler, NotImplementedError):
         return True, []  # nobody checks identities here
     except Exception:
         # Whoever cannot be checked is not let in.
-        LOGGER.exception("the handler of EVT_USER_ID raised")
+        LOGGER.exception("the handler of EVT_USER_ID raised, or its answer cannot be sent")
         return False, []
-    if not verified:
-        return False, []
-    if not item.positive_response_requested:
-        return True, []
-    return True, [UserIdentityNegotiation(server_response=response or b"")]

@@ -12,6 +12,7 @@ from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.events import trigger
 from pynetdicom.upper_layer import acse
+from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Indications(AssociationState):
 
     def on_release(self) -> None:
         """The peer requests release: its requests are served first, ours get no more answers."""
+        self._released_by_peer = Ended("released", "peer")
         self.inbox.put(PEER_RELEASES)
         self.operations.end()
 
@@ -75,11 +77,11 @@ class Indications(AssociationState):
 
     def on_data(self, data: bytes, sent: bool) -> None:
         """Bytes were received or sent."""
-        trigger(self, evt.EVT_DATA_SENT if sent else evt.EVT_DATA_RECV, {"data": data})
+        self._tell(evt.EVT_DATA_SENT if sent else evt.EVT_DATA_RECV, {"data": data})
 
     def on_pdu(self, pdu: Any, sent: bool) -> None:
         """A PDU was received or sent."""
-        trigger(self, evt.EVT_PDU_SENT if sent else evt.EVT_PDU_RECV, {"pdu": pdu})
+        self._tell(evt.EVT_PDU_SENT if sent else evt.EVT_PDU_RECV, {"pdu": pdu})
 
     def on_transition(self, action: str, state: str, event: str, next_state: str) -> None:
         """The state machine has moved."""
@@ -89,7 +91,14 @@ class Indications(AssociationState):
             "fsm_event": event,
             "next_state": next_state,
         }
-        trigger(self, evt.EVT_FSM_TRANSITION, attrs)
+        self._tell(evt.EVT_FSM_TRANSITION, attrs)
+
+    def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
+        """Trigger an event on whatever thread this is."""
+        if self._contextvars is None:
+            trigger(self, event, attrs)
+        else:
+            self._contextvars.copy().run(trigger, self, event, attrs)
 
     def _handlers_changed(self) -> None:
         has = self.has_handlers

@@ -67,14 +67,10 @@ class Negotiation(Indications):
 
     def _request(self) -> bool:
         assert self._request_pdu is not None
-        deadline = (
-            None if self.acse_timeout is None else time.monotonic() + float(self.acse_timeout)
-        )
         try:
-            connection = self._connect(deadline)
-        except OSError as error:
-            timer = "connection_timeout" if isinstance(error, TimeoutError) else None
-            self._fail(Ended("failed", "network", timer=timer, error=error))
+            connection, deadline = self._connect()
+        except (OSError, OverflowError) as error:  # the latter for a port that is none
+            self._fail(Ended("failed", "network", timer=self._timer_of(error), error=error))
             return False
         upper_layer = UpperLayer(requestor=True)
         framer = Framer(self._maximum_length)
@@ -87,25 +83,40 @@ class Negotiation(Indications):
         self._dul.connected()
         trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
         self._dul.start()
-        trigger(self, evt.EVT_REQUESTED)
         self.requestor.load(self._request_pdu)
+        self.notify(evt.EVT_REQUESTED, self._request_pdu)
         self._dul.perform("Evt2", self._request_pdu)
         self.notify(evt.EVT_ACSE_SENT, self._request_pdu)
         return self._await_answer(deadline)
 
-    def _connect(self, deadline: float | None) -> Connection:
+    def _connect(self) -> tuple[Connection, float | None]:
+        """Connect; the connection, and until when the peer has to answer our request."""
         assert self._target is not None
         address, bind_address, tls_args = self._target
+        deadline = _after(self.acse_timeout)
+        self._timer = "acse_timeout"
         limit = deadline
         if self.connection_timeout is not None:
-            limit = time.monotonic() + self.connection_timeout
-            limit = limit if deadline is None else min(limit, deadline)
+            self._timer = "connection_timeout"
+            limit = _after(self.connection_timeout)
         sock = self._connector.connect(address, limit, bind_address)
-        self.acceptor.address_info = AddressInformation.from_tuple(sock.getpeername())
+        if self.connection_timeout is not None:
+            self._timer = "acse_timeout"
+            deadline = _after(self.acse_timeout)
+        try:
+            self.acceptor.address_info = AddressInformation.from_tuple(sock.getpeername())
+        except OSError:  # the peer has reset the connection already
+            sock.close()
+            raise
         if tls_args is None:
-            return Connection(sock)
+            return Connection(sock), deadline
         context, hostname = tls_args
-        return secure(sock, context, hostname, deadline, self._connector.hold)
+        return secure(sock, context, hostname, deadline, self._connector.hold), deadline
+
+    def _timer_of(self, error: Exception) -> str | None:
+        """The timer that ran out, if it was one of ours and not the kernel's."""
+        ours = isinstance(error, TimeoutError) and error.errno is None
+        return self._timer if ours else None
 
     def _await_answer(self, deadline: float | None) -> bool:
         """Wait for A-ASSOCIATE-AC or what takes its place."""
@@ -255,3 +266,9 @@ class Negotiation(Indications):
         self.notify(evt.EVT_REQUESTED, self._visitor.request)
         self.notify(evt.EVT_ACSE_SENT, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
+        trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
+
+
+def _after(seconds: float | None) -> float | None:
+    """The deadline that is so far away."""
+    return None if seconds is None else time.monotonic() + seconds

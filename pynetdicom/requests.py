@@ -6,10 +6,8 @@ the responses that answer them, which the DUL thread brings.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +17,7 @@ from pynetdicom.association_state import AssociationState
 from pynetdicom.dimse.messages import Message, fragments
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
-from pynetdicom.errors import FileProblem
+from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.events import trigger
 from pynetdicom.upper_layer.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
@@ -38,7 +36,11 @@ _UNCOMPRESSED = (
     "1.2.840.10008.1.2.2",
     "1.2.840.10008.1.2.1.99",
 )
-_STATUS_DETAILS = ("OffendingElement", "ErrorComment", "ErrorID")
+_STATUS_DETAILS = {
+    "OffendingElement": (0x00000901, "AT"),
+    "ErrorComment": (0x00000902, "LO"),
+    "ErrorID": (0x00000903, "US"),
+}
 
 Path = str | os.PathLike[str]
 
@@ -69,25 +71,41 @@ class _Ahead:
         self._paths = paths
         self._prepare = prepare
         self._next: tuple[Path, _Instance | str] | None = None
+        self._error: Exception | None = None
 
     def take(self) -> tuple[Path, _Instance | str] | None:
-        """The next file, ready to be sent, or with the reason why it cannot be."""
+        """The next file, ready to be sent, or with the reason why it cannot be.
+
+        Raises
+        ------
+        Exception
+            What the caller's iterable has raised.
+        """
         self.read()
         ready, self._next = self._next, None
+        if ready is None and self._error is not None:
+            raise self._error
         return ready
 
     def read(self) -> None:
         """Make the next file ready."""
-        if self._next is not None:
+        if self._next is not None or self._error is not None:
             return
-        for path in self._paths:
-            try:
-                self._next = path, self._prepare(path, True)
-            except OSError as error:
-                self._next = path, f"cannot be read: {error.strerror or error}"
-            except (FileProblem, ValueError) as error:
-                self._next = path, str(error)
+        try:
+            path = next(self._paths, None)
+        except Exception as error:  # told when the files before it have had their answers
+            self._error = error
             return
+        if path is None:
+            return
+        try:
+            self._next = path, self._prepare(path, True)
+        except OSError as error:
+            self._next = path, f"cannot be read: {error.strerror or error}"
+        except (FileProblem, ValueError) as error:
+            self._next = path, str(error)
+        except Exception as error:  # its text may be about the patient
+            self._next = path, f"cannot be sent: {type(error).__name__}"
 
     def close(self) -> None:
         """Let go of a file that is not going to be sent."""
@@ -273,6 +291,8 @@ class Requests(AssociationState):
     def _from_file(self, path: Path, ahead: bool = False) -> _Instance:
         from pynetdicom.dimse.part10 import read_header
 
+        if not isinstance(path, (str, os.PathLike)):
+            raise ValueError(f"a {type(path).__name__} is not a path")
         with read_header(path) as header:
             header.check()
             context = self._context_for(header.sop_class_uid, header.transfer_syntax)
@@ -366,9 +386,8 @@ class Requests(AssociationState):
             return None, 0
         response = None
         try:
-            operation.last_heard = math.inf  # being sent, which has a timer of its own
             self.send_message(request, context_id)
-            operation.last_heard = time.monotonic()
+            self.operations.sent(operation)
             if meanwhile is not None:
                 meanwhile()
             response = self._await_response(operation)
@@ -416,7 +435,11 @@ class Requests(AssociationState):
 
     def _await_end(self) -> None:
         """Wait until `ended` says why there is no answer: a release may be under way."""
-        if threading.current_thread() is not self:
+        if threading.current_thread() is self:
+            return
+        if self.ended is None:
+            self._is_over.wait(None if self.acse_timeout is None else self.acse_timeout + LINGER)
+        elif self.inbox.is_empty:  # so the release that the peer requested is being answered
             self._is_over.wait(LINGER)
 
     def _last_received(self) -> float:
@@ -440,6 +463,8 @@ class Requests(AssociationState):
 
 def _to_status(response: Primitive | None, message_id: int) -> Dataset:
     """The status of a response as a data set; empty when there was no response."""
+    from pydicom.config import IGNORE
+    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
     if response is None:
@@ -447,10 +472,11 @@ def _to_status(response: Primitive | None, message_id: int) -> Dataset:
     else:
         status = _blank_dataset()
         status.__dict__["_dict"] = _raw_status(response.Status).copy()
-        for keyword in _STATUS_DETAILS:
+        for keyword, (tag, vr) in _STATUS_DETAILS.items():
             value = getattr(response, keyword, None)
             if value is not None:
-                setattr(status, keyword, value)
+                # The peer's own words, whatever they are.
+                status[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
     status.__dict__["message_id"] = message_id
     return status
 
@@ -502,5 +528,7 @@ def _re_encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
 
     try:
         return encode_dataset(data_set.decode(), transfer_syntax)
+    except DataSetDecodeError as error:
+        raise ValueError(f"cannot be re-encoded: {error}") from error
     finally:
         data_set.close()

@@ -6,10 +6,12 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
+import contextvars
 import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
+_CLOSING = 0.5
 _OURS = ("process_request", "finish_request", "verify_request", "get_request")
 
 
@@ -104,6 +107,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
         )
         self.unrestricted_storage = unrestricted_storage
+        self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
@@ -143,11 +147,21 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Make an association of an A-ASSOCIATE-RQ."""
         from pynetdicom.association import Association
 
-        assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
-        with self._gate:
-            self._associations.add(assoc)
+        try:
+            with self._gate:  # what is bound from here on is bound on it too
+                assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
+                self._associations.add(assoc)
+        except BaseException:
+            self.ae.unreserve()
+            raise
         self.ae.associations_changed(assoc, added=True)
-        assoc.start()
+        try:
+            assoc.start()
+        except BaseException:  # no thread to be had: the lobby has it again
+            self.ae.associations_changed(assoc, added=False)
+            with self._gate:
+                self._associations.discard(assoc)
+            raise
 
     def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
@@ -177,26 +191,36 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     def active_associations(self) -> list[Association]:
         """The associations of this server that have not ended."""
         with self._gate:
-            return [assoc for assoc in self._associations if assoc.ended is None]
+            return [assoc for assoc in self._associations if not assoc.has_ended]
 
     def bind(self, event: Any, handler: Any, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""
-        super().bind(event, handler, args)
-        for assoc in self.active_associations:
+        with self._gate:
+            super().bind(event, handler, args)
+            present = list(self._associations)
+        for assoc in present:
             assoc.bind(event, handler, args)
 
     def unbind(self, event: Any, handler: Any) -> None:
         """Unbind a handler, also on the associations that are there already."""
-        super().unbind(event, handler)
-        for assoc in self.active_associations:
+        with self._gate:
+            super().unbind(event, handler)
+            present = list(self._associations)
+        for assoc in present:
             assoc.unbind(event, handler)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until `shutdown` is called from another thread; `poll_interval` has no meaning."""
+        self._claim()
+        self._serve()
+
+    def _claim(self) -> None:
         with self._gate:
             if self._started:
                 raise RuntimeError("a server serves once")
             self._started = True
+
+    def _serve(self) -> None:
         try:
             self._lobby.run()
         finally:
@@ -229,6 +253,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Stop listening, and close the listening socket."""
         if not self._stopped.is_set():
             self.stop_listening()
+            self.wait_stopped(time.monotonic() + _CLOSING)
         socketserver.TCPServer.server_close(self)
         self.ae.servers_changed(self, added=False)
 
@@ -240,7 +265,13 @@ class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):
 
     def start(self) -> None:
         """Serve in a daemon thread."""
-        self.thread = threading.Thread(
-            target=self.serve_forever, name="pynetdicom-listener", daemon=True
-        )
-        self.thread.start()
+        self._claim()  # here, so that it can be stopped before the thread gets that far
+        thread = threading.Thread(target=self._serve, name="pynetdicom-listener", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread to be had
+            self._lobby.dispose()
+            self._stopped.set()
+            self.server_close()
+            raise
+        self.thread = thread

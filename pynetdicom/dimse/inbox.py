@@ -26,8 +26,8 @@ class Inbox:
         # Message ID: whether it is cancelled. A dict's own operations are atomic.
         self._outstanding: dict[int, bool] = {}
         # Each of these is written by one thread only.
-        self._taken = self._served = 0
-        self._bytes_taken = self._bytes_served = 0
+        self._taken = self._begun = self._served = 0
+        self._bytes_taken = self._bytes_begun = 0
 
     def put(self, item: object) -> None:
         """Add something else than a request."""
@@ -42,10 +42,12 @@ class Inbox:
             More wait than may.
         """
         size = message.size
-        if (
-            self._taken - self._served > _config.MAXIMUM_PENDING_REQUESTS
-            or self._bytes_taken + size - self._bytes_served > _config.MAXIMUM_PENDING_BYTES
-        ) and self._taken > self._served:
+        # The one being served does not wait; one that nobody is before does not either.
+        waiting = self._taken - self._begun
+        if self._taken > self._served and (
+            waiting >= _config.MAXIMUM_PENDING_REQUESTS
+            or self._bytes_taken - self._bytes_begun + size > _config.MAXIMUM_PENDING_BYTES
+        ):
             raise DIMSEDecodeError("too many requests wait to be served")
         self._taken += 1
         self._bytes_taken += size
@@ -58,10 +60,14 @@ class Inbox:
         """Wait for the next item; raises `queue.Empty` when `timeout` seconds passed."""
         return self._items.get(timeout=timeout)
 
+    def begin(self, message: Message) -> None:
+        """Say that a request is going to be served."""
+        self._begun += 1
+        self._bytes_begun += message.size
+
     def done(self, message: Message) -> None:
         """Say that a request has been served."""
         self._served += 1
-        self._bytes_served += message.size
         if not message.is_duplicate:
             self._outstanding.pop(message.primitive.MessageID or 0, None)
 

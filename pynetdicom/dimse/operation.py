@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
 
 _PENDING = frozenset((0xFF00, 0xFF01))
+_WITH_PENDING = frozenset(("C-FIND", "C-GET", "C-MOVE"))
 _RECENT = 256
 
 
@@ -50,7 +51,8 @@ class Operation:
         self.request = request
         self.message_id: int = request.MessageID or 0
         self.context_id = context_id
-        self.last_heard = time.monotonic()
+        # Never silent while it is being sent: that has a deadline of its own.
+        self.last_heard = math.inf
         self.is_finished = False
         self._replies: SimpleQueue[Message | None] = SimpleQueue()
 
@@ -111,7 +113,10 @@ class Operations:
         self._recent: deque[int] = deque(maxlen=_RECENT)
         self._room = threading.Condition(self._lock)
         self._waiting = 0
-        self._ended = False
+        # Who waits for room, the first one first: whoever comes back at once must not be served
+        # before those who wait.
+        self._queue: deque[object] = deque()
+        self._ended = self._closed = False
         self.strays = 0
 
     def __bool__(self) -> bool:
@@ -156,7 +161,7 @@ class Operations:
         Returns
         -------
         Operation or None
-            None when the association has ended.
+            None when the association has ended or is being released.
 
         Raises
         ------
@@ -168,9 +173,9 @@ class Operations:
         with self._room:
             if message_id is not None and message_id in self._outstanding:
                 raise ValueError(f"the Message ID {message_id} is that of an outstanding operation")
-            if window and len(self._outstanding) >= window:
+            if window and (self._queue or len(self._outstanding) >= window):
                 self._wait_for_room(window, timeout, heard)
-            if self._ended:
+            if self._ended or self._closed:
                 return None
             if message_id is None:
                 message_id = self._choose()
@@ -185,30 +190,51 @@ class Operations:
     def _wait_for_room(
         self, window: int, timeout: float | None, heard: Callable[[], float]
     ) -> None:
-        def has_room() -> bool:
-            return self._ended or len(self._outstanding) < window
-
+        turn = object()
         begun = time.monotonic()
-        while True:
-            # One that is being sent for long is not silent.
-            last = max([begun, *(o.last_heard for o in self._outstanding.values())])
-            left = None if timeout is None else max(last, heard()) + timeout - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeoutError("an earlier operation has had no final response")
-            if self._wait_for(has_room, left if left != math.inf else timeout):
-                return
 
-    def _wait_for(self, is_so: Callable[[], bool], timeout: float | None) -> bool:
+        def is_my_turn() -> bool:
+            has_room = len(self._outstanding) < window and self._queue[0] is turn
+            return has_room or self._ended or self._closed
+
+        self._queue.append(turn)
         self._waiting += 1
         try:
-            return self._room.wait_for(is_so, timeout)
+            while not is_my_turn():
+                last = max([begun, heard(), *(o.last_heard for o in self._outstanding.values())])
+                left = None
+                if timeout is not None and last < math.inf:
+                    left = last + timeout - time.monotonic()
+                    if left <= 0:
+                        raise TimeoutError("an earlier operation has had no final response")
+                self._room.wait(left)
         finally:
             self._waiting -= 1
+            self._queue.remove(turn)
+            if self._waiting:
+                self._room.notify_all()  # it may be the next one's turn
+
+    def sent(self, operation: Operation) -> None:
+        """Say that the last byte of a request was sent: from now on the peer may be too silent."""
+        operation.last_heard = time.monotonic()
+        if self._waiting:
+            with self._room:
+                self._room.notify_all()
 
     def wait_idle(self, timeout: float | None) -> bool:
         """Wait until nothing is outstanding; False when `timeout` seconds passed."""
         with self._room:
-            return self._wait_for(lambda: self._ended or not self._outstanding, timeout)
+            self._waiting += 1
+            try:
+                return self._room.wait_for(lambda: self._ended or not self._outstanding, timeout)
+            finally:
+                self._waiting -= 1
+
+    def close(self) -> None:
+        """Begin no further operations; those outstanding are not touched."""
+        with self._room:
+            self._closed = True
+            self._room.notify_all()
 
     def _choose(self) -> int:
         while True:
@@ -252,7 +278,7 @@ class Operations:
                 f" {operation.request.message_name} {message_id} on context {operation.context_id}"
             )
         operation.last_heard = time.monotonic()
-        if response.Status not in _PENDING:
+        if response.Status not in _PENDING or operation.request.name not in _WITH_PENDING:
             self.finish(operation)
         operation.put(message)
         return True
