@@ -102,6 +102,8 @@ class Listener:
             self._script(peer)
         except BaseException as error:
             self.problems.append(error)
+        finally:
+            peer.close()
 
     def close(self) -> None:
         """Close everything, once all scripts are done; raises what went wrong in them."""
