@@ -27,7 +27,7 @@ from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
-from pynetdicom.requests import Requests
+from pynetdicom.storing import Storing
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
@@ -45,7 +45,7 @@ BLOCK_ON_ABORT = 1.0
 _living: set[Association] = set()
 
 
-class Association(Negotiation, Requests):
+class Association(Negotiation, Storing):
     """An association with a peer; a thread, made by `ApplicationEntity.associate` or by a server.
 
     Parameters

@@ -1,0 +1,316 @@
+"""What an association asks of its peer with C-STORE: data sets and files, one by one or many.
+
+In: data sets, and paths. Out: C-STORE requests by `Requests`; a file is sent as it is, and the
+next one is made ready while the peer works on the last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pynetdicom.dimse.primitives import C_STORE, Primitive
+from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.requests import Requests, to_status
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.upper_layer.acse import PresentationContext
+
+Path = str | os.PathLike[str]
+
+
+class StoreResult(NamedTuple):
+    """What became of a file that was to be sent."""
+
+    path: Path
+    status: int | None
+    """The peer's status; None when there is none."""
+    problem: str | None
+    """Why there is none."""
+
+
+class _Instance(NamedTuple):
+    """A SOP Instance that is ready to be sent."""
+
+    sop_class: str
+    sop_instance: str
+    data_set: EncodedDataSet
+    context: PresentationContext
+
+
+class _Ahead:
+    """The files that are to be sent, the next one of which may be read before it is asked for."""
+
+    def __init__(self, paths: Iterator[Path], prepare: Callable[[Path, bool], _Instance]) -> None:
+        self._paths = paths
+        self._prepare = prepare
+        self._next: tuple[Path, _Instance | str] | None = None
+        self._error: Exception | None = None
+
+    def take(self) -> tuple[Path, _Instance | str] | None:
+        """The next file, ready to be sent, or with the reason why it cannot be.
+
+        Raises
+        ------
+        Exception
+            What the caller's iterable has raised.
+        """
+        self.read()
+        ready, self._next = self._next, None
+        if ready is None and self._error is not None:
+            raise self._error
+        return ready
+
+    def read(self) -> None:
+        """Make the next file ready."""
+        if self._next is not None or self._error is not None:
+            return
+        try:
+            path = next(self._paths, None)
+        except Exception as error:  # told when the files before it have had their answers
+            self._error = error
+            return
+        if path is None:
+            return
+        try:
+            self._next = path, self._prepare(path, True)
+        except OSError as error:
+            self._next = path, f"cannot be read: {error.strerror or error}"
+        except (FileProblem, ValueError) as error:
+            self._next = path, str(error)
+        except Exception as error:  # its text may be about the patient
+            self._next = path, f"cannot be sent: {type(error).__name__}"
+
+    def close(self) -> None:
+        """Let go of a file that is not going to be sent."""
+        ready, self._next = self._next, None
+        if ready is not None and not isinstance(ready[1], str):
+            ready[1].data_set.close()
+
+
+class Storing(Requests):
+    """The SCU's side of an `Association` for the Storage Service Class."""
+
+    def send_c_store(
+        self,
+        dataset: Dataset | Path,
+        msg_id: int | None = None,
+        priority: int = 2,
+        originator_aet: str | bytes | None = None,
+        originator_id: int | None = None,
+    ) -> Dataset:
+        """Have the peer store a data set, or a file.
+
+        A file whose transfer syntax was accepted is sent as it is, without being decoded; an
+        uncompressed one may be re-encoded to another uncompressed transfer syntax. Its SOP Class
+        and Instance are those of its data set.
+
+        Parameters
+        ----------
+        dataset : pydicom.dataset.Dataset or str or pathlib.Path
+            With a ``file_meta.TransferSyntaxUID``; or the path of a DICOM file.
+        msg_id : int, optional
+            The Message ID; by default the library chooses one.
+        priority : int
+            0 medium, 1 high, 2 low.
+        originator_aet, originator_id : optional
+            AE title and Message ID of the C-MOVE that this is a sub-operation of.
+
+        Returns
+        -------
+        pydicom.dataset.Dataset
+            The status; empty when there was no answer, see `ended`.
+
+        Raises
+        ------
+        RuntimeError
+            There is no established association.
+        AttributeError
+            The data set has no SOP Class UID, SOP Instance UID or transfer syntax.
+        ValueError
+            No presentation context fits, or the data set cannot be encoded.
+        pynetdicom.errors.FileProblem
+            The file is not DICOM, is truncated, or lacks UIDs.
+        OSError
+            The file cannot be read.
+
+        Notes
+        -----
+        PS3.7 9.1.1
+        """
+        self._must_be_established("send_c_store()")
+        if isinstance(dataset, (str, os.PathLike)):
+            instance = self._from_file(dataset)
+        else:
+            instance = self._from_dataset(dataset)
+        try:
+            return to_status(
+                *self._store(instance, msg_id, priority, originator_aet, originator_id)
+            )
+        finally:
+            instance.data_set.close()
+
+    def send_c_stores(
+        self,
+        paths: Iterable[Path],
+        *,
+        priority: int = 2,
+        originator_aet: str | bytes | None = None,
+        originator_id: int | None = None,
+    ) -> Iterator[tuple[Path, Dataset]]:
+        """Have the peer store many files, reading the next one while it works on the last.
+
+        Parameters
+        ----------
+        paths : iterable of str or pathlib.Path
+        priority, originator_aet, originator_id
+            As for `send_c_store`.
+
+        Yields
+        ------
+        tuple of path and pydicom.dataset.Dataset
+            The file and its status. A file that could not be sent, or was not answered, has an
+            empty data set whose attribute ``problem`` says why; the others are still sent. When the
+            association ends, no more are.
+
+        Raises
+        ------
+        RuntimeError
+            There is no established association.
+
+        Notes
+        -----
+        PS3.7 9.1.1
+        """
+        results = self.store_files(
+            paths, priority=priority, originator_aet=originator_aet, originator_id=originator_id
+        )
+        return ((result.path, _file_status(result)) for result in results)
+
+    def store_files(
+        self,
+        paths: Iterable[Path],
+        *,
+        priority: int = 2,
+        originator_aet: str | bytes | None = None,
+        originator_id: int | None = None,
+    ) -> Iterator[StoreResult]:
+        """As `send_c_stores`, with plain numbers as statuses."""
+        self._must_be_established("store_files()")
+        return self._store_files(iter(paths), priority, originator_aet, originator_id)
+
+    def _store_files(
+        self,
+        paths: Iterator[Path],
+        priority: int,
+        originator_aet: str | bytes | None,
+        originator_id: int | None,
+    ) -> Iterator[StoreResult]:
+        ahead = _Ahead(paths, self._from_file)
+        try:
+            while (ready := ahead.take()) is not None:
+                path, instance = ready
+                if isinstance(instance, str):
+                    yield StoreResult(path, None, instance)
+                    continue
+                result = self._store_file(
+                    path, instance, priority, originator_aet, originator_id, ahead.read
+                )
+                yield result
+                if result.status is None and self.ended is not None:
+                    return
+        finally:
+            ahead.close()
+
+    def _store_file(self, path: Path, instance: _Instance, *options: Any) -> StoreResult:
+        try:
+            response, _ = self._store(instance, None, *options)
+        except (FileProblem, OSError, ValueError) as error:
+            return StoreResult(path, None, f"not sent: {error}")
+        finally:
+            instance.data_set.close()
+        if response is None:
+            return StoreResult(path, None, f"no answer: {self.ended}")
+        return StoreResult(path, response.Status, None)
+
+    def _from_file(self, path: Path, ahead: bool = False) -> _Instance:
+        from pynetdicom.dimse.part10 import read_header
+
+        if not isinstance(path, (str, os.PathLike)):
+            raise ValueError(f"a {type(path).__name__} is not a path")
+        with read_header(path) as header:
+            header.check()
+            context = self._context_for(header.sop_class_uid, header.transfer_syntax)
+            data_set = header.data_set()
+            if header.transfer_syntax not in context.transfer_uids:
+                data_set = _re_encoded(data_set, context.transfer_uids[0])
+            elif ahead:
+                data_set.read_ahead()
+            return _Instance(header.sop_class_uid, header.sop_instance_uid, data_set, context)
+
+    def _from_dataset(self, dataset: Dataset) -> _Instance:
+        from pynetdicom.dimse.data_set import encode_dataset
+
+        for keyword in ("SOPClassUID", "SOPInstanceUID"):
+            if not dataset.get(keyword):
+                raise AttributeError(f"the data set has no {keyword}")
+        meta = getattr(dataset, "file_meta", None)
+        if meta is None or not meta.get("TransferSyntaxUID"):
+            raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
+        transfer_syntax = meta.TransferSyntaxUID
+        implicit, little = dataset.original_encoding
+        encoding = (transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)
+        if None not in (implicit, little) and (implicit, little) != encoding:
+            raise ValueError(
+                f"the data set is not encoded as its file_meta.TransferSyntaxUID says,"
+                f" {transfer_syntax.name}"
+            )
+        context = self._context_for(str(dataset.SOPClassUID), str(transfer_syntax))
+        data_set = encode_dataset(dataset, context.transfer_uids[0])
+        return _Instance(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), data_set, context)
+
+    def _store(
+        self,
+        instance: _Instance,
+        msg_id: int | None,
+        priority: int,
+        originator_aet: str | bytes | None,
+        originator_id: int | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> tuple[Primitive | None, int]:
+        request = C_STORE(
+            AffectedSOPClassUID=instance.sop_class,
+            Priority=priority,
+            AffectedSOPInstanceUID=instance.sop_instance,
+            data_set=instance.data_set,
+        )
+        if originator_aet is not None:
+            request.MoveOriginatorApplicationEntityTitle = originator_aet
+        if originator_id is not None:
+            request.MoveOriginatorMessageID = originator_id
+        return self._exchange(request, instance.context, msg_id, meanwhile)
+
+
+def _file_status(result: StoreResult) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    status = Dataset()
+    if result.status is not None:
+        status.Status = result.status
+    status.problem = result.problem
+    return status
+
+
+def _re_encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
+    from pynetdicom.dimse.data_set import encode_dataset
+
+    try:
+        return encode_dataset(data_set.decode(), transfer_syntax)
+    except DataSetDecodeError as error:
+        raise ValueError(f"cannot be re-encoded: {error}") from error
+    finally:
+        data_set.close()
