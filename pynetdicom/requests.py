@@ -70,6 +70,7 @@ class Requests(AssociationState):
         self._must_be_established("send_c_echo()")
         context = self._context_for(VERIFICATION)
         request = C_ECHO(AffectedSOPClassUID=VERIFICATION)
+        prepare_statuses()
         return to_status(*self._exchange(request, context, msg_id))
 
     # One request, one response
@@ -186,6 +187,11 @@ class Requests(AssociationState):
         if self.has_handlers(evt.EVT_DIMSE_SENT):
             message = Message(primitive, context_id)
             trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
+
+
+def prepare_statuses() -> None:
+    """Import what statuses are made of: that takes longer than an abort may, once it is awaited."""
+    _dataset_fields()
 
 
 def to_status(response: Primitive | None, message_id: int) -> Dataset:

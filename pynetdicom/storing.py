@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.dimse.primitives import C_STORE, Primitive
 from pynetdicom.errors import DataSetDecodeError, FileProblem
-from pynetdicom.requests import Requests, to_status
+from pynetdicom.requests import Requests, prepare_statuses, to_status
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -143,6 +143,7 @@ class Storing(Requests):
         PS3.7 9.1.1
         """
         self._must_be_established("send_c_store()")
+        prepare_statuses()
         if isinstance(dataset, (str, os.PathLike)):
             instance = self._from_file(dataset)
         else:
@@ -186,6 +187,7 @@ class Storing(Requests):
         -----
         PS3.7 9.1.1
         """
+        prepare_statuses()
         results = self.store_files(
             paths, priority=priority, originator_aet=originator_aet, originator_id=originator_id
         )
