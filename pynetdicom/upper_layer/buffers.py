@@ -11,8 +11,10 @@ def advance(buffers: Sequence[Buffer], count: int) -> list[Buffer]:
     """What is left of `buffers` after `count` bytes."""
     for index, buffer in enumerate(buffers):
         if count < len(buffer):
-            return [memoryview(buffer)[count:], *buffers[index + 1 :]] if count else list(
-                buffers[index:]
+            return (
+                [memoryview(buffer)[count:], *buffers[index + 1 :]]
+                if count
+                else list(buffers[index:])
             )
         count -= len(buffer)
     return []

@@ -1,17 +1,20 @@
-"""The DUL service of one association: its reader thread, and writing by whoever has something to send.
+"""The DUL service of one association: its reader thread, and writing by whoever has to.
 
-In: bytes from the connection, which `Framer` takes apart; PDUs become events of the state machine, PDVs go to the
-user's `feed`. Out: PDUs and batches of P-DATA-TF, written by the calling thread under the write lock.
+In: bytes from the connection, which `Framer` takes apart; PDUs become events of the state machine,
+PDVs go to the user's `feed`. Out: PDUs and batches of P-DATA-TF, written by the calling thread
+under the write lock.
 
-Who owns what. The DUL thread alone reads, and alone closes the connection. The write lock covers a whole message:
-what goes on the wire is decided while holding it. The state lock covers the state and `ended`, and is never held while a
-socket blocks; it is taken after the write lock, never before. Transitions are told when neither is held.
+Who owns what. The DUL thread alone reads, and alone closes the connection. The write lock covers a
+whole message: what goes on the wire is decided while holding it. The state lock covers the state
+and `ended`, and is never held while a socket blocks; it is taken after the write lock, never
+before. Transitions are told when neither is held.
 
-An A-ABORT is written by whoever can: the aborter if nobody is writing, else the writer, who looks for it before
-every write, and who looks once more after he has given the write lock back, since the aborter may have found it taken.
+An A-ABORT is written by whoever can: the aborter if nobody is writing, else the writer, who looks
+for it before every write, and who looks once more after he has given the write lock back, since the
+aborter may have found it taken.
 
-A writer whose connection breaks does not say how the association ended. The peer may have said so before it
-closed, and only the reader sees that.
+A writer whose connection breaks does not say how the association ended. The peer may have said so
+before it closed, and only the reader sees that.
 """
 
 from __future__ import annotations
@@ -143,8 +146,8 @@ class DUL(threading.Thread):
         Raises
         ------
         RuntimeError
-            The event is not possible any more; or, with `aborts`, it is no reason to abort the association, or not
-            the first.
+            The event is not possible any more; or, with `aborts`, it is no reason to abort the
+            association, or not the first.
         """
         with self._state:
             before = self.upper_layer.state
@@ -176,7 +179,7 @@ class DUL(threading.Thread):
         return action
 
     def _tell(self) -> None:
-        """Tell of transitions, in their order; by one thread at a time, and never by one that holds a lock."""
+        """Tell of transitions in their order, by one thread at a time, which holds no lock."""
         while self._transitions and self._telling.acquire(blocking=False):
             try:
                 while self._transitions:
@@ -196,7 +199,9 @@ class DUL(threading.Thread):
         """Hold the write lock, and look after what was left to its holder."""
         ident = threading.get_ident()
         if self._writer == ident:
-            raise RuntimeError("a handler of what is being sent cannot send on the same association")
+            raise RuntimeError(
+                "a handler of what is being sent cannot send on the same association"
+            )
         try:
             with self._write:
                 self._writer = ident
@@ -244,7 +249,8 @@ class DUL(threading.Thread):
         RuntimeError
             Called from a handler of what is being sent.
         Exception
-            What `batches` raises. A message that had begun cannot be taken back: the association is aborted.
+            What `batches` raises. A message that had begun cannot be taken back: the association is
+            aborted.
         """
         user = self._user
         begun = False
@@ -293,7 +299,7 @@ class DUL(threading.Thread):
             self._wait_writable()
 
     def _wait_writable(self) -> None:
-        """Wait until the peer reads on, for as long as `network_timeout` allows without progress."""
+        """Wait until the peer reads on, for as long as `network_timeout` allows."""
         timeout = self._user.network_timeout
         with self._state:
             if self._leaving is not None:
@@ -301,14 +307,16 @@ class DUL(threading.Thread):
             if self.ended is not None:  # by the PDU that is being written
                 timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
             if self._waker is None:
-                with contextlib.suppress(OSError):  # no descriptor for it: woken by the cut, in the end
+                with contextlib.suppress(
+                    OSError
+                ):  # no descriptor for it: woken by the cut, in the end
                     self._waker = Waker()
             waker = self._waker
         if self.connection.wait_writable(timeout, waker) or self._leaving is not None:
             return
-        if not self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout")):
-            if self._leaving is None:
-                raise _Broken from TimeoutError("the peer does not read")
+        ended = Ended("aborted", "local", 0, 0, timer="network_timeout")
+        if not self.abort(ended) and self._leaving is None:
+            raise _Broken from TimeoutError("the peer does not read")
 
     def _drop_waker(self) -> None:
         with self._state:
@@ -335,7 +343,8 @@ class DUL(threading.Thread):
         Parameters
         ----------
         ended : Ended
-            How it is to be recorded; its source and reason go into the A-ABORT. Source 2 is the provider.
+            How it is to be recorded; its source and reason go into the A-ABORT. Source 2 is the
+            provider.
         at_once : bool
             Do not give a PDU that has begun the time to be completed.
         event : str
@@ -372,11 +381,11 @@ class DUL(threading.Thread):
         self.connection.cut()
 
     def _after_write(self) -> None:
-        """Do what others left to the holder of the write lock: an A-ABORT, or TLS's own messages."""
+        """Do what was left to the holder of the write lock: an A-ABORT, or TLS's own messages."""
         flushed = False
         while (
             self._leaving is not None
-            or self._again is not None
+            or (self._again is not None and not self._finishing)
             or (self.connection.pending and not flushed)
         ):
             if not self._write.acquire(blocking=False):
@@ -384,9 +393,9 @@ class DUL(threading.Thread):
             try:
                 if self._leaving is not None:
                     self._leave((), 0)
-                elif self._again is not None:
+                elif self._again is not None and not self._finishing:
                     again, self._again = self._again, None
-                    if not self._finishing and not self._finished:
+                    if not self._finished:
                         self._send_last([again])
                 else:
                     # What the kernel does not take now goes in front of the next write.
@@ -425,15 +434,17 @@ class DUL(threading.Thread):
         self._finishing = True
         try:
             threading.Thread(
-                target=self._finish_writing, args=(left,), name="pynetdicom-abort", daemon=True
+                target=self._finish_writing,
+                args=(left, abort),
+                name="pynetdicom-abort",
+                daemon=True,
             ).start()
         except RuntimeError:  # no thread to be had
             self.connection.cut()
 
-    def _finish_writing(self, left: list[Buffer]) -> None:
+    def _finish_writing(self, left: list[Buffer], abort: bytes) -> None:
         """Write the last bytes to a peer that does not read, until `LAST_PDU` has passed."""
         deadline = time.monotonic() + LAST_PDU
-        abort = bytes(left[-1]) if left else b""
         done = False
         with self._write, contextlib.suppress(OSError):
             while not self._finished:
@@ -446,8 +457,10 @@ class DUL(threading.Thread):
                     break
         if not done:
             self.connection.cut()
-        elif abort:
-            self._tell_abort(abort)
+            return
+        self._finishing = False
+        self._tell_abort(abort)
+        self._after_write()
 
     def _tell_abort(self, abort: bytes) -> None:
         """Trigger the events of an A-ABORT that was sent."""
@@ -507,7 +520,7 @@ class DUL(threading.Thread):
         return max(0.001, self._ended_at + LINGER - time.monotonic())
 
     def _silence_left(self, timeout: float) -> float:
-        """Seconds of silence that are left to the peer, of `timeout`: it counts from the last bytes in mid-message."""
+        """Seconds of silence that are left to the peer; in mid-message since its last bytes."""
         if not (self._user.in_message or self.framer.in_pdu):
             return timeout
         return max(0.001, self.last_received + timeout - time.monotonic())
@@ -518,7 +531,8 @@ class DUL(threading.Thread):
         if self._reader is not None:
             self._reader.close()
         if not self._write.acquire(blocking=False):
-            # A writer is woken by the cut. The descriptor goes only when he is out, lest he write to its next owner.
+            # A writer is woken by the cut. The descriptor goes only when he is out, lest he write
+            # to its next owner.
             self.connection.cut()
             self._write.acquire()
         try:
@@ -573,7 +587,7 @@ class DUL(threading.Thread):
 
     @property
     def is_reading_here(self) -> bool:
-        """Whether the calling thread is the one that reads: it must not wait for what it would read."""
+        """Whether the calling thread is the one that reads: it must not wait for that."""
         return threading.current_thread() is self or (
             self._reader is not None and self._reader.is_mine
         )
@@ -702,7 +716,8 @@ class DUL(threading.Thread):
                 return
             if self._user.watches_pdus:
                 self._user.on_pdu(pdu, False)
-        # P-DATA-TF comes here when it was not expected at its beginning; its content is lost, whatever the state is now.
+        # P-DATA-TF comes here when it was not expected at its beginning; its content is lost,
+        # whatever the state is now.
         if label == "AA-8" or label in ("DT-2", "AR-6"):
             unexpected = PDUDecodeError(
                 f"not expected in {self.state}", pdu=f"PDU of type {data[0]:#04x}", reason=2
@@ -716,7 +731,8 @@ class DUL(threading.Thread):
         if label == "AE-3":
             self.framer.context_ids = self._user.on_associate(pdu)
         try:
-            # Another thread may have moved on meanwhile: what was taken counts, not what was looked up.
+            # Another thread may have moved on meanwhile: what was taken counts, not what was looked
+            # up.
             label = self._take(event, _ended_by(label, pdu)).label
         except RuntimeError:
             return
@@ -733,7 +749,7 @@ class DUL(threading.Thread):
             self._push_abort(2, 2)
 
     def _collide(self) -> None:
-        """Answer a release collision: the requestor responds first, the acceptor when it got its answer."""
+        """Answer a release collision: the requestor first, the acceptor when it got its answer."""
         if self.state == "Sta10":
             return
         ended = Ended("released", "local") if self.state == "Sta12" else None
@@ -741,7 +757,7 @@ class DUL(threading.Thread):
             self.perform("Evt14", pdus.A_RELEASE_RP(), ended)
 
     def _check_silence(self) -> None:
-        """Abort when the peer stopped in the middle of a message or PDU; close when it does not, in Sta13."""
+        """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
         timeout = self._user.network_timeout
         now = time.monotonic()
         if self.ended is not None:

@@ -1,8 +1,8 @@
-"""From bytes as they arrive to PDUs, and to the PDVs of P-DATA-TF PDUs while these are still arriving.
+"""From bytes as they arrive to PDUs, and to PDVs while their P-DATA-TF is still arriving.
 
-In: what the transport wrote into `Framer.space`. Out, by `Framer.frames`: P-DATA-TF as slices of the receive
-buffer, handed to a `feed` function (PS3.8 9.3.5); any other PDU as its bytes, once complete. A slice is valid
-until the next call of `space`.
+In: what the transport wrote into `Framer.space`. Out, by `Framer.frames`: P-DATA-TF as slices of
+the receive buffer, handed to a `feed` function (PS3.8 9.3.5); any other PDU as its bytes, once
+complete. A slice is valid until the next call of `space`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pynetdicom.errors import PDUDecodeError
 T = TypeVar("T")
 
 Feed = Callable[[int, int, memoryview, bool], T | None]
-"""``feed(context_id, control, slice, pdv_done)``: takes a part of a PDV, returns a message once it is complete."""
+"""``feed(context_id, control, slice, pdv_done)``: takes a part of a PDV, returns a message once it
+is complete."""
 
 _HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
@@ -43,8 +44,8 @@ class Framer:
     Attributes
     ----------
     accepts_data : bool
-        Whether P-DATA-TF is expected in the present state; if it is not, its content is skipped and the PDU's
-        header is handed out like any other PDU's bytes.
+        Whether P-DATA-TF is expected in the present state; if it is not, its content is skipped and
+        the PDU's header is handed out like any other PDU's bytes.
     context_ids : frozenset of int
         The accepted presentation contexts.
     """
@@ -207,7 +208,8 @@ class Framer:
                 raise PDUDecodeError("no room for a PDV", pdu="P-DATA-TF", field="PDV item")
             return False
         length, context_id, control = _PDV_HEADER.unpack_from(self._buffer, self._start)
-        # The item's length counts the context ID and the message control header, not itself (PS3.8 9.3.5.1).
+        # The item's length counts the context ID and the message control header, not itself (PS3.8
+        # 9.3.5.1).
         if length < 2 or length + 4 > self._pdu_left:
             raise PDUDecodeError(
                 f"{length} bytes, {self._pdu_left} are left in the PDU",

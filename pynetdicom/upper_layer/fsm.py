@@ -1,12 +1,14 @@
 """The upper layer state machine, Table 9-10 of PS3.8, without sockets, threads or clocks.
 
-Theory of operation. `TABLE` says which action an event causes in a state; `ACTIONS` says what each action
-is made of: the PDU to send, whether the service user gets an indication or confirmation, what happens to ARTIM
-and to the transport connection, and the next state. `UpperLayer.take` looks the action up and moves on; its caller
-(the DUL thread, a sending thread, or the lobby) then carries the action out. Nothing else changes a state.
+Theory of operation. `TABLE` says which action an event causes in a state; `ACTIONS` says what each
+action is made of: the PDU to send, whether the service user gets an indication or confirmation,
+what happens to ARTIM and to the transport connection, and the next state. `UpperLayer.take` looks
+the action up and moves on; its caller (the DUL thread, a sending thread, or the lobby) then carries
+the action out. Nothing else changes a state.
 
-What the table leaves blank cannot happen: from the local side it raises `RuntimeError`, and from the peer every event
-is in the table for every state that has a transport connection, so a blank there is a defect of the caller.
+What the table leaves blank cannot happen: from the local side it raises `RuntimeError`, and from
+the peer every event is in the table for every state that has a transport connection, so a blank
+there is a defect of the caller.
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ ACTIONS: dict[str, Action] = {
         Action("AE-3", ("Sta6",), indicate=True),
         Action("AE-4", ("Sta1",), indicate=True, close=True),
         Action("AE-5", ("Sta2",), artim="start"),
-        # otherwise: the service provider itself rejects, sends A-ASSOCIATE-RJ and starts ARTIM again
+        # otherwise: the service provider itself rejects, sends A-ASSOCIATE-RJ and starts ARTIM
+        # again
         Action("AE-6", ("Sta3", "Sta13"), indicate=True, artim="stop"),
         Action("AE-7", ("Sta6",), send="A-ASSOCIATE-AC"),
         Action("AE-8", ("Sta13",), send="A-ASSOCIATE-RJ", artim="start"),
@@ -120,7 +123,8 @@ ACTIONS: dict[str, Action] = {
 }
 
 _ROWS: dict[str, str] = {
-    # event: action by state, in the table's order; "3-13:AA-8" fills what the row does not name otherwise
+    # event: action by state, in the table's order; "3-13:AA-8" fills what the row does not name
+    # otherwise
     "Evt1": "1:AE-1",
     "Evt2": "4:AE-2",
     "Evt3": "2:AA-1 3:AA-8 5:AE-3 6-12:AA-8 13:AA-6",
@@ -171,7 +175,8 @@ class UpperLayer:
     Parameters
     ----------
     requestor : bool
-        Whether the local side requests the association; it decides which side of a release collision it is.
+        Whether the local side requests the association; it decides which side of a release
+        collision it is.
     """
 
     __slots__ = ("requestor", "state")

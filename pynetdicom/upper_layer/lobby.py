@@ -1,9 +1,9 @@
 """The listener's lobby: every connection that has not associated yet, in one thread.
 
-In: connections from the listening socket, and their bytes. Out: an A-ASSOCIATE-RQ that is complete, with its connection,
-state machine and framer, to the host. Each visitor has an ARTIM deadline from the moment it was accepted, which its bytes
-do not renew; its TLS handshake is fed like any other bytes. Silent, slow and junk peers cost a socket each and hold
-nobody up. No user code runs here.
+In: connections from the listening socket, and their bytes. Out: an A-ASSOCIATE-RQ that is complete,
+with its connection, state machine and framer, to the host. Each visitor has an ARTIM deadline from
+the moment it was accepted, which its bytes do not renew; its TLS handshake is fed like any other
+bytes. Silent, slow and junk peers cost a socket each and hold nobody up. No user code runs here.
 """
 
 from __future__ import annotations
@@ -33,13 +33,24 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
-# What accept() says of a peer that has gone already (accept(2): treat them like EAGAIN by retrying).
+# What accept() says of a peer that has gone already (accept(2): treat them like EAGAIN by
+# retrying).
 _GONE = frozenset(
     getattr(errno, name)
     for name in (
-        "ECONNABORTED ECONNRESET EINTR EPERM EPROTO ENOPROTOOPT EHOSTDOWN ENONET EHOSTUNREACH"
-        " EOPNOTSUPP ENETUNREACH ENETDOWN"
-    ).split()
+        "ECONNABORTED",
+        "ECONNRESET",
+        "EINTR",
+        "EPERM",
+        "EPROTO",
+        "ENOPROTOOPT",
+        "EHOSTDOWN",
+        "ENONET",
+        "EHOSTUNREACH",
+        "EOPNOTSUPP",
+        "ENETUNREACH",
+        "ENETDOWN",
+    )
     if hasattr(errno, name)
 )
 _ACCEPTS_AT_ONCE = 64
@@ -196,7 +207,7 @@ class Lobby:
             self._listening = True
 
     def _pause(self) -> None:
-        """Stop accepting for a while: a listener that stays readable would keep this thread spinning."""
+        """Stop accepting for a while: a listener that stays readable would have us spin."""
         if self._listening and self._selector is not None:
             self._selector.unregister(self._listener)
             self._listening = False
@@ -229,9 +240,7 @@ class Lobby:
             self.never_asked += silent.upper_layer.state == "Sta2"
             self._dismiss(silent)
         tls = self._host.tls
-        connection = (
-            Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
-        )
+        connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
         self._keep(Visitor(connection, address), self._host.artim)
 
     def _keep(self, visitor: Visitor, seconds: float) -> None:
@@ -246,12 +255,13 @@ class Lobby:
         visitor.deadline = time.monotonic() + seconds
         heapq.heappush(self._deadlines, (visitor.deadline, next(self._order), visitor))
         if len(self._deadlines) > 2 * len(self._visitors) + _MANY:
-            # Those who left early must not be kept, with their buffers, until their time would have been up.
+            # Those who left early must not be kept, with their buffers, until their time would have
+            # been up.
             self._deadlines = [entry for entry in self._deadlines if not entry[2].gone]
             heapq.heapify(self._deadlines)
 
     def _expire(self) -> None:
-        """Close whose time is up: ARTIM in Sta2, the wait for the peer's close in Sta13 (Evt18, AA-2)."""
+        """Close whose time is up, in Sta2 or Sta13 (Evt18, AA-2)."""
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             visitor = heapq.heappop(self._deadlines)[2]
@@ -310,7 +320,8 @@ class Lobby:
                     return
                 self._take(visitor, count)
         finally:
-            # Also the alert that says why not. A client that does not even read its handshake gets no more.
+            # Also the alert that says why not. A client that does not even read its handshake gets
+            # no more.
             if not visitor.gone:
                 connection.flush()
 

@@ -1,7 +1,8 @@
 """Below the upper layer: addresses, TCP connections, and TLS over memory BIOs.
 
-A connection is read by one thread at a time, which blocks in `recv_into`, and written by whoever holds the
-association's write lock, without ever blocking in `push`. Shutting it down (`cut`) wakes both.
+A connection is read by one thread at a time, which blocks in `recv_into`, and written by whoever
+holds the association's write lock, without ever blocking in `push`. Shutting it down (`cut`) wakes
+both.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
-# Where a single call can be told not to block, the descriptor itself stays blocking: the reader then needs one
-# system call for each read instead of two.
+# Where a single call can be told not to block, the descriptor itself stays blocking: the reader
+# then needs one system call for each read instead of two.
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
 _EVER = 1e8
@@ -171,10 +172,12 @@ class Waker:
 def wait_for(
     fd: int, timeout: float | None, *, write: bool = False, waker: Waker | None = None
 ) -> bool:
-    """Wait until a socket is readable or writable; False when `timeout` seconds passed or `waker` was set."""
+    """Wait until a socket is readable or writable; False when time is up or `waker` was set."""
     if not hasattr(select, "poll"):
         readers = [waker.fileno()] if waker else []
-        ready = select.select(readers if write else [fd, *readers], [fd] if write else [], [fd], timeout)
+        ready = select.select(
+            readers if write else [fd, *readers], [fd] if write else [], [fd], timeout
+        )
         return fd in ready[0] or fd in ready[1] or fd in ready[2]
     poll = select.poll()
     poll.register(fd, select.POLLOUT if write else select.POLLIN)
@@ -225,7 +228,8 @@ class Connection:
             return
         self._timeout = seconds
         if _BLOCKING:
-            # 0 means for ever to the kernel, and a second count that does not fit is as good as that.
+            # 0 means for ever to the kernel, and a second count that does not fit is as good as
+            # that.
             value = 0.0 if seconds is None or seconds > _EVER else max(seconds, 0.001)
             whole = int(value)
             packed = struct.pack("ll", whole, int((value - whole) * 1_000_000))
@@ -290,9 +294,9 @@ class Connection:
 class TLSConnection(Connection):
     """A TCP connection with TLS: an `ssl.SSLObject` between two memory BIOs.
 
-    One `ssl.SSLSocket` must not be read and written by two threads at once; here each touches the object only
-    under a short lock and never while it waits for the network. Ciphertext leaves in the order in which it was made:
-    making and sending it happen under the association's write lock.
+    One `ssl.SSLSocket` must not be read and written by two threads at once; here each touches the
+    object only under a short lock and never while it waits for the network. Ciphertext leaves in
+    the order in which it was made: making and sending it happen under the association's write lock.
     """
 
     is_tls = True
@@ -475,7 +479,7 @@ def resolve(
 
 
 class Connector:
-    """One attempt to connect, over all addresses of a peer, that can be given up from another thread."""
+    """One attempt to connect, over all of a peer's addresses; another thread can give it up."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

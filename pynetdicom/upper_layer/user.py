@@ -8,8 +8,9 @@ from typing import Any, Protocol
 class User(Protocol):
     """What the DUL service needs of the association that uses it.
 
-    All but `feed` and `flush` must be quick. They are called on whatever thread it happens, and without a lock,
-    but for these: `on_ended` and what is sent by `send_data` may be told by a thread that is writing.
+    All but `feed` and `flush` must be quick. They are called on whatever thread it happens, and
+    without a lock, but for these: `on_ended` and what is sent by `send_data` may be told by a
+    thread that is writing.
     """
 
     network_timeout: float | None

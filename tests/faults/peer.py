@@ -35,7 +35,11 @@ def request(*contexts: items.PresentationContextRQ, **fields: Any) -> bytes:
     given: dict[str, Any] = {"called_ae_title": "ANY-SCP", "calling_ae_title": "PEER", **fields}
     return pdus.A_ASSOCIATE_RQ(
         presentation_contexts=list(contexts)
-        or [items.PresentationContextRQ(context_id=1, abstract_syntax=VERIFICATION, transfer_syntaxes=[IMPLICIT])],
+        or [
+            items.PresentationContextRQ(
+                context_id=1, abstract_syntax=VERIFICATION, transfer_syntaxes=[IMPLICIT]
+            )
+        ],
         user_information=[
             items.MaximumLengthNotification(maximum_length_received=16382),
             items.ImplementationClassUIDNotification(implementation_class_uid="1.2.3"),
@@ -171,7 +175,6 @@ class Peer:
         assert self.pdu() == RELEASE_RP
 
 
-
 def is_served(address: tuple[Any, ...]) -> None:
     """The server at `address` serves a well-behaved peer, from beginning to end."""
     with Peer.connect(address) as peer:
@@ -181,7 +184,8 @@ def is_served(address: tuple[Any, ...]) -> None:
 
 
 def until(condition: Callable[[], Any], seconds: float = 3.0) -> bool:
-    """Whether `condition` comes true by the deadline; for what has nothing to wait on, such as the kernel."""
+    """Whether `condition` comes true by the deadline; for what has nothing to wait on, such as the
+    kernel."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -8,7 +8,7 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -137,7 +137,9 @@ def test_the_largest_legal_request(server: Server) -> None:
     """128 contexts of 60 transfer syntaxes, 210 kB."""
     transfer = [f"1.2.840.10008.1.2.4.{n}" for n in range(59)] + ["1.2.840.10008.1.2"]
     contexts = [
-        PresentationContextRQ(context_id=n, abstract_syntax=VERIFICATION, transfer_syntaxes=transfer)
+        PresentationContextRQ(
+            context_id=n, abstract_syntax=VERIFICATION, transfer_syntaxes=transfer
+        )
         for n in range(1, 256, 2)
     ]
     data = request(*contexts)
@@ -213,7 +215,7 @@ def deaf_peer(server: Server) -> Peer:
 
 
 def test_a_peer_that_never_reads(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its answers fill the buffers; it is aborted within `network_timeout` + 1 s, and others are served meanwhile."""
+    """Aborted within `network_timeout` + 1 s; others are served meanwhile."""
     monkeypatch.setattr(_config, "MAXIMUM_PENDING_REQUESTS", 1_000_000)
     server.ae.network_timeout = 0.3
     with deaf_peer(server) as peer:
@@ -324,9 +326,7 @@ def test_shutdown_says_abort(server: Server) -> None:
 
 
 @needs_proc
-def test_nothing_is_left_however_it_ends(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_left_however_it_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (association, dul, lobby):
         monkeypatch.setattr(module, "LINGER", 0.2)
     is_served(server.address)
@@ -368,10 +368,10 @@ def test_ipv6(make_server: Make, host: str) -> None:
 
 
 @pytest.fixture
-def secured(make_server: Make) -> Iterator[tuple[Server, Any]]:
+def secured(make_server: Make) -> tuple[Server, Any]:
     context, client = tls.contexts()
     server = make_server(ssl_context=context)
-    yield server.start(), client
+    return server.start(), client
 
 
 def scu(**timeouts: float) -> AE:
@@ -438,9 +438,10 @@ def test_tls_a_crowd_in_the_handshake(secured: tuple[Server, Any]) -> None:
 def test_tls_large_objects(secured: tuple[Server, Any]) -> None:
     """Records that hold more than one PDU, and PDUs that take more than one record."""
     server, client = secured
-    with server.connect() as raw, client.wrap_socket(
-        raw.socket, server_hostname="127.0.0.1"
-    ) as sock:
+    with (
+        server.connect() as raw,
+        client.wrap_socket(raw.socket, server_hostname="127.0.0.1") as sock,
+    ):
         peer = Peer(sock)
         peer.associate(BOTH)
         command = BEGUN[: 6 + int.from_bytes(BEGUN[2:6], "big")]

@@ -1,4 +1,4 @@
-"""FAULTS.md section 1, as SCP: what a peer does wrong in a state, and the exact bytes that it gets for it.
+"""FAULTS.md section 1, as SCP: what a peer does wrong in a state, and the bytes it gets for it.
 
 Each row ends with a C-ECHO by another peer: the server is unharmed.
 """
@@ -212,9 +212,13 @@ def test_a_context_without_a_transfer_syntax(server: Server) -> None:
 
 def test_what_is_unknown_is_skipped(server: Server) -> None:
     unknown = sub_item(0x7F, b"whatever")
-    user = sub_item(0x50, sub_item(0x51, struct.pack(">I", 16382)) + unknown + sub_item(0x52, b"1.2.3"))
+    user = sub_item(
+        0x50, sub_item(0x51, struct.pack(">I", 16382)) + unknown + sub_item(0x52, b"1.2.3")
+    )
     fixed = changed(FIXED, 36, b"\xaa" * 32)
-    data = bodied(fixed + APPLICATION + unknown + raw_context(1, ABSTRACT, TRANSFER) + unknown + user)
+    data = bodied(
+        fixed + APPLICATION + unknown + raw_context(1, ABSTRACT, TRANSFER) + unknown + user
+    )
     with server.connect() as peer:
         peer.associate(changed(data, 1, b"\xff"))
         peer.echo()
@@ -293,9 +297,7 @@ def test_sta3_the_peer_closes(hesitant: tuple[Server, threading.Event]) -> None:
 
 # Sta6
 
-STORE = C_STORE(
-    MessageID=1, AffectedSOPClassUID=CT, Priority=2, AffectedSOPInstanceUID="1.2.3.4"
-)
+STORE = C_STORE(MessageID=1, AffectedSOPClassUID=CT, Priority=2, AffectedSOPInstanceUID="1.2.3.4")
 
 
 def store_command() -> bytes:
@@ -347,7 +349,10 @@ STA6 = {
     "data first": (p_data(pdv(3, 2, b"data")), abort(0, 0)),
     "interleaved": (BEGUN + p_data(pdv(3, 3, ECHO)), abort(0, 0)),
     "context switched": (BEGUN + p_data(pdv(1, 2, b"data")), abort(0, 0)),
-    "context switched in a command": (p_data(pdv(3, 1, ECHO[:20]), pdv(1, 3, ECHO[20:])), abort(0, 0)),
+    "context switched in a command": (
+        p_data(pdv(3, 1, ECHO[:20]), pdv(1, 3, ECHO[20:])),
+        abort(0, 0),
+    ),
     "command undecodable": (p_data(pdv(1, 3, b"\xff" * 50)), abort(0, 0)),
     "command empty": (p_data(pdv(1, 3, b"")), abort(0, 0)),
     "no Command Field": (p_data(pdv(1, 3, without(ECHO, 0x0100))), abort(0, 0)),
@@ -439,7 +444,7 @@ def test_sta6_an_endless_command_set(server: Server) -> None:
 def test_sta6_too_many_requests(make_server: Callable[..., Server]) -> None:
     """More wait than may: the peer is aborted, once it does not wait for answers."""
     held = threading.Event()
-    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: held.wait(5) and 0 or 0)])
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: (held.wait(5) and 0) or 0)])
     server.start()
     with server.connect() as peer:
         peer.associate()

@@ -45,6 +45,16 @@ def test_calls_are_made_in_the_order_of_their_times() -> None:
     assert called == [1, 2, 3]
 
 
+def test_an_earlier_one_is_not_kept_waiting() -> None:
+    far = call_at(time.monotonic() + 60, lambda: None)
+    assert running()
+    threading.Event().wait(0.05)  # the thread waits for that one by now
+    done = threading.Event()
+    call_at(time.monotonic(), done.set)
+    assert done.wait(1)
+    far.cancel()
+
+
 def test_what_is_cancelled_is_not_called_and_leaves_no_thread() -> None:
     called: list[int] = []
     deadline = call_at(time.monotonic() + 60, lambda: called.append(1))

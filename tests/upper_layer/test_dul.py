@@ -1,4 +1,5 @@
-"""The DUL service over a pair of sockets: who ends it, who is woken, and what is on the wire then."""
+"""The DUL service over a pair of sockets: who ends it, who is woken, and what is on the wire
+then."""
 
 from __future__ import annotations
 
@@ -26,7 +27,17 @@ from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, secure, wait_for
 from tests.faults import tls
-from tests.faults.peer import RELEASE_RP, RELEASE_RQ, Peer, abort, p_data, pdv, reject, request, until
+from tests.faults.peer import (
+    RELEASE_RP,
+    RELEASE_RQ,
+    Peer,
+    abort,
+    p_data,
+    pdv,
+    reject,
+    request,
+    until,
+)
 
 LOCAL = Ended("aborted", "local", 0, 0)
 
@@ -143,7 +154,9 @@ def message(data: bytes, size: int = 1024) -> list[list[bytes]]:
     """A message in batches of two P-DATA-TF each."""
     pieces = [data[i : i + size] for i in range(0, len(data), size)] or [b""]
     whole = [
-        b for i, p in enumerate(pieces) for b in (p_data(pdv(1, 2 * (i == len(pieces) - 1), p))[:12], p)
+        b
+        for i, p in enumerate(pieces)
+        for b in (p_data(pdv(1, 2 * (i == len(pieces) - 1), p))[:12], p)
     ]
     return [whole[i : i + 4] for i in range(0, len(whole), 4)]
 
@@ -174,7 +187,8 @@ def is_blocked(side: Side) -> bool:
 
 
 def blocked(side: Side, size: int = 4_000_000) -> Sender:
-    sender = Sender(side, message(bytes(size), 16000))
+    # Longer PDUs than the kernel takes at a time, so that the last one has been taken in part.
+    sender = Sender(side, message(bytes(size), 60_001))
     assert is_blocked(side)
     return sender
 
@@ -242,6 +256,21 @@ def test_abort_wakes_a_writer_at_once(make: Any, reads_on: bool) -> None:
         side.dul.join(dul_module.LAST_PDU + 0.5)
         assert not side.dul.is_alive()
         assert 0.8 < time.monotonic() - begun < 1.5
+
+
+def test_aa_7_while_the_last_pdu_is_completed(make: Any) -> None:
+    side = make()
+    sender = blocked(side)
+    assert side.dul.abort(LOCAL)
+    side.peer.send(b"junk!!")
+    sender.join(5)
+    assert until(lambda: side.dul._again is not None)
+    data = side.peer.rest_until_abort()
+    if not data.endswith(abort(2, 1)):
+        data += side.peer.exactly(10)
+    found = whole_pdus(data)
+    assert found[-2:] == [abort(0, 0), abort(2, 1)]
+    assert {pdu[0] for pdu in found[:-2]} == {4}
 
 
 def test_abort_at_once_does_not_wait_for_the_pdu(make: Any) -> None:
@@ -443,7 +472,7 @@ def test_a_handler_of_a_transition_may_abort_and_send(make: Any) -> None:
 
 
 def test_what_the_peer_said_before_it_closed_counts(make: Any) -> None:
-    """A writer finds the connection broken before the reader has seen the A-ABORT in front of that."""
+    """A writer finds the connection broken before the reader has seen the A-ABORT."""
     for _ in range(10):
         side = make()
         sender = blocked(side)
@@ -768,7 +797,9 @@ def test_abort_in_the_midst_of_a_collision(make: Any, requestor: bool) -> None:
 # Silence
 
 
-@pytest.mark.parametrize("sent", [b"\x04\0", p_data(pdv(1, 0, b"first")), p_data(pdv(1, 2, b"xyz"))[:-1]])
+@pytest.mark.parametrize(
+    "sent", [b"\x04\0", p_data(pdv(1, 0, b"first")), p_data(pdv(1, 2, b"xyz"))[:-1]]
+)
 def test_silence_in_the_midst(make: Any, sent: bytes) -> None:
     side = make(start=False)
     side.user.network_timeout = 0.2
@@ -874,10 +905,15 @@ def test_what_is_shown(make: Any) -> None:
     shown = [pdu for kind, sent, pdu in user.seen if kind == "pdu" and sent]
     assert [type(pdu).__name__ for pdu in shown] == ["P_DATA_TF", "P_DATA_TF", "A_ABORT"]
     received = [pdu for kind, sent, pdu in user.seen if kind == "pdu" and not sent]
-    assert [(p.context_id, p.control, p.data) for p in received[0].pdvs] == [(1, 0, b"12"), (1, 2, b"34")]
+    assert [(p.context_id, p.control, p.data) for p in received[0].pdvs] == [
+        (1, 0, b"12"),
+        (1, 2, b"34"),
+    ]
     out = b"".join(data for kind, sent, data in user.seen if kind == "data" and sent)
     assert out == side.peer.exactly(len(out))
-    assert b"".join(data for kind, sent, data in user.seen if kind == "data" and not sent) == incoming
+    assert (
+        b"".join(data for kind, sent, data in user.seen if kind == "data" and not sent) == incoming
+    )
 
 
 def test_an_a_abort_left_to_the_writer_is_shown_too(make: Any) -> None:
@@ -935,8 +971,8 @@ def test_only_the_first_abort_counts(make: Any) -> None:
 def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> None:
     """Writers, an abort or a release, and the peer's doings, all at the same time.
 
-    Whatever comes first: there are whole PDUs on the wire in an order that the state machine allows, everybody is
-    woken, and everything is given back.
+    Whatever comes first: there are whole PDUs on the wire in an order that the state machine
+    allows, everybody is woken, and everything is given back.
     """
     chance = random.Random(seed)
     side = make(requestor=chance.random() < 0.5, small=chance.random() < 0.5)
@@ -1017,7 +1053,7 @@ def cut_off(data: bytes) -> int:
 
 
 def test_the_descriptor_is_not_given_back_under_a_writer(make: Any) -> None:
-    """Close while a writer is between two writes: it must not write to whoever gets the number next."""
+    """Closed between two writes: the second must not go to whoever gets the number next."""
     side = make()
     inside, go_on = threading.Event(), threading.Event()
 
@@ -1072,7 +1108,10 @@ class SecuredSide(Side):
         raw = self.peer.socket
         result: list[Any] = []
         thread = threading.Thread(
-            target=lambda: result.append(server.wrap_socket(raw, server_side=True))
+            target=lambda: result.append(
+                # An end without close_notify is an error here.
+                server.wrap_socket(raw, server_side=True, suppress_ragged_eofs=False)
+            )
         )
         thread.start()
         plain = self.dul.connection.socket
@@ -1165,7 +1204,7 @@ def test_tls_abort_of_a_writer_whose_ciphertext_alone_is_left(secured: SecuredSi
 
 
 def test_an_abort_is_not_lost_to_a_flush(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock is taken for TLS's own messages while somebody aborts: he finds it taken and leaves."""
+    """Somebody aborts while the lock is taken for TLS's own messages: he leaves it to them."""
     side = make(start=False)
     connection = side.dul.connection
     real = connection.push

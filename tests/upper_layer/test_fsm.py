@@ -20,19 +20,22 @@ from pynetdicom.upper_layer.fsm import (
 )
 
 with (Path(__file__).parent.parent / "data" / "ps3.8_table_9-10.tsv").open() as file:
-    CELLS = {(row["event"], row["state"]): row["action"] for row in csv.DictReader(file, delimiter="\t")}
+    CELLS = {
+        (row["event"], row["state"]): row["action"] for row in csv.DictReader(file, delimiter="\t")
+    }
 
 NEXT = {
     # Tables 9-6 to 9-9: the state that each action leads to, for a requestor
     "AE-1": "Sta4", "AE-2": "Sta5", "AE-3": "Sta6", "AE-4": "Sta1", "AE-5": "Sta2", "AE-6": "Sta3",
     "AE-7": "Sta6", "AE-8": "Sta13", "DT-1": "Sta6", "DT-2": "Sta6", "AR-1": "Sta7", "AR-2": "Sta8",
     "AR-3": "Sta1", "AR-4": "Sta13", "AR-5": "Sta1", "AR-6": "Sta7", "AR-7": "Sta8", "AR-8": "Sta9",
-    "AR-9": "Sta11", "AR-10": "Sta12", "AA-1": "Sta13", "AA-2": "Sta1", "AA-3": "Sta1", "AA-4": "Sta1",
-    "AA-5": "Sta1", "AA-6": "Sta13", "AA-7": "Sta13", "AA-8": "Sta13",
+    "AR-9": "Sta11", "AR-10": "Sta12", "AA-1": "Sta13", "AA-2": "Sta1", "AA-3": "Sta1",
+    "AA-4": "Sta1", "AA-5": "Sta1", "AA-6": "Sta13", "AA-7": "Sta13", "AA-8": "Sta13",
 }  # fmt: skip
 SENT = {
-    "AE-2": "A-ASSOCIATE-RQ", "AE-7": "A-ASSOCIATE-AC", "AE-8": "A-ASSOCIATE-RJ", "DT-1": "P-DATA-TF",
-    "AR-1": "A-RELEASE-RQ", "AR-4": "A-RELEASE-RP", "AR-7": "P-DATA-TF", "AR-9": "A-RELEASE-RP",
+    "AE-2": "A-ASSOCIATE-RQ", "AE-7": "A-ASSOCIATE-AC", "AE-8": "A-ASSOCIATE-RJ",
+    "DT-1": "P-DATA-TF", "AR-1": "A-RELEASE-RQ", "AR-4": "A-RELEASE-RP",
+    "AR-7": "P-DATA-TF", "AR-9": "A-RELEASE-RP",
     "AA-1": "A-ABORT", "AA-7": "A-ABORT", "AA-8": "A-ABORT",
 }  # fmt: skip
 
@@ -82,7 +85,12 @@ def test_artim() -> None:
 
 
 def test_the_transport_connection_is_closed_by() -> None:
-    assert {label for label, action in ACTIONS.items() if action.close} == {"AE-4", "AR-3", "AA-2", "AA-3"}
+    assert {label for label, action in ACTIONS.items() if action.close} == {
+        "AE-4",
+        "AR-3",
+        "AA-2",
+        "AA-3",
+    }
 
 
 def test_a_provider_may_reject() -> None:
@@ -123,6 +131,8 @@ def test_data_states() -> None:
 
 def test_a_life_as_requestor() -> None:
     layer = UpperLayer(requestor=True)
-    labels = [layer.take(e).label for e in ("Evt1", "Evt2", "Evt3", "Evt9", "Evt10", "Evt11", "Evt13")]
+    labels = [
+        layer.take(e).label for e in ("Evt1", "Evt2", "Evt3", "Evt9", "Evt10", "Evt11", "Evt13")
+    ]
     assert labels == ["AE-1", "AE-2", "AE-3", "DT-1", "DT-2", "AR-1", "AR-3"]
     assert layer.state == "Sta1"

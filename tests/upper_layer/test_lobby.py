@@ -1,4 +1,5 @@
-"""The lobby on its own: a listener, a host that notes what it is given, and all kinds of visitors."""
+"""The lobby on its own: a listener, a host that notes what it is given, and all kinds of
+visitors."""
 
 from __future__ import annotations
 
@@ -235,6 +236,20 @@ def test_artim_is_not_restarted_by_bytes(make: Callable[..., Place], trickle: by
     assert place.lobby.never_asked == 1
 
 
+def test_artim_is_over_with_an_abort(
+    make: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for the peer's close is not cut short by the deadline that went before it."""
+    monkeypatch.setattr(lobby_module, "LINGER", 0.4)
+    place = make(artim=0.3)
+    with place.connect() as peer:
+        assert peer.silent(0.2)
+        peer.send(b"junk")
+        begun = time.monotonic()
+        assert peer.rest() == abort(0, 0)
+        assert 0.3 < time.monotonic() - begun < 0.7
+
+
 def test_everybody_has_an_artim_of_his_own(make: Callable[..., Place]) -> None:
     place = make(artim=0.3)
     with place.connect() as first:
@@ -294,13 +309,12 @@ def test_a_storm_of_resets(place: Place) -> None:
 
 def test_who_has_left_is_not_kept(place: Place) -> None:
     """Their deadlines are far, but their buffers must not be kept until then."""
-    for _ in range(300):
-        place.connect().close()
-    assert until(lambda: len(place.lobby) == 0)
-    for _ in range(3):
-        place.connect().close()
-    assert until(lambda: len(place.lobby) == 0)
-    assert len(place.lobby._deadlines) < 150
+    with place.connect():  # whose deadline is in front of theirs
+        assert until(lambda: len(place.lobby) == 1)
+        for _ in range(300):
+            place.connect().close()
+        assert until(lambda: len(place.lobby) == 1)
+        assert len(place.lobby._deadlines) < 150
 
 
 def test_one_who_never_stops_is_in_nobodys_way(place: Place) -> None:
@@ -535,26 +549,24 @@ def secured(make: Callable[..., Place]) -> tuple[Place, ssl.SSLContext]:
 
 def test_a_request_through_tls(secured: tuple[Place, ssl.SSLContext]) -> None:
     place, client = secured
-    with place.connect() as peer:
-        with client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
-            for byte in request():
-                sock.send(bytes([byte]))
-            visitor = place.host.admitted.get(timeout=5)
-            assert visitor.raw == request()
-            assert isinstance(visitor.connection, TLSConnection)
+    with place.connect() as peer, client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
+        for byte in request():
+            sock.send(bytes([byte]))
+        visitor = place.host.admitted.get(timeout=5)
+        assert visitor.raw == request()
+        assert isinstance(visitor.connection, TLSConnection)
 
 
 def test_a_rejection_through_tls(secured: tuple[Place, ssl.SSLContext]) -> None:
     place, client = secured
     place.host.room = 0
-    with place.connect() as peer:
-        with client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
-            sock.send(request())
-            assert sock.recv(100) == reject(2, 3, 2)
-            sock.settimeout(0.02)
-            with suppress(OSError):
-                sock.unwrap()  # close_notify, which is a close to us
-            assert until(lambda: len(place.lobby) == 0, 0.3)
+    with place.connect() as peer, client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
+        sock.send(request())
+        assert sock.recv(100) == reject(2, 3, 2)
+        sock.settimeout(0.02)
+        with suppress(OSError):
+            sock.unwrap()  # close_notify, which is a close to us
+        assert until(lambda: len(place.lobby) == 0, 0.3)
 
 
 @pytest.mark.parametrize("slow", [False, True])
@@ -571,9 +583,10 @@ def test_a_slow_handshake_is_in_nobodys_way(
         begun = time.monotonic()
         if slow:
             peer.send(data[:50])
-        with place.connect() as other, client.wrap_socket(
-            other.socket, server_hostname=LOCAL
-        ) as sock:
+        with (
+            place.connect() as other,
+            client.wrap_socket(other.socket, server_hostname=LOCAL) as sock,
+        ):
             sock.send(request())
             assert place.host.admitted.get(timeout=5)
         assert time.monotonic() - begun < 0.3
@@ -585,7 +598,9 @@ def test_a_slow_handshake_is_in_nobodys_way(
         assert 0.4 < time.monotonic() - begun < 0.9
 
 
-@pytest.mark.parametrize("junk", [request(), b"GET / HTTP/1.1\r\n\r\n", bytes(1000), b"\x16\x03\x01\xff\xff"])
+@pytest.mark.parametrize(
+    "junk", [request(), b"GET / HTTP/1.1\r\n\r\n", bytes(1000), b"\x16\x03\x01\xff\xff"]
+)
 def test_plaintext_to_a_tls_port(secured: tuple[Place, ssl.SSLContext], junk: bytes) -> None:
     place, client = secured
     with place.connect() as peer:
@@ -606,10 +621,9 @@ def test_tls_to_a_plaintext_port(place: Place) -> None:
 
 def test_junk_through_tls(secured: tuple[Place, ssl.SSLContext]) -> None:
     place, client = secured
-    with place.connect() as peer:
-        with client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
-            sock.send(b"GET / HTTP/1.1\r\n\r\n")
-            assert sock.recv(100) == abort(0, 0)
-            with suppress(OSError):
-                sock.send(bytes(100_000))
+    with place.connect() as peer, client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
+        sock.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert sock.recv(100) == abort(0, 0)
+        with suppress(OSError):
+            sock.send(bytes(100_000))
     assert until(lambda: len(place.lobby) == 0)

@@ -57,7 +57,12 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 @pytest.mark.parametrize(
     ("host", "family"),
-    [(LOCAL, socket.AF_INET), ("::1", socket.AF_INET6), ("", socket.AF_INET), ("::", socket.AF_INET6)],
+    [
+        (LOCAL, socket.AF_INET),
+        ("::1", socket.AF_INET6),
+        ("", socket.AF_INET),
+        ("::", socket.AF_INET6),
+    ],
 )
 def test_the_family_of_an_address(host: str, family: int) -> None:
     where = AddressInformation(host, 104)
@@ -167,7 +172,9 @@ def test_cut_wakes_reader_and_writer(pair: tuple[Connection, socket.socket]) -> 
         pass
     woken: list[Any] = []
     threads = [
-        threading.Thread(target=lambda: woken.append(connection.recv_into(memoryview(bytearray(1))))),
+        threading.Thread(
+            target=lambda: woken.append(connection.recv_into(memoryview(bytearray(1))))
+        ),
         threading.Thread(target=lambda: woken.append(connection.wait_writable(None))),
     ]
     for thread in threads:
@@ -205,7 +212,9 @@ def test_a_closed_connection_is_not_cut_again() -> None:
 class Secured:
     """A TLS connection of ours, and Python's own at the other end."""
 
-    def __init__(self, contexts: tuple[ssl.SSLContext, ssl.SSLContext], version: Any = None) -> None:
+    def __init__(
+        self, contexts: tuple[ssl.SSLContext, ssl.SSLContext], version: Any = None
+    ) -> None:
         server, client = contexts
         ours, theirs = socket.socketpair()
         theirs.settimeout(5)
@@ -471,7 +480,9 @@ def test_a_silent_server(contexts: Any) -> None:
     theirs.close()
 
 
-@pytest.mark.parametrize("said", [b"220 mail.example.org ESMTP\r\n", b"\x07\0\0\0\0\4\0\0\2\1", b""])
+@pytest.mark.parametrize(
+    "said", [b"220 mail.example.org ESMTP\r\n", b"\x07\0\0\0\0\4\0\0\2\1", b""]
+)
 def test_a_server_without_tls(contexts: Any, said: bytes) -> None:
     ours, theirs = socket.socketpair()
     theirs.send(said)
