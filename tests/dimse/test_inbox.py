@@ -1,0 +1,100 @@
+"""pynetdicom.dimse.inbox: the peer's requests in order, and how many may wait."""
+
+from __future__ import annotations
+
+from queue import Empty
+
+import pytest
+
+from pynetdicom import _config
+from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.inbox import Inbox
+from pynetdicom.dimse.messages import Message
+from pynetdicom.dimse.primitives import C_STORE
+from pynetdicom.errors import DIMSEDecodeError
+
+
+def request(message_id: int, size: int = 0) -> Message:
+    data_set = InMemory(bytes(size), "1.2.840.10008.1.2")
+    return Message(C_STORE(MessageID=message_id, data_set=data_set), 1)
+
+
+def test_in_order_with_the_signals() -> None:
+    inbox = Inbox()
+    signal = object()
+    items = [request(1), signal, request(2)]
+    inbox.put_request(items[0])  # type: ignore[arg-type]
+    inbox.put(signal)
+    inbox.put_request(items[2])  # type: ignore[arg-type]
+    assert [inbox.get(0) for _ in items] == items
+    with pytest.raises(Empty):
+        inbox.get(0)
+
+
+def test_a_message_id_twice() -> None:
+    inbox = Inbox()
+    first, second = request(1), request(1)
+    inbox.put_request(first)
+    inbox.put_request(second)
+    assert (first.is_duplicate, second.is_duplicate) == (False, True)
+    inbox.begin(first)
+    inbox.done(first)
+    third = request(1)
+    inbox.put_request(third)
+    assert not third.is_duplicate
+    inbox.begin(second)
+    inbox.done(second)
+    assert inbox.cancel(1)  # the third is outstanding still
+
+
+def test_cancel_also_while_it_waits() -> None:
+    inbox = Inbox()
+    message = request(3)
+    assert not inbox.cancel(3)
+    inbox.put_request(message)
+    assert not inbox.is_cancelled(3)
+    assert inbox.cancel(3)
+    assert inbox.is_cancelled(3)
+    inbox.begin(message)
+    inbox.done(message)
+    assert not inbox.is_cancelled(3)
+
+
+def test_how_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_PENDING_REQUESTS", 4)
+    inbox = Inbox()
+    served = request(0)
+    inbox.put_request(served)
+    inbox.begin(inbox.get(0))
+    for message_id in range(1, 5):
+        inbox.put_request(request(message_id))
+    with pytest.raises(DIMSEDecodeError, match="too many"):
+        inbox.put_request(request(5))
+    inbox.done(served)
+    inbox.begin(inbox.get(0))
+    inbox.put_request(request(6))
+    with pytest.raises(DIMSEDecodeError, match="too many"):
+        inbox.put_request(request(7))
+
+
+def test_how_many_bytes_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_PENDING_BYTES", 100)
+    inbox = Inbox()
+    inbox.put_request(request(1, 1000))  # nobody is before it: it does not wait
+    inbox.begin(inbox.get(0))
+    inbox.put_request(request(2, 60))  # the one being served does not wait either
+    inbox.put_request(request(3, 40))
+    with pytest.raises(DIMSEDecodeError, match="too many"):
+        inbox.put_request(request(4, 1))
+
+
+def test_what_is_left() -> None:
+    inbox = Inbox()
+    assert inbox.is_empty
+    assert inbox.is_waiting()
+    message = request(1)
+    inbox.put_request(message)
+    assert not inbox.is_empty
+    assert not inbox.is_waiting()
+    assert inbox.drain() == [message]
+    assert inbox.drain() == []
