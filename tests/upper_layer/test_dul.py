@@ -21,6 +21,7 @@ import pytest
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.upper_layer import dul as dul_module
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer import sending
 from pynetdicom.upper_layer.dul import DUL, Stopped
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
@@ -253,7 +254,7 @@ def test_abort_wakes_a_writer_at_once(make: Any, reads_on: bool) -> None:
         assert found[-1] == abort(0, 0)
         assert {pdu[0] for pdu in found[:-1]} == {4}
     else:
-        side.dul.join(dul_module.LAST_PDU + 0.5)
+        side.dul.join(sending.LAST_PDU + 0.5)
         assert not side.dul.is_alive()
         assert 0.8 < time.monotonic() - begun < 1.5
 
@@ -1084,8 +1085,8 @@ def test_no_descriptor_is_left_for_waking(make: Any, monkeypatch: pytest.MonkeyP
     def none() -> Any:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(dul_module, "Waker", none)
-    monkeypatch.setattr(dul_module, "LAST_PDU", 0.1)
+    monkeypatch.setattr(sending, "Waker", none)
+    monkeypatch.setattr(sending, "LAST_PDU", 0.1)
     side = make()
     sender = Sender(side, message(bytes(4_000_000), 16000))
     assert sender.is_alive()
@@ -1198,7 +1199,7 @@ def test_tls_abort_of_a_writer_whose_ciphertext_alone_is_left(secured: SecuredSi
     assert secured.dul.abort(LOCAL)
     sender.join(5)
     assert isinstance(sender.outcome, Stopped)
-    secured.dul.join(dul_module.LAST_PDU + 0.5)
+    secured.dul.join(sending.LAST_PDU + 0.5)
     assert not secured.dul.is_alive()
     assert time.process_time() - cpu < 0.3
 
