@@ -68,6 +68,7 @@ class Requests(AssociationState):
         PS3.7 9.1.5
         """
         self._must_be_established("send_c_echo()")
+        _dataset_fields()  # imports pydicom, which is not to delay whoever has been woken
         context = self._context_for(VERIFICATION)
         request = C_ECHO(AffectedSOPClassUID=VERIFICATION)
         prepare_statuses()

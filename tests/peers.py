@@ -9,6 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+# Before anything is timed.
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ImplicitVRLittleEndian
+
 from pynetdicom import AE
 from pynetdicom.dimse.primitives import Primitive, decode_command
 from pynetdicom.upper_layer import items
@@ -164,9 +168,6 @@ class Call(threading.Thread):
 
 def ct(size: int = 1000) -> Any:
     """A CT image of about that many bytes."""
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ImplicitVRLittleEndian
-
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian

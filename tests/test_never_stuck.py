@@ -35,7 +35,7 @@ from tests.faults.peer import (
 )
 from tests.peers import DEADLINE, Acceptor, Call, ct, listening, requestor
 
-LARGE = 64 << 20  # more than the kernel's buffers of both ends take
+LARGE = 16 << 20  # more than the kernel's buffers of both ends take
 ABORT = abort(0, 0)
 
 
@@ -204,13 +204,18 @@ def test_abort_ends_a_connection_attempt(aes: Callable[..., AE]) -> None:
 # Each peer ends by its deadline
 
 
-def test_peer_that_stops_reading(scene: Scene, aes: Callable[..., AE]) -> None:
+def test_peer_that_stops_reading(scene: Scene, aes: Callable[..., AE], tmp_path: Path) -> None:
+    path = tmp_path / "large.dcm"  # a data set would have to be encoded first
+    ct(LARGE).save_as(path, enforce_file_format=True)
     with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
-        ds = ct(LARGE)
-        assoc = aes(network_timeout=0.3).associate("127.0.0.1", port)
+        assoc = aes().associate("127.0.0.1", port)
+        assoc.network_timeout = 0.3
+        blocked = watch_blocking(assoc)
+        call = Call(assoc.send_c_store, path)
+        assert blocked.wait(DEADLINE)
         begun = time.monotonic()
-        assert len(assoc.send_c_store(ds)) == 0
-        assert 0.25 < time.monotonic() - begun < 0.3 + 1
+        assert len(call.result()) == 0
+        assert 0.2 < time.monotonic() - begun < 0.3 + 1
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
         assoc.join(DEADLINE)
@@ -422,7 +427,7 @@ def test_shutdown_is_quick_and_leaves_nothing(scene: Scene) -> None:
     begun = time.monotonic()
     ae.shutdown()
     assert time.monotonic() - begun < 1
-    assert leaked_threads(threads, time.monotonic()) == []
+    assert leaked_threads(threads, time.monotonic() + 0.2) == []
     assert leaked_descriptors(descriptors) == {}
 
 
@@ -603,7 +608,7 @@ def test_exception_in_the_association_thread(
         assoc = aes().associate("127.0.0.1", listener.port)
         begun = time.monotonic()
         assert len(assoc.send_c_echo()) == 0
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 2
         assoc.join(DEADLINE)
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
