@@ -77,6 +77,26 @@ class DUL(Sending):
         self._pdvs: list[pdus.PDV] = []
         self._pdv = bytearray()
 
+    def start(self) -> None:
+        """Start to read.
+
+        Raises
+        ------
+        RuntimeError
+            No thread can be started; the association is aborted and its connection closed.
+        """
+        try:
+            super().start()
+        except RuntimeError as error:
+            self.abort(Ended("aborted", "local", 2, 0, error=error))
+            self._close()
+            raise
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread's end, if it was ever started."""
+        if self.ident is not None:
+            super().join(timeout)
+
     def run(self) -> None:
         """Read until the connection is closed."""
         try:

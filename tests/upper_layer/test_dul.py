@@ -942,6 +942,22 @@ def test_a_defect_of_ours_ends_it(make: Any, caplog: pytest.LogCaptureFixture) -
     assert "DUL thread failed" in caplog.text
 
 
+def test_no_thread_to_be_had(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = make("Sta3", requestor=False, start=False)
+
+    def start(self: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            side.dul.start()
+        side.dul.join(1)
+    assert side.peer.rest() == abort(2, 0)
+    assert side.ended is not None
+    assert isinstance(side.ended.error, RuntimeError)
+
+
 # Races
 
 
