@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -809,3 +810,32 @@ sys.stdin.readline()
             assert peer.exactly(10) == ABORT
             process.wait(15)
             assert time.monotonic() - begun < 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_exit_of_a_forked_child() -> None:
+    """The associations are the parent's: the child's exit does not abort them."""
+    child = """
+import os
+child = os.fork()
+if not child:
+    sys.exit(0)
+os.waitpid(child, 0)
+assert assoc.is_established
+assert assoc.send_c_echo().Status == 0
+"""
+    seen: list[bytes] = []
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        peer.serve_echo()
+        seen.append(peer.exactly(10))
+
+    root = str(Path(__file__).parent.parent)
+    with listening(script) as listener:
+        code = EXIT.format(root=root, uid=VERIFICATION, port=listener.port, waits=False, end=child)
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, timeout=20, check=False
+        )
+    assert result.returncode == 0, result.stderr
+    assert seen == [ABORT]
