@@ -289,6 +289,8 @@ class ApplicationEntity(Settings):
         if not supported and not unrestricted:
             raise ValueError("no presentation contexts are supported")
         for context in supported:
+            if not isinstance(context, PresentationContext):
+                raise ValueError("'contexts' must be PresentationContext items")
             if (context.scu_role is None) != (context.scp_role is None):
                 raise ValueError(
                     f"only one of scu_role and scp_role is set for {context.abstract_uid}"

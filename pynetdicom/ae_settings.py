@@ -25,6 +25,7 @@ LOGGER = logging.getLogger("pynetdicom.ae")
 
 MAXIMUM_CONTEXTS = 128
 DEFAULT_PDU_SIZE = 16382
+MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
 Syntaxes = str | Sequence[str] | None
 
@@ -174,8 +175,8 @@ class Settings(Callbacks):
 
     @maximum_pdu_size.setter
     def maximum_pdu_size(self, value: int) -> None:
-        if not _is_number(value, 0, int):
-            LOGGER.warning("maximum_pdu_size must be an int of 0 or more; it stays as it was")
+        if not _is_number(value, 0, int) or value > MAXIMUM_PDU_SIZE:
+            LOGGER.warning("maximum_pdu_size must be an int of 0 to 2**32 - 1; it stays as it was")
             return
         self._maximum_pdu_size = value
 

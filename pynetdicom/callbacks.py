@@ -159,6 +159,8 @@ def _on_store(event: evt.Event) -> tuple[Any, ...]:
         originator_aet=_titled(rq.MoveOriginatorApplicationEntityTitle),
         originator_message_id=rq.MoveOriginatorMessageID,
     )
+    if event.assoc.is_requestor:  # its other name, where a C-GET is answered
+        info["parameters"]["original_message_id"] = rq.MoveOriginatorMessageID
     return (event.dataset, event.context, info)
 
 
@@ -246,5 +248,5 @@ def tell(ae: Callbacks, event: evt.EventType, primitive: Any) -> None:
     if callback is not None and is_assigned(ae, callback):
         try:
             getattr(ae, callback)(primitive)
-        except Exception:
+        except (Exception, SystemExit):
             LOGGER.exception("%s raised", callback)
