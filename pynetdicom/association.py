@@ -128,8 +128,9 @@ class Association(Negotiation, Storing):
     @staticmethod
     def _see_closed(dul: DUL) -> None:
         """Have the connection closed, by its DUL thread."""
-        if dul.ident is None:  # no thread was to be had for it
-            dul.run()
+        if dul.ident is None:  # it was never started
+            if dul.connection.fileno() >= 0:
+                dul.run()
             return
         dul.join(LINGER)
         if dul.is_alive():
