@@ -120,10 +120,6 @@ class Requests(AssociationState):
             if meanwhile is not None:
                 meanwhile()
             response = self._await_response(operation)
-            if response is not None and not operation.is_finished:
-                error = ValueError(f"a pending {response.message_name}, of which there is one")
-                self._fail(Ended("aborted", "local", 0, 0, error=error))
-                response = None
         except Stopped:
             pass
         finally:

@@ -203,7 +203,6 @@ WRONG: dict[str, Callable[[int], tuple[int, Primitive]]] = {
     ),
     "another context": lambda i: (3, echo_rsp(i)),
     "without Status": lambda i: (1, echo_rsp(i, None)),
-    "pending": lambda i: (1, echo_rsp(i, 0xFF00)),
 }
 
 
