@@ -320,19 +320,20 @@ class Association(Negotiation, Storing):
         block : bool
             Wait for the association's end, for at most a second; never from its own threads.
         """
-        self._connector.give_up()
         self._fail(Ended("aborted", "local", 0, 0))
+        # After that, or else the connection attempt would end it with a reason of its own.
+        self._connector.give_up()
         if block and not self._is_ours() and self.is_alive():
             self.join(BLOCK_ON_ABORT)
 
     def kill(self) -> None:
         """Abort the association without giving anything the time to be completed."""
-        self._connector.give_up()
         ended = Ended("aborted", "local", 0, 0)
         if self._dul is None:
             self._fail(ended)
         else:
             self._dul.abort(ended, at_once=True)
+        self._connector.give_up()
 
     def _is_ours(self) -> bool:
         """Whether the calling thread is one that the association's end waits for."""

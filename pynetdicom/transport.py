@@ -121,10 +121,10 @@ class AssociationServer(Handlers, socketserver.TCPServer):
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self.server_bind()
             self.server_activate()
-        except BaseException:
+            self._lobby = Lobby(self.socket, self)
+        except BaseException:  # the lobby may find no descriptor for itself
             self.socket.close()
             raise
-        self._lobby = Lobby(self.socket, self)
         ae.servers_changed(self, added=True)
 
     # What the lobby asks its host

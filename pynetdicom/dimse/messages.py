@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
+from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.dimse.primitives import Primitive, decode_command
 from pynetdicom.errors import DIMSEDecodeError, TruncatedFile
 
@@ -195,7 +196,12 @@ def _fragment_data(
             count -= room
         if not remaining:
             tail = kept + view[start:] if kept else view[start:]
-            batch += (_header(4, len(tail) + 6, len(tail) + 2, context_id, LAST), tail)
+            # Fragments are even: a deflated data set is padded on its way (PS3.5 A.5).
+            padding = b"\0" * (len(tail) % 2) if encoding_of(data.transfer_syntax).deflated else b""
+            size = len(tail) + len(padding)
+            batch += (_header(4, size + 6, size + 2, context_id, LAST), tail)
+            if padding:
+                batch.append(padding)
             yield batch
             return
         if start < len(view):
