@@ -145,6 +145,7 @@ class Storing(Requests):
         self._must_be_established("send_c_store()")
         prepare_statuses()
         if isinstance(dataset, (str, os.PathLike)):
+            os.stat(dataset)  # FileNotFoundError says more than FileProblem
             instance = self._from_file(dataset)
         else:
             instance = self._from_dataset(dataset)
