@@ -327,7 +327,7 @@ def test_associate_wrong_port(port: Any) -> None:
         {"evt_handlers": [("EVT_C_ECHO", print)]},
         {"evt_handlers": [(evt.EVT_C_ECHO, None)]},
     ],
-    ids=str,
+    ids=range(11),
 )
 def test_associate_wrong_types(given: dict[str, Any]) -> None:
     ae = requestor()
