@@ -160,7 +160,7 @@ def test_proposals(dcmtk: Any, scp: Scp, option: str) -> None:
     """What arrives is what was sent, and the same bytes as arrive at DCMTK's storescp."""
     syntax, path = PROPOSALS[option]
     files = [path] if option == "-xi" else [path, SR, TEST_FILES / "rtplan.dcm"]
-    theirs = dcmtk.storescp("+B", "+xa", "+uf")
+    theirs = dcmtk.storescp("+B", "+xa", "+uf", env=NO_DELAY)
     for port in (scp.port, theirs.port):
         dcmtk.run("storescu", option, "127.0.0.1", port, *files, check=True)
     assert str(scp.ended()) == "released by the peer"
@@ -182,7 +182,7 @@ def test_dcmsend_all_files(dcmsend: Any, dcmtk: Any, scp: Scp) -> None:
     """Each instance once; dcmsend makes as many associations as it needs."""
     files = list({str(bundled(path).SOPInstanceUID): path for path in sendable()}.values())
     assert len(files) > 100
-    theirs = dcmtk.storescp("+B", "+xa", "+uf")
+    theirs = dcmtk.storescp("+B", "+xa", "+uf", env=NO_DELAY)
     for port in (scp.port, theirs.port):
         dcmsend("-dn", "-nuc", "+f", "127.0.0.1", port, *files, env=NO_DELAY, check=True)
     assert str(scp.ended()) == "released by the peer"
