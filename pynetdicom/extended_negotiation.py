@@ -55,7 +55,7 @@ def _ask(assoc: AssociationState, event: evt.EventType, attrs: dict[str, Any]) -
         return None
     except NotImplementedError:  # a callback that is overridden only to refuse
         return None
-    except Exception:
+    except (Exception, SystemExit):
         LOGGER.exception("the handler of %s raised", event)
         return None
 
@@ -89,11 +89,11 @@ def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
             LOGGER.error("the answer to EVT_SOP_EXTENDED for %s, which was not proposed", uid)
             continue
         try:
-            items.append(
-                SOPClassExtendedNegotiation(
-                    sop_class_uid=uid, service_class_application_information=information
-                )
+            item = SOPClassExtendedNegotiation(
+                sop_class_uid=uid, service_class_application_information=information
             )
+            item.encode()
+            items.append(item)
         except (TypeError, ValueError) as error:
             LOGGER.error("the answer to EVT_SOP_EXTENDED for %s cannot be sent: %s", uid, error)
     return items
@@ -127,7 +127,7 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
         return True, [UserIdentityNegotiation(server_response=response or b"")]
     except (NoHandler, NotImplementedError):
         return True, []  # nobody checks identities here
-    except Exception:
+    except (Exception, SystemExit):
         # Whoever cannot be checked is not let in.
         LOGGER.exception("the handler of EVT_USER_ID raised, or its answer cannot be sent")
         return False, []
