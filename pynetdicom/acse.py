@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom.upper_layer.ended import Ended
+
 if TYPE_CHECKING:
     from pynetdicom.association import Association
 
@@ -19,8 +21,19 @@ class ACSE:
         self.assoc.reject(result, source, diagnostic)
 
     def send_abort(self, source: int = 0) -> None:
-        """Abort the association (PS3.8 9.3.8)."""
-        self.assoc.abort(block=False)
+        """Abort the association, as service user (0) or provider (2); see PS3.8 9.3.8.
+
+        Raises
+        ------
+        ValueError
+            There is no such source.
+        """
+        if source not in (0, 2):
+            raise ValueError("the source of an abort is 0 or 2")
+        if source == 0:
+            self.assoc.abort(block=False)
+        else:
+            self.assoc.dul.abort(Ended("aborted", "local", source, 0))
 
     def send_release(self, *args: Any) -> None:
         """Release the association (PS3.8 7.2)."""

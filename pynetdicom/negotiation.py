@@ -222,7 +222,8 @@ class Negotiation(Indications):
         trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
         if self.watches_transitions:
             self.on_transition("AE-5", "Sta1", "Evt5", "Sta2")
-            self.on_transition("AE-6", "Sta2", "Evt6", visitor.upper_layer.state)
+            # Not the state that it is in by now: the lobby goes on with those it has turned away.
+            self.on_transition("AE-6", "Sta2", "Evt6", "Sta13" if self._dul is None else "Sta3")
         if self.watches_data:
             self.on_data(visitor.raw, False)
         if self.watches_pdus:
@@ -263,7 +264,13 @@ class Negotiation(Indications):
         assert self._visitor is not None
         self._ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
         self._introduce(self._visitor)
+        if self._server is not None:
+            self._seed(self._server)
         self.notify(evt.EVT_REQUESTED, self._visitor.request)
+        if self.watches_data:
+            self.on_data(pdu.encode(), True)
+        if self.watches_pdus:
+            self.on_pdu(pdu, True)
         self.notify(evt.EVT_ACSE_SENT, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
         trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})

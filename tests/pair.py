@@ -130,5 +130,5 @@ def ct(size: int = 100, transfer_syntax: str = IMPLICIT) -> Any:
     ds.SOPClassUID = CT
     ds.SOPInstanceUID = "1.2.3.4"
     ds.PatientName = "SECRET^PATIENT"
-    ds.add_new(0x00091001, "OB", bytes(size + size % 2))
+    ds.EncapsulatedDocument = bytes(size + size % 2)
     return ds
