@@ -68,7 +68,7 @@ class Requests(AssociationState):
         PS3.7 9.1.5
         """
         self._must_be_established("send_c_echo()")
-        _dataset_fields()  # imports pydicom, which is not to delay whoever has been woken
+        prepare_statuses()  # imports pydicom, which is not to delay whoever has been woken
         context = self._context_for(VERIFICATION)
         request = C_ECHO(AffectedSOPClassUID=VERIFICATION)
         prepare_statuses()
@@ -192,49 +192,50 @@ class Requests(AssociationState):
 
 def prepare_statuses() -> None:
     """Import what statuses are made of: that takes longer than an abort may, once it is awaited."""
-    _dataset_fields()
+    _dataset_maker()
 
 
 def to_status(response: Primitive | None, message_id: int) -> Dataset:
     """The status of a response as a data set; empty when there was no response."""
-    from pydicom.config import IGNORE
-    from pydicom.dataelem import DataElement
-    from pydicom.dataset import Dataset
-
-    if response is None:
-        status = Dataset()
-    else:
-        status = _blank_dataset()
+    status = _dataset_maker()()
+    if response is not None:
         status.__dict__["_dict"] = _raw_status(response.Status).copy()
-        for keyword, (tag, vr) in _STATUS_DETAILS.items():
-            value = getattr(response, keyword, None)
-            if value is not None:
-                # The peer's own words, whatever they are.
-                status[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
+        values = response.__dict__
+        for keyword in _STATUS_DETAILS:
+            if values.get(keyword) is not None:
+                _add_detail(status, keyword, values[keyword])
     status.__dict__["message_id"] = message_id
     return status
 
 
-def _blank_dataset() -> Dataset:
-    """An empty data set, without the cost of pydicom's attribute checks for each of its fields."""
-    from pydicom.dataset import Dataset
+def _add_detail(status: Dataset, keyword: str, value: Any) -> None:
+    from pydicom.config import IGNORE
+    from pydicom.dataelem import DataElement
 
-    fields, containers = _dataset_fields()
-    blank = Dataset.__new__(Dataset)
-    blank.__dict__.update(fields)
-    for name, make in containers:
-        blank.__dict__[name] = make()
-    return blank
+    tag, vr = _STATUS_DETAILS[keyword]
+    # The peer's own words, whatever they are.
+    status[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
 
 
 @cache
-def _dataset_fields() -> tuple[dict[str, Any], list[tuple[str, type]]]:
-    """What pydicom gives an empty data set: fields that can be shared, and fresh containers."""
+def _dataset_maker() -> Callable[[], Dataset]:
+    """Make empty data sets without the cost of pydicom's attribute checks for each field."""
     from pydicom.dataset import Dataset
 
     fields = vars(Dataset())
+    # What can be changed must be each one's own.
     containers = [(name, type(v)) for name, v in fields.items() if isinstance(v, (dict, list, set))]
-    return fields, containers
+    new = Dataset.__new__
+
+    def make() -> Dataset:
+        blank = new(Dataset)
+        own = blank.__dict__
+        own.update(fields)
+        for name, container in containers:
+            own[name] = container()
+        return blank
+
+    return make
 
 
 @lru_cache

@@ -22,7 +22,7 @@ from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, TABLE, UpperLayer
 from pynetdicom.upper_layer.reader import HAS_EPOLL, ReaderRole
 from pynetdicom.upper_layer.sending import Sending, Stopped
-from pynetdicom.upper_layer.transport import Connection, TLSConnection, remaining
+from pynetdicom.upper_layer.transport import Connection, TLSConnection
 from pynetdicom.upper_layer.user import User
 
 __all__ = ["DUL", "LINGER", "Stopped"]
@@ -192,9 +192,11 @@ class DUL(Sending):
 
     def _reading_time(self, deadline: float | None) -> float | None:
         """Seconds to wait for the peer's next bytes."""
-        left = remaining(deadline)
+        left = None if deadline is None else deadline - time.monotonic()
+        if not (self.framer.in_pdu or self._user.in_message):
+            return left
         timeout = self._user.network_timeout
-        if timeout is None or not (self._user.in_message or self.framer.in_pdu):
+        if timeout is None:
             return left
         timeout = self._silence_left(timeout)
         return timeout if left is None else min(left, timeout)

@@ -33,6 +33,11 @@ class ReaderRole:
     Parameters
     ----------
     connection : Connection
+
+    Attributes
+    ----------
+    holder : int
+        The thread that has the role, 0 when it is free.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -41,7 +46,7 @@ class ReaderRole:
         # nobody.
         self._lock = threading.RLock()
         self._waking = threading.Lock()
-        self._holder = 0
+        self.holder = 0
         self._waker = Waker()
         self._epoll = select.epoll()
         self._epoll.register(self._fd, _ARMED)
@@ -53,7 +58,7 @@ class ReaderRole:
     @property
     def is_mine(self) -> bool:
         """Whether the calling thread has the role."""
-        return self._holder == threading.get_ident()
+        return self.holder == threading.get_ident()
 
     def wait(self, timeout: float | None) -> bool:
         """Wait, on the DUL thread, until there is something to read and nobody else reads it.
@@ -70,7 +75,7 @@ class ReaderRole:
         if self._closed:
             self._lock.release()
             return False
-        self._holder = threading.get_ident()
+        self.holder = threading.get_ident()
         return True
 
     def take_from_dul_thread(self) -> bool:
@@ -85,8 +90,8 @@ class ReaderRole:
 
         Harmless for a thread that does not have the role.
         """
-        if self._holder == threading.get_ident():
-            self._holder = 0
+        if self.holder == threading.get_ident():
+            self.holder = 0
         try:  # noqa: SIM105  # here and below: on the way of each message, where `suppress` costs more
             self._lock.release()
         except RuntimeError:
@@ -113,7 +118,7 @@ class ReaderRole:
 
     def wake(self) -> None:
         """Have the role's holder look whether what he waits for is there."""
-        if self._holder and not self.is_mine:
+        if self.holder and not self.is_mine:
             with self._waking:  # the descriptor must still be ours
                 if not self._closed:
                     self._waker.set()

@@ -447,9 +447,8 @@ class Sending(threading.Thread):
     @property
     def is_reading_here(self) -> bool:
         """Whether the calling thread is the one that reads: it must not wait for that."""
-        return threading.current_thread() is self or (
-            self._reader is not None and self._reader.is_mine
-        )
+        caller = threading.get_ident()
+        return caller == self.ident or (self._reader is not None and self._reader.holder == caller)
 
     def wake_reader(self) -> None:
         """Have a thread that reads while it waits look whether its waiting is over."""
