@@ -155,8 +155,8 @@ def test_optional_parts_that_are_missing() -> None:
     assert make_event(evt.EVT_N_GET, dimse.N_GET(MessageID=1, **WHERE)).attribute_identifiers == []
     request = dimse.N_ACTION(MessageID=1, ActionTypeID=1, **WHERE)
     assert len(make_event(evt.EVT_N_ACTION, request).action_information) == 0
-    request = dimse.N_CREATE(MessageID=1, **AFFECTED)
-    assert len(make_event(evt.EVT_N_CREATE, request).attribute_list) == 0
+    created = dimse.N_CREATE(MessageID=1, **AFFECTED)
+    assert len(make_event(evt.EVT_N_CREATE, created).attribute_list) == 0
 
 
 def test_cancelled_once_the_association_has_ended() -> None:
