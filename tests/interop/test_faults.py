@@ -209,7 +209,7 @@ def test_the_peer_stands_still_at_the_release(dcmtk: Any) -> None:
     scp.process.send_signal(signal.SIGSTOP)
     begun = time.monotonic()
     assoc.release()
-    assert 0.4 < time.monotonic() - begun < 3
+    assert 0.4 < time.monotonic() - begun < 5, "and the peer has 2 s to close after an abort"
     assert assoc.ended.timer == "acse_timeout"
     scp.process.kill()
 
