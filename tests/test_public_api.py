@@ -6,6 +6,8 @@ import contextvars
 import importlib
 import inspect
 import logging
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +20,7 @@ import pynetdicom
 import pynetdicom3
 from pynetdicom import AE, Association, _config, debug_logger, evt
 from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
-from tests.pair import CT, DEADLINE, VERIFICATION, Pair, acceptor_of, ct, serve
+from tests.pair import CT, DEADLINE, VERIFICATION, Pair, acceptor_of, ct, ended, serve
 from tests.peers import Call
 
 CONTEXT_LISTS = {
@@ -463,3 +465,38 @@ def test_options_without_effect_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> N
         assert assoc.send_c_store(ct(100_000)).Status == 0x0000
         assoc.release()
     assert sizes == [100_000]
+
+
+# Serving in the foreground
+
+
+def test_ctrl_c_ends_start_in_order(free_port: int) -> None:
+    opened = threading.Event()
+
+    class Told(AE):
+        def servers_changed(self, server: Any, *, added: bool) -> None:
+            super().servers_changed(server, added=added)
+            opened.set()
+
+    ae = Told(b"SCP", free_port)
+    ae.bind_addr = "127.0.0.1"
+    ae.add_supported_context(VERIFICATION)
+    scu = AE()
+    scu.add_requested_context(VERIFICATION)
+
+    def interrupt() -> Association:
+        assert opened.wait(DEADLINE)
+        assoc = scu.associate("127.0.0.1", free_port)
+        established = assoc.is_established  # so it is served by now
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert established
+        return assoc
+
+    call = Call(interrupt)
+    ae.start()
+    assoc = call.result()
+    ended(assoc)
+    assert assoc.is_aborted
+    assert ae.active_associations == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", free_port))
