@@ -88,8 +88,7 @@ class Association(Negotiation, Storing):
             self._is_established = established
             if established:
                 trigger(self, evt.EVT_ESTABLISHED)
-            self._negotiated.set()
-            if established:
+                self._negotiated.set()
                 self._serve()
         except Stopped:
             pass
@@ -297,9 +296,9 @@ class Association(Negotiation, Storing):
         RuntimeError
             Called on the association's DUL thread, which must not be held up.
         """
-        self._refuse_on_dul_thread("release()")
         if not self._is_established or self.has_ended:
             return
+        self._refuse_on_dul_thread("release()")
         if threading.current_thread() is self:
             self._release_after = True
             return
