@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import events as evt
+from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.engines import NoHandler, Undecodable
+
+if TYPE_CHECKING:
+    from pynetdicom.association_state import AssociationState
+    from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.events")
 
@@ -220,6 +225,25 @@ CALLBACKS: dict[evt.EventType, tuple[str, Adapter]] = {
 }
 
 
+def _primitive_of(ended: Ended) -> Any:
+    """The primitive of an association's end by release or abort."""
+    from pynetdicom import pdu_primitives
+
+    if ended.kind == "released":
+        release = pdu_primitives.A_RELEASE()
+        release.result = "affirmative"
+        return release
+    if ended.source == 2 or ended.by == "network":
+        by_provider = pdu_primitives.A_P_ABORT()
+        if ended.reason is not None:
+            by_provider.provider_reason = ended.reason
+        return by_provider
+    abort = pdu_primitives.A_ABORT()
+    if ended.source is not None:
+        abort.abort_source = ended.source
+    return abort
+
+
 def is_assigned(ae: Any, callback: str) -> bool:
     """Whether a callback was assigned to the AE, or overridden in its class."""
     if not callback or callback in vars(ae):
@@ -237,16 +261,20 @@ def ask(event: evt.Event) -> Any:
         raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
     try:
         args = adapt(event)
-    except Exception as error:
+    except DataSetDecodeError as error:
         raise Undecodable(str(error)) from error
+    except Exception as error:  # its text may be about the patient
+        raise Undecodable(type(error).__name__) from error
     return getattr(ae, name)(*args)
 
 
-def tell(ae: Callbacks, event: evt.EventType, primitive: Any) -> None:
+def tell(assoc: AssociationState, event: evt.EventType, primitive: Any) -> None:
     """Call the callback for a notification event, if there is one."""
     callback = CALLBACK_OF.get(event)
-    if callback is not None and is_assigned(ae, callback):
+    if callback is not None and is_assigned(assoc.ae, callback):
+        if primitive is None and assoc.ended is not None:
+            primitive = _primitive_of(assoc.ended)
         try:
-            getattr(ae, callback)(primitive)
+            getattr(assoc.ae, callback)(primitive)
         except (Exception, SystemExit):
             LOGGER.exception("%s raised", callback)

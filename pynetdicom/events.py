@@ -455,7 +455,7 @@ def _notify(
             handler(happened, *(args or ()))
         except (Exception, SystemExit):
             LOGGER.exception("a handler of %s raised", event)
-    callbacks.tell(assoc.ae, event, attrs.get("primitive") or attrs.get("_primitive"))
+    callbacks.tell(assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
 
 
 def get_default_handler(event: EventType) -> Handler:

@@ -14,7 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.callbacks import CALLBACK_OF, CALLBACKS, Callbacks
 from pynetdicom.dimse.data_set import InMemory
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
-from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_RELEASE
+from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContextTuple
 from tests.faults.peer import Peer, p_data, pdv, request
 from tests.pair import CT, EXPLICIT, IMPLICIT, VERIFICATION, Pair, Seen, acceptor_of, ct, ended
@@ -352,7 +352,8 @@ def test_on_association_callbacks_of_an_accepted_and_released_one() -> None:
     assert requested[1].result is None
     assert isinstance(accepted[1], A_ASSOCIATE)
     assert accepted[1].result == 0
-    assert released[1] is None or isinstance(released[1], A_RELEASE)
+    assert isinstance(released[1], A_RELEASE)
+    assert released[1].result == "affirmative"
 
 
 def test_on_association_callbacks_of_a_rejected_one_on_both_sides() -> None:
@@ -377,7 +378,22 @@ def test_on_association_callbacks_of_an_aborted_one_on_both_sides() -> None:
         notes = dict(seen.wait(2))
     assert set(notes) == {"acceptor", "requestor"}
     for primitive in notes.values():
-        assert primitive is None or isinstance(primitive, A_ABORT)
+        assert isinstance(primitive, A_ABORT)
+        assert primitive.abort_source == 0
+
+
+def test_on_association_aborted_by_a_provider_and_by_the_network(free_port: int) -> None:
+    seen = Seen()
+    with Pair(
+        scp_handlers=[(evt.EVT_C_ECHO, lambda event: event.assoc.acse.send_abort(2))]
+    ) as pair:
+        pair.scu.on_association_aborted = seen.add  # type: ignore[method-assign]
+        assert len(pair.established().send_c_echo()) == 0
+        ended(pair.scu.associate("127.0.0.1", free_port))
+        by_provider, failed = seen.wait(2)
+    assert isinstance(by_provider, A_P_ABORT)
+    assert by_provider.provider_reason == 0
+    assert isinstance(failed, A_P_ABORT)
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit])
