@@ -304,8 +304,6 @@ class Association(Negotiation, Storing):
             return
         self.inbox.put(WE_RELEASE)
         self.dul.wake_reader()
-        if evt.handled_here(self):
-            return  # what is in the midst of it comes first
         timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
         self.join(timeout)
         if self.is_alive() and not self.has_ended:  # a handler does not return

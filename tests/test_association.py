@@ -11,7 +11,7 @@ import pytest
 from pynetdicom import AE, Association, _config, evt
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.upper_layer import dul
-from tests.faults.peer import RELEASE_RP, RELEASE_RQ, Peer, echo_rq, request
+from tests.faults.peer import RELEASE_RP, RELEASE_RQ, Peer, abort, echo_rq, request
 from tests.peers import CT, DEADLINE, VERIFICATION, Acceptor, Call, ct, listening, requestor
 
 NOTIFICATIONS = [event for event in evt.ALL_EVENTS.values() if event.is_notification]
@@ -503,6 +503,17 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
     for acceptor in sides.acceptors:
         acceptor.join(DEADLINE)
     assert sides.scp._associations == sides.scu._associations == set()
+
+
+def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any, server: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Association, "_seed", fail)
+    with Peer.connect(sides.serve()) as peer:
+        peer.send(request())
+        assert peer.rest() == abort(2, 0)
+    assert sides.closed.acquire(timeout=DEADLINE)
 
 
 # Requests of the peer
