@@ -448,7 +448,10 @@ class Sending(threading.Thread):
     def is_reading_here(self) -> bool:
         """Whether the calling thread is the one that reads: it must not wait for that."""
         caller = threading.get_ident()
-        return caller == self.ident or (self._reader is not None and self._reader.holder == caller)
+        if self._reader is not None and self._reader.holder == caller:
+            return True
+        # Once a thread has ended, the system may give its ident to another one.
+        return caller == self.ident and self.is_alive()
 
     def wake_reader(self) -> None:
         """Have a thread that reads while it waits look whether its waiting is over."""
