@@ -387,7 +387,7 @@ def test_on_association_aborted_by_a_provider_and_by_the_network(free_port: int)
     with Pair(
         scp_handlers=[(evt.EVT_C_ECHO, lambda event: event.assoc.acse.send_abort(2))]
     ) as pair:
-        pair.scu.on_association_aborted = seen.add  # type: ignore[method-assign]
+        pair.scu.on_association_aborted = seen.add  # type: ignore[method-assign,assignment]
         assert len(pair.established().send_c_echo()) == 0
         ended(pair.scu.associate("127.0.0.1", free_port))
         by_provider, failed = seen.wait(2)
