@@ -260,6 +260,7 @@ def test_a_rejection_in_the_lobby_is_told(ae: AE) -> None:
     ae.maximum_associations = 1
     server = serve(ae)
     assoc = established(ae, server)
+    server.active_associations[0].wait_negotiated()
     for event in ("CONN_OPEN", "REQUESTED", "REJECTED", "ACSE_SENT", "CONN_CLOSE"):
         server.bind(getattr(evt, f"EVT_{event}"), tell)
     callbacks: list[Any] = []
