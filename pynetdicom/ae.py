@@ -11,7 +11,7 @@ from pynetdicom.ae_settings import DEFAULT_PDU_SIZE, MAXIMUM_CONTEXTS, Settings
 from pynetdicom.callbacks import Callbacks, is_assigned
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.upper_layer import acse
-from pynetdicom.upper_layer.transport import AddressInformation
+from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:

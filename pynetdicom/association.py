@@ -29,9 +29,9 @@ from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
 from pynetdicom.storing import Storing
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.addresses import remaining
 from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.upper_layer.transport import remaining
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operation import Operations
 from pynetdicom.events import Handlers, HandlerSpec, trigger
+from pynetdicom.upper_layer.connector import Connector
 from pynetdicom.upper_layer.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.service_user import ServiceUser
-from pynetdicom.upper_layer.transport import Connector
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity

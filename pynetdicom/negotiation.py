@@ -16,16 +16,13 @@ from pynetdicom.extended_negotiation import answers
 from pynetdicom.indications import Indications
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.addresses import AddressInformation, remaining
+from pynetdicom.upper_layer.connector import secure
 from pynetdicom.upper_layer.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
-from pynetdicom.upper_layer.transport import (
-    AddressInformation,
-    Connection,
-    remaining,
-    secure,
-)
+from pynetdicom.upper_layer.transport import Connection
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
 from pynetdicom.events import Handlers, HandlerSpec
+from pynetdicom.upper_layer.addresses import AddressInformation, remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
-from pynetdicom.upper_layer.transport import AddressInformation, remaining
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity

@@ -131,7 +131,7 @@ def test_waiter_reads_what_others_wait_for(peers: Peers) -> None:
     assert peers.assoc.send_c_echo().Status == 0x0000
     peers.go_on.clear()
     peers.served.clear()
-    thread, results = started(peers.assoc.send_c_echo)
+    thread, _ = started(peers.assoc.send_c_echo)
     assert peers.served.wait(DEADLINE)
     releasing, _ = started(peers.acceptors[0].release)  # it waits for its handler
     peers.go_on.set()

@@ -22,11 +22,12 @@ from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.upper_layer import dul as dul_module
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer import sending
+from pynetdicom.upper_layer.connector import secure
 from pynetdicom.upper_layer.dul import DUL, Stopped
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
-from pynetdicom.upper_layer.transport import Connection, TLSConnection, secure, wait_for
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
 from tests.faults import tls
 from tests.faults.peer import (
     RELEASE_RP,

@@ -14,17 +14,10 @@ from typing import Any
 
 import pytest
 
+from pynetdicom.upper_layer.addresses import AddressInformation, resolve
 from pynetdicom.upper_layer.buffers import advance
-from pynetdicom.upper_layer.transport import (
-    AddressInformation,
-    Connection,
-    Connector,
-    TLSConnection,
-    Waker,
-    resolve,
-    secure,
-    wait_for,
-)
+from pynetdicom.upper_layer.connector import Connector, secure
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker, wait_for
 from tests.faults import tls
 from tests.faults.peer import until
 

@@ -1,0 +1,162 @@
+"""Connecting to a peer, with TLS if asked for; another thread can give it up."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.upper_layer.addresses import AddressInformation, remaining, resolve
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
+
+if TYPE_CHECKING:
+    import ssl
+
+_WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS))
+
+
+class Connector:
+    """One attempt to connect, over all of a peer's addresses; another thread can give it up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._connection: Connection | None = None
+        self._given_up = False
+        self._resolved = threading.Event()
+
+    def give_up(self) -> None:
+        """Have `connect` fail now, or as soon as it is called."""
+        with self._lock:
+            self._given_up = True
+            self._resolved.set()
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+            if self._connection is not None:
+                self._connection.cut()
+
+    def hold(self, connection: Connection | None) -> None:
+        """Have `give_up` cut this connection too; None: no longer."""
+        with self._lock:
+            self._connection = connection
+            if self._given_up and connection is not None:
+                connection.cut()
+
+    def connect(
+        self,
+        address: AddressInformation,
+        deadline: float | None,
+        bind_address: tuple[Any, ...] | None = None,
+    ) -> socket.socket:
+        """Connect to the first of the peer's addresses that answers.
+
+        Raises
+        ------
+        OSError
+            None did by the deadline; the error is that of the last one tried.
+        """
+        problem: OSError = OSError(f"{address.addr!r} has no address")
+        for family, sockaddr in resolve(address, deadline, self._resolved):
+            try:
+                return self._try(family, sockaddr, deadline, bind_address)
+            except OSError as error:
+                problem = error
+                if self._given_up or isinstance(error, TimeoutError):
+                    break
+        raise problem
+
+    def _try(
+        self,
+        family: int,
+        sockaddr: tuple[Any, ...],
+        deadline: float | None,
+        bind_address: tuple[Any, ...] | None,
+    ) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if bind_address is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(bind_address)
+            with self._lock:
+                if self._given_up:
+                    raise ConnectionAbortedError("given up")
+                self._socket = sock
+                code = sock.connect_ex(sockaddr)
+            if code in _WOULD_BLOCK or code == errno.EINTR:
+                if not wait_for(sock.fileno(), remaining(deadline), write=True):
+                    raise TimeoutError(f"no answer from {sockaddr[0]} port {sockaddr[1]} in time")
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if self._given_up:
+                raise ConnectionAbortedError("given up")
+            if code:
+                raise OSError(code, f"{os.strerror(code)}: {sockaddr[0]} port {sockaddr[1]}")
+            return sock
+        except BaseException:
+            with self._lock:
+                self._socket = None
+                sock.close()
+            raise
+        finally:
+            with self._lock:
+                self._socket = None
+
+
+def secure(
+    sock: socket.socket,
+    context: ssl.SSLContext,
+    hostname: str | None,
+    deadline: float | None,
+    on_connection: Any = None,
+) -> TLSConnection:
+    """Make the TLS handshake as the connecting side.
+
+    Raises
+    ------
+    OSError
+        The handshake failed (`ssl.SSLError`) or was not done by the deadline (`TimeoutError`).
+    """
+    try:
+        connection = TLSConnection(sock, context, server_side=False, server_hostname=hostname)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, ValueError):  # no host name, but the context wants to check it
+            raise ConnectionError(f"TLS: {error}") from error
+        raise
+    try:
+        if on_connection is not None:
+            on_connection(connection)
+        while not _step(connection):
+            _flush(connection, deadline)
+            if not wait_for(connection.fileno(), remaining(deadline)):
+                raise TimeoutError("the TLS handshake took too long")
+            with contextlib.suppress(BlockingIOError):
+                connection.receive()
+        _flush(connection, deadline)
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        if on_connection is not None:
+            # From here on the connection is ended by its owner, who has something to say before.
+            on_connection(None)
+    return connection
+
+
+def _step(connection: TLSConnection) -> bool:
+    try:
+        return connection.handshake()
+    except OSError:
+        with contextlib.suppress(OSError):
+            connection.flush()  # the alert that tells the peer why
+        raise
+
+
+def _flush(connection: TLSConnection, deadline: float | None) -> None:
+    while not connection.flush():
+        if not connection.wait_writable(remaining(deadline)):
+            raise TimeoutError("the TLS handshake took too long")
