@@ -140,13 +140,13 @@ class Association(Negotiation, Storing):
         if ended.kind == "rejected":
             if self.is_requestor:
                 self._tell_of_rejection(ended)
-            LOGGER.info("association %s", printable(str(ended)))
+            self.summarise("association %s", printable(str(ended)))
         elif ended.kind == "released":
-            LOGGER.info("association %s", printable(str(ended)))
+            self.summarise("association %s", printable(str(ended)))
             self._tell_acse(ended.by == "peer", "A_RELEASE", result="affirmative")
             trigger(self, evt.EVT_RELEASED)
         else:
-            log = LOGGER.info if ended.by == "local" and ended.error is None else LOGGER.error
+            log = self.summarise if ended.by == "local" and ended.error is None else LOGGER.error
             log("association %s", printable(str(ended)))
             if ended.source == 2 or ended.by == "network":
                 self._tell_acse(False, "A_P_ABORT", provider_reason=ended.reason)

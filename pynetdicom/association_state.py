@@ -6,6 +6,7 @@ The rooms of an `Association` stand on this: `negotiation`, `requests`, and `ass
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.lobby import Visitor
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
 
 # Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
 ENDED = object()
@@ -191,6 +194,11 @@ class AssociationState(Handlers, threading.Thread):
             evt.handled_here(self)
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
+
+    def summarise(self, text: str, *args: Any) -> None:
+        """Log what became of the association, unless that is left to handlers."""
+        if _config.LOG_HANDLER_LEVEL != "none":
+            LOGGER.info(text, *args)
 
     def notify(self, event: evt.EventType, pdu: Any) -> None:
         """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""

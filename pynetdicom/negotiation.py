@@ -129,7 +129,7 @@ class Negotiation(Indications):
             if isinstance(item, pdus.A_ASSOCIATE_AC):
                 self.notify(evt.EVT_ACSE_RECV, item)
                 self.notify(evt.EVT_ACCEPTED, item)
-                LOGGER.info(
+                self.summarise(
                     "association with %s accepted, %d of %d presentation contexts",
                     printable(self.acceptor.ae_title),
                     len(self.accepted_contexts),
@@ -193,7 +193,7 @@ class Negotiation(Indications):
         dul.perform("Evt7", ac)
         self.notify(evt.EVT_ACSE_SENT, ac)
         self.notify(evt.EVT_ACCEPTED, ac)
-        LOGGER.info("association with %s accepted", printable(rq.calling_ae_title))
+        self.summarise("association with %s accepted", printable(rq.calling_ae_title))
         return True
 
     def _seed(self, server: AssociationServer) -> None:

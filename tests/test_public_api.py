@@ -500,3 +500,27 @@ def test_ctrl_c_ends_start_in_order(free_port: int) -> None:
     assert ae.active_associations == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", free_port))
+
+
+def test_summaries_are_left_to_handlers_where_asked_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ae = AE()
+    ae.add_supported_context("1.2.840.10008.1.1")
+    ae.add_requested_context("1.2.840.10008.1.1")
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
+    said = {}
+    try:
+        for level in ("standard", "none"):
+            monkeypatch.setattr(_config, "LOG_HANDLER_LEVEL", level)
+            caplog.clear()
+            with caplog.at_level("INFO", logger="pynetdicom"):
+                ae.associate("127.0.0.1", server.server_address[1]).release()
+                for assoc in server.active_associations:
+                    assoc.join(5)
+            said[level] = len(caplog.records)
+    finally:
+        ae.shutdown()
+    assert said["standard"] >= 3
+    assert said["none"] == 0
