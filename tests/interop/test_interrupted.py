@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -80,17 +80,16 @@ def stopped(process: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held(ae: AE, scp: Any, large: Path) -> Iterator[tuple[Any, Future[Any]]]:
-    """An association with a storescp that stands still while a large object is sent to it."""
+def held(assoc: Any, scp: Any, large: Path) -> Iterator[Future[Any]]:
+    """The answer to a large object, which is on its way to a storescp that stands still."""
     begun = threading.Event()
-    assoc = ae.associate("127.0.0.1", scp.port)
     assert assoc.is_established, assoc.ended
     assoc.bind(evt.EVT_DATA_SENT, after(MIB, begun.set))
     with stopped(scp.process):
         answer = in_a_thread(assoc.send_c_store, large)
         assert begun.wait(DEADLINE)
         assert not answer.done()
-        yield assoc, answer
+        yield answer
 
 
 def assert_is_served(ae: AE, scp: Any) -> None:
@@ -106,7 +105,8 @@ def assert_is_served(ae: AE, scp: Any) -> None:
 
 def test_they_go_on(dcmtk: Any, ae: AE, large: Path) -> None:
     scp = dcmtk.storescp("+B", "+uf")
-    with held(ae, scp, large) as (assoc, answer):
+    assoc = ae.associate("127.0.0.1", scp.port)
+    with held(assoc, scp, large) as answer:
         pass
     assert answer.result(DEADLINE).Status == 0x0000
     assert assoc.send_c_store(MR).Status == 0x0000
@@ -119,7 +119,8 @@ def test_they_go_on(dcmtk: Any, ae: AE, large: Path) -> None:
 
 def test_we_abort(dcmtk: Any, ae: AE, large: Path) -> None:
     scp = dcmtk.storescp("+B")
-    with held(ae, scp, large) as (assoc, answer):
+    assoc = ae.associate("127.0.0.1", scp.port)
+    with held(assoc, scp, large) as answer:
         assoc.abort()
         assert "Status" not in answer.result(DEADLINE)
     assert (assoc.ended.kind, assoc.ended.by, assoc.ended.timer) == ("aborted", "local", None)
@@ -128,7 +129,8 @@ def test_we_abort(dcmtk: Any, ae: AE, large: Path) -> None:
 
 def test_our_shutdown(dcmtk: Any, ae: AE, large: Path) -> None:
     scp = dcmtk.storescp("+B")
-    with held(ae, scp, large) as (assoc, answer):
+    assoc = ae.associate("127.0.0.1", scp.port)
+    with held(assoc, scp, large) as answer:
         ae.shutdown()
         assert "Status" not in answer.result(DEADLINE)
     assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
@@ -138,7 +140,8 @@ def test_our_shutdown(dcmtk: Any, ae: AE, large: Path) -> None:
 def test_our_timeout(dcmtk: Any, ae: AE, large: Path) -> None:
     scp = dcmtk.storescp("+B")
     ae.network_timeout = 0.5
-    with held(ae, scp, large) as (assoc, answer):
+    assoc = ae.associate("127.0.0.1", scp.port)
+    with held(assoc, scp, large) as answer:
         assert "Status" not in answer.result(DEADLINE)
     assert assoc.ended.timer == "network_timeout"
     assert_is_served(ae, scp)
@@ -199,8 +202,8 @@ def send(dcmtk_tools: dict[str, str]) -> Iterator[Send]:
     """Starts DCMTK's storescu, which is killed after the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(port: int, *files: Path) -> subprocess.Popen[str]:
-        command = [dcmtk_tools["storescu"], "127.0.0.1", str(port), *map(str, files)]
+    def start(port: int, *files: Path, options: Iterable[object] = ()) -> subprocess.Popen[str]:
+        command = [dcmtk_tools["storescu"], *map(str, (*options, "127.0.0.1", port, *files))]
         started.append(
             subprocess.Popen(
                 command,
@@ -219,13 +222,14 @@ def send(dcmtk_tools: dict[str, str]) -> Iterator[Send]:
         process.communicate()
 
 
-class Started:
+class Receiving:
     """A Storage SCP of ours that tells when some of an object has arrived."""
 
-    def __init__(self, scp: Scp) -> None:
+    def __init__(self, scp: Scp, **options: Any) -> None:
         self._arrived = threading.Semaphore(0)
         self.scp = scp
-        scp.start(evt_handlers=[(evt.EVT_CONN_OPEN, self._open)], spool_dir=str(scp.directory))
+        handlers = [(evt.EVT_CONN_OPEN, self._open)]
+        scp.start(evt_handlers=handlers, spool_dir=str(scp.directory), **options)
 
     def _open(self, event: Any) -> None:
         event.assoc.bind(evt.EVT_DATA_RECV, after(MIB, self._arrived.release))
@@ -234,14 +238,10 @@ class Started:
         assert self._arrived.acquire(timeout=DEADLINE)
 
 
-@pytest.fixture
-def receiving(make_scp: Callable[[], Scp]) -> Started:
-    return Started(make_scp())
-
-
 def test_senders_that_stand_still_hold_nobody_up(
-    send: Send, dcmtk: Any, receiving: Started, large: Path
+    send: Send, dcmtk: Any, make_scp: Callable[[], Scp], large: Path
 ) -> None:
+    receiving = Receiving(make_scp())
     scp = receiving.scp
     with contextlib.ExitStack() as stack:
         for _ in range(3):
