@@ -73,10 +73,12 @@ SYNTAXES_OF_ALL = {
 PATIENT_LEVEL = ["-P", "-k", "0008,0052=PATIENT", "-k", "0010,0020=NOBODY"]
 
 
-def profile(path: Path, sop_classes: Iterable[str]) -> list[object]:
+def profile(
+    path: Path, sop_classes: Iterable[str], syntax_names: Iterable[str] = SYNTAX_NAMES
+) -> list[object]:
     """Options that make a tool use contexts of these SOP Classes, with all transfer syntaxes."""
     lines = ["[[TransferSyntaxes]]", "[All]"]
-    lines += [f"TransferSyntax{n} = {name}" for n, name in enumerate(SYNTAX_NAMES, 1)]
+    lines += [f"TransferSyntax{n} = {name}" for n, name in enumerate(syntax_names, 1)]
     lines += ["[[PresentationContexts]]", "[Storage]"]
     classes = dict.fromkeys([Verification, *sop_classes])
     lines += [f"PresentationContext{n} = {name}\\All" for n, name in enumerate(classes, 1)]
