@@ -296,9 +296,11 @@ class Association(Negotiation, Storing):
         RuntimeError
             Called on the association's DUL thread, which must not be held up.
         """
-        if not self._is_established or self.has_ended:
+        if self.has_ended:
             return
         self._refuse_on_dul_thread("release()")
+        if not self._is_established:
+            return
         if threading.current_thread() is self:
             self._release_after = True
             return
