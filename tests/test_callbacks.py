@@ -390,10 +390,10 @@ def test_on_association_aborted_by_a_provider_and_by_the_network(free_port: int)
         pair.scu.on_association_aborted = seen.add  # type: ignore[method-assign,assignment]
         assert len(pair.established().send_c_echo()) == 0
         ended(pair.scu.associate("127.0.0.1", free_port))
-        by_provider, failed = seen.wait(2)
-    assert isinstance(by_provider, A_P_ABORT)
-    assert by_provider.provider_reason == 0
-    assert isinstance(failed, A_P_ABORT)
+        notes = seen.wait(2)
+    # Each association tells in a thread of its own: in any order.
+    assert all(isinstance(primitive, A_P_ABORT) for primitive in notes)
+    assert {primitive.provider_reason for primitive in notes} == {0, None}
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit])
