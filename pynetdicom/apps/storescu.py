@@ -167,8 +167,9 @@ def send(assoc: Association, files: Sequence[File], terminal: Terminal, display:
 def describe(status: int) -> str:
     """A status as text."""
     from pynetdicom.services.classes import StorageServiceClass
+    from pynetdicom.services.statuses import meaning
 
-    _, text = StorageServiceClass.statuses("C-STORE").get(status, ("", ""))
+    text = meaning(status, StorageServiceClass.status_table)
     return f"0x{status:04X} ({text})" if text else f"0x{status:04X}"
 
 
