@@ -37,6 +37,8 @@ from pynetdicom.utils import printable
 if TYPE_CHECKING:
     from types import FrameType
 
+    from pynetdicom.dimse.primitives import Primitive
+
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 BLOCK_ON_ABORT = 1.0
@@ -117,6 +119,7 @@ class Association(Negotiation, Storing):
         elif self._visitor is not None:
             self._visitor.connection.close()
         self._assembler.discard()
+        self.spares.close()
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()
@@ -208,20 +211,26 @@ class Association(Negotiation, Storing):
 
     def serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
+        try:
+            response = self._answer(message)
+            if response is not None:
+                self.send_message(response, message.context_id)
+        finally:
+            message.close()
+        self.spares.replenish()
+
+    def _answer(self, message: Message) -> Primitive | None:
         assert self._dul is not None
-        response = None
         self.inbox.begin(message)
         try:
             if self._dul.ended is not None:
-                return
-            if self.has_handlers(evt.EVT_DIMSE_RECV):
+                return None
+            if evt.EVT_DIMSE_RECV in self._handlers:
                 trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
-            response = serving.answer(self, message)
+            return serving.answer(self, message)
         finally:
-            message.close()
+            # Before the response is sent: with that its Message ID is the peer's again.
             self.inbox.done(message)
-        if response is not None:
-            self.send_message(response, message.context_id)
 
     def is_request_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled its request of that Message ID, or is gone."""

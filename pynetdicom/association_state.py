@@ -17,6 +17,7 @@ from pynetdicom.callbacks import CALLBACK_OF, is_assigned
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operation import Operations
+from pynetdicom.dimse.provisional import Spares
 from pynetdicom.events import Handlers, HandlerSpec, trigger
 from pynetdicom.upper_layer.connector import Connector
 from pynetdicom.upper_layer.dul import DUL
@@ -87,6 +88,7 @@ class AssociationState(Handlers, threading.Thread):
         self._maximum_length = 0
         self._timer = "acse_timeout"
         self._assembler = Assembler(self._open_data_set)
+        self.spares = Spares()
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.

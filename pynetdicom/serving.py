@@ -107,4 +107,5 @@ def open_data_set(
         directory=spool_dir,
         threshold=threshold,
         maximum=assoc.ae.maximum_object_bytes,
+        spares=assoc.spares,
     )

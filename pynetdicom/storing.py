@@ -31,6 +31,8 @@ class StoreResult(NamedTuple):
     """The peer's status; None when there is none."""
     problem: str | None
     """Why there is none."""
+    response: Primitive | None = None
+    message_id: int = 0
 
 
 class _Instance(NamedTuple):
@@ -231,14 +233,14 @@ class Storing(Requests):
 
     def _store_file(self, path: Path, instance: _Instance, *options: Any) -> StoreResult:
         try:
-            response, _ = self._store(instance, None, *options)
+            response, message_id = self._store(instance, None, *options)
         except (FileProblem, OSError, ValueError) as error:
             return StoreResult(path, None, f"not sent: {error}")
         finally:
             instance.data_set.close()
         if response is None:
             return StoreResult(path, None, f"no answer: {self.ended}")
-        return StoreResult(path, response.Status, None)
+        return StoreResult(path, response.Status, None, response, message_id)
 
     def _from_file(self, path: Path, ahead: bool = False) -> _Instance:
         from pynetdicom.dimse.part10 import read_header
@@ -299,12 +301,8 @@ class Storing(Requests):
 
 
 def _file_status(result: StoreResult) -> Dataset:
-    from pydicom.dataset import Dataset
-
-    status = Dataset()
-    if result.status is not None:
-        status.Status = result.status
-    status.problem = result.problem
+    status = to_status(result.response, result.message_id)
+    status.__dict__["problem"] = result.problem
     return status
 
 

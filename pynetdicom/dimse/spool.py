@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 
 from pynetdicom import _config
@@ -18,6 +19,7 @@ from pynetdicom.dimse.data_set import EncodedDataSet
 from pynetdicom.dimse.descriptor import Descriptor
 from pynetdicom.dimse.provisional import (
     ProvisionalFile,
+    Spares,
     copy_file,
     remove_parts,
     system_directory,
@@ -45,6 +47,8 @@ class Spool:
         Bytes that are kept in memory before a file is used; 0 for a file from the first byte on.
     maximum : int or None
         Bytes that are taken at all.
+    spares : Spares, optional
+        Where files come from that were made in advance.
 
     Attributes
     ----------
@@ -62,6 +66,7 @@ class Spool:
         directory: str | None = None,
         threshold: int = _config.SPOOL_THRESHOLD,
         maximum: int | None = None,
+        spares: Spares | None = None,
     ) -> None:
         self.header = header
         self.transfer_syntax = transfer_syntax
@@ -69,6 +74,9 @@ class Spool:
         self._directory = directory
         self._threshold = threshold
         self._maximum = maximum
+        self._new_file: Callable[[str], ProvisionalFile] = (
+            ProvisionalFile if spares is None else spares.take
+        )
         self._slices: list[memoryview] = []
         # One call a fragment: nothing but the list's own method.
         self.add = self._slices.append
@@ -103,7 +111,7 @@ class Spool:
                 for piece in slices:
                     memory += piece
                 return
-            self._part = part = ProvisionalFile(self._directory or system_directory())
+            self._part = part = self._new_file(self._directory or system_directory())
             self._memory = None
             write_all(part.fd, [self.header, memory, *slices] if memory else [self.header, *slices])
         else:
@@ -129,6 +137,7 @@ class Spool:
             self._memory,
             self._part,
             error=self.error,
+            new_file=self._new_file,
         )
         self._memory = self._part = None
         return received
@@ -159,10 +168,12 @@ class ReceivedDataSet(EncodedDataSet):
         part: ProvisionalFile | None = None,
         *,
         error: OSError | None = None,
+        new_file: Callable[[str], ProvisionalFile] = ProvisionalFile,
     ) -> None:
         super().__init__(transfer_syntax, size)
         self.header = header
         self.error = error
+        self._new_file = new_file
         self._data = memory
         self._part = part
         # The file is somebody's: what was saved must not be saved under a second name, it may be
@@ -254,7 +265,7 @@ class ReceivedDataSet(EncodedDataSet):
     def _copy(self, directory: str) -> ProvisionalFile:
         """Write it to a new file."""
         memory = self._memory()
-        copy = ProvisionalFile(directory)
+        copy = self._new_file(directory)
         try:
             if memory is not None:
                 write_all(copy.fd, [self.header, memory])

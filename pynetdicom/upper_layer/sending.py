@@ -22,7 +22,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pynetdicom.upper_layer import pdu as pdus
@@ -148,9 +148,8 @@ class Sending(threading.Thread):
         self._take("Evt1")
         self._tell()
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Hold the write lock, and look after what was left to its holder."""
+    def _write_with(self, write: Callable[..., None], *args: Any) -> None:
+        """Call `write` with the write lock, and look after what was left to its holder."""
         ident = threading.get_ident()
         if self._writer == ident:
             raise RuntimeError(
@@ -160,7 +159,7 @@ class Sending(threading.Thread):
             with self._write:
                 self._writer = ident
                 try:
-                    yield
+                    write(*args)
                 finally:
                     self._writer = 0
                     if self._waker is not None:
@@ -170,7 +169,8 @@ class Sending(threading.Thread):
             raise
         finally:
             self._after_write()
-            self._tell()
+            if self._transitions:
+                self._tell()
 
     def perform(self, event: str, pdu: Any, ended: Ended | None = None) -> None:
         """Do what the local user asks for by `event`: take it and send its PDU.
@@ -181,17 +181,19 @@ class Sending(threading.Thread):
             The association has ended, or the event is not possible any more.
         """
         data = pdu.encode()
-        with self._writing():
-            try:
-                self._take(event, ended)
-            except RuntimeError as error:
-                raise Stopped from error
-            self._put([data])
+        self._write_with(self._write_pdu, event, data, ended)
         self.last_activity = time.monotonic()
         if self._user.watches_data:
             self._user.on_data(data, True)
         if self._user.watches_pdus:
             self._user.on_pdu(pdu, True)
+
+    def _write_pdu(self, event: str, data: bytes, ended: Ended | None) -> None:
+        try:
+            self._take(event, ended)
+        except RuntimeError as error:
+            raise Stopped from error
+        self._put([data])
 
     def send_data(self, batches: Iterable[Sequence[Buffer]]) -> None:
         """Send one message: batches of whole P-DATA-TF PDUs (DT-1, AR-7).
@@ -206,28 +208,30 @@ class Sending(threading.Thread):
             What `batches` raises. A message that had begun cannot be taken back: the association is
             aborted.
         """
+        self._write_with(self._write_message, batches)
+        self.last_activity = time.monotonic()
+
+    def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
+        if self.upper_layer.state not in SENDING_STATES or self.ended is not None:
+            raise Stopped
         user = self._user
         begun = False
         whole = True
-        with self._writing():
-            if self.upper_layer.state not in SENDING_STATES or self.ended is not None:
-                raise Stopped
-            try:
-                for batch in batches:
-                    begun, whole = True, False
-                    self._put(batch)
-                    whole = True
-                    if user.watches_data or user.watches_pdus:
-                        self._show(batch)
-            except Stopped:
-                raise
-            except BaseException as error:  # Ctrl-C as well
-                if begun:
-                    # Where a PDU was left in its midst nobody knows how to complete it.
-                    ended = Ended("aborted", "local", 0, 0, error=error)
-                    self.abort(ended, at_once=not whole)
-                raise
-        self.last_activity = time.monotonic()
+        try:
+            for batch in batches:
+                begun, whole = True, False
+                self._put(batch)
+                whole = True
+                if user.watches_data or user.watches_pdus:
+                    self._show(batch)
+        except Stopped:
+            raise
+        except BaseException as error:  # Ctrl-C as well
+            if begun:
+                # Where a PDU was left in its midst nobody knows how to complete it.
+                ended = Ended("aborted", "local", 0, 0, error=error)
+                self.abort(ended, at_once=not whole)
+            raise
 
     def _put(self, buffers: Sequence[Buffer]) -> None:
         """Write buffers; each PDU begins at the start of one. The write lock is held."""
@@ -340,6 +344,11 @@ class Sending(threading.Thread):
 
     def _after_write(self) -> None:
         """Do what was left to the holder of the write lock: an A-ABORT, or TLS's own messages."""
+        if (
+            self._leaving is self._again is self._departed is None
+            and not self.connection.pending
+        ):
+            return
         flushed = False
         while (
             self._leaving is not None
