@@ -180,15 +180,16 @@ class Association(Negotiation, Storing):
 
     def _serve(self) -> None:
         """Do what the inbox says until the association has ended."""
-        assert self._dul is not None
+        inbox = self.inbox
+        reads = self.is_acceptor
         while True:
             if self._release_after:  # asked for in a handler, of a request or of EVT_ESTABLISHED
                 self._release_after = False
                 self._release()
             try:
-                if self.is_acceptor:
+                if reads and inbox.is_waiting():
                     self._read_on()
-                item = self.inbox.get(self._patience())
+                item = inbox.get(self._patience() if inbox.is_waiting() else None)
             except Empty:
                 self._check_idle()
                 continue
@@ -206,8 +207,7 @@ class Association(Negotiation, Storing):
         assert self._dul is not None
         patience = self._patience()
         deadline = None if patience is None else time.monotonic() + patience
-        if self.inbox.is_waiting():
-            self._dul.read_while(self.inbox.is_waiting, deadline)
+        self._dul.read_while(self.inbox.is_waiting, deadline)
 
     def serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""

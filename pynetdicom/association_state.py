@@ -67,6 +67,8 @@ class AssociationState(Handlers, threading.Thread):
         self.connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
         self.contexts: dict[int, PresentationContext] = {}
+        # What was chosen among them, by abstract and transfer syntax.
+        self._chosen: dict[tuple[str, str], PresentationContext] = {}
         self.operations = Operations()
         self.inbox = Inbox()
         self.watches_data = self.watches_pdus = self.watches_transitions = False
@@ -88,6 +90,7 @@ class AssociationState(Handlers, threading.Thread):
         self._maximum_length = 0
         self._timer = "acse_timeout"
         self._assembler = Assembler(self._open_data_set)
+        self.feed, self.flush = self._assembler.feed, self._assembler.flush
         self.spares = Spares()
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
@@ -192,8 +195,9 @@ class AssociationState(Handlers, threading.Thread):
         self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if (self._dul is not None and self._dul.is_reading_here) or not evt.ON_THE_WIRE.isdisjoint(
-            evt.handled_here(self)
+        handled = evt.handled_here(self)
+        if (self._dul is not None and self._dul.is_reading_here) or (
+            handled and not evt.ON_THE_WIRE.isdisjoint(handled)
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
 

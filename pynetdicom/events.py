@@ -11,7 +11,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -150,12 +151,12 @@ class Event:
 
     def __init__(
         self,
-        assoc: AssociationState,
+        assoc: Any,
         event: EventType,
         attrs: dict[str, Any] | None = None,
         timestamp: datetime | None = None,
     ) -> None:
-        self.assoc = cast("Association", assoc)
+        self.assoc = assoc
         self.event = event
         self.timestamp = timestamp or datetime.now()
         self._decoded: Any = None
@@ -403,7 +404,8 @@ _running = _Running()
 
 def handled_here(assoc: AssociationState) -> list[EventType]:
     """The events of an association whose handlers the calling thread is running."""
-    return [event for other, event in _running.events if other is assoc]
+    running = _running.events
+    return [event for other, event in running if other is assoc] if running else []
 
 
 def trigger(
@@ -458,6 +460,7 @@ def _notify(
     callbacks.tell(assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
 
 
+@cache
 def get_default_handler(event: EventType) -> Handler:
     """The handler of an intervention event while none is bound: ask the AE's callback."""
     from pynetdicom import callbacks

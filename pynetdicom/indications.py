@@ -34,17 +34,7 @@ class Indications(AssociationState):
     @property
     def expects_more(self) -> bool:
         """Whether the peer will send something before we do."""
-        return self._assembler.in_message or bool(self.operations)
-
-    def feed(
-        self, context_id: int, control: int, data: memoryview, pdv_done: bool
-    ) -> Message | None:
-        """Take a part of a PDV."""
-        return self._assembler.feed(context_id, control, data, pdv_done)
-
-    def flush(self) -> None:
-        """Copy or write what was fed."""
-        self._assembler.flush()
+        return bool(self.operations) or self._assembler.in_message
 
     def on_message(self, message: Any) -> None:
         """Take a complete message, or the A-ASSOCIATE-AC."""
@@ -52,7 +42,7 @@ class Indications(AssociationState):
             self.inbox.put(message)
             return
         primitive = message.primitive
-        if primitive.is_response:
+        if primitive.CommandField >= 0x8000:
             if not self.operations.deliver(message):
                 LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
                 message.close()
@@ -119,6 +109,7 @@ class Indications(AssociationState):
 
     def _agree(self, accepted: list[PresentationContext], peer: ServiceUser) -> frozenset[int]:
         self.accepted_contexts = accepted
+        self._chosen.clear()
         self.contexts = {c.context_id: c for c in accepted if c.context_id is not None}
         self.peer_maximum = peer.maximum_length or 0
         return frozenset(self.contexts)

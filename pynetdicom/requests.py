@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from pynetdicom import events as evt
 from pynetdicom.association_state import AssociationState
@@ -33,11 +33,6 @@ _UNCOMPRESSED = (
     "1.2.840.10008.1.2.2",
     "1.2.840.10008.1.2.1.99",
 )
-_STATUS_DETAILS = {
-    "OffendingElement": (0x00000901, "AT"),
-    "ErrorComment": (0x00000902, "LO"),
-    "ErrorID": (0x00000903, "US"),
-}
 
 
 class Requests(AssociationState):
@@ -68,7 +63,6 @@ class Requests(AssociationState):
         PS3.7 9.1.5
         """
         self._must_be_established("send_c_echo()")
-        prepare_statuses()  # imports pydicom, which is not to delay whoever has been woken
         context = self._context_for(VERIFICATION)
         request = C_ECHO(AffectedSOPClassUID=VERIFICATION)
         prepare_statuses()
@@ -83,6 +77,13 @@ class Requests(AssociationState):
 
     def _context_for(self, abstract_syntax: str, transfer_syntax: str = "") -> PresentationContext:
         """The accepted context for a SOP Class, of that transfer syntax if it matters."""
+        key = (abstract_syntax, transfer_syntax)
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            chosen = self._chosen[key] = self._choose_context(abstract_syntax, transfer_syntax)
+        return chosen
+
+    def _choose_context(self, abstract_syntax: str, transfer_syntax: str) -> PresentationContext:
         usable = [
             context
             for context in self.accepted_contexts
@@ -132,7 +133,10 @@ class Requests(AssociationState):
         """Register an operation, when the window has room for it."""
 
         def make(message_id: int) -> Operation:
-            request.MessageID = message_id
+            if msg_id is None:
+                request.__dict__["MessageID"] = message_id
+            else:
+                request.MessageID = message_id
             return Operation(request, context_id)
 
         try:
@@ -153,7 +157,7 @@ class Requests(AssociationState):
             return None
         if message is None:
             return None
-        if self.has_handlers(evt.EVT_DIMSE_RECV):
+        if evt.EVT_DIMSE_RECV in self._handlers:
             trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
         response = message.primitive
         if missing := response.missing():
@@ -182,67 +186,23 @@ class Requests(AssociationState):
         Stopped
             The association has ended.
         """
-        self.dul.send_data(
+        dul = self._dul or self.dul
+        dul.send_data(
             fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum)
         )
-        if self.has_handlers(evt.EVT_DIMSE_SENT):
+        if evt.EVT_DIMSE_SENT in self._handlers:
             message = Message(primitive, context_id)
             trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
 
 
-def prepare_statuses() -> None:
-    """Import what statuses are made of: that takes longer than an abort may, once it is awaited."""
-    _dataset_maker()
-
-
 def to_status(response: Primitive | None, message_id: int) -> Dataset:
     """The status of a response as a data set; empty when there was no response."""
-    status = _dataset_maker()()
-    if response is not None:
-        status.__dict__["_dict"] = _raw_status(response.Status).copy()
-        values = response.__dict__
-        for keyword in _STATUS_DETAILS:
-            if values.get(keyword) is not None:
-                _add_detail(status, keyword, values[keyword])
-    status.__dict__["message_id"] = message_id
-    return status
-
-
-def _add_detail(status: Dataset, keyword: str, value: Any) -> None:
-    from pydicom.config import IGNORE
-    from pydicom.dataelem import DataElement
-
-    tag, vr = _STATUS_DETAILS[keyword]
-    # The peer's own words, whatever they are.
-    status[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
+    return prepare_statuses()(response, message_id)
 
 
 @cache
-def _dataset_maker() -> Callable[[], Dataset]:
-    """Make empty data sets without the cost of pydicom's attribute checks for each field."""
-    from pydicom.dataset import Dataset
+def prepare_statuses() -> Callable[[Primitive | None, int], Dataset]:
+    """Import what statuses are made of: that takes longer than an abort may, once it is awaited."""
+    from pynetdicom.response_status import to_status
 
-    fields = vars(Dataset())
-    # What can be changed must be each one's own.
-    containers = [(name, type(v)) for name, v in fields.items() if isinstance(v, (dict, list, set))]
-    new = Dataset.__new__
-
-    def make() -> Dataset:
-        blank = new(Dataset)
-        own = blank.__dict__
-        own.update(fields)
-        for name, container in containers:
-            own[name] = container()
-        return blank
-
-    return make
-
-
-@lru_cache
-def _raw_status(code: int) -> dict[Any, Any]:
-    """A Status element that pydicom decodes when it is asked for, which few are."""
-    from pydicom.dataelem import RawDataElement
-    from pydicom.tag import Tag
-
-    tag = Tag(0x0000, 0x0900)
-    return {tag: RawDataElement(tag, "US", 2, code.to_bytes(2, "little"), 0, True, True)}
+    return to_status

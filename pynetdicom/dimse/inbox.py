@@ -19,10 +19,16 @@ class Inbox:
     """The peer's requests that wait or are being served.
 
     A request is outstanding from `put_request` until `done`.
+
+    Attributes
+    ----------
+    is_waiting : callable
+        Tells whether there is nothing to get.
     """
 
     def __init__(self) -> None:
         self._items: SimpleQueue[Any] = SimpleQueue()
+        self.is_waiting = self._items.empty
         # Message ID: whether it is cancelled. A dict's own operations are atomic.
         self._outstanding: dict[int, bool] = {}
         # Each of these is written by one thread only.
@@ -81,10 +87,6 @@ class Inbox:
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled a request."""
         return self._outstanding.get(message_id, False)
-
-    def is_waiting(self) -> bool:
-        """Whether there is nothing to get."""
-        return self._items.empty()
 
     @property
     def is_empty(self) -> bool:

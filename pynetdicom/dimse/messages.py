@@ -9,7 +9,7 @@ to a `Spool`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ class Message:
 
 def fragments(
     context_id: int, command: bytes, data: EncodedDataSet | None, maximum_length: int
-) -> Iterator[Batch]:
+) -> Iterable[Batch]:
     """Cut a message into P-DATA-TF PDUs of one PDV each.
 
     Parameters
@@ -111,9 +111,9 @@ def fragments(
         The maximum length of a P-DATA-TF's variable field that the peer announced, 0 for no limit
         (PS3.8 D.1).
 
-    Yields
-    ------
-    list of bytes or memoryview
+    Returns
+    -------
+    iterable of list of bytes or memoryview
         Buffers that together are whole PDUs: at most 1,000 of them, about 1 MiB. They are valid
         until the next batch is asked for.
 
@@ -130,22 +130,25 @@ def fragments(
         )
     # A PDU as long as a batch is as good as a longer one, whatever the peer would take.
     length = (min(maximum_length, BATCH_BYTES) - 6) & ~1
-    if len(command) <= length:
-        batch: Batch = [_header(4, len(command) + 6, len(command) + 2, context_id, 3) + command]
-        if data is None:
+    if len(command) > length:
+        return _fragment_both(context_id, command, data, length)
+    batch: Batch = [_header(4, len(command) + 6, len(command) + 2, context_id, 3) + command]
+    return (batch,) if data is None else _fragment_data(context_id, data, length, batch)
+
+
+def _fragment_both(
+    context_id: int, command: bytes, data: EncodedDataSet | None, length: int
+) -> Iterator[Batch]:
+    batch: Batch = []
+    for piece in _fragment_command(context_id, command, length):
+        if len(batch) >= BATCH_BUFFERS - 2:
             yield batch
-            return
+            batch = []
+        batch.append(piece)
+    if data is None:
+        yield batch
     else:
-        batch = []
-        for piece in _fragment_command(context_id, command, length):
-            if len(batch) >= BATCH_BUFFERS - 2:
-                yield batch
-                batch = []
-            batch.append(piece)
-        if data is None:
-            yield batch
-            return
-    yield from _fragment_data(context_id, data, length, batch)
+        yield from _fragment_data(context_id, data, length, batch)
 
 
 def _fragment_command(context_id: int, command: bytes, length: int) -> Iterator[bytes]:
@@ -227,6 +230,7 @@ class Assembler:
 
     def __init__(self, open_data_set: Callable[[int, Primitive], Spool]) -> None:
         self._open_data_set = open_data_set
+        # Of the message that has begun, 0 between messages.
         self._context_id = 0
         self._command = bytearray()
         self._primitive: Primitive | None = None

@@ -85,19 +85,21 @@ class Operation:
             The peer was silent for too long.
         """
         replies = self._replies
+        # What arrives for others meanwhile is looked at when that time is up.
+        deadline = None if timeout is None else self.last_heard + timeout
         while True:
-            deadline = None if timeout is None else max(self.last_heard, heard()) + timeout
             if replies.empty():
                 read_while(replies.empty, deadline)
+            if not replies.empty():
+                return replies.get()
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                # When we have read ourselves, the reply is there, or time is up.
+                # When we have read ourselves, time is up.
                 return replies.get(timeout=left)
             except Empty:
-                if (
-                    timeout is not None
-                    and max(self.last_heard, heard()) + timeout <= time.monotonic()
-                ):
+                assert timeout is not None
+                deadline = max(self.last_heard, heard()) + timeout
+                if deadline <= time.monotonic():
                     raise TimeoutError("no response") from None
 
 
@@ -170,7 +172,7 @@ class Operations:
         TimeoutError
             There was no room in time.
         """
-        with self._room:
+        with self._lock:
             if message_id is not None and message_id in self._outstanding:
                 raise ValueError(f"the Message ID {message_id} is that of an outstanding operation")
             if window and (self._queue or len(self._outstanding) >= window):
@@ -247,7 +249,7 @@ class Operations:
         """Forget an operation: it has its final response, or nobody waits for it any more."""
         if operation.is_finished:
             return
-        with self._room:
+        with self._lock:
             operation.is_finished = True
             # By then its Message ID may be another operation's.
             if self._outstanding.get(operation.message_id) is operation:
@@ -264,13 +266,13 @@ class Operations:
             It carries the Message ID of an operation that it cannot be the answer to.
         """
         response = message.primitive
-        message_id = response.MessageIDBeingRespondedTo or 0
+        message_id: int = response.__dict__["MessageIDBeingRespondedTo"]
         operation = self._outstanding.get(message_id)
         if operation is None:
             self.strays += 1
             return False
         if (
-            response.command_field != operation.request.response_field
+            response.CommandField != operation.request.response_field
             or message.context_id != operation.context_id
         ):
             raise DIMSEDecodeError(

@@ -8,7 +8,7 @@ values that a peer sent are kept as they came, `Primitive.missing` tells what is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -44,6 +44,8 @@ class Primitive:
     _layouts: ClassVar[tuple[command.Layout, command.Layout]]
     _keywords: ClassVar[tuple[frozenset[str], frozenset[str]]]
     _mandatory: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]]
+    _required: ClassVar[tuple[Set[str], Set[str]]]
+    _needs_data_set: ClassVar[tuple[bool, bool]]
     # What a response takes over: (keyword, the request's keywords it may come from).
     _copied: ClassVar[tuple[tuple[str, tuple[str, str]], ...]]
 
@@ -92,6 +94,10 @@ class Primitive:
             tuple(row.keyword for row in rows if row.usage[side][0] == "M") for side in (0, 1)
         ]
         cls._mandatory = (mandatory[0], mandatory[1])
+        always_there = {"CommandDataSetType"}
+        cls._required = (always_there.union(mandatory[0]), always_there.union(mandatory[1]))
+        needs = [any(row.usage[side][0] == "M" for row in data_sets) for side in (0, 1)]
+        cls._needs_data_set = (needs[0], needs[1])
         # An Affected … of the response is the Requested … of a request that has one instead (PS3.7
         # 10.1.2 ff.).
         cls._copied = tuple(
@@ -158,8 +164,15 @@ class Primitive:
 
     def missing(self) -> list[str]:
         """Name the mandatory parameters that are absent, in the standard's order."""
-        side = self.CommandField >= 0x8000
-        get = self.__dict__.get
+        values = self.__dict__
+        side = values["CommandField"] >= 0x8000
+        if (
+            self._required[side] <= values.keys()
+            and None not in values.values()
+            and (self.has_data_set or not self._needs_data_set[side])
+        ):
+            return []
+        get = values.get
         absent = [keyword for keyword in self._mandatory[side] if get(keyword) is None]
         if get("CommandDataSetType") is None:
             absent.append("CommandDataSetType")

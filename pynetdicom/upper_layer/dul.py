@@ -74,6 +74,8 @@ class DUL(Sending):
                 self._reader = ReaderRole(connection)
         self._has_begun = False
         self._deaf = False
+        # Whether a PDU or a message has begun and is not complete, as of the last bytes.
+        self._in_midst = False
         self._pdvs: list[pdus.PDV] = []
         self._pdv = bytearray()
 
@@ -105,6 +107,7 @@ class DUL(Sending):
                 self._requested.wait()
             # What the lobby has received is ours to understand, before anybody else reads on.
             self._understand()
+            self._in_midst = self.framer.in_pdu or self._user.in_message
             self._drain()
             self._has_begun = True
             while not self._finished:
@@ -135,7 +138,7 @@ class DUL(Sending):
 
     def _silence_left(self, timeout: float) -> float:
         """Seconds of silence that are left to the peer; in mid-message since its last bytes."""
-        if not (self._user.in_message or self.framer.in_pdu):
+        if not self._in_midst:
             return timeout
         return max(0.001, self.last_received + timeout - time.monotonic())
 
@@ -193,7 +196,7 @@ class DUL(Sending):
     def _reading_time(self, deadline: float | None) -> float | None:
         """Seconds to wait for the peer's next bytes."""
         left = None if deadline is None else deadline - time.monotonic()
-        if not (self.framer.in_pdu or self._user.in_message):
+        if not self._in_midst:
             return left
         timeout = self._user.network_timeout
         if timeout is None:
@@ -219,10 +222,10 @@ class DUL(Sending):
         self._received(view, count)
         if connection.is_tls:
             self._drain()
-        if user.expects_more or self.framer.in_pdu:
+            if connection.pending:
+                self._after_write()
+        if self._in_midst or user.expects_more:
             connection.quick_ack()
-        if connection.pending:
-            self._after_write()
 
     def _received(self, view: memoryview, count: int) -> None:
         """Take note of bytes that were read into `view`, and take them apart."""
@@ -232,6 +235,7 @@ class DUL(Sending):
         if not self._deaf:
             self.framer.received(count)
             self._understand()
+            self._in_midst = self.framer.in_pdu or self._user.in_message
 
     def _drain(self) -> None:
         """Read what TLS has deciphered already: nothing would tell of it any more."""
@@ -367,7 +371,7 @@ class DUL(Sending):
         if self.ended is not None:
             if now - self._ended_at >= LINGER - _TICK:
                 self._finished = self._expired = True
-        elif timeout is None or not (self._user.in_message or self.framer.in_pdu):
+        elif timeout is None or not self._in_midst:
             return
         elif now - self.last_received >= timeout - _TICK:
             self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))

@@ -22,6 +22,7 @@ is complete."""
 
 _HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
+_BOTH_HEADERS = Struct(">BxIIBB")
 
 FIRST_SIZE = 16 * 1024
 LARGEST_SIZE = 1024 * 1024
@@ -125,7 +126,7 @@ class Framer:
         PDUDecodeError
             The peer sent something that is no PDU, or a P-DATA-TF that was not negotiated.
         """
-        while True:
+        while self._end > self._start or self._in_pdv:
             if self._pdu_left or self._in_pdv:
                 if not self._in_pdv and not self._begin_pdv():
                     return
@@ -153,12 +154,32 @@ class Framer:
                     return
                 self._start += step
                 self._skip -= step
-            else:
+            elif not self._begin_at_once():
                 pdu = self._begin_pdu()
                 if pdu is None:
                     return
                 if pdu:
                     yield pdu
+
+    def _begin_at_once(self) -> bool:
+        """Begin a P-DATA-TF and its first PDV, which is the rule; False when that is not so."""
+        start = self._start
+        if not self.accepts_data or self._end - start < 12:
+            return False
+        pdu_type, length, item, context_id, control = _BOTH_HEADERS.unpack_from(self._buffer, start)
+        if (
+            pdu_type != _P_DATA_TF
+            or not 2 <= item <= length - 4
+            or (length > self.maximum_length and self.maximum_length)
+            or context_id not in self.context_ids
+        ):
+            return False
+        self._start = start + 12
+        self._pdu_left = length - 6
+        self._pdv_left = item - 2
+        self._context_id, self._control = context_id, control
+        self._in_pdv = True
+        return True
 
     def _begin_pdu(self) -> bytes | None:
         """None while a PDU is incomplete, b"" when a P-DATA-TF begins, and else the whole PDU."""

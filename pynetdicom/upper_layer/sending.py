@@ -168,7 +168,10 @@ class Sending(threading.Thread):
             self._find_out(error.__cause__)
             raise
         finally:
-            self._after_write()
+            if self.connection.is_tls or not (
+                self._leaving is self._again is self._departed is None
+            ):
+                self._after_write()
             if self._transitions:
                 self._tell()
 
@@ -248,7 +251,7 @@ class Sending(threading.Thread):
             except OSError as error:
                 raise _Broken from error
             sent += count
-            if sent >= total and not connection.pending:
+            if sent >= total and not (connection.is_tls and connection.pending):
                 return
             if count:
                 rest = advance(rest, count)
@@ -344,11 +347,6 @@ class Sending(threading.Thread):
 
     def _after_write(self) -> None:
         """Do what was left to the holder of the write lock: an A-ABORT, or TLS's own messages."""
-        if (
-            self._leaving is self._again is self._departed is None
-            and not self.connection.pending
-        ):
-            return
         flushed = False
         while (
             self._leaving is not None
