@@ -17,15 +17,15 @@ $(BIN)/python:
 			rm -rf $(VENV); exit 1; }
 
 $(VENV)/apps.stamp: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable ".[apps]"
+	$(PIP) install --config-settings editable_mode=compat --editable ".[apps]"
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable ".[dev]"
+	$(PIP) install --config-settings editable_mode=compat --editable ".[dev]"
 	@touch $@ $(VENV)/apps.stamp
 
 $(VENV)/docs.stamp: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable ".[docs]"
+	$(PIP) install --config-settings editable_mode=compat --editable ".[docs]"
 	@touch $@ $(VENV)/apps.stamp
 
 demo: $(VENV)/apps.stamp

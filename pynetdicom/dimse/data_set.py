@@ -22,6 +22,8 @@ from pynetdicom.errors import DataSetDecodeError, TruncatedFile
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+Bytes = bytes | bytearray | memoryview
+
 CHUNK = 1 << 20
 """Bytes of a file that are in memory at a time."""
 
@@ -53,7 +55,7 @@ class EncodedDataSet:
         self.transfer_syntax = transfer_syntax
         self.size = size
 
-    def _memory(self) -> bytes | bytearray | None:
+    def _memory(self) -> Bytes | None:
         """Give the bytes where they are in memory."""
         return None
 
@@ -83,20 +85,16 @@ class EncodedDataSet:
         descriptor, offset = self._file()
         remaining = self.size
         length = max(CHUNK - CHUNK % multiple, multiple)
-        buffer = _buffers.pop() if _buffers else _new_buffer(CHUNK)
-        if len(buffer) < length + mmap.PAGESIZE:
-            buffer = _new_buffer(length)
+        buffer = _take_buffer(length)
         try:
             while remaining:
-                start = offset % mmap.PAGESIZE
-                part = buffer[start : start + min(length, remaining)]
+                part = _at_offset(buffer, offset, min(length, remaining))
                 _fill(part, descriptor, offset)
                 yield part
                 offset += len(part)
                 remaining -= len(part)
         finally:
-            if len(_buffers) < _KEPT_BUFFERS and length <= CHUNK:
-                _buffers.append(buffer)
+            _give_back(buffer)
 
     def open(self) -> BinaryIO:
         """Open it for reading, as a file that begins with the data set and ends with it."""
@@ -172,11 +170,12 @@ class EncodedDataSet:
     def read_ahead(self) -> None:
         """Read the data set now, where that is worth it."""
 
-    def _walk(self, memory: bytes | bytearray | None) -> None:
+    def _walk(self, memory: Bytes | None) -> None:
         encoding = encoding_of(self.transfer_syntax)
         try:
             if memory is not None:
-                walk(memory, len(memory), encoding)
+                elements = bytes(memory) if isinstance(memory, memoryview) else memory
+                walk(elements, len(elements), encoding)
             else:
                 descriptor, offset = self._file()
                 walk(b"", self.size, encoding, read=_reader(descriptor, offset))
@@ -231,16 +230,20 @@ class InFile(EncodedDataSet):
         self._offset = offset
         self._path = None if isinstance(file, Descriptor) else os.fspath(file)
         self._descriptor = file if isinstance(file, Descriptor) else None
-        self._read: bytes | None = None
+        # What was read of it ahead, and the buffer that it is in.
+        self._read: memoryview | None = None
+        self._buffer: memoryview | None = None
 
     def read_ahead(self) -> None:
         """Read it now, if it is small enough to be kept in memory until it is sent."""
         if self._read is None and self.size <= CHUNK:
             descriptor, offset = self._file()
-            read = pread(descriptor.fd, self.size, offset)
-            self._read = read if len(read) == self.size else None
+            self._buffer = _take_buffer(self.size)
+            read = _at_offset(self._buffer, offset, self.size)
+            if pread_into(descriptor.fd, read, offset) == self.size:
+                self._read = read
 
-    def _memory(self) -> bytes | bytearray | None:
+    def _memory(self) -> Bytes | None:
         return self._read
 
     def _file(self) -> tuple[Descriptor, int]:
@@ -255,6 +258,9 @@ class InFile(EncodedDataSet):
         if self._path is not None and self._descriptor is not None:
             self._descriptor.close()
         self._descriptor = None
+        buffer, self._buffer, self._read = self._buffer, None, None
+        if buffer is not None:
+            _give_back(buffer)
 
 
 def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
@@ -357,6 +363,27 @@ def _has_words(ds: Dataset) -> bool:
     return any(
         element.VR in ("OW", "OF", "OD", "OL", "OV") and element.value for element in ds.iterall()
     )
+
+
+def _take_buffer(length: int) -> memoryview:
+    """Give a buffer for `length` bytes of a file, wherever in it they are."""
+    try:
+        buffer = _buffers.pop()
+    except IndexError:
+        buffer = _new_buffer(max(length, CHUNK))
+    return buffer if len(buffer) >= length + mmap.PAGESIZE else _new_buffer(length)
+
+
+def _give_back(buffer: memoryview) -> None:
+    """Keep a buffer for the next one who needs one."""
+    if len(_buffers) < _KEPT_BUFFERS and len(buffer) <= CHUNK + mmap.PAGESIZE:
+        _buffers.append(buffer)
+
+
+def _at_offset(buffer: memoryview, offset: int, length: int) -> memoryview:
+    """The part of a buffer for what is at an offset in a file: at the same place of a page."""
+    start = offset % mmap.PAGESIZE
+    return buffer[start : start + length]
 
 
 def _new_buffer(size: int) -> memoryview:

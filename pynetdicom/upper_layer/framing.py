@@ -25,7 +25,9 @@ _PDV_HEADER = Struct(">IBB")
 _BOTH_HEADERS = Struct(">BxIIBB")
 
 FIRST_SIZE = 16 * 1024
-LARGEST_SIZE = 1024 * 1024
+LARGEST_SIZE = 512 * 1024
+"""Bytes that are read at a time, at most: what is written to a file at once is in the caches then.
+"""
 
 _P_DATA_TF = 0x04
 _ASSOCIATE = frozenset((0x01, 0x02))
@@ -40,7 +42,7 @@ class Framer:
     maximum_length : int
         The longest P-DATA-TF that was announced to the peer; 0 means no limit (PS3.8 D.1).
     size : int
-        Bytes of the buffer to begin with. It doubles, up to 1 MiB, while reads fill it.
+        Bytes of the buffer to begin with. It doubles, up to `LARGEST_SIZE`, while reads fill it.
 
     Attributes
     ----------

@@ -395,7 +395,8 @@ class Sending(threading.Thread):
         if not left and not self.connection.pending:
             self._departed = abort
             return
-        # The peer does not read. Whoever was sending is not to wait for that.
+        # The peer does not read. Whoever was sending is not to wait for that, nor are his buffers.
+        left = [b"".join(left)]
         self._finishing = True
         try:
             threading.Thread(
