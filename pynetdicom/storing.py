@@ -35,11 +35,32 @@ class StoreResult(NamedTuple):
     message_id: int = 0
 
 
+class _Parameters(NamedTuple):
+    """What a C-STORE request says besides its SOP Instance."""
+
+    priority: int
+    originator_aet: str | bytes | None
+    originator_id: int | None
+
+    def request(self, sop_class: str, sop_instance: str, data_set: EncodedDataSet) -> C_STORE:
+        """Make a request; raises TypeError or ValueError for what cannot be in one."""
+        request = C_STORE(
+            AffectedSOPClassUID=sop_class,
+            Priority=self.priority,
+            AffectedSOPInstanceUID=sop_instance,
+            data_set=data_set,
+        )
+        if self.originator_aet is not None:
+            request.MoveOriginatorApplicationEntityTitle = self.originator_aet
+        if self.originator_id is not None:
+            request.MoveOriginatorMessageID = self.originator_id
+        return request
+
+
 class _Instance(NamedTuple):
     """A SOP Instance that is ready to be sent."""
 
-    sop_class: str
-    sop_instance: str
+    request: C_STORE
     data_set: EncodedDataSet
     context: PresentationContext
 
@@ -47,7 +68,7 @@ class _Instance(NamedTuple):
 class _Ahead:
     """The files that are to be sent, the next one of which may be read before it is asked for."""
 
-    def __init__(self, paths: Iterator[Path], prepare: Callable[[Path, bool], _Instance]) -> None:
+    def __init__(self, paths: Iterator[Path], prepare: Callable[[Path], _Instance]) -> None:
         self._paths = paths
         self._prepare = prepare
         self._next: tuple[Path, _Instance | str] | None = None
@@ -79,7 +100,7 @@ class _Ahead:
         if path is None:
             return
         try:
-            self._next = path, self._prepare(path, True)
+            self._next = path, self._prepare(path)
         except OSError as error:
             self._next = path, f"cannot be read: {error.strerror or error}"
         except (FileProblem, ValueError) as error:
@@ -146,15 +167,14 @@ class Storing(Requests):
         """
         self._must_be_established("send_c_store()")
         prepare_statuses()
+        parameters = _Parameters(priority, originator_aet, originator_id)
         if isinstance(dataset, (str, os.PathLike)):
             os.stat(dataset)  # FileNotFoundError says more than FileProblem
-            instance = self._from_file(dataset)
+            instance = self._from_file(dataset, parameters)
         else:
-            instance = self._from_dataset(dataset)
+            instance = self._from_dataset(dataset, parameters)
         try:
-            return to_status(
-                *self._store(instance, msg_id, priority, originator_aet, originator_id)
-            )
+            return to_status(*self._exchange(instance.request, instance.context, msg_id))
         finally:
             instance.data_set.close()
 
@@ -206,34 +226,30 @@ class Storing(Requests):
     ) -> Iterator[StoreResult]:
         """As `send_c_stores`, with plain numbers as statuses."""
         self._must_be_established("store_files()")
-        return self._store_files(iter(paths), priority, originator_aet, originator_id)
+        return self._store_files(iter(paths), _Parameters(priority, originator_aet, originator_id))
 
-    def _store_files(
-        self,
-        paths: Iterator[Path],
-        priority: int,
-        originator_aet: str | bytes | None,
-        originator_id: int | None,
-    ) -> Iterator[StoreResult]:
-        ahead = _Ahead(paths, self._from_file)
+    def _store_files(self, paths: Iterator[Path], parameters: _Parameters) -> Iterator[StoreResult]:
+        ahead = _Ahead(paths, lambda path: self._from_file(path, parameters, ahead=True))
         try:
             while (ready := ahead.take()) is not None:
                 path, instance = ready
                 if isinstance(instance, str):
                     yield StoreResult(path, None, instance)
                     continue
-                result = self._store_file(
-                    path, instance, priority, originator_aet, originator_id, ahead.read
-                )
+                result = self._store_file(path, instance, ahead.read)
                 yield result
                 if result.status is None and self.ended is not None:
                     return
         finally:
             ahead.close()
 
-    def _store_file(self, path: Path, instance: _Instance, *options: Any) -> StoreResult:
+    def _store_file(
+        self, path: Path, instance: _Instance, meanwhile: Callable[[], None]
+    ) -> StoreResult:
         try:
-            response, message_id = self._store(instance, None, *options)
+            response, message_id = self._exchange(
+                instance.request, instance.context, None, meanwhile
+            )
         except (FileProblem, OSError, ValueError) as error:
             return StoreResult(path, None, f"not sent: {error}")
         finally:
@@ -242,7 +258,7 @@ class Storing(Requests):
             return StoreResult(path, None, f"no answer: {self.ended}")
         return StoreResult(path, response.Status, None, response, message_id)
 
-    def _from_file(self, path: Path, ahead: bool = False) -> _Instance:
+    def _from_file(self, path: Path, parameters: _Parameters, *, ahead: bool = False) -> _Instance:
         from pynetdicom.dimse.part10 import read_header
 
         if not isinstance(path, (str, os.PathLike)):
@@ -255,9 +271,10 @@ class Storing(Requests):
                 data_set = _re_encoded(data_set, context.transfer_uids[0])
             elif ahead:
                 data_set.read_ahead()
-            return _Instance(header.sop_class_uid, header.sop_instance_uid, data_set, context)
+            request = parameters.request(header.sop_class_uid, header.sop_instance_uid, data_set)
+            return _Instance(request, data_set, context)
 
-    def _from_dataset(self, dataset: Dataset) -> _Instance:
+    def _from_dataset(self, dataset: Dataset, parameters: _Parameters) -> _Instance:
         from pynetdicom.dimse.data_set import encode_dataset
 
         for keyword in ("SOPClassUID", "SOPInstanceUID"):
@@ -276,28 +293,10 @@ class Storing(Requests):
             )
         context = self._context_for(str(dataset.SOPClassUID), str(transfer_syntax))
         data_set = encode_dataset(dataset, context.transfer_uids[0])
-        return _Instance(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), data_set, context)
-
-    def _store(
-        self,
-        instance: _Instance,
-        msg_id: int | None,
-        priority: int,
-        originator_aet: str | bytes | None,
-        originator_id: int | None,
-        meanwhile: Callable[[], None] | None = None,
-    ) -> tuple[Primitive | None, int]:
-        request = C_STORE(
-            AffectedSOPClassUID=instance.sop_class,
-            Priority=priority,
-            AffectedSOPInstanceUID=instance.sop_instance,
-            data_set=instance.data_set,
+        request = parameters.request(
+            str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), data_set
         )
-        if originator_aet is not None:
-            request.MoveOriginatorApplicationEntityTitle = originator_aet
-        if originator_id is not None:
-            request.MoveOriginatorMessageID = originator_id
-        return self._exchange(request, instance.context, msg_id, meanwhile)
+        return _Instance(request, data_set, context)
 
 
 def _file_status(result: StoreResult) -> Dataset:

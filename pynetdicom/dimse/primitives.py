@@ -211,7 +211,7 @@ class Primitive:
         values["CommandField"] = self.response_field
         values["CommandDataSetType"] = command.NO_DATA_SET
         values["MessageIDBeingRespondedTo"] = request.get("MessageID")
-        rsp.Status = status
+        values["Status"] = self.parameters["Status"].check(status)
         for keyword, origins in self._copied:
             for origin in origins:
                 if (value := request.get(origin)) is not None:

@@ -271,6 +271,11 @@ class DUL(Sending):
         user = self._user
         feed = user.feed if not user.watches_pdus else self._feed_and_show
         try:
+            if self.ended is None and (alone := self.framer.alone()) is not None:
+                message = feed(*alone, True)
+                if message is not None:
+                    user.on_message(message)
+                return True
             for item in self.framer.frames(feed if self.ended is None else _ignore):
                 if type(item) is bytes:
                     self._on_pdu(item)

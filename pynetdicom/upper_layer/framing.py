@@ -163,6 +163,36 @@ class Framer:
                 if pdu:
                     yield pdu
 
+    def alone(self) -> tuple[int, int, memoryview] | None:
+        """Take the whole of what was received if it is one P-DATA-TF of one PDV: a small message.
+
+        Returns
+        -------
+        tuple or None
+            Context ID, message control header and data; None where `frames` has to be asked.
+        """
+        end = self._end
+        if (
+            self._start
+            or end < 12
+            or self._pdu_left
+            or self._in_pdv
+            or self._skip
+            or not self.accepts_data
+        ):
+            return None
+        pdu_type, length, item, context_id, control = _BOTH_HEADERS.unpack_from(self._buffer)
+        if (
+            pdu_type != _P_DATA_TF
+            or length != end - 6
+            or item != end - 10
+            or (length > self.maximum_length and self.maximum_length)
+            or context_id not in self.context_ids
+        ):
+            return None
+        self._end = 0
+        return context_id, control, self._buffer[12:end]
+
     def _begin_at_once(self) -> bool:
         """Begin a P-DATA-TF and its first PDV, which is the rule; False when that is not so."""
         start = self._start

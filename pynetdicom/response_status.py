@@ -1,0 +1,73 @@
+"""The status of a response as the data set that callers get, made without pydicom's checks.
+
+To import it is to import pydicom.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse.primitives import Primitive
+
+_STATUS = Tag(0x0000, 0x0900)
+_DETAILS = {
+    "OffendingElement": (0x00000901, "AT"),
+    "ErrorComment": (0x00000902, "LO"),
+    "ErrorID": (0x00000903, "US"),
+}
+
+
+class ResponseStatus(Dataset):
+    """A data set of status elements, whose Status is quick to read: everybody does that."""
+
+    @property
+    def Status(self) -> int:
+        """The status code (0000,0900)."""
+        element = self._dict.get(_STATUS)
+        if type(element) is RawDataElement and element.value:
+            return int.from_bytes(element.value, "little")
+        if element is None:
+            raise AttributeError("there is no Status: there was no response")
+        code: int = self[_STATUS].value
+        return code
+
+
+_FIELDS = vars(Dataset())
+# What can be changed must be each one's own.
+_CONTAINERS = [(name, type(v)) for name, v in _FIELDS.items() if isinstance(v, (dict, list, set))]
+
+
+def to_status(response: Primitive | None, message_id: int) -> ResponseStatus:
+    """The status of a response as a data set; empty when there was no response."""
+    status = ResponseStatus.__new__(ResponseStatus)
+    own = status.__dict__
+    own.update(_FIELDS)
+    for name, container in _CONTAINERS:
+        own[name] = container()
+    if response is not None:
+        values = response.__dict__
+        own["_dict"] = _raw_status(values["Status"]).copy()
+        for keyword in _DETAILS:
+            if keyword in values:
+                _add_detail(status, keyword, values[keyword])
+    own["message_id"] = message_id
+    return status
+
+
+def _add_detail(status: Dataset, keyword: str, value: Any) -> None:
+    tag, vr = _DETAILS[keyword]
+    # The peer's own words, whatever they are.
+    status[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
+
+
+@lru_cache
+def _raw_status(code: int) -> dict[Any, Any]:
+    """A Status element that pydicom decodes when it is asked for, which few are."""
+    return {_STATUS: RawDataElement(_STATUS, "US", 2, code.to_bytes(2, "little"), 0, True, True)}
