@@ -102,32 +102,41 @@ class Requests(AssociationState):
         return usable[0]
 
     def _exchange(
-        self,
-        request: Primitive,
-        context: PresentationContext,
-        msg_id: int | None,
-        meanwhile: Callable[[], None] | None = None,
+        self, request: Primitive, context: PresentationContext, msg_id: int | None
     ) -> tuple[Primitive | None, int]:
         """Send a request that has one response, and wait for it; None when none came."""
+        operation = self._send_request(request, context, msg_id)
+        return self._response_to(operation), 0 if operation is None else operation.message_id
+
+    def _send_request(
+        self, request: Primitive, context: PresentationContext, msg_id: int | None
+    ) -> Operation | None:
+        """Send a request; None when nothing can be sent any more."""
         context_id = context.context_id or 0
         operation = self._begin(request, context_id, msg_id)
         if operation is None:
-            self._await_end()
-            return None, 0
-        response = None
+            return None
         try:
             self.send_message(request, context_id)
-            self.operations.sent(operation)
-            if meanwhile is not None:
-                meanwhile()
-            response = self._await_response(operation)
-        except Stopped:
-            pass
-        finally:
+        except BaseException as error:
             self.operations.finish(operation)
+            if isinstance(error, Stopped):
+                return None
+            raise
+        self.operations.sent(operation)
+        return operation
+
+    def _response_to(self, operation: Operation | None) -> Primitive | None:
+        """Wait for the one response; None when none came."""
+        response = None
+        if operation is not None:
+            try:
+                response = self._await_response(operation)
+            finally:
+                self.operations.finish(operation)
         if response is None:
             self._await_end()
-        return response, operation.message_id
+        return response
 
     def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
         """Register an operation, when the window has room for it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.dimse.operation import Operation
     from pynetdicom.upper_layer.acse import PresentationContext
 
 Path = str | os.PathLike[str]
@@ -55,6 +56,14 @@ class _Parameters(NamedTuple):
         if self.originator_id is not None:
             request.MoveOriginatorMessageID = self.originator_id
         return request
+
+
+class _Sent(NamedTuple):
+    """A file that is on its way, or why it is not."""
+
+    path: Path
+    operation: Operation | None
+    problem: str | None = None
 
 
 class _Instance(NamedTuple):
@@ -185,6 +194,7 @@ class Storing(Requests):
         priority: int = 2,
         originator_aet: str | bytes | None = None,
         originator_id: int | None = None,
+        send_ahead: bool = False,
     ) -> Iterator[tuple[Path, Dataset]]:
         """Have the peer store many files, reading the next one while it works on the last.
 
@@ -193,6 +203,10 @@ class Storing(Requests):
         paths : iterable of str or pathlib.Path
         priority, originator_aet, originator_id
             As for `send_c_store`.
+        send_ahead : bool
+            Send a file as soon as the one before it is answered, before that one's result is given
+            out, so that the peer need not wait for what the caller does with it. Whoever leaves the
+            loop early does not learn what became of the file that was under way.
 
         Yields
         ------
@@ -212,7 +226,11 @@ class Storing(Requests):
         """
         prepare_statuses()
         results = self.store_files(
-            paths, priority=priority, originator_aet=originator_aet, originator_id=originator_id
+            paths,
+            priority=priority,
+            originator_aet=originator_aet,
+            originator_id=originator_id,
+            send_ahead=send_ahead,
         )
         return ((result.path, _file_status(result)) for result in results)
 
@@ -223,40 +241,60 @@ class Storing(Requests):
         priority: int = 2,
         originator_aet: str | bytes | None = None,
         originator_id: int | None = None,
+        send_ahead: bool = False,
     ) -> Iterator[StoreResult]:
         """As `send_c_stores`, with plain numbers as statuses."""
         self._must_be_established("store_files()")
-        return self._store_files(iter(paths), _Parameters(priority, originator_aet, originator_id))
+        return self._store_files(
+            iter(paths), _Parameters(priority, originator_aet, originator_id), send_ahead
+        )
 
-    def _store_files(self, paths: Iterator[Path], parameters: _Parameters) -> Iterator[StoreResult]:
+    def _store_files(
+        self, paths: Iterator[Path], parameters: _Parameters, send_ahead: bool
+    ) -> Iterator[StoreResult]:
         ahead = _Ahead(paths, lambda path: self._from_file(path, parameters, ahead=True))
         try:
-            while (ready := ahead.take()) is not None:
-                path, instance = ready
-                if isinstance(instance, str):
-                    yield StoreResult(path, None, instance)
-                    continue
-                result = self._store_file(path, instance, ahead.read)
-                yield result
+            sent = self._send_next(ahead)
+            while sent is not None:
+                result = self._result_of(sent, ahead)
                 if result.status is None and self.ended is not None:
+                    yield result
                     return
+                if send_ahead:
+                    sent = self._send_next(ahead)
+                    yield result
+                else:
+                    yield result
+                    sent = self._send_next(ahead)
         finally:
             ahead.close()
 
-    def _store_file(
-        self, path: Path, instance: _Instance, meanwhile: Callable[[], None]
-    ) -> StoreResult:
+    def _send_next(self, ahead: _Ahead) -> _Sent | None:
+        """Send the next file; None when there is no other."""
+        ready = ahead.take()
+        if ready is None:
+            return None
+        path, instance = ready
+        if isinstance(instance, str):
+            return _Sent(path, None, instance)
         try:
-            response, message_id = self._exchange(
-                instance.request, instance.context, None, meanwhile
-            )
+            return _Sent(path, self._send_request(instance.request, instance.context, None))
         except (FileProblem, OSError, ValueError) as error:
-            return StoreResult(path, None, f"not sent: {error}")
+            return _Sent(path, None, f"not sent: {error}")
         finally:
             instance.data_set.close()
-        if response is None:
+
+    def _result_of(self, sent: _Sent, ahead: _Ahead) -> StoreResult:
+        """Wait for the answer to what was sent; make the next file ready meanwhile."""
+        path, operation, problem = sent
+        if problem is not None:
+            return StoreResult(path, None, problem)
+        if operation is not None:
+            ahead.read()
+        response = self._response_to(operation)
+        if response is None or operation is None:
             return StoreResult(path, None, f"no answer: {self.ended}")
-        return StoreResult(path, response.Status, None, response, message_id)
+        return StoreResult(path, response.Status, None, response, operation.message_id)
 
     def _from_file(self, path: Path, parameters: _Parameters, *, ahead: bool = False) -> _Instance:
         from pynetdicom.dimse.part10 import read_header

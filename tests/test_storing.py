@@ -468,3 +468,64 @@ def test_the_file_that_is_read_ahead_is_given_back(
     assert open_files() <= 1
     results.close()
     assert open_files() == 0
+
+
+# send_ahead
+
+
+def test_nothing_is_sent_before_it_is_asked_for(
+    store: Store, files: Callable[[int], list[Path]]
+) -> None:
+    assoc = store.associate()
+    results = assoc.send_c_stores(files(3))
+    next(results)
+    assert assoc.send_c_echo().Status == 0
+    assert len(store.events) == 1
+
+
+def test_send_ahead(store: Store, files: Callable[[int], list[Path]]) -> None:
+    """The next file goes out before the last one's result is looked at, and each has its own."""
+    paths = files(4)
+    store.status = lambda event: 0xB000 if event.request.MessageID == 2 else 0
+    assoc = store.associate()
+    seen = []
+    for path, status in assoc.send_c_stores(paths, send_ahead=True):
+        # Waits for the answer to the next one, which is under way.
+        assert assoc.send_c_echo().Status == 0
+        seen.append((path, status.Status, status.message_id, len(store.events)))
+    # Message IDs 2, 4 and 6 are the echoes'.
+    assert seen == [
+        (paths[0], 0, 1, 2),
+        (paths[1], 0xB000, 2, 3),
+        (paths[2], 0, 4, 4),
+        (paths[3], 0, 6, 4),
+    ]
+
+
+def test_leaving_early_with_a_file_under_way(
+    store: Store, files: Callable[[int], list[Path]]
+) -> None:
+    assoc = store.associate()
+    results = assoc.send_c_stores(files(3), send_ahead=True)
+    next(results)
+    results.close()
+    store.status = 0xA700
+    [(_, status)] = assoc.send_c_stores(files(1))
+    assert status.Status == 0xA700
+    assert uids(store) == ["1.2.3.0", "1.2.3.1", "1.2.3.0"]
+    assoc.release()
+    assert assoc.is_released
+
+
+def test_send_ahead_and_a_peer_that_is_gone(
+    store: Store, files: Callable[[int], list[Path]]
+) -> None:
+    def abort(event: evt.Event) -> int:
+        if len(store.events) == 2:
+            event.assoc.abort()
+        return 0
+
+    store.status = abort
+    results = list(store.associate().store_files(files(4), send_ahead=True))
+    assert [result.status for result in results] == [0, None]
+    assert "no answer" in str(results[1].problem)

@@ -22,7 +22,7 @@ def one_by_one(assoc: Any, paths: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def store(assoc: Any, paths: list[str]) -> None:
-    responses = assoc.send_c_stores(paths) if IS_OURS else one_by_one(assoc, paths)
+    responses = assoc.send_c_stores(paths, send_ahead=True) if IS_OURS else one_by_one(assoc, paths)
     count = 0
     for path, status in responses:
         if "Status" not in status or status.Status != 0x0000:

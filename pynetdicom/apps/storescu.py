@@ -148,7 +148,7 @@ def send(assoc: Association, files: Sequence[File], terminal: Terminal, display:
 
     stored = 0
     sizes = iter(files)
-    for result in assoc.store_files([file.path for file in files]):
+    for result in assoc.store_files([file.path for file in files], send_ahead=True):
         category = "" if result.status is None else code_to_category(result.status)
         if category in ("Success", "Warning"):
             stored += 1

@@ -169,7 +169,7 @@ class FakeAssociation:
     def __init__(self, *results: Result) -> None:
         self.results = results
 
-    def store_files(self, paths: list[str]) -> Any:
+    def store_files(self, paths: list[str], *, send_ahead: bool) -> Any:
         return iter(self.results)
 
 
