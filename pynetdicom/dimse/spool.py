@@ -260,7 +260,8 @@ class ReceivedDataSet(EncodedDataSet):
                 one.close()
 
     def __del__(self) -> None:
-        self.close()
+        if self._part is not None or self._readable is not None:
+            self.close()
 
     def _copy(self, directory: str) -> ProvisionalFile:
         """Write it to a new file."""
