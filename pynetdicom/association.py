@@ -240,7 +240,7 @@ class Association(Negotiation, Querying):
         assert self._dul is not None
         if self._patience() != 0.0:
             return
-        if self.operations or self.in_message:
+        if not self.operations.are_abandoned or self.in_message:
             # Other timers run for these.
             self._dul.last_activity = time.monotonic()
         elif self.network_timeout_response == "A-RELEASE":

@@ -331,6 +331,8 @@ class Querying(Storing):
         request = kind(
             AffectedSOPClassUID=sop_class, Priority=priority, data_set=data_set, **parameters
         )
+        if absent := set(request.missing()) - {"MessageID"}:
+            raise TypeError(f"{name}: no {', '.join(absent)}")
         if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
             show_identifier(request, data_set.decode())
         return self._send_query(request, context.context_id or 0, msg_id)

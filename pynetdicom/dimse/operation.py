@@ -193,6 +193,11 @@ class Operations:
     def __len__(self) -> int:
         return len(self._outstanding)
 
+    @property
+    def are_abandoned(self) -> bool:
+        """Whether there are none but abandoned ones, for whose responses nobody waits."""
+        return all(operation.is_abandoned for operation in self.outstanding())
+
     def get(self, message_id: int) -> Operation | None:
         """The outstanding operation of that Message ID."""
         return self._outstanding.get(message_id)

@@ -236,7 +236,7 @@ class DUL(Sending):
         try:
             if not reader.take_from_dul_thread():
                 return False
-            while is_waiting() and not self._finished and not self.is_paused:
+            while is_waiting() and not self.is_paused and not self._finished:
                 if reader.wait_readable(self._reading_time(deadline)):
                     reading = True
                     self._read(self.connection.recv_now)
@@ -246,7 +246,8 @@ class DUL(Sending):
                 self._check_silence()
                 if deadline is not None and time.monotonic() >= deadline:
                     break
-            reader.give_back(wake_dul_thread=self._finished)
+            # It waits for as long as it was to wait before the pause.
+            reader.give_back(wake_dul_thread=self.is_paused or self._finished)
         except BaseException as error:
             # Ctrl-C, or a defect. What was being received is lost, if it was being taken apart.
             if reading or isinstance(error, Exception):
