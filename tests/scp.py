@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -110,18 +111,27 @@ def associated(
     evt_handlers: list[Any] | None = None,
     listener: dict[str, Any] | None = None,
     accept: Callable[[Scp], Any] = Acceptor.accept,
+    tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
     **timeouts: float | None,
 ) -> Iterator[Any]:
     """An association with a peer that accepts all and then does as `script` says."""
 
     def talk(acceptor: Acceptor) -> None:
+        if tls is not None:
+            acceptor.socket = tls[0].wrap_socket(acceptor.socket, server_side=True)
         peer = Scp(acceptor.socket)
         accept(peer)
         script(peer)
 
     with listening(talk, **(listener or {})) as listens:
         ae = ae or requestor(*models, **timeouts)
-        assoc = ae.associate("127.0.0.1", listens.port, ext_neg=ext_neg, evt_handlers=evt_handlers)
+        assoc = ae.associate(
+            "127.0.0.1",
+            listens.port,
+            ext_neg=ext_neg,
+            evt_handlers=evt_handlers,
+            tls_args=None if tls is None else (tls[1], "localhost"),
+        )
         try:
             assert assoc.is_established, assoc.ended
             yield assoc

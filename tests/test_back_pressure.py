@@ -19,6 +19,7 @@ from pynetdicom import _config
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.upper_layer import dul
 from pynetdicom.upper_layer.reader import HAS_EPOLL
+from tests.faults import tls
 from tests.faults.peer import until
 from tests.peers import DEADLINE, Call
 from tests.scp import FIND, GET, MOVE, PENDING, Scp, associated, encoded, identifier
@@ -367,3 +368,21 @@ def test_nested_use_of_a_query_that_lags() -> None:
                 count += 1
             assert assoc.send_c_echo().Status == 0
         assert count == 600
+
+
+@pytest.mark.usefixtures("reading")
+def test_over_tls() -> None:
+    """What TLS has deciphered already is not forgotten when reading goes on."""
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        for number in range(2000):
+            peer.answer(context_id, request.response(PENDING), match(number))
+        peer.answer(context_id, request.response(0x0000))
+        peer.serve(lambda context_id, request, _: peer.answer(context_id, request.response(0)))
+
+    with associated(script, network_timeout=3600, tls=tls.contexts()) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert until(lambda: assoc.dul.is_paused, DEADLINE)
+        assert in_order(responses) == 2000
+        assert assoc.send_c_echo().Status == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import queue
 import signal
 import socket
 import threading
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from pynetdicom import evt
+from pynetdicom import AE, build_role, evt
 from pynetdicom.dimse.primitives import Primitive
-from pynetdicom.upper_layer import dul
-from tests.faults.peer import echo_rq
+from pynetdicom.upper_layer import dul, items
+from pynetdicom.upper_layer import pdu as pdus
+from tests.faults.peer import IMPLICIT, Peer, echo_rq, request, until
+from tests.pair import serve
 from tests.peers import DEADLINE, Call
 from tests.scp import FIND, GET, MOVE, PENDING, Scp, associated, encoded, identifier, matching
 
@@ -172,59 +175,36 @@ def test_a_query_that_is_dropped_is_cancelled_though_nobody_sends() -> None:
 
 
 def test_an_acceptors_association_thread_is_woken_too() -> None:
-    """It reads itself; the roles are such that the acceptor may query."""
-    from pynetdicom import AE, build_role
+    """It reads itself, and the peer says nothing. Roles are such that the acceptor may query."""
+    ae = AE("SCP")
+    ae.add_supported_context(FIND, scu_role=True, scp_role=True)
+    asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    scp = AE("SCP")
-    scp.add_supported_context(FIND, scu_role=True, scp_role=True)
-    dropped = threading.Event()
-    seen: list[str] = []
-    found: list[Any] = []
+    def query(assoc: Any) -> None:
+        asked.put((assoc, [assoc.send_c_find(identifier(), FIND)]))
 
-    def use(event: Any) -> None:
-        def query() -> None:
-            responses = event.assoc.send_c_find(identifier(), FIND)
-            # Until its Association thread reads.
-            deadline = time.monotonic() + DEADLINE
-            reader = event.assoc.dul._reader
-            while reader.holder != event.assoc.ident and time.monotonic() < deadline:
-                dropped.wait(0.001)
-            found.append(reader.holder == event.assoc.ident)
-            del responses
-            dropped.set()
-
-        Call(query)
-
-    server = scp.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_ESTABLISHED, use)]
+    server = serve(ae, evt_handlers=[(evt.EVT_ESTABLISHED, lambda event: Call(query, event.assoc))])
+    rq = pdus.decode_pdu(
+        request(
+            items.PresentationContextRQ(
+                context_id=1, abstract_syntax=FIND, transfer_syntaxes=[IMPLICIT]
+            )
+        )
     )
-    assert server is not None
-    scu = AE("SCU")
-    scu.add_requested_context(FIND)
-    arrived = threading.Event()
-
-    def note(event: Any) -> None:
-        seen.append(event.pdu)
-        if len(seen) >= 5 and dropped.is_set():
-            arrived.set()
-
-    assoc = scu.associate(
-        "127.0.0.1",
-        server.server_address[1],
-        ext_neg=[build_role(FIND, scu_role=True, scp_role=True)],
-    )
+    assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
+    rq.user_information.append(build_role(FIND, scu_role=True, scp_role=True))
     try:
-        assert assoc.is_established
-        assert dropped.wait(DEADLINE)
-        assert found == [True]
-        acceptor = server.active_associations[0]
-        deadline = time.monotonic() + DEADLINE
-        while not acceptor._to_cancel.empty() and time.monotonic() < deadline:
-            arrived.wait(0.001)
-        assert acceptor._to_cancel.empty()
+        with Peer.connect(server.server_address) as connection:
+            connection.associate(rq.encode())
+            peer = Scp(connection.socket)
+            assert peer.message()[1].name == "C-FIND"
+            assoc, held = asked.get(timeout=DEADLINE)
+            reader = assoc.dul._reader
+            assert reader is None or until(lambda: reader.holder == assoc.ident, DEADLINE)
+            held.clear()
+            assert peer.message()[1].name == "C-CANCEL"
     finally:
-        scu.shutdown()
-        scp.shutdown()
+        ae.shutdown()
 
 
 def test_the_finalizer_takes_no_lock() -> None:
@@ -471,9 +451,7 @@ def test_storing_within_the_loop() -> None:
 
 
 def test_the_wait_for_an_operation_that_waits_for_the_handler_is_refused() -> None:
-    from pynetdicom import build_role
     from pynetdicom.dimse.primitives import C_STORE
-    from pynetdicom.upper_layer import items
     from tests.pair import CT, ct
     from tests.scp import requestor
 
@@ -521,7 +499,6 @@ def test_the_wait_for_an_operation_that_waits_for_the_handler_is_refused() -> No
 
 def accept_with_roles(peer: Scp, role: Any, *uids: str) -> None:
     """Accept all, with the requestor as SCP of these SOP Classes."""
-    from pynetdicom.upper_layer import pdu as pdus
     from tests.peers import acceptance
 
     rq = pdus.decode_pdu(peer.pdu())
