@@ -22,6 +22,7 @@ from pynetdicom import events as evt
 from pynetdicom.dimse.operation import PENDING, Operation
 from pynetdicom.dimse.primitives import C_CANCEL, C_FIND, C_GET, C_MOVE, Primitive
 from pynetdicom.dimse.spool import Spool
+from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.requests import prepare_statuses
 from pynetdicom.responses import LOGGER, Responses, show_identifier
 from pynetdicom.storing import Storing
@@ -36,27 +37,6 @@ if TYPE_CHECKING:
 
     Identifier = Dataset | EncodedDataSet
 
-_ROOT = "1.2.840.10008.5.1.4."
-_OPERATIONS = ("C-FIND", "C-MOVE", "C-GET")
-_LETTERS: dict[str, tuple[str, str, str]] = {
-    # query model of 1.x: what C-FIND, C-MOVE and C-GET stand for, without root
-    "P": ("1.2.1.1", "1.2.1.2", "1.2.1.3"),  # patient root
-    "S": ("1.2.2.1", "1.2.2.2", "1.2.2.3"),  # study root
-    "O": ("1.2.3.1", "1.2.3.2", "1.2.3.3"),  # patient/study only
-    "C": ("37.3", "1.2.4.2", "1.2.4.3"),  # cardiac relevant patient; composite instance root
-    "CB": ("", "", "1.2.5.3"),  # composite instance without bulk data
-    "W": ("31", "", ""),  # modality worklist
-    "G": ("37.1", "", ""),  # general relevant patient
-    "B": ("37.2", "", ""),  # breast imaging relevant patient
-    "PC": ("41", "", ""),  # product characteristics
-    "SA": ("42", "", ""),  # substance approval
-    "H": ("38.2", "38.3", "38.4"),  # hanging protocol
-    "D": ("20.1", "20.2", "20.3"),  # defined procedure protocol
-    "CP": ("39.2", "39.3", "39.4"),  # color palette
-    "IG": ("43.2", "43.3", "43.4"),  # generic implant template
-    "IA": ("44.2", "44.3", "44.4"),  # implant assembly template
-    "IT": ("45.2", "45.3", "45.4"),  # implant template group
-}
 _IN_MEMORY = 1 << 20
 
 
@@ -323,7 +303,7 @@ class Querying(Storing):
         **parameters: Any,
     ) -> Responses:
         name = f"send_{kind.__name__.lower()}()"
-        query_model, msg_id, priority = _arranged(name, args, kwargs)
+        query_model, msg_id, priority = arranged(name, args, kwargs)
         self._must_be_established(name)
         sop_class = query_model_uid(kind.name, query_model)
         prepare_statuses()
@@ -392,7 +372,7 @@ class Querying(Storing):
 
     def _open_data_set(self, context_id: int, primitive: Primitive) -> Spool:
         """Make the place for a data set; what belongs to an abandoned operation has none."""
-        if primitive.is_response and primitive.name in _OPERATIONS:
+        if primitive.is_response and primitive.name in OPERATIONS:
             operation = self.operations.get(primitive.MessageIDBeingRespondedTo or 0)
             is_wanted = operation is not None and not operation.is_abandoned
             return Spool(
@@ -469,63 +449,9 @@ class Querying(Storing):
     def _context_of_model(self, query_model: str) -> PresentationContext:
         """The context of a query model, whichever operation it is for."""
         uids = [
-            query_model_uid(kind, query_model) for kind in _OPERATIONS if _knows(kind, query_model)
+            query_model_uid(kind, query_model) for kind in OPERATIONS if is_known(kind, query_model)
         ]
         for context in self.accepted_contexts:
             if context.abstract_uid in uids:
                 return context
         raise ValueError(f"no presentation context for the query model {query_model} was accepted")
-
-
-def query_model_uid(operation: str, query_model: str | None) -> str:
-    """The SOP Class UID of a query model.
-
-    Parameters
-    ----------
-    operation : {'C-FIND', 'C-GET', 'C-MOVE'}
-    query_model : str or None
-        A UID, or one of the letters of pynetdicom 1.x; None for ``"P"``.
-
-    Raises
-    ------
-    ValueError
-        There is no such letter for that operation.
-    """
-    if query_model is None:
-        query_model = "P"
-    if not isinstance(query_model, str):
-        raise TypeError(f"'query_model' must be a str, not {type(query_model).__name__}")
-    if not _knows(operation, query_model):
-        column = _OPERATIONS.index(operation)
-        known = ", ".join(letter for letter, uids in _LETTERS.items() if uids[column])
-        raise ValueError(
-            f"{query_model!r} is not a query model of {operation}: it is a UID or one of {known}"
-        )
-    if len(query_model) > 2:
-        return str(query_model)
-    return _ROOT + _LETTERS[query_model][_OPERATIONS.index(operation)]
-
-
-def _knows(operation: str, query_model: str) -> bool:
-    if len(query_model) > 2:
-        return True
-    return bool(_LETTERS.get(query_model, ("", "", ""))[_OPERATIONS.index(operation)])
-
-
-def _arranged(
-    name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[str | None, int | None, int]:
-    """Query model, Message ID and priority, whichever generation's order they are in."""
-    names = ("query_model", "msg_id", "priority")
-    if (args and isinstance(args[0], int)) or any(isinstance(value, str) for value in args[1:]):
-        names = ("msg_id", "priority", "query_model")
-    if len(args) > len(names):
-        raise TypeError(f"{name} takes no more than {', '.join(names)} beside the identifier")
-    given = dict(zip(names, args, strict=False))
-    for keyword, value in kwargs.items():
-        if keyword not in names:
-            raise TypeError(f"{name} got an unexpected keyword argument {keyword!r}")
-        if keyword in given:
-            raise TypeError(f"{name} got multiple values for argument {keyword!r}")
-        given[keyword] = value
-    return given.get("query_model"), given.get("msg_id"), given.get("priority", 2)

@@ -39,9 +39,9 @@ def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(dul, "HAS_EPOLL", request.param == "epoll")
 
 
-def match(number: int) -> bytes:
-    """An encoded identifier of 4 KB with that number as Patient ID."""
-    elements = ((0x0020, b"%08d" % number), (0x4000, b"X" * 4000))
+def match(number: int, size: int = 4000) -> bytes:
+    """An encoded identifier of that many bytes with that number as Patient ID."""
+    elements = ((0x0020, b"%08d" % number), (0x4000, b"X" * size))
     return b"".join(struct.pack("<HHI", 0x10, tag, len(value)) + value for tag, value in elements)
 
 
@@ -386,3 +386,62 @@ def test_over_tls() -> None:
         assert until(lambda: assoc.dul.is_paused, DEADLINE)
         assert in_order(responses) == 2000
         assert assoc.send_c_echo().Status == 0
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="without epoll the DUL thread alone reads")
+def test_a_consumer_that_has_read_itself_and_stops() -> None:
+    """The DUL thread, asleep for long, is told until when reading is paused."""
+    go_on = threading.Event()
+    count = 1500
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        assert go_on.wait(DEADLINE)
+        # The first ones all come with one read.
+        data = [
+            encoded(context_id, request.response(PENDING), match(number, 4000 * (number >= 90)))
+            for number in range(count)
+        ]
+        peer.send(b"".join(data[:90]))
+        peer.send(b"".join(data[90:]))
+        sent.append(time.monotonic())
+        peer.answer(context_id, request.response(0x0000))
+        peer.rest_until_abort()
+
+    sent: list[float] = []
+    with associated(script, network_timeout=3) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        consumer = Call(next, responses)
+        assert until(lambda: assoc.dul._reader.holder == consumer.ident, DEADLINE)
+        begun = time.monotonic()
+        go_on.set()
+        assert consumer.result()[0].Status == PENDING
+        assert until(lambda: sent, DEADLINE)
+        assert 0.7 < sent[0] - begun < 2
+        assert in_order(responses, 1) == count
+
+
+@pytest.mark.usefixtures("reading")
+def test_a_peer_that_was_not_listened_to_was_not_silent() -> None:
+    go_on = threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        data = [
+            encoded(context_id, request.response(PENDING), match(number, 0)) for number in range(20)
+        ]
+        peer.send(b"".join(data))
+        assert go_on.wait(DEADLINE)
+        peer.answer(context_id, request.response(0x0000))
+        peer.rest_until_abort()
+
+    with associated(script, network_timeout=3600, dimse_timeout=0.5) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert until(lambda: assoc.dul.is_paused, DEADLINE)
+        time.sleep(0.6)
+        for number in range(20):
+            assert int(next(responses)[1].PatientID) == number
+        timer = threading.Timer(0.2, go_on.set)
+        timer.start()
+        assert [status.Status for status, _ in responses] == [0x0000]
+        timer.join()

@@ -15,7 +15,7 @@ from pynetdicom import _config, build_role, evt
 from pynetdicom import sop_class as sop
 from pynetdicom.dimse.data_set import InMemory, encode_dataset
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, Primitive
-from pynetdicom.querying import query_model_uid
+from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import dul
 from tests.faults.peer import IMPLICIT, p_data, pdv
 from tests.peers import DEADLINE, Call
@@ -592,7 +592,7 @@ def test_sub_operations_renew_the_wait_for_a_response() -> None:
     import time
 
     def store(event: Any) -> int:
-        time.sleep(0.1)
+        time.sleep(0.3)
         return 0
 
     def script(peer: Scp) -> None:
@@ -608,7 +608,7 @@ def test_sub_operations_renew_the_wait_for_a_response() -> None:
         peer.answer(context_id, request.response(0))
         peer.rest_until_abort()
 
-    with retrieving(script, store, dimse_timeout=0.4) as assoc:  # type: ignore[arg-type]
+    with retrieving(script, store, dimse_timeout=1.5) as assoc:  # type: ignore[arg-type]
         ((status, _),) = list(assoc.send_c_get(identifier(), GET))
         assert status.Status == 0
 

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -302,6 +303,22 @@ def test_closing_wakes_who_waits() -> None:
             responses = assoc.send_c_find(identifier(), FIND)
             next(responses)
             waiting = Call(list, responses)
+            responses.close()
+            assert waiting.result(2) == []
+
+
+def _reads(assoc: Any, thread: threading.Thread) -> bool:
+    reader = assoc.dul._reader
+    return reader is None or reader.holder == thread.ident
+
+
+def test_closing_wakes_who_reads_himself() -> None:
+    """And a peer that says nothing."""
+    for _ in range(20):
+        with associated(lambda peer: (peer.message(), peer.rest_until_abort())) as assoc:
+            responses = assoc.send_c_find(identifier(), FIND)
+            waiting = Call(list, responses)
+            assert until(partial(_reads, assoc, waiting), DEADLINE)
             responses.close()
             assert waiting.result(2) == []
 
