@@ -437,13 +437,39 @@ def test_a_peer_that_was_not_listened_to_was_not_silent() -> None:
         peer.answer(context_id, request.response(0x0000))
         peer.rest_until_abort()
 
-    with associated(script, network_timeout=3600, dimse_timeout=0.5) as assoc:
+    with associated(script, network_timeout=3600, dimse_timeout=1) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
         assert until(lambda: assoc.dul.is_paused, DEADLINE)
-        time.sleep(0.6)
+        time.sleep(1.1)
         for number in range(20):
             assert int(next(responses)[1].PatientID) == number
         timer = threading.Timer(0.2, go_on.set)
         timer.start()
         assert [status.Status for status, _ in responses] == [0x0000]
         timer.join()
+
+
+@pytest.mark.usefixtures("reading")
+def test_the_late_half_of_an_earlier_resume_makes_nobody_spin() -> None:
+    scp = Flood()
+    with associated(scp, network_timeout=3600) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        scp.stops()
+        looks: list[bool] = []
+        rests = assoc.dul._rests
+
+        def look() -> bool:
+            looks.append(rests())
+            return looks[-1]
+
+        assoc.dul._rests = look
+        assoc.dul._set_paused(False)
+        assert until(lambda: looks, DEADLINE)
+        sent = scp.sent
+        time.sleep(0.3)
+        assert all(looks)
+        assert len(looks) < 5
+        assert scp.sent == sent
+        for number in range(1000):
+            assert int(next(responses)[1].PatientID) == number
+        responses.close()
