@@ -267,11 +267,11 @@ def test_the_peers_end_is_seen_while_nothing_is_read(how: str) -> None:
 def test_no_timer_runs_against_a_peer_that_is_not_read() -> None:
     """It is in the midst of a message all the while."""
     scp = Flood()
-    with associated(scp, network_timeout=0.8, dimse_timeout=0.3) as assoc:
+    with associated(scp, network_timeout=2, dimse_timeout=1) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
         count = 0
-        for _ in range(6):
-            time.sleep(0.18)  # less than the pause may last
+        for _ in range(5):
+            time.sleep(0.45)  # less than the pause may last
             for _ in range(40):
                 assert int(next(responses)[1].PatientID) == count
                 count += 1

@@ -20,7 +20,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.upper_layer import dul, items
 from pynetdicom.upper_layer import pdu as pdus
-from tests.faults.peer import IMPLICIT, Peer, echo_rq, request, until
+from tests.faults.peer import IMPLICIT, echo_rq, request, until
 from tests.pair import serve
 from tests.peers import DEADLINE, Call
 from tests.scp import FIND, GET, MOVE, PENDING, Scp, associated, encoded, identifier, matching
@@ -195,9 +195,9 @@ def test_an_acceptors_association_thread_is_woken_too() -> None:
     assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
     rq.user_information.append(build_role(FIND, scu_role=True, scp_role=True))
     try:
-        with Peer.connect(server.server_address) as connection:
-            connection.associate(rq.encode())
-            peer = Scp(connection.socket)
+        with Scp.connect(server.server_address) as peer:
+            peer.associate(rq.encode())
+            assert isinstance(peer, Scp)
             assert peer.message()[1].name == "C-FIND"
             assoc, held = asked.get(timeout=DEADLINE)
             reader = assoc.dul._reader
