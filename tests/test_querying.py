@@ -533,7 +533,9 @@ class Retrieved:
         peer.serve(handle)
 
 
-def retrieving(scp: Retrieved, handler: Callable[[Any], int], **kwargs: Any) -> Any:
+def retrieving(
+    scp: Callable[[Scp], None], handler: Callable[[Any], int] | None, **kwargs: Any
+) -> Any:
     from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
     from tests.pair import CT
 
@@ -541,7 +543,7 @@ def retrieving(scp: Retrieved, handler: Callable[[Any], int], **kwargs: Any) -> 
         scp,
         ae=requestor(GET, CT, **kwargs),
         ext_neg=[build_role(CT, scp_role=True)],
-        evt_handlers=[(evt.EVT_C_STORE, handler)],
+        evt_handlers=[] if handler is None else [(evt.EVT_C_STORE, handler)],
         accept=lambda peer: accept_with_roles(peer, SCP_SCU_RoleSelectionNegotiation, CT),
     )
 
@@ -563,6 +565,22 @@ def test_sub_operations_are_served_by_the_association_thread() -> None:
         assert stored == [f"1.2.{number}" for number in range(10)]
         assert threads == {assoc}
     assert scp.statuses == [0] * 10
+
+
+def test_sub_operations_are_given_to_the_callback() -> None:
+    given: list[Any] = []
+
+    def on_c_store(dataset: Any, context: Any, info: Any) -> int:
+        given.append((dataset.SOPClassUID, context.abstract_syntax, info["parameters"]))
+        return 0xB000
+
+    scp = Retrieved(2)
+    with retrieving(scp, None) as assoc:
+        assoc.ae.on_c_store = on_c_store
+        assert list(assoc.send_c_get(identifier(), 1, 2, "P"))[-1][0].Status == 0
+    assert scp.statuses == [0xB000] * 2
+    assert [(one, two) for one, two, _ in given] == [(sop.CTImageStorage,) * 2] * 2
+    assert [info["message_id"] for *_, info in given] == [1, 2]
 
 
 def test_a_caller_who_pauses_does_not_stop_the_storing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -608,7 +626,7 @@ def test_sub_operations_renew_the_wait_for_a_response() -> None:
         peer.answer(context_id, request.response(0))
         peer.rest_until_abort()
 
-    with retrieving(script, store, dimse_timeout=1.5) as assoc:  # type: ignore[arg-type]
+    with retrieving(script, store, dimse_timeout=1.5) as assoc:
         ((status, _),) = list(assoc.send_c_get(identifier(), GET))
         assert status.Status == 0
 
