@@ -89,6 +89,8 @@ class Backlog:
             elif self._is_discarded:
                 message.close()
             else:
+                if not self._written:  # there is nothing in the file, if there is one
+                    self._close_file()
                 self._keep(message)
 
     def _keep(self, message: Message) -> None:
@@ -108,7 +110,6 @@ class Backlog:
             if self._file is None and not self._is_discarded:
                 self._file = ProvisionalFile(self.directory or system_directory())
                 self._written = self._fetched = 0
-                self._queue.put(_IN_FILE)
 
     def _write(self, file: ProvisionalFile, message: Message) -> None:
         data_set = message.primitive.data_set
@@ -128,6 +129,8 @@ class Backlog:
             raise OSError(errno.EFBIG, "more responses wait than may be kept")
         write_all(file.fd, record)
         self._written += size
+        if self._written == size:
+            self._queue.put(_IN_FILE)
         message.close()
 
     # The consumer's side
@@ -162,8 +165,7 @@ class Backlog:
                 return self._get_from_file()
             item = self._queue.get(timeout=timeout)
             if item is _IN_FILE:
-                # There may be nothing in it yet.
-                self._in_file = self._has_file_content()
+                self._in_file = True
             elif isinstance(item, Message):
                 self._taken += 1
                 self._bytes_taken += item.size
@@ -171,13 +173,6 @@ class Backlog:
             else:
                 return None
         return None
-
-    def _has_file_content(self) -> bool:
-        """Whether there is something in the file; if there is not, it is gone."""
-        with self._lock:
-            if not self._written:
-                self._close_file()
-            return self._file is not None
 
     def _get_from_file(self) -> Message | None:
         with self._lock:
