@@ -281,19 +281,22 @@ def test_the_finalizer_on_the_dul_thread_while_a_writer_holds_the_write_lock() -
 
 
 def test_close_on_the_dul_thread_leaves_the_cancel_to_others() -> None:
-    scp = Cancellable()
-    with associated(scp) as assoc:
+    go_on = threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        assert go_on.wait(DEADLINE)
+        peer.answer(context_id, request.response(PENDING), identifier())
+        assert peer.message()[1].name == "C-CANCEL"
+        peer.answer(context_id, request.response(0xFE00))
+        peer.serve(matching(peer, 3))
+
+    with associated(script) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
-        closed: list[bool] = []
-
-        def close(event: Any) -> None:
-            if not closed:
-                closed.append(True)
-                responses.close()
-
-        assoc.bind(evt.EVT_DATA_RECV, close)
+        assoc.bind(evt.EVT_DATA_RECV, lambda event: responses.close())
+        go_on.set()
         assert list(responses) == []
-        assert scp.got_cancel.wait(DEADLINE)
+        assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
 
 
 def test_closing_wakes_who_waits() -> None:
