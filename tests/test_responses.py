@@ -476,9 +476,10 @@ def test_the_wait_for_an_operation_that_waits_for_the_handler_is_refused() -> No
     from tests.scp import requestor
 
     said: list[BaseException] = []
-    handled = threading.Event()
+    asked, handled = threading.Event(), threading.Event()
 
     def store(event: Any) -> int:
+        assert asked.wait(DEADLINE)
         for call in (event.assoc.send_c_echo, lambda: event.assoc.send_c_get(identifier(), GET)):
             with pytest.raises(RuntimeError, match=r"C-(ECHO|GET)-RQ .*C-GET 1") as caught:
                 call()
@@ -510,6 +511,7 @@ def test_the_wait_for_an_operation_that_waits_for_the_handler_is_refused() -> No
         accept=accept,
     ) as assoc:
         responses = assoc.send_c_get(identifier(), GET)
+        asked.set()
         assert handled.wait(DEADLINE)
         ((status, _),) = list(responses)
         assert status.NumberOfCompletedSuboperations == 1
