@@ -69,3 +69,15 @@ MAXIMUM_PENDING_BYTES: int = 256 * 1024 * 1024
 
 MAXIMUM_STRAY_RESPONSES: int = 100
 """Responses that answer nothing, before the association is aborted."""
+
+MAXIMUM_WAITING_RESPONSES: int = 256
+"""Responses to one operation that wait in memory, before a slow consumer slows the peer down."""
+
+MAXIMUM_WAITING_BYTES: int = 8 * 1024 * 1024
+"""Bytes of identifiers of responses to one operation that wait in memory."""
+
+MAXIMUM_SPOOLED_RESPONSES: int = 4 * 1024 * 1024 * 1024
+"""Bytes of responses that wait in a file for their consumer, before the operation is cancelled."""
+
+MAXIMUM_IDENTIFIER: int = 16 * 1024 * 1024
+"""Bytes that the identifier of a response may take."""

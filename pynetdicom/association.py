@@ -27,7 +27,7 @@ from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
-from pynetdicom.storing import Storing
+from pynetdicom.querying import Querying
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.addresses import remaining
 from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
@@ -47,7 +47,7 @@ BLOCK_ON_ABORT = 1.0
 _living: set[Association] = set()
 
 
-class Association(Negotiation, Storing):
+class Association(Negotiation, Querying):
     """An association with a peer; a thread, made by `ApplicationEntity.associate` or by a server.
 
     Parameters
@@ -183,6 +183,7 @@ class Association(Negotiation, Storing):
         inbox = self.inbox
         reads = self.is_acceptor
         while True:
+            self.cancel_abandoned()
             if self._release_after:  # asked for in a handler, of a request or of EVT_ESTABLISHED
                 self._release_after = False
                 self._release()
@@ -248,7 +249,7 @@ class Association(Negotiation, Storing):
         assert self._dul is not None
         if self._patience() != 0.0:
             return
-        if self.operations or self.in_message:
+        if not self.operations.are_abandoned or self.in_message:
             # Other timers run for these.
             self._dul.last_activity = time.monotonic()
         elif self.network_timeout_response == "A-RELEASE":
@@ -270,6 +271,7 @@ class Association(Negotiation, Storing):
         timeout = None if self.acse_timeout is None else float(self.acse_timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         self.operations.close()
+        self.cancel_abandoned()
         if not self.operations.wait_idle(timeout):
             self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
         try:

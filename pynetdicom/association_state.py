@@ -9,6 +9,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Sequence
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom import _config, serving
@@ -16,7 +17,7 @@ from pynetdicom import events as evt
 from pynetdicom.callbacks import CALLBACK_OF, is_assigned
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
-from pynetdicom.dimse.operation import Operations
+from pynetdicom.dimse.operation import Operation, Operations
 from pynetdicom.dimse.provisional import Spares
 from pynetdicom.events import Handlers, HandlerSpec, trigger
 from pynetdicom.upper_layer.connector import Connector
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
+
+LONGEST_PAUSE = 60.0
+"""What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
 
 # Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
 ENDED = object()
@@ -69,7 +73,7 @@ class AssociationState(Handlers, threading.Thread):
         self.contexts: dict[int, PresentationContext] = {}
         # What was chosen among them, by abstract and transfer syntax.
         self._chosen: dict[tuple[str, str], PresentationContext] = {}
-        self.operations = Operations()
+        self.operations = Operations(self)
         self.inbox = Inbox()
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         self.peer_maximum = 0
@@ -77,6 +81,8 @@ class AssociationState(Handlers, threading.Thread):
         self._server = server
         self._visitor = visitor
         self._dul: DUL | None = None
+        # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
+        self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
         self._ended: Ended | None = None
         self._released_by_peer: Ended | None = None
         self._early = threading.Lock()
@@ -185,6 +191,28 @@ class AssociationState(Handlers, threading.Thread):
 
     def _open_data_set(self, context_id: int, primitive: Any) -> Any:
         return serving.open_data_set(self, self._server, context_id, primitive)
+
+    # What `operations` ask for
+
+    def pause_reading(self) -> None:
+        """Have the peer wait for a slow consumer, but not for longer than it may put up with."""
+        timeout = self._network_timeout
+        self.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
+
+    def resume_reading(self) -> None:
+        """Read on, if reading is paused."""
+        if self._dul is not None:
+            self._dul.resume()
+
+    def cancel_later(self, operation: Operation) -> None:
+        """Leave a C-CANCEL to the Association thread, or to whoever sends next.
+
+        Called by finalizers, in the midst of anything: it takes no lock.
+        """
+        self._to_cancel.put(operation)
+        self.inbox.put(None)
+        if self._dul is not None:
+            self._dul.wake_reader()
 
     def _fail(self, ended: Ended) -> None:
         """Have the association ended, as `ended` says unless it has already."""

@@ -59,6 +59,10 @@ class Indications(AssociationState):
         self.inbox.put(PEER_RELEASES)
         self.operations.end()
 
+    def on_paused(self) -> None:
+        """Reading was paused for as long as it may be: from now on responses go into a file."""
+        self.operations.spill()
+
     def on_ended(self) -> None:
         """The association has ended."""
         self.operations.end()

@@ -4,27 +4,63 @@ In: messages, from the DUL thread, by `Operations.deliver`; the end of the assoc
 thread, by `Operations.end`. Out: to the one thread that waits in `Operation.wait`. A response is
 given to the operation whose Message ID it carries and to no other (PS3.7 6.3.1); what is not its
 answer never makes it succeed.
+
+An operation that nobody waits for any more stays outstanding until its final response, and what
+arrives for it is dropped. Where responses come faster than they are consumed, reading is paused
+(C-FIND), or they go into a file: when that has taken long enough, when somebody waits for the end
+of this operation, and always for C-GET and C-MOVE, whose sub-operations are not to be held up.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from pynetdicom.dimse.backlog import Backlog
 from pynetdicom.errors import DIMSEDecodeError
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
 
-_PENDING = frozenset((0xFF00, 0xFF01))
+PENDING = frozenset((0xFF00, 0xFF01))
 _WITH_PENDING = frozenset(("C-FIND", "C-GET", "C-MOVE"))
 _RECENT = 256
+_ENDED_LATELY = 16
+
+LOGGER = logging.getLogger("pynetdicom.dimse")
+
+
+class Flow(Protocol):
+    """What the operations ask of the association: none of it waits for anything."""
+
+    def pause_reading(self) -> None:
+        """Read no more for a while, on the thread that reads."""
+
+    def resume_reading(self) -> None:
+        """Read on, if reading is paused."""
+
+    def cancel_later(self, operation: Operation) -> None:
+        """Have a C-CANCEL sent by somebody who can."""
+
+
+class _NoFlow:
+    """Without an association."""
+
+    def pause_reading(self) -> None:
+        """Nothing."""
+
+    def resume_reading(self) -> None:
+        """Nothing."""
+
+    def cancel_later(self, operation: Operation) -> None:
+        """Nothing."""
 
 
 class Operation:
@@ -43,9 +79,31 @@ class Operation:
         When its request was sent or its last response came, of `time.monotonic`.
     is_finished : bool
         Whether it is outstanding no more.
+    is_abandoned : bool
+        Whether nobody wants its responses any more.
+    is_cancelled : bool
+        Whether a C-CANCEL was sent.
+    has_library_id : bool
+        Whether the Message ID is one of the library's choice.
+    problem : str or None
+        Why not all of its responses could be kept.
+    backlog : Backlog or None
+        The responses that wait, of an operation that has several.
     """
 
-    __slots__ = ("_replies", "context_id", "is_finished", "last_heard", "message_id", "request")
+    __slots__ = (
+        "_replies",
+        "backlog",
+        "context_id",
+        "has_library_id",
+        "is_abandoned",
+        "is_cancelled",
+        "is_finished",
+        "last_heard",
+        "message_id",
+        "problem",
+        "request",
+    )
 
     def __init__(self, request: Primitive, context_id: int) -> None:
         self.request = request
@@ -53,8 +111,15 @@ class Operation:
         self.context_id = context_id
         # Never silent while it is being sent: that has a deadline of its own.
         self.last_heard = math.inf
-        self.is_finished = False
-        self._replies: SimpleQueue[Message | None] = SimpleQueue()
+        self.is_finished = self.is_abandoned = self.is_cancelled = self.has_library_id = False
+        self.problem: str | None = None
+        self.backlog = Backlog() if request.name in _WITH_PENDING else None
+        self._replies: SimpleQueue[Message | None] | Backlog = self.backlog or SimpleQueue()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has no response for its consumer yet."""
+        return self._replies.empty()
 
     def put(self, message: Message | None) -> None:
         """Take a response, or None when the association has ended."""
@@ -106,9 +171,12 @@ class Operation:
 class Operations:
     """The outstanding operations of one association, and the Message IDs for new ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, flow: Flow | None = None) -> None:
+        self._flow = flow or _NoFlow()
         self._lock = threading.Lock()
         self._outstanding: dict[int, Operation] = {}
+        # Those with several responses that ended lately: a cancel may have crossed the last one.
+        self._ended_lately: deque[int] = deque(maxlen=_ENDED_LATELY)
         self._next_id = 1
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
@@ -126,6 +194,11 @@ class Operations:
 
     def __len__(self) -> int:
         return len(self._outstanding)
+
+    @property
+    def are_abandoned(self) -> bool:
+        """Whether there are none but abandoned ones, for whose responses nobody waits."""
+        return all(operation.is_abandoned for operation in self.outstanding())
 
     def get(self, message_id: int) -> Operation | None:
         """The outstanding operation of that Message ID."""
@@ -168,13 +241,18 @@ class Operations:
         Raises
         ------
         ValueError
-            `message_id` is outstanding already.
+            `message_id` is outstanding already; one that was abandoned is waited for.
         TimeoutError
             There was no room in time.
         """
+        chosen = message_id is None
         with self._lock:
-            if message_id is not None and message_id in self._outstanding:
-                raise ValueError(f"the Message ID {message_id} is that of an outstanding operation")
+            if message_id is not None:
+                earlier = self._outstanding.get(message_id)
+                if earlier is not None and not earlier.is_abandoned:
+                    raise ValueError(
+                        f"the Message ID {message_id} is that of an outstanding operation"
+                    )
             if window and (self._queue or len(self._outstanding) >= window):
                 self._wait_for_room(window, timeout, heard)
             if self._ended or self._closed:
@@ -186,6 +264,7 @@ class Operations:
             else:
                 self._recent.append(message_id)
             operation = make(message_id)
+            operation.has_library_id = chosen
             self._outstanding[message_id] = operation
             return operation
 
@@ -201,6 +280,7 @@ class Operations:
 
         self._queue.append(turn)
         self._waiting += 1
+        self._flow.resume_reading()
         try:
             while not is_my_turn():
                 last = max([begun, heard(), *(o.last_heard for o in self._outstanding.values())])
@@ -227,6 +307,7 @@ class Operations:
         """Wait until nothing is outstanding; False when `timeout` seconds passed."""
         with self._room:
             self._waiting += 1
+            self._flow.resume_reading()
             try:
                 return self._room.wait_for(lambda: self._ended or not self._outstanding, timeout)
             finally:
@@ -254,6 +335,8 @@ class Operations:
             # By then its Message ID may be another operation's.
             if self._outstanding.get(operation.message_id) is operation:
                 del self._outstanding[operation.message_id]
+                if operation.backlog is not None:
+                    self._ended_lately.append(operation.message_id)
                 if self._waiting:
                     self._room.notify_all()
 
@@ -280,10 +363,84 @@ class Operations:
                 f" {operation.request.message_name} {message_id} on context {operation.context_id}"
             )
         operation.last_heard = time.monotonic()
-        if response.Status not in _PENDING or operation.request.name not in _WITH_PENDING:
+        backlog = operation.backlog
+        if response.Status not in PENDING or backlog is None:
             self.finish(operation)
-        operation.put(message)
+            operation.put(message)
+        elif operation.is_abandoned or operation.problem is not None:
+            message.close()
+        else:
+            self._add(operation, backlog, message)
         return True
+
+    def _add(self, operation: Operation, backlog: Backlog, message: Message) -> None:
+        """Keep a response that others follow; slow the peer down if too many wait already."""
+        try:
+            backlog.add(message)
+            if not backlog.is_full:
+                return
+            if self._waiting or operation.request.name != "C-FIND":
+                backlog.spill()
+                return
+        except OSError as error:
+            message.close()
+            self._give_up(operation, error)
+            return
+        self._flow.pause_reading()
+        if not self._is_pause_due(operation, backlog):
+            self._flow.resume_reading()
+
+    def _is_pause_due(self, operation: Operation, backlog: Backlog) -> bool:
+        """Look again: somebody may have consumed some, or begun to wait, before it was paused."""
+        return not self._waiting and not operation.is_abandoned and backlog.is_full
+
+    def _give_up(self, operation: Operation, error: OSError) -> None:
+        """Cancel an operation whose responses cannot be kept; the final one still can."""
+        operation.problem = f"cancelled, not all responses could be kept: {error.strerror}"
+        LOGGER.error("%s %d %s", operation.request.name, operation.message_id, operation.problem)
+        self._flow.cancel_later(operation)
+
+    def spill(self) -> None:
+        """Reading was paused for long enough: what comes now goes into files."""
+        for operation in self.outstanding():
+            if operation.backlog is not None and not operation.is_abandoned:
+                try:
+                    operation.backlog.spill()
+                except OSError as error:
+                    self._give_up(operation, error)
+
+    def consumed(self, operation: Operation) -> None:
+        """Say that a response was consumed: there may be room for more."""
+        if operation.backlog is not None and operation.backlog.has_room:
+            self._flow.resume_reading()
+
+    def abandon(self, operation: Operation) -> None:
+        """Drop the responses to an operation, those that wait and those to come."""
+        operation.is_abandoned = True
+        if operation.backlog is not None:
+            operation.backlog.discard()
+        self._flow.resume_reading()
+
+    def is_outstanding(self, operation: Operation) -> bool:
+        """Whether an operation has not had its final response, nor the association its end."""
+        return self._outstanding.get(operation.message_id) is operation
+
+    def to_cancel(self, message_id: int) -> Operation | None:
+        """The outstanding operation that a C-CANCEL for a Message ID is meant for.
+
+        Message ID 1 is what programs cancel that leave the numbering to a library which numbers
+        all its operations so: it is then the one whose number the library has chosen.
+        """
+        operations = [one for one in self.outstanding() if one.backlog is not None]
+        for operation in operations:
+            if operation.message_id == message_id:
+                return operation
+        ours = [operation for operation in operations if operation.has_library_id]
+        return ours[0] if message_id == 1 and len(ours) == 1 else None
+
+    def has_ended_lately(self, message_id: int) -> bool:
+        """Whether an operation with several responses has had its final one of late."""
+        return message_id in self._ended_lately
 
     def end(self) -> None:
         """Wake everybody: the association has ended."""
@@ -294,3 +451,4 @@ class Operations:
             self._room.notify_all()
         for operation in operations:
             operation.put(None)
+        self._flow.resume_reading()

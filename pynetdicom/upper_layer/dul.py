@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,9 @@ class DUL(Sending):
         self._deaf = False
         # Whether a PDU or a message has begun and is not complete, as of the last bytes.
         self._in_midst = False
+        # Until when nothing is read, since its consumer lags.
+        self._paused_until: float | None = None
+        self._resumed = threading.Event()
         self._pdvs: list[pdus.PDV] = []
         self._pdv = bytearray()
 
@@ -112,11 +116,16 @@ class DUL(Sending):
             self._has_begun = True
             while not self._finished:
                 if self._reader is None:
+                    if self._paused_until is not None:
+                        self._resumed.wait(self._patience())
+                        if self._rests():
+                            continue
                     self.connection.set_read_timeout(self._patience())
                     self._read(self.connection.recv_into)
                 elif self._reader.wait(self._patience()):
                     try:
-                        self._read(self.connection.recv_now)
+                        if self._paused_until is None or not self._rests():
+                            self._read(self.connection.recv_now)
                     finally:
                         self._reader.give_back()
         except Exception as error:
@@ -126,8 +135,61 @@ class DUL(Sending):
         finally:
             self._close()
 
+    # Pausing
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read for the time being."""
+        return self._paused_until is not None
+
+    def pause(self, seconds: float) -> None:
+        """Read no more for so long, or until `resume`; on the thread that reads.
+
+        The connection's end is seen all the same, where there is epoll.
+        """
+        self._set_paused(True)
+        self._paused_until = time.monotonic() + seconds
+        if self.ended is not None:
+            self.resume()
+
+    def resume(self) -> None:
+        """Read on, from any thread."""
+        if self._paused_until is None:
+            return
+        # The peer was not silent: it was not listened to.
+        self.last_received = time.monotonic()
+        self._paused_until = None
+        self._set_paused(False)
+
+    def _set_paused(self, paused: bool) -> None:
+        if self._reader is None:
+            (self._resumed.clear if paused else self._resumed.set)()
+        elif paused:
+            self._reader.is_paused = True
+        else:
+            self._reader.resume()
+
+    def _rests(self) -> bool:
+        """Whether reading is still paused; if its time is up, it is not."""
+        until = self._paused_until
+        if until is None:
+            return False
+        hung_up = self._reader is not None and self._reader.has_hung_up
+        if time.monotonic() < until and not hung_up:
+            # The end of an earlier pause may have been said after the beginning of this one.
+            self._set_paused(True)
+            if not self.is_paused:
+                self._set_paused(False)
+            return True
+        self._user.on_paused()
+        self.resume()
+        return False
+
     def _patience(self) -> float | None:
         """Seconds until the DUL thread looks whether the silence is too long."""
+        paused_until = self._paused_until
+        if paused_until is not None:
+            return max(0.001, paused_until - time.monotonic())
         if self.ended is None:
             timeout = self._user.network_timeout
             return timeout if timeout is None else self._silence_left(timeout)
@@ -166,13 +228,18 @@ class DUL(Sending):
         False when somebody else reads, or nobody can any more: then wait for it to be brought.
         """
         reader = self._reader
-        if reader is None or self._finished or not self._has_begun:
+        if (
+            reader is None
+            or self._finished
+            or not self._has_begun
+            or self._paused_until is not None
+        ):
             return False
         reading = False
         try:
             if not reader.take_from_dul_thread():
                 return False
-            while is_waiting() and not self._finished:
+            while is_waiting() and not self.is_paused and not self._finished:
                 if reader.wait_readable(self._reading_time(deadline)):
                     reading = True
                     self._read(self.connection.recv_now)
@@ -182,7 +249,8 @@ class DUL(Sending):
                 self._check_silence()
                 if deadline is not None and time.monotonic() >= deadline:
                     break
-            reader.give_back(wake_dul_thread=self._finished)
+            # It waits for as long as it was to wait before the pause.
+            reader.give_back(wake_dul_thread=self.is_paused or self._finished)
         except BaseException as error:
             # Ctrl-C, or a defect. What was being received is lost, if it was being taken apart.
             if reading or isinstance(error, Exception):

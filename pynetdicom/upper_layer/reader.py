@@ -10,7 +10,11 @@ Races excluded. What a waiter waits for may have come while he was taking the ro
 before he reads. The DUL thread may have been woken just before the role was taken: it finds it
 taken and goes back to sleep; the waiter arms the socket after he has given the role back, so
 nothing that arrived is forgotten. A waiter who reads is not in his queue: whoever ends the
-association, or puts something into that queue, calls `wake`.
+association, or puts something into that queue, calls `wake`, which takes no lock that it would have
+to wait for: it may be called by a finalizer, in the midst of anything.
+
+While reading is paused, the socket is armed for its end only, and nobody takes the role to wait for
+something.
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ HAS_EPOLL = hasattr(select, "epoll")
 
 if HAS_EPOLL:
     _ARMED = select.EPOLLIN | select.EPOLLONESHOT
+    _PAUSED = select.EPOLLRDHUP | select.EPOLLONESHOT
     _DISARMED = select.EPOLLONESHOT
+    _OVER = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class ReaderRole:
@@ -38,6 +44,10 @@ class ReaderRole:
     ----------
     holder : int
         The thread that has the role, 0 when it is free.
+    is_paused : bool
+        Whether the DUL thread is to be woken by the connection's end only.
+    has_hung_up : bool
+        Whether the DUL thread was woken by that.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -47,6 +57,8 @@ class ReaderRole:
         self._lock = threading.RLock()
         self._waking = threading.Lock()
         self.holder = 0
+        self.is_paused = self.has_hung_up = False
+        self._wants_wake = False
         self._waker = Waker()
         self._epoll = select.epoll()
         self._epoll.register(self._fd, _ARMED)
@@ -65,7 +77,8 @@ class ReaderRole:
 
         True: the role is ours, until `give_back`. False: time is up, or somebody else has it.
         """
-        self._epoll.poll(timeout)
+        for _, events in self._epoll.poll(timeout):
+            self.has_hung_up = bool(events & _OVER)
         return self.take()
 
     def take(self) -> bool:
@@ -96,11 +109,22 @@ class ReaderRole:
             self._lock.release()
         except RuntimeError:
             pass  # it is not ours
+        armed = _PAUSED if self.is_paused else _ARMED
+        # A socket is nearly always writable: whoever waits for that is woken at once.
+        self._arm(armed | select.EPOLLOUT if wake_dul_thread else armed)
+        if armed == _PAUSED and not self.is_paused:
+            self._arm(_ARMED)  # resumed in between
+
+    def _arm(self, events: int) -> None:
         try:  # noqa: SIM105
-            # A socket is nearly always writable: whoever waits for that is woken at once.
-            self._epoll.modify(self._fd, _ARMED | select.EPOLLOUT if wake_dul_thread else _ARMED)
+            self._epoll.modify(self._fd, events)
         except (OSError, ValueError):
             pass  # the DUL thread has closed it meanwhile
+
+    def resume(self) -> None:
+        """Have the DUL thread woken by what arrives, from any thread."""
+        self.is_paused = False
+        self._arm(_ARMED)
 
     def wait_readable(self, timeout: float | None) -> bool:
         """Wait, as the role's holder, until there is something to read.
@@ -117,11 +141,21 @@ class ReaderRole:
         return readable
 
     def wake(self) -> None:
-        """Have the role's holder look whether what he waits for is there."""
-        if self.holder and not self.is_mine:
-            with self._waking:  # the descriptor must still be ours
+        """Have the role's holder look whether what he waits for is there.
+
+        He may be the caller, interrupted by a finalizer just before he begins to wait.
+        """
+        if not self.holder:
+            return
+        self._wants_wake = True
+        # The descriptor must still be ours. Whoever has the lock looks for others when he is done.
+        while self._wants_wake and self._waking.acquire(blocking=False):
+            try:
+                self._wants_wake = False
                 if not self._closed:
                     self._waker.set()
+            finally:
+                self._waking.release()
 
     def close(self) -> None:
         """Give the descriptors back, once whoever reads has noticed that it is over."""

@@ -41,6 +41,9 @@ class User(Protocol):
     def on_release(self) -> None:
         """The peer requests release."""
 
+    def on_paused(self) -> None:
+        """Reading was paused for as long as it may be, or the peer has hung up: it goes on."""
+
     def on_ended(self) -> None:
         """`DUL.ended` has been set: wake everybody."""
 

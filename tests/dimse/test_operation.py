@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from pynetdicom import _config
 from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.operation import Operation, Operations
-from pynetdicom.dimse.primitives import C_ECHO, C_FIND, C_STORE, Primitive
+from pynetdicom.dimse.primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE, Primitive
 from pynetdicom.errors import DIMSEDecodeError
 from tests.peers import DEADLINE, Call
 
@@ -30,8 +31,8 @@ def nobody_reads(is_waiting: Callable[[], bool], deadline: float | None) -> bool
 class Window(Operations):
     """Operations that tell when somebody has begun to wait for room."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, flow: Any = None) -> None:
+        super().__init__(flow)
         self.waits = threading.Semaphore(0)
         wait = self._room.wait
 
@@ -330,3 +331,164 @@ def test_two_threads_get_their_own_answers() -> None:
         assert operations.deliver(message)
     for call in calls:
         assert call.result() == []
+
+
+# Operations with several responses
+
+
+class Flow:
+    """What is asked of the association; `meanwhile` happens while reading is being paused."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.to_cancel: list[Operation] = []
+        self.meanwhile: Callable[[], Any] = lambda: None
+
+    def pause_reading(self) -> None:
+        self.meanwhile()
+        self.said.append("pause")
+
+    def resume_reading(self) -> None:
+        self.said.append("resume")
+
+    def cancel_later(self, operation: Operation) -> None:
+        self.to_cancel.append(operation)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_WAITING_RESPONSES", 4)
+
+
+def deliver(operations: Operations, operation: Operation, count: int, status: int = 0xFF00) -> None:
+    for _ in range(count):
+        assert operations.deliver(answer(operation, status))
+
+
+@pytest.mark.usefixtures("few")
+def test_reading_is_paused_when_too_many_matches_wait() -> None:
+    flow = Flow()
+    operations = Operations(flow)
+    operation = begin(operations, kind=C_FIND)
+    deliver(operations, operation, 3)
+    assert flow.said == []
+    deliver(operations, operation, 1)
+    assert flow.said == ["pause"]
+    for _ in range(3):
+        assert operation.wait(0, never, nobody_reads) is not None
+        operations.consumed(operation)
+    # From the third on, when no more than half as many wait.
+    assert flow.said == ["pause", "resume"]
+    deliver(operations, operation, 1, 0x0000)
+    assert operation.is_finished
+    assert flow.said == ["pause", "resume"]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("how", ["consume", "wait", "abandon"])
+def test_what_happens_while_reading_is_being_paused(how: str) -> None:
+    """Whoever consumes then finds nothing paused that he could resume."""
+    flow = Flow()
+    operations = Window(flow)
+    operation = begin(operations, kind=C_FIND)
+    calls: list[Call] = []
+
+    def wait() -> None:
+        calls.append(Call(begin, operations))
+        assert operations.waits.acquire(timeout=DEADLINE)
+
+    def consume() -> None:
+        operation.wait(0, never, nobody_reads)
+
+    happens = {"consume": consume, "wait": wait, "abandon": lambda: operations.abandon(operation)}
+    flow.meanwhile = happens[how]
+    deliver(operations, operation, 4)
+    assert flow.said[-2:] == ["pause", "resume"]
+    deliver(operations, operation, 1, 0x0000)
+    for call in calls:
+        call.result()
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("kind", [C_GET, C_MOVE])
+def test_reading_is_never_paused_for_a_retrieval(kind: type[Primitive]) -> None:
+    flow = Flow()
+    operations = Operations(flow)
+    operation = begin(operations, kind=kind)
+    deliver(operations, operation, 50)
+    deliver(operations, operation, 1, 0xB000)
+    assert flow.said == []
+    statuses = [operation.wait(0, never, nobody_reads) for _ in range(51)]
+    assert [one and one.primitive.Status for one in statuses] == [0xFF00] * 50 + [0xB000]
+
+
+@pytest.mark.usefixtures("few")
+def test_what_comes_after_a_pause_goes_into_a_file() -> None:
+    flow = Flow()
+    operations = Operations(flow)
+    operation = begin(operations, kind=C_FIND)
+    deliver(operations, operation, 4)
+    operations.spill()
+    deliver(operations, operation, 100)
+    assert flow.said == ["pause"]
+    for _ in range(104):
+        assert operation.wait(0, never, nobody_reads) is not None
+    assert operation.is_waiting
+    # And then into memory again.
+    deliver(operations, operation, 4)
+    assert flow.said == ["pause", "pause"]
+
+
+@pytest.mark.usefixtures("few")
+def test_more_than_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_SPOOLED_RESPONSES", 1000)
+    flow = Flow()
+    operations = Operations(flow)
+    operation = begin(operations, kind=C_GET)
+    deliver(operations, operation, 100)
+    assert flow.to_cancel == [operation]
+    assert operation.problem is not None
+    deliver(operations, operation, 1, 0xFE00)
+    statuses = []
+    while not operation.is_waiting:
+        message = operation.wait(0, never, nobody_reads)
+        assert message is not None
+        statuses.append(message.primitive.Status)
+    assert 4 < len(statuses) < 100
+    assert statuses[-1] == 0xFE00
+
+
+def test_an_abandoned_operation_is_outstanding_until_its_final_response() -> None:
+    flow = Flow()
+    operations = Operations(flow)
+    operation = begin(operations, kind=C_FIND)
+    deliver(operations, operation, 2)
+    operations.abandon(operation)
+    assert operations.are_abandoned
+    assert operations.is_outstanding(operation)
+    assert operation.wait(0, never, nobody_reads) is None
+    deliver(operations, operation, 500)
+    assert operations.strays == 0
+    with pytest.raises(TimeoutError):
+        begin(operations, timeout=0)
+    deliver(operations, operation, 1, 0xFE00)
+    assert not operations.is_outstanding(operation)
+    assert begin(operations).message_id == 2
+
+
+def test_which_operation_is_to_be_cancelled() -> None:
+    operations = Operations()
+    assert operations.to_cancel(1) is None
+    assert begin(operations, window=0).message_id == 1  # a C-ECHO
+    assert operations.to_cancel(1) is None
+    ours = begin(operations, window=0, kind=C_FIND)
+    given = begin(operations, 9, window=0, kind=C_MOVE)
+    assert operations.to_cancel(9) is given
+    assert operations.to_cancel(2) is ours
+    assert operations.to_cancel(1) is ours
+    assert operations.to_cancel(3) is None
+    begin(operations, window=0, kind=C_GET)
+    assert operations.to_cancel(1) is None  # which?
+    operations.finish(given)
+    assert operations.has_ended_lately(9)
+    assert not operations.has_ended_lately(2)

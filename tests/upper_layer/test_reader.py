@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -115,12 +116,89 @@ def test_wake_ends_the_holders_wait(pair: Pair) -> None:
     assert time.monotonic() - begun < DEADLINE / 2
 
 
-def test_wake_does_nothing_when_nobody_waits_or_the_caller_reads(pair: Pair) -> None:
+def test_wake_is_harmless_when_nobody_waits(pair: Pair) -> None:
     pair.role.wake()
     assert pair.role.take_from_dul_thread()
     pair.role.wake()
     pair.peer.send(b"x")
     assert pair.role.wait_readable(DEADLINE)
+    pair.role.give_back()
+
+
+def test_a_finalizer_wakes_its_own_thread_that_is_about_to_wait(pair: Pair) -> None:
+    assert pair.role.take_from_dul_thread()
+    pair.role.wake()
+    begun = time.monotonic()
+    assert not pair.role.wait_readable(DEADLINE)
+    assert time.monotonic() - begun < DEADLINE / 2
+    pair.role.give_back()
+
+
+def test_wake_waits_for_no_lock_and_is_not_lost(pair: Pair) -> None:
+    """It comes in the midst of another, or of `close`."""
+    assert pair.role.take_from_dul_thread()
+    woken = pair.role._waker.set
+
+    def set_and_wake() -> None:
+        woken()
+        pair.role._waker.clear()  # the holder was quick
+        pair.role._waker.set = woken  # type: ignore[method-assign]
+        pair.role.wake()  # as in a finalizer, which runs here
+
+    pair.role._waker.set = set_and_wake  # type: ignore[method-assign]
+    pair.role.wake()
+    assert select.select([pair.role._waker.fileno()], [], [], 0)[0]
+    with pair.role._waking:
+        thread, results = in_thread(pair.role.wake)
+        thread.join(DEADLINE)
+        assert results == [None]
+    pair.role.give_back()
+
+
+def test_while_paused_the_dul_thread_sleeps_until_it_is_resumed(pair: Pair) -> None:
+    pair.peer.send(b"x")
+    assert pair.role.wait(DEADLINE)
+    pair.role.is_paused = True
+    pair.role.give_back()
+    begun = time.monotonic()
+    assert pair.role.wait(0.1)  # time is up
+    assert time.monotonic() - begun >= 0.09
+    assert not pair.role.has_hung_up
+    pair.role.give_back()
+    thread, results = in_thread(lambda: (pair.role.wait(DEADLINE), pair.role.give_back()))
+    pair.role.resume()
+    thread.join(DEADLINE / 2)
+    assert results == [(True, None)]
+
+
+def test_while_paused_the_dul_thread_is_woken_by_the_peers_end(pair: Pair) -> None:
+    assert pair.role.take_from_dul_thread()
+    pair.role.is_paused = True
+    pair.role.give_back()
+    pair.peer.send(b"x")
+    pair.peer.shutdown(socket.SHUT_WR)
+    begun = time.monotonic()
+    assert pair.role.wait(DEADLINE)
+    assert time.monotonic() - begun < DEADLINE / 2
+    assert pair.role.has_hung_up
+    pair.role.give_back()
+
+
+def test_resuming_while_the_pause_is_being_armed(pair: Pair) -> None:
+    pair.peer.send(b"x")
+    assert pair.role.take_from_dul_thread()
+    pair.role.is_paused = True
+    arm = pair.role._arm
+
+    def slowly(events: int) -> None:
+        pair.role._arm = arm  # type: ignore[method-assign]
+        pair.role.resume()
+        arm(events)
+
+    pair.role._arm = slowly  # type: ignore[method-assign]
+    pair.role.give_back()
+    assert pair.role.wait(DEADLINE / 2)
+    assert pair.role.is_mine
     pair.role.give_back()
 
 

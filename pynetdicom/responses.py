@@ -1,0 +1,205 @@
+"""The responses to a C-FIND, C-GET or C-MOVE of ours, as an iterator.
+
+In: responses in the order in which the peer sent them, from `Querying.next_response`. Out: status
+and identifier of each, decoded when they are asked for.
+
+Whoever leaves it early need not say so. `close` may come from any thread; a finalizer may run in
+any thread and in the midst of anything, so that it leaves all there is to do to others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pynetdicom import _config
+from pynetdicom.dimse.operation import PENDING, Operation
+from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.requests import to_status
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.dimse.primitives import Primitive
+    from pynetdicom.querying import Querying
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+Response = tuple["Dataset", "Dataset | None"]
+
+_COUNTERS = {
+    "NumberOfRemainingSuboperations": 0x00001020,
+    "NumberOfCompletedSuboperations": 0x00001021,
+    "NumberOfFailedSuboperations": 0x00001022,
+    "NumberOfWarningSuboperations": 0x00001023,
+}
+
+
+class Responses(Generator["Response", None, None]):
+    """The responses to a C-FIND, C-GET or C-MOVE: an iterator of (status, identifier).
+
+    The status is a `pydicom.dataset.Dataset` with Status and whatever else the peer said, such as
+    the numbers of sub-operations; its attribute ``message_id`` is that of the request, and its
+    attribute ``problem`` says, if it is not None, why there is no identifier or no further
+    response. The identifier is a `pydicom.dataset.Dataset`, or None where the response has none:
+    matches of a C-FIND have one, and the final response of a C-GET or C-MOVE may list what has
+    failed.
+
+    When there is no (further) answer, ``(Dataset(), None)`` comes once as the last.
+
+    Leaving it before the final response, by ``break``, an exception, `close`, or dropping it, has a
+    C-CANCEL sent (PS3.7 9.3.2.3); what the peer still sends is dropped. It is a context manager
+    which closes it.
+
+    Attributes
+    ----------
+    message_id : int
+        The Message ID of the request.
+    """
+
+    def __init__(self, assoc: Querying, request: Primitive, operation: Operation | None) -> None:
+        self.message_id = request.MessageID or 0
+        self._assoc = assoc
+        self._operation = operation
+        self._pending_has_identifier = request.name == "C-FIND"
+        # Its final response was given, or it was closed.
+        self._is_over = False
+        self._busy = threading.Lock()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Response:
+        if not self._busy.acquire(blocking=False):
+            raise ValueError("another thread is waiting for the next response already")
+        try:
+            return self._next()
+        finally:
+            self._busy.release()
+
+    def _next(self) -> Response:
+        operation = self._operation
+        if self._is_over:
+            raise StopIteration
+        response = None
+        if operation is not None:
+            self._assoc.check_wait(operation)
+            try:
+                response = self._assoc.next_response(operation)
+            except BaseException:  # Ctrl-C as well
+                self.close()
+                raise
+            if operation.is_abandoned:
+                self._is_over = True
+                raise StopIteration
+        if response is None:
+            self._is_over = True
+            return self._no_answer()
+        is_pending = response.Status in PENDING
+        self._is_over = not is_pending
+        status = _status(response, self.message_id)
+        problem = operation.problem if operation is not None and not is_pending else None
+        status.__dict__["problem"] = problem
+        identifier = None
+        if is_pending is self._pending_has_identifier:
+            identifier = _identifier(response, status)
+        elif response.data_set is not None:
+            # Tolerated: an identifier where the standard has none; it is no match.
+            LOGGER.debug("the data set of a %s is ignored", response.message_name)
+            response.data_set.close()
+        return status, identifier
+
+    def _no_answer(self) -> Response:
+        status = to_status(None, self.message_id)
+        status.__dict__["problem"] = f"no answer: {self._assoc.ended}"
+        return status, None
+
+    def send(self, value: None = None) -> Response:
+        """Give the next response, as ``next()`` does."""
+        return next(self)
+
+    def throw(
+        self,
+        kind: Any,
+        value: BaseException | object = None,
+        traceback: TracebackType | None = None,
+    ) -> Response:
+        """Close it and raise an exception."""
+        self.close()
+        error = kind
+        if not isinstance(error, BaseException):
+            if isinstance(value, BaseException):
+                error = value
+            else:
+                error = kind() if value is None else kind(value)
+        raise error if traceback is None else error.with_traceback(traceback)
+
+    def close(self) -> None:
+        """Drop what has not been asked for; cancel the operation, if that is still outstanding.
+
+        May be called from any thread; one that waits for the next response finds the end instead.
+        """
+        if not self._is_over:
+            self._is_over = True
+            if self._operation is not None:
+                self._assoc.abandon(self._operation)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # No lock is taken here, see above.
+        if not getattr(self, "_is_over", True) and self._operation is not None:
+            self._is_over = True
+            self._operation.is_abandoned = True
+            self._assoc.cancel_later(self._operation)
+
+
+def _status(response: Primitive, message_id: int) -> Dataset:
+    """The status of a response, with the numbers of sub-operations."""
+    status = to_status(response, message_id)
+    values = response.__dict__
+    for keyword, tag in _COUNTERS.items():
+        number = values.get(keyword)
+        if number is not None:
+            status.add_new(tag, "US", number)
+    return status
+
+
+def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
+    """The decoded identifier; None, and a word on it in the status, if it does not decode."""
+    data_set = response.data_set
+    if data_set is None:
+        return None
+    try:
+        identifier = data_set.decode()
+    except (DataSetDecodeError, OSError) as error:
+        problem = f"the identifier cannot be decoded: {error}"
+        status.__dict__["problem"] = problem
+        LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
+        return None
+    finally:
+        data_set.close()
+    if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
+        show_identifier(response, identifier)
+    return identifier
+
+
+def show_identifier(message: Primitive, identifier: Dataset) -> None:
+    """Log an identifier, at DEBUG only: it is about the patient."""
+    from pynetdicom.dsutils import pretty_dataset
+
+    LOGGER.debug("identifier of the %s", message.message_name)
+    for line in pretty_dataset(identifier, 1):
+        LOGGER.debug("%s", line)

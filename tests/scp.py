@@ -1,0 +1,140 @@
+"""A scripted SCP for queries and retrieval, made of a bare socket."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from pynetdicom import AE
+from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.messages import fragments
+from pynetdicom.dimse.primitives import Primitive
+from pynetdicom.dsutils import decode, encode
+from tests.faults.peer import IMPLICIT, VERIFICATION
+from tests.peers import DEADLINE, Acceptor, listening
+
+PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
+FIND, MOVE, GET = (PATIENT_ROOT + number for number in "123")
+PENDING = 0xFF00
+
+
+def identifier(name: str = "ALICE", **elements: Any) -> Dataset:
+    ds = Dataset()
+    ds.QueryRetrieveLevel = "PATIENT"
+    ds.PatientName = name
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def encoded(context_id: int, message: Primitive, data_set: Dataset | bytes | None = None) -> bytes:
+    """A message as PDUs."""
+    if data_set is not None:
+        data = data_set if isinstance(data_set, bytes) else encode(data_set, True, True)
+        assert data is not None
+        message.data_set = InMemory(data, IMPLICIT)
+    batches = fragments(context_id, message.encode(), message.data_set, 16382)
+    return b"".join(b"".join(batch) for batch in batches)
+
+
+class Scp(Acceptor):
+    """The peer's end, for messages with a data set."""
+
+    def message(self) -> tuple[int, Primitive, Dataset | None]:
+        """The next message: context ID, primitive and data set."""
+        context_id, request = self.command()
+        if not request.has_data_set:
+            return context_id, request, None
+        data = b""
+        while True:
+            pdu = self.pdu()
+            assert pdu[0] == 4, pdu
+            data += pdu[12:]
+            if pdu[11] & 2:
+                return context_id, request, decode(data, True, True)
+
+    def answer(
+        self, context_id: int, message: Primitive, data_set: Dataset | bytes | None = None
+    ) -> None:
+        self.send(encoded(context_id, message, data_set))
+
+    def serve(self, handle: Callable[[int, Primitive, Dataset | None], None]) -> None:
+        """Have every message handled, until the peer releases or aborts the association."""
+        while True:
+            header = self.exactly(6)
+            body = self.exactly(int.from_bytes(header[2:], "big"))
+            self._buffer = header + body + self._buffer
+            if header[0] == 5:
+                self.pdu()
+                self.send(bytes.fromhex("06 00 00000004 00000000"))
+                return
+            if header[0] == 7:
+                return
+            handle(*self.message())
+
+
+def matching(peer: Scp, count: int = 20) -> Callable[[int, Primitive, Dataset | None], None]:
+    """Answers a query with that many matches of its name, others with success; cancels nothing."""
+
+    def handle(context_id: int, request: Primitive, asked: Dataset | None) -> None:
+        if request.name == "C-CANCEL":
+            return
+        if asked is not None and request.name != "C-STORE":
+            for number in range(count):
+                found = identifier(str(asked.PatientName), PatientID=str(number))
+                peer.answer(context_id, request.response(PENDING), found)
+        peer.answer(context_id, request.response(0x0000))
+
+    return handle
+
+
+def requestor(*models: str, **timeouts: float | None) -> AE:
+    """An AE that proposes Verification as context 1, and the models as 3, 5, …"""
+    ae = AE("SCU")
+    for model in (VERIFICATION, *(models or (FIND,))):
+        ae.add_requested_context(model, IMPLICIT)
+    for name, value in {"acse_timeout": 5, "dimse_timeout": 5, **timeouts}.items():
+        setattr(ae, name, value)
+    return ae
+
+
+@contextlib.contextmanager
+def associated(
+    script: Callable[[Scp], Any],
+    *models: str,
+    ae: AE | None = None,
+    ext_neg: list[Any] | None = None,
+    evt_handlers: list[Any] | None = None,
+    listener: dict[str, Any] | None = None,
+    accept: Callable[[Scp], Any] = Acceptor.accept,
+    tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
+    **timeouts: float | None,
+) -> Iterator[Any]:
+    """An association with a peer that accepts all and then does as `script` says."""
+
+    def talk(acceptor: Acceptor) -> None:
+        if tls is not None:
+            acceptor.socket = tls[0].wrap_socket(acceptor.socket, server_side=True)
+        peer = Scp(acceptor.socket)
+        accept(peer)
+        script(peer)
+
+    with listening(talk, **(listener or {})) as listens:
+        ae = ae or requestor(*models, **timeouts)
+        assoc = ae.associate(
+            "127.0.0.1",
+            listens.port,
+            ext_neg=ext_neg,
+            evt_handlers=evt_handlers,
+            tls_args=None if tls is None else (tls[1], "localhost"),
+        )
+        try:
+            assert assoc.is_established, assoc.ended
+            yield assoc
+        finally:
+            ae.shutdown()
+            assoc.join(DEADLINE)

@@ -1,0 +1,473 @@
+"""A consumer that lags slows its peer down, for a while; nothing that arrives is lost by it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from pynetdicom import _config
+from pynetdicom.dimse.primitives import Primitive
+from pynetdicom.upper_layer import dul
+from pynetdicom.upper_layer.reader import HAS_EPOLL
+from tests.faults import tls
+from tests.faults.peer import until
+from tests.peers import DEADLINE, Call
+from tests.scp import FIND, GET, MOVE, PENDING, Scp, associated, encoded, identifier
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dul, "LINGER", 0.2)
+    monkeypatch.setattr(_config, "MAXIMUM_WAITING_RESPONSES", 16)
+
+
+@pytest.fixture(params=["epoll", "DUL thread alone"])
+def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to read."""
+    if request.param == "epoll" and not HAS_EPOLL:
+        pytest.skip("no epoll")
+    monkeypatch.setattr(dul, "HAS_EPOLL", request.param == "epoll")
+
+
+def match(number: int, size: int = 4000) -> bytes:
+    """An encoded identifier of that many bytes with that number as Patient ID."""
+    elements = ((0x0020, b"%08d" % number), (0x4000, b"X" * size))
+    return b"".join(struct.pack("<HHI", 0x10, tag, len(value)) + value for tag, value in elements)
+
+
+class Flood:
+    """An SCP that answers a query with matches of 4 KB without end, until cancelled or `count`.
+
+    Attributes
+    ----------
+    sent : int
+        The matches that the kernel has taken.
+    """
+
+    def __init__(self, count: int = 1 << 60, status: int = PENDING) -> None:
+        self.count, self.status = count, status
+        self.sent = 0
+        self.cancelled = threading.Event()
+        self.has_ended = threading.Event()
+
+    def __call__(self, peer: Scp) -> None:
+        # What the kernels keep between us does not count as read.
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        context_id, request, _ = peer.message()
+        try:
+            self._send(peer, context_id, request)
+        except ConnectionError:
+            self.has_ended.set()
+            return
+        finally:
+            peer.socket.settimeout(peer.patience)
+        status = 0xFE00 if self.cancelled.is_set() else 0x0000
+        peer.answer(context_id, request.response(status))
+        peer.serve(self._later(peer))
+
+    def _later(self, peer: Scp) -> Callable[[int, Primitive, Dataset | None], None]:
+        def handle(context_id: int, request: Primitive, asked: Dataset | None) -> None:
+            if request.name == "C-CANCEL":
+                self.cancelled.set()
+                return
+            peer.answer(context_id, request.response(0x0000))
+
+        return handle
+
+    def _send(self, peer: Scp, context_id: int, request: Primitive) -> None:
+        while self.sent < self.count:
+            found = match(self.sent) if request.name == "C-FIND" else None
+            response = request.response(self.status)
+            data = memoryview(encoded(context_id, response, found))
+            while data:
+                peer.socket.settimeout(0.02)
+                try:
+                    data = data[peer.socket.send(data) :]
+                except TimeoutError:
+                    if self._is_cancelled(peer):
+                        peer.socket.settimeout(peer.patience)
+                        peer.send(bytes(data))
+                        return
+            self.sent += 1
+            if self.sent % 50 == 0 and self._is_cancelled(peer):
+                return
+
+    def _is_cancelled(self, peer: Scp) -> bool:
+        peer.socket.setblocking(False)
+        try:
+            data = peer.socket.recv(65536)
+        except BlockingIOError:
+            return False
+        if not data:
+            raise ConnectionResetError
+        if data[0] == 7:
+            raise ConnectionAbortedError
+        if data[0] == 5:  # a release request: later
+            peer._buffer += data
+            return False
+        # C-CANCEL, or the next request behind one.
+        peer._buffer += data
+        peer.socket.settimeout(peer.patience)
+        _, message, _ = peer.message()
+        assert message.name == "C-CANCEL", message
+        self.cancelled.set()
+        return True
+
+    def stops(self) -> int:
+        """How many had been sent when no more were."""
+        before = -1
+
+        def stopped() -> bool:
+            nonlocal before
+            same = before == self.sent
+            before = self.sent
+            if not same:
+                time.sleep(0.15)
+            return same
+
+        assert until(stopped, 2 * DEADLINE), f"{before} and more"
+        return before
+
+
+def in_order(responses: Any, start: int = 0) -> int:
+    """How many matches there are, which are all that were sent, in their order."""
+    count = start
+    for _, found in responses:
+        if found is not None:
+            assert int(found.PatientID) == count
+            count += 1
+    return count
+
+
+@pytest.mark.usefixtures("reading")
+def test_a_peer_waits_for_a_slow_consumer_and_goes_on_with_a_quick_one() -> None:
+    scp = Flood()
+    with associated(scp, network_timeout=60) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert int(next(responses)[1].PatientID) == 0
+        assert 16 <= scp.stops() < 3000
+        assert assoc.dul.is_paused
+        for number in range(1, 5000):
+            assert int(next(responses)[1].PatientID) == number
+        assert scp.sent >= 4999
+        responses.close()
+        assert scp.cancelled.wait(DEADLINE)
+        assert assoc.send_c_echo().Status == 0
+
+
+@pytest.mark.usefixtures("reading")
+def test_waiting_costs_no_processor_time() -> None:
+    scp = Flood()
+    with associated(scp, network_timeout=60) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        scp.stops()
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        stat = Path(f"/proc/self/task/{assoc.dul.native_id}/stat")
+        spent = stat.read_text().split()[13:15]
+        time.sleep(0.5)
+        after = stat.read_text().split()[13:15]
+        assert sum(map(int, after)) - sum(map(int, spent)) <= 2, "in ticks of 10 ms"
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before.ru_nvcsw < 200
+        responses.close()
+
+
+@pytest.mark.usefixtures("reading")
+def test_after_a_quarter_of_network_timeout_it_goes_into_a_file(tmp_path: Path) -> None:
+    scp = Flood(2000)
+    with associated(scp, network_timeout=2) as assoc:
+        assoc.ae.spool_dir = str(tmp_path)
+        responses = assoc.send_c_find(identifier(), FIND)
+        begun = time.monotonic()
+        assert until(lambda: scp.sent == 2000, DEADLINE)
+        assert time.monotonic() - begun > 0.4
+        assert in_order(responses) == 2000
+        assert assoc.send_c_echo().Status == 0
+
+
+@pytest.mark.usefixtures("reading")
+@pytest.mark.parametrize("what", ["begin", "release", "close"])
+def test_it_is_read_on_at_once_when_somebody_waits(what: str) -> None:
+    scp = Flood(1000)
+    with associated(scp, network_timeout=3600) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        scp.stops()
+        assert assoc.dul.is_paused
+        if what == "begin":
+            assert Call(assoc.send_c_echo).result().Status == 0
+            backlog = responses._operation.backlog
+            assert backlog._added - backlog._taken < 200  # the rest is not in memory
+            assert in_order(responses) == 1000
+        elif what == "release":
+            Call(assoc.release).result()
+            assert assoc.is_released
+            assert in_order(responses) == 1000
+        else:
+            responses.close()
+            assert Call(assoc.send_c_echo).result().Status == 0
+        assert scp.sent == 1000 or what == "close"
+
+
+@pytest.mark.usefixtures("reading")
+def test_abort_does_not_wait() -> None:
+    scp = Flood()
+    with associated(scp, network_timeout=3600) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        scp.stops()
+        begun = time.monotonic()
+        assoc.abort()
+        assoc.join(DEADLINE)
+        assert time.monotonic() - begun < 2
+        assert scp.has_ended.wait(DEADLINE)
+        results = list(responses)
+        assert len(results[-1][0]) == 0
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="needs epoll")
+@pytest.mark.parametrize("how", ["reset", "shutdown", "abort"])
+def test_the_peers_end_is_seen_while_nothing_is_read(how: str) -> None:
+    stop, gone = threading.Event(), threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        for number in range(40):
+            found = identifier("X", PatientID=str(number))
+            peer.answer(context_id, request.response(PENDING), found)
+        assert stop.wait(DEADLINE)
+        if how == "reset":
+            peer.reset()
+        elif how == "abort":
+            peer.send(bytes.fromhex("07 00 00000004 0000 02 00"))
+            peer.socket.shutdown(socket.SHUT_WR)
+        else:
+            peer.socket.shutdown(socket.SHUT_WR)
+        gone.set()
+
+    with associated(script, network_timeout=3600) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert until(lambda: assoc.dul.is_paused, DEADLINE)
+        stop.set()
+        assert gone.wait(DEADLINE)
+        assoc.join(2)
+        assert not assoc.is_alive()
+        assert assoc.ended.by == ("peer" if how == "abort" else "network")
+        assert len(list(responses)[-1][0]) == 0
+
+
+@pytest.mark.usefixtures("reading")
+def test_no_timer_runs_against_a_peer_that_is_not_read() -> None:
+    """It is in the midst of a message all the while."""
+    scp = Flood()
+    with associated(scp, network_timeout=2, dimse_timeout=1) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        count = 0
+        for _ in range(5):
+            time.sleep(0.45)  # less than the pause may last
+            for _ in range(40):
+                assert int(next(responses)[1].PatientID) == count
+                count += 1
+        assert assoc.is_established
+        responses.close()
+
+
+@pytest.mark.parametrize("model", [GET, MOVE])
+def test_retrieval_is_not_held_up(model: str) -> None:
+    scp = Flood(5000)
+    with associated(scp, model, network_timeout=3600) as assoc:
+        where = ["DESTINATION"] if model == MOVE else []
+        send = assoc.send_c_get if model == GET else assoc.send_c_move
+        responses = send(identifier(), *where, model)
+        assert until(lambda: scp.sent == 5000, DEADLINE)
+        assert [status.Status for status, _ in responses] == [PENDING] * 5000 + [0]
+
+
+def test_more_than_may_be_kept_is_cancelled_and_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_SPOOLED_RESPONSES", 500_000)
+    scp = Flood()
+    with associated(scp, network_timeout=0.4) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert scp.cancelled.wait(DEADLINE)
+        results = list(responses)
+        count = in_order(results)
+        assert 50 < count < scp.sent
+        assert [found for _, found in results[count:]] == [None]
+        assert results[-1][0].Status == 0xFE00
+        assert "more responses wait than may be kept" in results[-1][0].problem
+        assert "more responses wait than may be kept" in caplog.text
+        assert assoc.send_c_echo().Status == 0
+
+
+def test_a_disk_that_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pynetdicom.dimse import backlog
+
+    def full(fd: int, buffers: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(backlog, "write_all", full)
+    scp = Flood()
+    with associated(scp, network_timeout=0.4) as assoc:
+        results = list(_slowly(assoc.send_c_find(identifier(), FIND), scp.cancelled))
+        assert in_order(results) >= 16
+        assert os.strerror(28) in results[-1][0].problem
+        assert assoc.send_c_echo().Status == 0
+
+
+def _slowly(responses: Any, after: threading.Event) -> Any:
+    assert after.wait(DEADLINE)
+    yield from responses
+
+
+def test_matches_without_end_take_no_more_memory() -> None:
+    import tracemalloc
+
+    scp = Flood(6000)
+    with associated(scp) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        for _ in range(1000):
+            next(responses)
+        tracemalloc.start()
+        try:
+            for _ in range(1000):
+                next(responses)
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            for _ in range(3000):
+                next(responses)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak - before < 4 << 20
+        assert in_order(responses, 5000) == 6000
+
+
+@pytest.mark.usefixtures("reading")
+def test_pausing_and_resuming_lose_nothing() -> None:
+    """By a consumer that is as quick as the peer: pauses begin and end all the time."""
+    scp = Flood(4000)
+    with associated(scp, network_timeout=3600) as assoc:
+        assert in_order(assoc.send_c_find(identifier(), FIND)) == 4000
+
+
+@pytest.mark.usefixtures("reading")
+def test_nested_use_of_a_query_that_lags() -> None:
+    scp = Flood(600)
+    with associated(scp, network_timeout=3600) as assoc:
+        count = 0
+        for _, found in assoc.send_c_find(identifier(), FIND):
+            if found is not None:
+                assert int(found.PatientID) == count
+                count += 1
+            assert assoc.send_c_echo().Status == 0
+        assert count == 600
+
+
+@pytest.mark.usefixtures("reading")
+def test_over_tls() -> None:
+    """What TLS has deciphered already is not forgotten when reading goes on."""
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        for number in range(2000):
+            peer.answer(context_id, request.response(PENDING), match(number))
+        peer.answer(context_id, request.response(0x0000))
+        peer.serve(lambda context_id, request, _: peer.answer(context_id, request.response(0)))
+
+    with associated(script, network_timeout=3600, tls=tls.contexts()) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert until(lambda: assoc.dul.is_paused, DEADLINE)
+        assert in_order(responses) == 2000
+        assert assoc.send_c_echo().Status == 0
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="without epoll the DUL thread alone reads")
+def test_a_consumer_that_has_read_itself_and_stops() -> None:
+    """The DUL thread, asleep for long, is told until when reading is paused."""
+    go_on = threading.Event()
+    count = 1500
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        assert go_on.wait(DEADLINE)
+        # The first ones all come with one read.
+        data = [
+            encoded(context_id, request.response(PENDING), match(number, 4000 * (number >= 90)))
+            for number in range(count)
+        ]
+        peer.send(b"".join(data[:90]))
+        peer.send(b"".join(data[90:]))
+        sent.append(time.monotonic())
+        peer.answer(context_id, request.response(0x0000))
+        peer.rest_until_abort()
+
+    sent: list[float] = []
+    with associated(script, network_timeout=3) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        consumer = Call(next, responses)
+        assert until(lambda: assoc.dul._reader.holder == consumer.ident, DEADLINE)
+        begun = time.monotonic()
+        go_on.set()
+        assert consumer.result()[0].Status == PENDING
+        assert until(lambda: sent, DEADLINE)
+        assert 0.7 < sent[0] - begun < 2
+        assert in_order(responses, 1) == count
+
+
+@pytest.mark.usefixtures("reading")
+def test_a_peer_that_was_not_listened_to_was_not_silent() -> None:
+    go_on = threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        data = [
+            encoded(context_id, request.response(PENDING), match(number, 0)) for number in range(20)
+        ]
+        peer.send(b"".join(data))
+        assert go_on.wait(DEADLINE)
+        peer.answer(context_id, request.response(0x0000))
+        peer.rest_until_abort()
+
+    with associated(script, network_timeout=3600, dimse_timeout=1) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert until(lambda: assoc.dul.is_paused, DEADLINE)
+        time.sleep(1.1)
+        for number in range(20):
+            assert int(next(responses)[1].PatientID) == number
+        timer = threading.Timer(0.2, go_on.set)
+        timer.start()
+        assert [status.Status for status, _ in responses] == [0x0000]
+        timer.join()
+
+
+@pytest.mark.usefixtures("reading")
+def test_the_late_half_of_an_earlier_resume_makes_nobody_spin() -> None:
+    scp = Flood()
+    with associated(scp, network_timeout=3600) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        scp.stops()
+        looks: list[bool] = []
+        rests = assoc.dul._rests
+
+        def look() -> bool:
+            looks.append(rests())
+            return looks[-1]
+
+        assoc.dul._rests = look
+        assoc.dul._set_paused(False)
+        assert until(lambda: looks, DEADLINE)
+        time.sleep(0.3)
+        assert all(looks)
+        assert len(looks) < 5
+        for number in range(1000):
+            assert int(next(responses)[1].PatientID) == number
+        responses.close()

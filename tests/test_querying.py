@@ -1,0 +1,766 @@
+"""pynetdicom.querying: requests of both generations, statuses, C-CANCEL, and a peer's faults."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from pynetdicom import _config, build_role, evt
+from pynetdicom import sop_class as sop
+from pynetdicom.dimse.data_set import InMemory, encode_dataset
+from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, Primitive
+from pynetdicom.query_models import query_model_uid
+from pynetdicom.upper_layer import dul
+from tests.faults.peer import IMPLICIT, p_data, pdv
+from tests.peers import DEADLINE, Call
+from tests.scp import (
+    FIND,
+    GET,
+    MOVE,
+    PENDING,
+    Scp,
+    associated,
+    identifier,
+    matching,
+    requestor,
+)
+from tests.test_responses import Cancellable, accept_with_roles, names
+
+LETTERS = {
+    # as pynetdicom 1.1 has them
+    ("find", "P"): sop.PatientRootQueryRetrieveInformationModelFind,
+    ("find", "S"): sop.StudyRootQueryRetrieveInformationModelFind,
+    ("find", "O"): sop.PatientStudyOnlyQueryRetrieveInformationModelFind,
+    ("find", "W"): sop.ModalityWorklistInformationFind,
+    ("find", "G"): sop.GeneralRelevantPatientInformationQuery,
+    ("find", "B"): sop.BreastImagingRelevantPatientInformationQuery,
+    ("find", "C"): sop.CardiacRelevantPatientInformationQuery,
+    ("find", "PC"): sop.ProductCharacteristicsQuery,
+    ("find", "SA"): sop.SubstanceApprovalQuery,
+    ("find", "H"): sop.HangingProtocolInformationModelFind,
+    ("find", "D"): sop.DefinedProcedureProtocolInformationModelFind,
+    ("find", "CP"): sop.ColorPaletteInformationModelFind,
+    ("find", "IG"): sop.GenericImplantTemplateInformationModelFind,
+    ("find", "IA"): sop.ImplantAssemblyTemplateInformationModelFind,
+    ("find", "IT"): sop.ImplantTemplateGroupInformationModelFind,
+    ("get", "P"): sop.PatientRootQueryRetrieveInformationModelGet,
+    ("get", "S"): sop.StudyRootQueryRetrieveInformationModelGet,
+    ("get", "O"): sop.PatientStudyOnlyQueryRetrieveInformationModelGet,
+    ("get", "C"): sop.CompositeInstanceRootRetrieveGet,
+    ("get", "CB"): sop.CompositeInstanceRetrieveWithoutBulkDataGet,
+    ("get", "H"): sop.HangingProtocolInformationModelGet,
+    ("get", "D"): sop.DefinedProcedureProtocolInformationModelGet,
+    ("get", "CP"): sop.ColorPaletteInformationModelGet,
+    ("get", "IG"): sop.GenericImplantTemplateInformationModelGet,
+    ("get", "IA"): sop.ImplantAssemblyTemplateInformationModelGet,
+    ("get", "IT"): sop.ImplantTemplateGroupInformationModelGet,
+    ("move", "P"): sop.PatientRootQueryRetrieveInformationModelMove,
+    ("move", "S"): sop.StudyRootQueryRetrieveInformationModelMove,
+    ("move", "O"): sop.PatientStudyOnlyQueryRetrieveInformationModelMove,
+    ("move", "C"): sop.CompositeInstanceRootRetrieveMove,
+    ("move", "H"): sop.HangingProtocolInformationModelMove,
+    ("move", "D"): sop.DefinedProcedureProtocolInformationModelMove,
+    ("move", "CP"): sop.ColorPaletteInformationModelMove,
+    ("move", "IG"): sop.GenericImplantTemplateInformationModelMove,
+    ("move", "IA"): sop.ImplantAssemblyTemplateInformationModelMove,
+    ("move", "IT"): sop.ImplantTemplateGroupInformationModelMove,
+}
+BY_UID_ONLY = [
+    ("find", sop.ProtocolApprovalInformationModelFind),
+    ("move", sop.ProtocolApprovalInformationModelMove),
+    ("get", sop.ProtocolApprovalInformationModelGet),
+    ("find", sop.InventoryFind),
+    ("move", sop.InventoryMove),
+    ("get", sop.InventoryGet),
+    ("find", sop.RepositoryQuery),
+    ("find", sop.UnifiedProcedureStepPull),
+    ("find", "1.2.826.0.1.3680043.9.9999.1"),  # a private one
+]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dul, "LINGER", 0.2)
+
+
+class Recorder:
+    """An SCP that notes the requests, and answers each with success."""
+
+    def __init__(self, status: int = 0, **parameters: Any) -> None:
+        self.requests: list[tuple[int, Primitive, Dataset | None]] = []
+        self._answer = status, parameters
+
+    def __call__(self, peer: Scp) -> None:
+        def handle(context_id: int, request: Primitive, asked: Dataset | None) -> None:
+            self.requests.append((context_id, request, asked))
+            if request.name != "C-CANCEL":
+                status, parameters = self._answer
+                peer.answer(context_id, request.response(status, **parameters))
+
+        peer.serve(handle)
+
+    @property
+    def last(self) -> Any:
+        return self.requests[-1][1]
+
+
+# Query models
+
+
+@pytest.mark.parametrize(("operation", "letter"), LETTERS)
+def test_letters(operation: str, letter: str) -> None:
+    assert query_model_uid(f"C-{operation.upper()}", letter) == LETTERS[operation, letter]
+
+
+@pytest.mark.parametrize("operation", ["C-FIND", "C-GET", "C-MOVE"])
+@pytest.mark.parametrize("letter", ["", "X", "p", "XX"])
+def test_unknown_letters(operation: str, letter: str) -> None:
+    with pytest.raises(ValueError, match="not a query model"):
+        query_model_uid(operation, letter)
+
+
+@pytest.mark.parametrize(
+    ("operation", "letter"), [("C-FIND", "CB"), ("C-GET", "W"), ("C-MOVE", "CB")]
+)
+def test_letters_of_other_operations(operation: str, letter: str) -> None:
+    with pytest.raises(ValueError, match=f"not a query model of {operation}"):
+        query_model_uid(operation, letter)
+
+
+def test_what_is_no_query_model_at_all() -> None:
+    with pytest.raises(TypeError):
+        query_model_uid("C-FIND", 5)  # type: ignore[arg-type]  # that is the test
+
+
+@pytest.mark.parametrize(
+    ("operation", "model"), [*((op, uid) for (op, _), uid in LETTERS.items()), *BY_UID_ONLY]
+)
+def test_every_model_by_uid(operation: str, model: str) -> None:
+    scp = Recorder()
+    where = ["DESTINATION"] if operation == "move" else []
+    with associated(scp, model) as assoc:
+        responses = getattr(assoc, f"send_c_{operation}")(identifier(), *where, model)
+        assert [(status.Status, found) for status, found in responses] == [(0, None)]
+        ((context_id, request, asked),) = scp.requests
+        assert (context_id, request.name) == (3, f"C-{operation.upper()}")
+        assert request.AffectedSOPClassUID == model
+        assert asked == identifier()
+
+
+# Both generations' signatures
+
+CALLS: list[tuple[tuple[Any, ...], dict[str, Any], tuple[str, int | None, int]]] = [
+    # positional, keywords: SOP Class, Message ID, priority
+    ((), {}, (FIND, 1, 2)),
+    ((None,), {}, (FIND, 1, 2)),
+    ((FIND,), {}, (FIND, 1, 2)),
+    ((UID(FIND),), {}, (FIND, 1, 2)),
+    ((FIND, 7), {}, (FIND, 7, 2)),
+    ((FIND, 7, 1), {}, (FIND, 7, 1)),
+    (("P", 7, 0), {}, (FIND, 7, 0)),
+    ((), {"query_model": "P", "msg_id": 9}, (FIND, 9, 2)),
+    ((FIND,), {"priority": 0}, (FIND, 1, 0)),
+    ((5,), {}, (FIND, 5, 2)),
+    ((5, 1), {}, (FIND, 5, 1)),
+    ((5, 1, "P"), {}, (FIND, 5, 1)),
+    ((None, 1, "P"), {}, (FIND, 1, 1)),
+    ((5,), {"query_model": "P"}, (FIND, 5, 2)),
+    ((5,), {"query_model": FIND, "priority": 1}, (FIND, 5, 1)),
+    ((5, 0), {"query_model": None}, (FIND, 5, 0)),
+]
+
+
+@pytest.mark.parametrize(("args", "kwargs", "expected"), CALLS)
+def test_arguments_of_send_c_find(args: Any, kwargs: Any, expected: Any) -> None:
+    scp = Recorder()
+    with associated(scp) as assoc:
+        responses = assoc.send_c_find(identifier(), *args, **kwargs)
+        assert len(list(responses)) == 1
+        request = scp.last
+        found = (request.AffectedSOPClassUID, request.MessageID, request.Priority)
+        assert found == expected
+        assert responses.message_id == expected[1]
+
+
+@pytest.mark.parametrize("aet", ["STORESCP", b"STORESCP", b"STORESCP        "])
+@pytest.mark.parametrize("args", [(MOVE, 5, 1), (5, 1, "P"), ("P", 5, 1)])
+def test_arguments_of_send_c_move(aet: Any, args: Any) -> None:
+    scp = Recorder()
+    with associated(scp, MOVE) as assoc:
+        list(assoc.send_c_move(identifier(), aet, *args))
+        request = scp.last
+        assert (request.MoveDestination, request.MessageID, request.Priority) == ("STORESCP", 5, 1)
+        list(assoc.send_c_move(dataset=identifier(), move_aet=aet, msg_id=6, query_model="P"))
+        assert scp.last.MessageID == 6
+
+
+@pytest.mark.parametrize("args", [(GET, 5, 1), (5, 1, "P"), ("P", 5, 1)])
+def test_arguments_of_send_c_get(args: Any) -> None:
+    scp = Recorder()
+    with associated(scp, GET) as assoc:
+        list(assoc.send_c_get(identifier(), *args))
+        assert (scp.last.MessageID, scp.last.Priority) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "error"),
+    [
+        ((FIND, 1, 2, 3), {}, TypeError),
+        ((FIND,), {"query_model": FIND}, TypeError),
+        ((5,), {"msg_id": 5}, TypeError),
+        ((FIND,), {"colour": 1}, TypeError),
+        ((FIND, "5"), {}, TypeError),
+        ((FIND, 5.0), {}, TypeError),
+        ((FIND, -1), {}, ValueError),
+        ((FIND, 65536), {}, ValueError),
+        ((FIND, 1, 3), {}, ValueError),
+        ((FIND, 1, None), {}, TypeError),
+        ((MOVE,), {}, ValueError),
+        (("S",), {}, ValueError),
+        (("nonsense",), {}, ValueError),
+    ],
+)
+def test_wrong_arguments_leave_nothing_behind(args: Any, kwargs: Any, error: Any) -> None:
+    scp = Recorder()
+    with associated(scp) as assoc:
+        with pytest.raises(error):
+            assoc.send_c_find(identifier(), *args, **kwargs)
+        assert not assoc.operations
+        assert len(list(assoc.send_c_find(identifier()))) == 1
+        assert len(scp.requests) == 1
+
+
+@pytest.mark.parametrize("aet", ["", "A" * 17, "A\\B", "Ä", 5, None])
+def test_wrong_destinations(aet: Any) -> None:
+    with (
+        associated(Recorder(), MOVE) as assoc,
+        pytest.raises((TypeError, ValueError)),
+    ):
+        assoc.send_c_move(identifier(), aet, MOVE)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "error"),
+    [
+        (None, TypeError),
+        ({"PatientName": "X"}, TypeError),
+        (identifier(CommandGroupLength=1), ValueError),
+        (identifier(Rows=-1), ValueError),
+    ],
+)
+def test_what_is_no_identifier(dataset: Any, error: type[Exception]) -> None:
+    with associated(Recorder()) as assoc:
+        with pytest.raises(error) as caught:
+            assoc.send_c_find(dataset, FIND)
+        assert "ALICE" not in str(caught.value)
+        assert not assoc.operations
+
+
+def test_an_identifier_that_is_encoded_already() -> None:
+    scp = Recorder()
+    with associated(scp) as assoc:
+        for syntax in (IMPLICIT, "1.2.840.10008.1.2.1"):
+            list(assoc.send_c_find(encode_dataset(identifier(), syntax), FIND))
+            assert scp.requests[-1][2] == identifier()
+
+
+@pytest.mark.parametrize("operation", ["find", "get", "move"])
+def test_without_an_association(operation: str) -> None:
+    where = ["DESTINATION"] if operation == "move" else []
+    with associated(Recorder()) as assoc:
+        assoc.release()
+        with pytest.raises(RuntimeError, match="must be established"):
+            getattr(assoc, f"send_c_{operation}")(identifier(), *where, FIND)
+        with pytest.raises(RuntimeError, match="must be established"):
+            assoc.send_c_cancel(1)
+
+
+def test_the_request_is_sent_at_the_call() -> None:
+    arrived = threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        arrived.set()
+        peer.answer(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with associated(script) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        assert arrived.wait(DEADLINE)
+        assert len(list(responses)) == 1
+
+
+# Statuses and identifiers
+
+
+def test_what_a_status_has() -> None:
+    numbers = {
+        "NumberOfRemainingSuboperations": 3,
+        "NumberOfCompletedSuboperations": 65535,
+        "NumberOfFailedSuboperations": 0,
+        "NumberOfWarningSuboperations": 1,
+    }
+    more = {"ErrorComment": "why", "OffendingElement": [0x00100010], "ErrorID": 5}
+    with associated(Recorder(0xB000, **numbers, **more), GET) as assoc:
+        ((status, found),) = list(assoc.send_c_get(identifier(), GET))
+        assert found is None
+        assert status.Status == 0xB000
+        for keyword, value in numbers.items():
+            assert status[keyword].value == value
+            assert status[keyword].VR == "US"
+        assert (status.ErrorComment, status.OffendingElement, status.ErrorID) == (
+            "why",
+            0x00100010,
+            5,
+        )
+        assert (status.message_id, status.problem) == (1, None)
+        assert len(status) == 8
+
+
+def test_the_final_response_of_a_retrieval_may_have_an_identifier() -> None:
+    failed = Dataset()
+    failed.FailedSOPInstanceUIDList = ["1.2.3", "1.2.4"]
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        # Tolerated: one in a pending response.
+        peer.answer(context_id, request.response(PENDING), failed)
+        peer.answer(context_id, request.response(0xB000), failed)
+        peer.rest_until_abort()
+
+    for model, where in ((GET, []), (MOVE, ["DESTINATION"])):
+        with associated(script, model) as assoc:
+            send = assoc.send_c_get if model is GET else assoc.send_c_move
+            results = list(send(identifier(), *where, model))
+            assert [status.Status for status, _ in results] == [PENDING, 0xB000]
+            assert [found for _, found in results] == [None, failed]
+
+
+def test_an_identifier_with_the_final_response_of_a_query_is_no_match() -> None:
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        peer.answer(context_id, request.response(0x0000), identifier())
+        peer.rest_until_abort()
+
+    with associated(script) as assoc:
+        assert [found for _, found in assoc.send_c_find(identifier(), FIND)] == [None]
+
+
+@pytest.mark.parametrize("status", [0xFF00, 0xFF01])
+def test_both_pending_statuses(status: int) -> None:
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        peer.answer(context_id, request.response(status), identifier())
+        peer.answer(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with associated(script) as assoc:
+        results = list(assoc.send_c_find(identifier(), FIND))
+        assert [(one.Status, found) for one, found in results] == [
+            (status, identifier()),
+            (0, None),
+        ]
+
+
+def test_identifiers_are_logged_at_debug_only(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with associated(lambda peer: peer.serve(matching(peer, 1))) as assoc:
+        with caplog.at_level(logging.INFO, "pynetdicom"):
+            list(assoc.send_c_find(identifier(), FIND))
+        assert "ALICE" not in caplog.text
+        with caplog.at_level(logging.DEBUG, "pynetdicom"):
+            list(assoc.send_c_find(identifier(), FIND))
+        assert caplog.text.count("ALICE") == 2
+        caplog.clear()
+        monkeypatch.setattr(_config, "LOG_REQUEST_IDENTIFIERS", False)
+        monkeypatch.setattr(_config, "LOG_RESPONSE_IDENTIFIERS", False)
+        with caplog.at_level(logging.DEBUG, "pynetdicom"):
+            list(assoc.send_c_find(identifier(), FIND))
+        assert "ALICE" not in caplog.text
+
+
+def test_notifications_of_messages() -> None:
+    sent: list[str] = []
+    received: list[str] = []
+    handlers = [
+        (evt.EVT_DIMSE_SENT, lambda event: sent.append(event.message.name)),
+        (evt.EVT_DIMSE_RECV, lambda event: received.append(event.message.name)),
+    ]
+    with associated(lambda peer: peer.serve(matching(peer, 2)), evt_handlers=handlers) as assoc:
+        list(assoc.send_c_find(identifier(), FIND))
+        assert sent == ["C-FIND-RQ"]
+        assert received == ["C-FIND-RSP"] * 3
+
+
+# C-CANCEL
+
+
+def cancelled(cancel: Callable[[Any, Any], None], msg_id: int | None = None) -> list[int]:
+    """The statuses of a query that is cancelled after its first match."""
+    scp = Cancellable()
+    with associated(scp) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND, msg_id=msg_id)
+        statuses = [next(responses)[0].Status]
+        cancel(assoc, responses)
+        statuses += [status.Status for status, _ in responses]
+        assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
+    assert scp.cancelled == [1 if msg_id is None else msg_id]
+    return statuses
+
+
+@pytest.mark.parametrize(
+    "cancel",
+    [
+        lambda assoc, responses: assoc.send_c_cancel(responses.message_id),
+        lambda assoc, responses: assoc.send_c_cancel(responses.message_id, 3),
+        lambda assoc, responses: assoc.send_c_cancel(responses.message_id, query_model=FIND),
+        lambda assoc, responses: assoc.send_c_cancel(responses.message_id, query_model="P"),
+        lambda assoc, responses: assoc.send_c_cancel_find(responses.message_id),
+        lambda assoc, responses: assoc.send_c_cancel_get(responses.message_id),
+        lambda assoc, responses: assoc.send_c_cancel_move(responses.message_id),
+        lambda assoc, responses: Call(assoc.send_c_cancel, responses.message_id).result(),
+    ],
+)
+def test_cancelling(cancel: Callable[[Any, Any], None]) -> None:
+    for msg_id in (None, 7):
+        assert cancelled(cancel, msg_id) == [PENDING] * 12 + [0xFE00]
+
+
+def test_1_stands_for_the_operation_whose_number_the_library_chose() -> None:
+    scp = Cancellable()
+    with associated(scp) as assoc:
+        for _ in range(3):
+            assert len(list(assoc.send_c_find(identifier("BOB"), FIND))) == 4
+        for cancel in (
+            lambda: assoc.send_c_cancel(1),
+            lambda: assoc.send_c_cancel(1, 3),
+            lambda: assoc.send_c_cancel(1, query_model=FIND),
+        ):
+            responses = assoc.send_c_find(identifier(), FIND)
+            cancel()
+            assert list(responses)[-1][0].Status == 0xFE00
+        # Not for one whose number was given.
+        responses = assoc.send_c_find(identifier(), FIND, msg_id=30)
+        with pytest.raises(ValueError, match="which context"):
+            assoc.send_c_cancel(99)
+        assoc.send_c_cancel(1)  # that one has ended
+        responses.close()
+    assert scp.cancelled == [4, 5, 6, 30]
+
+
+@pytest.mark.parametrize("msg_id", ["1", 1.0, None, True, b"1"])
+def test_cancelling_by_what_is_no_message_id(msg_id: Any) -> None:
+    with associated(Recorder()) as assoc:
+        for cancel in (assoc.send_c_cancel, assoc.send_c_cancel_find):
+            with pytest.raises(TypeError):
+                cancel(msg_id)
+
+
+def test_cancelling_what_is_not_known() -> None:
+    scp = Recorder()
+    with associated(scp, FIND, MOVE) as assoc:
+        with pytest.raises(ValueError, match="which context"):
+            assoc.send_c_cancel(1)
+        with pytest.raises(ValueError, match="no presentation context 9"):
+            assoc.send_c_cancel(1, 9)
+        for model in ("S", sop.StudyRootQueryRetrieveInformationModelFind):
+            with pytest.raises(ValueError, match="no presentation context for the query model"):
+                assoc.send_c_cancel(1, query_model=model)
+        assoc.send_c_cancel(40, 5)
+        assoc.send_c_cancel(41, query_model=MOVE)
+        assoc.send_c_cancel(42, query_model=FIND)
+        assoc.send_c_cancel(43, query_model="P")
+        assoc.send_c_echo()
+        sent = [
+            (context_id, request.MessageIDBeingRespondedTo)
+            for context_id, request, _ in scp.requests
+            if isinstance(request, C_CANCEL)
+        ]
+        assert sent == [(5, 40), (5, 41), (3, 42), (3, 43)]
+
+
+def test_a_cancel_that_crosses_the_last_response_is_harmless() -> None:
+    scp = Recorder()
+    with associated(scp) as assoc:
+        for _ in range(100):
+            responses = assoc.send_c_find(identifier(), FIND)
+            cancel = Call(assoc.send_c_cancel, responses.message_id)
+            assert [status.Status for status, _ in responses] == [0]
+            cancel.result()
+            assoc.send_c_cancel(responses.message_id)
+        assert assoc.is_established
+        assert assoc.operations.strays == 0
+
+
+# C-GET
+
+
+class Retrieved:
+    """An SCP that answers a C-GET with `count` sub-operations, a pending response after each."""
+
+    def __init__(self, count: int, context_id: int = 5) -> None:
+        self.count, self.context_id = count, context_id
+        self.statuses: list[int | None] = []
+
+    def __call__(self, peer: Scp) -> None:
+        from tests.pair import CT, ct
+
+        def handle(context_id: int, request: Primitive, asked: Dataset | None) -> None:
+            if request.name != "C-GET":
+                return
+            for number in range(self.count):
+                sub = C_STORE(
+                    MessageID=number + 1,
+                    AffectedSOPClassUID=CT,
+                    AffectedSOPInstanceUID=f"1.2.{number}",
+                    Priority=2,
+                )
+                peer.answer(self.context_id, sub, ct())
+                _, response = peer.command()
+                self.statuses.append(response.Status)
+                pending = request.response(PENDING)
+                pending.NumberOfCompletedSuboperations = number + 1
+                peer.answer(context_id, pending)
+            peer.answer(context_id, request.response(0x0000))
+
+        peer.serve(handle)
+
+
+def retrieving(
+    scp: Callable[[Scp], None], handler: Callable[[Any], int] | None, **kwargs: Any
+) -> Any:
+    from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
+    from tests.pair import CT
+
+    return associated(
+        scp,
+        ae=requestor(GET, CT, **kwargs),
+        ext_neg=[build_role(CT, scp_role=True)],
+        evt_handlers=[] if handler is None else [(evt.EVT_C_STORE, handler)],
+        accept=lambda peer: accept_with_roles(peer, SCP_SCU_RoleSelectionNegotiation, CT),
+    )
+
+
+def test_sub_operations_are_served_by_the_association_thread() -> None:
+    threads: set[Any] = set()
+    stored: list[str] = []
+
+    def store(event: Any) -> int:
+        threads.add(threading.current_thread())
+        stored.append(event.request.AffectedSOPInstanceUID)
+        return 0
+
+    scp = Retrieved(10)
+    with retrieving(scp, store) as assoc:
+        results = list(assoc.send_c_get(identifier(), GET))
+        assert [status.Status for status, _ in results] == [PENDING] * 10 + [0]
+        assert [one.NumberOfCompletedSuboperations for one, _ in results[:-1]] == list(range(1, 11))
+        assert stored == [f"1.2.{number}" for number in range(10)]
+        assert threads == {assoc}
+    assert scp.statuses == [0] * 10
+
+
+def test_sub_operations_are_given_to_the_callback() -> None:
+    given: list[Any] = []
+
+    def on_c_store(dataset: Any, context: Any, info: Any) -> int:
+        given.append((dataset.SOPClassUID, context.abstract_syntax, info["parameters"]))
+        return 0xB000
+
+    scp = Retrieved(2)
+    with retrieving(scp, None) as assoc:
+        assoc.ae.on_c_store = on_c_store
+        assert list(assoc.send_c_get(identifier(), 1, 2, "P"))[-1][0].Status == 0
+    assert scp.statuses == [0xB000] * 2
+    assert [(one, two) for one, two, _ in given] == [(sop.CTImageStorage,) * 2] * 2
+    assert [info["message_id"] for *_, info in given] == [1, 2]
+
+
+def test_a_caller_who_pauses_does_not_stop_the_storing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_WAITING_RESPONSES", 8)
+    count = 40
+    done = threading.Event()
+    stored: list[int] = []
+
+    def store(event: Any) -> int:
+        stored.append(1)
+        if len(stored) == count:
+            done.set()
+        return 0
+
+    scp = Retrieved(count)
+    with retrieving(scp, store) as assoc:
+        responses = assoc.send_c_get(identifier(), GET)
+        assert done.wait(DEADLINE)
+        results = list(responses)
+        assert [one.NumberOfCompletedSuboperations for one, _ in results[:-1]] == list(
+            range(1, count + 1)
+        )
+        assert results[-1][0].Status == 0
+
+
+def test_sub_operations_renew_the_wait_for_a_response() -> None:
+    import time
+
+    def store(event: Any) -> int:
+        time.sleep(0.3)
+        return 0
+
+    def script(peer: Scp) -> None:
+        from tests.pair import CT, ct
+
+        context_id, request, _ = peer.message()
+        for number in range(6):
+            sub = C_STORE(
+                MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2
+            )
+            peer.answer(5, sub, ct())
+            peer.command()
+        peer.answer(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with retrieving(script, store, dimse_timeout=1.5) as assoc:
+        ((status, _),) = list(assoc.send_c_get(identifier(), GET))
+        assert status.Status == 0
+
+
+def test_a_sub_operation_without_the_scp_role() -> None:
+    from tests.pair import CT
+
+    scp = Retrieved(2)
+    handled: list[Any] = []
+    with associated(scp, GET, CT, evt_handlers=[(evt.EVT_C_STORE, handled.append)]) as assoc:
+        assert list(assoc.send_c_get(identifier(), GET))[-1][0].Status == 0
+    assert scp.statuses == [0x0122, 0x0122]
+    assert handled == []
+
+
+# A peer's faults
+
+
+def faulty(*answers: Callable[[Scp, int, Primitive], None]) -> Callable[[Scp], None]:
+    """Answers the first request so, and then goes on in order, if it is let."""
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        for answer in answers:
+            answer(peer, context_id, request)
+        peer.serve(matching(peer))
+
+    return script
+
+
+def pending(peer: Scp, context_id: int, request: Primitive) -> None:
+    peer.answer(context_id, request.response(PENDING), identifier())
+
+
+def final(peer: Scp, context_id: int, request: Primitive) -> None:
+    peer.answer(context_id, request.response(0))
+
+
+def test_responses_with_another_message_id_or_after_the_final_one_are_dropped() -> None:
+    def other(peer: Scp, context_id: int, request: Primitive) -> None:
+        response = request.response(PENDING)
+        response.MessageIDBeingRespondedTo = 77
+        peer.answer(context_id, response, identifier("MALLORY"))
+
+    script = faulty(other, pending, other, final, pending, final, other)
+    with associated(script) as assoc:
+        assert names(assoc.send_c_find(identifier(), FIND)) == ["ALICE"]
+        assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 20
+        assert assoc.operations.strays == 5
+
+
+def without_identifier(peer: Scp, context_id: int, request: Primitive) -> None:
+    peer.answer(context_id, request.response(PENDING))
+
+
+def of_another_kind(peer: Scp, context_id: int, request: Primitive) -> None:
+    peer.answer(context_id, C_ECHO(MessageIDBeingRespondedTo=request.MessageID, Status=0))
+
+
+def on_another_context(peer: Scp, context_id: int, request: Primitive) -> None:
+    peer.answer(1, request.response(0))
+
+
+def with_data_that_was_not_announced(peer: Scp, context_id: int, request: Primitive) -> None:
+    peer.send(p_data(pdv(context_id, 3, request.response(PENDING).encode())))
+    peer.send(p_data(pdv(context_id, 2, b"\x10\x00\x10\x00\x02\x00\x00\x00AB")))
+
+
+def without_status(peer: Scp, context_id: int, request: Primitive) -> None:
+    response = request.response(0)
+    response.Status = None
+    peer.answer(context_id, response)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (without_identifier, "without identifier"),
+        (of_another_kind, "cannot answer"),
+        (on_another_context, "cannot answer"),
+        (with_data_that_was_not_announced, ""),
+        (without_status, "Status"),
+    ],
+)
+def test_answers_that_are_none_end_the_association(fault: Any, why: str) -> None:
+    seen: list[bytes] = []
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        pending(peer, context_id, request)
+        fault(peer, context_id, request)
+        seen.append(peer.rest_until_abort()[-10:])
+
+    with associated(script) as assoc:
+        results = list(assoc.send_c_find(identifier(), FIND))
+        assert names(results) == ["ALICE"]
+        assert [len(status) for status, _ in results] == [1, 0]
+        assert why in str(assoc.ended)
+        assert "no answer" in results[-1][0].problem
+    assert seen == [bytes.fromhex("07 00 00000004 0000 00 00")]
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x10\x00\x10\x00\xf0\x00\x00\x00AB"])
+def test_an_identifier_that_does_not_decode_is_reported(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(peer: Scp, context_id: int, request: Primitive) -> None:
+        peer.answer(context_id, request.response(PENDING), data)
+
+    with associated(faulty(pending, broken, pending, final)) as assoc:
+        results = list(assoc.send_c_find(identifier(), FIND))
+        assert [status.Status for status, _ in results] == [PENDING] * 3 + [0]
+        assert [found is None for _, found in results] == [False, True, False, True]
+        assert [bool(status.problem) for status, _ in results] == [False, True, False, False]
+        assert "cannot be decoded" in results[1][0].problem
+        assert "cannot be decoded" in caplog.text
+        assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 20
+
+
+def test_an_identifier_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_IDENTIFIER", 1000)
+
+    def long(peer: Scp, context_id: int, request: Primitive) -> None:
+        peer.answer(context_id, request.response(PENDING), identifier("A" * 2000))
+
+    with associated(faulty(pending, long, final)) as assoc:
+        results = list(assoc.send_c_find(identifier(), FIND))
+        assert names(results) == ["ALICE"]
+        assert "1000 bytes" in results[1][0].problem
+
+
+def test_an_encoded_identifier_is_not_touched() -> None:
+    """Whatever is in it: the peer decides."""
+    scp = Recorder()
+    with associated(scp) as assoc:
+        list(assoc.send_c_find(InMemory(b"\x10\x00\x10\x00\x02\x00\x00\x00AB", IMPLICIT), FIND))
+        assert scp.requests[0][2].PatientName == "AB"  # type: ignore[union-attr]
