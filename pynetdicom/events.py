@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -441,6 +441,48 @@ def trigger(
         return None
     finally:
         running.pop()
+
+
+class HandlerItems:
+    """What the handler of an intervention event yields: it runs as its handler all the while.
+
+    Parameters
+    ----------
+    assoc : Association
+    event : InterventionEvent
+    items : iterator
+    """
+
+    def __init__(self, assoc: AssociationState, event: EventType, items: Iterator[Any]) -> None:
+        self._running = (assoc, event)
+        self._items = items
+
+    def __iter__(self) -> HandlerItems:
+        return self
+
+    def __next__(self) -> Any:
+        assoc, event = self._running
+        running = _running.events
+        running.append((assoc, event))
+        try:
+            return next(self._items)
+        finally:
+            running.pop()
+
+    def close(self) -> None:
+        """Close it, as a generator is closed, if it is one."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            running = _running.events
+            running.append(self._running)
+            try:
+                close()
+            finally:
+                running.pop()
+
+
+RUNNING_HANDLERS = frozenset((trigger.__code__, HandlerItems.__next__.__code__))
+"""The code of what runs handlers; the local variable ``event`` says of which event."""
 
 
 def _notify(
