@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.ae_settings import MAXIMUM_CONTEXTS
+from pynetdicom.dimse.data_set import InFile
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
@@ -136,7 +137,7 @@ class MoveDestination:
         for contexts in self._given or [_ANY]:
             self._make(contexts)
         self._ahead = ahead
-        self._is_known = bool(ahead)
+        self._is_known = bool(ahead) and not any(isinstance(split(i)[1], InFile) for i in ahead)
         # What the instances need, as far as it is known: whether it was proposed already.
         self._needed: dict[Kind, bool] = {}
         self._refused: set[Kind] = set()
@@ -263,6 +264,8 @@ def _kinds(items: Iterable[Any]) -> Iterable[Kind]:
     """Tell what the data sets among a handler's items need."""
     for item in items:
         _, data_set = split(item)
+        if isinstance(data_set, InFile):  # looking into each of them would leave them all open
+            continue
         try:
             what = candidate(data_set)
         except Unsendable:

@@ -62,14 +62,11 @@ class Candidate:
         sop_instance: str,
         transfer_syntax: str,
         source: Any,
-        *,
-        is_ours: bool = False,
     ) -> None:
         self.sop_class = sop_class
         self.sop_instance = sop_instance
         self.transfer_syntax = transfer_syntax
         self._source = source
-        self._is_ours = is_ours
 
     def for_context(self, context: PresentationContext) -> _Instance:
         """Make it ready to be sent on a context.
@@ -91,8 +88,8 @@ class Candidate:
         return _Instance(self.sop_class, self.sop_instance, source, context)
 
     def close(self) -> None:
-        """Let go of a file that was opened for it."""
-        if self._is_ours:
+        """Let go of the file, if it is one."""
+        if isinstance(self._source, EncodedDataSet):
             self._source.close()
 
 
@@ -102,6 +99,7 @@ def candidate(data_set: Any) -> Candidate:
     Parameters
     ----------
     data_set : pydicom.dataset.Dataset, str, os.PathLike or EncodedDataSet
+        The latter is closed when it has been sent.
 
     Raises
     ------
@@ -127,7 +125,6 @@ def _of_path(path: str | os.PathLike[str]) -> Candidate:
                 header.sop_instance_uid,
                 header.transfer_syntax,
                 header.data_set(),
-                is_ours=True,
             )
     except FileProblem as error:
         raise Unsendable(str(error)) from error
