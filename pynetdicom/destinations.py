@@ -123,8 +123,8 @@ class MoveDestination:
     ) -> None:
         self._scp = scp
         self._originator = originator
-        addr, port, *rest = target
-        options = dict(rest[0]) if rest else {}
+        addr, port, given_options = target if len(target) == 3 else (*target, {})
+        options = dict(given_options)
         self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
         given = options.pop("contexts", None)
         options.setdefault("ae_title", title)
@@ -247,11 +247,15 @@ class MoveDestination:
             self._was_reached = True
             return assoc
         scp.sub_associations.discard(assoc)
-        why = printable(str(assoc.ended))
+        ended = assoc.ended
+        LOGGER.error("association with a move destination: %s", printable(str(ended)))
+        # Where it is does not concern the peer.
+        refuses = ended is not None and ended.kind == "rejected"
+        why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
         if not self._was_reached:
-            raise Unreachable(f"Move destination: {why}", what.sop_instance)
+            raise Unreachable(why, what.sop_instance)
         self._attempts_left = 0
-        raise Unsendable(f"move destination: {why}", what.sop_instance)
+        raise Unsendable(why, what.sop_instance)
 
 
 def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:
