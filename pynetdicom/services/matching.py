@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.dimse.data_set import EncodedDataSet, encode_dataset
+from pynetdicom.dimse.data_set import EncodedDataSet, InMemory, encode_dataset
+from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.dimse.plain import encode_plain
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
 from pynetdicom.services.engines import (
@@ -100,4 +102,10 @@ def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
             raise ValueError(f"it does not decode: {error}") from error
     if not hasattr(data_set, "group_dataset"):
         raise ValueError(f"a {type(data_set).__name__} is not a data set")
-    return encode_dataset(data_set, transfer_syntax)
+    encoding = encoding_of(transfer_syntax)
+    plain = None if encoding.deflated else encode_plain(data_set, encoding)
+    return (
+        encode_dataset(data_set, transfer_syntax)
+        if plain is None
+        else InMemory(plain, transfer_syntax)
+    )
