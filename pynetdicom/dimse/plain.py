@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.dimse.element_walk import LONG_VRS, MAXIMUM_DEPTH, Encoding
@@ -23,7 +22,6 @@ _TEXT = frozenset(("LO", "LT", "SH", "ST", "UC", "UT"))
 _ASCII = frozenset(("AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR"))
 _DEFAULT_CHARACTER_SET = "iso8859"
 _LONG = frozenset(vr.decode() for vr in LONG_VRS)
-_by_tag = attrgetter("tag")
 
 
 class _NotPlain(Exception):
@@ -43,7 +41,7 @@ def encode_plain(ds: Dataset, encoding: Encoding) -> bytes | None:
 def _elements(ds: Dataset, encoding: Encoding, character_set: Any, depth: int) -> bytes:
     if depth > MAXIMUM_DEPTH:
         raise _NotPlain
-    elements = sorted(ds.values(), key=_by_tag)
+    elements = sorted(ds.values(), key=_number)
     if elements and elements[0].tag <= 0x00080005:
         if elements[0].tag <= 0x0002FFFF:
             raise _NotPlain
@@ -65,6 +63,10 @@ def _elements(ds: Dataset, encoding: Encoding, character_set: Any, depth: int) -
         parts.append(heads(element.tag, vr, len(data)))
         parts.append(data)
     return b"".join(parts)
+
+
+def _number(element: Any) -> int:
+    return int(element.tag)  # pydicom compares its tags in Python
 
 
 def _items(items: Any, encoding: Encoding, character_set: Any, depth: int) -> bytes:
