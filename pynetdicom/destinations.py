@@ -53,6 +53,7 @@ RELEASE_PATIENCE = 5.0
 _TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
 _USUAL_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _USUAL = "StoragePresentationContexts"
 
 Kind = tuple[str, str]
@@ -196,7 +197,7 @@ class MoveDestination:
             self._attempts_left -= 1
             if self._attempts_left < 0:
                 raise Unsendable("the move destination is gone", what.sop_instance)
-        elif kind in self._refused or context_for(assoc, what) is not None:
+        elif kind in self._refused or _suits_well(context_for(assoc, what), kind):
             return assoc
         contexts = self._proposal(kind)
         if assoc is not None:
@@ -286,6 +287,14 @@ def _suits(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
         context.abstract_uid == sop_class and not syntaxes.isdisjoint(context.transfer_uids)
         for context in contexts
     )
+
+
+def _suits_well(context: PresentationContext | None, kind: Kind) -> bool:
+    """Whether a context takes what is of a kind as it is, or what can be encoded anew for sure."""
+    if context is None:
+        return False
+    # Some values have no other byte order that we would know.
+    return kind[1] in (context.transfer_uids[0], *_USUAL_SYNTAXES, _DEFLATED)
 
 
 def _has_refused(assoc: Association, kind: Kind) -> bool:
