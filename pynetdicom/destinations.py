@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +109,7 @@ class MoveDestination:
 
     Raises
     ------
-    TypeError, ValueError, RuntimeError
+    Exception
         The target is none.
     """
 
@@ -174,7 +173,6 @@ class MoveDestination:
         if assoc.acse_timeout is None or assoc.acse_timeout > RELEASE_PATIENCE:
             assoc.acse_timeout = RELEASE_PATIENCE
         assoc.release()
-        assoc.wait_ended(time.monotonic() + RELEASE_PATIENCE)
         self._scp.sub_associations.discard(assoc)
 
     def _assoc_for(self, what: Candidate) -> Association:
@@ -272,7 +270,7 @@ def _kinds(items: Iterable[Any]) -> Iterable[Kind]:
         if isinstance(data_set, InFile):  # looking into each of them would leave them all open
             continue
         try:
-            what = candidate(data_set)
+            what = candidate(data_set, check=False)
         except Unsendable:
             continue
         what.close()
@@ -323,7 +321,7 @@ def begin_move(
     originator = Originator(request, scp.requestor.ae_title)
     try:
         return MoveDestination(scp, originator, target, request.MoveDestination or "", ahead)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever the handler gave
         LOGGER.error("the handler's move destination is none: %s", type(error).__name__)
         LOGGER.debug("why the destination is none", exc_info=True)
         raise Refusal(answers.bad_destination, "Invalid move destination") from error

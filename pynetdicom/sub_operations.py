@@ -12,11 +12,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.dimse.data_set import EncodedDataSet, encode_dataset
-from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, read_header
+from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, Part10, read_header
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.services.retrieval import Outcome
 from pynetdicom.storing import _Instance
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.storing import Storing
@@ -93,43 +95,59 @@ class Candidate:
             self._source.close()
 
 
-def candidate(data_set: Any) -> Candidate:
+def candidate(data_set: Any, *, check: bool = True) -> Candidate:
     """Take what a handler has yielded.
 
     Parameters
     ----------
     data_set : pydicom.dataset.Dataset, str, os.PathLike or EncodedDataSet
         The latter is closed when it has been sent.
+    check : bool
+        Whether to go over a file to its end.
 
     Raises
     ------
     Unsendable
         It is none of them, or cannot be read, or lacks UIDs.
     """
-    if isinstance(data_set, (str, os.PathLike)):
-        return _of_path(data_set)
-    if isinstance(data_set, EncodedDataSet):
-        return _of_encoded(data_set)
-    if hasattr(data_set, "group_dataset"):
-        return _of_dataset(data_set)
+    try:
+        if isinstance(data_set, (str, os.PathLike)):
+            return _of_path(data_set, check)
+        if isinstance(data_set, EncodedDataSet):
+            return _of_encoded(data_set)
+        if hasattr(data_set, "group_dataset"):
+            return _of_dataset(data_set)
+    except Unsendable:
+        raise
+    except FileProblem as error:
+        raise Unsendable(str(error)) from error
+    except Exception as error:  # its text may be about the patient
+        raise Unsendable(f"it cannot be read: {type(error).__name__}") from error
     kind = "no data set" if data_set is None else f"a {type(data_set).__name__}"
     raise Unsendable(f"the handler gave {kind}")
 
 
-def _of_path(path: str | os.PathLike[str]) -> Candidate:
+def _of_path(path: str | os.PathLike[str], check: bool) -> Candidate:
+    with read_header(path) as header:
+        try:
+            if check:
+                header.check()
+        except FileProblem as error:
+            raise Unsendable(str(error), _instance_in(header)) from error
+        return Candidate(
+            header.sop_class_uid,
+            header.sop_instance_uid,
+            header.transfer_syntax,
+            header.data_set(),
+        )
+
+
+def _instance_in(header: Part10) -> str:
+    """The SOP Instance UID of a file that is damaged, as far as it has one."""
     try:
-        with read_header(path) as header:
-            header.check()
-            return Candidate(
-                header.sop_class_uid,
-                header.sop_instance_uid,
-                header.transfer_syntax,
-                header.data_set(),
-            )
-    except FileProblem as error:
-        raise Unsendable(str(error)) from error
-    except (OSError, ValueError) as error:
-        raise Unsendable(f"a file cannot be read: {type(error).__name__}") from error
+        return header.sop_instance_uid
+    except FileProblem:
+        return ""
 
 
 def _of_encoded(data_set: EncodedDataSet) -> Candidate:
@@ -137,10 +155,7 @@ def _of_encoded(data_set: EncodedDataSet) -> Candidate:
     sop_class = getattr(data_set, "sop_class_uid", "")
     sop_instance = getattr(data_set, "sop_instance_uid", "")
     if not (sop_class and sop_instance):
-        try:
-            values = data_set.peek(SOP_CLASS_UID, SOP_INSTANCE_UID)
-        except (DataSetDecodeError, OSError) as error:
-            raise Unsendable(f"the data set cannot be read: {type(error).__name__}") from error
+        values = data_set.peek(SOP_CLASS_UID, SOP_INSTANCE_UID)
         sop_class, sop_instance = (
             values.get(tag, b"").decode("latin-1").strip(" \0")
             for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)
@@ -158,8 +173,8 @@ def _of_dataset(ds: Any) -> Candidate:
     meta = getattr(ds, "file_meta", None)
     syntax = None if meta is None else meta.get("TransferSyntaxUID")
     if syntax:
-        said = (syntax.is_implicit_VR, syntax.is_little_endian)
-        if None not in (implicit, little) and (implicit, little) != said:
+        encoding = encoding_of(str(syntax))
+        if None not in (implicit, little) and (implicit, little) != encoding[:2]:
             raise Unsendable("the data set is not encoded as its file_meta says", sop_instance)
     elif little is False:
         syntax = EXPLICIT_VR_BIG_ENDIAN
@@ -207,7 +222,7 @@ def store(assoc: Storing, what: Candidate, originator: Originator) -> Outcome:
             f"no accepted presentation context for {what.sop_class}"
             f" with transfer syntax {what.transfer_syntax}"
         )
-        return Outcome(None, what.sop_instance, problem)
+        return Outcome(None, what.sop_instance, printable(problem))
     try:
         instance = what.for_context(context)
         response, _ = assoc._store(
@@ -220,7 +235,7 @@ def store(assoc: Storing, what: Candidate, originator: Originator) -> Outcome:
     except Exception as error:  # its text may be about the patient
         return Outcome(None, what.sop_instance, f"not sent: {type(error).__name__}")
     if response is None:
-        return Outcome(None, what.sop_instance, f"no answer: {assoc.ended}")
+        return Outcome(None, what.sop_instance, f"no answer: {printable(str(assoc.ended))}")
     return Outcome(response.Status, what.sop_instance)
 
 
