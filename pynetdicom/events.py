@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
+
+from pynetdicom.running import HandlerItems, running_handlers
+from pynetdicom.running import handled_here as handled_here
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -391,21 +394,6 @@ class Handlers:
         """What is bound has changed."""
 
 
-class _Running(threading.local):
-    """The handlers that a thread is running, the innermost last."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[AssociationState, EventType]] = []
-
-
-_running = _Running()
-
-
-def handled_here(assoc: AssociationState) -> list[EventType]:
-    """The events of an association whose handlers the calling thread is running."""
-    return [event for other, event in _running.events if other is assoc]
-
-
 def trigger(
     assoc: AssociationState,
     event: EventType,
@@ -431,7 +419,7 @@ def trigger(
     Exception
         Whatever the handler of an intervention event raises.
     """
-    running = _running.events
+    running = running_handlers.events
     running.append((assoc, event))
     try:
         if event.is_intervention:
@@ -441,44 +429,6 @@ def trigger(
         return None
     finally:
         running.pop()
-
-
-class HandlerItems:
-    """What the handler of an intervention event yields: it runs as its handler all the while.
-
-    Parameters
-    ----------
-    assoc : Association
-    event : InterventionEvent
-    items : iterator
-    """
-
-    def __init__(self, assoc: AssociationState, event: EventType, items: Iterator[Any]) -> None:
-        self._running = (assoc, event)
-        self._items = items
-
-    def __iter__(self) -> HandlerItems:
-        return self
-
-    def __next__(self) -> Any:
-        assoc, event = self._running
-        running = _running.events
-        running.append((assoc, event))
-        try:
-            return next(self._items)
-        finally:
-            running.pop()
-
-    def close(self) -> None:
-        """Close it, as a generator is closed, if it is one."""
-        close = getattr(self._items, "close", None)
-        if close is not None:
-            running = _running.events
-            running.append(self._running)
-            try:
-                close()
-            finally:
-                running.pop()
 
 
 RUNNING_HANDLERS = frozenset((trigger.__code__, HandlerItems.__next__.__code__))

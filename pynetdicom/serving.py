@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pynetdicom import _config
 from pynetdicom.dimse import part10
 from pynetdicom.dimse.spool import Spool
-from pynetdicom.events import OPERATION_EVENTS, EventType, HandlerItems, trigger
+from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
+from pynetdicom.running import HandlerItems
 from pynetdicom.services import engines, levels, matching, registry, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
