@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from pynetdicom import evt
 from pynetdicom.running import HandlerItems, handled_here
 
@@ -60,10 +62,9 @@ def test_what_a_generator_returns_is_passed_on() -> None:
 
     items = HandlerItems(ASSOC, evt.EVT_C_MOVE, generator())
     next(items)
-    try:
+    with pytest.raises(StopIteration) as stop:
         next(items)
-    except StopIteration as stop:
-        assert stop.value == 5
+    assert stop.value.value == 5
 
 
 def test_each_thread_has_its_own() -> None:
