@@ -11,7 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pynetdicom import _config, evt
-from tests.faults.peer import abort
+from pynetdicom.dimse.data_set import InMemory
+from tests.faults.peer import IMPLICIT, abort
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (
     FIND,
@@ -22,6 +23,7 @@ from tests.query_peer import (
     STUDY_LEVEL,
     QueryPeer,
     QueryScp,
+    Received,
     cancel,
     element,
     request,
@@ -40,6 +42,11 @@ def scp() -> Iterator[QueryScp]:
     made = QueryScp()
     yield made
     made.close()
+
+
+def patient_id(received: Received) -> int:
+    assert received.data is not None
+    return int(InMemory(received.data, IMPLICIT).decode().PatientID)
 
 
 def statuses(peer: QueryPeer, message_id: int = 1) -> list[int | None]:
@@ -391,3 +398,57 @@ def test_a_generator_runs_as_a_handler_of_its_event(scp: QueryScp) -> None:
         peer.is_still_served()
     holds = "the handler of EVT_C_FIND does not return"
     assert seen == [[evt.EVT_C_FIND], holds, [evt.EVT_C_FIND], holds, [evt.EVT_C_FIND]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_cancel_that_races_with_the_last_response(scp: QueryScp, count: int) -> None:
+    """There is one final response, whoever wins, and the next query has its own answers only."""
+    scp.handler = lambda event: iter(
+        [(PENDING, match(event.message_id * 100 + n)) for n in range(count)]
+    )
+    finals = set()
+    with scp.connect() as peer:
+        for message_id in range(1, 101):
+            if message_id % 3:
+                peer.send(request(FIND, message_id) + cancel(FIND, message_id))
+            else:
+                peer.request(FIND, message_id)
+                peer.cancel(FIND, message_id)
+            responses = list(peer.responses(message_id))
+            *pending, final = (r.primitive.Status for r in responses)
+            assert set(pending) <= {PENDING}
+            finals.add(final)
+            found = [patient_id(r) for r in responses[:-1]]
+            assert found == [message_id * 100 + n for n in range(len(pending))]
+        peer.is_still_served()
+    assert finals <= {0x0000, 0xFE00}
+
+
+def test_two_queries_have_their_own_matches(scp: QueryScp) -> None:
+    """One after the other, as the window of one operation has it, and none of them mixed up."""
+    scp.handler = lambda event: iter(
+        [(PENDING, match(event.message_id * 1000 + n)) for n in range(20)]
+    )
+    with scp.connect() as peer:
+        peer.send(b"".join(request(FIND, message_id) for message_id in range(1, 31)))
+        for message_id in range(1, 31):
+            *found, final = peer.responses(message_id)
+            assert final.primitive.Status == 0
+            assert [patient_id(r) for r in found] == [message_id * 1000 + n for n in range(20)]
+        peer.is_still_served()
+
+
+def test_a_message_id_that_is_outstanding(scp: QueryScp) -> None:
+    proceed = threading.Event()
+
+    def handler(event: evt.Event) -> Iterator[Any]:
+        proceed.wait(DEADLINE)
+        yield PENDING, match(1)
+
+    scp.handler = handler
+    with scp.connect() as peer:
+        peer.send(request(FIND, 1) + request(FIND, 1))
+        proceed.set()
+        assert statuses(peer) == [PENDING, 0]
+        assert statuses(peer) == [0x0210]
+        peer.is_still_served()
