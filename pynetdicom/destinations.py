@@ -188,8 +188,7 @@ class MoveDestination:
         kind = (what.sop_class, what.transfer_syntax)
         assoc = self._assoc
         if assoc is not None and not assoc.is_established:
-            LOGGER.error("the association with a move destination %s", printable(str(assoc.ended)))
-            self.close()
+            self._lose(assoc)
             assoc = None
         if assoc is None:
             self._attempts_left -= 1
@@ -204,6 +203,14 @@ class MoveDestination:
                 return assoc
             self.close()
         return self._associate(contexts, what)
+
+    def _lose(self, assoc: Association) -> None:
+        """The association with the destination has ended without our doing."""
+        ended = assoc.ended
+        LOGGER.error("the association with a move destination %s", printable(str(ended)))
+        if ended is not None and ended.by == "local" and not (ended.timer or ended.error):
+            self._attempts_left = 0  # after all: `abort` or `shutdown` was called
+        self.close()
 
     def _proposal(self, kind: Kind) -> Sequence[PresentationContext]:
         """What to propose so that an instance can be sent."""
