@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -452,3 +454,29 @@ def test_a_message_id_that_is_outstanding(scp: QueryScp) -> None:
         assert statuses(peer) == [PENDING, 0]
         assert statuses(peer) == [0x0210]
         peer.is_still_served()
+
+
+def resident() -> int:
+    """Bytes of memory that the process has."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="nowhere to look")
+def test_many_matches_take_no_more_memory_than_a_few(scp: QueryScp) -> None:
+    sizes: list[int] = []
+    count = 30000
+
+    def handler(event: evt.Event) -> Iterator[Any]:
+        for number in range(count):
+            if number % 5000 == 1000:
+                sizes.append(resident())
+            yield PENDING, InMemory(element(0x00100020, b"x" * 1000), IMPLICIT)
+
+    scp.handler = handler
+    with scp.connect() as peer:
+        peer.request(FIND)
+        received = sum(1 for _ in peer.responses())
+        peer.is_still_served()
+    assert received == count + 1
+    assert sizes[-1] - sizes[0] < 4 << 20  # of 30 MB in all
