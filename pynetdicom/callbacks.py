@@ -47,7 +47,8 @@ class Callbacks:
 
         A data set is a pydicom `Dataset`, a path, or one that is encoded already; a path whose
         transfer syntax the peer takes is sent without being decoded. A yielded status other than
-        0xFF00 is the last one; without one it follows from what the peer has answered (PS3.4 C.4.3).
+        0xFF00 is the last one; without one it follows from what the peer has answered
+        (PS3.4 C.4.3).
         """
         raise NotImplementedError
 
