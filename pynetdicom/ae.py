@@ -113,6 +113,25 @@ class ApplicationEntity(Settings):
         -----
         PS3.8 7.1
         """
+        assoc = self.prepare_association(
+            addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers
+        )
+        self.request_association(assoc)
+        return assoc
+
+    def prepare_association(
+        self,
+        addr: str | tuple[str, int, int],
+        port: int,
+        contexts: Sequence[PresentationContext] | None = None,
+        ae_title: str | bytes = "ANY-SCP",
+        max_pdu: int = DEFAULT_PDU_SIZE,
+        ext_neg: Sequence[Any] | None = None,
+        bind_address: tuple[Any, ...] | None = None,
+        tls_args: tuple[ssl.SSLContext, str] | None = None,
+        evt_handlers: Sequence[HandlerSpec] | None = None,
+    ) -> Association:
+        """Make an association that `request_association` requests; parameters as `associate`."""
         from pynetdicom.association import Association
 
         address = _peer(addr, port)
@@ -136,6 +155,10 @@ class ApplicationEntity(Settings):
         assoc = Association(self, "requestor", evt_handlers=evt_handlers)
         assoc.acceptor.ae_title = title
         assoc.prepare(address, request, max_pdu, bind_address, tls_args)
+        return assoc
+
+    def request_association(self, assoc: Association) -> None:
+        """Request an association and wait for the outcome."""
         self.associations_changed(assoc, added=True)
         try:
             assoc.request()
@@ -144,7 +167,6 @@ class ApplicationEntity(Settings):
             if assoc.ident is None:
                 self.associations_changed(assoc, added=False)
             raise
-        return assoc
 
     def _proposed(
         self, contexts: Sequence[PresentationContext] | None

@@ -333,6 +333,7 @@ class Association(Negotiation, Querying):
         self._fail(Ended("aborted", "local", 0, 0))
         # After that, or else the connection attempt would end it with a reason of its own.
         self._connector.give_up()
+        self._abort_sub_associations()
         if block and not self._is_ours() and self.is_alive():
             self.join(BLOCK_ON_ABORT)
 
@@ -344,6 +345,12 @@ class Association(Negotiation, Querying):
         else:
             self._dul.abort(ended, at_once=True)
         self._connector.give_up()
+        self._abort_sub_associations()
+
+    def _abort_sub_associations(self) -> None:
+        """Abort those that serve a C-MOVE of this one, on which its thread may be waiting."""
+        for assoc in list(self.sub_associations):
+            assoc.abort(block=False)
 
     def _is_ours(self) -> bool:
         """Whether the calling thread is one that the association's end waits for."""
@@ -366,7 +373,7 @@ class Association(Negotiation, Querying):
         frames = sys._current_frames()
         for thread in (self, self._dul):
             frame: FrameType | None = frames.get((thread and thread.ident) or 0)
-            while frame is not None and frame.f_code is not trigger.__code__:
+            while frame is not None and frame.f_code not in evt.RUNNING_HANDLERS:
                 frame = frame.f_back
             if frame is not None:
                 return f"the handler of {frame.f_locals['event']} does not return"

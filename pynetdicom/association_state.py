@@ -27,6 +27,7 @@ from pynetdicom.upper_layer.service_user import ServiceUser
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.association import Association
     from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.lobby import Visitor
@@ -75,6 +76,9 @@ class AssociationState(Handlers, threading.Thread):
         self._chosen: dict[tuple[str, str], PresentationContext] = {}
         self.operations = Operations(self)
         self.inbox = Inbox()
+        # Those that serve a C-MOVE of this one, and do not outlive an abort of it. A set's own
+        # operations are atomic.
+        self.sub_associations: set[Association] = set()
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         self.peer_maximum = 0
         self.peer_address: tuple[Any, ...] = ("", 0)

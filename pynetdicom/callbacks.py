@@ -34,15 +34,34 @@ class Callbacks:
         raise NotImplementedError
 
     def on_c_find(self, dataset: Any, context: Any, info: Any) -> Any:
-        """A C-FIND request: yield (status, identifier)."""
+        """A C-FIND request: yield (status, identifier) for each match.
+
+        0xFF00 or 0xFF01 goes with a match: a pydicom `Dataset`, or one that is encoded already. Any
+        other status is the last one; without one it is 0x0000. ``info["cancelled"](message_id)``
+        says whether the peer has cancelled the request (PS3.4 C.4.1).
+        """
         raise NotImplementedError
 
     def on_c_get(self, dataset: Any, context: Any, info: Any) -> Any:
-        """A C-GET request: yield the number of sub-operations, then (status, dataset)."""
+        """A C-GET request: yield the number of sub-operations, then (0xFF00, dataset) for each.
+
+        A data set is a pydicom `Dataset`, a path, or one that is encoded already; a path whose
+        transfer syntax the peer takes is sent without being decoded. A yielded status other than
+        0xFF00 is the last one; without one it follows from what the peer has answered
+        (PS3.4 C.4.3).
+        """
         raise NotImplementedError
 
     def on_c_move(self, dataset: Any, move_aet: Any, context: Any, info: Any) -> Any:
-        """A C-MOVE request: yield (addr, port), the number, then (status, dataset)."""
+        """A C-MOVE request: yield (addr, port), then as for `on_c_get`.
+
+        Instead of (addr, port) it may yield (addr, port, kwargs), with keyword arguments of
+        `AE.associate` and the timeouts of the association with the destination; or (None, None),
+        if the destination is not known. The presentation contexts that are proposed to it are
+        ``contexts`` of the kwargs, or, if a list is returned, what is in it needs; otherwise what
+        the first data set needs, and the storage contexts that the AE requests, or the usual ones
+        (PS3.4 C.4.2).
+        """
         raise NotImplementedError
 
     def on_c_find_cancel(self) -> Any:

@@ -14,6 +14,9 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom.running import HandlerItems, running_handlers
+from pynetdicom.running import handled_here as handled_here
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.tag import BaseTag
@@ -392,22 +395,6 @@ class Handlers:
         """What is bound has changed."""
 
 
-class _Running(threading.local):
-    """The handlers that a thread is running, the innermost last."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[AssociationState, EventType]] = []
-
-
-_running = _Running()
-
-
-def handled_here(assoc: AssociationState) -> list[EventType]:
-    """The events of an association whose handlers the calling thread is running."""
-    running = _running.events
-    return [event for other, event in running if other is assoc] if running else []
-
-
 def trigger(
     assoc: AssociationState,
     event: EventType,
@@ -433,7 +420,7 @@ def trigger(
     Exception
         Whatever the handler of an intervention event raises.
     """
-    running = _running.events
+    running = running_handlers.events
     running.append((assoc, event))
     try:
         if event.is_intervention:
@@ -443,6 +430,10 @@ def trigger(
         return None
     finally:
         running.pop()
+
+
+RUNNING_HANDLERS = frozenset((trigger.__code__, HandlerItems.__next__.__code__))
+"""The code of what runs handlers; the local variable ``event`` says of which event."""
 
 
 def _notify(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config
 from pynetdicom.dimse import part10
 from pynetdicom.dimse.spool import Spool
-from pynetdicom.events import OPERATION_EVENTS, trigger
-from pynetdicom.services import engines, registry
+from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
+from pynetdicom.running import HandlerItems
+from pynetdicom.services import engines, levels, matching, registry, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
     DUPLICATE_INVOCATION,
+    IDENTIFIER_MISMATCH,
     SOP_CLASS_NOT_SUPPORTED,
     UNRECOGNIZED_OPERATION,
     ServiceClass,
 )
 
 if TYPE_CHECKING:
+    from pynetdicom.association import Association
     from pynetdicom.association_state import AssociationState
     from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
@@ -28,8 +31,11 @@ LOGGER = logging.getLogger("pynetdicom.service")
 
 MISTYPED_ARGUMENT = 0x0212
 
-ENGINES = {"C-ECHO": engines.single, "C-STORE": engines.single}
-"""How each operation is served; those that are not here are not recognised."""
+SINGLE = frozenset(("C-ECHO", "C-STORE"))
+"""The operations that have one response, without a data set."""
+
+SEVERAL = frozenset(("C-FIND", "C-GET", "C-MOVE"))
+"""The operations that have pending responses, and an identifier."""
 
 
 def may_be_storage(uid: str) -> bool:
@@ -56,10 +62,72 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
         response = request.response(status)
         if "ErrorComment" in response.parameters:
             response.ErrorComment = why[:64]
+        if status == IDENTIFIER_MISMATCH:
+            response.OffendingElement = [levels.QUERY_RETRIEVE_LEVEL]
         return response
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
-    return ENGINES[request.name](request, lambda: trigger(assoc, event, attrs))
+    if request.name in SINGLE:
+        return engines.single(request, lambda: trigger(assoc, event, attrs))
+    return _answer_in_parts(assoc, message, event, attrs)
+
+
+def _answer_in_parts(
+    assoc: AssociationState, message: Message, event: EventType, attrs: dict[str, Any]
+) -> Primitive:
+    """Serve a C-FIND, C-GET or C-MOVE: send its pending responses, give the final one."""
+    request = message.primitive
+    context_id = message.context_id
+    message_id = request.MessageID or 0
+    scp = cast("Association", assoc)
+    log_identifier(request, _config.LOG_REQUEST_IDENTIFIERS)
+
+    def handler() -> Any:
+        given = trigger(assoc, event, attrs)
+        return HandlerItems(assoc, event, given) if hasattr(given, "__next__") else given
+
+    def send(response: Primitive) -> None:
+        if request.name == "C-FIND":
+            log_identifier(response, _config.LOG_RESPONSE_IDENTIFIERS)
+        scp.send_message(response, context_id)
+
+    invocation = engines.Invocation(
+        request,
+        handler,
+        send,
+        lambda: scp.is_request_cancelled(message_id),
+        assoc.contexts[context_id].transfer_uids[0],
+    )
+    if request.name == "C-FIND":
+        return matching.matches(invocation)
+    # Which stand on the association, and so on this module.
+    from pynetdicom import destinations, sub_operations
+
+    if request.name == "C-GET":
+        return retrieval.retrieve(
+            invocation,
+            lambda ask, ahead: sub_operations.SameAssociation(
+                scp, sub_operations.Originator(request)
+            ),
+        )
+    return retrieval.retrieve(
+        invocation, lambda ask, ahead: destinations.begin_move(scp, request, ask, ahead)
+    )
+
+
+def log_identifier(primitive: Primitive, wanted: bool) -> None:
+    """Show the identifier of a message, when debugging."""
+    if not (wanted and primitive.data_set is not None and LOGGER.isEnabledFor(logging.DEBUG)):
+        return
+    from pynetdicom.dsutils import pretty_dataset
+
+    try:
+        lines = pretty_dataset(primitive.data_set.decode(), 1)
+    except Exception as error:  # what a peer sends may be anything
+        lines = [f"  cannot be shown: {type(error).__name__}"]
+    LOGGER.debug("%s, identifier:", primitive.message_name)
+    for line in lines:
+        LOGGER.debug("%s", line)
 
 
 def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:
@@ -71,7 +139,7 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
     allowed = registry.operations(context.abstract_uid)
     if not allowed and may_be_storage(context.abstract_uid):
         allowed = ("C-STORE",)
-    if request.name not in allowed or request.name not in ENGINES:
+    if request.name not in allowed or not (request.name in SINGLE or request.name in SEVERAL):
         return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
     if missing := request.missing():
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
@@ -81,6 +149,10 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
     error = getattr(data_set, "error", None)
     if error is not None:
         return ANSWERS[request.name].no_resources, f"the data set cannot be kept: {error.strerror}"
+    if request.name in SEVERAL and (
+        problem := levels.problem_of_level(context.abstract_uid, data_set)
+    ):
+        return IDENTIFIER_MISMATCH, problem
     return None
 
 

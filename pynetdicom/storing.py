@@ -36,7 +36,7 @@ class StoreResult(NamedTuple):
     message_id: int = 0
 
 
-class _Parameters(NamedTuple):
+class StoreParameters(NamedTuple):
     """What a C-STORE request says besides its SOP Instance."""
 
     priority: int
@@ -176,7 +176,7 @@ class Storing(Requests):
         """
         self._must_be_established("send_c_store()")
         prepare_statuses()
-        parameters = _Parameters(priority, originator_aet, originator_id)
+        parameters = StoreParameters(priority, originator_aet, originator_id)
         if isinstance(dataset, (str, os.PathLike)):
             os.stat(dataset)  # FileNotFoundError says more than FileProblem
             instance = self._from_file(dataset, parameters)
@@ -246,11 +246,11 @@ class Storing(Requests):
         """As `send_c_stores`, with plain numbers as statuses."""
         self._must_be_established("store_files()")
         return self._store_files(
-            iter(paths), _Parameters(priority, originator_aet, originator_id), send_ahead
+            iter(paths), StoreParameters(priority, originator_aet, originator_id), send_ahead
         )
 
     def _store_files(
-        self, paths: Iterator[Path], parameters: _Parameters, send_ahead: bool
+        self, paths: Iterator[Path], parameters: StoreParameters, send_ahead: bool
     ) -> Iterator[StoreResult]:
         ahead = _Ahead(paths, lambda path: self._from_file(path, parameters, ahead=True))
         try:
@@ -296,7 +296,9 @@ class Storing(Requests):
             return StoreResult(path, None, f"no answer: {self.ended}")
         return StoreResult(path, response.Status, None, response, operation.message_id)
 
-    def _from_file(self, path: Path, parameters: _Parameters, *, ahead: bool = False) -> _Instance:
+    def _from_file(
+        self, path: Path, parameters: StoreParameters, *, ahead: bool = False
+    ) -> _Instance:
         from pynetdicom.dimse.part10 import read_header
 
         if not isinstance(path, (str, os.PathLike)):
@@ -312,7 +314,7 @@ class Storing(Requests):
             request = parameters.request(header.sop_class_uid, header.sop_instance_uid, data_set)
             return _Instance(request, data_set, context)
 
-    def _from_dataset(self, dataset: Dataset, parameters: _Parameters) -> _Instance:
+    def _from_dataset(self, dataset: Dataset, parameters: StoreParameters) -> _Instance:
         from pynetdicom.dimse.data_set import encode_dataset
 
         for keyword in ("SOPClassUID", "SOPInstanceUID"):

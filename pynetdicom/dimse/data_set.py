@@ -12,7 +12,7 @@ import mmap
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
@@ -164,21 +164,45 @@ class EncodedDataSet:
             self._inflate() if encoding_of(self.transfer_syntax).deflated else self._memory()
         )
 
+    def peek(self, *wanted: int) -> dict[int, bytes]:
+        """Give the encoded values of elements of the data set itself, without decoding it.
+
+        Parameters
+        ----------
+        *wanted : int
+            Their tags.
+
+        Raises
+        ------
+        DataSetDecodeError
+            If an element up to the last of them overruns the data set.
+        """
+        deflated = encoding_of(self.transfer_syntax).deflated
+        memory = self._inflate() if deflated else self._memory()
+        return self._walk(memory, wanted, max(wanted) + 1)
+
     def close(self) -> None:
         """Let go of the file, if there is one."""
 
     def read_ahead(self) -> None:
         """Read the data set now, where that is worth it."""
 
-    def _walk(self, memory: Bytes | None) -> None:
+    def _walk(
+        self,
+        memory: Bytes | None,
+        wanted: Collection[int] = (),
+        stop: int | None = None,
+    ) -> dict[int, bytes]:
         encoding = encoding_of(self.transfer_syntax)
+        read = None
+        size = self.size
+        if memory is None:
+            read = _reader(*self._file())
+        else:
+            size = len(memory)
         try:
-            if memory is not None:
-                elements = bytes(memory) if isinstance(memory, memoryview) else memory
-                walk(elements, len(elements), encoding)
-            else:
-                descriptor, offset = self._file()
-                walk(b"", self.size, encoding, read=_reader(descriptor, offset))
+            elements = bytes(memory) if isinstance(memory, memoryview) else memory or b""
+            return walk(elements, size, encoding, read=read, wanted=wanted, stop=stop).values
         except WalkError as error:
             raise DataSetDecodeError(f"data set: {error}") from None
 

@@ -1,16 +1,17 @@
 """How a request is served: the ways from a handler's answer to a response.
 
-A handler is handed in as a callable; what it returns, or raises, becomes a status of the service
-class (`ANSWERS`).
+A handler is handed in as a callable; what it returns, yields or raises becomes a status of the
+service class (`ANSWERS`). `single` is here, with what the other two engines share with it;
+`matching` serves C-FIND, `retrieval` C-GET and C-MOVE.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pynetdicom.services.classes import ANSWERS
+from pynetdicom.services.classes import ANSWERS, CANCELLED
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -19,6 +20,13 @@ LOGGER = logging.getLogger("pynetdicom.service")
 
 # What a handler may add to its status, beside Status itself (PS3.7 Annex C).
 _STATUS_ELEMENTS = ("ErrorComment", "OffendingElement", "ErrorID", "AttributeIdentifierList")
+
+
+HANDLER_ERRORS = (Exception, SystemExit)
+"""What a handler may raise without the association suffering from it."""
+
+END: Final = object()
+"""What `Yielded.next` gives when there is nothing more."""
 
 
 class NoHandler(Exception):
@@ -43,21 +51,111 @@ def single(request: Primitive, handler: Callable[[], Any]) -> Primitive:
     Primitive
         The response.
     """
-    answers = ANSWERS[request.name]
     try:
         status = handler()
-    except NoHandler as error:
-        LOGGER.error("%s", error)
-        return _failure(request, answers.failed, str(error))
-    except Undecodable as error:
-        LOGGER.error("the data set of the %s cannot be decoded: %s", request.message_name, error)
-        return _failure(request, answers.undecodable, "Data set cannot be decoded")
-    except (Exception, SystemExit) as error:
-        # Its text may be about the patient.
-        LOGGER.error("the handler of the %s raised %s", request.message_name, _where(error))
-        LOGGER.debug("what the handler raised", exc_info=True)
-        return _failure(request, answers.failed, "Unable to process")
+    except HANDLER_ERRORS as error:
+        return failed(request, error)
     return with_status(request, status)
+
+
+class Invocation(NamedTuple):
+    """An operation that is to be performed, with what an engine needs to have several responses.
+
+    Attributes
+    ----------
+    request : Primitive
+    handler : callable
+        Gives what the handler returned: an iterable, such as a generator.
+    send : callable
+        Sends a response that is not the last one.
+    is_cancelled : callable
+        Whether the peer has cancelled the operation, or is gone.
+    transfer_syntax : str
+        How data sets are encoded on the presentation context of the request.
+    """
+
+    request: Primitive
+    handler: Callable[[], Any]
+    send: Callable[[Primitive], None]
+    is_cancelled: Callable[[], bool]
+    transfer_syntax: str
+
+
+class Yielded:
+    """What a handler yields, asked for one by one, and closed, on the calling thread.
+
+    Parameters
+    ----------
+    given : iterable or status
+        What the handler returned: a generator or another iterable; or a status, by which it
+        refuses.
+
+    Attributes
+    ----------
+    ahead : sequence
+        All of it, where the handler has returned a list or a tuple; otherwise empty.
+    """
+
+    def __init__(self, given: Any) -> None:
+        if isinstance(given, int) or hasattr(given, "group_dataset"):
+            given = [(given, None)]
+        self.ahead: Any = given if isinstance(given, (list, tuple)) else ()
+        self._iterator = iter(given)
+
+    def next(self) -> Any:
+        """The next item; `END` when there is none.
+
+        Raises
+        ------
+        Exception
+            What the handler raises.
+        """
+        try:
+            return next(self._iterator)
+        except StopIteration as stop:
+            # A generator may refuse by returning a status.
+            return END if stop.value is None else (stop.value, None)
+
+    def close(self) -> None:
+        """Close the handler, which may have more to yield."""
+        close = getattr(self._iterator, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except HANDLER_ERRORS as error:
+            LOGGER.error("closing a handler raised %s", _where(error))
+            LOGGER.debug("what closing the handler raised", exc_info=True)
+
+
+def split(item: Any) -> tuple[Any, Any]:
+    """Take a yielded (status, data set) apart; what is not such a pair has no valid status."""
+    if isinstance(item, (tuple, list)) and len(item) == 2:
+        return item[0], item[1]
+    return None, None
+
+
+def says_cancelled(item: Any) -> bool:
+    """Whether a handler itself says that the operation was cancelled."""
+    status, _ = split(item)
+    if hasattr(status, "group_dataset"):
+        status = status.get("Status")
+    return isinstance(status, int) and status == CANCELLED
+
+
+def failed(request: Primitive, error: BaseException) -> Primitive:
+    """Make the response to a request whose handler has raised."""
+    answers = ANSWERS[request.name]
+    if isinstance(error, NoHandler):
+        LOGGER.error("%s", error)
+        return failure(request, answers.failed, str(error))
+    if isinstance(error, Undecodable):
+        LOGGER.error("the data set of the %s cannot be decoded: %s", request.message_name, error)
+        return failure(request, answers.undecodable, "Data set cannot be decoded")
+    # Its text may be about the patient.
+    LOGGER.error("the handler of the %s raised %s", request.message_name, _where(error))
+    LOGGER.debug("what the handler raised", exc_info=error)
+    return failure(request, answers.failed, "Unable to process")
 
 
 def with_status(request: Primitive, status: Any) -> Primitive:
@@ -67,14 +165,14 @@ def with_status(request: Primitive, status: Any) -> Primitive:
         if 0 <= status <= 0xFFFF:
             return request.response(int(status))
         LOGGER.error("the handler of the %s gave the status %r", request.message_name, status)
-        return _failure(request, answers.bad_status, "Invalid status")
+        return failure(request, answers.bad_status, "Invalid status")
     if hasattr(status, "group_dataset"):  # a pydicom Dataset, which need not be imported to tell
         code = status.get("Status")
         if not isinstance(code, int) or not 0 <= code <= 0xFFFF:
             LOGGER.error(
                 "the handler of the %s gave a Dataset without Status", request.message_name
             )
-            return _failure(request, answers.no_status, "No status")
+            return failure(request, answers.no_status, "No status")
         response = request.response(code)
         for keyword in _STATUS_ELEMENTS:
             if keyword in status and keyword in response.parameters:
@@ -84,10 +182,11 @@ def with_status(request: Primitive, status: Any) -> Primitive:
                     LOGGER.error("the handler's %s cannot be sent: %s", keyword, error)
         return response
     LOGGER.error("the handler of the %s gave %r as status", request.message_name, type(status))
-    return _failure(request, answers.bad_status, "Invalid status")
+    return failure(request, answers.bad_status, "Invalid status")
 
 
-def _failure(request: Primitive, status: int, comment: str) -> Primitive:
+def failure(request: Primitive, status: int, comment: str) -> Primitive:
+    """Make a response that says why."""
     response = request.response(status)
     if status and "ErrorComment" in response.parameters:
         response.ErrorComment = comment[:64]

@@ -1,0 +1,334 @@
+"""Where a C-MOVE sends to: an association of its own with the move destination (PS3.4 C.4.2).
+
+One association serves the whole operation, and there is never more than one at a time: plain
+receivers take only one. Its presentation contexts are planned from what will be sent:
+
+* the ``contexts`` that the handler gives with the address, if it does; nothing else is proposed,
+  and what fits none of them fails;
+* else, if the handler has returned a list, just what is in it needs;
+* else, what the first instance needs, and with the room that is left the storage contexts that the
+  AE requests, or if it has none those of `StoragePresentationContexts`.
+
+When an instance comes that no context fits, the association is released and another one requested,
+which has what that instance needs too. What the destination refuses is not proposed to it again. If
+the association breaks, another one is requested, once; what it broke at counts as failed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.ae_settings import MAXIMUM_CONTEXTS
+from pynetdicom.dimse.data_set import InFile
+from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
+from pynetdicom.services import registry
+from pynetdicom.services.classes import ANSWERS
+from pynetdicom.services.engines import split
+from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
+from pynetdicom.sub_operations import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    UNCOMPRESSED,
+    Candidate,
+    Originator,
+    Unsendable,
+    candidate,
+    context_for,
+    store,
+)
+from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+RELEASE_PATIENCE = 5.0
+"""Seconds that a destination has to answer a release: a C-MOVE waits for its last response."""
+
+_TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
+
+_USUAL_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_USUAL = "StoragePresentationContexts"
+
+Kind = tuple[str, str]
+"""What a presentation context has to be for: a SOP Class and a transfer syntax."""
+
+_ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
+
+
+def plan(
+    needed: Iterable[Kind], usual: Iterable[PresentationContext] = ()
+) -> list[PresentationContext]:
+    """Make the presentation contexts to propose to a destination, at most 128.
+
+    Parameters
+    ----------
+    needed : iterable of (str, str)
+        SOP Classes and transfer syntaxes of what is to be sent, the most urgent first: each is
+        proposed in a context of its own, so that the destination cannot choose another one.
+    usual : iterable of PresentationContext
+        What else may be sent, the most usual first.
+    """
+    needed = list(needed)
+    usual = list(usual)
+    chosen: dict[tuple[str, tuple[str, ...]], None] = {}
+    for kind in needed:
+        chosen[kind[0], (kind[1],)] = None
+    # What is not compressed may be sent in another encoding too.
+    for sop_class, syntax in needed:
+        if syntax in UNCOMPRESSED:
+            chosen[sop_class, tuple(s for s in _USUAL_SYNTAXES if s != syntax)] = None
+    for context in usual:
+        chosen[context.abstract_uid, tuple(context.transfer_uids)] = None
+    # Others of the same study are likely to be compressed in the same way.
+    for context, (_, syntax) in itertools.product(usual, needed):
+        chosen[context.abstract_uid, (syntax,)] = None
+    return [build_context(*row) for row in itertools.islice(chosen, MAXIMUM_CONTEXTS)]
+
+
+class MoveDestination:
+    """The destination of one C-MOVE.
+
+    Parameters
+    ----------
+    scp : Association
+        On which the C-MOVE was requested.
+    originator : Originator
+    target : tuple
+        ``(addr, port)`` or ``(addr, port, kwargs)`` as the handler gave it; the kwargs are those of
+        `AE.associate`, and the four timeouts.
+    title : str
+        The Move Destination, which is the called AE title if the kwargs have none.
+    ahead : sequence
+        All items of the handler, where they are known.
+
+    Raises
+    ------
+    Exception
+        The target is none.
+    """
+
+    def __init__(
+        self,
+        scp: Association,
+        originator: Originator,
+        target: Any,
+        title: str,
+        ahead: Sequence[Any] = (),
+    ) -> None:
+        self._scp = scp
+        self._originator = originator
+        addr, port, given_options = target if len(target) == 3 else (*target, {})
+        options = dict(given_options)
+        self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
+        given = options.pop("contexts", None)
+        options.setdefault("ae_title", title)
+        self._make: Callable[[Any], Association] = lambda contexts: scp.ae.prepare_association(
+            addr, port, contexts, **options
+        )
+        # The handler's contexts, as many at a time as an association can have.
+        self._given = None if given is None else _parts(list(given))
+        # What cannot be said to anybody is the handler's mistake, not the destination's.
+        for contexts in self._given or [_ANY]:
+            self._make(contexts)
+        self._ahead = ahead
+        self._is_known = bool(ahead) and not any(isinstance(split(i)[1], InFile) for i in ahead)
+        # What the instances need, as far as it is known: whether it was proposed already.
+        self._needed: dict[Kind, bool] = {}
+        self._refused: set[Kind] = set()
+        self._assoc: Association | None = None
+        self._proposed: Any = None
+        self._was_reached = False
+        self._attempts_left = 2
+
+    def store(self, data_set: Any) -> Outcome:
+        """Have a data set stored by the destination.
+
+        Raises
+        ------
+        Unreachable
+            No association came about, not even at first.
+        """
+        try:
+            what = candidate(data_set)
+        except Unsendable as error:
+            return Outcome(None, error.sop_instance, str(error))
+        try:
+            return store(self._assoc_for(what), what, self._originator)
+        except Unsendable as error:
+            return Outcome(None, what.sop_instance, str(error))
+        finally:
+            what.close()
+
+    def close(self) -> None:
+        """Release the association with the destination."""
+        assoc, self._assoc = self._assoc, None
+        if assoc is None:
+            return
+        if assoc.acse_timeout is None or assoc.acse_timeout > RELEASE_PATIENCE:
+            assoc.acse_timeout = RELEASE_PATIENCE
+        assoc.release()
+        self._scp.sub_associations.discard(assoc)
+
+    def _assoc_for(self, what: Candidate) -> Association:
+        """The association to send an instance over, with a context for it if there can be one.
+
+        Raises
+        ------
+        Unreachable
+            None came about, not even at first.
+        Unsendable
+            There is none any more.
+        """
+        kind = (what.sop_class, what.transfer_syntax)
+        assoc = self._assoc
+        if assoc is not None and not assoc.is_established:
+            self._lose(assoc)
+            assoc = None
+        if assoc is None:
+            self._attempts_left -= 1
+            if self._attempts_left < 0:
+                raise Unsendable("the move destination is gone", what.sop_instance)
+        elif kind in self._refused or _suits_well(context_for(assoc, what), kind):
+            return assoc
+        contexts = self._proposal(kind)
+        if assoc is not None:
+            if contexts is self._proposed or _has_refused(assoc, kind):
+                self._refused.add(kind)
+                return assoc
+            self.close()
+        return self._associate(contexts, what)
+
+    def _lose(self, assoc: Association) -> None:
+        """The association with the destination has ended without our doing."""
+        ended = assoc.ended
+        LOGGER.error("the association with a move destination %s", printable(str(ended)))
+        if ended is not None and ended.by == "local" and not (ended.timer or ended.error):
+            self._attempts_left = 0  # after all: `abort` or `shutdown` was called
+        self.close()
+
+    def _proposal(self, kind: Kind) -> Sequence[PresentationContext]:
+        """What to propose so that an instance can be sent."""
+        if self._given is not None:
+            return next((c for c in self._given if _suits(c, kind)), self._given[0])
+        for other in _kinds(self._ahead):
+            self._needed.setdefault(other, False)
+        self._ahead = ()
+        self._needed.pop(kind, None)
+        rest = [k for k in self._needed if k not in self._refused]
+        fresh = [k for k in rest if not self._needed[k]]
+        # What was proposed last is more likely to come again than what was before.
+        needed = [kind, *fresh, *reversed([k for k in rest if self._needed[k]])]
+        for proposed in needed[:MAXIMUM_CONTEXTS]:
+            self._needed[proposed] = True
+        return plan(needed, () if self._is_known else self._usual())
+
+    def _usual(self) -> list[PresentationContext]:
+        """The storage contexts to propose while it is not known what will be sent."""
+        requested = [
+            context
+            for context in self._scp.ae.requested_contexts
+            if registry.is_storage(context.abstract_uid)
+        ]
+        return requested or [
+            build_context(uid, _USUAL_SYNTAXES) for uid in abstract_syntaxes(_USUAL)
+        ]
+
+    def _associate(self, contexts: Sequence[PresentationContext], what: Candidate) -> Association:
+        scp = self._scp
+        assoc = self._make(contexts)
+        for name, seconds in self._timeouts.items():
+            setattr(assoc, name, seconds)
+        # An abort of the C-MOVE's association takes this one with it, from here on.
+        scp.sub_associations.add(assoc)
+        if not scp.has_ended:
+            scp.ae.request_association(assoc)
+        if assoc.is_established:
+            self._assoc, self._proposed = assoc, contexts
+            self._was_reached = True
+            return assoc
+        scp.sub_associations.discard(assoc)
+        ended = assoc.ended
+        LOGGER.error("association with a move destination: %s", printable(str(ended)))
+        # Where it is does not concern the peer.
+        refuses = ended is not None and ended.kind == "rejected"
+        why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
+        if not self._was_reached:
+            raise Unreachable(why, what.sop_instance)
+        self._attempts_left = 0
+        raise Unsendable(why, what.sop_instance)
+
+
+def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:
+    """As many contexts at a time as an association can have."""
+    size = MAXIMUM_CONTEXTS
+    return [contexts[start : start + size] for start in range(0, max(1, len(contexts)), size)]
+
+
+def _kinds(items: Iterable[Any]) -> Iterable[Kind]:
+    """Tell what the data sets among a handler's items need."""
+    for item in items:
+        _, data_set = split(item)
+        if isinstance(data_set, InFile):  # looking into each of them would leave them all open
+            continue
+        try:
+            what = candidate(data_set, check=False)
+        except Unsendable:
+            continue
+        what.close()
+        yield what.sop_class, what.transfer_syntax
+
+
+def _suits(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
+    """Whether what is of a kind could be sent if these contexts were accepted."""
+    sop_class, syntax = kind
+    syntaxes = UNCOMPRESSED if syntax in UNCOMPRESSED else {syntax}
+    return any(
+        context.abstract_uid == sop_class and not syntaxes.isdisjoint(context.transfer_uids)
+        for context in contexts
+    )
+
+
+def _suits_well(context: PresentationContext | None, kind: Kind) -> bool:
+    """Whether a context takes what is of a kind as it is, or what can be encoded anew for sure."""
+    if context is None:
+        return False
+    # Some values have no other byte order that we would know.
+    return kind[1] in (context.transfer_uids[0], *_USUAL_SYNTAXES, _DEFLATED)
+
+
+def _has_refused(assoc: Association, kind: Kind) -> bool:
+    """Whether the peer has refused a context for what is of a kind.
+
+    It has not where it has chosen another one of several transfer syntaxes.
+    """
+    sop_class, syntax = kind
+    accepted = {context.context_id for context in assoc.accepted_contexts}
+    return any(
+        context.abstract_uid == sop_class
+        and syntax in context.transfer_uids
+        and context.context_id not in accepted
+        for context in assoc.requestor.requested_contexts
+    )
+
+
+def begin_move(
+    scp: Association, request: Any, ask: Callable[[str], Any], ahead: Any
+) -> MoveDestination:
+    """Take the destination from a C-MOVE handler's items; see `services.retrieval.Begin`."""
+    answers = ANSWERS["C-MOVE"]
+    target = ask("The handler gave no destination")
+    if isinstance(target, (tuple, list)) and tuple(target[:2]) == (None, None):
+        raise Refusal(answers.unknown_destination, "Unknown move destination")
+    originator = Originator(request, scp.requestor.ae_title)
+    try:
+        return MoveDestination(scp, originator, target, request.MoveDestination or "", ahead)
+    except Exception as error:  # whatever the handler gave
+        LOGGER.error("the handler's move destination is none: %s", type(error).__name__)
+        LOGGER.debug("why the destination is none", exc_info=True)
+        raise Refusal(answers.bad_destination, "Invalid move destination") from error

@@ -1,0 +1,65 @@
+"""Which handlers a thread is running: what they may wait for depends on that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynetdicom.association_state import AssociationState
+    from pynetdicom.events import EventType
+
+
+class _Running(threading.local):
+    """The handlers that a thread is running, the innermost last."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[AssociationState, EventType]] = []
+
+
+running_handlers = _Running()
+
+
+def handled_here(assoc: AssociationState) -> list[EventType]:
+    """The events of an association whose handlers the calling thread is running."""
+    events = running_handlers.events
+    return [event for other, event in events if other is assoc] if events else []
+
+
+class HandlerItems:
+    """What the handler of an intervention event yields: it runs as its handler all the while.
+
+    Parameters
+    ----------
+    assoc : Association
+    event : InterventionEvent
+    items : iterator
+    """
+
+    def __init__(self, assoc: AssociationState, event: EventType, items: Iterator[Any]) -> None:
+        self._running = (assoc, event)
+        self._items = items
+
+    def __iter__(self) -> HandlerItems:
+        return self
+
+    def __next__(self) -> Any:
+        assoc, event = self._running
+        running = running_handlers.events
+        running.append((assoc, event))
+        try:
+            return next(self._items)
+        finally:
+            running.pop()
+
+    def close(self) -> None:
+        """Close it, as a generator is closed, if it is one."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            running = running_handlers.events
+            running.append(self._running)
+            try:
+                close()
+            finally:
+                running.pop()

@@ -1,0 +1,111 @@
+"""The engine *matches*: C-FIND, one pending response a match (PS3.4 C.4.1, K.4.1, Q.2, V.4).
+
+In: what the handler yields, ``(status, identifier)``. Out: responses, each sent before the next
+match is asked for. So a peer that does not read holds the handler up, and a million matches take
+the memory of one.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.dimse.data_set import EncodedDataSet, InMemory, encode_dataset
+from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.dimse.plain import encode_plain
+from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
+from pynetdicom.services.engines import (
+    END,
+    HANDLER_ERRORS,
+    Invocation,
+    Yielded,
+    failed,
+    failure,
+    says_cancelled,
+    split,
+    with_status,
+)
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse.primitives import Primitive
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+
+def matches(invocation: Invocation) -> Primitive:
+    """Serve an operation that has a response with an identifier for each match: C-FIND.
+
+    The handler yields ``(0xFF00, identifier)`` or ``(0xFF01, identifier)`` for each match and may
+    end with another status; if it just ends, that is success. An identifier is a pydicom `Dataset`,
+    or an `EncodedDataSet`, whose bytes go out as they are if its transfer syntax is the context's.
+
+    Returns
+    -------
+    Primitive
+        The final response, which is left to be sent.
+    """
+    request = invocation.request
+    try:
+        items = Yielded(invocation.handler())
+    except HANDLER_ERRORS as error:
+        return failed(request, error)
+    try:
+        while True:
+            try:
+                item = items.next()
+            except HANDLER_ERRORS as error:
+                return failed(request, error)
+            if invocation.is_cancelled() and not says_cancelled(item):
+                return request.response(CANCELLED)
+            if item is END:
+                return request.response(0x0000)
+            response = _to_response(invocation, item)
+            if response.Status not in PENDING:
+                return response
+            invocation.send(response)
+    finally:
+        items.close()
+
+
+def _to_response(invocation: Invocation, item: Any) -> Primitive:
+    request = invocation.request
+    status, identifier = split(item)
+    response = with_status(request, status)
+    if response.Status in PENDING:
+        try:
+            response.data_set = encoded(identifier, invocation.transfer_syntax)
+        except ValueError as error:
+            LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, error)
+            return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
+    return response
+
+
+def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
+    """Give a data set as it goes out in `transfer_syntax`.
+
+    Parameters
+    ----------
+    data_set : pydicom.dataset.Dataset or EncodedDataSet
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or cannot be encoded so.
+    """
+    if isinstance(data_set, EncodedDataSet):
+        if data_set.transfer_syntax == transfer_syntax:
+            return data_set
+        try:
+            data_set = data_set.decode()
+        except DataSetDecodeError as error:
+            raise ValueError(f"it does not decode: {error}") from error
+    if not hasattr(data_set, "group_dataset"):
+        raise ValueError(f"a {type(data_set).__name__} is not a data set")
+    encoding = encoding_of(transfer_syntax)
+    plain = None if encoding.deflated else encode_plain(data_set, encoding)
+    return (
+        encode_dataset(data_set, transfer_syntax)
+        if plain is None
+        else InMemory(plain, transfer_syntax)
+    )

@@ -1,0 +1,312 @@
+"""The engine *retrieve*: C-GET and C-MOVE, one C-STORE sub-operation an instance (PS3.4 C.4).
+
+In: what the handler yields: for a C-MOVE first its destination, then the number of sub-operations,
+then ``(status, data set)``. Out: sub-operations, a pending response after each, and the final one.
+The two services differ only in where the sub-operations go, which `begin` says: it takes what it
+needs of the items and gives a `Destination`.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+import struct
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+
+from pynetdicom.dimse.data_set import InMemory, deflate
+from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.services.classes import (
+    ALL_SUB_OPERATIONS_FAILED,
+    ANSWERS,
+    CANCELLED,
+    PENDING,
+    SUB_OPERATIONS_FAILED,
+)
+from pynetdicom.services.engines import (
+    END,
+    HANDLER_ERRORS,
+    Invocation,
+    Yielded,
+    failed,
+    failure,
+    says_cancelled,
+    split,
+    with_status,
+)
+from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse.primitives import Primitive
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+MAXIMUM_SUB_OPERATIONS = 65535
+"""What the counters of a response can say."""
+
+_SHOWN_FAILURES = 10
+
+
+class Outcome(NamedTuple):
+    """What became of a sub-operation."""
+
+    status: int | None
+    """The status of the C-STORE response; None when there is none."""
+    sop_instance: str
+    """The SOP Instance UID; empty when it is not known."""
+    problem: str = ""
+    """Why there is no status."""
+
+
+class Destination(Protocol):
+    """Where the sub-operations of a retrieve go."""
+
+    def store(self, data_set: Any) -> Outcome:
+        """Have a data set stored there.
+
+        Raises
+        ------
+        Unreachable
+            It never was to be reached; nothing has been stored.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Unreachable(Exception):
+    """The destination cannot be reached, or refuses.
+
+    Parameters
+    ----------
+    reason : str
+        Why, without patient data.
+    sop_instance : str
+        The SOP Instance UID of what was to be sent.
+    """
+
+    def __init__(self, reason: str, sop_instance: str) -> None:
+        super().__init__(reason)
+        self.sop_instance = sop_instance
+
+
+class Refusal(Exception):
+    """The retrieve cannot begin, or go on.
+
+    Parameters
+    ----------
+    status : int
+    comment : str
+    """
+
+    def __init__(self, status: int, comment: str) -> None:
+        super().__init__(comment)
+        self.status = status
+        self.comment = comment
+
+
+class _Over(Exception):
+    """The retrieve is over; with the final response, which lacks the counters."""
+
+    def __init__(self, response: Primitive) -> None:
+        super().__init__()
+        self.response = response
+
+
+Begin = Callable[[Callable[[str], Any], Any], Destination]
+"""``begin(ask, ahead)`` gives the destination.
+
+``ask(missing)`` is the handler's next item, where `missing` says what it lacks if there is none;
+``ahead`` are all its items, where it has returned a list.
+"""
+
+
+def retrieve(invocation: Invocation, begin: Begin) -> Primitive:
+    """Serve an operation that has data sets stored: C-GET, C-MOVE.
+
+    Parameters
+    ----------
+    invocation : Invocation
+    begin : callable
+        Gives the destination; see `Begin`.
+
+    Returns
+    -------
+    Primitive
+        The final response, which is left to be sent.
+    """
+    try:
+        items = Yielded(invocation.handler())
+    except HANDLER_ERRORS as error:
+        return failed(invocation.request, error)
+    retrieval = _Retrieval(invocation, items)
+    try:
+        return retrieval.finish(retrieval.perform(begin))
+    finally:
+        items.close()
+
+
+class _Retrieval:
+    """One C-GET or C-MOVE, and its counters."""
+
+    def __init__(self, invocation: Invocation, items: Yielded) -> None:
+        self._invocation = invocation
+        self._request = invocation.request
+        self._answers = ANSWERS[self._request.name]
+        self._items = items
+        self._announced: int | None = None
+        self._completed = self._failed = self._warned = 0
+        # Those that failed, in order, each once.
+        self._failed_uids: dict[str, None] = {}
+
+    def perform(self, begin: Begin) -> Primitive:
+        """Perform the sub-operations; the final response, without the counters."""
+        try:
+            destination = begin(self._ask, self._items.ahead)
+            try:
+                self._count()
+                self._store_all(destination)
+            finally:
+                destination.close()
+        except _Over as over:
+            return over.response
+        except Refusal as refusal:
+            return self._failure(refusal.status, refusal.comment)
+
+    def _failure(self, status: int, comment: str) -> Primitive:
+        LOGGER.error("%s: %s", self._request.message_name, comment)
+        return failure(self._request, status, comment)
+
+    def _ask(self, missing: str = "") -> Any:
+        """The handler's next item; where something else than a status is due, `missing` is that.
+
+        Raises
+        ------
+        _Over
+            There is none, or the handler raises or refuses, or the operation was cancelled.
+        """
+        request = self._request
+        try:
+            item = self._items.next()
+        except HANDLER_ERRORS as error:
+            raise _Over(failed(request, error)) from error
+        if self._invocation.is_cancelled() and not says_cancelled(item):
+            raise _Over(request.response(CANCELLED))
+        if item is END:
+            if not missing:
+                raise _Over(request.response(0x0000))
+            answers = self._answers
+            raise Refusal(answers.no_destination or answers.bad_count, missing)
+        if missing and is_final(item):
+            raise _Over(with_status(request, split(item)[0]))
+        return item
+
+    def _count(self) -> None:
+        """Ask how many sub-operations there will be."""
+        item = self._ask("The handler gave no number of sub-operations")
+        try:
+            count = -1 if isinstance(item, bool) else operator.index(item)
+        except TypeError:
+            count = -1
+        if count < 0:
+            raise Refusal(self._answers.bad_count, "Invalid number of sub-operations")
+        if count > MAXIMUM_SUB_OPERATIONS:
+            comment = f"More than {MAXIMUM_SUB_OPERATIONS} sub-operations"
+            raise Refusal(self._answers.too_many, comment)
+        self._announced = count
+
+    def _store_all(self, destination: Destination) -> NoReturn:
+        while True:
+            status, data_set = split(self._ask())
+            response = with_status(self._request, status)
+            if response.Status not in PENDING:
+                self._take_failed_list(data_set)
+                raise _Over(response)
+            if not self._remaining:  # the handler goes on beyond the number that it has announced
+                self._failed = min(self._failed + 1, MAXIMUM_SUB_OPERATIONS)
+                comment = f"More sub-operations than the {self._announced} announced"
+                raise Refusal(SUB_OPERATIONS_FAILED, comment)
+            try:
+                outcome = destination.store(data_set)
+            except Unreachable as error:
+                self._note(Outcome(None, error.sop_instance, str(error)))
+                raise Refusal(self._answers.unknown_destination, str(error)) from error
+            self._note(outcome)
+            self._add_counters(response)
+            response.NumberOfRemainingSuboperations = self._remaining
+            self._invocation.send(response)
+
+    def _note(self, outcome: Outcome) -> None:
+        """Count a sub-operation."""
+        category = None if outcome.status is None else code_to_category(outcome.status)
+        if category == SUCCESS:
+            self._completed += 1
+        elif category == WARNING:
+            self._warned += 1
+        else:
+            self._failed += 1
+            why = outcome.problem or f"status 0x{outcome.status or 0:04X}"
+            level = logging.WARNING if self._failed <= _SHOWN_FAILURES else logging.DEBUG
+            LOGGER.log(level, "a sub-operation of the %s failed: %s", self._request.name, why)
+            if outcome.sop_instance:
+                self._failed_uids[outcome.sop_instance] = None
+
+    @property
+    def _remaining(self) -> int:
+        done = self._completed + self._failed + self._warned
+        return max(0, (self._announced or 0) - done)
+
+    def _take_failed_list(self, data_set: Any) -> None:
+        """Add what the handler itself says has failed."""
+        if hasattr(data_set, "group_dataset"):
+            uids = data_set.get("FailedSOPInstanceUIDList") or ()
+            for uid in [uids] if isinstance(uids, str) else uids:
+                self._failed_uids[str(uid)] = None
+
+    def _add_counters(self, response: Primitive) -> None:
+        response.NumberOfCompletedSuboperations = self._completed
+        response.NumberOfFailedSuboperations = self._failed
+        response.NumberOfWarningSuboperations = self._warned
+
+    def finish(self, response: Primitive) -> Primitive:
+        """Add to the final response what the counters say (PS3.4 C.4.2.1.5 ff., C.4.2.3.1)."""
+        if self._announced is None:
+            return response
+        if response.Status == CANCELLED:
+            response.NumberOfRemainingSuboperations = self._remaining
+        else:
+            # What the handler has announced and will not yield any more has failed.
+            self._failed += self._remaining
+        if response.Status == 0x0000 and (self._failed or self._warned):
+            succeeded = self._completed or self._warned
+            response.Status = SUB_OPERATIONS_FAILED if succeeded else ALL_SUB_OPERATIONS_FAILED
+            response.ErrorComment = f"{self._failed} failed, {self._warned} with a warning"
+        self._add_counters(response)
+        if self._failed_uids and response.Status != 0x0000:
+            response.data_set = failed_list(self._failed_uids, self._invocation.transfer_syntax)
+        return response
+
+
+def is_final(item: Any) -> bool:
+    """Whether an item is a (status, data set) that ends a retrieve."""
+    status, _ = split(item)
+    if hasattr(status, "group_dataset"):
+        status = status.get("Status")
+    return isinstance(status, int) and not isinstance(status, bool) and status not in PENDING
+
+
+def failed_list(uids: Iterable[str], transfer_syntax: str) -> InMemory:
+    """Encode an identifier with a Failed SOP Instance UID List (PS3.4 C.4.2.1.4.2)."""
+    encoding = encoding_of(transfer_syntax)
+    value = "\\".join(uids).encode("latin-1", "replace")
+    value += b"\0" * (len(value) % 2)
+    order = "<" if encoding.little else ">"
+    tag = struct.pack(f"{order}HH", 0x0008, 0x0058)
+    if encoding.implicit:
+        head = tag + struct.pack(f"{order}I", len(value))
+    elif len(value) <= 0xFFFF:
+        head = tag + struct.pack(f"{order}2sH", b"UI", len(value))
+    else:  # longer than an explicit UI can be (PS3.5 6.2.2)
+        head = tag + struct.pack(f"{order}2sHI", b"UN", 0, len(value))
+    data = head + value
+    return InMemory(deflate(data) if encoding.deflated else data, transfer_syntax)
