@@ -8,7 +8,7 @@ standard has comes from pydicom's UID dictionary by rule, with what that diction
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from keyword import iskeyword
 
 from pynetdicom.services.classes import (
@@ -92,7 +92,6 @@ def service_class_of(uid: str) -> type[ServiceClass]:
     return _lookup(uid)[0]
 
 
-@lru_cache(1024)
 def operations(uid: str) -> tuple[str, ...]:
     """Return the DIMSE operations of a SOP Class UID, such as ``("C-STORE",)``."""
     return _lookup(uid)[1]
@@ -189,5 +188,4 @@ def register_uid(
             )
         allowed = (dimse_msg_type,)
     _known[str(uid)] = (service_class, allowed)
-    operations.cache_clear()
     _registered[keyword] = str(uid)
