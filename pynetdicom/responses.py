@@ -19,6 +19,7 @@ from pynetdicom import _config
 from pynetdicom.dimse.operation import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.requests import to_status
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -185,7 +186,10 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
     try:
         identifier = data_set.decode()
     except (DataSetDecodeError, OSError) as error:
-        problem = f"the identifier cannot be decoded: {error}"
+        if isinstance(error, OSError):
+            problem = f"the identifier could not be kept: {error.strerror}"
+        else:
+            problem = f"the identifier cannot be decoded: {error}"
         status.__dict__["problem"] = problem
         LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
         return None
@@ -202,4 +206,4 @@ def show_identifier(message: Primitive, identifier: Dataset) -> None:
 
     LOGGER.debug("identifier of the %s", message.message_name)
     for line in pretty_dataset(identifier, 1):
-        LOGGER.debug("%s", line)
+        LOGGER.debug("%s", printable(line))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import queue
+import random
 import signal
 import socket
 import threading
@@ -432,6 +433,44 @@ def test_an_abandoned_operation_does_not_keep_a_silent_association() -> None:
         assoc.join(DEADLINE)
         assert not assoc.is_alive()
         assert assoc.ended.timer == "network_timeout"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_threads_that_leave_at_random_get_their_own_answers(seed: int) -> None:
+    """On one association, in every way there is to leave."""
+
+    def use(assoc: Any, number: int) -> int:
+        chance = random.Random(seed * 100 + number)
+        count = 0
+        for turn in range(25):
+            name = f"{number}-{turn}"
+            leave_after = chance.choice((0, 1, 5, 1000))
+            how = chance.choice(("break", "close", "close elsewhere", "cancel"))
+            responses = assoc.send_c_find(identifier(name), FIND)
+            for _, found in responses:
+                if found is not None:
+                    assert found.PatientName == name
+                    count += 1
+                leave_after -= 1
+                if leave_after == 0 and how == "close":
+                    responses.close()
+                elif leave_after == 0 and how == "close elsewhere":
+                    Call(responses.close).result()
+                elif leave_after == 0 and how == "cancel":
+                    assoc.send_c_cancel(responses.message_id)
+                elif leave_after <= 0 and how == "break":
+                    break
+            del responses
+            if chance.random() < 0.3:
+                assert assoc.send_c_echo().Status == 0
+        return count
+
+    with associated(lambda peer: peer.serve(matching(peer, 30)), dimse_timeout=20) as assoc:
+        calls = [Call(use, assoc, number) for number in range(4)]
+        assert all(call.result(40) > 0 for call in calls)
+        assert assoc.operations.strays == 0
+        assoc.release()
+        assert assoc.is_released
 
 
 # Nested use
