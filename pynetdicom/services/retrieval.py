@@ -61,8 +61,16 @@ class Outcome(NamedTuple):
 class Destination(Protocol):
     """Where the sub-operations of a retrieve go."""
 
-    def store(self, data_set: Any) -> Outcome:
+    def store(self, data_set: Any, report: Callable[[], None]) -> Outcome:
         """Have a data set stored there.
+
+        Parameters
+        ----------
+        data_set : object
+            What the handler has yielded.
+        report : callable
+            Sends another pending response. It may be called while a large one is on its way, since
+            the requestor hears nothing else of that.
 
         Raises
         ------
@@ -227,14 +235,20 @@ class _Retrieval:
                 comment = f"More sub-operations than the {self._announced} announced"
                 raise Refusal(SUB_OPERATIONS_FAILED, comment)
             try:
-                outcome = destination.store(data_set)
+                outcome = destination.store(data_set, self._report)
             except Unreachable as error:
                 self._note(Outcome(None, error.sop_instance, str(error)))
                 raise Refusal(self._answers.unknown_destination, str(error)) from error
             self._note(outcome)
-            self._add_counters(response)
-            response.NumberOfRemainingSuboperations = self._remaining
-            self._invocation.send(response)
+            self._report(response)
+
+    def _report(self, response: Primitive | None = None) -> None:
+        """Send a pending response with the counters."""
+        if response is None:
+            response = self._request.response(PENDING[0])
+        self._add_counters(response)
+        response.NumberOfRemainingSuboperations = self._remaining
+        self._invocation.send(response)
 
     def _note(self, outcome: Outcome) -> None:
         """Count a sub-operation."""

@@ -33,9 +33,12 @@ class Store:
         self.is_closed = False
         self.is_reachable = is_reachable
         self.target: Any = None
+        self.reports = 0
 
-    def store(self, data_set: Any) -> Outcome:
+    def store(self, data_set: Any, report: Callable[[], None]) -> Outcome:
         assert not self.is_closed
+        for _ in range(self.reports):
+            report()
         uid = f"1.2.{len(self.stored)}"
         if not self.is_reachable:
             raise Unreachable("refused", uid)
@@ -387,3 +390,19 @@ def test_failed_lists(name: str, count: int) -> None:
 def test_a_deflated_failed_list() -> None:
     encoded = failed_list(["1.2.3"], "1.2.840.10008.1.2.1.99")
     assert encoded.decode().FailedSOPInstanceUIDList == "1.2.3"
+
+
+def test_reports_while_a_large_one_is_on_its_way(asked: Callable[..., Any]) -> None:
+    store = Store()
+    store.reports = 2
+    response, peer, _ = asked(stores(0, 0xA700), store=store)
+    assert response.Status == 0xB000
+    assert peer.statuses == [PENDING] * 6
+    assert [counters(r) for r in peer.responses] == [
+        (2, 0, 0, 0),
+        (2, 0, 0, 0),
+        (1, 1, 0, 0),
+        (1, 1, 0, 0),
+        (1, 1, 0, 0),
+        (0, 1, 1, 0),
+    ]
