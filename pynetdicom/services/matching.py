@@ -20,9 +20,9 @@ from pynetdicom.services.engines import (
     HANDLER_ERRORS,
     Invocation,
     Yielded,
+    code_of,
     failed,
     failure,
-    says_cancelled,
     split,
     with_status,
 )
@@ -56,7 +56,7 @@ def matches(invocation: Invocation) -> Primitive:
                 item = items.next()
             except HANDLER_ERRORS as error:
                 return failed(request, error)
-            if invocation.is_cancelled() and not says_cancelled(item):
+            if invocation.is_cancelled() and code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
             if item is END:
                 return request.response(0x0000)

@@ -28,9 +28,9 @@ from pynetdicom.services.engines import (
     HANDLER_ERRORS,
     Invocation,
     Yielded,
+    code_of,
     failed,
     failure,
-    says_cancelled,
     split,
     with_status,
 )
@@ -198,14 +198,14 @@ class _Retrieval:
             item = self._items.next()
         except HANDLER_ERRORS as error:
             raise _Over(failed(request, error)) from error
-        if self._invocation.is_cancelled() and not says_cancelled(item):
+        if self._invocation.is_cancelled() and code_of(item) != CANCELLED:
             raise _Over(request.response(CANCELLED))
         if item is END:
             if not missing:
                 raise _Over(request.response(0x0000))
             answers = self._answers
             raise Refusal(answers.no_destination or answers.bad_count, missing)
-        if missing and is_final(item):
+        if missing and code_of(item) not in (None, *PENDING):  # it refuses
             raise _Over(with_status(request, split(item)[0]))
         return item
 
@@ -299,14 +299,6 @@ class _Retrieval:
         if self._failed_uids and response.Status != 0x0000:
             response.data_set = failed_list(self._failed_uids, self._invocation.transfer_syntax)
         return response
-
-
-def is_final(item: Any) -> bool:
-    """Whether an item is a (status, data set) that ends a retrieve."""
-    status, _ = split(item)
-    if hasattr(status, "group_dataset"):
-        status = status.get("Status")
-    return isinstance(status, int) and not isinstance(status, bool) and status not in PENDING
 
 
 def failed_list(uids: Iterable[str], transfer_syntax: str) -> InMemory:

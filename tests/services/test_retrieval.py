@@ -237,7 +237,12 @@ def test_a_handler_that_yields_nothing() -> None:
 def test_a_handler_that_refuses_before_it_counts() -> None:
     """By yielding a status where a destination or a number is due, as many scripts do."""
     own = status(Status=0xC000, ErrorComment="no level")
-    for make in (lambda: [(0xA900, None)], lambda: iter([(0xA900, None)]), lambda: 0xA900):
+    for make in (
+        lambda: [(0xA900, None)],
+        lambda: iter([(0xA900, None)]),
+        lambda: 0xA900,
+        lambda: (0xA900, None),
+    ):
         for request in (get(), move()):
             response, _, _ = run(request, make)
             assert response.Status == 0xA900
@@ -248,8 +253,9 @@ def test_a_handler_that_refuses_before_it_counts() -> None:
 
 
 def test_an_unknown_destination() -> None:
-    response, _, _ = run(move(), [(None, None), 2, (PENDING, 0)])
-    assert response.Status == 0xA801
+    for items in ([(None, None), 2, (PENDING, 0)], lambda: (None, None)):
+        response, _, _ = run(move(), items)
+        assert response.Status == 0xA801
     assert response.ErrorComment
 
 
