@@ -249,6 +249,7 @@ def test_a_storm_of_cancels(scp: QueryScp) -> None:
 
     def handler(event: evt.Event) -> Iterator[Any]:
         proceed.wait(DEADLINE)
+        assert wait_for(lambda: event.is_cancelled)
         yield PENDING, match(1)
 
     scp.handler = handler
