@@ -364,7 +364,7 @@ def test_timeouts_of_its_own(scp: QueryScp) -> None:
         options = {"dimse_timeout": 0.2, "network_timeout": 3, "connection_timeout": 3}
         final = moved(scp, moves(listener.port, image("1.2.1"), options=options))
     assert counters(final) == (0xA702, None, 0, 1, 0)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 15  # and not the 30 of the AE
 
 
 def test_a_destination_that_does_not_answer_the_release(
@@ -376,7 +376,7 @@ def test_a_destination_that_does_not_answer_the_release(
     with listening(script) as listener:
         final = moved(scp, moves(listener.port, image()))
     assert counters(final) == (0, None, 1, 0, 0)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 4
 
 
 def test_tls_of_its_own(scp: QueryScp, destination: Any) -> None:
@@ -482,7 +482,7 @@ def test_an_abort_does_not_wait_for_the_destination(scp: QueryScp, end: str, stu
         # A shutdown may end the association with the destination first.
         assert closed.wait() == [True] or end == "shutdown"
         assert not assoc.is_alive()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < DEADLINE  # and not 30 s
 
 
 def until_true(condition: Callable[[], Any]) -> bool:
