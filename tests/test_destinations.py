@@ -786,3 +786,33 @@ def test_a_report_that_cannot_be_sent_does_no_harm(
         assert reported.decode().SOPInstanceUID == "1.2.3.4"
         reported.close()
     assert len(reports) == 2
+
+
+def test_an_abort_just_before_the_destination_is_asked(
+    scp: QueryScp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would abort an association that is requested after that."""
+    closed = Seen()
+    made: list[Any] = []
+    prepare = scp.ae.prepare_association
+
+    def prepare_and_abort(*args: Any, **kwargs: Any) -> Any:
+        made.append(prepare(*args, **kwargs))
+        if len(made) == 2:  # the first one only checks the handler's parameters
+            scp.server.active_associations[0].abort(block=False)
+        return made[-1]
+
+    def handler(event: evt.Event) -> Iterator[Any]:
+        try:
+            yield from moves(port, image())
+        finally:
+            closed.add(event.is_cancelled)
+
+    monkeypatch.setattr(scp.ae, "prepare_association", prepare_and_abort)
+    scp.handler = handler
+    with full_backlog() as port, scp.connect() as peer:
+        peer.request(MOVE)
+        assert closed.wait() == [True]
+        peer.rest()
+    assert len(made) == 2
+    assert made[1].ident is None
