@@ -240,6 +240,7 @@ class _Retrieval:
                 self._note(Outcome(None, error.sop_instance, str(error)))
                 raise Refusal(self._answers.unknown_destination, str(error)) from error
             self._note(outcome)
+            response.Status = PENDING[0]  # these services have one only
             self._report(response)
 
     def _report(self, response: Primitive | None = None) -> None:
