@@ -23,8 +23,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self._items: SimpleQueue[Any] = SimpleQueue()
-        # Message ID: a list of one, whether it is cancelled. A dict's own operations are atomic, and
-        # a cancel does not write to it: the request may have been answered meanwhile.
+        # Message ID: a list of one, whether it is cancelled. A dict's own operations are atomic,
+        # and a cancel does not write to it: the request may have been answered meanwhile.
         self._outstanding: dict[int, list[bool]] = {}
         # Each of these is written by one thread only.
         self._taken = self._begun = self._served = 0
