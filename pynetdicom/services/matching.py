@@ -75,8 +75,9 @@ def _to_response(invocation: Invocation, item: Any) -> Primitive:
     if response.Status in PENDING:
         try:
             response.data_set = encoded(identifier, invocation.transfer_syntax)
-        except ValueError as error:
-            LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, error)
+        except Exception as error:  # unless it is a ValueError, its text may be about the patient
+            why = error if isinstance(error, ValueError) else type(error).__name__
+            LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, why)
             return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
     return response
 

@@ -243,6 +243,12 @@ def test_encoded_bytes_of_another_transfer_syntax_are_encoded_anew() -> None:
         encoded(InMemory(b"\x10\x00\x20\x00LO\xf2\x001 ", EXPLICIT), IMPLICIT)
 
 
+def test_encoded_bytes_that_cannot_be_read(tmp_path: Path) -> None:
+    filed = InFile(str(tmp_path / "missing"), 0, 10, EXPLICIT)
+    peer = Requestor(find())
+    assert matches(peer.invocation(lambda: [(0xFF00, filed)], IMPLICIT)).Status == 0xC312
+
+
 def test_an_empty_identifier_is_one() -> None:
     peer = Requestor(find())
     assert matches(peer.invocation(lambda: [(0xFF00, Dataset())])).Status == 0
