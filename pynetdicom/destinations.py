@@ -146,7 +146,7 @@ class MoveDestination:
         self._was_reached = False
         self._attempts_left = 2
 
-    def store(self, data_set: Any) -> Outcome:
+    def store(self, data_set: Any, report: Callable[[], None] | None = None) -> Outcome:
         """Have a data set stored by the destination.
 
         Raises
@@ -159,7 +159,7 @@ class MoveDestination:
         except Unsendable as error:
             return Outcome(None, error.sop_instance, str(error))
         try:
-            return store(self._assoc_for(what), what, self._originator)
+            return store(self._assoc_for(what), what, self._originator, report)
         except Unsendable as error:
             return Outcome(None, what.sop_instance, str(error))
         finally:

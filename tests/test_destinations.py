@@ -16,11 +16,12 @@ from pydicom.uid import UID
 
 from pynetdicom import AE, association, build_context, evt
 from pynetdicom.destinations import MoveDestination, plan
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.data_set import InFile, InMemory
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.presentation import StoragePresentationContexts
-from pynetdicom.sub_operations import Originator
+from pynetdicom.sub_operations import Originator, Reported
 from pynetdicom.upper_layer import dul
+from pynetdicom.upper_layer.dul import Stopped
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, abort, reject
 from tests.faults.tls import contexts as tls_contexts
 from tests.pair import DEADLINE, Seen
@@ -363,7 +364,7 @@ def test_timeouts_of_its_own(scp: QueryScp) -> None:
         options = {"dimse_timeout": 0.2, "network_timeout": 3, "connection_timeout": 3}
         final = moved(scp, moves(listener.port, image("1.2.1"), options=options))
     assert counters(final) == (0xA702, None, 0, 1, 0)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 15  # and not the 30 of the AE
 
 
 def test_a_destination_that_does_not_answer_the_release(
@@ -375,7 +376,7 @@ def test_a_destination_that_does_not_answer_the_release(
     with listening(script) as listener:
         final = moved(scp, moves(listener.port, image()))
     assert counters(final) == (0, None, 1, 0, 0)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 4
 
 
 def test_tls_of_its_own(scp: QueryScp, destination: Any) -> None:
@@ -481,7 +482,7 @@ def test_an_abort_does_not_wait_for_the_destination(scp: QueryScp, end: str, stu
         # A shutdown may end the association with the destination first.
         assert closed.wait() == [True] or end == "shutdown"
         assert not assoc.is_alive()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < DEADLINE  # and not 30 s
 
 
 def until_true(condition: Callable[[], Any]) -> bool:
@@ -723,3 +724,95 @@ def test_nothing_is_left_of_a_destination(scp: QueryScp, destination: Any) -> No
         assert scp.ae.active_associations == [assoc]
     with pytest.raises(TypeError):
         MoveDestination(assoc, Originator(C_STORE(Priority=0)), ("host", "x"), "DEST")
+
+
+def large(path: Path) -> bytes:
+    """A data set of 4 MB, in a file."""
+    data = (
+        element(0x00080016, CT.encode())
+        + element(0x00080018, b"1.2.3.4")
+        + element(0x00091001, bytes(range(256)) * 16000)
+    )
+    path.write_bytes(data)
+    return data
+
+
+@pytest.mark.parametrize("where", ["file", "memory"])
+def test_a_large_instance_is_reported_while_it_is_sent(
+    scp: QueryScp, destination: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Or else the requestor, who hears nothing of it, would take us for dead."""
+    monkeypatch.setattr("pynetdicom.sub_operations.REPORT_EVERY", 0.0)
+    store = destination()
+    received: list[bytes] = []
+    store.handler = lambda event: received.append(event.encoded_dataset(False)) or 0
+    data = large(tmp_path / "large")
+    instance = (
+        InMemory(data, IMPLICIT)
+        if where == "memory"
+        else InFile(str(tmp_path / "large"), 0, len(data), IMPLICIT)
+    )
+    scp.handler = lambda event: iter(moves(store.port, instance))
+    with scp.connect() as peer:
+        peer.request(MOVE)
+        *pending, final = peer.responses()
+        peer.is_still_served()
+    assert received == [data]
+    assert counters(final) == (0, None, 1, 0, 0)
+    assert len(pending) >= 4
+    assert {counters(r) for r in pending[:-1]} == {(PENDING, 1, 0, 0, 0)}
+
+
+def test_a_report_that_cannot_be_sent_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on its way is not to suffer from a requestor that is gone."""
+    monkeypatch.setattr("pynetdicom.sub_operations.REPORT_EVERY", 0.0)
+    data = large(tmp_path / "large")
+    reports: list[int] = []
+
+    def report() -> None:
+        reports.append(1)
+        raise Stopped
+
+    filed = InFile(str(tmp_path / "large"), 0, len(data), IMPLICIT)
+    for held in (InMemory(data, IMPLICIT), filed):
+        reported = Reported(held, report)
+        assert reported.size == len(data)
+        parts = [bytes(part) for part in reported.parts(1000)]
+        assert b"".join(parts) == data
+        assert all(len(part) % 1000 == 0 for part in parts[:-1])
+        assert reported.getvalue() == data
+        assert reported.decode().SOPInstanceUID == "1.2.3.4"
+        reported.close()
+    assert len(reports) == 2
+
+
+def test_an_abort_just_before_the_destination_is_asked(
+    scp: QueryScp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would abort an association that is requested after that."""
+    closed = Seen()
+    made: list[Any] = []
+    prepare = scp.ae.prepare_association
+
+    def prepare_and_abort(*args: Any, **kwargs: Any) -> Any:
+        made.append(prepare(*args, **kwargs))
+        if len(made) == 2:  # the first one only checks the handler's parameters
+            scp.server.active_associations[0].abort(block=False)
+        return made[-1]
+
+    def handler(event: evt.Event) -> Iterator[Any]:
+        try:
+            yield from moves(port, image())
+        finally:
+            closed.add(event.is_cancelled)
+
+    monkeypatch.setattr(scp.ae, "prepare_association", prepare_and_abort)
+    scp.handler = handler
+    with full_backlog() as port, scp.connect() as peer:
+        peer.request(MOVE)
+        assert closed.wait() == [True]
+        peer.rest()
+    assert len(made) == 2
+    assert made[1].ident is None

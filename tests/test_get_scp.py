@@ -13,10 +13,11 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import JPEG2000, ExplicitVRLittleEndian
 
-from pynetdicom import evt
+from pynetdicom import association, evt
 from pynetdicom.dimse.data_set import InFile, InMemory
 from pynetdicom.dimse.element_walk import encoding_of, walk
 from pynetdicom.dimse.part10 import read_header
+from pynetdicom.upper_layer import dul
 from tests.faults.peer import CT, IMPLICIT, abort
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (
@@ -51,7 +52,9 @@ def encoded(uid: str = "1.2.3.4") -> bytes:
 
 
 @pytest.fixture
-def scp() -> Iterator[QueryScp]:
+def scp(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueryScp]:
+    for module in (dul, association):
+        monkeypatch.setattr(module, "LINGER", 0.2)
     made = QueryScp()
     yield made
     made.close()

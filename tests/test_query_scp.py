@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from pynetdicom import _config, evt
+from pynetdicom import _config, association, evt
 from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.upper_layer import dul
 from tests.faults.peer import IMPLICIT, abort
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (
@@ -40,7 +41,9 @@ def match(number: int) -> Dataset:
 
 
 @pytest.fixture
-def scp() -> Iterator[QueryScp]:
+def scp(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueryScp]:
+    for module in (dul, association):
+        monkeypatch.setattr(module, "LINGER", 0.2)
     made = QueryScp()
     yield made
     made.close()
@@ -249,6 +252,7 @@ def test_a_storm_of_cancels(scp: QueryScp) -> None:
 
     def handler(event: evt.Event) -> Iterator[Any]:
         proceed.wait(DEADLINE)
+        assert wait_for(lambda: event.is_cancelled)
         yield PENDING, match(1)
 
     scp.handler = handler
@@ -480,3 +484,40 @@ def test_many_matches_take_no_more_memory_than_a_few(scp: QueryScp) -> None:
         peer.is_still_served()
     assert received == count + 1
     assert sizes[-1] - sizes[0] < 4 << 20  # of 30 MB in all
+
+
+@pytest.mark.parametrize("context_id", [FIND, GET, MOVE])
+@pytest.mark.parametrize("what", ["release", "abort", "shutdown"])
+def test_a_handler_that_ends_its_own_association(scp: QueryScp, context_id: int, what: str) -> None:
+    """A release is done when all has been answered; the others at once, without waiting."""
+    told = Seen()
+
+    def handler(event: evt.Event) -> Iterator[Any]:
+        try:
+            if context_id == MOVE:
+                yield "127.0.0.1", 104
+            if context_id != FIND:
+                yield 0
+            else:
+                yield PENDING, match(1)
+            {
+                "release": event.assoc.release,
+                "abort": event.assoc.abort,
+                "shutdown": scp.ae.shutdown,
+            }[what]()
+            told.add(event.is_cancelled)
+            yield 0x0000, None
+        finally:
+            told.add(threading.current_thread() is event.assoc)
+
+    scp.handler = handler
+    with scp.connect() as peer:
+        peer.request(context_id)
+        if what == "release":
+            assert peer.final().primitive.Status == 0
+            assert peer.pdu()[0] == 5
+            peer.send(bytes.fromhex("06 00 00000004 00000000"))
+            assert peer.rest() == b""
+        else:
+            assert peer.rest().endswith(abort(0, 0))
+        assert told.wait(2) == [what != "release", True]

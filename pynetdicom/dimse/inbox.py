@@ -29,8 +29,9 @@ class Inbox:
     def __init__(self) -> None:
         self._items: SimpleQueue[Any] = SimpleQueue()
         self.is_waiting = self._items.empty
-        # Message ID: whether it is cancelled. A dict's own operations are atomic.
-        self._outstanding: dict[int, bool] = {}
+        # Message ID: a list of one, whether it is cancelled. A dict's own operations are atomic,
+        # and a cancel does not write to it: the request may have been answered meanwhile.
+        self._outstanding: dict[int, list[bool]] = {}
         # Each of these is written by one thread only.
         self._taken = self._begun = self._served = 0
         self._bytes_taken = self._bytes_begun = 0
@@ -59,7 +60,7 @@ class Inbox:
         self._bytes_taken += size
         message_id = message.primitive.MessageID or 0
         message.is_duplicate = message_id in self._outstanding
-        self._outstanding.setdefault(message_id, False)
+        self._outstanding.setdefault(message_id, [False])
         self._items.put(message)
 
     def get(self, timeout: float | None) -> Any:
@@ -79,14 +80,16 @@ class Inbox:
 
     def cancel(self, message_id: int) -> bool:
         """Mark a request as cancelled; False when there is none of that Message ID."""
-        if message_id not in self._outstanding:
+        cancelled = self._outstanding.get(message_id)
+        if cancelled is None:
             return False
-        self._outstanding[message_id] = True
+        cancelled[0] = True
         return True
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled a request."""
-        return self._outstanding.get(message_id, False)
+        cancelled = self._outstanding.get(message_id)
+        return cancelled is not None and cancelled[0]
 
     @property
     def is_empty(self) -> bool:

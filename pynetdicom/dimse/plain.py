@@ -1,7 +1,8 @@
 """Plain data sets, such as the matches of a query, encoded by ourselves: pydicom takes longer.
 
-Plain is what has text, numbers and sequences only, decoded, in definite lengths. What is not plain
-is left to pydicom, and so is whatever looks odd: the bytes are the same either way.
+Plain is what has text, numbers and sequences only, in definite lengths, and what was read in the
+same encoding and not looked at since. What is not plain is left to pydicom, and so is whatever
+looks odd: the bytes are the same either way.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.dimse.element_walk import LONG_VRS, MAXIMUM_DEPTH, Encoding
+from pynetdicom.dimse.element_walk import LONG_VRS, MAXIMUM_DEPTH, UNDEFINED, Encoding
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -51,9 +52,17 @@ def _elements(ds: Dataset, encoding: Encoding, character_set: Any, depth: int) -
     element: Any
     for element in elements:
         vr = element.VR
-        if element.is_raw or element.is_undefined_length or not element.tag & 0xFFFF:
-            raise _NotPlain
         value = element.value
+        if not element.tag & 0xFFFF:
+            raise _NotPlain
+        if element.is_raw:
+            if value is None or element.length == UNDEFINED or not _is_as_read(ds, encoding):
+                raise _NotPlain
+            parts.append(heads(element.tag, vr, len(value)))
+            parts.append(value)
+            continue
+        if element.is_undefined_length:
+            raise _NotPlain
         if vr == "SQ":
             data = _items(value, encoding, character_set, depth)
         elif value is None or value == "":
@@ -63,6 +72,11 @@ def _elements(ds: Dataset, encoding: Encoding, character_set: Any, depth: int) -
         parts.append(heads(element.tag, vr, len(data)))
         parts.append(data)
     return b"".join(parts)
+
+
+def _is_as_read(ds: Dataset, encoding: Encoding) -> bool:
+    """Whether what was not decoded can go out as it was read."""
+    return ds.original_encoding == encoding[:2] and ds.original_character_set == ds._character_set
 
 
 def _number(element: Any) -> int:

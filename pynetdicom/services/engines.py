@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pynetdicom.services.classes import ANSWERS, CANCELLED
+from pynetdicom.services.classes import ANSWERS
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -87,8 +87,8 @@ class Yielded:
     Parameters
     ----------
     given : iterable or status
-        What the handler returned: a generator or another iterable; or a status, by which it
-        refuses.
+        What the handler returned: a generator or another iterable; or a status, alone or with
+        None, by which it refuses.
 
     Attributes
     ----------
@@ -99,6 +99,8 @@ class Yielded:
     def __init__(self, given: Any) -> None:
         if isinstance(given, int) or hasattr(given, "group_dataset"):
             given = [(given, None)]
+        elif isinstance(given, tuple) and len(given) == 2 and given[1] is None:
+            given = [given]
         self.ahead: Any = given if isinstance(given, (list, tuple)) else ()
         self._iterator = iter(given)
 
@@ -114,7 +116,8 @@ class Yielded:
             return next(self._iterator)
         except StopIteration as stop:
             # A generator may refuse by returning a status.
-            return END if stop.value is None else (stop.value, None)
+            value = stop.value
+            return END if value is None else value if isinstance(value, tuple) else (value, None)
 
     def close(self) -> None:
         """Close the handler, which may have more to yield."""
@@ -135,12 +138,12 @@ def split(item: Any) -> tuple[Any, Any]:
     return None, None
 
 
-def says_cancelled(item: Any) -> bool:
-    """Whether a handler itself says that the operation was cancelled."""
+def code_of(item: Any) -> int | None:
+    """The status code of a yielded (status, data set); None where it has none."""
     status, _ = split(item)
     if hasattr(status, "group_dataset"):
         status = status.get("Status")
-    return isinstance(status, int) and status == CANCELLED
+    return status if isinstance(status, int) and not isinstance(status, bool) else None
 
 
 def failed(request: Primitive, error: BaseException) -> Primitive:

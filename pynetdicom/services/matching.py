@@ -20,9 +20,9 @@ from pynetdicom.services.engines import (
     HANDLER_ERRORS,
     Invocation,
     Yielded,
+    code_of,
     failed,
     failure,
-    says_cancelled,
     split,
     with_status,
 )
@@ -56,7 +56,7 @@ def matches(invocation: Invocation) -> Primitive:
                 item = items.next()
             except HANDLER_ERRORS as error:
                 return failed(request, error)
-            if invocation.is_cancelled() and not says_cancelled(item):
+            if invocation.is_cancelled() and code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
             if item is END:
                 return request.response(0x0000)
@@ -75,8 +75,9 @@ def _to_response(invocation: Invocation, item: Any) -> Primitive:
     if response.Status in PENDING:
         try:
             response.data_set = encoded(identifier, invocation.transfer_syntax)
-        except ValueError as error:
-            LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, error)
+        except Exception as error:  # unless it is a ValueError, its text may be about the patient
+            why = error if isinstance(error, ValueError) else type(error).__name__
+            LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, why)
             return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
     return response
 

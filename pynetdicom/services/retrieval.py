@@ -28,9 +28,9 @@ from pynetdicom.services.engines import (
     HANDLER_ERRORS,
     Invocation,
     Yielded,
+    code_of,
     failed,
     failure,
-    says_cancelled,
     split,
     with_status,
 )
@@ -61,8 +61,16 @@ class Outcome(NamedTuple):
 class Destination(Protocol):
     """Where the sub-operations of a retrieve go."""
 
-    def store(self, data_set: Any) -> Outcome:
+    def store(self, data_set: Any, report: Callable[[], None]) -> Outcome:
         """Have a data set stored there.
+
+        Parameters
+        ----------
+        data_set : object
+            What the handler has yielded.
+        report : callable
+            Sends another pending response. It may be called while a large one is on its way, since
+            the requestor hears nothing else of that.
 
         Raises
         ------
@@ -190,14 +198,14 @@ class _Retrieval:
             item = self._items.next()
         except HANDLER_ERRORS as error:
             raise _Over(failed(request, error)) from error
-        if self._invocation.is_cancelled() and not says_cancelled(item):
+        if self._invocation.is_cancelled() and code_of(item) != CANCELLED:
             raise _Over(request.response(CANCELLED))
         if item is END:
             if not missing:
                 raise _Over(request.response(0x0000))
             answers = self._answers
             raise Refusal(answers.no_destination or answers.bad_count, missing)
-        if missing and is_final(item):
+        if missing and code_of(item) not in (None, *PENDING):  # it refuses
             raise _Over(with_status(request, split(item)[0]))
         return item
 
@@ -227,14 +235,21 @@ class _Retrieval:
                 comment = f"More sub-operations than the {self._announced} announced"
                 raise Refusal(SUB_OPERATIONS_FAILED, comment)
             try:
-                outcome = destination.store(data_set)
+                outcome = destination.store(data_set, self._report)
             except Unreachable as error:
                 self._note(Outcome(None, error.sop_instance, str(error)))
                 raise Refusal(self._answers.unknown_destination, str(error)) from error
             self._note(outcome)
-            self._add_counters(response)
-            response.NumberOfRemainingSuboperations = self._remaining
-            self._invocation.send(response)
+            response.Status = PENDING[0]  # these services have one only
+            self._report(response)
+
+    def _report(self, response: Primitive | None = None) -> None:
+        """Send a pending response with the counters."""
+        if response is None:
+            response = self._request.response(PENDING[0])
+        self._add_counters(response)
+        response.NumberOfRemainingSuboperations = self._remaining
+        self._invocation.send(response)
 
     def _note(self, outcome: Outcome) -> None:
         """Count a sub-operation."""
@@ -285,14 +300,6 @@ class _Retrieval:
         if self._failed_uids and response.Status != 0x0000:
             response.data_set = failed_list(self._failed_uids, self._invocation.transfer_syntax)
         return response
-
-
-def is_final(item: Any) -> bool:
-    """Whether an item is a (status, data set) that ends a retrieve."""
-    status, _ = split(item)
-    if hasattr(status, "group_dataset"):
-        status = status.get("Status")
-    return isinstance(status, int) and not isinstance(status, bool) and status not in PENDING
 
 
 def failed_list(uids: Iterable[str], transfer_syntax: str) -> InMemory:

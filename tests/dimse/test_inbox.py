@@ -98,3 +98,33 @@ def test_what_is_left() -> None:
     assert not inbox.is_waiting()
     assert inbox.drain() == [message]
     assert inbox.drain() == []
+
+
+def test_a_cancel_that_races_with_the_answer() -> None:
+    """It leaves nothing behind: the Message ID may be used again at once."""
+    inbox = Inbox()
+    message = request(1)
+
+    class Racing(dict[int, list[bool]]):
+        """The request is answered right after the cancel has looked for it."""
+
+        def __contains__(self, message_id: object) -> bool:
+            found = super().__contains__(message_id)
+            inbox.done(message)
+            return found
+
+        def get(self, message_id: int, default: object = None) -> object:  # type: ignore[override]
+            found = super().get(message_id)
+            inbox.done(message)
+            return found
+
+    inbox.put_request(message)
+    inbox.begin(inbox.get(0))
+    racing = Racing(inbox._outstanding)
+    inbox._outstanding = racing
+    inbox.cancel(1)
+    inbox._outstanding = dict(racing)
+    again = request(1)
+    inbox.put_request(again)
+    assert not again.is_duplicate
+    assert not inbox.is_cancelled(1)

@@ -73,6 +73,24 @@ def test_real_data_sets() -> None:
     assert in_character_sets > 15
 
 
+def test_what_was_read_and_not_decoded(syntax: str) -> None:
+    """Goes out as it was read, if that was in the same encoding and character set."""
+    encoded = 0
+    for name in FILES:
+        try:
+            ds = dcmread(name, stop_before_pixels=True)
+        except Exception:  # files that are broken on purpose
+            continue
+        encoded += same(ds, syntax) is not None
+        if "PatientName" in ds:
+            ds["PatientName"].value  # one that is decoded, among others that are not
+            same(ds, syntax)
+            ds.SpecificCharacterSet = "ISO_IR 192"
+            same(ds, syntax)
+    assert encoded > {"implicit": 2, "explicit": 40, "big endian": 1}[NAMES[syntax]]
+
+
+NAMES = {syntax: name for name, syntax in SYNTAXES.items()}
 TEXTS = ["", "A", "AB", "Müller", "山田", "Люкceмбypг", "a\\b", " ", "~", "x" * 63, "김희중"]
 CHARACTER_SETS: list[Any] = [
     None,

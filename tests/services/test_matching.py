@@ -64,6 +64,9 @@ HANDLERS: dict[str, tuple[Callable[[], Any], int, int]] = {
     "a tuple": (lambda: ((0xFF00, match()), (0x0000, None)), 1, 0x0000),
     "refuses by a status": (lambda: 0xA700, 0, 0xA700),
     "refuses by a Dataset": (lambda: status(Status=0xA900), 0, 0xA900),
+    "refuses by a pair": (lambda: (0xA700, None), 0, 0xA700),
+    "a generator that returns a pair": (lambda: returning((0xA700, None)), 1, 0xA700),
+    "a generator that returns nonsense": (lambda: returning((1, 2, 3)), 1, 0xC002),
     "a generator that returns a status": (lambda: returning(0xA700), 1, 0xA700),
     "a Dataset as status": (lambda: iter([(status(Status=0xFF01), match())]), 1, 0x0000),
     "a Dataset without Status": (lambda: iter([(Dataset(), match())]), 0, 0xC001),
@@ -238,6 +241,12 @@ def test_encoded_bytes_of_another_transfer_syntax_are_encoded_anew() -> None:
     assert sent.getvalue() == b"\x10\x00\x20\x00\x02\x00\x00\x001 "
     with pytest.raises(ValueError, match="does not decode"):
         encoded(InMemory(b"\x10\x00\x20\x00LO\xf2\x001 ", EXPLICIT), IMPLICIT)
+
+
+def test_encoded_bytes_that_cannot_be_read(tmp_path: Path) -> None:
+    filed = InFile(str(tmp_path / "missing"), 0, 10, EXPLICIT)
+    peer = Requestor(find())
+    assert matches(peer.invocation(lambda: [(0xFF00, filed)], IMPLICIT)).Status == 0xC312
 
 
 def test_an_empty_identifier_is_one() -> None:

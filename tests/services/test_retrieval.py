@@ -33,9 +33,12 @@ class Store:
         self.is_closed = False
         self.is_reachable = is_reachable
         self.target: Any = None
+        self.reports = 0
 
-    def store(self, data_set: Any) -> Outcome:
+    def store(self, data_set: Any, report: Callable[[], None]) -> Outcome:
         assert not self.is_closed
+        for _ in range(self.reports):
+            report()
         uid = f"1.2.{len(self.stored)}"
         if not self.is_reachable:
             raise Unreachable("refused", uid)
@@ -234,7 +237,12 @@ def test_a_handler_that_yields_nothing() -> None:
 def test_a_handler_that_refuses_before_it_counts() -> None:
     """By yielding a status where a destination or a number is due, as many scripts do."""
     own = status(Status=0xC000, ErrorComment="no level")
-    for make in (lambda: [(0xA900, None)], lambda: iter([(0xA900, None)]), lambda: 0xA900):
+    for make in (
+        lambda: [(0xA900, None)],
+        lambda: iter([(0xA900, None)]),
+        lambda: 0xA900,
+        lambda: (0xA900, None),
+    ):
         for request in (get(), move()):
             response, _, _ = run(request, make)
             assert response.Status == 0xA900
@@ -245,8 +253,9 @@ def test_a_handler_that_refuses_before_it_counts() -> None:
 
 
 def test_an_unknown_destination() -> None:
-    response, _, _ = run(move(), [(None, None), 2, (PENDING, 0)])
-    assert response.Status == 0xA801
+    for items in ([(None, None), 2, (PENDING, 0)], lambda: (None, None)):
+        response, _, _ = run(move(), items)
+        assert response.Status == 0xA801
     assert response.ErrorComment
 
 
@@ -387,3 +396,19 @@ def test_failed_lists(name: str, count: int) -> None:
 def test_a_deflated_failed_list() -> None:
     encoded = failed_list(["1.2.3"], "1.2.840.10008.1.2.1.99")
     assert encoded.decode().FailedSOPInstanceUIDList == "1.2.3"
+
+
+def test_reports_while_a_large_one_is_on_its_way(asked: Callable[..., Any]) -> None:
+    store = Store()
+    store.reports = 2
+    response, peer, _ = asked(stores(0, 0xA700), store=store)
+    assert response.Status == 0xB000
+    assert peer.statuses == [PENDING] * 6
+    assert [counters(r) for r in peer.responses] == [
+        (2, 0, 0, 0),
+        (2, 0, 0, 0),
+        (1, 1, 0, 0),
+        (1, 1, 0, 0),
+        (1, 1, 0, 0),
+        (0, 1, 1, 0),
+    ]
