@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.dimse.data_set import CHUNK, EncodedDataSet, encode_dataset
+from pynetdicom.dimse.data_set import CHUNK, Bytes, EncodedDataSet, encode_dataset
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, Part10, read_header
 from pynetdicom.dimse.primitives import C_STORE
@@ -238,7 +238,7 @@ class Reported(EncodedDataSet):
         self._data_set = data_set
         self._report: Callable[[], None] | None = report
 
-    def _memory(self) -> bytes | bytearray | None:
+    def _memory(self) -> Bytes | None:
         return self._data_set._memory()
 
     def _file(self) -> tuple[Descriptor, int]:
