@@ -13,7 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pynetdicom import _config, association, evt
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.data_set import InFile, InMemory
 from pynetdicom.upper_layer import dul
 from tests.faults.peer import IMPLICIT, abort
 from tests.pair import DEADLINE, Seen
@@ -521,3 +521,13 @@ def test_a_handler_that_ends_its_own_association(scp: QueryScp, context_id: int,
         else:
             assert peer.rest().endswith(abort(0, 0))
         assert told.wait(2) == [what != "release", True]
+
+
+def test_a_match_whose_file_is_gone(scp: QueryScp, tmp_path: Path) -> None:
+    scp.handler = lambda event: iter(
+        [(PENDING, match(1)), (PENDING, InFile(str(tmp_path / "gone"), 0, 10, IMPLICIT))]
+    )
+    with scp.connect() as peer:
+        peer.request(FIND)
+        assert statuses(peer) == [PENDING, 0xC312]
+        peer.is_still_served()

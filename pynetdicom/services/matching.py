@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom.dimse.data_set import EncodedDataSet, InMemory, encode_dataset
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.dimse.plain import encode_plain
-from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
 from pynetdicom.services.engines import (
     END,
@@ -63,7 +63,10 @@ def matches(invocation: Invocation) -> Primitive:
             response = _to_response(invocation, item)
             if response.Status not in PENDING:
                 return response
-            invocation.send(response)
+            try:
+                invocation.send(response)
+            except (OSError, FileProblem) as error:  # the match was in a file
+                return _not_encodable(request, error)
     finally:
         items.close()
 
@@ -75,11 +78,16 @@ def _to_response(invocation: Invocation, item: Any) -> Primitive:
     if response.Status in PENDING:
         try:
             response.data_set = encoded(identifier, invocation.transfer_syntax)
-        except Exception as error:  # unless it is a ValueError, its text may be about the patient
-            why = error if isinstance(error, ValueError) else type(error).__name__
-            LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, why)
-            return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
+        except Exception as error:
+            return _not_encodable(request, error)
     return response
+
+
+def _not_encodable(request: Primitive, error: Exception) -> Primitive:
+    # Unless it is of our own making, its text may be about the patient.
+    why = error if isinstance(error, (ValueError, FileProblem)) else type(error).__name__
+    LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, why)
+    return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
 
 
 def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:

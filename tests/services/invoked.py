@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE, Primitive
 from pynetdicom.services.engines import Invocation
+from pynetdicom.upper_layer.dul import Stopped
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -29,7 +30,7 @@ class Requestor:
 
     def send(self, response: Primitive) -> None:
         if self.is_gone:
-            raise ConnectionError("gone")
+            raise Stopped
         assert response.missing() == []
         response.encode()
         self.responses.append(response)

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pynetdicom.dimse.data_set import InFile, InMemory
 from pynetdicom.services.engines import NoHandler, Undecodable
 from pynetdicom.services.matching import encoded, matches
+from pynetdicom.upper_layer.dul import Stopped
 from tests.services.invoked import EXPLICIT, IMPLICIT, Requestor, Watched, find, status
 
 
@@ -178,7 +179,7 @@ def test_the_handler_is_closed_when_the_peer_is_gone() -> None:
     peer = Requestor(find())
     handler = Watched(iter((0xFF00, match(n)) for n in range(5)))
     peer.is_gone = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(Stopped):
         matches(peer.invocation(lambda: handler))
     assert handler.closed_by == [threading.current_thread()]
 

@@ -20,6 +20,7 @@ from pynetdicom.services.retrieval import (
     failed_list,
     retrieve,
 )
+from pynetdicom.upper_layer.dul import Stopped
 from tests.services.invoked import EXPLICIT, IMPLICIT, Requestor, Watched, get, move, status
 
 PENDING = 0xFF00
@@ -343,7 +344,7 @@ def test_the_handler_is_closed_when_the_peer_is_gone(asked: Callable[..., Any]) 
     peer = Requestor(get())
     peer.is_gone = True
     store = Store()
-    with pytest.raises(ConnectionError):
+    with pytest.raises(Stopped):
         retrieve(peer.invocation(lambda: handler), store.begin_get)
     assert handler.closed_by == [threading.current_thread()]
     assert store.is_closed
