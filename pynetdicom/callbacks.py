@@ -126,8 +126,8 @@ class Callbacks:
 class DebugHooks:
     """What scripts override in a subclass of `Association`, or assign to it or to one association.
 
-    Called on both sides at the moments of the AE's ``on_association_…`` callbacks, after these, with
-    the same primitives.
+    Called on both sides at the moments of the AE's ``on_association_…`` callbacks, after these and
+    with the same primitives.
     """
 
     @staticmethod
