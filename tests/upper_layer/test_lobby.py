@@ -313,9 +313,12 @@ def test_who_has_left_is_not_kept(place: Place) -> None:
         assert until(lambda: len(place.lobby) == 1)
         for _ in range(300):
             place.connect().close()
-        assert until(lambda: len(place.lobby) == 1)
-        place.connect().close()
-        assert until(lambda: len(place.lobby._deadlines) < 100)
+
+        def are_forgotten() -> bool:
+            place.connect().close()  # some of the 300 may not have been accepted before the last one
+            return len(place.lobby._deadlines) < 100
+
+        assert until(are_forgotten)
 
 
 def test_one_who_never_stops_is_in_nobodys_way(place: Place) -> None:
