@@ -827,6 +827,7 @@ assert assoc.send_c_echo().Status == 0
     seen: list[bytes] = []
 
     def script(peer: Acceptor) -> None:
+        peer.socket.settimeout(3 * DEADLINE)  # meanwhile a process begins and ends
         peer.accept()
         peer.serve_echo()
         seen.append(peer.exactly(10))

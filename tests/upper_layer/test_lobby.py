@@ -315,7 +315,8 @@ def test_who_has_left_is_not_kept(place: Place) -> None:
             place.connect().close()
 
         def are_forgotten() -> bool:
-            place.connect().close()  # some of the 300 may not have been accepted before the last one
+            # Some of the 300 may not even have been accepted yet.
+            place.connect().close()
             return len(place.lobby._deadlines) < 100
 
         assert until(are_forgotten)
