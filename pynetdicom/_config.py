@@ -5,7 +5,10 @@ Set them before use: ``pynetdicom._config.UNRESTRICTED_STORAGE_SERVICE = True``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+
+_CONFORMANT_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 LOG_HANDLER_LEVEL: str = "standard"
 """``"standard"`` logs association and message summaries, ``"none"`` leaves logging to bound
@@ -44,9 +47,40 @@ WINDOWS_TIMER_RESOLUTION: int | None = 1
 CODECS: tuple[str, ...] = ("ascii",)
 """Codecs tried in turn for text in PDUs and command sets."""
 
-VALIDATORS: dict[str, Callable[[str], tuple[bool, str]]] = {}
-"""Checks by VR (``"AE"``, ``"UI"``) that replace the library's own: ``f(value) -> (valid, why
-not)``.
+
+def validate_ae(value: str) -> tuple[bool, str]:
+    """Tell whether `value` is an AE title, and why not (PS3.5 6.2)."""
+    if not 1 <= len(value) <= 16:
+        return False, f"must have 1 to 16 characters, not {len(value)}"
+    if "\\" in value or not value.isprintable():
+        return False, "must not contain control characters or backslashes"
+    if not value.isascii() and not any(_encodes(codec, value) for codec in CODECS):
+        return False, f"must only contain characters of {', '.join(CODECS)}"
+    return True, ""
+
+
+def _encodes(codec: str, value: str) -> bool:
+    try:
+        value.encode(codec)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def validate_ui(value: str) -> tuple[bool, str]:
+    """Tell whether `value` is a UID, and why not (PS3.5 9.1, see `ENFORCE_UID_CONFORMANCE`)."""
+    if not 1 <= len(value) <= 64:
+        return False, f"must have 1 to 64 characters, not {len(value)}"
+    if not value.isascii() or not value.isprintable():
+        return False, "must be printable ASCII"
+    if ENFORCE_UID_CONFORMANCE and not _CONFORMANT_UID.fullmatch(value):
+        return False, "must conform to PS3.5 9.1"
+    return True, ""
+
+
+VALIDATORS: dict[str, Callable[[str], tuple[bool, str]]] = {"AE": validate_ae, "UI": validate_ui}
+"""Checks by VR: ``f(value) -> (valid, why not)``. Put another in the place of one, or let it call
+the one that was there.
 """
 
 SPOOL_THRESHOLD: int = 65536

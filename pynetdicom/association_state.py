@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom import _config, serving
 from pynetdicom import events as evt
-from pynetdicom.callbacks import CALLBACK_OF, is_assigned
+from pynetdicom.callbacks import DebugHooks, told_of
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operation import Operation, Operations
@@ -44,7 +44,7 @@ PEER_RELEASES = object()
 WE_RELEASE = object()
 
 
-class AssociationState(Handlers, threading.Thread):
+class AssociationState(DebugHooks, Handlers, threading.Thread):
     """The attributes of an `Association`; see there."""
 
     def __init__(
@@ -240,7 +240,7 @@ class AssociationState(Handlers, threading.Thread):
 
     def notify(self, event: evt.EventType, pdu: Any) -> None:
         """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
-        if self.has_handlers(event) or is_assigned(self.ae, CALLBACK_OF.get(event, "")):
+        if self.has_handlers(event) or told_of(self, event):
             from pynetdicom.pdu_primitives import A_ASSOCIATE
 
             # Callbacks are given it with the other events too.

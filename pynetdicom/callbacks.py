@@ -142,6 +142,34 @@ class Callbacks:
         raise NotImplementedError
 
 
+class DebugHooks:
+    """What scripts override in a subclass of `Association`, or assign to it or to one association.
+
+    Called on both sides at the moments of the AE's ``on_association_…`` callbacks, after these and
+    with the same primitives.
+    """
+
+    @staticmethod
+    def debug_association_requested(primitive: Any) -> Any:
+        """The association is requested."""
+
+    @staticmethod
+    def debug_association_accepted(primitive: Any) -> Any:
+        """The association was accepted."""
+
+    @staticmethod
+    def debug_association_rejected(primitive: Any) -> Any:
+        """The association was rejected."""
+
+    @staticmethod
+    def debug_association_released(primitive: Any = None) -> Any:
+        """The association was released."""
+
+    @staticmethod
+    def debug_association_aborted(primitive: Any = None) -> Any:
+        """The association was aborted."""
+
+
 CALLBACK_OF: dict[evt.EventType, str] = {
     # notification event: the callback that is told
     evt.EVT_REQUESTED: "on_association_requested",
@@ -263,11 +291,11 @@ def _primitive_of(ended: Ended) -> Any:
     return abort
 
 
-def is_assigned(ae: Any, callback: str) -> bool:
-    """Whether a callback was assigned to the AE, or overridden in its class."""
-    if not callback or callback in vars(ae):
-        return bool(callback)
-    return getattr(type(ae), callback, None) is not getattr(Callbacks, callback, None)
+def is_assigned(owner: Any, callback: str, defaults: type = Callbacks) -> bool:
+    """Whether a callback was assigned to its owner, or overridden in its class."""
+    if callback in vars(owner):
+        return True
+    return getattr(type(owner), callback, None) is not getattr(defaults, callback, None)
 
 
 def ask(event: evt.Event) -> Any:
@@ -287,13 +315,26 @@ def ask(event: evt.Event) -> Any:
     return getattr(ae, name)(*args)
 
 
-def tell(assoc: AssociationState, event: evt.EventType, primitive: Any) -> None:
-    """Call the callback for a notification event, if there is one."""
+def told_of(assoc: AssociationState, event: evt.EventType) -> list[tuple[str, Any]]:
+    """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
-    if callback is not None and is_assigned(assoc.ae, callback):
+    if callback is None:
+        return []
+    hook = callback.replace("on_", "debug_", 1)
+    owners = ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks))
+    return [
+        (name, getattr(owner, name))
+        for owner, name, defaults in owners
+        if is_assigned(owner, name, defaults)
+    ]
+
+
+def tell(assoc: AssociationState, event: evt.EventType, primitive: Any) -> None:
+    """Call the callback and the debug hook for a notification event, if they are there."""
+    for name, call in told_of(assoc, event):
         if primitive is None and assoc.ended is not None:
             primitive = _primitive_of(assoc.ended)
         try:
-            getattr(assoc.ae, callback)(primitive)
+            call(primitive)
         except (Exception, SystemExit):
-            LOGGER.exception("%s raised", callback)
+            LOGGER.exception("%s raised", name)

@@ -74,20 +74,10 @@ def set_ae(
         if allow_empty and len(value) <= AE_TITLE_LENGTH:
             return value
         raise ValueError(f"Invalid '{name}' value {value!r} - must not be empty or only spaces")
-    valid, why = _config.VALIDATORS.get("AE", _validate_ae)(value)
+    valid, why = _config.VALIDATORS.get("AE", _config.validate_ae)(value)
     if not valid:
         raise ValueError(f"Invalid '{name}' value {value!r} - {why}")
     return value
-
-
-def _validate_ae(value: str) -> tuple[bool, str]:
-    if len(value) > AE_TITLE_LENGTH:
-        return False, "must not exceed 16 characters"
-    if not value.isascii():
-        return False, "must only contain ASCII characters"
-    if "\\" in value or not value.isprintable():
-        return False, "must not contain control characters or backslashes"
-    return True, ""
 
 
 def validate_ae_title(ae_title: str | bytes) -> bytes:

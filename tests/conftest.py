@@ -6,6 +6,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -64,6 +65,12 @@ def nothing_left_behind() -> Iterator[None]:
         open_still = leaked_descriptors(descriptors)
     if left or open_still:
         pytest.fail(f"left behind: threads {left}, descriptors {open_still}", pytrace=False)
+
+
+def pytest_configure() -> None:
+    # A shell has what runs in its background ignore SIGINT, and that is inherited.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _ports() -> Iterator[int]:

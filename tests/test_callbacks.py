@@ -396,6 +396,84 @@ def test_on_association_aborted_by_a_provider_and_by_the_network(free_port: int)
     assert {primitive.provider_reason for primitive in notes} == {0, None}
 
 
+# Debug hooks of an association
+
+HOOKS = [f"debug_association_{what}" for what in ("requested", "accepted", "rejected")]
+HOOKS += ["debug_association_released", "debug_association_aborted"]
+
+
+def hooked(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Assign all hooks to `Association`; each notes (hook, primitive)."""
+    seen = Seen()
+    for name in HOOKS:
+
+        def hook(primitive: Any = None, name: str = name) -> None:
+            seen.add((name.rpartition("_")[2], primitive))
+
+        monkeypatch.setattr(Association, name, staticmethod(hook))
+    return seen
+
+
+def test_debug_hooks_do_nothing_by_themselves() -> None:
+    for name in HOOKS:
+        assert getattr(Association, name)(None) is None
+
+
+def test_debug_hooks_of_a_released_association(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = hooked(monkeypatch)
+    with Pair() as pair:
+        pair.established().release()
+        notes = seen.wait(6)
+    # Both sides.
+    assert sorted(name for name, _ in notes) == sorted(["requested", "accepted", "released"] * 2)
+    for name, primitive in notes:
+        assert isinstance(primitive, A_RELEASE if name == "released" else A_ASSOCIATE)
+
+
+def test_debug_hooks_of_a_rejected_association(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = hooked(monkeypatch)
+    with Pair() as pair:
+        pair.scp.require_called_aet = True
+        assert pair.associate(ae_title="OTHER").is_rejected
+        notes = seen.wait(4)
+    assert sorted(name for name, _ in notes) == sorted(["requested", "rejected"] * 2)
+    assert {p.diagnostic for name, p in notes if name == "rejected"} == {7}
+
+
+def test_debug_hooks_of_an_aborted_association(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = hooked(monkeypatch)
+    with Pair() as pair:
+        pair.established().abort()
+        notes = seen.wait(6)
+    aborts = [primitive for name, primitive in notes if name == "aborted"]
+    assert [type(primitive) for primitive in aborts] == [A_ABORT] * 2
+
+
+def test_a_debug_hook_of_one_association() -> None:
+    seen: list[Any] = []
+    with Pair() as pair:
+        assoc = pair.established()
+        assoc.debug_association_released = seen.append  # type: ignore[method-assign,assignment]
+        other = pair.established()
+        assoc.release()
+        other.release()
+    assert [type(primitive) for primitive in seen] == [A_RELEASE]
+
+
+def test_a_debug_hook_that_raises(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(primitive: Any) -> None:
+        raise ValueError("of a hook")
+
+    monkeypatch.setattr(Association, "debug_association_accepted", staticmethod(fail))
+    with Pair() as pair:
+        assoc = pair.established()
+        assert assoc.send_c_echo().Status == 0x0000
+        assoc.release()
+    assert "debug_association_accepted raised" in caplog.text
+
+
 @pytest.mark.parametrize("error", [ValueError, SystemExit])
 def test_what_notification_callbacks_raise_goes_no_further(
     error: type[BaseException], caplog: pytest.LogCaptureFixture

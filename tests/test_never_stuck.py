@@ -322,12 +322,12 @@ def test_a_long_upload_is_not_silence(scene: Scene, aes: Callable[..., AE]) -> N
         peer.send(RELEASE_RP)
 
     with peer_with(script, scene, receive_buffer=4096) as port:
-        assoc = aes(dimse_timeout=0.2, network_timeout=5).associate("127.0.0.1", port)
+        assoc = aes(dimse_timeout=0.5, network_timeout=5).associate("127.0.0.1", port)
         blocked = watch_blocking(assoc)
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
-        echo.join(0.4)  # twice its timeout
+        echo.join(1.0)  # twice its timeout
         scene.over.set()
         assert store.result(2 * DEADLINE).Status == 0
         assert echo.result().Status == 0
@@ -827,6 +827,7 @@ assert assoc.send_c_echo().Status == 0
     seen: list[bytes] = []
 
     def script(peer: Acceptor) -> None:
+        peer.socket.settimeout(3 * DEADLINE)  # meanwhile a process begins and ends
         peer.accept()
         peer.serve_echo()
         seen.append(peer.exactly(10))

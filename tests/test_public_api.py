@@ -400,6 +400,39 @@ def test_option(option: str, default: Any) -> None:
     assert type(getattr(_config, option)) is type(default)
 
 
+@pytest.mark.parametrize(
+    ("vr", "value", "valid"),
+    [
+        ("AE", "A" * 16, True),
+        ("AE", "A" * 17, False),
+        ("AE", "", False),
+        ("AE", "A\\B", False),
+        ("AE", "A\nB", False),
+        ("AE", "Ä", False),
+        ("UI", "1.2.840.10008.1.1", True),
+        ("UI", "1" * 64, True),
+        ("UI", "1" * 65, False),
+        ("UI", "", False),
+        ("UI", "1.2\n", False),
+        ("UI", "1.Ä", False),
+    ],
+)
+def test_option_validators_by_default(vr: str, value: str, valid: bool) -> None:
+    assert set(_config.VALIDATORS) == {"AE", "UI"}
+    found, why = _config.VALIDATORS[vr](value)
+    assert (found, bool(why)) == (valid, not valid)
+
+
+def test_an_option_validator_that_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks are those of the library then, too."""
+    monkeypatch.delitem(_config.VALIDATORS, "AE")
+    monkeypatch.delitem(_config.VALIDATORS, "UI")
+    with pytest.raises(ValueError):
+        AE("A" * 17)
+    with pytest.raises(ValueError):
+        AE().add_requested_context("1" * 65)
+
+
 def test_option_validators(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(_config.VALIDATORS, "AE", lambda title: (title != "NO", "not that one"))
     assert AE("A" * 20).ae_title == "A" * 20

@@ -5,11 +5,11 @@ A row is read on a primitive as the parameter's value, and knows which values it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from pynetdicom import _config
-from pynetdicom.dimse import command
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -69,57 +69,34 @@ class US(Parameter[int]):
 
 
 class _Text(Parameter[str]):
+    validator: Callable[[str], tuple[bool, str]] | None = None
+
     def check(self, value: Any) -> str:
         if isinstance(value, bytes):
             value = value.decode("latin-1")
         if not isinstance(value, str):
             raise TypeError(f"{self.keyword} must be a str, not {type(value).__name__}")
         text = str(value).strip(" \0")
-        validator = _config.VALIDATORS.get(self.vr)
+        validator = _config.VALIDATORS.get(self.vr, self.validator)
         if validator is not None:
-            valid, reason = validator(text)
-        else:
-            reason = self.fault(text)
-            valid = not reason
-        if not valid:
-            raise ValueError(f"{self.keyword} is not valid: {reason}")
+            valid, why = validator(text)
+            if not valid:
+                raise ValueError(f"{self.keyword} {why}")
         return text
-
-    def fault(self, text: str) -> str:
-        """Say what is wrong with `text`, or nothing."""
-        return ""
 
 
 class UI(_Text):
     """A UID."""
 
     vr = "UI"
-
-    def fault(self, text: str) -> str:
-        """A UID has 1 to 64 characters; more is asked only where `_config` says so."""
-        if not 1 <= len(text) <= 64:
-            return f"a UID has 1 to 64 characters, not {len(text)}"
-        if not text.isascii() or not text.isprintable():
-            return "a UID consists of digits and dots"
-        if _config.ENFORCE_UID_CONFORMANCE and not is_conformant_uid(text):
-            return "it does not conform to PS3.5 9.1"
-        return ""
+    validator = staticmethod(_config.validate_ui)
 
 
 class AE(_Text):
     """An AE title."""
 
     vr = "AE"
-
-    def fault(self, text: str) -> str:
-        """An AE title has 1 to 16 characters, none of them a control character or a backslash."""
-        if not 1 <= len(text) <= 16:
-            return f"an AE title has 1 to 16 characters, not {len(text)}"
-        if not text.isprintable() or "\\" in text:
-            return "an AE title has neither control characters nor backslashes"
-        if "?" not in text and b"?" in command.encode_text(text):
-            return f"an AE title must be encodable in {', '.join(_config.CODECS)}"
-        return ""
+    validator = staticmethod(_config.validate_ae)
 
 
 class LO(_Text):
@@ -184,11 +161,3 @@ class DataSetParameter:
                 raise TypeError(f"{self.keyword} must be a BytesIO, not {type(value).__name__}")
             value = value.getvalue()
         instance.data_set = None if value is None else InMemory(bytes(value), "")
-
-
-def is_conformant_uid(text: str) -> bool:
-    """Tell whether `text` is a UID as PS3.5 9.1 has it."""
-    parts = text.split(".")
-    return len(text) <= 64 and all(
-        part.isascii() and part.isdigit() and (part == "0" or part[0] != "0") for part in parts
-    )

@@ -5,7 +5,6 @@ What a peer sent is taken over unchecked but for its lengths; what a program ass
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, cast, overload
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 S = TypeVar("S", bound="Structure")
 
-_UID_PATTERN = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _ITEM_HEADER = Struct(">BxH")
 MAXIMUM_ITEMS = 255
 """Items of unknown type, and user information items, that are taken."""
@@ -28,15 +26,7 @@ MAXIMUM_ITEMS = 255
 def checked_uid(value: object, name: str) -> str:
     """Return a UID given as str, bytes or `pydicom.uid.UID` as plain str, if it is one."""
     uid = _text(value, name).rstrip("\0 ")
-    valid, why = True, ""
-    if validator := _config.VALIDATORS.get("UI"):
-        valid, why = validator(uid)
-    elif not 0 < len(uid) <= 64:
-        valid, why = False, "must have 1 to 64 characters"
-    elif not uid.isascii():
-        valid, why = False, "must be ASCII"
-    elif _config.ENFORCE_UID_CONFORMANCE and not _UID_PATTERN.fullmatch(uid):
-        valid, why = False, "must conform to PS3.5 9.1"
+    valid, why = _config.VALIDATORS.get("UI", _config.validate_ui)(uid)
     if not valid:
         raise ValueError(f"Invalid {name!r} value {uid!r} - {why}")
     return uid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +25,8 @@ class Server:
         self.opened: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.stored: list[bytes] = []
+        self.assocs: dict[int, Any] = {}
+        """Those that were requested, by the port of the peer."""
         self._kwargs = kwargs
         self.server: Any = None
 
@@ -31,6 +34,7 @@ class Server:
         handlers = [
             (evt.EVT_CONN_OPEN, lambda event: self.opened.put(event.assoc)),
             (evt.EVT_CONN_CLOSE, lambda event: self.ended.put(event.assoc)),
+            (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
             *self._kwargs.pop("evt_handlers", ()),
         ]
@@ -42,6 +46,17 @@ class Server:
     def _store(self, event: Any) -> int:
         self.stored.append(event.encoded_dataset(include_meta=False))
         return 0x0000
+
+    def _requested(self, event: Any) -> None:
+        self.assocs[event.assoc.requestor.port] = event.assoc
+
+    def forget(self) -> None:
+        """Keep no association."""
+        self.assocs.clear()
+        for kept in (self.opened, self.ended):
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    kept.get_nowait()
 
     @property
     def address(self) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from pynetdicom.dimse.primitives import C_ECHO
+from pynetdicom.dimse.primitives import C_ECHO, C_STORE
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 
@@ -60,6 +60,33 @@ def p_data(*pdvs: bytes) -> bytes:
 def echo_rq(message_id: int = 1, context_id: int = 1) -> bytes:
     command = C_ECHO(MessageID=message_id, AffectedSOPClassUID=VERIFICATION).encode()
     return p_data(pdv(context_id, 3, command))
+
+
+def changed(data: bytes, at: int, to: bytes) -> bytes:
+    return data[:at] + to + data[at + len(to) :]
+
+
+def context(
+    context_id: int, uid: str = VERIFICATION, *transfer: str
+) -> items.PresentationContextRQ:
+    return items.PresentationContextRQ(
+        context_id=context_id, abstract_syntax=uid, transfer_syntaxes=list(transfer or (IMPLICIT,))
+    )
+
+
+STORE = C_STORE(MessageID=1, AffectedSOPClassUID=CT, Priority=2, AffectedSOPInstanceUID="1.2.3.4")
+
+
+def store_command() -> bytes:
+    """The command set of a C-STORE-RQ that says a data set follows."""
+    encoded = STORE.encode()
+    # Command Data Set Type
+    at = encoded.index(struct.pack("<HHI", 0, 0x0800, 2)) + 8
+    return changed(encoded, at, struct.pack("<H", 0x0001))
+
+
+BOTH = request(context(1), context(3, CT), context(5, "1.2.3.4.5"))
+BEGUN = p_data(pdv(3, 3, store_command())) + p_data(pdv(3, 0, bytes(500)))
 
 
 class Peer:

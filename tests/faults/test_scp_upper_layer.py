@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from pynetdicom import association, evt
-from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE
+from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO
 from pynetdicom.upper_layer import dul, items, lobby
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.items import PresentationContextRQ
 from tests.faults.conftest import Server
 from tests.faults.peer import (
+    BEGUN,
+    BOTH,
     CT,
     IMPLICIT,
     RELEASE_RP,
@@ -30,12 +31,15 @@ from tests.faults.peer import (
     VERIFICATION,
     Peer,
     abort,
+    changed,
+    context,
     echo_rq,
     is_served,
     p_data,
     pdv,
     reject,
     request,
+    store_command,
     until,
 )
 
@@ -52,19 +56,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "LINGER", 0.2)
 
 
-def changed(data: bytes, at: int, to: bytes) -> bytes:
-    return data[:at] + to + data[at + len(to) :]
-
-
 def bodied(body: bytes) -> bytes:
     """An A-ASSOCIATE-RQ with a body of these bytes."""
     return struct.pack(">BxI", 1, len(body)) + body
-
-
-def context(context_id: int, uid: str = VERIFICATION, *transfer: str) -> PresentationContextRQ:
-    return PresentationContextRQ(
-        context_id=context_id, abstract_syntax=uid, transfer_syntaxes=list(transfer or (IMPLICIT,))
-    )
 
 
 def raw_context(context_id: int, *sub_items: bytes) -> bytes:
@@ -297,20 +291,7 @@ def test_sta3_the_peer_closes(hesitant: tuple[Server, threading.Event]) -> None:
 
 # Sta6
 
-STORE = C_STORE(MessageID=1, AffectedSOPClassUID=CT, Priority=2, AffectedSOPInstanceUID="1.2.3.4")
-
-
-def store_command() -> bytes:
-    """The command set of a C-STORE-RQ that says a data set follows."""
-    encoded = STORE.encode()
-    # Command Data Set Type
-    at = encoded.index(struct.pack("<HHI", 0, 0x0800, 2)) + 8
-    return changed(encoded, at, struct.pack("<H", 0x0001))
-
-
 ECHO = C_ECHO(MessageID=1, AffectedSOPClassUID=VERIFICATION).encode()
-BOTH = request(context(1), context(3, CT), context(5, "1.2.3.4.5"))
-BEGUN = p_data(pdv(3, 3, store_command())) + p_data(pdv(3, 0, bytes(500)))
 
 
 def without(command: bytes, element: int) -> bytes:

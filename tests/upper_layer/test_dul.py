@@ -825,8 +825,35 @@ def test_silence_in_the_midst_while_a_waiter_reads(make: Any, sent: bytes) -> No
     for _ in range(3):
         side.dul.read_while(lambda: side.ended is None, time.monotonic() + 0.15)
     assert side.peer.exactly(10) == abort(0, 0)
-    assert 0.15 < time.monotonic() - begun < 0.3
+    assert 0.15 < time.monotonic() - begun < 0.4
     assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_a_waiter_who_is_interrupted_while_he_takes_apart(
+    make: Any, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """What he was taking apart is lost, so the association cannot go on."""
+    side = make()
+    assert until(lambda: side.dul._has_begun)
+
+    def fail(*args: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(side.dul, "_received", fail)
+
+    def read() -> None:
+        with pytest.raises(error):
+            side.dul.read_while(lambda: True, time.monotonic() + 5)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert until(lambda: side.dul.is_alive() and side.dul._reader.holder == thread.ident)
+    side.peer.send(p_data(pdv(1, 2, b"hello")))
+    assert side.peer.exactly(10) == abort(2, 0)
+    thread.join(5)
+    assert (side.ended.kind, side.ended.by) == ("aborted", "local")
+    assert isinstance(side.ended.error, error)
 
 
 def test_silence_in_the_midst_that_a_waiter_has_left(make: Any) -> None:

@@ -313,9 +313,13 @@ def test_who_has_left_is_not_kept(place: Place) -> None:
         assert until(lambda: len(place.lobby) == 1)
         for _ in range(300):
             place.connect().close()
-        assert until(lambda: len(place.lobby) == 1)
-        place.connect().close()
-        assert until(lambda: len(place.lobby._deadlines) < 100)
+
+        def are_forgotten() -> bool:
+            # Some of the 300 may not even have been accepted yet.
+            place.connect().close()
+            return len(place.lobby._deadlines) < 100
+
+        assert until(are_forgotten)
 
 
 def test_one_who_never_stops_is_in_nobodys_way(place: Place) -> None:

@@ -43,9 +43,15 @@ def in_thread(call):
     return thread, results
 
 
+def is_woken(role: ReaderRole) -> bool:
+    """Whether the DUL thread gets the role because it is woken, not because its time is up."""
+    begun = time.monotonic()
+    return role.wait(DEADLINE) and time.monotonic() - begun < DEADLINE / 2
+
+
 def test_dul_thread_gets_the_role_when_something_arrives(pair: Pair) -> None:
     pair.peer.send(b"x")
-    assert pair.role.wait(DEADLINE)
+    assert is_woken(pair.role)
     assert pair.role.is_mine
     pair.role.give_back()
     assert not pair.role.is_mine
@@ -53,12 +59,12 @@ def test_dul_thread_gets_the_role_when_something_arrives(pair: Pair) -> None:
 
 def test_one_event_wakes_the_dul_thread_once(pair: Pair) -> None:
     pair.peer.send(b"x")
-    assert pair.role.wait(DEADLINE)
+    assert is_woken(pair.role)
     # Not armed: neither what was not read nor what comes now wakes anybody.
     pair.peer.send(b"y")
     assert not pair.role.wait(0)
     pair.role.give_back()
-    assert pair.role.wait(DEADLINE)
+    assert is_woken(pair.role)
     pair.role.give_back()
 
 
@@ -66,11 +72,18 @@ def test_dul_thread_sleeps_while_a_waiter_reads(pair: Pair) -> None:
     assert pair.role.take_from_dul_thread()
     pair.peer.send(b"x")
     assert pair.role.wait_readable(DEADLINE)
-    thread, results = in_thread(lambda: pair.role.wait(0.05))
+
+    def sleep() -> tuple[bool, float]:
+        begun = time.monotonic()
+        return pair.role.wait(0.05), time.monotonic() - begun
+
+    thread, results = in_thread(sleep)
     thread.join(DEADLINE)
-    assert results == [False]
+    ((is_taken, slept),) = results
+    assert not is_taken
+    assert slept >= 0.04, "it was woken for what the waiter reads"
     pair.role.give_back()
-    assert pair.role.wait(DEADLINE), "what the waiter left unread is the DUL thread's again"
+    assert is_woken(pair.role), "what the waiter left unread is the DUL thread's again"
     pair.role.give_back()
 
 
@@ -92,7 +105,7 @@ def test_dul_thread_that_was_woken_before_finds_the_role_taken_and_is_woken_agai
     thread.join(DEADLINE)
     assert results == [False]
     pair.role.give_back()
-    assert pair.role.wait(DEADLINE)
+    assert is_woken(pair.role)
     pair.role.give_back()
 
 
@@ -111,6 +124,28 @@ def test_wake_ends_the_holders_wait(pair: Pair) -> None:
     assert taken.wait(DEADLINE)
     begun = time.monotonic()
     pair.role.wake()
+    thread.join(DEADLINE)
+    assert results == [False]
+    assert time.monotonic() - begun < DEADLINE / 2
+
+
+def test_closing_ends_the_holders_wait() -> None:
+    """Also where the connection has not been shut down, which would end it too."""
+    pair = Pair()
+    taken = threading.Event()
+
+    def waiter() -> bool:
+        assert pair.role.take_from_dul_thread()
+        taken.set()
+        try:
+            return pair.role.wait_readable(DEADLINE)
+        finally:
+            pair.role.give_back()
+
+    thread, results = in_thread(waiter)
+    assert taken.wait(DEADLINE)
+    begun = time.monotonic()
+    pair.close()
     thread.join(DEADLINE)
     assert results == [False]
     assert time.monotonic() - begun < DEADLINE / 2
@@ -205,7 +240,7 @@ def test_resuming_while_the_pause_is_being_armed(pair: Pair) -> None:
 def test_a_waiter_that_finished_wakes_the_dul_thread(pair: Pair) -> None:
     assert pair.role.take_from_dul_thread()
     pair.role.give_back(wake_dul_thread=True)
-    assert pair.role.wait(DEADLINE), "though nothing arrived"
+    assert is_woken(pair.role), "though nothing arrived"
     pair.role.give_back()
 
 
