@@ -183,7 +183,8 @@ class Association(Negotiation, Querying):
         inbox = self.inbox
         reads = self.is_acceptor
         while True:
-            self.cancel_abandoned()
+            if not self._to_cancel.empty():
+                self.cancel_abandoned()
             if self._release_after:  # asked for in a handler, of a request or of EVT_ESTABLISHED
                 self._release_after = False
                 self._release()

@@ -355,8 +355,10 @@ class Querying(Storing):
         return Responses(self, request, operation)
 
     def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
-        self.cancel_abandoned()
-        self._refuse_endless_wait(f"a {request.message_name}")
+        if not self._to_cancel.empty():
+            self.cancel_abandoned()
+        if self.operations:
+            self._refuse_endless_wait(f"a {request.message_name}")
         return super()._begin(request, context_id, msg_id)
 
     def _refuse_endless_wait(self, what: str) -> None:
