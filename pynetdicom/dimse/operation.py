@@ -366,7 +366,7 @@ class Operations:
         backlog = operation.backlog
         if response.Status not in PENDING or backlog is None:
             self.finish(operation)
-            operation.put(message)
+            operation._replies.put(message)
         elif operation.is_abandoned or operation.problem is not None:
             message.close()
         else:
