@@ -224,6 +224,8 @@ class TLSConnection(Connection):
         self._lock = threading.Lock()
         self._cipher = memoryview(bytearray(64 * 1024))
         self._waiting: memoryview = memoryview(b"")
+        # How reading has ended, where that was seen behind plaintext: 0 for the peer's close.
+        self._end: ConnectionError | int | None = None
 
     @property
     def tls(self) -> ssl.SSLObject:
@@ -264,15 +266,35 @@ class TLSConnection(Connection):
     def read_clear(self, view: memoryview) -> int | None:
         """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
         with self._lock:
-            try:
-                count: Any = self._object.read(len(view), view)
-                return int(count)
-            except self._ssl.SSLWantReadError:
-                return None
-            except (self._ssl.SSLZeroReturnError, self._ssl.SSLEOFError):
-                return 0
-            except self._ssl.SSLError as error:
-                raise ConnectionError(f"TLS: {error.reason or error}") from error
+            count = self._read_record(view)
+            # A record has 16 KiB at most: go on, so that what is above us has as much at a time as
+            # without TLS.
+            while count and count < len(view) and self._end is None:
+                try:
+                    more = self._read_record(view[count:])
+                except ConnectionError as error:
+                    self._end = error  # what came before it counts
+                    break
+                if not more:
+                    self._end = more
+                    break
+                count += more
+            return count
+
+    def _read_record(self, view: memoryview) -> int | None:
+        if self._end is not None:
+            if isinstance(self._end, ConnectionError):
+                raise self._end
+            return 0
+        try:
+            count: Any = self._object.read(len(view), view)
+            return int(count)
+        except self._ssl.SSLWantReadError:
+            return None
+        except (self._ssl.SSLZeroReturnError, self._ssl.SSLEOFError):
+            return 0
+        except self._ssl.SSLError as error:
+            raise ConnectionError(f"TLS: {error.reason or error}") from error
 
     def recv_into(self, view: memoryview) -> int:
         return self._recv(view, super().recv_into)

@@ -328,6 +328,78 @@ def test_reading_and_writing_at_the_same_time(secured: Secured) -> None:
     assert not problems
 
 
+class Records:
+    """A TLS connection of ours that is fed by hand, and what the peer's records are made of."""
+
+    def __init__(
+        self, contexts: tuple[ssl.SSLContext, ssl.SSLContext], sock: socket.socket
+    ) -> None:
+        self.ours = TLSConnection(sock, contexts[0], server_side=True)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.peer = contexts[1].wrap_bio(self._in, self._out, server_hostname="127.0.0.1")
+        secure = False
+        while not (self.ours.handshake() and secure):
+            with suppress(ssl.SSLWantReadError):
+                self.peer.do_handshake()
+                secure = True
+            self.ours.feed(self._out.read())
+            self._in.write(self.ours._out.read())
+
+    def made(self, *records: bytes) -> bytes:
+        for record in records:
+            self.peer.write(record)
+        return self._out.read()
+
+
+@pytest.fixture
+def records(contexts: Any) -> Iterator[Records]:
+    ours, peer = socket.socketpair()
+    made = Records(contexts, ours)
+    yield made
+    made.ours.close()
+    peer.close()
+
+
+def test_records_are_read_together(records: Records) -> None:
+    view = memoryview(bytearray(100))
+    records.ours.feed(records.made(b"one", b"two", b"three"))
+    assert records.ours.read_clear(view) == 11
+    assert bytes(view[:11]) == b"onetwothree"
+    assert records.ours.read_clear(view) is None
+    records.ours.feed(records.made(b"x" * 70, b"y" * 70))
+    assert records.ours.read_clear(view) == 100
+    assert records.ours.read_clear(view) == 40
+
+
+def test_what_comes_before_the_peers_close_counts(records: Records) -> None:
+    view = memoryview(bytearray(100))
+    sent = records.made(b"one", b"two")
+    with suppress(ssl.SSLWantReadError):
+        records.peer.unwrap()
+    records.ours.feed(sent + records.made())
+    assert records.ours.read_clear(view) == 6
+    for _ in range(3):
+        assert records.ours.read_clear(view) == 0
+
+
+def test_what_comes_before_the_end_of_the_connection_counts(records: Records) -> None:
+    view = memoryview(bytearray(100))
+    records.ours.feed(records.made(b"one", b"two"))
+    records.ours.feed(b"")
+    assert records.ours.read_clear(view) == 6
+    for _ in range(3):
+        assert records.ours.read_clear(view) == 0
+
+
+def test_what_comes_before_junk_counts(records: Records) -> None:
+    view = memoryview(bytearray(100))
+    records.ours.feed(records.made(b"one", b"two") + b"junk" * 10)
+    assert records.ours.read_clear(view) == 6
+    for _ in range(3):
+        with pytest.raises(ConnectionError, match="TLS"):
+            records.ours.read_clear(view)
+
+
 def test_junk_instead_of_ciphertext() -> None:
     secured = Secured(tls.contexts())
     fd = secured.peer.detach()
