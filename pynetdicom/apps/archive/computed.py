@@ -63,9 +63,7 @@ def _count(level: str, keyword: str, source: sa.FromClause, below: Any) -> Compu
     return Computed(level, keyword, "IS", query.correlate(outer).scalar_subquery())
 
 
-def _collection(
-    keyword: str, vr: str, value: Any, source: sa.FromClause, below: Any
-) -> Computed:
+def _collection(keyword: str, vr: str, value: Any, source: sa.FromClause, below: Any) -> Computed:
     where = below == study.c.pk
     query = sa.select(_Collected(value)).select_from(source).where(where, value != "")
     text = sa.func.replace(query.correlate(study).scalar_subquery(), ",", "\\")
@@ -84,9 +82,7 @@ _ROWS: Sequence[Computed] = (
     _count("STUDY", "NumberOfStudyRelatedInstances", _OF_STUDY, series.c.study_pk),
     _count("SERIES", "NumberOfSeriesRelatedInstances", instance, instance.c.series_pk),
     _collection("ModalitiesInStudy", "CS", series.c.modality, series, series.c.study_pk),
-    _collection(
-        "SOPClassesInStudy", "UI", instance.c.sop_class_uid, _OF_STUDY, series.c.study_pk
-    ),
+    _collection("SOPClassesInStudy", "UI", instance.c.sop_class_uid, _OF_STUDY, series.c.study_pk),
     Computed("IMAGE", "AvailableTransferSyntaxUID", "UI", instance.c.transfer_syntax_uid),
 )
 

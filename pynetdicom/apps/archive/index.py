@@ -95,7 +95,7 @@ class Index:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def add(self, record: Record, location: str, folder_name: str) -> None:
+    def add(self, record: Record, location: str, folder_name: str) -> bool:
         """Add an object; returns when that is committed. One that is there already is left alone.
 
         Parameters
@@ -105,12 +105,18 @@ class Index:
             Where the object is, in its store.
         folder_name : str
             The part of the store that it is in.
-        """
-        self.database.write(lambda connection: self._add(connection, record, location, folder_name))
 
-    def _add(
-        self, connection: Connection, record: Record, location: str, folder_name: str
-    ) -> None:
+        Returns
+        -------
+        bool
+            Whether it is the one that is found and sent: False for a second copy, elsewhere, of an
+            object that is there.
+        """
+        return self.database.write(
+            lambda connection: self._add(connection, record, location, folder_name)
+        )
+
+    def _add(self, connection: Connection, record: Record, location: str, folder_name: str) -> bool:
         parent = None
         for level in LEVELS[:-1]:
             parent = self._ancestor(connection, level, record.values[level], parent)
@@ -130,6 +136,8 @@ class Index:
             )
             if found != location:
                 self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+                return False
+        return True
 
     def _ancestor(
         self, connection: Connection, level: str, values: Mapping[str, object], parent: int | None
@@ -258,7 +266,10 @@ class Index:
 
 
 def instances(
-    database: Database, source: sa.FromClause, where: sa.ColumnElement[bool], last: int | None = None
+    database: Database,
+    source: sa.FromClause,
+    where: sa.ColumnElement[bool],
+    last: int | None = None,
 ) -> Iterator[Indexed]:
     """Objects of a selection, up to the row `last`, read some at a time: nothing stays open.
 
@@ -277,9 +288,7 @@ def instances(
     after = 0
     while True:
         with database.reading() as connection:
-            rows = connection.execute(
-                query.where(instance.c.pk > after).limit(_ROWS_AT_ONCE)
-            ).all()
+            rows = connection.execute(query.where(instance.c.pk > after).limit(_ROWS_AT_ONCE)).all()
         for row in rows:
             yield Indexed(*row)
         if len(rows) < _ROWS_AT_ONCE:

@@ -16,14 +16,13 @@ from pynetdicom.apps.archive.attributes import (
     fold,
     normal_date,
     normal_integer,
-    normal_name,
     normal_time,
 )
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-WILDCARD_VRS = frozenset("AE CS LO LT PN SH ST UC UR UT".split())
+WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 """VRs in which ``*`` and ``?`` stand for something else (PS3.4 C.2.2.2.4)."""
 
 EMPTY_VALUE = '""'
@@ -58,6 +57,10 @@ class Options(NamedTuple):
     combined: bool = False
     fuzzy: bool = False
     exact_names: bool = False
+
+
+NOTHING = Options()
+"""Nothing was negotiated."""
 
 
 class Range(NamedTuple):
@@ -181,9 +184,11 @@ def _end(moment: datetime, digits: str, fraction: str) -> datetime:
     if len(digits) == 6:
         later = moment.replace(day=28) + timedelta(days=4)
         return later.replace(day=1) - tick
-    return moment + {8: timedelta(1), 10: timedelta(hours=1), 12: timedelta(minutes=1)}[
-        len(digits)
-    ] - tick
+    return (
+        moment
+        + {8: timedelta(1), 10: timedelta(hours=1), 12: timedelta(minutes=1)}[len(digits)]
+        - tick
+    )
 
 
 def datetime_matches(key: str, value: str, key_zone: str = "", zone: str = "") -> bool:
@@ -220,7 +225,7 @@ def fuzzy_words(key: str) -> list[str]:
     return [word for word in re.split(r"[\s^=,*?]+", fold(key)) if word]
 
 
-def name_matches(key: str, name: str, options: Options = Options()) -> bool:
+def name_matches(key: str, name: str, options: Options = NOTHING) -> bool:
     """Whether a person's name matches a key.
 
     A key of one component group matches any group of the name; of a key of several, each group that
@@ -318,8 +323,8 @@ def data_set_matches(keys: Dataset, entity: Dataset, options: Options, depth: in
     """Whether an entity matches all keys of an identifier, sequences included."""
     if depth > MAXIMUM_DEPTH:
         return False
-    key_zone = clean(keys.get(TIMEZONE_OFFSET) and keys[TIMEZONE_OFFSET].value)
-    zone = clean(entity.get(TIMEZONE_OFFSET) and entity[TIMEZONE_OFFSET].value)
+    key_zone = clean(keys.get("TimezoneOffsetFromUTC"))
+    zone = clean(entity.get("TimezoneOffsetFromUTC"))
     together = _combined_pairs(keys) if options.combined else {}
     for key in keys:
         if key.tag in NOT_KEYS or key.keyword in together.values():
@@ -329,7 +334,7 @@ def data_set_matches(keys: Dataset, entity: Dataset, options: Options, depth: in
                 return False
             continue
         found = entity.get(key.tag)
-        values = key_values(None if found is None else found.value)
+        values = key_values(getattr(found, "value", None))
         if key.keyword in together:
             if not _moment_matches(keys, entity, key.keyword, together[key.keyword]):
                 return False
@@ -343,9 +348,10 @@ def _combined_pairs(keys: Dataset) -> dict[str, str]:
     pairs = {}
     for key in keys:
         other = time_keyword(key.keyword)
-        if key.VR == "DA" and key.keyword.endswith("Date") and key.value and keys.get(other):
-            if combined_range(clean(key.value), clean(keys.get(other))) is not None:
-                pairs[key.keyword] = other
+        if key.VR != "DA" or not key.keyword.endswith("Date"):
+            continue
+        if combined_range(clean(key.value), clean(keys.get(other))) is not None:
+            pairs[key.keyword] = other
     return pairs
 
 

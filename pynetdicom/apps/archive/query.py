@@ -25,6 +25,7 @@ from pynetdicom.apps.archive.index import Indexed, instances
 from pynetdicom.apps.archive.matching import (
     EMPTY_VALUE,
     NOT_KEYS,
+    NOTHING,
     WILDCARD_VRS,
     Options,
     attribute_matches,
@@ -147,7 +148,9 @@ def joined(highest: str, level: str) -> sa.FromClause:
     return source
 
 
-def like(column: sa.ColumnElement[Any], pattern: str, before: str = "", after: str = "") -> Condition:
+def like(
+    column: sa.ColumnElement[Any], pattern: str, before: str = "", after: str = ""
+) -> Condition:
     """A comparison with a pattern of ``*`` and ``?``."""
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     text = before + escaped.replace("*", "%").replace("?", "_") + after
@@ -198,7 +201,9 @@ def _range_condition(column: sa.ColumnElement[Any], vr: str, key: str) -> Condit
 def _name_condition(column: sa.ColumnElement[Any], key: str, options: Options) -> Condition:
     """What a name that matches has to be like; not all that are like it match."""
     if options.fuzzy and not options.exact_names:
-        return sa.and_(column != "", *(like(column, word, "%", "%") for word in fuzzy_words(key)[:8]))
+        return sa.and_(
+            column != "", *(like(column, word, "%", "%") for word in fuzzy_words(key)[:8])
+        )
     if "=" in key or key.count("*") > _MOST_STARS:
         return column != ""
     tests: list[Condition] = []
@@ -304,8 +309,9 @@ class Find:
             other = ATTRIBUTES.get(time_keyword(keyword))
             if attribute.vr != "DA" or other is None or attribute.level not in self._used_levels:
                 continue
-            dates, times = key_values(identifier.get(keyword)), key_values(
-                identifier.get(other.keyword)
+            dates, times = (
+                key_values(identifier.get(keyword)),
+                key_values(identifier.get(other.keyword)),
             )
             if len(dates) != 1 or len(times) != 1:
                 continue
@@ -343,9 +349,7 @@ class Find:
         after = 0
         while True:
             with database.reading() as connection:
-                rows = connection.execute(
-                    statement.where(pk > after).limit(_ROWS_AT_ONCE)
-                ).all()
+                rows = connection.execute(statement.where(pk > after).limit(_ROWS_AT_ONCE)).all()
             for row in rows:
                 values = {
                     keyword: "" if value is None else str(value)
@@ -456,7 +460,7 @@ class Retrieve:
         The identifier does not match the SOP Class.
     """
 
-    def __init__(self, identifier: Dataset, sop_class: str, options: Options = Options()) -> None:
+    def __init__(self, identifier: Dataset, sop_class: str, options: Options = NOTHING) -> None:
         if sop_class in COMPOSITE_INSTANCE_ROOT:
             levels: Sequence[str] = LEVELS[3:]
         else:
