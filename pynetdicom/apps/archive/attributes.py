@@ -25,8 +25,8 @@ UNIQUE_KEYS = {
 }
 
 MAXIMUM_LENGTH = 512
-"""Characters of a value that are indexed: an index of PostgreSQL takes no more than some 2,700 bytes.
-No value that PS3.5 6.2 allows in these attributes is that long, but for a text or a list."""
+"""Characters of a value that are indexed: an index of PostgreSQL takes no more than 2,700 bytes. No
+value that PS3.5 6.2 allows in these attributes is that long, but for a text or a list."""
 
 _TABLE = {
     "PATIENT": (

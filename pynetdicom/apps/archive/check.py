@@ -1,8 +1,8 @@
 """The start-up check: the index is made to agree with the objects.
 
-An object is kept before it is indexed, and its storing is answered when it is indexed. So whatever
-moment a process is killed at, an object that was acknowledged is in both; one that was not may be in
-the store only, and is indexed now.
+An object is kept before it is indexed, and its storing is answered when it is indexed. So whenever
+a process is killed, an object that was acknowledged is in both; one that was not may be in the
+store only, and is indexed now.
 """
 
 from __future__ import annotations
@@ -111,6 +111,9 @@ def read_record(store: ObjectStore, location: str) -> Record:
 
     from pynetdicom.dimse.part10 import read_header
 
-    with store.fetch(location) as path, read_header(path) as header:
-        with closing(header.data_set()) as data_set:
-            return record_of(data_set.decode(), header.transfer_syntax)
+    with (
+        store.fetch(location) as path,
+        read_header(path) as header,
+        closing(header.data_set()) as data_set,
+    ):
+        return record_of(data_set.decode(), header.transfer_syntax)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
@@ -211,7 +212,7 @@ class Index:
         gone = list(locations)
         for start in range(0, len(gone), _ROWS_AT_ONCE):
             some = gone[start : start + _ROWS_AT_ONCE]
-            self.database.write(lambda connection, some=some: _remove(connection, some))
+            self.database.write(partial(_remove, locations=some))
 
     def refresh(self, record: Record, location: str, folder_name: str) -> None:
         """Index an object anew, by what it says now."""
@@ -230,7 +231,7 @@ class Index:
         """What the folders were like when they were looked at last."""
         with self.database.reading() as connection:
             rows = connection.execute(sa.select(folder.c.name, folder.c.state))
-            return {name: state for name, state in rows}
+            return {row[0]: row[1] for row in rows}
 
     def set_folder_states(self, states: Mapping[str, str | None]) -> None:
         """Note what folders are like; None: not known."""

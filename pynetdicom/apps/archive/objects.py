@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
 
 FOLDER_DIGITS = 3
-"""Hexadecimal digits of a folder's name: 4096 folders, of 2,500 files each in an archive of 10 million."""
+"""Hexadecimal digits of a folder's name: 4096 folders, each with 2,500 files of 10 million."""
 
 SETTLED = 5 * 10**9
 """Nanoseconds after which a folder's time of change can be trusted to tell of the next change."""
@@ -149,10 +149,11 @@ class FileStore:
         self._sync = sync
         self._made: set[str] = set()
         # On the same file system, and no folder of objects.
-        self.spool_dir = os.path.join(self.directory, "incoming")
-        os.makedirs(self.spool_dir, exist_ok=True)
-        remove_parts(self.spool_dir)
-        with tempfile.TemporaryFile(dir=self.spool_dir):
+        incoming = os.path.join(self.directory, "incoming")
+        self.spool_dir: str | None = incoming
+        os.makedirs(incoming, exist_ok=True)
+        remove_parts(incoming)
+        with tempfile.TemporaryFile(dir=incoming):
             pass
 
     def path(self, location: str) -> str:

@@ -1,8 +1,8 @@
 """Queries: from an identifier to SQL, and from rows to the matches (PS3.4 C.4.1, C.4.2, C.4.3).
 
 What SQL can tell it tells; what it cannot is told by `matching`, match by match. Rows are read some
-at a time, by the key of the last: a peer that takes its time holds no transaction open, and a million
-matches take the memory of a few hundred.
+at a time, by the key of the last: a peer that takes its time holds no transaction open, and a
+million matches take the memory of a few hundred.
 """
 
 from __future__ import annotations

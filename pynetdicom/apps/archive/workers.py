@@ -1,9 +1,9 @@
 """Several processes that serve one port: the parent starts them, and others in their stead.
 
-The parent holds the port without listening, so that it stays the archive's. It waits for signals and
-for its workers: each has the writing end of a pipe, writes a byte when it serves, and closes the pipe
-when it ends, however that comes about. Each also has the reading end of a pipe that the parent
-closes, and stops when that happens.
+The parent holds the port without listening, so that it stays the archive's. It waits for signals
+and for its workers: each has the writing end of a pipe, writes a byte when it serves, and closes
+the pipe when it ends, however that comes about. Each also has the reading end of a pipe that the
+parent closes, and stops when that happens.
 """
 
 from __future__ import annotations
