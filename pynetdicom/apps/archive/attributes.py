@@ -180,9 +180,9 @@ def patient_identity(patient_id: str, issuer: str, study_instance_uid: str) -> s
     whether two of them are.
     """
     if not patient_id:
-        return f"\\{study_instance_uid}"
-    # No ID has a backslash in it, which parts values (PS3.5 6.2).
-    identity = f"{issuer}\\{patient_id}"
+        return f"of study {study_instance_uid}"
+    # With the length in front, no other issuer and ID make the same text.
+    identity = f"{len(issuer)}:{issuer}{patient_id}"
     if len(identity) <= MAXIMUM_LENGTH:
         return identity
     return hashlib.sha256(identity.encode()).hexdigest()

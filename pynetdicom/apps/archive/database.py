@@ -112,6 +112,9 @@ class Database:
         sa.event.listen(self.engine, "begin", self._begun)
         try:
             self._create()
+        except DatabaseProblem:
+            self.close()
+            raise
         except sa.exc.SQLAlchemyError as error:
             self.close()
             cause = getattr(error, "orig", None) or error

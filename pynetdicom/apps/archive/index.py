@@ -128,8 +128,8 @@ class Index:
             "location": location,
             "folder": folder_name,
         }
-        added = connection.execute(self.database.insert(instance).values(values))
-        if added.rowcount == 0:
+        insert = self.database.insert(instance).values(values).returning(instance.c.pk)
+        if connection.scalar(insert) is None:  # there is one already
             found = connection.scalar(
                 sa.select(instance.c.location).where(
                     instance.c.sop_instance_uid == record.sop_instance_uid

@@ -103,6 +103,21 @@ def level_of(identifier: Dataset, levels: Sequence[str]) -> str:
     return found[0].strip().upper()
 
 
+def elements(identifier: Dataset) -> Iterator[DataElement]:
+    """The elements of an identifier.
+
+    Raises
+    ------
+    IdentifierError
+        The value of one is none of its VR.
+    """
+    for tag in sorted(identifier.keys()):
+        try:
+            yield identifier[tag]
+        except Exception as error:  # pydicom has many for this
+            raise IdentifierError("The value of a key cannot be decoded", tag) from error
+
+
 def unique_key_conditions(
     identifier: Dataset, levels: Sequence[str], level: str, *, relational: bool, retrieve: bool
 ) -> list[Condition]:
@@ -248,6 +263,7 @@ class Find:
 
     def __init__(self, identifier: Dataset, sop_class: str, options: Options) -> None:
         levels = MODELS[sop_class]
+        keys = list(elements(identifier))
         self.level = level_of(identifier, levels)
         self.is_supported = True
         self._options = options
@@ -263,7 +279,7 @@ class Find:
         for level in levels[: levels.index(self.level) + 1]:
             self._return(ATTRIBUTES[UNIQUE_KEYS[level]])
         together = self._combine(identifier) if options.combined else set()
-        for key in identifier:
+        for key in keys:
             if key.tag not in NOT_KEYS and key.tag.element:
                 self._take(key, key.keyword in together)
 
@@ -465,6 +481,8 @@ class Retrieve:
             levels: Sequence[str] = LEVELS[3:]
         else:
             levels = MODELS[sop_class]
+        for _ in elements(identifier):  # each of which has to convert
+            pass
         level = level_of(identifier, levels)
         self._where = sa.and_(
             *unique_key_conditions(
