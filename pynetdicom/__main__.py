@@ -12,6 +12,7 @@ APPS = {
     "echoscp": "answer those who ask",
     "storescu": "send files to a peer",
     "storescp": "receive objects and write them to files",
+    "qrscp": "be an archive: receive, find and send objects",
 }
 
 USAGE = "usage: python -m pynetdicom [-h] [--version] APP …"

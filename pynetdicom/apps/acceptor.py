@@ -33,6 +33,10 @@ class StopSignals:
         self._before = {number: signal.signal(number, self._ignore) for number in self.SIGNALS}
         return self
 
+    def fileno(self) -> int:
+        """What is readable when one has come, for whoever waits for other things too."""
+        return self._reader.fileno()
+
     def wait(self) -> None:
         """Return when one has come."""
         while self._reader.recv(1)[0] not in self.SIGNALS:

@@ -1,0 +1,188 @@
+"""The attributes that the archive indexes, by level (PS3.4 C.6.1.1, C.6.2.1): one table.
+
+In: a data set that was received. Out: for each level the values of its columns. An attribute whose
+values are compared otherwise than as they are, such as a name, has a second column for that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
+
+UNIQUE_KEYS = {
+    "PATIENT": "PatientID",
+    "STUDY": "StudyInstanceUID",
+    "SERIES": "SeriesInstanceUID",
+    "IMAGE": "SOPInstanceUID",
+}
+
+MAXIMUM_LENGTH = 512
+"""Characters of a value that are indexed: an index of PostgreSQL takes no more than 2,700 bytes. No
+value that PS3.5 6.2 allows in these attributes is that long, but for a text or a list."""
+
+_TABLE = {
+    "PATIENT": (
+        "PatientName PN, PatientID LO, IssuerOfPatientID LO, PatientBirthDate DA,"
+        " PatientBirthTime TM, PatientSex CS, EthnicGroup SH, PatientComments LT"
+    ),
+    "STUDY": (
+        "StudyInstanceUID UI, StudyDate DA, StudyTime TM, AccessionNumber SH, StudyID SH,"
+        " ReferringPhysicianName PN, StudyDescription LO, NameOfPhysiciansReadingStudy PN,"
+        " AdmittingDiagnosesDescription LO, PatientAge AS, PatientSize DS, PatientWeight DS,"
+        " Occupation SH, AdditionalPatientHistory LT"
+    ),
+    "SERIES": (
+        "SeriesInstanceUID UI, Modality CS, SeriesNumber IS, SeriesDate DA, SeriesTime TM,"
+        " SeriesDescription LO, BodyPartExamined CS, Laterality CS, ProtocolName LO,"
+        " PatientPosition CS, PerformingPhysicianName PN, OperatorsName PN, Manufacturer LO,"
+        " ManufacturerModelName LO, StationName SH, InstitutionName LO,"
+        " InstitutionalDepartmentName LO, FrameOfReferenceUID UI,"
+        " PerformedProcedureStepStartDate DA, PerformedProcedureStepStartTime TM,"
+        " PerformedProcedureStepID SH, PerformedProcedureStepDescription LO"
+    ),
+    "IMAGE": (
+        "SOPInstanceUID UI, SOPClassUID UI, InstanceNumber IS, ContentDate DA, ContentTime TM,"
+        " AcquisitionDate DA, AcquisitionTime TM, AcquisitionDateTime DT, AcquisitionNumber IS,"
+        " ImageType CS, InstanceCreationDate DA, InstanceCreationTime TM, NumberOfFrames IS,"
+        " Rows US, Columns US, BitsAllocated US, PhotometricInterpretation CS, ContentLabel CS,"
+        " ContentDescription LO, CompletionFlag CS, VerificationFlag CS, ImageComments LT"
+    ),
+}
+
+
+class Attribute(NamedTuple):
+    """An attribute that is indexed."""
+
+    level: str
+    keyword: str
+    vr: str
+    column: str
+    search: str
+    """The column that is compared; the same as `column` where that has the values as compared."""
+
+
+def _column(keyword: str) -> str:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", keyword)
+    return words.lower()
+
+
+def _attributes() -> dict[str, Attribute]:
+    table = {}
+    for level, rows in _TABLE.items():
+        for row in rows.split(","):
+            keyword, vr = row.split()
+            column = _column(keyword)
+            search = f"{column}_search" if vr in NORMALISERS else column
+            table[keyword] = Attribute(level, keyword, vr, column, search)
+    return table
+
+
+_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)|(\d{4})\.(\d\d)\.(\d\d)", re.ASCII)
+_TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d{1,6}))?", re.ASCII)
+
+
+def normal_date(text: str) -> str:
+    """A date as YYYYMMDD, also that of ACR-NEMA, YYYY.MM.DD; empty if it is none."""
+    match = _DATE.fullmatch(text.strip())
+    return "".join(part for part in match.groups() if part) if match else ""
+
+
+def normal_time(text: str) -> str:
+    """A time in a form that sorts: HHMMSS, and a fraction without zeros at its end.
+
+    Empty if it is none. Omitted minutes and seconds are zero.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        return ""
+    hour, minute, second, fraction = match.groups()
+    fraction = (fraction or "").rstrip("0")
+    return f"{hour}{minute or '00'}{second or '00'}" + (f".{fraction}" if fraction else "")
+
+
+def fold(text: str) -> str:
+    """A text as names are compared: without case and accents, character by character."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFD", text.lower())
+    # Of the combining marks only the accents: those of other scripts tell letters apart.
+    return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", decomposed))
+
+
+def normal_name(text: str) -> str:
+    """A person's name as it is compared: folded, its groups without delimiters at their ends."""
+    return "\\".join(
+        "=".join(group.strip().rstrip("^").rstrip() for group in fold(name).split("=")).rstrip("=")
+        for name in text.split("\\")
+    )
+
+
+NORMALISERS: dict[str, Callable[[str], str]] = {
+    "DA": normal_date,
+    "TM": normal_time,
+    "PN": normal_name,
+}
+"""VR → what makes the compared form of a value."""
+
+ATTRIBUTES = _attributes()
+"""Keyword → attribute, in the order of the levels."""
+
+OF_LEVEL = {
+    level: [attribute for attribute in ATTRIBUTES.values() if attribute.level == level]
+    for level in LEVELS
+}
+
+
+def clean(value: Any) -> str:
+    """A value of a pydicom element as the text that is indexed."""
+    if value is None:
+        return ""
+    values = value if hasattr(value, "append") and not isinstance(value, str) else [value]
+    text = "\\".join("" if one is None else str(one).strip(" \0") for one in values)
+    # PostgreSQL has no NUL in its texts, and neither database what is not Unicode.
+    text = text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    return text[:MAXIMUM_LENGTH]
+
+
+def values_of(ds: Dataset, level: str) -> dict[str, str]:
+    """The values of the columns of a level."""
+    values = {}
+    for attribute in OF_LEVEL[level]:
+        try:
+            text = clean(ds.get(attribute.keyword))
+        except Exception:  # whatever pydicom says of a value that is none of its VR
+            text = ""
+        if attribute.vr == "IS":
+            text = normal_integer(text)
+        values[attribute.column] = text
+        if attribute.search != attribute.column:
+            values[attribute.search] = NORMALISERS[attribute.vr](text)
+    return values
+
+
+def normal_integer(text: str) -> str:
+    """An integer string without leading zeros and plus sign; what is none stays as it is."""
+    return str(int(text)) if re.fullmatch(r"[+-]?[0-9]{1,12}", text, re.ASCII) else text
+
+
+def patient_identity(patient_id: str, issuer: str, study_instance_uid: str) -> str:
+    """What makes patients the same: ID and issuer; without an ID, nobody is the same as another.
+
+    Of a patient without an ID each study is as if of a patient of its own, since nothing tells
+    whether two of them are.
+    """
+    if not patient_id:
+        return f"of study {study_instance_uid}"
+    # With the length in front, no other issuer and ID make the same text.
+    identity = f"{len(issuer)}:{issuer}{patient_id}"
+    if len(identity) <= MAXIMUM_LENGTH:
+        return identity
+    return hashlib.sha256(identity.encode()).hexdigest()

@@ -1,0 +1,119 @@
+"""The start-up check: the index is made to agree with the objects.
+
+An object is kept before it is indexed, and its storing is answered when it is indexed. So whenever
+a process is killed, an object that was acknowledged is in both; one that was not may be in the
+store only, and is indexed now.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pynetdicom.apps.archive.index import Index, NotIndexable, Record, record_of
+from pynetdicom.apps.archive.objects import ObjectStore
+from pynetdicom.errors import DataSetDecodeError, FileProblem
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Findings(NamedTuple):
+    """What a check found.
+
+    Attributes
+    ----------
+    folders : int
+        How many were looked into.
+    added, removed : int
+        Objects that the index lacked, and rows of objects that are gone.
+    unreadable : int
+        Objects that cannot be indexed; they are left where they are.
+    """
+
+    folders: int = 0
+    added: int = 0
+    removed: int = 0
+    unreadable: int = 0
+
+
+Progress = Callable[[int, int], None]
+"""Called with the folders that are done, and all of them."""
+
+
+def check(
+    index: Index, store: ObjectStore, *, full: bool = False, progress: Progress | None = None
+) -> Findings:
+    """Make the index agree with the store; other processes may be storing meanwhile.
+
+    Parameters
+    ----------
+    index : Index
+    store : ObjectStore
+    full : bool
+        Look into all folders and read all objects; otherwise only into folders that have changed,
+        and only what the index lacks is read.
+    progress : callable, optional
+    """
+    known = {} if full else index.folder_states()
+    present = dict(store.folders())
+    for name in index.folders() - present.keys():
+        present[name] = None
+    findings = Findings()
+    for done, (name, state) in enumerate(sorted(present.items())):
+        if progress is not None:
+            progress(done, len(present))
+        if state is not None and known.get(name) == state:
+            continue
+        found = _check_folder(index, store, name, full=full)
+        findings = Findings(*(a + b for a, b in zip(findings, found, strict=True)))
+        # What could not be read is tried again next time.
+        index.set_folder_states({name: None if found.unreadable else state})
+    if progress is not None:
+        progress(len(present), len(present))
+    if findings.added or findings.removed or findings.unreadable:
+        LOGGER.warning(
+            "the index was repaired: %d objects added, %d rows removed, %d objects unreadable",
+            findings.added,
+            findings.removed,
+            findings.unreadable,
+        )
+    return findings
+
+
+def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) -> Findings:
+    locations = store.list(name)
+    indexed = index.locations(name)
+    # What was stored since the folder was listed is indexed, and not in the list.
+    gone = [one for one in indexed.difference(locations) if not store.has(one)]
+    index.remove(gone)
+    added = unreadable = 0
+    for location in locations:
+        if location in indexed and not full:
+            continue
+        try:
+            record = read_record(store, location)
+        except (NotIndexable, DataSetDecodeError, FileProblem, OSError) as error:
+            LOGGER.error("%s cannot be indexed: %s", location, error)
+            unreadable += 1
+            continue
+        if location in indexed:
+            index.refresh(record, location, name)
+        else:
+            index.add(record, location, name)
+            added += 1
+    return Findings(1, added, len(gone), unreadable)
+
+
+def read_record(store: ObjectStore, location: str) -> Record:
+    """Read what is indexed of an object."""
+    from contextlib import closing
+
+    from pynetdicom.dimse.part10 import read_header
+
+    with (
+        store.fetch(location) as path,
+        read_header(path) as header,
+        closing(header.data_set()) as data_set,
+    ):
+        return record_of(data_set.decode(), header.transfer_syntax)

@@ -1,0 +1,337 @@
+"""The archive's answers to C-ECHO, C-STORE, C-FIND, C-GET and C-MOVE, as event handlers.
+
+In: events. Out: statuses, matches, and files to send. At INFO and above nothing but UIDs, AE titles
+and numbers is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from pynetdicom import events as evt
+from pynetdicom.apps.archive import worklist
+from pynetdicom.apps.archive.config import Config, Peer
+from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
+from pynetdicom.apps.archive.matching import Options, key_values
+from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store, valid_uid
+from pynetdicom.apps.archive.query import (
+    COMPOSITE_INSTANCE_ROOT,
+    MODELS,
+    Find,
+    IdentifierError,
+    Retrieve,
+)
+from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    import ssl
+
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.events import Event
+    from pynetdicom.presentation import PresentationContext
+
+LOGGER = logging.getLogger(__name__)
+
+SUCCESS = 0x0000
+PENDING = 0xFF00
+PENDING_UNSUPPORTED_KEYS = 0xFF01  # PS3.4 Table C.4-1
+INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
+NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.23
+OUT_OF_RESOURCES = 0xA700  # PS3.4 Tables B.2-1 and C.4-1
+SUB_OPERATIONS_FAILED = 0xB000  # PS3.4 Tables C.4-2 and C.4-3
+DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND = {"C-STORE": 0xC210, "C-FIND": 0xC310, "C-GET": 0xC410, "C-MOVE": 0xC510}
+
+UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+
+Responses = Iterator[Any]
+
+
+class Archive:
+    """An archive: what it has, and how it answers.
+
+    Parameters
+    ----------
+    config : Config
+    tls : ssl.SSLContext, optional
+        What associations with move destinations that want TLS are made with.
+
+    Raises
+    ------
+    DatabaseProblem, OSError, MissingExtra
+        The database, or the store, cannot be opened.
+    """
+
+    def __init__(self, config: Config, tls: ssl.SSLContext | None = None) -> None:
+        self.config = config
+        self._tls = tls
+        self.store_of_objects: ObjectStore = open_store(config.instance_location, sync=config.sync)
+        self.database = Database(
+            config.database_location,
+            connections=config.maximum_associations + 2,
+            sync=config.sync,
+        )
+        self.index = Index(self.database)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def handlers(self) -> list[tuple[evt.EventType, Any]]:
+        """The handlers of a server that is this archive."""
+        return [
+            (evt.EVT_C_STORE, self.store),
+            (evt.EVT_C_FIND, self.find),
+            (evt.EVT_C_GET, self.get),
+            (evt.EVT_C_MOVE, self.move),
+            (evt.EVT_SOP_EXTENDED, self.negotiate),
+        ]
+
+    def _may(self, event: Event, operation: str) -> bool:
+        title = str(event.assoc.requestor.ae_title)
+        allowed = self.config.may(title, operation)
+        if not allowed:
+            LOGGER.warning("%s may not %s: refused", printable(title), operation)
+        return allowed
+
+    # C-STORE
+
+    def store(self, event: Event) -> Any:
+        """Keep an object, index it, and only then say so (PS3.4 B.2)."""
+        if not self._may(event, "store"):
+            return _status(NOT_AUTHORIZED, "Not authorized to store")
+        try:
+            uid = valid_uid(event.request.AffectedSOPInstanceUID)
+        except InvalidUID as error:
+            LOGGER.warning("refused: %s", error)
+            return _status(INVALID_INSTANCE, "SOP Instance UID is not digits and dots")
+        try:
+            record = record_of(event.dataset, str(event.context.transfer_syntax))
+        except DataSetDecodeError as error:
+            LOGGER.warning("refused: %s: %s", uid, error)
+            return _status(CANNOT_UNDERSTAND["C-STORE"], "Data set cannot be decoded")
+        except NotIndexable as error:
+            LOGGER.warning("refused: %s: %s", uid, error)
+            return _status(DOES_NOT_MATCH, str(error))
+        if record.sop_instance_uid != uid:
+            LOGGER.warning("refused: %s: the data set has another SOP Instance UID", uid)
+            return _status(DOES_NOT_MATCH, "SOP Instance UID is not that of the data set")
+        return self._keep(event, uid, record)
+
+    def _keep(self, event: Event, uid: str, record: Record) -> Any:
+        try:
+            kept = self.store_of_objects.keep(event, uid)
+        except OSError as error:
+            LOGGER.error("cannot store %s: %s", uid, error.strerror or error)
+            return _status(OUT_OF_RESOURCES, "Cannot be stored")
+        try:
+            is_first = kept.is_first
+            if is_first:
+                # Also what was there already: whoever has kept it may not have come to this.
+                is_first = self.index.add(record, kept.location, kept.folder)
+            else:
+                self.index.add_duplicate(uid, kept.location, kept.folder)
+        except sa.exc.SQLAlchemyError as error:
+            LOGGER.error("cannot index %s: %s", uid, _kind(error))
+            return _status(OUT_OF_RESOURCES, "Cannot be indexed")
+        if not is_first and kept.is_new:
+            LOGGER.warning("differs from what is stored already, kept as %s", kept.location)
+        else:
+            LOGGER.info("%s: %s", "stored" if kept.is_new else "already there", uid)
+        return SUCCESS
+
+    # C-FIND
+
+    def find(self, event: Event) -> Responses:
+        """Find patients, studies, series, instances or worklist items (PS3.4 C.4.1, K.4.1)."""
+        if not self._may(event, "find"):
+            yield _status(NOT_AUTHORIZED, "Not authorized to find"), None
+            return
+        try:
+            identifier = event.identifier
+            if event.context.abstract_syntax == worklist.SOP_CLASS:
+                yield from self._find_in_worklist(event, identifier)
+                return
+            query = Find(identifier, str(event.context.abstract_syntax), self._options(event))
+            pending = PENDING if query.is_supported else PENDING_UNSUPPORTED_KEYS
+            count = 0
+            character_sets = key_values(identifier.get("SpecificCharacterSet"))
+            for match in query.matches(self.database, self.config.ae_title, character_sets):
+                yield pending, match
+                count += 1
+            LOGGER.info("C-FIND at level %s: %d matches", query.level, count)
+        except REFUSALS as error:
+            yield _refusal(event, error), None
+
+    def _find_in_worklist(self, event: Event, identifier: Dataset) -> Responses:
+        directory = self.config.worklist_directory
+        count = 0
+        if directory is not None:
+            title = str(event.assoc.acceptor.ae_title).strip()
+            for item in worklist.find(directory, title, identifier, self._options(event)):
+                yield PENDING, item
+                count += 1
+        LOGGER.info("C-FIND in the worklist: %d matches", count)
+
+    # C-GET and C-MOVE
+
+    def get(self, event: Event) -> Responses:
+        """Send instances on the same association (PS3.4 C.4.3)."""
+        if not self._may(event, "get"):
+            yield _status(NOT_AUTHORIZED, "Not authorized to retrieve"), None
+            return
+        try:
+            query = self._retrieve(event)
+            count, last, _ = query.kinds(self.database)
+            LOGGER.info("C-GET of %d instances", count)
+            yield count
+            yield from self._send(query, last)
+        except REFUSALS as error:
+            yield _refusal(event, error), None
+
+    def move(self, event: Event) -> Responses:
+        """Send instances to a peer that is known (PS3.4 C.4.2)."""
+        if not self._may(event, "move"):
+            yield _status(NOT_AUTHORIZED, "Not authorized to move"), None
+            return
+        try:
+            query = self._retrieve(event)
+            title = event.move_destination.strip()
+            peer = self.config.peers.get(title)
+            if peer is None or peer.address is None:
+                LOGGER.warning("C-MOVE to %s, which is not known", printable(title))
+                yield None, None
+                return
+            count, last, kinds = query.kinds(self.database)
+            LOGGER.info("C-MOVE of %d instances to %s", count, printable(title))
+            yield peer.address, peer.port, self._association_options(peer, kinds)
+            yield count
+            yield from self._send(query, last)
+        except REFUSALS as error:
+            yield _refusal(event, error), None
+
+    def _retrieve(self, event: Event) -> Retrieve:
+        return Retrieve(event.identifier, str(event.context.abstract_syntax), self._options(event))
+
+    def _send(self, query: Retrieve, last: int) -> Responses:
+        missing: list[str] = []
+        for found in query.instances(self.database, last):
+            with ExitStack() as stack:
+                path = self._fetch(stack, found)
+                if path is None:
+                    missing.append(found.sop_instance_uid)
+                yield PENDING, path
+        if missing:
+            from pydicom.dataset import Dataset
+
+            failed = Dataset()
+            failed.FailedSOPInstanceUIDList = missing
+            yield SUB_OPERATIONS_FAILED, failed
+
+    def _fetch(self, stack: ExitStack, found: Indexed) -> Any:
+        try:
+            return stack.enter_context(self.store_of_objects.fetch(found.location))
+        except OSError as error:
+            LOGGER.error("cannot read %s: %s", found.location, error.strerror or error)
+            return None
+
+    def _association_options(self, peer: Peer, kinds: list[tuple[str, str]]) -> dict[str, Any]:
+        wanted: dict[str, Any] = {
+            name: getattr(peer, name)
+            for name in ("acse_timeout", "dimse_timeout", "network_timeout")
+            if getattr(peer, name) is not None
+        }
+        if kinds:
+            wanted["contexts"] = contexts_for(kinds)
+        if peer.tls:
+            wanted["tls_args"] = (self._tls, peer.address)
+        return wanted
+
+    # Extended negotiation
+
+    def negotiate(self, event: Event) -> dict[str, bytes]:
+        """What is done of what a requestor would like (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1)."""
+        return {
+            uid: bytes(
+                asked & 1 & can
+                for asked, can in zip(information, _CAPABILITIES[uid[-2:]], strict=False)
+            )
+            for uid, information in event.app_info.items()
+            if uid in MODELS
+        }
+
+    def _options(self, event: Event) -> Options:
+        negotiated = event.assoc.acceptor.sop_class_extended.get(event.context.abstract_syntax, b"")
+        relational, combined, fuzzy = (bool(one) for one in (negotiated + bytes(3))[:3])
+        return Options(relational, combined, fuzzy, self.config.exact_names)
+
+
+_CAPABILITIES = {
+    # FIND: relational queries, combined date-time matching, fuzzy names; neither time zones nor
+    # the conversion of multi-frame images. MOVE and GET: relational retrieval.
+    ".1": (1, 1, 1, 0, 0),
+    ".2": (1, 0),
+    ".3": (1, 0),
+}
+
+REFUSALS = (DataSetDecodeError, IdentifierError, sa.exc.SQLAlchemyError)
+"""What becomes a status; whatever else is raised is the library's to answer."""
+
+
+def _status(code: int, comment: str, tag: int | None = None) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    status = Dataset()
+    status.Status = code
+    status.ErrorComment = comment[:64]
+    if tag is not None:
+        status.OffendingElement = [tag]
+    return status
+
+
+def _refusal(event: Event, error: Exception) -> Dataset:
+    """The status for what `REFUSALS` has."""
+    operation = event.request.name
+    if isinstance(error, IdentifierError):
+        LOGGER.warning("%s refused: %s", operation, error)
+        return _status(DOES_NOT_MATCH, str(error), error.tag)
+    if isinstance(error, DataSetDecodeError):
+        LOGGER.warning("%s refused: %s", operation, error)
+        return _status(CANNOT_UNDERSTAND[operation], "Identifier cannot be decoded")
+    LOGGER.error("%s: the database fails: %s", operation, _kind(error))
+    code = OUT_OF_RESOURCES if operation == "C-FIND" else OUT_OF_RESOURCES + 1
+    return _status(code, "The index fails")
+
+
+def _kind(error: Exception) -> str:
+    """What a database says is wrong, as far as it cannot be about a patient."""
+    cause = getattr(error, "orig", None) or error
+    LOGGER.debug("what the database says", exc_info=error)
+    return type(cause).__name__
+
+
+def contexts_for(kinds: list[tuple[str, str]]) -> list[PresentationContext]:
+    """What to propose to a move destination: what there is, as it is, and uncompressed otherwise.
+
+    Each transfer syntax has a context of its own, so that the destination can take all of them.
+    """
+    from pynetdicom.presentation import build_context
+
+    wanted: dict[tuple[str, tuple[str, ...]], None] = {(c, (s,)): None for c, s in kinds}
+    for sop_class, syntax in kinds:
+        if syntax in UNCOMPRESSED:
+            wanted[sop_class, tuple(one for one in UNCOMPRESSED if one != syntax)] = None
+    return [build_context(sop_class, list(syntaxes)) for sop_class, syntaxes in wanted]
+
+
+def supported_queries(*, with_worklist: bool) -> list[str]:
+    """The SOP Classes of queries and retrieval that an archive supports."""
+    return [*MODELS, *sorted(COMPOSITE_INSTANCE_ROOT)] + [worklist.SOP_CLASS] * with_worklist

@@ -1,0 +1,318 @@
+"""The index: what objects there are, and of which series, study and patient.
+
+Any number of associations and processes may add objects of the same study at the same time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import sqlalchemy as sa
+
+from pynetdicom.apps.archive.attributes import LEVELS, OF_LEVEL, patient_identity, values_of
+from pynetdicom.apps.archive.schema import PARENT_KEYS, TABLES, duplicate, folder, instance
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+    from sqlalchemy.engine import Connection
+
+    from pynetdicom.apps.archive.database import Database
+
+LOGGER = logging.getLogger(__name__)
+
+_ROWS_AT_ONCE = 500
+
+
+class NotIndexable(Exception):
+    """An object cannot be indexed: it lacks something; the message says what."""
+
+
+class Record(NamedTuple):
+    """An object as it is indexed.
+
+    Attributes
+    ----------
+    values : dict
+        Level → column → value.
+    transfer_syntax_uid : str
+    """
+
+    values: Mapping[str, dict[str, str]]
+    transfer_syntax_uid: str
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return self.values["IMAGE"]["sop_instance_uid"]
+
+
+class Indexed(NamedTuple):
+    """Where an object is, by the index."""
+
+    pk: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    location: str
+
+
+def record_of(ds: Dataset, transfer_syntax_uid: str) -> Record:
+    """Take from a data set what is indexed.
+
+    Raises
+    ------
+    NotIndexable
+        It lacks one of the UIDs.
+    """
+    values = {level: values_of(ds, level) for level in LEVELS}
+    for level, column, name in (
+        ("STUDY", "study_instance_uid", "Study Instance UID"),
+        ("SERIES", "series_instance_uid", "Series Instance UID"),
+        ("IMAGE", "sop_instance_uid", "SOP Instance UID"),
+        ("IMAGE", "sop_class_uid", "SOP Class UID"),
+    ):
+        value = values[level][column]
+        if not value or "\\" in value:
+            raise NotIndexable(f"No {name}" if not value else f"Several values of {name}")
+    patient = values["PATIENT"]
+    patient["identity"] = patient_identity(
+        patient["patient_id"],
+        patient["issuer_of_patient_id"],
+        values["STUDY"]["study_instance_uid"],
+    )
+    return Record(values, transfer_syntax_uid)
+
+
+class Index:
+    """The rows of the database.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def add(self, record: Record, location: str, folder_name: str) -> bool:
+        """Add an object; returns when that is committed. One that is there already is left alone.
+
+        Parameters
+        ----------
+        record : Record
+        location : str
+            Where the object is, in its store.
+        folder_name : str
+            The part of the store that it is in.
+
+        Returns
+        -------
+        bool
+            Whether it is the one that is found and sent: False for a second copy, elsewhere, of an
+            object that is there.
+        """
+        return self.database.write(
+            lambda connection: self._add(connection, record, location, folder_name)
+        )
+
+    def _add(self, connection: Connection, record: Record, location: str, folder_name: str) -> bool:
+        parent = None
+        for level in LEVELS[:-1]:
+            parent = self._ancestor(connection, level, record.values[level], parent)
+        values: dict[str, object] = dict(record.values["IMAGE"])
+        values |= {
+            "series_pk": parent,
+            "transfer_syntax_uid": record.transfer_syntax_uid,
+            "location": location,
+            "folder": folder_name,
+        }
+        insert = self.database.insert(instance).values(values).returning(instance.c.pk)
+        if connection.scalar(insert) is None:  # there is one already
+            found = connection.scalar(
+                sa.select(instance.c.location).where(
+                    instance.c.sop_instance_uid == record.sop_instance_uid
+                )
+            )
+            if found != location:
+                self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+                return False
+        return True
+
+    def _ancestor(
+        self, connection: Connection, level: str, values: Mapping[str, object], parent: int | None
+    ) -> int:
+        """The row of a patient, study or series, made if there is none."""
+        table = TABLES[level]
+        row: dict[str, object] = dict(values)
+        if parent is None:
+            same = table.c.identity == values["identity"]
+        else:
+            row[PARENT_KEYS[level]] = parent
+            uid = f"{level.lower()}_instance_uid"
+            same = sa.and_(table.c[uid] == values[uid], table.c[PARENT_KEYS[level]] == parent)
+        found = connection.execute(sa.select(table).where(same)).mappings().first()
+        if found is None:
+            connection.execute(self.database.insert(table).values(row))
+            found = connection.execute(sa.select(table).where(same)).mappings().first()
+            if found is None:  # deleted since, by another process
+                raise sa.exc.IntegrityError("row", None, Exception("deleted meanwhile"))
+        # The first object to say something is believed; others add what it did not say.
+        for attribute in OF_LEVEL[level]:
+            if row[attribute.column] and not found[attribute.column]:
+                connection.execute(
+                    table.update()
+                    .where(table.c.pk == found["pk"], table.c[attribute.column] == "")
+                    .values({n: row[n] for n in {attribute.column, attribute.search}})
+                )
+        pk: int = found["pk"]
+        return pk
+
+    def _add_duplicate(
+        self, connection: Connection, uid: str, location: str, folder_name: str
+    ) -> None:
+        values = {"sop_instance_uid": uid, "location": location, "folder": folder_name}
+        connection.execute(self.database.insert(duplicate).values(values))
+
+    def add_duplicate(self, uid: str, location: str, folder_name: str) -> None:
+        """Note a second copy of an object, which differs from the first."""
+        self.database.write(lambda c: self._add_duplicate(c, uid, location, folder_name))
+
+    def location_of(self, sop_instance_uid: str) -> str | None:
+        """Where the object with a UID is; None if there is none."""
+        query = sa.select(instance.c.location).where(
+            instance.c.sop_instance_uid == sop_instance_uid
+        )
+        with self.database.reading() as connection:
+            return connection.scalar(query)
+
+    def locations(self, folder_name: str) -> set[str]:
+        """What the index has in a folder, second copies included."""
+        with self.database.reading() as connection:
+            return {
+                location
+                for table in (instance, duplicate)
+                for location in connection.scalars(
+                    sa.select(table.c.location).where(table.c.folder == folder_name)
+                )
+            }
+
+    def folders(self) -> set[str]:
+        """The folders that the index has something in."""
+        with self.database.reading() as connection:
+            return {
+                name
+                for table in (instance, duplicate)
+                for name in connection.scalars(sa.select(table.c.folder).distinct())
+            }
+
+    def remove(self, locations: Iterable[str]) -> None:
+        """Forget objects, and the series, studies and patients that have none left."""
+        gone = list(locations)
+        for start in range(0, len(gone), _ROWS_AT_ONCE):
+            some = gone[start : start + _ROWS_AT_ONCE]
+            self.database.write(partial(_remove, locations=some))
+
+    def refresh(self, record: Record, location: str, folder_name: str) -> None:
+        """Index an object anew, by what it says now."""
+
+        def work(connection: Connection) -> None:
+            was_there = connection.scalar(
+                sa.select(duplicate.c.pk).where(duplicate.c.location == location)
+            )
+            if was_there is None:
+                _remove(connection, [location])
+                self._add(connection, record, location, folder_name)
+
+        self.database.write(work)
+
+    def folder_states(self) -> dict[str, str]:
+        """What the folders were like when they were looked at last."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(folder.c.name, folder.c.state))
+            return {row[0]: row[1] for row in rows}
+
+    def set_folder_states(self, states: Mapping[str, str | None]) -> None:
+        """Note what folders are like; None: not known."""
+        if not states:
+            return
+
+        def work(connection: Connection) -> None:
+            for name, state in states.items():
+                connection.execute(folder.delete().where(folder.c.name == name))
+                if state is not None:
+                    connection.execute(folder.insert().values(name=name, state=state))
+
+        self.database.write(work)
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+        def work(connection: Connection) -> None:
+            for table in (*reversed(list(TABLES.values())), duplicate, folder):
+                connection.execute(table.delete())
+
+        self.database.write(work)
+
+    def count(self, level: str) -> int:
+        """How many patients, studies, series or objects there are."""
+        with self.database.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(TABLES[level])
+            return connection.scalar(query) or 0
+
+    def everything(self) -> Iterator[Indexed]:
+        """All objects, in the order of their arrival."""
+        yield from instances(self.database, instance, sa.true())
+
+
+def instances(
+    database: Database,
+    source: sa.FromClause,
+    where: sa.ColumnElement[bool],
+    last: int | None = None,
+) -> Iterator[Indexed]:
+    """Objects of a selection, up to the row `last`, read some at a time: nothing stays open.
+
+    A peer that takes its time holds no transaction open, and memory stays flat.
+    """
+    columns = (
+        instance.c.pk,
+        instance.c.sop_instance_uid,
+        instance.c.sop_class_uid,
+        instance.c.transfer_syntax_uid,
+        instance.c.location,
+    )
+    query = sa.select(*columns).select_from(source).where(where).order_by(instance.c.pk)
+    if last is not None:
+        query = query.where(instance.c.pk <= last)
+    after = 0
+    while True:
+        with database.reading() as connection:
+            rows = connection.execute(query.where(instance.c.pk > after).limit(_ROWS_AT_ONCE)).all()
+        for row in rows:
+            yield Indexed(*row)
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        after = rows[-1][0]
+
+
+def _remove(connection: Connection, locations: list[str]) -> None:
+    """Delete objects, and of what they belong to that which has nothing left."""
+    connection.execute(duplicate.delete().where(duplicate.c.location.in_(locations)))
+    keys = _delete(connection, "IMAGE", instance.c.location.in_(locations))
+    for level, below in (("SERIES", "IMAGE"), ("STUDY", "SERIES"), ("PATIENT", "STUDY")):
+        table, lower = TABLES[level], TABLES[below]
+        used = sa.exists().where(lower.c[PARENT_KEYS[below]] == table.c.pk)
+        keys = _delete(connection, level, sa.and_(table.c.pk.in_(keys), ~used))
+
+
+def _delete(connection: Connection, level: str, where: sa.ColumnElement[bool]) -> list[int]:
+    """Delete rows; the keys of the rows that they belonged to."""
+    table = TABLES[level]
+    if level == "PATIENT":
+        connection.execute(table.delete().where(where))
+        return []
+    column = table.c[PARENT_KEYS[level]]
+    deleted = connection.scalars(table.delete().where(where).returning(column))
+    return sorted(set(deleted))

@@ -1,0 +1,386 @@
+"""Attribute matching (PS3.4 C.2.2.2), of values as texts; no database in it.
+
+In: the keys of an identifier, and the values of an entity. Out: whether they match. `query` turns
+what it can of it into SQL and leaves the rest to this; worklist items are matched by this alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pynetdicom.apps.archive.attributes import (
+    clean,
+    fold,
+    normal_date,
+    normal_integer,
+    normal_time,
+)
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
+"""VRs in which ``*`` and ``?`` stand for something else (PS3.4 C.2.2.2.4)."""
+
+EMPTY_VALUE = '""'
+"""The key that matches what has no value (PS3.4 C.2.2.2.7)."""
+
+MAXIMUM_DEPTH = 16
+"""How deep sequences of a key may nest."""
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+QUERY_RETRIEVE_LEVEL = 0x00080052
+TIMEZONE_OFFSET = 0x00080201
+NOT_KEYS = frozenset((SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, TIMEZONE_OFFSET))
+"""Elements of an identifier that say something about it, and are not matched."""
+
+
+class Options(NamedTuple):
+    """What was negotiated, or configured, about matching.
+
+    Attributes
+    ----------
+    relational : bool
+        Unique keys of the levels above may be absent (PS3.4 C.5.1.1.1).
+    combined : bool
+        A date and its time are one point in time (C.2.2.2.5.1).
+    fuzzy : bool
+        Names match by their words, in any order (C.2.2.2.1.1).
+    exact_names : bool
+        Names are told apart by case and accents.
+    """
+
+    relational: bool = False
+    combined: bool = False
+    fuzzy: bool = False
+    exact_names: bool = False
+
+
+NOTHING = Options()
+"""Nothing was negotiated."""
+
+
+class Range(NamedTuple):
+    """A range of normalised dates or times, both ends included; None: no end."""
+
+    low: str | None
+    high: str | None
+
+    def has(self, value: str) -> bool:
+        """Whether a normalised value is in the range."""
+        return (
+            value != ""
+            and (self.low is None or self.low <= value)
+            and (self.high is None or value <= self.high)
+        )
+
+
+def key_values(value: Any) -> list[str]:
+    """The values of a key; none if it is empty."""
+    text = clean(value)
+    return text.split("\\") if text else []
+
+
+def is_universal(vr: str, keys: Sequence[str]) -> bool:
+    """Whether a key matches everything (PS3.4 C.2.2.2.3)."""
+    if not any(keys):
+        return True
+    return vr in WILDCARD_VRS and any(key and not key.strip("*") for key in keys)
+
+
+def has_wildcard(key: str) -> bool:
+    """Whether a key of a VR with wildcards has one."""
+    return "*" in key or "?" in key
+
+
+def glob(pattern: str, text: str) -> bool:
+    """Whether a text matches a pattern of ``*`` and ``?``; takes at most len × len steps."""
+    at = in_pattern = 0
+    star = -1
+    resume = 0
+    while at < len(text):
+        if in_pattern < len(pattern) and pattern[in_pattern] == "*":
+            star, resume = in_pattern, at
+            in_pattern += 1
+        elif in_pattern < len(pattern) and pattern[in_pattern] in ("?", text[at]):
+            in_pattern += 1
+            at += 1
+        elif star >= 0:
+            resume += 1
+            at, in_pattern = resume, star + 1
+        else:
+            return False
+    return not pattern[in_pattern:].strip("*")
+
+
+def range_of(vr: str, key: str) -> Range | None:
+    """The range that a key of VR DA or TM stands for; None if it is none.
+
+    What a time omits is any: ``10`` are all times from 10:00 until before 11:00.
+    """
+    low, dash, high = key.partition("-")
+    if not dash:
+        high = low
+    normal = normal_date if vr == "DA" else normal_time
+    if (low.strip() and not normal(low)) or (high.strip() and not normal(high)):
+        return None
+    if not low.strip() and not high.strip():
+        return None
+    top = normal(high) if vr == "DA" else _latest_time(high)
+    return Range(normal(low) or None, top or None)
+
+
+def _latest_time(text: str) -> str:
+    """The latest time that a time with omitted parts stands for; empty if there is none."""
+    if not normal_time(text):
+        return ""
+    whole, _, fraction = text.strip().replace(":", "").partition(".")
+    return f"{whole}{'235959'[len(whole) :]}.{fraction}{'999999'[len(fraction) :]}"
+
+
+_ZONE = r"[+-](?:0\d|1[0-4])[0-5]\d"
+_POINT = rf"\d{{4}}(?:\d\d){{0,5}}(?:\.\d{{1,6}})?(?:{_ZONE})?"
+# An offset comes before the hyphen of a range; -2020 is no offset, there is none below -1200.
+_DT_RANGE = re.compile(rf"(?P<low>{_POINT})?(?P<dash>-)?(?P<high>{_POINT})?", re.ASCII)
+_DT_POINT = re.compile(
+    rf"(?P<digits>\d{{4}}(?:\d\d){{0,5}})(?:\.(?P<fraction>\d{{1,6}}))?(?P<zone>{_ZONE})?", re.ASCII
+)
+
+
+def _point(text: str, zone: str, *, latest: bool) -> datetime | None:
+    """The first or the last moment that a DT stands for, in UTC; None if it is none."""
+    match = _DT_POINT.fullmatch(text.strip())
+    if match is None:
+        return None
+    digits, fraction = match["digits"], match["fraction"] or ""
+    offset = match["zone"] or zone or "+0000"
+    try:
+        start = datetime(*_parts(digits))
+        microseconds = int(fraction.ljust(6, "0"))
+        moment = start.replace(microsecond=microseconds)
+        if latest:
+            moment = _end(moment, digits, fraction)
+        minutes = int(offset[1:3]) * 60 + int(offset[3:5])
+        return moment - timedelta(minutes=-minutes if offset[0] == "-" else minutes)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parts(digits: str) -> Any:
+    parts = [int(digits[:4]), *(int(digits[n : n + 2]) for n in range(4, len(digits), 2))]
+    return parts + [1] * (3 - len(parts))
+
+
+def _end(moment: datetime, digits: str, fraction: str) -> datetime:
+    """The last moment of the year, month, day, hour, minute or second."""
+    tick = timedelta(microseconds=1)
+    if len(digits) == 14:
+        return moment + timedelta(microseconds=10 ** (6 - len(fraction))) - tick
+    if len(digits) == 4:
+        return moment.replace(year=moment.year + 1) - tick
+    if len(digits) == 6:
+        later = moment.replace(day=28) + timedelta(days=4)
+        return later.replace(day=1) - tick
+    return (
+        moment
+        + {8: timedelta(1), 10: timedelta(hours=1), 12: timedelta(minutes=1)}[len(digits)]
+        - tick
+    )
+
+
+def datetime_matches(key: str, value: str, key_zone: str = "", zone: str = "") -> bool:
+    """Whether a DT matches a single value or a range, each with its offset from UTC."""
+    match = _DT_RANGE.fullmatch(key.strip())
+    if match is None or not (match["low"] or match["high"]):
+        return False
+    low, high = match["low"], match["high"]
+    if not match["dash"]:
+        if low and high:
+            return False
+        high = low
+    first, last = _point(value, zone, latest=False), _point(value, zone, latest=True)
+    bottom = _point(low, key_zone, latest=False) if low else None
+    top = _point(high, key_zone, latest=True) if high else None
+    if first is None or last is None or (low and bottom is None) or (high and top is None):
+        return False
+    return (bottom is None or last >= bottom) and (top is None or first <= top)
+
+
+def name_patterns(key: str) -> list[str]:
+    """The patterns that a name key stands for.
+
+    A component that may be anything may be missing: ``Doe^*`` is ``Doe`` too.
+    """
+    patterns = [key.strip()]
+    while patterns[-1].endswith("^*"):
+        patterns.append(patterns[-1][:-2])
+    return list(dict.fromkeys(pattern.rstrip("^") for pattern in patterns))
+
+
+def fuzzy_words(key: str) -> list[str]:
+    """The words of a name key."""
+    return [word for word in re.split(r"[\s^=,*?]+", fold(key)) if word]
+
+
+def name_matches(key: str, name: str, options: Options = NOTHING) -> bool:
+    """Whether a person's name matches a key.
+
+    A key of one component group matches any group of the name; of a key of several, each group that
+    is not empty has to match its own.
+    """
+    if options.fuzzy and not options.exact_names:
+        words = re.split(r"[\s^=,]+", fold(name))
+        return all(any(word.startswith(part) for word in words) for part in fuzzy_words(key))
+    if not options.exact_names:
+        key, name = fold(key), fold(name)
+    groups = [group.strip().rstrip("^").rstrip() for group in name.split("=")]
+    if "=" not in key:
+        return any(group and _group_matches(key, group) for group in groups)
+    groups += [""] * 3
+    return all(
+        _group_matches(part, group)
+        for part, group in zip(key.split("=")[:3], groups, strict=False)
+        if part
+    )
+
+
+def _group_matches(pattern: str, group: str) -> bool:
+    return any(glob(one, group) for one in name_patterns(pattern))
+
+
+def value_matches(
+    vr: str, key: str, value: str, options: Options, key_zone: str = "", zone: str = ""
+) -> bool:
+    """Whether one value of an entity matches one value of a key."""
+    if vr == "PN":
+        return value != "" and name_matches(key, value, options)
+    if vr in ("DA", "TM"):
+        within = range_of(vr, key)
+        return within is not None and within.has(
+            normal_date(value) if vr == "DA" else normal_time(value)
+        )
+    if vr == "DT":
+        return datetime_matches(key, value, key_zone, zone)
+    if vr in WILDCARD_VRS:
+        return value != "" and glob(key, value)
+    if vr == "IS":
+        return normal_integer(key) == normal_integer(value)
+    if vr == "DS":
+        try:
+            return float(key) == float(value)
+        except ValueError:
+            return key == value
+    return key == value
+
+
+def attribute_matches(
+    vr: str,
+    keys: Sequence[str],
+    values: Sequence[str],
+    options: Options,
+    key_zone: str = "",
+    zone: str = "",
+) -> bool:
+    """Whether an attribute matches a key; of several values on either side, one will do.
+
+    PS3.4 C.2.2.2.
+    """
+    if is_universal(vr, keys):
+        return True
+    if list(keys) == [EMPTY_VALUE]:
+        return not any(values)
+    return any(
+        value_matches(vr, key, value, options, key_zone, zone)
+        for key in keys
+        if key
+        for value in values
+        if value
+    )
+
+
+def time_keyword(date_keyword: str) -> str:
+    """The attribute that goes with a date: its time."""
+    return date_keyword.removesuffix("Date") + "Time"
+
+
+def combined_range(date_key: str, time_key: str) -> Range | None:
+    """The range that a date and a time stand for together, as normalised date and time joined.
+
+    None if one of them is not a range or a value.
+    """
+    dates, times = range_of("DA", date_key), range_of("TM", time_key)
+    if dates is None or times is None:
+        return None
+    low = None if dates.low is None else dates.low + (times.low or "000000")
+    high = None if dates.high is None else dates.high + (times.high or "235959.999999")
+    return Range(low, high)
+
+
+def data_set_matches(keys: Dataset, entity: Dataset, options: Options, depth: int = 0) -> bool:
+    """Whether an entity matches all keys of an identifier, sequences included."""
+    if depth > MAXIMUM_DEPTH:
+        return False
+    key_zone = clean(keys.get("TimezoneOffsetFromUTC"))
+    zone = clean(entity.get("TimezoneOffsetFromUTC"))
+    together = _combined_pairs(keys) if options.combined else {}
+    for key in keys:
+        if key.tag in NOT_KEYS or key.keyword in together.values():
+            continue
+        if key.VR == "SQ":
+            if not _sequence_matches(key.value, entity.get(key.tag), options, depth):
+                return False
+            continue
+        found = entity.get(key.tag)
+        values = key_values(getattr(found, "value", None))
+        if key.keyword in together:
+            if not _moment_matches(keys, entity, key.keyword, together[key.keyword]):
+                return False
+        elif not attribute_matches(key.VR, key_values(key.value), values, options, key_zone, zone):
+            return False
+    return True
+
+
+def _combined_pairs(keys: Dataset) -> dict[str, str]:
+    """Date → time, of those keys that are one point in time together."""
+    pairs = {}
+    for key in keys:
+        other = time_keyword(key.keyword)
+        if key.VR != "DA" or not key.keyword.endswith("Date"):
+            continue
+        if combined_range(clean(key.value), clean(keys.get(other))) is not None:
+            pairs[key.keyword] = other
+    return pairs
+
+
+def _moment_matches(keys: Dataset, entity: Dataset, date: str, time: str) -> bool:
+    within = combined_range(clean(keys.get(date)), clean(keys.get(time)))
+    day = normal_date(clean(entity.get(date)))
+    moment = normal_time(clean(entity.get(time)))
+    return within is not None and day != "" and within.has(day + (moment or "000000"))
+
+
+def _sequence_matches(keys: Any, found: Any, options: Options, depth: int) -> bool:
+    """Sequence matching (PS3.4 C.2.2.2.6): one item of the entity has to match the key's item."""
+    for item in keys or ():
+        if is_universal_item(item, depth):
+            continue
+        entities = [] if found is None else found.value or []
+        if not any(data_set_matches(item, entity, options, depth + 1) for entity in entities):
+            return False
+    return True
+
+
+def is_universal_item(item: Dataset, depth: int = 0) -> bool:
+    """Whether an item of keys matches everything."""
+    if depth > MAXIMUM_DEPTH:
+        return False
+    return all(
+        all(is_universal_item(inner, depth + 1) for inner in key.value or ())
+        if key.VR == "SQ"
+        else is_universal(key.VR, key_values(key.value))
+        for key in item
+        if key.tag not in NOT_KEYS
+    )

@@ -1,0 +1,104 @@
+"""The tables of the index, the same in SQLite and PostgreSQL.
+
+Made of the table in `attributes`: patient, study, series and instance, each row of the one above
+it. A study belongs to one patient: objects of one study that name two patients make two studies of
+the same UID, so that nobody's images are ever shown as somebody else's.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from pynetdicom.apps.archive.attributes import OF_LEVEL
+
+VERSION = 1
+"""Of the schema; an index of another version is made anew from the objects."""
+
+metadata = sa.MetaData()
+
+# Compared byte by byte, so that ranges and prefixes can use an index whatever the locale.
+_Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _columns(level: str) -> list[sa.Column[str]]:
+    names: dict[str, None] = {}
+    for attribute in OF_LEVEL[level]:
+        names[attribute.column] = names[attribute.search] = None
+    return [sa.Column(name, _Text, nullable=False, server_default="") for name in names]
+
+
+def _table(name: str, level: str, *items: sa.schema.SchemaItem) -> sa.Table:
+    # A number is not given twice, or a row that was read before could be of something else since.
+    key = sa.Column("pk", _Key, primary_key=True, autoincrement=True)
+    return sa.Table(name, metadata, key, *_columns(level), *items, sqlite_autoincrement=True)
+
+
+def _parent(table: str) -> sa.Column[int]:
+    return sa.Column(f"{table}_pk", _Key, sa.ForeignKey(f"{table}.pk"), nullable=False)
+
+
+patient = _table(
+    "patient",
+    "PATIENT",
+    sa.Column("identity", _Text, nullable=False, unique=True),
+    sa.Index("ix_patient_id", "patient_id"),
+    sa.Index("ix_patient_name", "patient_name_search"),
+    sa.Index("ix_patient_birth_date", "patient_birth_date_search"),
+)
+study = _table(
+    "study",
+    "STUDY",
+    _parent("patient"),
+    sa.UniqueConstraint("study_instance_uid", "patient_pk"),
+    sa.Index("ix_study_patient", "patient_pk"),
+    sa.Index("ix_study_date", "study_date_search"),
+    sa.Index("ix_study_accession_number", "accession_number"),
+    sa.Index("ix_study_id", "study_id"),
+)
+series = _table(
+    "series",
+    "SERIES",
+    _parent("study"),
+    sa.UniqueConstraint("series_instance_uid", "study_pk"),
+    sa.Index("ix_series_study", "study_pk", "modality"),
+    sa.Index("ix_series_modality", "modality"),
+    sa.Index("ix_series_date", "series_date_search"),
+)
+instance = _table(
+    "instance",
+    "IMAGE",
+    _parent("series"),
+    sa.Column("transfer_syntax_uid", _Text, nullable=False),
+    sa.Column("location", _Text, nullable=False, unique=True),
+    sa.Column("folder", _Text, nullable=False),
+    sa.UniqueConstraint("sop_instance_uid"),
+    sa.Index("ix_instance_series", "series_pk", "sop_class_uid"),
+    sa.Index("ix_instance_folder", "folder"),
+)
+
+duplicate = sa.Table(
+    # Second copies that differ from the first: kept, but neither found nor sent.
+    "duplicate",
+    metadata,
+    sa.Column("pk", _Key, primary_key=True, autoincrement=True),
+    sa.Column("sop_instance_uid", _Text, nullable=False, index=True),
+    sa.Column("location", _Text, nullable=False, unique=True),
+    sa.Column("folder", _Text, nullable=False, index=True),
+)
+folder = sa.Table(
+    # What the start-up check has seen: folders that have not changed since need no second look.
+    "folder",
+    metadata,
+    sa.Column("name", _Text, primary_key=True),
+    sa.Column("state", _Text, nullable=False),
+)
+setting = sa.Table(
+    "setting",
+    metadata,
+    sa.Column("name", _Text, primary_key=True),
+    sa.Column("value", _Text, nullable=False),
+)
+
+TABLES = {"PATIENT": patient, "STUDY": study, "SERIES": series, "IMAGE": instance}
+PARENT_KEYS = {"STUDY": "patient_pk", "SERIES": "study_pk", "IMAGE": "series_pk"}

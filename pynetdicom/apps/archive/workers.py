@@ -1,0 +1,239 @@
+"""Several processes that serve one port: the parent starts them, and others in their stead.
+
+The parent holds the port without listening, so that it stays the archive's. It waits for signals
+and for its workers: each has the writing end of a pipe, writes a byte when it serves, and closes
+the pipe when it ends, however that comes about. Each also has the reading end of a pipe that the
+parent closes, and stops when that happens.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pynetdicom.apps.acceptor import StopSignals, address_text
+from pynetdicom.apps.archive.config import Config
+from pynetdicom.apps.options import FAILED
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.upper_layer.addresses import AddressInformation
+
+LOGGER = logging.getLogger(__name__)
+
+STOPPING = 10.0
+"""Seconds that workers have to stop."""
+
+SHORT_LIFE = 10.0
+"""Seconds before the end of which a worker should not end."""
+
+LONGEST_PAUSE = 30.0
+
+Serve = Callable[[Config, Callable[[Sequence[Any]], None]], int]
+"""Serves until a signal says stop, and calls what it is given once it listens."""
+
+
+class _Worker:
+    """A process that serves."""
+
+    def __init__(self, pid: int, pipe: int) -> None:
+        self.pid = pid
+        self.pipe = pipe
+        self.started = time.monotonic()
+        self.is_ready = False
+
+
+class Workers:
+    """The workers of a parent.
+
+    Parameters
+    ----------
+    config : Config
+        With the port that they share.
+    serve : callable
+        What each of them does.
+    """
+
+    def __init__(self, config: Config, serve: Serve) -> None:
+        self._config = config
+        self._serve = serve
+        self._selector = selectors.DefaultSelector()
+        self._alive_read, self._alive_write = os.pipe()
+        self._workers: dict[int, _Worker] = {}
+        self._pauses: list[float] = []
+        self._short_lives = 0
+
+    def run(self, stop: StopSignals, announce: Callable[[], None]) -> int:
+        """Serve until a signal says stop; the exit code."""
+        self._selector.register(stop.fileno(), selectors.EVENT_READ)
+        announced = False
+        try:
+            for _ in range(self._config.workers):
+                self._start()
+            while True:
+                for key, _ in self._selector.select(self._patience()):
+                    if key.fd == stop.fileno():
+                        stop.wait()
+                        return 0
+                    if not self._hear(self._workers[key.fd]) and not announced:
+                        return FAILED  # which it has said why
+                self._start_due()
+                if not announced and all(one.is_ready for one in self._workers.values()):
+                    announced = True
+                    announce()
+        finally:
+            self._stop()
+
+    def _patience(self) -> float | None:
+        if not self._pauses:
+            return None
+        return max(0.0, min(self._pauses) - time.monotonic())
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        due = [moment for moment in self._pauses if moment <= now]
+        self._pauses = [moment for moment in self._pauses if moment > now]
+        for _ in due:
+            self._start()
+
+    def _start(self) -> None:
+        reader, writer = os.pipe()
+        # A signal that comes before the worker can take it waits until it can.
+        signal.pthread_sigmask(signal.SIG_BLOCK, StopSignals.SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            self._work(writer)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.SIGNALS)
+        os.close(writer)
+        self._workers[reader] = _Worker(pid, reader)
+        self._selector.register(reader, selectors.EVENT_READ)
+
+    def _work(self, writer: int) -> None:
+        """Be a worker; does not return."""
+        code = FAILED
+        try:
+            os.close(self._alive_write)
+            for pipe in self._workers:
+                os.close(pipe)
+            self._selector.close()
+            threading.Thread(
+                target=_stop_without_parent, args=(self._alive_read,), daemon=True
+            ).start()
+
+            def ready(address: Sequence[Any]) -> None:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.SIGNALS)
+                os.write(writer, b".")
+
+            code = self._serve(self._config, ready)
+        except BaseException:
+            LOGGER.exception("a worker ends")
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _hear(self, worker: _Worker) -> bool:
+        """Take what a worker says; False when it has ended."""
+        if os.read(worker.pipe, 1):
+            worker.is_ready = True
+            return True
+        status = self._forget(worker)
+        lived = time.monotonic() - worker.started
+        self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE else 0
+        pause = (
+            min(LONGEST_PAUSE, 0.1 * 2 ** min(self._short_lives, 16)) if self._short_lives else 0
+        )
+        LOGGER.error(
+            "worker %d has ended (%s); another one starts in %.1f s", worker.pid, status, pause
+        )
+        self._pauses.append(time.monotonic() + pause)
+        return False
+
+    def _forget(self, worker: _Worker) -> str:
+        self._selector.unregister(worker.pipe)
+        os.close(worker.pipe)
+        del self._workers[worker.pipe]
+        _, status = os.waitpid(worker.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _stop(self) -> None:
+        """Stop all workers, if need be by force."""
+        os.close(self._alive_write)
+        for worker in self._workers.values():
+            os.kill(worker.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOPPING
+        for worker in list(self._workers.values()):
+            while not self._has_ended(worker, deadline):
+                LOGGER.error("worker %d does not stop: killed", worker.pid)
+                os.kill(worker.pid, signal.SIGKILL)
+                deadline = time.monotonic() + STOPPING
+            self._forget(worker)
+        self._selector.close()
+        os.close(self._alive_read)
+
+    @staticmethod
+    def _has_ended(worker: _Worker, deadline: float) -> bool:
+        """Wait for the end of a worker; False when time is up."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(worker.pipe, selectors.EVENT_READ)
+            while selector.select(max(0.0, deadline - time.monotonic())):
+                if not os.read(worker.pipe, 1):
+                    return True
+        return False
+
+
+def _stop_without_parent(alive: int) -> None:
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def hold_port(config: Config) -> socket.socket:
+    """Bind the port that workers share, without listening on it.
+
+    Raises
+    ------
+    OSError
+        It cannot be had.
+    """
+    where = AddressInformation.from_tuple((config.bind_address, config.port))
+    held = socket.socket(where.address_family, socket.SOCK_STREAM)
+    try:
+        if where.address_family == socket.AF_INET6 and where.addr == "::":
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(where.as_tuple)
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def serve_with_workers(
+    config: Config, terminal: Terminal, serve: Serve, tell: Callable[[Sequence[Any]], None]
+) -> int:
+    """Serve with several processes until a signal says stop; the exit code."""
+    if not hasattr(os, "fork") or not hasattr(socket, "SO_REUSEPORT"):
+        terminal.problem("several workers need a system with fork and SO_REUSEPORT")
+        return FAILED
+    try:
+        held = hold_port(config)
+    except OSError as error:
+        where = address_text((config.bind_address, config.port))
+        terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
+        return FAILED
+    with held, StopSignals() as stop:
+        address = held.getsockname()
+        workers = Workers(replace(config, port=address[1]), serve)
+        code = workers.run(stop, lambda: tell(address))
+    LOGGER.info("stopped")
+    return code

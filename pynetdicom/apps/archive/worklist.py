@@ -1,0 +1,98 @@
+"""Modality Worklist from a directory (PS3.4 Annex K): one file with the ending ``.wl`` an item.
+
+Files are those of the directory itself, for everybody, and of its subdirectory with the called AE
+title as name, if there is one. They are read when a query comes, one after another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.apps.archive.matching import (
+    MAXIMUM_DEPTH,
+    NOT_KEYS,
+    SPECIFIC_CHARACTER_SET,
+    TIMEZONE_OFFSET,
+    Options,
+    data_set_matches,
+)
+from pynetdicom.errors import DataSetDecodeError, FileProblem
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+LOGGER = logging.getLogger(__name__)
+
+SOP_CLASS = "1.2.840.10008.5.1.4.31"
+ENDING = ".wl"
+
+
+def files(directory: str, ae_title: str) -> Iterator[str]:
+    """The worklist files for an AE title, in the order of their names."""
+    own = os.path.join(directory, ae_title)
+    # A title may have any printable character: only the name of a directory in this one will do.
+    is_name = ae_title not in ("", ".", "..") and os.path.basename(own) == ae_title
+    for place in (directory, own) if is_name else (directory,):
+        try:
+            names = sorted(os.listdir(place))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for name in names:
+            if name.endswith(ENDING) and not name.startswith("."):
+                yield os.path.join(place, name)
+
+
+def read(path: str) -> Dataset | None:
+    """Read an item; None, and a line in the log, if that cannot be done."""
+    from contextlib import closing
+
+    from pynetdicom.dimse.part10 import read_header
+
+    try:
+        with read_header(path) as header, closing(header.data_set()) as data_set:
+            return data_set.decode()
+    except FileNotFoundError:  # removed since
+        return None
+    except (FileProblem, DataSetDecodeError, OSError) as error:
+        LOGGER.error("worklist file %s: %s", os.path.basename(path), error)
+        return None
+
+
+def find(directory: str, ae_title: str, keys: Dataset, options: Options) -> Iterator[Dataset]:
+    """The items that match the keys of an identifier, as they are to be returned."""
+    for path in files(directory, ae_title):
+        item = read(path)
+        if item is not None and data_set_matches(keys, item, options):
+            yield returned(keys, item)
+
+
+def returned(keys: Dataset, item: Dataset, depth: int = 0) -> Dataset:
+    """What was asked for of an item (PS3.4 K.4.1.1.3): each key, empty where it has no value."""
+    from pydicom.dataelem import DataElement
+    from pydicom.dataset import Dataset as NewDataset
+    from pydicom.sequence import Sequence
+
+    answer = NewDataset()
+    for tag in (SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET):
+        if depth == 0 and tag in item:
+            answer[tag] = item[tag]
+    for key in keys:
+        if key.tag in NOT_KEYS or not key.tag.element:
+            continue
+        found: Any = item.get(key.tag)
+        if found is None:
+            answer[key.tag] = DataElement(key.tag, key.VR, [] if key.VR == "SQ" else None)
+        elif key.VR == "SQ" and found.VR == "SQ" and key.value and len(key.value[0]):
+            # An item without keys asks for all of it.
+            items = [
+                returned(key.value[0], one, depth + 1)
+                for one in found.value or ()
+                if depth < MAXIMUM_DEPTH
+            ]
+            answer[key.tag] = DataElement(key.tag, "SQ", Sequence(items))
+        else:
+            answer[key.tag] = found
+    return answer

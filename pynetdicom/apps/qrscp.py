@@ -1,0 +1,301 @@
+"""qrscp: an archive that receives, finds and sends objects (PS3.4 Annexes B, C, K).
+
+Its parts are in `pynetdicom.apps.archive`; here they are put together, in one process or, with
+``--workers``, in several on one port.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.apps import options
+from pynetdicom.apps.acceptor import StopSignals, address_text
+from pynetdicom.apps.archive.config import Config, ConfigError, load, override
+from pynetdicom.apps.archive.extras import MissingExtra, require
+from pynetdicom.apps.echoscu import VERIFICATION
+from pynetdicom.apps.progress import Terminal
+
+if TYPE_CHECKING:
+    import ssl
+
+    from pynetdicom.ae import ApplicationEntity
+
+LOGGER = logging.getLogger(__name__)
+
+NETWORK = (
+    options.option(
+        "-c", "--config", metavar="FILE",
+        help="configuration file: TOML if its name ends in .toml, otherwise the ini file of"
+        " pynetdicom 3.0's qrscp",
+    ),
+    options.option(
+        "--port", type=options._port(0), metavar="PORT",
+        help="TCP port to listen on; 0 takes a free one (default: 11112)",
+    ),
+    options.option(
+        "-aet", "--ae-title", type=options.ae_title, metavar="TITLE",
+        help="my AE title (default: QRSCP)",
+    ),
+    options.option(
+        "-ba", "--bind-address", metavar="ADDRESS",
+        help="the address of the interface to listen on (default: all)",
+    ),
+    options.option(
+        "-ta", "--acse-timeout", type=options.seconds, metavar="SECONDS",
+        help="wait so long for the association to be made or released (default: 30)",
+    ),
+    options.option(
+        "-td", "--dimse-timeout", type=options.seconds, metavar="SECONDS",
+        help="wait so long for the answer to a request (default: 30)",
+    ),
+    options.option(
+        "-tn", "--network-timeout", type=options.seconds, metavar="SECONDS",
+        help="wait so long for a peer that says nothing or takes nothing (default: 30)",
+    ),
+    options.option(
+        "-pdu", "--max-pdu", type=options._at_least(0), metavar="BYTES",
+        help=f"the largest PDU that the peer may send, 0 for no limit (default: {options.MAX_PDU})",
+    ),
+    options.option(
+        "--workers", type=options._at_least(1), metavar="N",
+        help="serve the port with so many processes (default: 1)",
+    ),
+)  # fmt: skip
+PLACES = (
+    options.option(
+        "--database-location", metavar="FILE",
+        help="the index: a file of SQLite, or a URL such as postgresql+psycopg://user@host/name"
+        " (default: instances.sqlite)",
+    ),
+    options.option(
+        "--instance-location", metavar="DIRECTORY",
+        help="the objects: a directory, or a URL that fsspec knows (default: instances)",
+    ),
+    options.option(
+        "--clean", action="store_true",
+        help="delete all objects and the index's rows, and end",
+    ),
+    options.option(
+        "--check", action="store_true",
+        help="read all objects and make the index agree with them before serving; without this,"
+        " only what has changed is looked at",
+    ),
+)  # fmt: skip
+
+
+def make_parser() -> options.Parser:
+    """Make the command line."""
+    parser = options.make_parser(
+        "qrscp",
+        "An archive: receives objects by C-STORE, and answers C-FIND, C-GET and C-MOVE. What is"
+        " given here comes before what is in the configuration file.",
+        (),
+    )
+    parser.add_options("network", NETWORK)
+    parser.add_options("places", PLACES)
+    return parser
+
+
+def configuration(args: Namespace) -> Config:
+    """The configuration that the command line and its file give."""
+    config = load(args.config) if args.config else Config()
+    return override(config, vars(args))
+
+
+def server_tls(config: Config) -> ssl.SSLContext | None:
+    """What the server's TLS is made with; None without a certificate."""
+    if config.tls_certificate is None:
+        return None
+    import ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(config.tls_certificate, config.tls_key)
+    if config.tls_authorities is not None:
+        context.load_verify_locations(config.tls_authorities)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def destination_tls(config: Config) -> ssl.SSLContext | None:
+    """What TLS with move destinations is made with; None if none of them has it."""
+    if not any(peer.tls for peer in config.peers.values()):
+        return None
+    import ssl
+
+    context = ssl.create_default_context(cafile=config.tls_authorities)
+    if config.tls_certificate is not None:
+        context.load_cert_chain(config.tls_certificate, config.tls_key)
+    return context
+
+
+def make_ae(config: Config) -> ApplicationEntity:
+    """The application entity, with its limits and all that the archive supports."""
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.apps.archive.handlers import supported_queries
+    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
+    from pynetdicom.services.registry import all_storage
+
+    ae = ApplicationEntity(ae_title=config.ae_title)
+    ae.acse_timeout = config.acse_timeout
+    ae.dimse_timeout = config.dimse_timeout
+    ae.network_timeout = config.network_timeout
+    ae.maximum_pdu_size = config.max_pdu
+    ae.maximum_associations = config.maximum_associations
+    ae.maximum_object_bytes = config.maximum_object_bytes
+    plain = list(options.UNCOMPRESSED)
+    ae.add_supported_context(VERIFICATION, plain)
+    for sop_class in supported_queries(with_worklist=config.worklist_directory is not None):
+        ae.add_supported_context(sop_class, plain)
+    every = plain + [str(uid) for uid in ALL_TRANSFER_SYNTAXES if uid not in plain]
+    for sop_class in all_storage():
+        # As SCU of it when the peer gets what it asked for on its own association.
+        ae.add_supported_context(sop_class, every, scu_role=True, scp_role=True)
+    return ae
+
+
+def serve(
+    config: Config,
+    terminal: Terminal,
+    ready: Callable[[Sequence[Any]], None],
+    *,
+    reuse_port: bool = False,
+) -> int:
+    """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
+
+    Parameters
+    ----------
+    config : Config
+    terminal : Terminal
+    ready : callable
+        Called with the address once it listens.
+    reuse_port : bool
+        Whether other processes serve the same port.
+    """
+    from pynetdicom.apps.archive.handlers import Archive
+    from pynetdicom.transport import ThreadedAssociationServer
+
+    class Server(ThreadedAssociationServer):
+        """With several processes on one port, the system hands connections to one of them."""
+
+        allow_reuse_port = reuse_port
+
+    _quiet_pydicom()
+    archive = Archive(config, destination_tls(config))
+    ae = make_ae(config)
+    with StopSignals() as stop:
+        try:
+            server = ae.make_server(
+                (config.bind_address, config.port),
+                ssl_context=server_tls(config),
+                evt_handlers=archive.handlers(),
+                server_class=Server,
+                spool_dir=archive.store_of_objects.spool_dir,
+                unrestricted_storage=True,
+            )
+            assert isinstance(server, ThreadedAssociationServer)
+            server.start()
+        except OSError as error:
+            archive.close()
+            where = address_text((config.bind_address, config.port))
+            terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
+            return options.FAILED
+        try:
+            ready(server.server_address)
+            stop.wait()
+        finally:
+            ae.shutdown()
+            archive.close()
+    LOGGER.info("stopped")
+    return 0
+
+
+def tell(config: Config, address: Sequence[Any]) -> None:
+    """Say where the archive listens."""
+    line = f"listening on {address_text(address)}"
+    if config.port == 0:  # whoever started it has no other way to learn the port
+        print(line, flush=True)
+    else:
+        LOGGER.info(line)
+
+
+def _quiet_pydicom() -> None:
+    """Keep pydicom from warnings about values: they are a peer's, and may be about a patient."""
+    from pydicom import config
+
+    config.settings.reading_validation_mode = config.IGNORE
+
+
+def prepare(config: Config, terminal: Terminal, *, full: bool) -> None:
+    """Make the index agree with the objects, before anybody is served."""
+    from pynetdicom.apps.archive.check import check
+    from pynetdicom.apps.archive.handlers import Archive
+
+    archive = Archive(config)
+    try:
+        _quiet_pydicom()
+        findings = check(archive.index, archive.store_of_objects, full=full, progress=_progress)
+    finally:
+        archive.close()
+    LOGGER.info("checked %d folders", findings.folders)
+
+
+def _progress(done: int, total: int) -> None:
+    if done and (done % 256 == 0 or done == total):
+        LOGGER.info("start-up check: %d of %d folders", done, total)
+
+
+def clean(config: Config) -> None:
+    """Delete all objects and all rows."""
+    from pynetdicom.apps.archive.handlers import Archive
+
+    archive = Archive(config)
+    try:
+        archive.store_of_objects.clear()
+        archive.index.clear()
+    finally:
+        archive.close()
+
+
+def run(args: Namespace, terminal: Terminal) -> int:
+    """Be an archive until a signal says stop."""
+    try:
+        config = configuration(args)
+        require("sqlalchemy")
+        from pynetdicom.apps.archive.database import DatabaseProblem
+    except (ConfigError, MissingExtra) as error:
+        terminal.problem(str(error))
+        return options.FAILED
+    try:
+        if args.clean:
+            clean(config)
+            return 0
+        prepare(config, terminal, full=args.check)
+        if config.workers == 1:
+            return serve(config, terminal, partial(tell, config))
+        from pynetdicom.apps.archive.workers import serve_with_workers
+
+        return serve_with_workers(
+            config,
+            terminal,
+            lambda shared, ready: serve(shared, terminal, ready, reuse_port=True),
+            partial(tell, config),
+        )
+    except (DatabaseProblem, MissingExtra) as error:
+        terminal.problem(str(error))
+    except OSError as error:
+        terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+    return options.FAILED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run qrscp; gives its exit code."""
+    return options.run(make_parser(), run, argv, log_level=logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

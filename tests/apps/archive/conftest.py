@@ -1,0 +1,156 @@
+"""An index on each database there is, and objects as they are received."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydicom import Dataset
+
+from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.index import Index
+from pynetdicom.dimse.data_set import encode_dataset
+from pynetdicom.dimse.part10 import build_header
+from pynetdicom.dimse.spool import ReceivedDataSet, Spool
+from tests.conftest import REQUIRE_INTEROP
+
+POSTGRES = "PYNETDICOM_TEST_POSTGRES"
+EXPLICIT = "1.2.840.10008.1.2.1"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def postgres_url() -> str:
+    """The URL of the PostgreSQL that tests may use; without one a skip, or a failure in CI."""
+    url = os.environ.get(POSTGRES)
+    if not url:
+        reason = f"{POSTGRES} does not say where there is a PostgreSQL"
+        if os.environ.get(REQUIRE_INTEROP):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty database is, of each kind: for PostgreSQL a schema that goes afterwards."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "index.sqlite")
+        return
+    url = sa.make_url(postgres_url())
+    name = f"t{uuid.uuid4().hex}"
+    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+    own = url.update_query_dict({"options": f"-csearch_path={name}"})
+    yield own.render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+
+
+@pytest.fixture
+def database(location: str) -> Iterator[Database]:
+    """An empty database."""
+    opened = Database(location)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def index(database: Database) -> Index:
+    """An empty index."""
+    return Index(database)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Index]:
+    """An empty index where it does not matter of which kind."""
+    database = Database(str(tmp_path / "index.sqlite"))
+    yield Index(database)
+    database.close()
+
+
+def make(number: int | str = 1, **attributes: Any) -> Dataset:
+    """A data set with the UIDs that an object needs."""
+    ds = Dataset()
+    ds.SOPClassUID = CT
+    ds.SOPInstanceUID = f"1.2.3.{number}"
+    ds.PatientID = "P1"
+    ds.PatientName = "Doe^Jane"
+    ds.StudyInstanceUID = "1.2.1"
+    ds.SeriesInstanceUID = "1.2.2"
+    ds.Modality = "CT"
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def receive(
+    ds: Dataset, uid: str | None = None, syntax: str = EXPLICIT, threshold: int = 1 << 20
+) -> ReceivedDataSet:
+    """A data set as the library hands it to a handler."""
+    header = build_header(
+        ds.get("SOPClassUID", CT),
+        uid or ds.get("SOPInstanceUID", ""),
+        syntax,
+        implementation_class_uid="1.2.3",
+    )
+    spool = Spool(header, syntax, threshold=threshold)
+    spool.add(memoryview(encode_dataset(ds, syntax).getvalue()))
+    return spool.finish()
+
+
+def assoc(calling: str = "PEER", called: str = "QRSCP", **negotiated: bytes) -> Any:
+    """An association, as far as a handler looks at it."""
+    return SimpleNamespace(
+        requestor=SimpleNamespace(ae_title=calling),
+        acceptor=SimpleNamespace(ae_title=called, sop_class_extended=negotiated),
+    )
+
+
+class StoreEvent(SimpleNamespace):
+    """A C-STORE request, as far as a handler looks at it."""
+
+    def __init__(self, ds: Dataset, uid: str | None = None, *, calling: str = "PEER") -> None:
+        received = receive(ds, uid)
+        name = ds.SOPInstanceUID if uid is None else uid
+        super().__init__(
+            request=SimpleNamespace(
+                name="C-STORE", AffectedSOPInstanceUID=name, data_set=received
+            ),
+            context=SimpleNamespace(abstract_syntax=ds.SOPClassUID, transfer_syntax=EXPLICIT),
+            assoc=assoc(calling),
+        )
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.request.data_set.decode()
+
+    @property
+    def dataset_path(self) -> str:
+        return str(self.request.data_set.path)
+
+    def save_as(self, path: str, overwrite: bool = True, sync: bool = False) -> None:
+        self.request.data_set.save_as(path, overwrite=overwrite, sync=sync)
+
+
+MakeEvent = Callable[..., StoreEvent]
+
+
+@pytest.fixture
+def store_event() -> Iterator[MakeEvent]:
+    """``store_event(ds)``: a C-STORE request, closed afterwards as the library does it."""
+    events: list[StoreEvent] = []
+
+    def event(*arguments: Any, **named: Any) -> StoreEvent:
+        events.append(StoreEvent(*arguments, **named))
+        return events[-1]
+
+    yield event
+    for one in events:
+        one.request.data_set.close()

@@ -1,0 +1,198 @@
+"""The configuration: each key is checked, and an error says file, key and what is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pynetdicom.apps.archive import config
+from pynetdicom.apps.archive.config import Config, ConfigError, Peer, load, override
+
+FULL = """
+[archive]
+ae_title = "ARCHIVE"
+bind_address = "127.0.0.1"
+port = 104
+workers = 4
+unknown_peers = []
+[limits]
+maximum_associations = 20
+maximum_object_bytes = 1000000
+max_pdu = 0
+acse_timeout = 5
+dimse_timeout = 6.5
+network_timeout = 7
+[storage]
+location = "s3://bucket/objects"
+sync = true
+[database]
+location = "postgresql+psycopg://archive@db/archive"
+[worklist]
+directory = "worklist"
+[matching]
+names = "exact"
+[tls]
+certificate = "cert.pem"
+key = "key.pem"
+authorities = "/etc/ca.pem"
+[[peer]]
+ae_title = "CT1"
+may = ["store"]
+[[peer]]
+ae_title = "WORKSTATION"
+address = "192.0.2.7"
+port = 11113
+tls = true
+may = ["find", "get", "move"]
+network_timeout = 60
+"""
+
+
+def write(tmp_path: Path, text: str, name: str = "q.toml") -> str:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_every_key(tmp_path: Path) -> None:
+    found = load(write(tmp_path, FULL))
+    peers = {
+        "CT1": Peer("CT1", may=frozenset({"store"})),
+        "WORKSTATION": Peer(
+            "WORKSTATION", "192.0.2.7", 11113, tls=True,
+            may=frozenset({"find", "get", "move"}), network_timeout=60.0,
+        ),
+    }  # fmt: skip
+    assert found == Config(
+        "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, frozenset(),
+        "s3://bucket/objects", True, "postgresql+psycopg://archive@db/archive",
+        str(tmp_path / "worklist"), True, str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
+        "/etc/ca.pem", peers,
+    )  # fmt: skip
+    named = {name for rules in config.SECTIONS.values() for name, _ in rules.values()}
+    assert named | {"peers"} == {field.name for field in dataclasses.fields(Config)}
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    default = Config(
+        instance_location=str(tmp_path / "instances"),
+        database_location=str(tmp_path / "instances.sqlite"),
+    )
+    assert load(write(tmp_path, "")) == default
+    assert load(write(tmp_path, "", "q.ini")) == default
+    assert (default.ae_title, default.port) == ("QRSCP", 11112)
+
+
+def test_who_may_do_what() -> None:
+    some = Config(peers={"A": Peer("A", may=frozenset({"find"}))}, unknown_peers=frozenset({"get"}))
+    assert [some.may("A", one) for one in config.OPERATIONS] == [False, True, False, False]
+    assert [some.may(" A ", one) for one in config.OPERATIONS] == [False, True, False, False]
+    assert [some.may("B", one) for one in config.OPERATIONS] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[archive]\nprot = 1", "[archive] prot: there is no such key; there are ae_title, bind_"),
+        ("[archive]\nport = 70000", "[archive] port: 70000 is not a whole number from 0 to 65535"),
+        ("[archive]\nport = true", "[archive] port: True is not a whole number"),
+        ("[archive]\nport = '1'", "[archive] port: '1' is not a whole number"),
+        ("[archive]\nae_title = ''", "[archive] ae_title: '' is not an AE title: 1 to 16"),
+        ("[archive]\nae_title = 1", "[archive] ae_title: 1 is not an AE title"),
+        ("[archive]\nunknown_peers = ['x']", "is not a list of some of store, find, get, move"),
+        ("[limits]\nacse_timeout = -1", "[limits] acse_timeout: -1 is not seconds, 0 or more"),
+        ("[limits]\nacse_timeout = nan", "[limits] acse_timeout: nan is not seconds"),
+        ("[storage]\nsync = 1", "[storage] sync: 1 is not true or false"),
+        ("[storage]\nlocation = ' '", "[storage] location: ' ' is not a text that is not empty"),
+        ("[matching]\nnames = 'x'", "[matching] names: 'x' is not folded or exact"),
+        ("[tls]\nkey = 'k'", "[tls] key: needs a certificate too"),
+        ("[archives]\n", "[archives]: there is no such section; there are archive, limits"),
+        ("port = 1", "[port]: there is no such section"),
+        ("[peer]\nae_title = 'X'", "each peer has a section [[peer]]"),
+        ("[[peer]]\nport = 1", "[[peer]] number 1: ae_title is missing"),
+        ("[[peer]]\nae_title = 'X'\nprt = 1", "[[peer]] number 1 prt: there is no such key"),
+        ("[[peer]]\nae_title = 'X'\nmay = 'find'", "[[peer]] number 1 may: 'find' is not a list"),
+        ("[[peer]]\nae_title='X'\n[[peer]]\nae_title='X'", "number 2 ae_title: 'X' is there alre"),
+        ("[archive\n", "line 1"),
+    ],
+)
+def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_bytes(b"\xff")
+    for path in (tmp_path / "missing.toml", tmp_path, tmp_path / "b.toml"):
+        with pytest.raises(ConfigError, match=f"^{path}: "):
+            load(str(path))
+
+
+INI = """
+[DEFAULT]
+ae_title = OLD
+port = 11119
+max_pdu = 16382
+acse_timeout = 30
+dimse_timeout = 31
+network_timeout = 32.5
+bind_address =
+instance_location = ./instances
+database_location = /data/%index.sqlite
+log_identifier = True
+[STORESCP]
+    address = 127.0.0.1
+    port = 11113
+[123]
+address = ::1
+port = 104
+"""
+
+
+def test_the_ini_file_of_3_0(tmp_path: Path) -> None:
+    found = load(write(tmp_path, INI, "default.ini"))
+    assert found == Config(
+        ae_title="OLD",
+        port=11119,
+        max_pdu=16382,
+        dimse_timeout=31.0,
+        network_timeout=32.5,
+        instance_location=str(tmp_path / "./instances"),
+        database_location="/data/%index.sqlite",
+        peers={
+            "STORESCP": Peer("STORESCP", "127.0.0.1", 11113),
+            "123": Peer("123", "::1", 104),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[DEFAULT]\nprt = 1", "[DEFAULT] prt: there is no such key; there are ae_title, port"),
+        ("[DEFAULT]\nport = x", "[DEFAULT] port: 'x' is not a whole number"),
+        ("[DEFAULT]\nport = 1\n[X]\naddress = a", "[X]: a move destination has address and port"),
+        ("[X]\nport = 1", "[X]: a move destination has address and port"),
+        ("[X]\naddress = a\nport = 0", "[X] port: 0 is not a whole number from 1"),
+        ("[X]\naddress = a\nport = 1\ntls = yes", "[X] tls: there is no such key"),
+        ("[A_TITLE_THAT_IS_TOO_LONG]\naddress = a\nport = 1", "is not an AE title"),
+        ("port = 1", "(a TOML file has a name that ends in .toml)"),
+    ],
+)
+def test_mistakes_in_an_ini_file(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text, "q.ini")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+def test_the_command_line_comes_first() -> None:
+    changes: dict[str, Any] = {"port": 0, "ae_title": None, "verbose": True, "workers": 2}
+    assert override(Config(ae_title="A"), changes) == Config(ae_title="A", port=0, workers=2)
