@@ -342,7 +342,8 @@ class Records:
             with suppress(ssl.SSLWantReadError):
                 self.peer.do_handshake()
                 secure = True
-            self.ours.feed(self._out.read())
+            if hello := self._out.read():  # nothing would mean the end of the connection
+                self.ours.feed(hello)
             self._in.write(self.ours._out.read())
 
     def made(self, *records: bytes) -> bytes:

@@ -120,9 +120,7 @@ class StoreEvent(SimpleNamespace):
         received = receive(ds, uid)
         name = ds.SOPInstanceUID if uid is None else uid
         super().__init__(
-            request=SimpleNamespace(
-                name="C-STORE", AffectedSOPInstanceUID=name, data_set=received
-            ),
+            request=SimpleNamespace(name="C-STORE", AffectedSOPInstanceUID=name, data_set=received),
             context=SimpleNamespace(abstract_syntax=ds.SOPClassUID, transfer_syntax=EXPLICIT),
             assoc=assoc(calling),
         )

@@ -85,7 +85,7 @@ def test_what_the_first_object_does_not_say_others_add(index: Index) -> None:
 )
 def test_an_object_without_its_uids_cannot_be_indexed(missing: str) -> None:
     for value in (None, ""):
-        with pytest.raises(NotIndexable, match="^No "):
+        with pytest.raises(NotIndexable, match=r"^No "):
             record_of(make(**{missing: value}), EXPLICIT)
     with pytest.raises(NotIndexable, match="Several"):
         record_of(make(**{missing: ["1.2", "1.3"]}), EXPLICIT)

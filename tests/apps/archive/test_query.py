@@ -145,7 +145,7 @@ def test_a_date_and_its_time_together(filled: Database) -> None:
 
 
 def test_sql_and_python_say_the_same(filled: Database) -> None:
-    """Every combination of these keys, told by the database and by the matcher of worklist items."""
+    """Every combination of these keys, by the database and by the matcher of worklist items."""
     choices: dict[str, list[Any]] = {
         "PatientName": ["", "doe*", "*^J*", "山田^太郎", "d?e^jane"],
         "PatientID": ["", "p*", "?1"],
@@ -313,7 +313,9 @@ def test_a_key_that_does_not_convert_is_the_identifiers_fault() -> None:
     assert caught.value.tag in (0x00280008, 0x00280010)
 
 
-def locations(database: Database, identifier: Dataset, sop_class: str, **options: bool) -> list[str]:
+def locations(
+    database: Database, identifier: Dataset, sop_class: str, **options: bool
+) -> list[str]:
     query = Retrieve(identifier, sop_class, Options(**options))
     count, last, kinds = query.kinds(database)
     found = list(query.instances(database, last))
