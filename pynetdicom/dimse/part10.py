@@ -201,6 +201,18 @@ def read_header(path: str | os.PathLike[str]) -> Part10:
     name = os.fspath(path)
     try:
         descriptor = open_file(name)
+    except OSError as error:
+        raise _problem(error) from None
+    try:
+        return _header_of(name, descriptor)
+    except BaseException:
+        # Whoever keeps the exception would keep the file open.
+        descriptor.close()
+        raise
+
+
+def _header_of(name: str, descriptor: Descriptor) -> Part10:
+    try:
         status = os.fstat(descriptor.fd)
         if stat.S_ISDIR(status.st_mode):
             raise NotDICOM("it is a directory")

@@ -226,7 +226,7 @@ def load(path: str) -> Config:
     for name in _PATHS:
         value = getattr(config, name)
         if value is not None and "://" not in value:
-            changes[name] = os.path.join(directory, value)
+            changes[name] = os.path.normpath(os.path.join(directory, value))
     return checked(replace(config, **changes), path)
 
 
