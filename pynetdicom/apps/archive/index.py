@@ -303,6 +303,10 @@ def _remove(connection: Connection, locations: list[str]) -> None:
     keys = _delete(connection, "IMAGE", instance.c.location.in_(locations))
     for level, below in (("SERIES", "IMAGE"), ("STUDY", "SERIES"), ("PATIENT", "STUDY")):
         table, lower = TABLES[level], TABLES[below]
+        # Two transactions that each remove the last object but the other's would leave an empty
+        # series: the second one waits here, and sees then what the first one has removed.
+        rows = sa.select(table.c.pk).where(table.c.pk.in_(keys)).order_by(table.c.pk)
+        connection.execute(rows.with_for_update())
         used = sa.exists().where(lower.c[PARENT_KEYS[below]] == table.c.pk)
         keys = _delete(connection, level, sa.and_(table.c.pk.in_(keys), ~used))
 
