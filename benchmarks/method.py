@@ -35,6 +35,7 @@ class Scale:
     slices: int = 400
     small: int = 1000
     big: int = 6
+    matches: int = 5000
     stock: int = 200
     """Small objects of a peer that has Nagle's algorithm on."""
     old: int = 40
@@ -50,7 +51,7 @@ class Scale:
         return runs_of_slices * self.slices * SLICE.pixel_bytes + (1 << 32)
 
 
-QUICK = Scale(1, 200, 2000, 60, 150, 2, 40, 10, 2.0, quick=True)
+QUICK = Scale(1, 200, 2000, 60, 150, 2, 300, 40, 10, 2.0, quick=True)
 
 
 @dataclass
@@ -84,6 +85,8 @@ class Bench:
         old: Pynetdicom | None,
     ) -> None:
         self.scale = scale
+        self.tools = tools
+        self.work = work
         self.ours = ours[0] if ours else None
         self.applications = ours[1] if ours else None
         self.old = old

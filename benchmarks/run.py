@@ -23,7 +23,9 @@ from benchmarks.method import QUICK, Bench, Scale, say
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import Result
 
-TOOLS = ("echoscu", "storescu", "storescp")
+TOOLS = (
+    "echoscu", "storescu", "storescp", "findscu", "getscu", "movescu", "dcmqrscp", "dcmqridx",
+)  # fmt: skip
 
 
 def arguments() -> argparse.ArgumentParser:

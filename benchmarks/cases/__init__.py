@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.cases import application, echo, idle, imports, memory, store
+from benchmarks.cases import application, archives, echo, idle, imports, memory, store
 from benchmarks.method import Bench
 from benchmarks.report import Result
 
@@ -17,5 +17,8 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "stock": store.stock,
     "application": application.measure,
     "big": store.big,
+    "find": archives.find,
+    "get": archives.get,
+    "move": archives.move,
     "memory": memory.measure,
 }
