@@ -181,7 +181,6 @@ class Association(Negotiation, Querying):
     def _serve(self) -> None:
         """Do what the inbox says until the association has ended."""
         inbox = self.inbox
-        reads = self.is_acceptor
         while True:
             if not self._to_cancel.empty():
                 self.cancel_abandoned()
@@ -189,7 +188,7 @@ class Association(Negotiation, Querying):
                 self._release_after = False
                 self._release()
             try:
-                if reads and inbox.is_waiting():
+                if inbox.is_waiting() and (self.mode == "acceptor" or self.operations.has_get):
                     self._read_on()
                 item = inbox.get(self._patience() if inbox.is_waiting() else None)
             except Empty:

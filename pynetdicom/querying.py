@@ -343,6 +343,8 @@ class Querying(Storing):
         try:
             self.send_message(request, context_id)
             self.operations.sent(operation)
+            if request.name == "C-GET":
+                self.inbox.put(None)  # the Association thread reads from now on
         except Stopped:
             self.operations.finish(operation)
             return Responses(self, request, None)

@@ -160,7 +160,13 @@ class Requests(AssociationState):
     def _await_response(self, operation: Operation) -> Primitive | None:
         """The next response to an operation; None when none came and the association has ended."""
         try:
-            message = operation.wait(self.dimse_timeout, self._last_received, self.dul.read_while)
+            message = operation.wait(
+                self.dimse_timeout,
+                self._last_received,
+                # Of a C-GET the sub-operations are for the Association thread, which reads them
+                # itself while it has nothing else to do.
+                _never if operation.request.name == "C-GET" else self.dul.read_while,
+            )
         except TimeoutError:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None
@@ -202,6 +208,11 @@ class Requests(AssociationState):
         if evt.EVT_DIMSE_SENT in self._handlers:
             message = Message(primitive, context_id)
             trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
+
+
+def _never(is_waiting: Callable[[], bool], deadline: float | None) -> bool:
+    """Leave reading to others."""
+    return False
 
 
 def to_status(response: Primitive | None, message_id: int) -> Dataset:

@@ -196,6 +196,11 @@ class Operations:
         return len(self._outstanding)
 
     @property
+    def has_get(self) -> bool:
+        """Whether a C-GET is outstanding, whose sub-operations come as requests."""
+        return any(o.request.name == "C-GET" for o in self._outstanding.copy().values())
+
+    @property
     def are_abandoned(self) -> bool:
         """Whether there are none but abandoned ones, for whose responses nobody waits."""
         return all(operation.is_abandoned for operation in self.outstanding())
