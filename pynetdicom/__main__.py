@@ -12,6 +12,7 @@ APPS = {
     "echoscp": "answer those who ask",
     "storescu": "send files to a peer",
     "storescp": "receive objects and write them to files",
+    "findscu": "ask a peer for what matches",
 }
 
 USAGE = "usage: python -m pynetdicom [-h] [--version] APP …"
