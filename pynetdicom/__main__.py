@@ -13,6 +13,8 @@ APPS = {
     "storescu": "send files to a peer",
     "storescp": "receive objects and write them to files",
     "findscu": "ask a peer for what matches",
+    "getscu": "have a peer send objects, and write them to files",
+    "movescu": "have a peer send objects to somebody, or to this app",
 }
 
 USAGE = "usage: python -m pynetdicom [-h] [--version] APP …"
