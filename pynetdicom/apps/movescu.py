@@ -26,7 +26,15 @@ from pynetdicom.apps.query import (
     negotiation,
 )
 from pynetdicom.apps.requestor import association, make_ae
-from pynetdicom.apps.retrieve import JSON, Arrivals, compare, follow, report_stored, storing
+from pynetdicom.apps.retrieve import (
+    JSON,
+    Arrivals,
+    account,
+    compare,
+    follow,
+    report_stored,
+    storing,
+)
 from pynetdicom.apps.storescp import OUTPUT, storage_classes
 
 if TYPE_CHECKING:
@@ -165,7 +173,7 @@ def retrieve(
         responses = assoc.send_c_move(query, args.move_aet, args.model)
         operation = Cancellable(assoc, responses)
         refused = arrivals.refused if arrivals is not None else ()
-        sent = follow(OPERATION, operation, args.cancel, terminal, refused)
+        sent = account(OPERATION, follow(OPERATION, operation, args.cancel), terminal, refused)
     if arrivals is not None:
         look_at = (
             f"look at which host and port the peer has for {args.move_aet};"

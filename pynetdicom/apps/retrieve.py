@@ -11,7 +11,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Terminal
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
-FAILED_SUB_OPERATIONS = 0xB000
+SOME_FAILED = (0xB000, 0xA702)
 STATUS_TABLES = {
     "C-GET": "QR_GET_SERVICE_CLASS_STATUS",
     "C-MOVE": "QR_MOVE_SERVICE_CLASS_STATUS",
@@ -117,20 +117,16 @@ def _telling_about_files(args: Namespace) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def follow(
-    name: str,
-    operation: Cancellable,
-    cancel_after: int | None,
-    terminal: Terminal,
-    known: Container[str] = (),
-) -> int | None:
-    """Carry a retrieve to its end and report what failed, except what is `known` to have failed.
+class Final(NamedTuple):
+    """The final response of a retrieve."""
 
-    Returns
-    -------
-    int or None
-        How many instances the peer says it has sent; None if it does not say.
-    """
+    status: Dataset
+    identifier: Dataset | None
+    is_cancelled: bool = False
+
+
+def follow(name: str, operation: Cancellable, cancel_after: int | None) -> Final:
+    """Carry a retrieve to its end."""
     pending = 0
     last = None
     with operation:
@@ -141,7 +137,47 @@ def follow(
                 if pending == cancel_after:
                     operation.cancel()
     assert last is not None  # there is always a last one
-    return account(name, *last, operation.is_cancelled, terminal, known)
+    return Final(*last, operation.is_cancelled)
+
+
+def has_failures(final: Final) -> bool:
+    """Whether all was tried, and some of it failed."""
+    return final.status.get("Status") in SOME_FAILED
+
+
+def merged(first: Final, second: Final) -> Final:
+    """What two retrieves of the same have come to, the second one of what the first could not send.
+
+    Of the second one, everything that the first one has sent counts as failed.
+    """
+    if second.is_cancelled:
+        return second
+    if second.status.get("Status") not in (SUCCESS, *SOME_FAILED):
+        return Final(second.status, first.identifier)
+    from pydicom.dataset import Dataset
+
+    status, identifier = Dataset(), Dataset()
+    for keyword in ("NumberOfCompletedSuboperations", "NumberOfWarningSuboperations"):
+        numbers = [final.status.get(keyword) or 0 for final in (first, second)]
+        setattr(status, keyword, sum(numbers))
+    sent_now = sum(_sent(second.status))
+    failed = max((first.status.get("NumberOfFailedSuboperations") or 0) - sent_now, 0)
+    again = set(failed_uids(second.identifier))
+    uids = [uid for uid in failed_uids(first.identifier) if uid in again]
+    identifier.FailedSOPInstanceUIDList = uids
+    status.NumberOfFailedSuboperations = failed
+    status.Status = SUCCESS
+    if failed or uids:
+        status.Status = SOME_FAILED[0 if sum(_sent(status)) else 1]
+    return Final(status, identifier, second.is_cancelled)
+
+
+def _sent(status: Dataset) -> tuple[int, int]:
+    """The numbers of what was sent, without and with a warning."""
+    return (
+        status.get("NumberOfCompletedSuboperations") or 0,
+        status.get("NumberOfWarningSuboperations") or 0,
+    )
 
 
 def counted(status: Dataset) -> str:
@@ -154,37 +190,34 @@ def counted(status: Dataset) -> str:
     return ", ".join(numbers) or "no numbers"
 
 
-def account(
-    name: str,
-    status: Dataset,
-    identifier: Dataset | None,
-    cancelled: bool,
-    terminal: Terminal,
-    known: Container[str] = (),
-) -> int | None:
-    """Report what a final response says to have failed; gives how many were sent, if it says so."""
-    uids = failed_uids(identifier)
+def account(name: str, final: Final, terminal: Terminal, known: Container[str] = ()) -> int | None:
+    """Report what a final response says to have failed, but what is `known` to have failed.
+
+    Returns
+    -------
+    int or None
+        How many instances the peer says it has sent; None if it does not say.
+    """
+    status = final.status
+    uids = failed_uids(final.identifier)
     for uid in uids:
         if uid not in known:
             terminal.problem(f"{uid}: not sent, or not taken")
-    code = status.get("Status")
-    completed = status.get("NumberOfCompletedSuboperations")
     failed = status.get("NumberOfFailedSuboperations") or 0
-    warned = status.get("NumberOfWarningSuboperations") or 0
-    if code == FAILED_SUB_OPERATIONS:
-        text = describe(code, STATUS_TABLES[name])
+    if has_failures(final):
+        text = describe(status.Status, STATUS_TABLES[name])
         terminal.problem(f"{name} ends with {text}: {counted(status)}")
     else:
-        report_final(name, status, cancelled, STATUS_TABLES[name], terminal)
-        if code == SUCCESS and (failed or uids):
+        report_final(name, status, final.is_cancelled, STATUS_TABLES[name], terminal)
+        if status.get("Status") == SUCCESS and (failed or uids):
             terminal.problem(f"{name} ends with success, in spite of failures: {counted(status)}")
     if failed > len(uids):
-        terminal.problem(
-            f"{failed - len(uids)} more were not sent, or not taken; the peer does not say which"
-        )
+        more = failed - len(uids)
+        terminal.problem(f"{more} more were not sent, or not taken; the peer does not say which")
+    completed, warned = _sent(status)
     if warned:
         terminal.warning(f"{warned} were stored with a warning")
-    return None if completed is None else completed + warned
+    return completed + warned if "NumberOfCompletedSuboperations" in status else None
 
 
 def failed_uids(identifier: Dataset | None) -> list[str]:

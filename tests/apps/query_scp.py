@@ -14,6 +14,7 @@ from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE
 
 DEADLINE = 20.0
+RARE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # whole slide microscopy
 WAYS = {"C-FIND": evt.EVT_C_FIND, "C-GET": evt.EVT_C_GET, "C-MOVE": evt.EVT_C_MOVE}
 
 
@@ -44,6 +45,7 @@ class QueryScp:
         for path in (CT, MR, SC_RLE):
             ds = dcmread(path, stop_before_pixels=True)
             self.ae.add_supported_context(ds.SOPClassUID, ALL_TRANSFER_SYNTAXES, True, True)
+        self.ae.add_supported_context(RARE, ALL_TRANSFER_SYNTAXES, True, True)
         server = self.ae.start_server(
             ("127.0.0.1", 0),
             block=False,

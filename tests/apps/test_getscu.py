@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from pynetdicom.apps.getscu import UNCOMPRESSED, plan_contexts, sop_class
+from pynetdicom.apps.getscu import OFTEN, UNCOMPRESSED, plan, sop_class
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.retrieve import account, compare
+from pynetdicom.apps.retrieve import Final, account, compare, merged
+from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
-from tests.apps.query_scp import DEADLINE, QueryScp
+from tests.apps.query_scp import DEADLINE, RARE, QueryScp
 
 KEYS = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1")
 STUDY = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2")
@@ -79,14 +80,43 @@ def test_what_is_sent_is_stored(make_scp: MakeScp, run_app: RunApp, tmp_path: Pa
     assert scp.released.wait(DEADLINE)
 
 
-def test_usual_classes_are_proposed(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
-    """What is compressed otherwise than the peer's choice fails, and there is a word on it."""
+def test_everyday_images_come_as_they_are_compressed(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
     scp = make_scp(sending(CT, MR, SC_RLE))
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
-    assert (ran.returncode, ran.stdout) == (1, "2 objects stored\n")
-    assert names(tmp_path) == sorted(f"{uid_of(path)}.dcm" for path in (CT, MR))
-    assert uid_of(SC_RLE) in ran.stderr
-    assert "--sop-class" in ran.stderr
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3 objects stored\n", "")
+    assert names(tmp_path) == sorted(f"{uid_of(path)}.dcm" for path in (CT, MR, SC_RLE))
+    assert len(scp.requests) == 1
+
+
+def test_what_does_not_fit_into_one_association_comes_in_another(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    other = dcmread(CT)
+    other.SOPClassUID = RARE
+    other.SOPInstanceUID = "1.2.3"
+    scp = make_scp(sending(CT, other, MR))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3 objects stored\n", "")
+    assert names(tmp_path) == sorted(["1.2.3.dcm", *(f"{uid_of(path)}.dcm" for path in (CT, MR))])
+    assert len(scp.requests) == 2
+
+
+def test_what_cannot_be_sent_in_any_association_fails(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    other = dcmread(CT)
+    other.SOPClassUID = "1.2.3.4.5"
+    other.SOPInstanceUID = "1.2.3"
+    scp = make_scp(sending(CT, other))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout) == (1, "1 object stored\n")
+    uid, status, word = ran.stderr.splitlines()
+    assert uid.startswith("getscu: 1.2.3: ")
+    assert "0xB000" in status
+    assert "1 completed, 0 warning, 1 failed" in status
+    assert "--sop-class" in word
 
 
 def test_nothing_is_overwritten(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
@@ -262,7 +292,7 @@ def test_wrong_arguments(run_app: RunApp, arguments: tuple[str, ...], tmp_path: 
 @pytest.mark.parametrize("count", [1, 2, 10, 63, 64, 115, 127])
 def test_contexts_fit_into_an_association(count: int) -> None:
     classes = [f"1.2.{number}" for number in range(count)]
-    planned = list(plan_contexts(classes))
+    (planned,) = plan(classes)
     assert len(planned) <= 127
     for uid in classes:
         assert (uid, list(UNCOMPRESSED)) in planned
@@ -272,8 +302,18 @@ def test_contexts_fit_into_an_association(count: int) -> None:
 
 
 def test_one_class_has_a_context_for_each_transfer_syntax() -> None:
-    planned = list(plan_contexts(["1.2"]))
-    assert all(len(syntaxes) == 1 for _, syntaxes in planned[1:])
+    ((_, *others),) = plan(["1.2"])
+    assert all(len(syntaxes) == 1 for _, syntaxes in others)
+
+
+def test_usual_classes_are_planned_once_each() -> None:
+    first, second = plan([])
+    assert len(first) == len(second) == 127
+    ours = [{uid for uid, _ in planned} for planned in (first, second)]
+    assert not ours[0] & ours[1]
+    assert ours[0] | ours[1] == set(storage_classes(usual=True))
+    for syntax in OFTEN[:-1]:
+        assert (CT_CLASS, [syntax]) in first
 
 
 def test_names_of_classes() -> None:
@@ -296,7 +336,7 @@ def final(code: int, **numbers: int) -> Dataset:
 
 def test_fewer_than_the_peer_says(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal("getscu")
-    sent = account("C-GET", final(0, Completed=3, Warning=1), None, False, terminal)
+    sent = account("C-GET", Final(final(0, Completed=3, Warning=1), None), terminal)
     assert (sent, terminal.problems) == (4, 0)
     compare(sent, 4, "look", terminal)
     compare(None, 0, "look", terminal)
@@ -326,7 +366,7 @@ def test_each_failure_is_a_problem(status: Dataset, uids: list[str], problems: i
     identifier = Dataset()
     identifier.FailedSOPInstanceUIDList = uids
     terminal = Terminal("getscu", quiet=True)
-    account("C-GET", status, identifier, False, terminal)
+    account("C-GET", Final(status, identifier), terminal)
     assert terminal.problems == problems
 
 
@@ -337,3 +377,30 @@ def test_json_of_what_was_stored_is_dicom_json(make_scp: MakeScp, run_app: RunAp
         "00080016": {"vr": "UI", "Value": [CT_CLASS]},
         "00080018": {"vr": "UI", "Value": [uid_of(CT)]},
     }
+
+
+def ended(code: int, uids: list[str], **numbers: int) -> Final:
+    identifier = Dataset()
+    identifier.FailedSOPInstanceUIDList = uids
+    return Final(final(code, **numbers), identifier)
+
+
+@pytest.mark.parametrize(
+    ("second", "code", "uids", "failed"),
+    [
+        (ended(0xB000, ["1.1"], Completed=2, Failed=1), 0, [], 0),
+        (ended(0xB000, ["1.1", "1.2"], Completed=1, Failed=2), 0xB000, ["1.2"], 1),
+        (ended(0xA702, ["1.1", "1.2", "1.3"], Completed=0, Failed=3), 0xB000, ["1.2", "1.3"], 2),
+        (ended(0xB000, [], Completed=1, Failed=2), 0xB000, [], 1),
+        (ended(0xA900, []), 0xA900, [], 0),
+    ],
+)
+def test_two_retrieves_of_the_same(second: Final, code: int, uids: list[str], failed: int) -> None:
+    first = ended(0xB000, ["1.2", "1.3"], Completed=1, Failed=2)
+    whole = merged(first, second)
+    assert whole.status.Status == code
+    if code != 0xA900:
+        assert whole.status.NumberOfFailedSuboperations == failed
+        assert whole.identifier is not None
+        found = whole.identifier.FailedSOPInstanceUIDList or []
+        assert ([found] if isinstance(found, str) else list(found)) == uids
