@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # An element in a path: a keyword or a tag, and which item if it is a sequence.
 _STEP = re.compile(
     r"(?:(?P<keyword>[A-Za-z][A-Za-z0-9]*)"
-    r"|\((?P<group>[0-9A-Fa-f]{4}),\s*(?P<element>[0-9A-Fa-f]{4})\))"
+    r"|(?P<open>\()?(?P<group>[0-9A-Fa-f]{4}),\s*(?P<element>[0-9A-Fa-f]{4})(?(open)\)))"
     r"(?:\[(?P<item>[0-9]{1,4})\])?"
 )
 _INTEGERS = {
@@ -60,6 +60,8 @@ class Key(NamedTuple):
 
 def parse_key(text: str) -> Key:
     """Read a key: ``Keyword=value``, ``(gggg,eeee)=value``, ``Sequence[0].Keyword=value``.
+
+    The parentheses may be left out.
 
     Without ``=`` the value is empty: it is asked for.
     """

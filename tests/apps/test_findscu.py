@@ -15,7 +15,9 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from pynetdicom.apps import findscu, query
-from pynetdicom.apps.matches import paths_of, value_at
+from pynetdicom.apps.matches import make_output, paths_of, value_at
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.dsutils import decode
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp
 from tests.apps.query_scp import DEADLINE, QueryScp
@@ -311,6 +313,60 @@ def test_a_peer_that_does_not_end_a_cancelled_query(
     assert "no answer" in captured.err
 
 
+@pytest.mark.parametrize("json", [False, True])
+def test_a_match_with_values_that_are_none_of_their_vr(
+    json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is a problem if it cannot be shown, and never a traceback; the next one is shown."""
+    bad = decode(b"\x20\x00\x13\x00IS\x04\x00what\x28\x00\x10\x00US\x03\x00123", False, True)
+    terminal = Terminal("findscu")
+    output = make_output(Dataset(), json=json)
+    findscu.show(bad, output, terminal)
+    findscu.show(match(1), output, terminal)
+    captured = capsys.readouterr()
+    assert "1.2.1" in captured.out
+    assert len(captured.err.splitlines()) == terminal.problems <= 1
+    assert not json or [Dataset.from_json(line) for line in captured.out.splitlines()]
+
+
+def test_a_reader_that_stops_reading(
+    make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
+) -> None:
+    """As ``head`` does."""
+    gone = threading.Event()
+
+    def handler(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        gone.wait(DEADLINE)
+        for number in range(1, 2000):
+            if event.is_cancelled:
+                break
+            yield 0xFF00, match(number)
+
+    scp = make_scp(handler)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pynetdicom", "findscu", "127.0.0.1", str(scp.port), *KEYS],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=python_env,
+        cwd=tmp_path,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "match 1\n"
+        process.stdout.close()
+        gone.set()
+        assert process.wait(DEADLINE) == 1
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
 # -------------------------------------------------------------------------------------- tables
 
 
@@ -338,7 +394,7 @@ def test_columns_and_values() -> None:
 
 
 def test_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    from pynetdicom.apps.matches import Lines, Table, make_output
+    from pynetdicom.apps.matches import Lines, Table
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     output = make_output(nested(), json=False)

@@ -31,6 +31,8 @@ def sent(*keys: str, path: str | None = None) -> Dataset:
         ("(0010,0010)=Doe", "PatientName", "Doe"),
         ("(0010, 0010)=Doe", "PatientName", "Doe"),
         ("(0010,0010)", "PatientName", ""),
+        ("0010,0010=Doe", "PatientName", "Doe"),
+        ("0010,0010", "PatientName", ""),
         ("PatientComments=a=b\\c", "PatientComments", "a=b\\c"),
         ("PatientName=a=b", "PatientName", "a=b"),
         ("StudyDate=20200101-20201231", "StudyDate", "20200101-20201231"),
@@ -84,7 +86,7 @@ def test_a_private_key() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "", "=1", "PatientNam=1", "Patient Name=1", "(0010,001)=1", "(0010,0010=1", "0010,0010=1",
+        "", "=1", "PatientNam=1", "Patient Name=1", "(0010,001)=1", "(0010,0010=1", "0010,0010)=1",
         "PatientName[0]=1", "PatientName[0].Modality=1", "PatientName.Modality=1",
         "ScheduledProcedureStepSequence=1", "ScheduledProcedureStepSequence[0]=1",
         "ScheduledProcedureStepSequence.Modality=1", "ScheduledProcedureStepSequence[1].Modality=1",
