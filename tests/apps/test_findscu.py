@@ -291,6 +291,46 @@ def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path:
     assert scp.released.wait(DEADLINE)
 
 
+def test_a_second_ctrl_c_does_not_wait(
+    make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
+) -> None:
+    """The peer never ends the query; the app does not even wait for the deadline."""
+    cancelled, over = threading.Event(), threading.Event()
+
+    def stubborn(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        ticks = threading.Event()
+        for _ in range(int(DEADLINE / 0.05)):
+            if event.is_cancelled:
+                cancelled.set()
+                break
+            ticks.wait(0.05)
+        over.wait(DEADLINE)
+
+    scp = make_scp(stubborn)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pynetdicom", "findscu", "127.0.0.1", str(scp.port), *KEYS],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=python_env,
+        cwd=tmp_path,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "match 1\n"
+        process.send_signal(signal.SIGINT)
+        assert cancelled.wait(DEADLINE)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=query.FINAL_RESPONSE_SECONDS / 2)
+    finally:
+        over.set()
+        process.kill()
+        process.communicate()
+    assert (process.returncode, errors) == (130, "findscu: interrupted\n")
+
+
 def test_a_peer_that_does_not_end_a_cancelled_query(
     make_scp: MakeScp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
