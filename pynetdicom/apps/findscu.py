@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pynetdicom.apps import options
-from pynetdicom.apps.matches import Output, make_output, write_match
+from pynetdicom.apps.matches import Output, file_name, make_output, write_match
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
     FIND_NEGOTIATION,
@@ -129,7 +129,8 @@ def write(match: Dataset, number: int, args: Namespace, terminal: Terminal) -> b
     try:
         write_match(match, number, query_model_uid(OPERATION, args.model))
     except OSError as error:
-        terminal.problem(f"{error.filename}: {error.strerror}: no more matches are written")
+        name = file_name(number)
+        terminal.problem(f"{name}: {error.strerror or error}: no more matches are written")
         return False
     except Exception as error:  # as above
         terminal.problem(f"match {number} cannot be written: {type(error).__name__}")

@@ -105,7 +105,8 @@ def _step(text: str, found: re.Match[str]) -> Step:
             raise WrongKey(f"{text!r}: there is no element {found['keyword']!r}")
     else:
         tag = int(found["group"] + found["element"], 16)
-    if tag >> 16 in (0x0000, 0x0002) or tag & 0xFFFF == 0:
+    # Command and file meta information, items of sequences, group lengths.
+    if tag >> 16 in (0x0000, 0x0002, 0xFFFE) or tag & 0xFFFF == 0:
         raise WrongKey(f"{text!r}: {found[0]} cannot be in an identifier")
     try:
         vr = dictionary_VR(tag).split(" ")[0]  # "US or SS": the first one is as good

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -134,8 +136,13 @@ def _name(tag: int) -> str:
     return keyword_for_tag(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-def write_match(match: Dataset, number: int, sop_class: str) -> str:
-    """Write a match to a file in the current directory; gives its name.
+def file_name(number: int) -> str:
+    """The name of the file for a match."""
+    return f"rsp{number:06d}.dcm"
+
+
+def write_match(match: Dataset, number: int, sop_class: str) -> None:
+    """Write a match to a file in the current directory.
 
     Raises
     ------
@@ -151,7 +158,13 @@ def write_match(match: Dataset, number: int, sop_class: str) -> str:
     meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     match.file_meta = meta
-    name = f"rsp{number:06d}.dcm"
+    content = io.BytesIO()
+    dcmwrite(content, match, enforce_file_format=True)
+    name = file_name(number)
     with open(name, "xb") as file:
-        dcmwrite(file, match, enforce_file_format=True)
-    return name
+        try:
+            file.write(content.getvalue())
+            file.flush()
+        except BaseException:
+            os.unlink(name)  # a part of a match must not look like one
+            raise

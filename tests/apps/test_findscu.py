@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -116,6 +117,26 @@ def test_matches_as_files(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) ->
     assert names[0] in ran.stderr
     assert "3 matches" in ran.stdout
     assert (tmp_path / names[0]).read_bytes() == before
+
+
+def test_a_file_system_that_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No part of a match is left."""
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    terminal = Terminal("findscu")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        wants_more = findscu.write(match(0), 1, Namespace(model="P"), terminal)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not wants_more
+    assert terminal.problems == 1
+    assert "rsp000001.dcm" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_cancelling_after_some_matches(make_scp: MakeScp, run_app: RunApp) -> None:

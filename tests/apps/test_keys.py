@@ -95,7 +95,7 @@ def test_a_private_key() -> None:
         "ScheduledProcedureStepSequence[99999].Modality=1",
         "Rows=many", "SeriesNumber=x", "PatientWeight=heavy", "PixelData=1",
         "FrameIncrementPointer=zz", "(0002,0010)=1.2", "(0000,0002)=1", "(0010,0000)=1",
-        "(0009,1001)=é",
+        "(FFFE,E000)=1", "(0009,1001)=é",
     ],
 )  # fmt: skip
 def test_what_is_no_key(key: str) -> None:
