@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
@@ -16,6 +20,31 @@ from tests.apps.conftest import CT, MR, SC_RLE
 DEADLINE = 20.0
 RARE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # whole slide microscopy
 WAYS = {"C-FIND": evt.EVT_C_FIND, "C-GET": evt.EVT_C_GET, "C-MOVE": evt.EVT_C_MOVE}
+
+
+@contextmanager
+def started(
+    app: str, *arguments: object, env: dict[str, str], cwd: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """An app that runs in the background, and is gone afterwards."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pynetdicom", app, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+        cwd=cwd,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stderr.close()
 
 
 class QueryScp:

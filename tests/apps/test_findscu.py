@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import signal
-import subprocess
 import sys
 import threading
 from argparse import Namespace
@@ -21,7 +20,7 @@ from pynetdicom.apps.progress import Terminal
 from pynetdicom.dsutils import decode
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp
-from tests.apps.query_scp import DEADLINE, QueryScp
+from tests.apps.query_scp import DEADLINE, QueryScp, started
 
 KEYS = ("-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=Doe*", "-k", "StudyInstanceUID")
 
@@ -287,24 +286,13 @@ def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path:
         yield 0xFE00, None
 
     scp = make_scp(slow)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pynetdicom", "findscu", "127.0.0.1", str(scp.port), *KEYS],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=python_env,
-        cwd=tmp_path,
-    )
-    try:
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("findscu", *arguments, env=python_env, cwd=tmp_path) as process:
         assert asked.wait(DEADLINE)
         assert process.stdout is not None
         assert process.stdout.readline() == "match 1\n"
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=DEADLINE)
-    finally:
-        process.kill()
-        process.communicate()
     assert process.returncode == 130
     assert errors == "findscu: interrupted\n"
     assert "1 match\n" in out
@@ -329,26 +317,15 @@ def test_a_second_ctrl_c_does_not_wait(
         over.wait(DEADLINE)
 
     scp = make_scp(stubborn)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pynetdicom", "findscu", "127.0.0.1", str(scp.port), *KEYS],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=python_env,
-        cwd=tmp_path,
-    )
-    try:
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("findscu", *arguments, env=python_env, cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "match 1\n"
         process.send_signal(signal.SIGINT)
         assert cancelled.wait(DEADLINE)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=query.FINAL_RESPONSE_SECONDS / 2)
-    finally:
-        over.set()
-        process.kill()
-        process.communicate()
+    over.set()
     assert (process.returncode, errors) == (130, "findscu: interrupted\n")
 
 
@@ -405,16 +382,8 @@ def test_a_reader_that_stops_reading(
             yield 0xFF00, match(number)
 
     scp = make_scp(handler)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pynetdicom", "findscu", "127.0.0.1", str(scp.port), *KEYS],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=python_env,
-        cwd=tmp_path,
-    )
-    try:
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("findscu", *arguments, env=python_env, cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == "match 1\n"
@@ -422,10 +391,6 @@ def test_a_reader_that_stops_reading(
         gone.set()
         assert process.wait(DEADLINE) == 1
         assert process.stderr.read() == ""
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 # -------------------------------------------------------------------------------------- tables

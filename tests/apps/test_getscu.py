@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
@@ -21,7 +19,7 @@ from pynetdicom.apps.retrieve import Final, account, compare, merged
 from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
-from tests.apps.query_scp import DEADLINE, RARE, QueryScp
+from tests.apps.query_scp import DEADLINE, RARE, QueryScp, started
 
 KEYS = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1")
 STUDY = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2")
@@ -208,13 +206,10 @@ def many() -> Iterator[Any]:
 
 
 def test_cancelling_after_some(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
-    cancelled = threading.Event()
-
     def handler(event: Any) -> Iterator[Any]:
         yield 1000
         for ds in many():
             if event.is_cancelled:
-                cancelled.set()
                 yield 0xFE00, None
                 return
             yield 0xFF00, ds
@@ -228,7 +223,7 @@ def test_cancelling_after_some(make_scp: MakeScp, run_app: RunApp, tmp_path: Pat
 
 
 def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path) -> None:
-    started, cancelled = threading.Event(), threading.Event()
+    sent, cancelled = threading.Event(), threading.Event()
 
     def handler(event: Any) -> Iterator[Any]:
         yield 1000
@@ -240,26 +235,15 @@ def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path:
                 return
             yield 0xFF00, ds
             if number == 2:
-                started.set()
+                sent.set()
             ticks.wait(0.05)
 
     scp = make_scp(handler)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pynetdicom", "getscu", "127.0.0.1", str(scp.port), *KEYS],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=python_env,
-        cwd=tmp_path,
-    )
-    try:
-        assert started.wait(DEADLINE)
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("getscu", *arguments, env=python_env, cwd=tmp_path) as process:
+        assert sent.wait(DEADLINE)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=DEADLINE)
-    finally:
-        process.kill()
-        process.communicate()
     assert (process.returncode, errors) == (130, "getscu: interrupted\n")
     assert cancelled.is_set()
     assert out == f"{len(names(tmp_path))} objects stored\n"

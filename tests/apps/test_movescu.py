@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from pydicom import Dataset, dcmread
 
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
-from tests.apps.query_scp import DEADLINE, QueryScp
+from tests.apps.query_scp import DEADLINE, QueryScp, started
 from tests.apps.test_getscu import KEYS, STUDY, names, uid_of
 
 MakeScp = Callable[[Callable[[Any], Any]], QueryScp]
@@ -146,6 +148,43 @@ def test_cancelling_after_some(
     assert (ran.returncode, ran.stderr) == (0, "")
     assert 2 <= len(names(tmp_path)) < 1000
     assert ran.stdout == f"{len(names(tmp_path))} objects stored\n"
+    assert scp.released.wait(DEADLINE)
+
+
+def test_ctrl_c_cancels(
+    make_scp: MakeScp, python_env: dict[str, str], free_port: int, tmp_path: Path
+) -> None:
+    """What has arrived by then is stored."""
+    sent, cancelled = threading.Event(), threading.Event()
+
+    def handler(event: Any) -> Iterator[Any]:
+        yield "127.0.0.1", free_port
+        yield 1000
+        ticks = threading.Event()
+        for number in range(1000):
+            if event.is_cancelled:
+                cancelled.set()
+                yield 0xFE00, None
+                return
+            ds = dcmread(CT)
+            ds.SOPInstanceUID = f"1.2.{number}"
+            yield 0xFF00, ds
+            if number == 2:
+                sent.set()
+            ticks.wait(0.05)
+
+    scp = make_scp(handler)
+    out = tmp_path / "out"
+    arguments = ("127.0.0.1", scp.port, *KEYS, "--store", "--store-port", free_port, "-od", out)
+    with started("movescu", *arguments, env=python_env, cwd=tmp_path) as process:
+        assert sent.wait(DEADLINE)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, errors) == (130, "movescu: interrupted\n")
+    assert cancelled.is_set()
+    assert printed == f"{len(names(out))} objects stored\n"
+    for path in out.iterdir():
+        assert dcmread(path).SOPInstanceUID == path.stem
     assert scp.released.wait(DEADLINE)
 
 
