@@ -12,6 +12,9 @@ APPS = {
     "echoscp": "answer those who ask",
     "storescu": "send files to a peer",
     "storescp": "receive objects and write them to files",
+    "findscu": "ask a peer for what matches",
+    "getscu": "have a peer send objects, and write them to files",
+    "movescu": "have a peer send objects to somebody, or to this app",
     "qrscp": "be an archive: receive, find and send objects",
 }
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps.options import apply_limits
 from pynetdicom.apps.progress import Terminal
 
 if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
     from pynetdicom.upper_layer.acse import PresentationContext
 
@@ -21,20 +22,36 @@ def peer_name(args: Namespace) -> str:
     return f"{args.called_aet} at {host}:{args.port}"
 
 
-@contextmanager
-def association(
-    args: Namespace, contexts: Sequence[PresentationContext], terminal: Terminal
-) -> Iterator[Association | None]:
-    """Make an association and end it; None, with the problem reported, if there is none.
-
-    It is released, unless the body raises: then it is aborted.
-    """
+def make_ae(args: Namespace) -> ApplicationEntity:
+    """Make the AE that the command line describes."""
     from pynetdicom.ae import ApplicationEntity
 
     ae = ApplicationEntity(ae_title=args.calling_aet)
     apply_limits(ae, args)
+    return ae
+
+
+@contextmanager
+def association(
+    args: Namespace,
+    contexts: Sequence[PresentationContext],
+    terminal: Terminal,
+    ae: ApplicationEntity | None = None,
+    **others: Any,
+) -> Iterator[Association | None]:
+    """Make an association and end it; None, with the problem reported, if there is none.
+
+    It is released, unless the body raises: then it is aborted. `others` are parameters of
+    `ApplicationEntity.associate`.
+    """
+    ae = ae or make_ae(args)
     assoc = ae.associate(
-        args.addr, args.port, list(contexts), ae_title=args.called_aet, max_pdu=args.max_pdu
+        args.addr,
+        args.port,
+        list(contexts),
+        ae_title=args.called_aet,
+        max_pdu=args.max_pdu,
+        **others,
     )
     if not assoc.is_established:
         terminal.problem(f"no association with {peer_name(args)}: {assoc.ended}")

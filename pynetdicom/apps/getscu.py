@@ -1,0 +1,202 @@
+"""getscu: have a peer send instances on the same association, by C-GET (PS3.4 C.4.3)."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pynetdicom.apps import options
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.query import (
+    IDENTIFIER,
+    MODELS,
+    RETRIEVE_NEGOTIATION,
+    Cancellable,
+    cancel_option,
+    identifier,
+    is_accepted,
+    model_context,
+    negotiation,
+)
+from pynetdicom.apps.requestor import association, make_ae
+from pynetdicom.apps.retrieve import (
+    JSON,
+    Arrivals,
+    Final,
+    account,
+    compare,
+    follow,
+    has_failures,
+    merged,
+    report_stored,
+    storing,
+)
+from pynetdicom.apps.storescp import OUTPUT, is_file_name, storage_classes
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+OPERATION = "C-GET"
+MAXIMUM_CONTEXTS = 128
+EVERYDAY = 18
+"""So many of the usual storage classes are of everyday images."""
+UNCOMPRESSED = (options.EXPLICIT_LITTLE, options.IMPLICIT_LITTLE, options.EXPLICIT_BIG)
+# Lossless JPEG, JPEG 2000, JPEG-LS, RLE, baseline JPEG: what archives are full of.
+OFTEN = tuple(f"1.2.840.10008.1.2.{number}" for number in ["4.70", "4.90", "4.80", "5", "4.50"])
+
+Kind = tuple[str, list[str]]
+"""SOP Class UID and transfer syntax UIDs of a context."""
+
+
+def sop_class(text: str) -> str:
+    """A SOP Class UID, or the keyword of one."""
+    if is_file_name(text) and "." in text:
+        return text
+    from pynetdicom import sop_class as names
+
+    uid = getattr(names, text, None) if text.isidentifier() else None
+    if not isinstance(uid, str) or not is_file_name(uid):
+        raise ArgumentTypeError(f"{text!r} is neither a UID nor the name of a SOP Class")
+    return str(uid)
+
+
+CONTEXTS = (
+    options.option(
+        "--sop-class", type=sop_class, action="append", default=[], metavar="UID",
+        help="what is retrieved is of this storage class, by UID or name such as CTImageStorage:"
+        " propose no others, and these in more compressed transfer syntaxes (default: all usual"
+        " classes, those of everyday images in the usual compressed transfer syntaxes too)",
+    ),
+)  # fmt: skip
+
+
+def make_parser() -> options.Parser:
+    """Make the command line."""
+    parser = options.make_parser(
+        "getscu",
+        "Has a peer send what the keys say, with a C-GET request, and writes each object to a file"
+        " named after its SOP Instance UID. The exit code is 0 only if all was sent and stored.",
+        options.PEER,
+    )
+    network = (*options.titles("GETSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
+    parser.add_options("network", network)
+    models = [MODELS[letter] for letter in "PSO"]
+    parser.add_options("information model", models, exclusive=True)
+    parser.add_options("query", (*IDENTIFIER, *cancel_option("responses, one an object")))
+    parser.add_options("presentation contexts", CONTEXTS)
+    parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
+    parser.add_options("output", (*OUTPUT, *JSON))
+    return parser
+
+
+def plan(named: Sequence[str]) -> Iterator[list[Kind]]:
+    """Give the contexts for what is received, of each association.
+
+    The second one is needed only if the first one was not enough: for what is left of the classes.
+    """
+    if named:
+        yield list(spread(named, MAXIMUM_CONTEXTS - 1))
+        return
+    usual = list(storage_classes(usual=True))
+    everyday = EVERYDAY * (1 + len(OFTEN))
+    end = EVERYDAY + MAXIMUM_CONTEXTS - 1 - everyday
+    first = list(spread(usual[:EVERYDAY], everyday))
+    yield first + [(uid, list(UNCOMPRESSED)) for uid in usual[EVERYDAY:end]]
+    yield list(spread(usual[end:], MAXIMUM_CONTEXTS - 1))
+
+
+def spread(classes: Sequence[str], room: int) -> Iterator[Kind]:
+    """Give so many contexts to SOP Classes, more to the first ones if they cannot be equal.
+
+    Of each context the peer chooses one transfer syntax, and it may be unable to convert to that
+    what it has: so each compressed one has a context of its own, as far as they go.
+    """
+    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
+
+    known = [str(uid) for uid in ALL_TRANSFER_SYNTAXES if uid not in UNCOMPRESSED]
+    compressed = [*OFTEN, *(uid for uid in known if uid not in OFTEN)]
+    share, more = divmod(room - len(classes), len(classes))
+    for number, uid in enumerate(classes):
+        yield uid, list(UNCOMPRESSED)
+        count = min(share + (number < more), len(compressed))
+        if count:
+            yield from ((uid, [syntax]) for syntax in compressed[: count - 1])
+            yield uid, compressed[count - 1 :]
+
+
+def get(args: Namespace, terminal: Terminal) -> int:
+    """Retrieve and store."""
+    args.sop_class = list(dict.fromkeys(args.sop_class))
+    if len(args.sop_class) >= MAXIMUM_CONTEXTS:
+        terminal.problem(f"{len(args.sop_class)} SOP Classes are too many for one association")
+        return options.WRONG_ARGUMENTS
+    query = identifier(args, terminal)
+    if query is None:
+        return options.WRONG_ARGUMENTS
+    with storing(args, terminal) as arrivals:
+        interrupted = arrivals is not None and get_all(args, query, arrivals, terminal)
+    if interrupted:
+        raise KeyboardInterrupt
+    return options.FAILED if terminal.problems else 0
+
+
+def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Terminal) -> bool:
+    """Retrieve in as many associations as it takes; gives whether Ctrl-C has cancelled it."""
+    final = None
+    interrupted = False
+    for contexts in plan(args.sop_class):
+        done = retrieve(args, query, contexts, arrivals, terminal)
+        if done is None:
+            break
+        (one, interrupted) = done
+        final = one if final is None else merged(final, one)
+        if interrupted or one.is_cancelled or not has_failures(final):
+            break
+    if final is None:
+        return False
+    sent = account(OPERATION, final, terminal, arrivals.refused)
+    if has_failures(final) and not args.sop_class:
+        terminal.warning(
+            "is it compressed, or of a rare class? --sop-class proposes more for the classes named"
+        )
+    look_at = "look at the peer's log, it may count what it could not send"
+    compare(sent, arrivals.stored, look_at, terminal)
+    report_stored(args, arrivals.stored, terminal)
+    return interrupted
+
+
+def retrieve(
+    args: Namespace,
+    query: Dataset,
+    kinds: Sequence[Kind],
+    arrivals: Arrivals,
+    terminal: Terminal,
+) -> tuple[Final, bool] | None:
+    """Retrieve in one association; gives what it came to and whether Ctrl-C has cancelled it."""
+    from pynetdicom.events import EVT_C_STORE
+    from pynetdicom.presentation import build_context, build_role
+
+    contexts = [model_context(args, OPERATION)]
+    contexts += [build_context(uid, syntaxes) for uid, syntaxes in kinds]
+    items = [build_role(uid, scp_role=True) for uid in dict.fromkeys(uid for uid, _ in kinds)]
+    items += negotiation(args, OPERATION)
+    ae = make_ae(args)
+    ae.spool_dir = arrivals.directory
+    handlers = [(EVT_C_STORE, arrivals.handle)]
+    with association(args, contexts, terminal, ae, ext_neg=items, evt_handlers=handlers) as assoc:
+        if assoc is None or not is_accepted(args, OPERATION, assoc, terminal):
+            return None
+        left = args.cancel and max(args.cancel - arrivals.stored, 1)
+        operation = Cancellable(assoc, assoc.send_c_get(query, args.model))
+        return follow(OPERATION, operation, left), operation.is_interrupted
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run getscu; gives its exit code."""
+    return options.run(make_parser(), get, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""What getscu and movescu have in common: storing what arrives, and the account of it at the end.
+
+What the peer says it has sent is compared with what has arrived here: a peer may send to somewhere
+else, and say that all is well.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from argparse import Namespace
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pynetdicom.apps import options
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.query import PENDING, SUCCESS, Cancellable, describe, report_final
+from pynetdicom.apps.storescp import ignore, prepare, store
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.events import Event
+
+LOGGER = logging.getLogger(__name__)
+
+SOME_FAILED = (0xB000, 0xA702)
+STATUS_TABLES = {
+    "C-GET": "QR_GET_SERVICE_CLASS_STATUS",
+    "C-MOVE": "QR_MOVE_SERVICE_CLASS_STATUS",
+}
+JSON = (
+    options.option(
+        "--json", action="store_true",
+        help="print which instances were stored as DICOM JSON, one object a line, and nothing else",
+    ),
+)  # fmt: skip
+
+
+class Arrivals:
+    """Stores what arrives, and keeps account of it.
+
+    Parameters
+    ----------
+    directory : str or None
+        Where to store; None to receive only.
+
+    Attributes
+    ----------
+    directory : str or None
+        The same.
+    stored : int
+        How many objects were received and, if that was to be done, stored.
+    refused : set of str
+        The SOP Instance UIDs of those that could not be.
+    """
+
+    def __init__(self, directory: str | None, terminal: Terminal, *, json: bool = False) -> None:
+        self.stored = 0
+        self.refused: set[str] = set()
+        self.directory = directory
+        self._terminal = terminal
+        self._json = json
+        self._lock = threading.Lock()
+
+    def handle(self, event: Event) -> int:
+        """Serve a C-STORE request."""
+        if self.directory is None:
+            status = ignore(event)
+        else:
+            status = store(event, self.directory)
+        uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
+        with self._lock:  # a peer may send over several associations
+            if status == SUCCESS:
+                self.stored += 1
+                if self._json:
+                    print(_instance(str(event.request.AffectedSOPClassUID), uid), flush=True)
+            else:
+                self.refused.add(uid)
+                self._terminal.problem(f"{uid}: not stored here, refused with 0x{status:04X}")
+        return status
+
+
+def _instance(sop_class: str, uid: str) -> str:
+    import json
+
+    rows = {"00080016": sop_class, "00080018": uid}
+    return json.dumps({tag: {"vr": "UI", "Value": [value]} for tag, value in rows.items()})
+
+
+@contextmanager
+def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals | None]:
+    """Be ready to store; None, with the problem reported, if the directory cannot be written to."""
+    directory = None
+    if not args.ignore:
+        try:
+            directory = prepare(args.output_directory)
+        except OSError as error:
+            terminal.problem(f"{args.output_directory}: cannot write there: {error.strerror}")
+            yield None
+            return
+    with _telling_about_files(args):
+        yield Arrivals(directory, terminal, json=args.json)
+
+
+@contextmanager
+def _telling_about_files(args: Namespace) -> Iterator[None]:
+    """Let warnings of the part that stores be printed, though those of the library are not."""
+    logger = logging.getLogger("pynetdicom.apps.storescp")
+    before = logger.level
+    if not (args.quiet or args.log_level or args.verbose or args.debug):
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+class Final(NamedTuple):
+    """The final response of a retrieve."""
+
+    status: Dataset
+    identifier: Dataset | None
+    is_cancelled: bool = False
+
+
+def follow(name: str, operation: Cancellable, cancel_after: int | None) -> Final:
+    """Carry a retrieve to its end."""
+    pending = 0
+    last = None
+    with operation:
+        for last in operation.responses:
+            if last[0].get("Status") in PENDING:
+                pending += 1
+                LOGGER.info("%s: %s", name, counted(last[0]))
+                if pending == cancel_after:
+                    operation.cancel()
+    assert last is not None  # there is always a last one
+    return Final(*last, operation.is_cancelled)
+
+
+def has_failures(final: Final) -> bool:
+    """Whether all was tried, and some of it failed."""
+    return final.status.get("Status") in SOME_FAILED
+
+
+def merged(first: Final, second: Final) -> Final:
+    """What two retrieves of the same have come to, the second one of what the first could not send.
+
+    Of the second one, everything that the first one has sent counts as failed.
+    """
+    if second.is_cancelled:
+        return second
+    if second.status.get("Status") not in (SUCCESS, *SOME_FAILED):
+        return Final(second.status, first.identifier)
+    from pydicom.dataset import Dataset
+
+    status, identifier = Dataset(), Dataset()
+    for keyword in ("NumberOfCompletedSuboperations", "NumberOfWarningSuboperations"):
+        numbers = [final.status.get(keyword) or 0 for final in (first, second)]
+        setattr(status, keyword, sum(numbers))
+    sent_now = sum(_sent(second.status))
+    failed = max((first.status.get("NumberOfFailedSuboperations") or 0) - sent_now, 0)
+    again = set(failed_uids(second.identifier))
+    uids = [uid for uid in failed_uids(first.identifier) if uid in again]
+    identifier.FailedSOPInstanceUIDList = uids
+    status.NumberOfFailedSuboperations = failed
+    status.Status = SUCCESS
+    if failed or uids:
+        status.Status = SOME_FAILED[0 if sum(_sent(status)) else 1]
+    return Final(status, identifier, second.is_cancelled)
+
+
+def _sent(status: Dataset) -> tuple[int, int]:
+    """The numbers of what was sent, without and with a warning."""
+    return (
+        status.get("NumberOfCompletedSuboperations") or 0,
+        status.get("NumberOfWarningSuboperations") or 0,
+    )
+
+
+def counted(status: Dataset) -> str:
+    """The numbers of sub-operations as text."""
+    numbers = [
+        f"{number} {what.lower()}"
+        for what in ("Completed", "Warning", "Failed", "Remaining")
+        if (number := status.get(f"NumberOf{what}Suboperations")) is not None
+    ]
+    return ", ".join(numbers) or "no numbers"
+
+
+def account(name: str, final: Final, terminal: Terminal, known: Container[str] = ()) -> int | None:
+    """Report what a final response says to have failed, but what is `known` to have failed.
+
+    Returns
+    -------
+    int or None
+        How many instances the peer says it has sent; None if it does not say.
+    """
+    status = final.status
+    uids = failed_uids(final.identifier)
+    for uid in uids:
+        if uid not in known:
+            terminal.problem(f"{uid}: not sent, or not taken")
+    failed = status.get("NumberOfFailedSuboperations") or 0
+    if has_failures(final):
+        text = describe(status.Status, STATUS_TABLES[name])
+        terminal.problem(f"{name} ends with {text}: {counted(status)}")
+    else:
+        report_final(name, status, final.is_cancelled, STATUS_TABLES[name], terminal)
+        if status.get("Status") == SUCCESS and (failed or uids):
+            terminal.problem(f"{name} ends with success, in spite of failures: {counted(status)}")
+    if failed > len(uids):
+        more = failed - len(uids)
+        terminal.problem(f"{more} more were not sent, or not taken; the peer does not say which")
+    completed, warned = _sent(status)
+    if warned:
+        terminal.warning(f"{warned} were stored with a warning")
+    return completed + warned if "NumberOfCompletedSuboperations" in status else None
+
+
+def failed_uids(identifier: Dataset | None) -> list[str]:
+    """The Failed SOP Instance UID List of a final response (PS3.4 C.4.2.1.4.2)."""
+    value: Any = identifier.get("FailedSOPInstanceUIDList") if identifier is not None else None
+    if not value:
+        return []
+    return [value] if isinstance(value, str) else [str(uid) for uid in value]
+
+
+def compare(sent: int | None, arrived: int, look_at: str, terminal: Terminal) -> None:
+    """Report if fewer have arrived than the peer says it has sent."""
+    if sent is not None and arrived < sent:
+        what = "none" if arrived == 0 else f"only {arrived}"
+        terminal.problem(f"the peer says it has sent {sent}, {what} arrived here: {look_at}")
+
+
+def report_stored(args: Namespace, arrived: int, terminal: Terminal) -> None:
+    """Print how many have arrived."""
+    if not args.json:
+        done = "received" if args.ignore else "stored"
+        terminal.result(f"{arrived} object{'' if arrived == 1 else 's'} {done}")

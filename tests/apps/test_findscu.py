@@ -1,0 +1,438 @@
+"""findscu: what it asks, what it shows, and its exit code."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from pynetdicom.apps import findscu, query
+from pynetdicom.apps.matches import make_output, paths_of, value_at
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.dsutils import decode
+from pynetdicom.query_models import query_model_uid
+from tests.apps.conftest import RunApp
+from tests.apps.query_scp import DEADLINE, QueryScp, started
+
+KEYS = ("-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=Doe*", "-k", "StudyInstanceUID")
+
+
+def match(number: int) -> Dataset:
+    ds = Dataset()
+    ds.QueryRetrieveLevel = "STUDY"
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.PatientName = f"Döe^{number}"
+    ds.StudyInstanceUID = f"1.2.{number}"
+    return ds
+
+
+MakeScp = Callable[[Callable[[Any], Any]], QueryScp]
+
+
+@pytest.fixture
+def make_scp() -> Iterator[MakeScp]:
+    started: list[QueryScp] = []
+
+    def make(handler: Callable[[Any], Any]) -> QueryScp:
+        started.append(QueryScp("C-FIND", handler))
+        return started[-1]
+
+    yield make
+    for scp in started:
+        scp.close()
+
+
+def three(event: Any) -> Iterator[Any]:
+    for number in range(3):
+        yield 0xFF00, match(number)
+
+
+def test_matches_as_lines(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(three)
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    assert [line for line in lines if line.startswith("match ")] == [
+        "match 1",
+        "match 2",
+        "match 3",
+    ]
+    assert [line.split()[2] for line in lines if "StudyInstanceUID" in line] == [
+        "[1.2.0]", "[1.2.1]", "[1.2.2]",
+    ]  # fmt: skip
+    assert "[Döe^1]" in ran.stdout
+    assert lines[-1] == "3 matches"
+    (asked,) = scp.identifiers
+    assert asked.PatientName == "Doe*"
+    assert asked.StudyInstanceUID == ""
+    assert scp.requests[0].AffectedSOPClassUID == query_model_uid("C-FIND", "P")
+    assert scp.released.wait(DEADLINE)
+
+
+def test_matches_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(three)
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    found = [Dataset.from_json(line) for line in ran.stdout.splitlines()]
+    assert found == [match(number) for number in range(3)]
+
+
+def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(lambda event: iter(()))
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "0 matches\n", "")
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "--json")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("flag", ["-P", "-S", "-O", "-W"])
+def test_models(make_scp: MakeScp, run_app: RunApp, flag: str) -> None:
+    scp = make_scp(three)
+    ran = run_app("findscu", "127.0.0.1", scp.port, flag, *KEYS)
+    assert ran.returncode == 0
+    assert scp.requests[0].AffectedSOPClassUID == query_model_uid("C-FIND", flag[1])
+
+
+def test_matches_as_files(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
+    scp = make_scp(three)
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "-w")
+    assert ran.returncode == 0
+    names = [f"rsp00000{number}.dcm" for number in (1, 2, 3)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    for number, name in enumerate(names):
+        assert list(dcmread(tmp_path / name)) == list(match(number))
+    before = (tmp_path / names[0]).read_bytes()
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "-w")
+    assert ran.returncode == 1
+    assert len(ran.stderr.splitlines()) == 1
+    assert names[0] in ran.stderr
+    assert "3 matches" in ran.stdout
+    assert (tmp_path / names[0]).read_bytes() == before
+
+
+def test_a_file_system_that_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No part of a match is left."""
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    terminal = Terminal("findscu")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        wants_more = findscu.write(match(0), 1, Namespace(model="P"), terminal)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not wants_more
+    assert terminal.problems == 1
+    assert "rsp000001.dcm" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cancelling_after_some_matches(make_scp: MakeScp, run_app: RunApp) -> None:
+    cancelled = threading.Event()
+
+    def endless(event: Any) -> Iterator[Any]:
+        number = 0
+        while not event.is_cancelled:
+            yield 0xFF00, match(number)
+            number += 1
+        cancelled.set()
+        yield 0xFE00, None
+
+    scp = make_scp(endless)
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "--json", "--cancel", 2)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [Dataset.from_json(line) for line in ran.stdout.splitlines()] == [match(0), match(1)]
+    assert cancelled.wait(DEADLINE)
+    assert scp.released.wait(DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("final", "words"),
+    [
+        ((0xA700, None), "0xA700"),
+        ((0xA900, None), "0xA900"),
+        ((0xC123, None), "0xC123"),
+        ((0xFE00, None), "0xFE00"),
+    ],
+)
+def test_final_statuses(
+    make_scp: MakeScp, run_app: RunApp, final: tuple[int, None], words: str
+) -> None:
+    def handler(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        yield final
+
+    scp = make_scp(handler)
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS)
+    assert ran.returncode == 1
+    assert "1 match\n" in ran.stdout
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("findscu: C-FIND ends with ")
+    assert words in line
+
+
+def test_an_association_that_ends_in_the_middle(make_scp: MakeScp, run_app: RunApp) -> None:
+    def handler(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        event.assoc.abort()
+        yield 0xFF00, match(1)
+
+    scp = make_scp(handler)
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS)
+    assert ran.returncode == 1
+    assert "no answer" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_keys_that_the_peer_does_not_support(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(lambda event: iter([(0xFF01, match(0)), (0xFF01, match(1))]))
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS)
+    assert ran.returncode == 0
+    assert "2 matches" in ran.stdout
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_extensions_that_are_proposed(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(three)
+    flags = ("--relational-query", "--fuzzy-names")
+    ran = run_app("findscu", "127.0.0.1", scp.port, "-S", *KEYS, *flags)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert scp.extended == {query_model_uid("C-FIND", "S"): b"\1\0\1"}
+    scp.agrees = False
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, *flags)
+    assert ran.returncode == 0
+    assert [line.split()[-1] for line in ran.stderr.splitlines()] == list(flags)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "information"),
+    [
+        ("P", (), b""),
+        ("P", ("relational_query",), b"\1"),
+        ("S", ("dt_matching",), b"\0\1"),
+        ("O", ("fuzzy_names",), b"\0\0\1"),
+        ("P", ("timezone_adj",), b"\0\0\0\1"),
+        ("P", ("enhanced_conversion",), b"\0\0\0\0\1"),
+        ("P", query.NEGOTIATED["C-FIND"], b"\1\1\1\1\1"),
+        ("W", (), b""),
+        ("W", ("fuzzy_names",), b"\1\1\1"),
+    ],
+)
+def test_application_information(model: str, asked: tuple[str, ...], information: bytes) -> None:
+    flags = {name: name in asked for name in query.NEGOTIATED["C-FIND"]}
+    args = Namespace(model=model, **flags)
+    assert query.application_information(args, "C-FIND") == information
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-U", *KEYS), (), ("-k", "PatientNam=1"), ("-f", "missing.dcm"), ("-P", "-S", *KEYS),
+        ("--cancel", "0", *KEYS), ("-k",),
+    ],
+)  # fmt: skip
+def test_wrong_arguments(run_app: RunApp, arguments: tuple[str, ...]) -> None:
+    ran = run_app("findscu", "127.0.0.1", 1, *arguments)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_nobody_there(run_app: RunApp, free_port: int) -> None:
+    ran = run_app("findscu", "127.0.0.1", free_port, *KEYS)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_peer_that_does_not_do_queries(serve_app: Any, run_app: RunApp) -> None:
+    served = serve_app("storescp")
+    ran = run_app("findscu", "127.0.0.1", served.port, *KEYS)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_no_patient_data_in_the_log_at_info(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(three)
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "-v")
+    assert ran.returncode == 0
+    assert ran.stderr
+    assert "öe" not in ran.stderr
+    assert "Doe" not in ran.stderr
+
+
+def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path) -> None:
+    asked, cancelled = threading.Event(), threading.Event()
+
+    def slow(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        asked.set()
+        ticks = threading.Event()
+        for _ in range(int(DEADLINE / 0.05)):
+            if event.is_cancelled:
+                cancelled.set()
+                break
+            ticks.wait(0.05)
+        yield 0xFE00, None
+
+    scp = make_scp(slow)
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("findscu", *arguments, env=python_env, cwd=tmp_path) as process:
+        assert asked.wait(DEADLINE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "match 1\n"
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130
+    assert errors == "findscu: interrupted\n"
+    assert "1 match\n" in out
+    assert cancelled.is_set()
+    assert scp.released.wait(DEADLINE)
+
+
+def test_a_second_ctrl_c_does_not_wait(
+    make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
+) -> None:
+    """The peer never ends the query; the app does not even wait for the deadline."""
+    cancelled, over = threading.Event(), threading.Event()
+
+    def stubborn(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        ticks = threading.Event()
+        for _ in range(int(DEADLINE / 0.05)):
+            if event.is_cancelled:
+                cancelled.set()
+                break
+            ticks.wait(0.05)
+        over.wait(DEADLINE)
+
+    scp = make_scp(stubborn)
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("findscu", *arguments, env=python_env, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "match 1\n"
+        process.send_signal(signal.SIGINT)
+        assert cancelled.wait(DEADLINE)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=query.FINAL_RESPONSE_SECONDS / 2)
+    over.set()
+    assert (process.returncode, errors) == (130, "findscu: interrupted\n")
+
+
+def test_a_peer_that_does_not_end_a_cancelled_query(
+    make_scp: MakeScp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It gets so long, and not longer, however many matches it sends meanwhile."""
+    monkeypatch.setattr(query, "FINAL_RESPONSE_SECONDS", 0.3)
+    over = threading.Event()
+
+    def stubborn(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        over.wait(DEADLINE)
+
+    scp = make_scp(stubborn)
+    try:
+        code = findscu.main(["127.0.0.1", str(scp.port), *KEYS, "--cancel", "1"])
+    finally:
+        over.set()
+    assert code == 1
+    captured = capsys.readouterr()
+    assert "1 match\n" in captured.out
+    assert "no answer" in captured.err
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_a_match_with_values_that_are_none_of_their_vr(
+    json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is a problem if it cannot be shown, and never a traceback; the next one is shown."""
+    bad = decode(b"\x20\x00\x13\x00IS\x04\x00what\x28\x00\x10\x00US\x03\x00123", False, True)
+    terminal = Terminal("findscu")
+    output = make_output(Dataset(), json=json)
+    findscu.show(bad, output, terminal)
+    findscu.show(match(1), output, terminal)
+    captured = capsys.readouterr()
+    assert "1.2.1" in captured.out
+    assert len(captured.err.splitlines()) == terminal.problems <= 1
+    assert not json or [Dataset.from_json(line) for line in captured.out.splitlines()]
+
+
+def test_a_reader_that_stops_reading(
+    make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
+) -> None:
+    """As ``head`` does."""
+    gone = threading.Event()
+
+    def handler(event: Any) -> Iterator[Any]:
+        yield 0xFF00, match(0)
+        gone.wait(DEADLINE)
+        for number in range(1, 2000):
+            if event.is_cancelled:
+                break
+            yield 0xFF00, match(number)
+
+    scp = make_scp(handler)
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("findscu", *arguments, env=python_env, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "match 1\n"
+        process.stdout.close()
+        gone.set()
+        assert process.wait(DEADLINE) == 1
+        assert process.stderr.read() == ""
+
+
+# -------------------------------------------------------------------------------------- tables
+
+
+def nested() -> Dataset:
+    step = Dataset()
+    step.Modality = "MR"
+    step.ScheduledStationAETitle = ["A", "B"]
+    ds = Dataset()
+    ds.QueryRetrieveLevel = "STUDY"
+    ds.PatientName = "Doe"
+    ds.PatientID = None
+    ds.ReferencedStudySequence = []
+    ds.ScheduledProcedureStepSequence = [step, step]
+    return ds
+
+
+def test_columns_and_values() -> None:
+    ds = nested()
+    values = {path[-1]: value_at(ds, path) for path in paths_of(ds)}
+    assert values == {
+        0x00100010: "Doe", 0x00100020: "", 0x00081110: "", 0x00080060: "MR; MR",
+        0x00400001: "A\\B; A\\B",
+    }  # fmt: skip
+    assert {value_at(Dataset(), path) for path in paths_of(ds)} == {""}
+
+
+def test_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from pynetdicom.apps.matches import Lines, Table
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output = make_output(nested(), json=False)
+    assert isinstance(output, Table)
+    hostile = nested()
+    hostile.PatientName = "[bold]\x1b[31mEve"
+    output.show(hostile)
+    output.close(1)
+    shown = capsys.readouterr().out
+    assert "PatientName" in shown
+    assert "MR; MR" in shown
+    assert "\x1b[31m" not in shown
+    assert shown.endswith("1 match\n")
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert isinstance(make_output(nested(), json=False), Lines)

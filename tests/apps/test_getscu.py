@@ -1,0 +1,390 @@
+"""getscu: what it proposes, stores and reports."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from pynetdicom.apps.getscu import OFTEN, UNCOMPRESSED, plan, sop_class
+from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.retrieve import Final, account, compare, merged
+from pynetdicom.apps.storescp import storage_classes
+from pynetdicom.query_models import query_model_uid
+from tests.apps.conftest import CT, MR, SC_RLE, RunApp
+from tests.apps.query_scp import DEADLINE, RARE, QueryScp, started
+
+KEYS = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1")
+STUDY = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2")
+RLE = "1.2.840.10008.1.2.5"
+CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def uid_of(path: Path) -> str:
+    return str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
+
+
+MakeScp = Callable[[Callable[[Any], Any]], QueryScp]
+
+
+@pytest.fixture
+def make_scp() -> Iterator[MakeScp]:
+    started: list[QueryScp] = []
+
+    def make(handler: Callable[[Any], Any]) -> QueryScp:
+        started.append(QueryScp("C-GET", handler))
+        return started[-1]
+
+    yield make
+    for scp in started:
+        scp.close()
+
+
+def sending(*paths: Any) -> Callable[[Any], Iterator[Any]]:
+    def handler(event: Any) -> Iterator[Any]:
+        yield len(paths)
+        for path in paths:
+            yield 0xFF00, path
+
+    return handler
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_what_is_sent_is_stored(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
+    """A compressed one as it is."""
+    scp = make_scp(sending(CT, MR, SC_RLE))
+    out = tmp_path / "out" / "here"
+    classes = ("CTImageStorage", "MRImageStorage", "SecondaryCaptureImageStorage")
+    flags = [word for name in classes for word in ("--sop-class", name)]
+    ran = run_app("getscu", "127.0.0.1", scp.port, "-S", *STUDY, "-od", out, *flags)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3 objects stored\n", "")
+    assert names(out) == sorted(f"{uid_of(path)}.dcm" for path in (CT, MR, SC_RLE))
+    for path in (CT, MR, SC_RLE):
+        assert dcmread(out / f"{uid_of(path)}.dcm") == dcmread(path)
+    stored = dcmread(out / f"{uid_of(SC_RLE)}.dcm")
+    assert stored.file_meta.TransferSyntaxUID == RLE
+    assert scp.requests[0].AffectedSOPClassUID == query_model_uid("C-GET", "S")
+    assert scp.identifiers[0].StudyInstanceUID == "1.2"
+    assert scp.released.wait(DEADLINE)
+
+
+def test_everyday_images_come_as_they_are_compressed(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    scp = make_scp(sending(CT, MR, SC_RLE))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3 objects stored\n", "")
+    assert names(tmp_path) == sorted(f"{uid_of(path)}.dcm" for path in (CT, MR, SC_RLE))
+    assert len(scp.requests) == 1
+
+
+def test_what_does_not_fit_into_one_association_comes_in_another(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    other = dcmread(CT)
+    other.SOPClassUID = RARE
+    other.SOPInstanceUID = "1.2.3"
+    scp = make_scp(sending(CT, other, MR))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3 objects stored\n", "")
+    assert names(tmp_path) == sorted(["1.2.3.dcm", *(f"{uid_of(path)}.dcm" for path in (CT, MR))])
+    assert len(scp.requests) == 2
+
+
+def test_what_cannot_be_sent_in_any_association_fails(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    other = dcmread(CT)
+    other.SOPClassUID = "1.2.3.4.5"
+    other.SOPInstanceUID = "1.2.3"
+    scp = make_scp(sending(CT, other))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout) == (1, "1 object stored\n")
+    uid, status, word = ran.stderr.splitlines()
+    assert uid.startswith("getscu: 1.2.3: ")
+    assert "0xB000" in status
+    assert "1 completed, 0 warning, 1 failed" in status
+    assert "--sop-class" in word
+
+
+def test_nothing_is_overwritten(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
+    other = dcmread(CT)
+    other.PatientName = "Other"
+    scp = make_scp(sending(CT, CT, other))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert ran.returncode == 0
+    uid = uid_of(CT)
+    assert names(tmp_path) == [f"{uid}.dcm", f"{uid}_2.dcm"]
+    assert dcmread(tmp_path / f"{uid}.dcm").PatientName != "Other"
+    assert f"{uid}_2.dcm" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_receiving_without_storing(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
+    scp = make_scp(sending(CT, MR))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--ignore")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "2 objects received\n", "")
+    assert names(tmp_path) == []
+
+
+def test_what_was_stored_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(sending(CT, MR))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    found = [Dataset.from_json(line) for line in ran.stdout.splitlines()]
+    assert [ds.SOPInstanceUID for ds in found] == [uid_of(CT), uid_of(MR)]
+    assert found[0].SOPClassUID == CT_CLASS
+
+
+def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(sending())
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "0 objects stored\n", "")
+
+
+def test_failures_are_listed(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
+    """Here because one class was not proposed."""
+    scp = make_scp(sending(CT, MR))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--sop-class", "CTImageStorage")
+    assert ran.returncode == 1
+    first, second = ran.stderr.splitlines()
+    assert first.startswith(f"getscu: {uid_of(MR)}: ")
+    assert "0xB000" in second
+    assert "1 completed" in second
+    assert "1 failed" in second
+    assert ran.stdout == "1 object stored\n"
+    assert names(tmp_path) == [f"{uid_of(CT)}.dcm"]
+
+
+def test_what_cannot_be_stored_is_refused(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    hostile = dcmread(CT)
+    hostile.SOPInstanceUID = "../1"
+    scp = make_scp(sending(hostile, MR))
+    out = tmp_path / "out"
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "-od", out)
+    assert ran.returncode == 1
+    assert names(tmp_path) == ["out"]
+    assert names(out) == [f"{uid_of(MR)}.dcm"]
+
+
+def test_a_directory_that_cannot_be(run_app: RunApp, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = run_app("getscu", "127.0.0.1", 1, *KEYS, "-od", tmp_path / "file")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("status", [0xA701, 0xA900, 0xC001])
+def test_final_statuses(make_scp: MakeScp, run_app: RunApp, status: int) -> None:
+    def handler(event: Any) -> Iterator[Any]:
+        yield 1
+        yield status, None
+
+    scp = make_scp(handler)
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert ran.returncode == 1
+    assert f"0x{status:04X}" in ran.stderr
+
+
+def many() -> Iterator[Any]:
+    for number in range(1000):
+        ds = dcmread(CT)
+        ds.SOPInstanceUID = f"1.2.{number}"
+        yield ds
+
+
+def test_cancelling_after_some(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
+    def handler(event: Any) -> Iterator[Any]:
+        yield 1000
+        for ds in many():
+            if event.is_cancelled:
+                yield 0xFE00, None
+                return
+            yield 0xFF00, ds
+
+    scp = make_scp(handler)
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--cancel", 2)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert 2 <= len(names(tmp_path)) < 1000
+    assert ran.stdout == f"{len(names(tmp_path))} objects stored\n"
+    assert scp.released.wait(DEADLINE)
+
+
+def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path) -> None:
+    sent, cancelled = threading.Event(), threading.Event()
+
+    def handler(event: Any) -> Iterator[Any]:
+        yield 1000
+        ticks = threading.Event()
+        for number, ds in enumerate(many()):
+            if event.is_cancelled:
+                cancelled.set()
+                yield 0xFE00, None
+                return
+            yield 0xFF00, ds
+            if number == 2:
+                sent.set()
+            ticks.wait(0.05)
+
+    scp = make_scp(handler)
+    arguments = ("127.0.0.1", scp.port, *KEYS)
+    with started("getscu", *arguments, env=python_env, cwd=tmp_path) as process:
+        assert sent.wait(DEADLINE)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, errors) == (130, "getscu: interrupted\n")
+    assert cancelled.is_set()
+    assert out == f"{len(names(tmp_path))} objects stored\n"
+    for path in tmp_path.iterdir():
+        assert dcmread(path).SOPInstanceUID == path.stem
+    assert scp.released.wait(DEADLINE)
+
+
+def test_extensions_that_are_proposed(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(sending())
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--enhanced-conversion")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert scp.extended == {query_model_uid("C-GET", "P"): b"\0\1"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("-W", *KEYS), ("--sop-class", "Nothing", *KEYS), ("--sop-class", "1/2", *KEYS)],
+)
+def test_wrong_arguments(run_app: RunApp, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    ran = run_app("getscu", "127.0.0.1", 1, *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert len(ran.stderr.splitlines()) == 1
+    assert names(tmp_path) == []
+
+
+# ----------------------------------------------------------------------------------- planning
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 63, 64, 115, 127])
+def test_contexts_fit_into_an_association(count: int) -> None:
+    classes = [f"1.2.{number}" for number in range(count)]
+    (planned,) = plan(classes)
+    assert len(planned) <= 127
+    for uid in classes:
+        assert (uid, list(UNCOMPRESSED)) in planned
+        proposed = [syntax for one, syntaxes in planned if one == uid for syntax in syntaxes]
+        assert len(proposed) == len(set(proposed))
+        assert (len(proposed) > 40) is (count < 64 or int(uid[4:]) < 127 - count)
+
+
+def test_one_class_has_a_context_for_each_transfer_syntax() -> None:
+    ((_, *others),) = plan(["1.2"])
+    assert all(len(syntaxes) == 1 for _, syntaxes in others)
+
+
+def test_usual_classes_are_planned_once_each() -> None:
+    first, second = plan([])
+    assert len(first) == len(second) == 127
+    ours = [{uid for uid, _ in planned} for planned in (first, second)]
+    assert not ours[0] & ours[1]
+    assert ours[0] | ours[1] == set(storage_classes(usual=True))
+    for syntax in OFTEN[:-1]:
+        assert (CT_CLASS, [syntax]) in first
+
+
+def test_names_of_classes() -> None:
+    assert sop_class("CTImageStorage") == sop_class(CT_CLASS) == CT_CLASS
+    for text in ("", "build_context", "annotations", "1", "Verification.x"):
+        with pytest.raises(ArgumentTypeError):
+            sop_class(text)
+
+
+# ------------------------------------------------------------------------------------ accounts
+
+
+def final(code: int, **numbers: int) -> Dataset:
+    ds = Dataset()
+    ds.Status = code
+    for name, number in numbers.items():
+        setattr(ds, f"NumberOf{name}Suboperations", number)
+    return ds
+
+
+def test_fewer_than_the_peer_says(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal("getscu")
+    sent = account("C-GET", Final(final(0, Completed=3, Warning=1), None), terminal)
+    assert (sent, terminal.problems) == (4, 0)
+    compare(sent, 4, "look", terminal)
+    compare(None, 0, "look", terminal)
+    assert terminal.problems == 0
+    compare(sent, 3, "look there", terminal)
+    compare(sent, 0, "look there", terminal)
+    assert terminal.problems == 2
+    warning, only, none = capsys.readouterr().err.splitlines()
+    assert "1 were stored with a warning" in warning
+    assert "4, only 3 arrived here: look there" in only
+    assert "4, none arrived here: look there" in none
+
+
+@pytest.mark.parametrize(
+    ("status", "uids", "problems"),
+    [
+        (final(0, Completed=1), [], 0),
+        (final(0, Completed=1, Failed=1), [], 2),
+        (final(0, Completed=1, Failed=1), ["1.2"], 2),
+        (final(0xB000, Completed=1, Failed=2), ["1.2"], 3),
+        (final(0xA702, Completed=0, Failed=2), ["1.2", "1.3"], 3),
+        (final(0xFE00, Completed=1, Remaining=2), [], 1),
+        (Dataset(), [], 1),
+    ],
+)
+def test_each_failure_is_a_problem(status: Dataset, uids: list[str], problems: int) -> None:
+    identifier = Dataset()
+    identifier.FailedSOPInstanceUIDList = uids
+    terminal = Terminal("getscu", quiet=True)
+    account("C-GET", Final(status, identifier), terminal)
+    assert terminal.problems == problems
+
+
+def test_json_of_what_was_stored_is_dicom_json(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(sending(CT))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--json", "--ignore")
+    assert json.loads(ran.stdout) == {
+        "00080016": {"vr": "UI", "Value": [CT_CLASS]},
+        "00080018": {"vr": "UI", "Value": [uid_of(CT)]},
+    }
+
+
+def ended(code: int, uids: list[str], **numbers: int) -> Final:
+    identifier = Dataset()
+    identifier.FailedSOPInstanceUIDList = uids
+    return Final(final(code, **numbers), identifier)
+
+
+@pytest.mark.parametrize(
+    ("second", "code", "uids", "failed"),
+    [
+        (ended(0xB000, ["1.1"], Completed=2, Failed=1), 0, [], 0),
+        (ended(0xB000, ["1.1", "1.2"], Completed=1, Failed=2), 0xB000, ["1.2"], 1),
+        (ended(0xA702, ["1.1", "1.2", "1.3"], Completed=0, Failed=3), 0xB000, ["1.2", "1.3"], 2),
+        (ended(0xB000, [], Completed=1, Failed=2), 0xB000, [], 1),
+        (ended(0xA900, []), 0xA900, [], 0),
+    ],
+)
+def test_two_retrieves_of_the_same(second: Final, code: int, uids: list[str], failed: int) -> None:
+    first = ended(0xB000, ["1.2", "1.3"], Completed=1, Failed=2)
+    whole = merged(first, second)
+    assert whole.status.Status == code
+    if code != 0xA900:
+        assert whole.status.NumberOfFailedSuboperations == failed
+        assert whole.identifier is not None
+        found = whole.identifier.FailedSOPInstanceUIDList or []
+        assert ([found] if isinstance(found, str) else list(found)) == uids
