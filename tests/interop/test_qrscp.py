@@ -209,9 +209,7 @@ def test_a_peer_without_permission_is_refused(
     )
     result = dcmtk.run("storescu", "-v", "-aet", "WS", "127.0.0.1", served.port, CT)
     assert result.returncode != 0
-    assert "0124" in result.stdout or "NotAuthorized" in result.stdout.replace(" ", ""), (
-        result.stdout
-    )
+    assert "0x124" in result.stdout, result.stdout
     assert list((served.directory / "instances").rglob("*.dcm")) == []
     dcmtk.run("storescu", "-aet", "CT1", "127.0.0.1", served.port, CT, check=True)
     asked = keys("QueryRetrieveLevel=STUDY", *_above(CT)[:2])
@@ -226,10 +224,7 @@ def test_a_peer_without_permission_is_refused(
         "movescu": dcmtk.run("movescu", "-v", "-P", "-aet", "WS", "-aem", "WS", *asked, *where),
     }
     for name, one in found.items():
-        assert "0124" in one.stdout or "NotAuthorized" in one.stdout.replace(" ", ""), (
-            name,
-            one.stdout,
-        )
+        assert "0x0124" in one.stdout or "0x124" in one.stdout, (name, one.stdout)
     assert list(got.iterdir()) == []
 
 
