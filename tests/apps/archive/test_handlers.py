@@ -1,0 +1,208 @@
+"""The archive's answers, by handlers that are called with events."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from pynetdicom.apps.archive.config import Config, Peer
+from pynetdicom.apps.archive.handlers import Archive
+from tests.apps.archive.conftest import MakeEvent, assoc, make
+
+PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
+PEERS = {
+    "STORES": Peer("STORES", may=frozenset(["store"])),
+    "FINDS": Peer("FINDS", may=frozenset(["find"])),
+    "DEST": Peer("DEST", "192.0.2.1", 104, may=frozenset(["get", "move"])),
+}
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    config = Config(
+        instance_location=str(tmp_path / "objects"),
+        database_location=str(tmp_path / "index.sqlite"),
+        unknown_peers=frozenset(),
+        peers=PEERS,
+    )
+    opened = Archive(config)
+    yield opened
+    opened.close()
+
+
+def request(name: str, identifier: Dataset, calling: str, destination: str = "DEST") -> Any:
+    """A request with an identifier, as far as a handler looks at it."""
+    number = {"C-FIND": 1, "C-MOVE": 2, "C-GET": 3}[name]
+    return SimpleNamespace(
+        request=SimpleNamespace(name=name),
+        identifier=identifier,
+        move_destination=destination,
+        context=SimpleNamespace(abstract_syntax=f"{PATIENT_ROOT}{number}"),
+        assoc=assoc(calling),
+    )
+
+
+def of_level(level: str | None, **keys: Any) -> Dataset:
+    ds = Dataset()
+    if level is not None:
+        ds.QueryRetrieveLevel = level
+    for keyword, value in keys.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def files(archive: Archive) -> list[str]:
+    store = archive.store_of_objects
+    return sorted(one for folder, _ in store.folders() for one in store.list(folder))
+
+
+def code(status: Any) -> int:
+    return int(status if isinstance(status, int) else status.Status)
+
+
+@pytest.mark.parametrize("calling", ["FINDS", "DEST", "NOBODY", ""])
+def test_who_may_not_store_is_refused(
+    archive: Archive, store_event: MakeEvent, calling: str
+) -> None:
+    assert code(archive.store(store_event(make(), calling=calling))) == 0x0124
+    assert (files(archive), archive.index.count("IMAGE")) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "calling"),
+    [
+        (name, calling)
+        for name, allowed in (("C-FIND", "FINDS"), ("C-GET", "DEST"), ("C-MOVE", "DEST"))
+        for calling in (*PEERS, "NOBODY")
+        if calling != allowed
+    ],
+)
+def test_who_may_not_retrieve_is_refused(
+    archive: Archive, store_event: MakeEvent, name: str, calling: str
+) -> None:
+    assert code(archive.store(store_event(make(), calling="STORES"))) == 0x0000
+    handler = {"C-FIND": archive.find, "C-GET": archive.get, "C-MOVE": archive.move}[name]
+    ((status, found),) = handler(request(name, of_level("PATIENT", PatientID="P1"), calling))
+    assert (code(status), found) == (0x0124, None)
+
+
+def test_who_may_is_served(archive: Archive, store_event: MakeEvent) -> None:
+    assert code(archive.store(store_event(make(), calling="STORES"))) == 0x0000
+    identifier = of_level("PATIENT", PatientID="P1")
+    ((status, match),) = archive.find(request("C-FIND", identifier, "FINDS"))
+    assert (code(status), match.PatientID) == (0xFF00, "P1")
+    count, (status, path) = archive.get(request("C-GET", identifier, "DEST"))
+    assert (count, code(status)) == (1, 0xFF00)
+    assert path.endswith("1.2.3.1.dcm")
+    where, count, (status, path) = archive.move(request("C-MOVE", identifier, "DEST"))
+    assert (where[:2], count, code(status)) == (("192.0.2.1", 104), 1, 0xFF00)
+    assert path.endswith("1.2.3.1.dcm")
+
+
+@pytest.mark.parametrize("destination", ["NOBODY", "STORES", "", "dest"])
+def test_a_destination_that_is_not_known(archive: Archive, destination: str) -> None:
+    identifier = of_level("PATIENT", PatientID="P1")
+    event = request("C-MOVE", identifier, "DEST", destination)
+    assert list(archive.move(event)) == [(None, None)]
+
+
+@pytest.mark.parametrize("uid", ["../../x", "1.2/3", "", "..", "1.2.x", "1" * 65, "1.2\n", "١.٢"])
+def test_a_uid_that_is_no_uid(archive: Archive, store_event: MakeEvent, uid: str) -> None:
+    event = store_event(make(), calling="STORES")
+    event.request.AffectedSOPInstanceUID = uid
+    assert code(archive.store(event)) == 0x0117
+    assert (files(archive), archive.index.count("IMAGE")) == ([], 0)
+
+
+def test_another_uid_than_that_of_the_data_set(archive: Archive, store_event: MakeEvent) -> None:
+    event = store_event(make(1), calling="STORES")
+    event.request.AffectedSOPInstanceUID = "1.2.3.2"
+    assert code(archive.store(event)) == 0xA900
+    assert files(archive) == []
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_what_cannot_be_indexed_is_not_kept(
+    archive: Archive, store_event: MakeEvent, keyword: str
+) -> None:
+    ds = make()
+    delattr(ds, keyword)
+    assert code(archive.store(store_event(ds, calling="STORES"))) == 0xA900
+    assert files(archive) == []
+
+
+def test_other_bytes_are_kept_beside(
+    archive: Archive, store_event: MakeEvent, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("Doe^Jane", "Roe^Richard", "Doe^Jane", "Roe^Richard"):
+        event = store_event(make(PatientName=name), calling="STORES")
+        assert code(archive.store(event)) == 0x0000
+    assert [one.partition("/")[2] for one in files(archive)] == ["1.2.3.1.dcm", "1.2.3.1_2.dcm"]
+    (one,) = archive.index.everything()
+    assert one.location.endswith("/1.2.3.1.dcm"), "the first one is found"
+    assert caplog.text.count("differs from what is stored already") == 1
+    assert "Roe" not in caplog.text
+
+
+def test_a_full_disk(
+    archive: Archive, store_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = store_event(make(), calling="STORES")
+
+    def full(*arguments: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(event, "save_as", full, raising=False)
+    assert code(archive.store(event)) == 0xA700
+    assert (files(archive), archive.index.count("IMAGE")) == ([], 0)
+    assert code(archive.store(store_event(make(), calling="STORES"))) == 0x0000
+
+
+def test_an_index_that_fails(archive: Archive, store_event: MakeEvent) -> None:
+    """What cannot be indexed is not acknowledged; sent again, it is."""
+    with archive.database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE instance RENAME TO away")
+    assert code(archive.store(store_event(make(), calling="STORES"))) == 0xA700
+    identifier = of_level("IMAGE", PatientID="P1", StudyInstanceUID="1.2.1")
+    identifier.SeriesInstanceUID = "1.2.2"
+    ((status, _),) = archive.find(request("C-FIND", identifier, "FINDS"))
+    assert code(status) == 0xA700
+    ((status, _),) = archive.move(request("C-MOVE", identifier, "DEST"))
+    assert code(status) in (0xA701, 0xA900)
+    with archive.database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO instance")
+    assert code(archive.store(store_event(make(), calling="STORES"))) == 0x0000
+    assert archive.index.count("IMAGE") == 1
+
+
+@pytest.mark.parametrize("level", [None, "", "NONSENSE", "STUDY\\SERIES"])
+@pytest.mark.parametrize("name", ["C-FIND", "C-GET", "C-MOVE"])
+def test_no_level(archive: Archive, name: str, level: str | None) -> None:
+    calling = "FINDS" if name == "C-FIND" else "DEST"
+    handler = {"C-FIND": archive.find, "C-GET": archive.get, "C-MOVE": archive.move}[name]
+    identifier = of_level(level and level.split("\\") if level else level, PatientID="P1")
+    ((status, found),) = handler(request(name, identifier, calling))
+    assert (code(status), found) == (0xA900, None)
+    assert status.OffendingElement == 0x00080052
+
+
+def test_a_file_that_is_gone_is_reported(archive: Archive, store_event: MakeEvent) -> None:
+    for number in (1, 2):
+        archive.store(store_event(make(number), calling="STORES"))
+    store: Any = archive.store_of_objects
+    Path(store.path(next(one for one in files(archive) if "1.2.3.1.dcm" in one))).unlink()
+    count, *sent, (status, failed) = archive.get(
+        request("C-GET", of_level("PATIENT", PatientID="P1"), "DEST")
+    )
+    assert count == 2
+    assert sorted(path is None for _, path in sent) == [False, True]
+    assert code(status) == 0xB000
+    assert failed.FailedSOPInstanceUIDList == "1.2.3.1" or list(
+        failed.FailedSOPInstanceUIDList
+    ) == ["1.2.3.1"]
