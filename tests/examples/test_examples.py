@@ -304,3 +304,22 @@ def test_negotiation_with_a_wrong_passcode(scripts: Scripts) -> None:
     result = negotiate(scripts, "--passcode", "guess")
     assert result.returncode == 1
     assert "no association: rejected permanently" in result.stderr
+
+
+def test_find(scripts: Scripts) -> None:
+    port = find_free_port()
+    server = scripts.serve(EXAMPLES / "events" / "find_scp.py", port)
+    result = scripts.run(EXAMPLES / "events" / "find_scu.py", LOCAL, port, "CITIZEN*")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "CITIZEN^JAN 1.2.3.1",
+        "CITIZEN^SNIPS 1.2.3.2",
+        "the peer answered with 0x0000",
+    ]
+    assert server.stop(signal.SIGINT) == 0
+
+
+def test_find_without_a_peer(scripts: Scripts, free_port: int) -> None:
+    result = scripts.run(EXAMPLES / "events" / "find_scu.py", LOCAL, free_port)
+    assert result.returncode == 1
+    assert "no association" in result.stderr
