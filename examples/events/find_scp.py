@@ -6,10 +6,10 @@ Runs until Ctrl-C or SIGTERM, and then ends with 0.
 """
 
 import argparse
+import re
 import signal
 import sys
 import threading
-from fnmatch import fnmatchcase
 
 from pydicom import Dataset
 
@@ -25,13 +25,15 @@ def handle_find(event):
     if wanted.get("QueryRetrieveLevel") != "STUDY":
         yield 0xA900, None  # the identifier does not match the SOP Class
         return
-    # An empty value matches everything. A real archive matches every key that it supports.
-    pattern = str(wanted.get("PatientName") or "*")
+    # An empty value matches everything; ``*`` and ``?`` are wildcards (PS3.4 C.2.2.2). A real
+    # archive matches every key that it supports.
+    pattern = re.escape(str(wanted.get("PatientName") or "*"))
+    pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".")
     for name, uid in STUDIES:
         if event.is_cancelled:
             yield 0xFE00, None
             return
-        if fnmatchcase(name, pattern):
+        if re.fullmatch(pattern, name) and wanted.get("StudyInstanceUID") in (None, "", uid):
             match = Dataset()
             match.QueryRetrieveLevel = "STUDY"
             match.PatientName = name
