@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -14,7 +15,7 @@ from pydicom import Dataset, dcmread
 from pynetdicom.dsutils import split_dataset
 from tests.conftest import find_free_port
 from tests.examples.certificates import write_certificates
-from tests.examples.conftest import EXAMPLES, Scripts, pydicom_file, wait_for_output
+from tests.examples.conftest import EXAMPLES, Scripts, pydicom_file, tool, wait_for_output
 from tests.interop.conftest import Dcmtk
 
 CT = pydicom_file("CT_small.dcm")
@@ -323,3 +324,48 @@ def test_find_without_a_peer(scripts: Scripts, free_port: int) -> None:
     result = scripts.run(EXAMPLES / "events" / "find_scu.py", LOCAL, free_port)
     assert result.returncode == 1
     assert "no association" in result.stderr
+
+
+STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
+
+
+def archive(style: str, scripts: Scripts, *arguments: object) -> Any:
+    images = scripts.directory / "images"
+    images.mkdir()
+    for path in (CT, MR):
+        shutil.copy(path, images)
+    return scripts.serve(
+        EXAMPLES / style / "qr_scp.py", find_free_port(), "--directory", images, *arguments
+    )
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_retrieve(style: str, scripts: Scripts) -> None:
+    store_port = find_free_port()
+    server = archive(style, scripts, "--destination", f"WORKSTATION:{LOCAL}:{store_port}")
+    found = scripts.run(EXAMPLES / "events" / "find_scu.py", LOCAL, server.port)
+    assert STUDY in found.stdout
+    assert len(found.stdout.splitlines()) == 3
+    stored = scripts.directory / f"{dcmread(CT).SOPInstanceUID}.dcm"
+    for folder, script, options in (
+        ("events", "get_scu.py", ()),
+        ("callbacks", "move_scu.py", ("--store-port", store_port)),
+    ):
+        result = scripts.run(EXAMPLES / folder / script, LOCAL, server.port, STUDY, *options)
+        assert result.returncode == 0, result.stderr
+        assert "0x0000, 1 objects" in result.stdout
+        assert without_padding(stored) == without_padding(CT)
+        stored.unlink()
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("style", STYLES)
+def test_dcmtk_retrieves(style: str, scripts: Scripts, dcmtk: Dcmtk, tmp_path: Path) -> None:
+    server = archive(style, scripts)
+    query = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
+    # It is not among the tools that every test needs.
+    dcmtk._tools.setdefault("getscu", str(Path(tool(dcmtk, "storescu")).with_name("getscu")))
+    dcmtk.run("getscu", "-S", "-od", tmp_path, *query, LOCAL, server.port, check=True)
+    [stored] = tmp_path.glob("CT.*")
+    assert without_padding(stored) == without_padding(CT)

@@ -1,0 +1,61 @@
+"""Retrieve SCU with a callback, in pynetdicom 1.x's style: have a study moved to ourselves.
+
+    python examples/callbacks/move_scu.py 127.0.0.1 11112 1.2.3.4 --store-port 11113
+
+The peer must know the title WORKSTATION at this host and port. Objects are written to the current
+directory. Ends with 0 if the peer says that all of them were sent.
+"""
+
+import argparse
+import sys
+import threading
+
+from pydicom import Dataset
+
+from pynetdicom import AE, StoragePresentationContexts
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove
+
+
+def on_c_store(dataset, context, info):
+    """Store what the peer sends, on an association of its own."""
+    dataset.save_as(f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
+    return 0x0000
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Have a study moved to ourselves.")
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("study", help="its Study Instance UID")
+    parser.add_argument("--store-port", type=int, default=11113)
+    args = parser.parse_args()
+
+    ae = AE(ae_title=b"WORKSTATION", port=args.store_port)
+    ae.supported_contexts = StoragePresentationContexts
+    ae.add_requested_context(StudyRootQueryRetrieveInformationModelMove)
+    ae.on_c_store = on_c_store
+    threading.Thread(target=ae.start).start()
+    try:
+        assoc = ae.associate(args.host, args.port)
+        if not assoc.is_established:
+            print(f"no association: {assoc.ended}", file=sys.stderr)
+            return 1
+        wanted = Dataset()
+        wanted.QueryRetrieveLevel = "STUDY"
+        wanted.StudyInstanceUID = args.study
+        final = None
+        # The letter stands for the study root model.
+        for status, _ in assoc.send_c_move(wanted, b"WORKSTATION", query_model="S"):
+            final = status
+        assoc.release()
+    finally:
+        ae.stop()
+    if final is None or "Status" not in final:
+        print(f"no answer: {assoc.ended}", file=sys.stderr)
+        return 1
+    print(f"0x{final.Status:04X}, {final.get('NumberOfCompletedSuboperations', 0)} objects")
+    return 0 if final.Status == 0x0000 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
