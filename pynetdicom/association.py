@@ -208,7 +208,12 @@ class Association(Negotiation, Querying):
         assert self._dul is not None
         patience = self._patience()
         deadline = None if patience is None else time.monotonic() + patience
-        self._dul.read_while(self.inbox.is_waiting, deadline)
+        waits = self.inbox.is_waiting if self.mode == "acceptor" else self._waits_in_get
+        self._dul.read_while(waits, deadline)
+
+    def _waits_in_get(self) -> bool:
+        """Whether there is nothing to do, and a C-GET of ours may bring something."""
+        return self.inbox.is_waiting() and self.operations.has_get
 
     def serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
