@@ -24,7 +24,8 @@ from pynetdicom.dimse.primitives import C_CANCEL, C_FIND, C_GET, C_MOVE, Primiti
 from pynetdicom.dimse.spool import Spool
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.requests import prepare_statuses
-from pynetdicom.responses import LOGGER, Responses, show_identifier
+from pynetdicom.responses import LOGGER, Responses
+from pynetdicom.serving import show_identifier
 from pynetdicom.storing import Storing
 from pynetdicom.upper_layer.dul import Stopped
 from pynetdicom.upper_layer.ended import Ended

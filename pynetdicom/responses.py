@@ -19,7 +19,7 @@ from pynetdicom import _config
 from pynetdicom.dimse.operation import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.requests import to_status
-from pynetdicom.utils import printable
+from pynetdicom.serving import show_identifier
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -198,12 +198,3 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
         show_identifier(response, identifier)
     return identifier
-
-
-def show_identifier(message: Primitive, identifier: Dataset) -> None:
-    """Log an identifier, at DEBUG only: it is about the patient."""
-    from pynetdicom.dsutils import pretty_dataset
-
-    LOGGER.debug("identifier of the %s", message.message_name)
-    for line in pretty_dataset(identifier, 1):
-        LOGGER.debug("%s", printable(line))

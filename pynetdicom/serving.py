@@ -19,8 +19,11 @@ from pynetdicom.services.classes import (
     UNRECOGNIZED_OPERATION,
     ServiceClass,
 )
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from pynetdicom.association import Association
     from pynetdicom.association_state import AssociationState
     from pynetdicom.dimse.messages import Message
@@ -119,13 +122,19 @@ def log_identifier(primitive: Primitive, wanted: bool) -> None:
     """Show the identifier of a message, when debugging."""
     if not (wanted and primitive.data_set is not None and LOGGER.isEnabledFor(logging.DEBUG)):
         return
+    try:
+        show_identifier(primitive, primitive.data_set.decode())
+    except Exception as error:  # what a peer sends may be anything
+        name = type(error).__name__
+        LOGGER.debug("the identifier of the %s cannot be shown: %s", primitive.message_name, name)
+
+
+def show_identifier(message: Primitive, identifier: Dataset) -> None:
+    """Log an identifier, at DEBUG only: it is about the patient."""
     from pynetdicom.dsutils import pretty_dataset
 
-    try:
-        lines = pretty_dataset(primitive.data_set.decode(), 1)
-    except Exception as error:  # what a peer sends may be anything
-        lines = [f"  cannot be shown: {type(error).__name__}"]
-    LOGGER.debug("%s, identifier:", primitive.message_name)
+    lines = [printable(line) for line in pretty_dataset(identifier, 1)]
+    LOGGER.debug("identifier of the %s", message.message_name)
     for line in lines:
         LOGGER.debug("%s", line)
 

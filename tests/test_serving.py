@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
-from pynetdicom import AE, association, evt
-from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, decode_command
+from pynetdicom import AE, association, evt, serving
+from pynetdicom.dimse.data_set import encode_dataset
+from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_FIND, C_STORE, decode_command
 from pynetdicom.upper_layer import dul
 from pynetdicom.upper_layer.items import PresentationContextRQ
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv, request
@@ -230,3 +232,19 @@ def test_what_arrives_in_pieces(scp: Scp) -> None:
         for start in range(0, len(stream), 997):
             peer.send(stream[start : start + 997])
         assert answered(peer).Status == 0
+
+
+def test_an_identifier_in_the_log_is_one_line_an_element(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a peer has put into it: nobody writes lines of his own into our log."""
+    caplog.set_level("DEBUG", "pynetdicom.service")
+    identifier = Dataset()
+    identifier.PatientName = "DOE\nE: all is lost\x07"
+    find = C_FIND(MessageID=1, data_set=encode_dataset(identifier, "1.2.840.10008.1.2.1"))
+    serving.log_identifier(find, True)
+    head, line = caplog.messages
+    assert head == "identifier of the C-FIND-RQ"
+    assert "DOE" in line
+    assert line.isprintable()
+    caplog.clear()
+    serving.log_identifier(find, False)
+    assert not caplog.messages
