@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,7 @@ class Association(Negotiation, Querying):
     def _serve(self) -> None:
         """Do what the inbox says until the association has ended."""
         inbox = self.inbox
+        waits = inbox.is_waiting if self.is_acceptor else self._waits_in_get
         while True:
             if not self._to_cancel.empty():
                 self.cancel_abandoned()
@@ -188,8 +190,8 @@ class Association(Negotiation, Querying):
                 self._release_after = False
                 self._release()
             try:
-                if inbox.is_waiting() and (self.mode == "acceptor" or self.operations.has_get):
-                    self._read_on()
+                if waits():
+                    self._read_on(waits)
                 item = inbox.get(self._patience() if inbox.is_waiting() else None)
             except Empty:
                 self._check_idle()
@@ -203,12 +205,11 @@ class Association(Negotiation, Querying):
             elif item is not None:
                 self.serve_request(item)
 
-    def _read_on(self) -> None:
-        """Read on this thread until there is something to do, which saves waking it for that."""
+    def _read_on(self, waits: Callable[[], bool]) -> None:
+        """Read on this thread while it waits, which saves waking it for what there is to do."""
         assert self._dul is not None
         patience = self._patience()
         deadline = None if patience is None else time.monotonic() + patience
-        waits = self.inbox.is_waiting if self.mode == "acceptor" else self._waits_in_get
         self._dul.read_while(waits, deadline)
 
     def _waits_in_get(self) -> bool:

@@ -111,7 +111,6 @@ class DUL(Sending):
                 self._requested.wait()
             # What the lobby has received is ours to understand, before anybody else reads on.
             self._understand()
-            self._in_midst = self.framer.in_pdu or self._user.in_message
             self._drain()
             self._has_begun = True
             while not self._finished:
@@ -303,7 +302,6 @@ class DUL(Sending):
         if not self._deaf:
             self.framer.received(count)
             self._understand()
-            self._in_midst = self.framer.in_pdu or self._user.in_message
 
     def _drain(self) -> None:
         """Read what TLS has deciphered already: nothing would tell of it any more."""
@@ -333,6 +331,7 @@ class DUL(Sending):
             self._deaf = True  # where the next PDU begins is not known
             self._invalid(error)
         self._user.flush()
+        self._in_midst = self.framer.in_pdu or self._user.in_message
 
     def _take_apart(self) -> bool:
         """False when a message was none: what follows it is still understood, in Sta13."""

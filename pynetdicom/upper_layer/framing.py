@@ -171,27 +171,14 @@ class Framer:
         tuple or None
             Context ID, message control header and data; None where `frames` has to be asked.
         """
-        end = self._end
-        if (
-            self._start
-            or end < 12
-            or self._pdu_left
-            or self._in_pdv
-            or self._skip
-            or not self.accepts_data
-        ):
+        if self._pdu_left or self._in_pdv or self._skip or not self._begin_at_once():
             return None
-        pdu_type, length, item, context_id, control = _BOTH_HEADERS.unpack_from(self._buffer)
-        if (
-            pdu_type != _P_DATA_TF
-            or length != end - 6
-            or item != end - 10
-            or (length > self.maximum_length and self.maximum_length)
-            or context_id not in self.context_ids
-        ):
-            return None
-        self._end = 0
-        return context_id, control, self._buffer[12:end]
+        start, end = self._start, self._end
+        if not self._pdv_left == self._pdu_left == end - start:
+            return None  # `frames` goes on in the PDV that has begun
+        self._start = self._end = self._pdu_left = self._pdv_left = 0
+        self._in_pdv = False
+        return self._context_id, self._control, self._buffer[start:end]
 
     def _begin_at_once(self) -> bool:
         """Begin a P-DATA-TF and its first PDV, which is the rule; False when that is not so."""
