@@ -23,15 +23,18 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.ae_settings import MAXIMUM_CONTEXTS
 from pynetdicom.dimse.data_set import InFile
+from pynetdicom.dimse.element_walk import (
+    DEFLATED,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    UNCOMPRESSED,
+)
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
 from pynetdicom.services.engines import split
 from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
 from pynetdicom.sub_operations import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    UNCOMPRESSED,
     Candidate,
     Originator,
     Unsendable,
@@ -52,7 +55,6 @@ RELEASE_PATIENCE = 5.0
 _TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
 _USUAL_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-_DEFLATED = "1.2.840.10008.1.2.1.99"
 _USUAL = "StoragePresentationContexts"
 
 Kind = tuple[str, str]
@@ -299,7 +301,7 @@ def _suits_well(context: PresentationContext | None, kind: Kind) -> bool:
     if context is None:
         return False
     # Some values have no other byte order that we would know.
-    return kind[1] in (context.transfer_uids[0], *_USUAL_SYNTAXES, _DEFLATED)
+    return kind[1] in (context.transfer_uids[0], *_USUAL_SYNTAXES, DEFLATED)
 
 
 def _has_refused(assoc: Association, kind: Kind) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import events as evt
 from pynetdicom.association_state import AssociationState
+from pynetdicom.dimse.element_walk import UNCOMPRESSED
 from pynetdicom.dimse.messages import Message, fragments
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.acse import PresentationContext
 
 VERIFICATION = "1.2.840.10008.1.1"
-# Those that a data set can be re-encoded to, and from, without touching the pixels.
-_UNCOMPRESSED = (
-    "1.2.840.10008.1.2.1",
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.1.99",
-)
 
 
 class Requests(AssociationState):
@@ -93,9 +87,9 @@ class Requests(AssociationState):
             for context in usable:
                 if transfer_syntax == context.transfer_uids[0]:
                     return context
-            if transfer_syntax not in _UNCOMPRESSED:
+            if transfer_syntax not in UNCOMPRESSED:
                 usable = []
-            usable = [c for c in usable if c.transfer_uids[0] in _UNCOMPRESSED]
+            usable = [c for c in usable if c.transfer_uids[0] in UNCOMPRESSED]
         if not usable:
             with_syntax = f" with transfer syntax {transfer_syntax}" if transfer_syntax else ""
             raise ValueError(f"no accepted presentation context for {abstract_syntax}{with_syntax}")

@@ -15,7 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.dimse.data_set import CHUNK, Bytes, EncodedDataSet, encode_dataset
-from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.dimse.element_walk import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    encoding_of,
+)
 from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, Part10, read_header
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.errors import DataSetDecodeError, FileProblem
@@ -32,20 +37,6 @@ LOGGER = logging.getLogger("pynetdicom.service")
 
 REPORT_EVERY = 5.0
 """Seconds after which the requestor of a C-MOVE is told that a large instance is on its way."""
-
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-
-UNCOMPRESSED = frozenset(
-    (
-        EXPLICIT_VR_LITTLE_ENDIAN,
-        IMPLICIT_VR_LITTLE_ENDIAN,
-        EXPLICIT_VR_BIG_ENDIAN,
-        "1.2.840.10008.1.2.1.99",  # deflated
-    )
-)
-"""What can be re-encoded without touching the pixels."""
 
 
 class Unsendable(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -36,8 +37,6 @@ def _measure(bench: Bench, operation: str, shape: Shape, count: int, target: flo
     theirs = DCMTKArchive("DCMTK", bench.tools)
     pairs: list[tuple[Party, Party]] = [(theirs, theirs)]
     if bench.ours:
-        import sys
-
         ours = OurArchive("ours", sys.executable, "4.", ROOT)
         pairs += [(ours, ours), (theirs, ours)]
         if operation != "find":  # whose DCMTK index has what our SCU would ask for

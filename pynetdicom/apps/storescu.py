@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Display, Terminal
 from pynetdicom.apps.requestor import association
+from pynetdicom.dimse.element_walk import UNCOMPRESSED
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 option = options.option
 
 MAXIMUM_CONTEXTS = 128
-# Those of one can be sent in another one.
-UNCOMPRESSED = frozenset({*options.UNCOMPRESSED, "1.2.840.10008.1.2.1.99"})
 FALLBACKS = (options.EXPLICIT_LITTLE, options.IMPLICIT_LITTLE)
 
 FILES = option("path", nargs="+", help="DICOM files, and directories of files, to send")
@@ -166,11 +165,10 @@ def send(assoc: Association, files: Sequence[File], terminal: Terminal, display:
 
 def describe(status: int) -> str:
     """A status as text."""
+    from pynetdicom.apps import query
     from pynetdicom.services.classes import StorageServiceClass
-    from pynetdicom.services.statuses import meaning
 
-    text = meaning(status, StorageServiceClass.status_table)
-    return f"0x{status:04X} ({text})" if text else f"0x{status:04X}"
+    return query.describe(status, StorageServiceClass.status_table)
 
 
 def store(args: Namespace, terminal: Terminal) -> int:

@@ -44,13 +44,23 @@ class Encoding(NamedTuple):
     deflated: bool
 
 
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+UNCOMPRESSED = frozenset(
+    (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED)
+)
+"""The transfer syntaxes that a data set can be re-encoded to, and from, pixels left as they are."""
+
 _EXPLICIT = Encoding(False, True, False)
 _DEFLATED = Encoding(False, True, True)
 
 _ENCODINGS = {
-    "1.2.840.10008.1.2": Encoding(True, True, False),
-    "1.2.840.10008.1.2.2": Encoding(False, False, False),
-    "1.2.840.10008.1.2.1.99": _DEFLATED,
+    IMPLICIT_VR_LITTLE_ENDIAN: Encoding(True, True, False),
+    EXPLICIT_VR_BIG_ENDIAN: Encoding(False, False, False),
+    DEFLATED: _DEFLATED,
     # JPIP Referenced Deflate, JPIP HTJ2K Referenced Deflate
     "1.2.840.10008.1.2.4.95": _DEFLATED,
     "1.2.840.10008.1.2.4.205": _DEFLATED,

@@ -23,7 +23,15 @@ from pynetdicom.dimse.data_set import (
     inflate,
 )
 from pynetdicom.dimse.descriptor import Descriptor, open_file, pread
-from pynetdicom.dimse.element_walk import LONG_VRS, WalkError, encoding_of, walk
+from pynetdicom.dimse.element_walk import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    LONG_VRS,
+    WalkError,
+    encoding_of,
+    walk,
+)
 from pynetdicom.errors import (
     DataSetDecodeError,
     FileProblem,
@@ -38,9 +46,6 @@ FIRST_READ = 16384
 MAXIMUM_META = 1 << 20
 """Bytes that the meta information may take."""
 
-IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 SOP_CLASS_UID = 0x00080016
 SOP_INSTANCE_UID = 0x00080018
