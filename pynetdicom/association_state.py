@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom import _config, serving
+from pynetdicom import _config
 from pynetdicom import events as evt
 from pynetdicom.callbacks import DebugHooks, told_of
 from pynetdicom.dimse.inbox import Inbox
@@ -20,6 +20,7 @@ from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operation import Operation, Operations
 from pynetdicom.dimse.provisional import Spares
 from pynetdicom.events import Handlers, HandlerSpec, trigger
+from pynetdicom.receiving import Receiving
 from pynetdicom.upper_layer.connector import Connector
 from pynetdicom.upper_layer.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
@@ -75,6 +76,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         # What was chosen among them, by abstract and transfer syntax.
         self._chosen: dict[tuple[str, str], PresentationContext] = {}
         self.operations = Operations(self)
+        self.outstanding = self.operations.count
         self.inbox = Inbox()
         # Those that serve a C-MOVE of this one, and do not outlive an abort of it. A set's own
         # operations are atomic.
@@ -99,7 +101,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._target: tuple[Any, ...] | None = None
         self._maximum_length = 0
         self._timer = "acse_timeout"
-        self._assembler = Assembler(self._open_data_set)
+        self._assembler = Assembler(Receiving(self, server).open)
         self.feed, self.flush = self._assembler.feed, self._assembler.flush
         self.spares = Spares()
         self._contextvars: contextvars.Context | None = None
@@ -190,11 +192,6 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         if self._dul is None:
             raise RuntimeError("the association has no connection yet")
         return self._dul
-
-    # For the rooms above
-
-    def _open_data_set(self, context_id: int, primitive: Any) -> Any:
-        return serving.open_data_set(self, self._server, context_id, primitive)
 
     # What `operations` ask for
 

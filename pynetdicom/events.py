@@ -424,7 +424,8 @@ def trigger(
     running.append((assoc, event))
     try:
         if event.is_intervention:
-            handler, args = assoc.get_handlers(event)
+            bound = assoc._handlers.get(event)
+            handler, args = bound[0] if bound else (get_default_handler(event), None)
             return handler(Event(assoc, event, attrs), *(args or ()))
         _notify(assoc, event, attrs or {}, timestamp)
         return None

@@ -31,11 +31,6 @@ class Indications(AssociationState):
         """Whether a message from the peer has begun and is not complete."""
         return self._assembler.in_message
 
-    @property
-    def expects_more(self) -> bool:
-        """Whether the peer will send something before we do."""
-        return bool(self.operations) or self._assembler.in_message
-
     def on_message(self, message: Any) -> None:
         """Take a complete message, or the A-ASSOCIATE-AC."""
         if not isinstance(message, Message):

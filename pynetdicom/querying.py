@@ -21,7 +21,6 @@ from pynetdicom import _config
 from pynetdicom import events as evt
 from pynetdicom.dimse.operation import PENDING, Operation
 from pynetdicom.dimse.primitives import C_CANCEL, C_FIND, C_GET, C_MOVE, Primitive
-from pynetdicom.dimse.spool import Spool
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.requests import prepare_statuses
 from pynetdicom.responses import LOGGER, Responses
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.acse import PresentationContext
 
     Identifier = Dataset | EncodedDataSet
-
-_IN_MEMORY = 1 << 20
 
 
 class Querying(Storing):
@@ -360,7 +357,7 @@ class Querying(Storing):
     def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
         if not self._to_cancel.empty():
             self.cancel_abandoned()
-        if self.operations:
+        if self.outstanding():
             self._refuse_endless_wait(f"a {request.message_name}")
         return super()._begin(request, context_id, msg_id)
 
@@ -374,21 +371,6 @@ class Querying(Storing):
                     f"{what} would wait for the end of the C-GET {operation.message_id}, which"
                     " waits for this handler of its C-STORE sub-operation"
                 )
-
-    def _open_data_set(self, context_id: int, primitive: Primitive) -> Spool:
-        """Make the place for a data set; what belongs to an abandoned operation has none."""
-        if primitive.is_response and primitive.name in OPERATIONS:
-            operation = self.operations.get(primitive.MessageIDBeingRespondedTo or 0)
-            is_wanted = operation is not None and not operation.is_abandoned
-            return Spool(
-                b"",
-                self.contexts[context_id].transfer_uids[0],
-                directory=self.ae.spool_dir,
-                threshold=_IN_MEMORY,
-                maximum=_config.MAXIMUM_IDENTIFIER if is_wanted else 0,
-            )
-        place: Spool = super()._open_data_set(context_id, primitive)
-        return place
 
     # What `Responses` asks for
 

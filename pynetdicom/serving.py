@@ -6,8 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config
-from pynetdicom.dimse import part10
-from pynetdicom.dimse.spool import Spool
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
 from pynetdicom.services import engines, levels, matching, registry, retrieval
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from pynetdicom.association_state import AssociationState
     from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
-    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
@@ -71,7 +68,7 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
-        return engines.single(request, lambda: trigger(assoc, event, attrs))
+        return engines.single(request, trigger, assoc, event, attrs)
     return _answer_in_parts(assoc, message, event, attrs)
 
 
@@ -163,30 +160,3 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
     ):
         return IDENTIFIER_MISMATCH, problem
     return None
-
-
-def open_data_set(
-    assoc: AssociationState, server: AssociationServer | None, context_id: int, primitive: Primitive
-) -> Spool:
-    """Make the place for a data set that is about to be received."""
-    transfer_syntax = assoc.contexts[context_id].transfer_uids[0]
-    spool_dir = assoc.ae.spool_dir if server is None else server.spool_dir
-    threshold = _config.SPOOL_THRESHOLD if server is None else server.spool_threshold
-    header = b""
-    if primitive.name == "C-STORE" and not primitive.is_response:
-        header = part10.build_header(
-            primitive.AffectedSOPClassUID or "",
-            primitive.AffectedSOPInstanceUID or "",
-            transfer_syntax,
-            implementation_class_uid=assoc.ae.implementation_uid,
-            implementation_version_name=assoc.ae.implementation_version_name,
-            source_ae_title=(assoc.acceptor if assoc.is_requestor else assoc.requestor).ae_title,
-        )
-    return Spool(
-        header,
-        transfer_syntax,
-        directory=spool_dir,
-        threshold=threshold,
-        maximum=assoc.ae.maximum_object_bytes,
-        spares=assoc.spares,
-    )

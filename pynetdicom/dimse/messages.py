@@ -11,9 +11,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pynetdicom import _config
+from pynetdicom.dimse.command import NO_DATA_SET
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.dimse.primitives import Primitive, decode_command
 from pynetdicom.errors import DIMSEDecodeError, TruncatedFile
@@ -51,20 +52,18 @@ class Message:
         The command set as a primitive, and with it the data set.
     is_duplicate : bool
         Whether its Message ID was outstanding when it arrived.
+    size : int
+        The bytes of its data set.
     """
 
-    __slots__ = ("context_id", "is_duplicate", "primitive")
+    __slots__ = ("context_id", "is_duplicate", "primitive", "size")
 
     def __init__(self, primitive: Primitive, context_id: int) -> None:
         self.primitive = primitive
         self.context_id = context_id
         self.is_duplicate = False
-
-    @property
-    def size(self) -> int:
-        """The bytes of its data set."""
-        data_set = self.primitive.data_set
-        return 0 if data_set is None else data_set.size
+        data_set = primitive.data_set
+        self.size = 0 if data_set is None else data_set.size
 
     @property
     def name(self) -> str:
@@ -235,7 +234,6 @@ class Assembler:
         self._command = bytearray()
         self._primitive: Primitive | None = None
         self._spool: Spool | None = None
-        self._add: Callable[[memoryview], Any] | None = None
 
     @property
     def in_message(self) -> bool:
@@ -269,18 +267,40 @@ class Assembler:
             If the message is none: data before a command, messages that mix, a command set that
             does not decode.
         """
-        if control == 0 and self._add is not None and context_id == self._context_id:
-            self._add(data)
-            return None
         if control & COMMAND:
+            if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
+                raise DIMSEDecodeError(
+                    f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes"
+                )
+            if control & LAST and pdv_done and not self._context_id:  # in one piece, the rule
+                return self._begin(context_id, data)
             return self._feed_command(context_id, control, data, pdv_done)
-        return self._feed_data(context_id, control, data, pdv_done)
+        primitive, spool = self._primitive, self._spool
+        if spool is None or primitive is None:
+            raise DIMSEDecodeError("a data set before the command set that it belongs to")
+        if context_id != self._context_id:
+            raise DIMSEDecodeError(f"{primitive.message_name}: its data set is on another context")
+        if not (pdv_done and control & LAST):
+            spool.add(data)
+            return None
+        self._spool = self._primitive = None
+        self._context_id = 0
+        primitive.__dict__["data_set"] = spool.finish(data)
+        return Message(primitive, context_id)
+
+    def _begin(self, context_id: int, data: bytearray | memoryview) -> Message | None:
+        """Begin a message, whose command set is `data`; it is all of it if no data set follows."""
+        primitive = decode_command(bytes(data))
+        if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
+            self._context_id = 0
+            return Message(primitive, context_id)
+        self._spool = self._open_data_set(context_id, primitive)
+        self._context_id, self._primitive = context_id, primitive
+        return None
 
     def _feed_command(
         self, context_id: int, control: int, data: memoryview, pdv_done: bool
     ) -> Message | None:
-        complete = pdv_done and control & LAST
-        command = self._command
         if self._context_id:
             if self._primitive is not None:
                 raise DIMSEDecodeError(
@@ -288,50 +308,26 @@ class Assembler:
                 )
             if context_id != self._context_id:
                 raise DIMSEDecodeError("command set: its fragments are of different contexts")
-        if len(command) + len(data) > _config.MAXIMUM_COMMAND_SET:
-            raise DIMSEDecodeError(f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes")
         self._context_id = context_id
-        if not complete:
-            command += data
-            return None
-        if command:
-            command += data
-            primitive = decode_command(bytes(command))
-            command.clear()
-        else:
-            primitive = decode_command(bytes(data))
-        if primitive.has_data_set:
-            spool = self._open_data_set(context_id, primitive)
-            self._primitive, self._spool, self._add = primitive, spool, spool.add
-            return None
-        self._context_id = 0
-        return Message(primitive, context_id)
-
-    def _feed_data(
-        self, context_id: int, control: int, data: memoryview, pdv_done: bool
-    ) -> Message | None:
-        primitive, spool = self._primitive, self._spool
-        if primitive is None or spool is None:
-            raise DIMSEDecodeError("a data set before the command set that it belongs to")
-        if context_id != self._context_id:
-            raise DIMSEDecodeError(f"{primitive.message_name}: its data set is on another context")
-        spool.add(data)
+        self._command += data
         if not (pdv_done and control & LAST):
             return None
-        self._spool = self._primitive = self._add = None
-        self._context_id = 0
-        primitive.__dict__["data_set"] = spool.finish()
-        return Message(primitive, context_id)
+        command, self._command = self._command, bytearray()
+        return self._begin(context_id, command)
 
-    def flush(self) -> None:
-        """Let the data set take the slices it was given, before their buffer is used again."""
+    def flush(self) -> bool:
+        """Let the data set take the slices it was given, before their buffer is used again.
+
+        Returns whether a message has begun and is not complete.
+        """
         if self._spool is not None:
             self._spool.flush()
+        return self._context_id != 0
 
     def discard(self) -> None:
         """Drop the message that has begun, as when the association ends."""
         spool = self._spool
-        self._spool = self._primitive = self._add = None
+        self._spool = self._primitive = None
         self._context_id = 0
         self._command.clear()
         if spool is not None:

@@ -169,12 +169,19 @@ class Operation:
 
 
 class Operations:
-    """The outstanding operations of one association, and the Message IDs for new ones."""
+    """The outstanding operations of one association, and the Message IDs for new ones.
+
+    Attributes
+    ----------
+    count : callable
+        Tells how many there are.
+    """
 
     def __init__(self, flow: Flow | None = None) -> None:
         self._flow = flow or _NoFlow()
         self._lock = threading.Lock()
         self._outstanding: dict[int, Operation] = {}
+        self.count = self._outstanding.__len__
         # Those with several responses that ended lately: a cancel may have crossed the last one.
         self._ended_lately: deque[int] = deque(maxlen=_ENDED_LATELY)
         self._next_id = 1
@@ -188,9 +195,6 @@ class Operations:
         self._queue: deque[object] = deque()
         self._ended = self._closed = False
         self.strays = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._outstanding)
 
     def __len__(self) -> int:
         return len(self._outstanding)

@@ -2,7 +2,7 @@
 
 `read_header` reads the beginning of a file once and gives a `Part10`: which SOP Instance it is, by
 its data set and not by its meta information (they differ in real files), how it is encoded, and
-where the data set is. `build_header` makes what comes before a data set in a file.
+where the data set is. `header_builder` is for what comes before a data set in a file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
@@ -315,15 +316,24 @@ def _before_instance(sop_class_uid: str) -> bytes:
     return version + _element(0x0002, b"UI", sop_class_uid)
 
 
-@lru_cache(256)
-def _after_instance(
+_PREFIX = bytes(128) + b"DICM"
+_group_length = struct.Struct("<HH2sHI").pack
+
+
+def header_builder(
     transfer_syntax: str,
+    *,
     implementation_class_uid: str,
-    implementation_version_name: str | None,
-    source_ae_title: str | None,
-    sending_ae_title: str | None,
-    receiving_ae_title: str | None,
-) -> bytes:
+    implementation_version_name: str | None = None,
+    source_ae_title: str | None = None,
+    sending_ae_title: str | None = None,
+    receiving_ae_title: str | None = None,
+) -> Callable[[str, str], bytes]:
+    """Give a function that makes what comes before a data set in a file.
+
+    It is called with SOP Class UID and SOP Instance UID, and returns preamble, prefix and meta
+    information (PS3.10 7.1).
+    """
     parts = [
         _element(0x0010, b"UI", transfer_syntax),
         _element(0x0012, b"UI", implementation_class_uid),
@@ -336,37 +346,16 @@ def _after_instance(
     ):
         if value:
             parts.append(_element(number, vr, value))
-    return b"".join(parts)
+    after = b"".join(parts)
 
+    def build(sop_class_uid: str, sop_instance_uid: str) -> bytes:
+        before = _before_instance(sop_class_uid)
+        uid = sop_instance_uid.encode("latin-1", "replace")
+        if len(uid) & 1:
+            uid += b"\0"
+        instance = _short(0x0002, 0x0003, b"UI", len(uid))
+        length = len(before) + len(instance) + len(uid) + len(after)
+        group = _group_length(0x0002, 0, b"UL", 4, length)
+        return b"".join((_PREFIX, group, before, instance, uid, after))
 
-_PREFIX = bytes(128) + b"DICM"
-_group_length = struct.Struct("<HH2sHI").pack
-
-
-def build_header(
-    sop_class_uid: str,
-    sop_instance_uid: str,
-    transfer_syntax: str,
-    *,
-    implementation_class_uid: str,
-    implementation_version_name: str | None = None,
-    source_ae_title: str | None = None,
-    sending_ae_title: str | None = None,
-    receiving_ae_title: str | None = None,
-) -> bytes:
-    """Make what comes before a data set in a file: preamble, prefix, meta information.
-
-    PS3.10 7.1.
-    """
-    before = _before_instance(sop_class_uid)
-    instance = _element(0x0003, b"UI", sop_instance_uid)
-    after = _after_instance(
-        transfer_syntax,
-        implementation_class_uid,
-        implementation_version_name,
-        source_ae_title,
-        sending_ae_title,
-        receiving_ae_title,
-    )
-    length = len(before) + len(instance) + len(after)
-    return b"".join((_PREFIX, _group_length(0x0002, 0, b"UL", 4, length), before, instance, after))
+    return build

@@ -169,7 +169,10 @@ class Primitive:
         if (
             self._required[side] <= values.keys()
             and None not in values.values()
-            and (self.has_data_set or not self._needs_data_set[side])
+            and (
+                not self._needs_data_set[side]
+                or values["CommandDataSetType"] != command.NO_DATA_SET
+            )
         ):
             return []
         get = values.get
@@ -211,7 +214,11 @@ class Primitive:
         values["CommandField"] = self.response_field
         values["CommandDataSetType"] = command.NO_DATA_SET
         values["MessageIDBeingRespondedTo"] = request.get("MessageID")
-        values["Status"] = self.parameters["Status"].check(status)
+        values["Status"] = (
+            status
+            if type(status) is int and 0 <= status <= 0xFFFF
+            else self.parameters["Status"].check(status)
+        )
         for keyword, origins in self._copied:
             for origin in origins:
                 if (value := request.get(origin)) is not None:

@@ -84,7 +84,8 @@ class ProvisionalFile:
     def _link(self, name: str) -> None:
         # With a descriptor given, Python calls linkat with AT_SYMLINK_FOLLOW; an absolute path
         # makes no other use of it.
-        os.link(f"/proc/self/fd/{self.fd}", name, src_dir_fd=self.fd, follow_symlinks=True)
+        fd = self.descriptor.fd
+        os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=fd, follow_symlinks=True)
 
     def publish(self, target: str, *, overwrite: bool, sync: bool) -> None:
         """Make it visible as `target`, all at once."""

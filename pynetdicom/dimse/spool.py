@@ -113,7 +113,8 @@ class Spool:
                 return
             self._part = part = self._new_file(self._directory or system_directory())
             self._memory = None
-            write_all(part.fd, [self.header, memory, *slices] if memory else [self.header, *slices])
+            before = [self.header, memory] if memory else [self.header]
+            write_all(part.descriptor.fd, [*before, *slices])
         else:
             assert self._part is not None
             write_all(self._part.fd, slices)
@@ -127,8 +128,24 @@ class Spool:
             self._part.close()
             self._part = None
 
-    def finish(self) -> ReceivedDataSet:
-        """Give the data set that was received; after an error it has nothing but its `error`."""
+    def finish(self, last: bytes | memoryview = b"") -> ReceivedDataSet:
+        """Give the data set that was received, of which `last` is the end.
+
+        After an error it has nothing but its `error`.
+        """
+        size = len(last)
+        if (
+            not self._size
+            and not self._slices
+            and size <= self._threshold
+            and (self._maximum is None or size <= self._maximum)
+            and self.error is None
+        ):
+            # A small one that came in one piece.
+            return ReceivedDataSet(
+                self.header, self.transfer_syntax, size, bytes(last), new_file=self._new_file
+            )
+        self._slices.append(memoryview(last))
         self.flush()
         received = ReceivedDataSet(
             self.header,
@@ -170,7 +187,8 @@ class ReceivedDataSet(EncodedDataSet):
         error: OSError | None = None,
         new_file: Callable[[str], ProvisionalFile] = ProvisionalFile,
     ) -> None:
-        super().__init__(transfer_syntax, size)
+        self.transfer_syntax = transfer_syntax
+        self.size = size
         self.header = header
         self.error = error
         self._new_file = new_file
@@ -220,11 +238,9 @@ class ReceivedDataSet(EncodedDataSet):
             If it cannot be written.
         """
         target = os.fspath(path)
-        directory = os.path.dirname(target) or os.curdir
+        part = self._part
         # Windows renames no open file.
-        if self._memory() is None and not self._given_away and sys.platform != "win32":
-            part, _ = self._part, self._file()
-            assert part is not None
+        if part is not None and not self._given_away and sys.platform != "win32":
             try:
                 part.publish(target, overwrite=overwrite, sync=sync)
             except OSError as error:
@@ -233,7 +249,7 @@ class ReceivedDataSet(EncodedDataSet):
             else:
                 self._given_away = True
                 return
-        copy = self._copy(directory)
+        copy = self._copy(os.path.dirname(target) or os.curdir)
         try:
             copy.publish(target, overwrite=overwrite, sync=sync)
         finally:
@@ -269,7 +285,7 @@ class ReceivedDataSet(EncodedDataSet):
         copy = self._new_file(directory)
         try:
             if memory is not None:
-                write_all(copy.fd, [self.header, memory])
+                write_all(copy.descriptor.fd, [self.header, memory])
             else:
                 descriptor, offset = self._file()
                 copy_file(descriptor.fd, copy.fd, offset + self.size)

@@ -37,14 +37,14 @@ class Undecodable(Exception):
     """The data set does not decode, before the handler was called."""
 
 
-def single(request: Primitive, handler: Callable[[], Any]) -> Primitive:
+def single(request: Primitive, handler: Callable[..., Any], *args: Any) -> Primitive:
     """Serve an operation that has one response without a data set: C-ECHO, C-STORE.
 
     Parameters
     ----------
     request : Primitive
     handler : callable
-        Gives the status: an int, or a pydicom `Dataset` with a Status.
+        Called with `args`, gives the status: an int, or a pydicom `Dataset` with a Status.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def single(request: Primitive, handler: Callable[[], Any]) -> Primitive:
         The response.
     """
     try:
-        status = handler()
+        status = handler(*args)
     except HANDLER_ERRORS as error:
         return failed(request, error)
     return with_status(request, status)

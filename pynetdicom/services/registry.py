@@ -94,7 +94,7 @@ def service_class_of(uid: str) -> type[ServiceClass]:
 
 def operations(uid: str) -> tuple[str, ...]:
     """Return the DIMSE operations of a SOP Class UID, such as ``("C-STORE",)``."""
-    return _lookup(uid)[1]
+    return (_known.get(uid) or _lookup(uid))[1]
 
 
 def is_storage(uid: str) -> bool:

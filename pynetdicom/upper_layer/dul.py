@@ -272,10 +272,9 @@ class DUL(Sending):
         return timeout if left is None else min(left, timeout)
 
     def _read(self, recv: Callable[[memoryview], int]) -> None:
-        user, connection = self._user, self.connection
-        view = self.framer.space()
+        connection = self.connection
         try:
-            count = recv(view)
+            count = self.framer.fill(recv)
         except BlockingIOError:
             self._check_silence()
             return
@@ -286,21 +285,22 @@ class DUL(Sending):
         if not count:
             self._finished = True
             return
-        self._received(view, count)
+        self._received(count)
         if connection.is_tls:
             self._drain()
             if connection.pending:
                 self._after_write()
-        if self._in_midst or user.expects_more:
+        if self._in_midst or self._user.outstanding():
             connection.quick_ack()
 
-    def _received(self, view: memoryview, count: int) -> None:
-        """Take note of bytes that were read into `view`, and take them apart."""
+    def _received(self, count: int) -> None:
+        """Take note of bytes that were read, and take them apart."""
         self.last_activity = self.last_received = time.monotonic()
         if self._user.watches_data:
-            self._user.on_data(bytes(view[:count]), False)
-        if not self._deaf:
-            self.framer.received(count)
+            self._user.on_data(self.framer.latest(count), False)
+        if self._deaf:
+            self.framer.drop()
+        else:
             self._understand()
 
     def _drain(self) -> None:
@@ -315,7 +315,8 @@ class DUL(Sending):
                 if count is None:
                     return
                 if count:
-                    self._received(view, count)
+                    self.framer.received(count)
+                    self._received(count)
                 else:
                     self._finished = True
         except OSError as error:
@@ -324,36 +325,29 @@ class DUL(Sending):
 
     def _understand(self) -> None:
         """Take what was received apart."""
+        user = self._user
         try:
-            while not self._take_apart():
-                pass
+            while not self._finished and not self._deaf:
+                try:
+                    self._take_apart(user.feed if not user.watches_pdus else self._feed_and_show)
+                    break
+                except DIMSEDecodeError as error:
+                    # What follows a message that is none is still understood, in Sta13.
+                    self.abort(Ended("aborted", "local", 0, 0, error=error))
         except PDUDecodeError as error:
             self._deaf = True  # where the next PDU begins is not known
             self._invalid(error)
-        self._user.flush()
-        self._in_midst = self.framer.in_pdu or self._user.in_message
+        self._in_midst = user.flush() or self.framer.in_pdu
 
-    def _take_apart(self) -> bool:
-        """False when a message was none: what follows it is still understood, in Sta13."""
-        user = self._user
-        feed = user.feed if not user.watches_pdus else self._feed_and_show
-        try:
-            if self.ended is None and (alone := self.framer.alone()) is not None:
-                message = feed(*alone, True)
-                if message is not None:
-                    user.on_message(message)
-                return True
-            for item in self.framer.frames(feed if self.ended is None else _ignore):
-                if type(item) is bytes:
-                    self._on_pdu(item)
-                    if self._finished or self._deaf:
-                        break
-                elif self.ended is None:
-                    user.on_message(item)
-        except DIMSEDecodeError as error:
-            self.abort(Ended("aborted", "local", 0, 0, error=error))
-            return False
-        return True
+    def _take_apart(self, feed: Callable[[int, int, memoryview, bool], Any]) -> None:
+        framer, user = self.framer, self._user
+        while (item := framer.next(feed if self.ended is None else _ignore)) is not None:
+            if type(item) is bytes:
+                self._on_pdu(item)
+                if self._finished or self._deaf:
+                    return
+            elif self.ended is None:
+                user.on_message(item)
 
     def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> Any:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""

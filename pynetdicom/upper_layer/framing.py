@@ -1,6 +1,6 @@
 """From bytes as they arrive to PDUs, and to PDVs while their P-DATA-TF is still arriving.
 
-In: what the transport wrote into `Framer.space`. Out, by `Framer.frames`: P-DATA-TF as slices of
+In: what the transport wrote into `Framer.space`. Out, by `Framer.next`: P-DATA-TF as slices of
 the receive buffer, handed to a `feed` function (PS3.8 9.3.5); any other PDU as its bytes, once
 complete. A slice is valid until the next call of `space`.
 """
@@ -25,8 +25,9 @@ _PDV_HEADER = Struct(">IBB")
 _BOTH_HEADERS = Struct(">BxIIBB")
 
 FIRST_SIZE = 16 * 1024
-LARGEST_SIZE = 512 * 1024
-"""Bytes that are read at a time, at most: what is written to a file at once is in the caches then.
+LARGEST_SIZE = 640 * 1024
+"""Bytes that are read at a time, at most: what is written to a file at once is in the caches then,
+and a slice of 512 by 512 pixels comes in one piece.
 """
 
 _P_DATA_TF = 0x04
@@ -110,80 +111,85 @@ class Framer:
             self.received(count)
             view = view[count:]
 
-    def frames(self, feed: Feed[T]) -> Iterator[T | bytes]:
-        """Understand what was received.
+    def fill(self, recv: Callable[[memoryview], int]) -> int:
+        """Have `recv` write the next bytes; gives how many, as it says."""
+        count = recv(self.space())
+        self._end += count
+        return count
+
+    def latest(self, count: int) -> bytes:
+        """The last `count` bytes that were received."""
+        return bytes(self._buffer[self._end - count : self._end])
+
+    def drop(self) -> None:
+        """Forget what was received and not understood."""
+        self._start = self._end = 0
+
+    def next(self, feed: Feed[T]) -> T | bytes | None:
+        """Understand what was received, up to the end of a message or of another PDU.
 
         Parameters
         ----------
         feed : callable
             Takes the parts of PDVs.
 
-        Yields
-        ------
-        T or bytes
-            Each message that `feed` completed, and each PDU that is not P-DATA-TF, as bytes.
+        Returns
+        -------
+        T or bytes or None
+            A message that `feed` completed; a PDU that is not P-DATA-TF, as bytes; None when that
+            is all.
 
         Raises
         ------
         PDUDecodeError
             The peer sent something that is no PDU, or a P-DATA-TF that was not negotiated.
         """
-        while self._end > self._start or self._in_pdv:
-            if self._pdu_left or self._in_pdv:
-                if not self._in_pdv and not self._begin_pdv():
-                    return
+        while True:
+            start = self._start
+            available = self._end - start
+            if not self._in_pdv:
+                if self._pdu_left:
+                    if not self._begin_pdv():
+                        return None
+                elif self._skip:
+                    step = min(self._skip, available)
+                    if not step:
+                        return None
+                    self._start += step
+                    self._skip -= step
+                    continue
+                elif not available:
+                    return None
+                elif not self._begin_at_once(start, available):
+                    pdu = self._begin_pdu()
+                    if pdu or pdu is None:
+                        return pdu
+                    continue
                 start = self._start
-                take = self._end - start
-                if take >= self._pdv_left:
-                    take = self._pdv_left
-                    self._in_pdv = False
-                elif not take:
-                    return
-                self._start = start + take
-                self._pdu_left -= take
-                self._pdv_left -= take
-                message = feed(
-                    self._context_id,
-                    self._control,
-                    self._buffer[start : start + take],
-                    not self._in_pdv,
-                )
-                if message is not None:
-                    yield message
-            elif self._skip:
-                step = min(self._skip, self._end - self._start)
-                if not step:
-                    return
-                self._start += step
-                self._skip -= step
-            elif not self._begin_at_once():
-                pdu = self._begin_pdu()
-                if pdu is None:
-                    return
-                if pdu:
-                    yield pdu
+                available = self._end - start
+            left = self._pdv_left
+            if available >= left:
+                available = left
+                self._in_pdv = False
+            elif not available:
+                return None
+            self._start = stop = start + available
+            self._pdu_left -= available
+            self._pdv_left = left - available
+            message = feed(
+                self._context_id, self._control, self._buffer[start:stop], not self._in_pdv
+            )
+            if message is not None:
+                return message
 
-    def alone(self) -> tuple[int, int, memoryview] | None:
-        """Take the whole of what was received if it is one P-DATA-TF of one PDV: a small message.
+    def frames(self, feed: Feed[T]) -> Iterator[T | bytes]:
+        """Understand all that was received: what `next` gives, one by one."""
+        while (item := self.next(feed)) is not None:
+            yield item
 
-        Returns
-        -------
-        tuple or None
-            Context ID, message control header and data; None where `frames` has to be asked.
-        """
-        if self._pdu_left or self._in_pdv or self._skip or not self._begin_at_once():
-            return None
-        start, end = self._start, self._end
-        if not self._pdv_left == self._pdu_left == end - start:
-            return None  # `frames` goes on in the PDV that has begun
-        self._start = self._end = self._pdu_left = self._pdv_left = 0
-        self._in_pdv = False
-        return self._context_id, self._control, self._buffer[start:end]
-
-    def _begin_at_once(self) -> bool:
+    def _begin_at_once(self, start: int, available: int) -> bool:
         """Begin a P-DATA-TF and its first PDV, which is the rule; False when that is not so."""
-        start = self._start
-        if not self.accepts_data or self._end - start < 12:
+        if not self.accepts_data or available < 12:
             return False
         pdu_type, length, item, context_id, control = _BOTH_HEADERS.unpack_from(self._buffer, start)
         if (

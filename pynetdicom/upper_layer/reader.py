@@ -83,12 +83,13 @@ class ReaderRole:
 
     def take(self) -> bool:
         """Take the role, if it is free."""
-        if self.is_mine or not self._lock.acquire(blocking=False):
+        ident = threading.get_ident()
+        if self.holder == ident or not self._lock.acquire(blocking=False):
             return False
         if self._closed:
             self._lock.release()
             return False
-        self.holder = threading.get_ident()
+        self.holder = ident
         return True
 
     def take_from_dul_thread(self) -> bool:

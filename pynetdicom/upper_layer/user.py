@@ -18,19 +18,17 @@ class User(Protocol):
     watches_pdus: bool
     watches_transitions: bool
 
-    @property
-    def in_message(self) -> bool:
-        """Whether a DIMSE message has begun and is not complete."""
-
-    @property
-    def expects_more(self) -> bool:
-        """Whether the peer will send something before we do."""
+    def outstanding(self) -> int:
+        """How many requests of ours the peer has not answered, so that it will send something."""
 
     def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> Any:
         """Take a part of a PDV; returns a message once it is complete."""
 
-    def flush(self) -> None:
-        """Copy or write what `feed` was given; the buffer is about to be used again."""
+    def flush(self) -> bool:
+        """Copy or write what `feed` was given; the buffer is about to be used again.
+
+        Returns whether a DIMSE message has begun and is not complete.
+        """
 
     def on_message(self, message: Any) -> None:
         """A message is complete."""

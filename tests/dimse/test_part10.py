@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from pynetdicom.dimse.element_walk import Encoding, walk
-from pynetdicom.dimse.part10 import build_header, read_header
+from pynetdicom.dimse.part10 import header_builder, read_header
 from pynetdicom.errors import FileProblem, MissingUID, NotDICOM, TruncatedFile
 
 DATA = Path(pydicom.__file__).parent / "data"
@@ -39,7 +39,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def header(**more: str) -> bytes:
-    return build_header(CT, "1.2.3", EXPLICIT, implementation_class_uid="2.25.1", **more)
+    return header_builder(EXPLICIT, implementation_class_uid="2.25.1", **more)(CT, "1.2.3")
 
 
 def element(tag: int, vr: bytes, value: bytes) -> bytes:
@@ -146,7 +146,7 @@ def walk_one(data: bytes, offset: int, tag: int, encoding: Encoding) -> int:
 
 
 def test_uids_are_those_of_the_data_set(file: Callable[[bytes], Path]) -> None:
-    other = build_header("1.9", "1.8", EXPLICIT, implementation_class_uid="2.25.1")
+    other = header_builder(EXPLICIT, implementation_class_uid="2.25.1")("1.9", "1.8")
     with read_header(file(other + UIDS)) as read:
         assert read.sop_class_uid == CT
         assert read.sop_instance_uid == "1.2.3"

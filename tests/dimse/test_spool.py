@@ -21,14 +21,14 @@ from pydicom.dataset import Dataset
 from pynetdicom.dimse import provisional
 from pynetdicom.dimse import spool as module
 from pynetdicom.dimse.data_set import encode_dataset
-from pynetdicom.dimse.part10 import build_header
+from pynetdicom.dimse.part10 import header_builder
 from pynetdicom.dimse.provisional import IOV_MAX, PART_PREFIX
 from pynetdicom.dimse.spool import ReceivedDataSet, Spool
 from pynetdicom.errors import DataSetDecodeError
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
-HEADER = build_header(CT, "1.2.3", EXPLICIT, implementation_class_uid="2.25.1")
+HEADER = header_builder(EXPLICIT, implementation_class_uid="2.25.1")(CT, "1.2.3")
 SHM = Path("/dev/shm")
 
 

@@ -50,7 +50,7 @@ class User:
     def __init__(self) -> None:
         self.network_timeout: float | None = 5.0
         self.watches_data = self.watches_pdus = self.watches_transitions = False
-        self.in_message = self.expects_more = False
+        self.in_message = False
         self.messages: list[Any] = []
         self.transitions: list[tuple[str, str, str, str]] = []
         self.seen: list[tuple[str, bool, Any]] = []
@@ -73,8 +73,11 @@ class User:
             raise DIMSEDecodeError("nonsense")
         return (context_id, whole)
 
-    def flush(self) -> None:
-        pass
+    def flush(self) -> bool:
+        return self.in_message
+
+    def outstanding(self) -> int:
+        return 0
 
     def on_message(self, message: Any) -> None:
         self.messages.append(message)

@@ -16,7 +16,7 @@ from pydicom import Dataset
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index
 from pynetdicom.dimse.data_set import encode_dataset
-from pynetdicom.dimse.part10 import build_header
+from pynetdicom.dimse.part10 import header_builder
 from pynetdicom.dimse.spool import ReceivedDataSet, Spool
 from tests.conftest import REQUIRE_INTEROP
 
@@ -94,11 +94,8 @@ def receive(
     ds: Dataset, uid: str | None = None, syntax: str = EXPLICIT, threshold: int = 1 << 20
 ) -> ReceivedDataSet:
     """A data set as the library hands it to a handler."""
-    header = build_header(
-        ds.get("SOPClassUID", CT),
-        uid or ds.get("SOPInstanceUID", ""),
-        syntax,
-        implementation_class_uid="1.2.3",
+    header = header_builder(syntax, implementation_class_uid="1.2.3")(
+        ds.get("SOPClassUID", CT), uid or ds.get("SOPInstanceUID", "")
     )
     spool = Spool(header, syntax, threshold=threshold)
     spool.add(memoryview(encode_dataset(ds, syntax).getvalue()))
