@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pynetdicom import events as evt
 from pynetdicom.association_state import AssociationState
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
-from pynetdicom.dimse.messages import Message, fragments
+from pynetdicom.dimse.messages import Batch, Message, fragments
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
 from pynetdicom.events import trigger
@@ -103,15 +103,22 @@ class Requests(AssociationState):
         return self._response_to(operation), 0 if operation is None else operation.message_id
 
     def _send_request(
-        self, request: Primitive, context: PresentationContext, msg_id: int | None
+        self,
+        request: Primitive,
+        context: PresentationContext,
+        msg_id: int | None,
+        ready: list[Batch] | None = None,
     ) -> Operation | None:
-        """Send a request; None when nothing can be sent any more."""
+        """Send a request, as it was made ready if it was; None when nothing can be sent."""
         context_id = context.context_id or 0
+        expected = request.MessageID
         operation = self._begin(request, context_id, msg_id)
         if operation is None:
             return None
         try:
-            self.send_message(request, context_id)
+            self.send_message(
+                request, context_id, ready if operation.message_id == expected else None
+            )
         except BaseException as error:
             self.operations.finish(operation)
             if isinstance(error, Stopped):
@@ -119,6 +126,15 @@ class Requests(AssociationState):
             raise
         self.operations.sent(operation)
         return operation
+
+    def _make_ready(self, request: Primitive, context: PresentationContext) -> list[Batch]:
+        """Encode a request that is going to be sent, and whose data set stays in memory."""
+        request.__dict__["MessageID"] = self.operations.next_id
+        return list(
+            fragments(
+                context.context_id or 0, request.encode(), request.data_set, self.peer_maximum
+            )
+        )
 
     def _response_to(self, operation: Operation | None) -> Primitive | None:
         """Wait for the one response; None when none came."""
@@ -187,8 +203,10 @@ class Requests(AssociationState):
     def _last_received(self) -> float:
         return self.dul.last_received
 
-    def send_message(self, primitive: Primitive, context_id: int) -> None:
-        """Send one message.
+    def send_message(
+        self, primitive: Primitive, context_id: int, ready: list[Batch] | None = None
+    ) -> None:
+        """Send one message, the fragments of which may be ready.
 
         Raises
         ------
@@ -197,7 +215,8 @@ class Requests(AssociationState):
         """
         dul = self._dul or self.dul
         dul.send_data(
-            fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum)
+            ready
+            or fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum)
         )
         if evt.EVT_DIMSE_SENT in self._handlers:
             message = Message(primitive, context_id)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.dimse.messages import Batch
     from pynetdicom.dimse.operation import Operation
     from pynetdicom.upper_layer.acse import PresentationContext
 
@@ -72,6 +73,8 @@ class _Instance(NamedTuple):
     request: C_STORE
     data_set: EncodedDataSet
     context: PresentationContext
+    ready: list[Batch] | None = None
+    """The message, as it goes out if its Message ID is the one that was expected."""
 
 
 class _Ahead:
@@ -278,7 +281,8 @@ class Storing(Requests):
         if isinstance(instance, str):
             return _Sent(path, None, instance)
         try:
-            return _Sent(path, self._send_request(instance.request, instance.context, None))
+            operation = self._send_request(instance.request, instance.context, None, instance.ready)
+            return _Sent(path, operation)
         except (FileProblem, OSError, ValueError) as error:
             return _Sent(path, None, f"not sent: {error}")
         finally:
@@ -309,10 +313,11 @@ class Storing(Requests):
             data_set = header.data_set()
             if header.transfer_syntax not in context.transfer_uids:
                 data_set = _re_encoded(data_set, context.transfer_uids[0])
-            elif ahead:
-                data_set.read_ahead()
             request = parameters.request(header.sop_class_uid, header.sop_instance_uid, data_set)
-            return _Instance(request, data_set, context)
+            ready = None
+            if ahead and data_set.read_ahead():
+                ready = self._make_ready(request, context)
+            return _Instance(request, data_set, context, ready)
 
     def _from_dataset(self, dataset: Dataset, parameters: StoreParameters) -> _Instance:
         from pynetdicom.dimse.data_set import encode_dataset

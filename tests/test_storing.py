@@ -529,3 +529,16 @@ def test_send_ahead_and_a_peer_that_is_gone(
     results = list(store.associate().store_files(files(4), send_ahead=True))
     assert [result.status for result in results] == [0, None]
     assert "no answer" in str(results[1].problem)
+
+
+def test_a_message_id_that_was_expected_for_the_next_file_and_is_taken(
+    store: Store, files: Callable[[int], list[Path]]
+) -> None:
+    """The next file is encoded while the one before is under way; its Message ID is a guess."""
+    assoc = store.associate()
+    taken = []
+    for _, status in assoc.send_c_stores(files(3)):
+        assert status.Status == 0
+        taken.append(assoc.send_c_echo().message_id)
+    assert [event.message_id for event in store.events] == [1, 3, 5]
+    assert taken == [2, 4, 6]

@@ -184,8 +184,9 @@ class EncodedDataSet:
     def close(self) -> None:
         """Let go of the file, if there is one."""
 
-    def read_ahead(self) -> None:
-        """Read the data set now, where that is worth it."""
+    def read_ahead(self) -> bool:
+        """Read the data set now, where that is worth it; says whether it is in memory."""
+        return self._memory() is not None
 
     def _walk(
         self,
@@ -258,7 +259,7 @@ class InFile(EncodedDataSet):
         self._read: memoryview | None = None
         self._buffer: memoryview | None = None
 
-    def read_ahead(self) -> None:
+    def read_ahead(self) -> bool:
         """Read it now, if it is small enough to be kept in memory until it is sent."""
         if self._read is None and self.size <= CHUNK:
             descriptor, offset = self._file()
@@ -266,6 +267,7 @@ class InFile(EncodedDataSet):
             read = _at_offset(self._buffer, offset, self.size)
             if pread_into(descriptor.fd, read, offset) == self.size:
                 self._read = read
+        return self._read is not None
 
     def _memory(self) -> Bytes | None:
         return self._read

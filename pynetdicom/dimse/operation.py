@@ -175,6 +175,8 @@ class Operations:
     ----------
     count : callable
         Tells how many there are.
+    next_id : int
+        The Message ID that the library is likely to choose next.
     """
 
     def __init__(self, flow: Flow | None = None) -> None:
@@ -184,7 +186,7 @@ class Operations:
         self.count = self._outstanding.__len__
         # Those with several responses that ended lately: a cancel may have crossed the last one.
         self._ended_lately: deque[int] = deque(maxlen=_ENDED_LATELY)
-        self._next_id = 1
+        self.next_id = 1
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
         self._recent: deque[int] = deque(maxlen=_RECENT)
@@ -330,8 +332,8 @@ class Operations:
 
     def _choose(self) -> int:
         while True:
-            message_id = self._next_id
-            self._next_id = message_id + 1 if message_id < 0xFFFF else 1
+            message_id = self.next_id
+            self.next_id = message_id + 1 if message_id < 0xFFFF else 1
             if message_id not in self._outstanding and message_id not in self._recent:
                 return message_id
 

@@ -124,7 +124,7 @@ def test_message_ids_are_counted_up_and_not_reused() -> None:
 def test_message_ids_begin_again_behind_the_last() -> None:
     operations = Operations()
     begin(operations, window=0)
-    operations._next_id = 0xFFFF
+    operations.next_id = 0xFFFF
     assert [begin(operations, window=0).message_id for _ in range(2)] == [0xFFFF, 2]
 
 
