@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
 
+from pynetdicom.__main__ import APPS
 from pynetdicom.upper_layer import fsm
 from tests.conftest import ROOT
 
@@ -38,7 +40,13 @@ def test_the_boxes_hold_their_text() -> None:
         assert 16 + 13 * (lines + inside - 1) < tables.HEIGHT
 
 
-@pytest.mark.parametrize("app", ["echoscu", "echoscp", "storescu", "storescp"])
+def test_the_page_lists_the_options_of_all_apps() -> None:
+    pages = (ROOT / "docs" / name for name in ("apps.rst", "qrscp.rst"))
+    text = "\n".join(page.read_text() for page in pages)
+    assert set(re.findall(r"^\.\. app-options:: (\w+)$", text, re.MULTILINE)) == set(APPS)
+
+
+@pytest.mark.parametrize("app", APPS)
 def test_all_options_of_an_app_are_listed(app: str) -> None:
     from importlib import import_module
 
