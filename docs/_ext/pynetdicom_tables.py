@@ -171,6 +171,23 @@ class ArchiveKeys(Table):
         return list_table(head, ((*row[:3], _allowed(row[3])) for row in rows))
 
 
+class ArchiveAttributes(Table):
+    """``.. archive-attributes::``: what the archive indexes, by level."""
+
+    def text(self) -> str:
+        from pynetdicom.apps.archive import attributes, computed
+
+        rows = (
+            (
+                level,
+                ", ".join(one.keyword for one in attributes.OF_LEVEL[level]),
+                ", ".join(one.keyword for one in computed.COMPUTED.values() if one.level == level),
+            )
+            for level in attributes.LEVELS
+        )
+        return list_table(("Level", "Attributes", "Counted or collected"), rows)
+
+
 def _default(key: str, value: Any) -> str:
     """A default as it would be written."""
     if key == "names":
@@ -180,7 +197,7 @@ def _default(key: str, value: Any) -> str:
     if value is None:
         return FILLED
     text = str(value).lower() if isinstance(value, bool) else str(value).replace("'", '"')
-    return f"``{text}``" if text else "all interfaces"
+    return f"``{text}``" if text else "all of IPv4"
 
 
 def _allowed(check: Any) -> str:
@@ -437,6 +454,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "answer-table": AnswerTable,
         "information-models": InformationModels,
         "archive-keys": ArchiveKeys,
+        "archive-attributes": ArchiveAttributes,
         "event-table": EventTable,
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,

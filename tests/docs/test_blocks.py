@@ -27,7 +27,8 @@ from pynetdicom import (
 )
 from pynetdicom.__main__ import APPS
 from pynetdicom.apps import qrscp
-from pynetdicom.apps.archive import config
+from pynetdicom.apps.archive import config, worklist
+from pynetdicom.apps.archive.matching import Options
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 from tests.conftest import ROOT, find_free_port
@@ -205,6 +206,21 @@ def test_a_block_asks_another(
     assert ran.stdout
     for trouble in ("Traceback", *TROUBLE):
         assert trouble not in ran.stdout + ran.stderr
+
+
+def test_the_worklist_item_of_the_manual_is_found(
+    scripts: Scripts, place: Path, python_env: dict[str, str]
+) -> None:
+    [block] = [one for one in PYTHON if one.page == "docs/qrscp.rst"]
+    ran = run(Blocks(scripts, place).write(block), python_env)
+    assert ran.returncode == 0, ran.stderr
+    step = Dataset()
+    step.Modality = "MR"
+    keys = Dataset()
+    keys.PatientName = "Müller*"
+    keys.ScheduledProcedureStepSequence = [step]
+    [item] = worklist.find(str(place / "worklist"), "ARCHIVE", keys, Options())
+    assert item.PatientName == "Müller^Jörg"
 
 
 @pytest.mark.parametrize("block", TOML, ids=str)
