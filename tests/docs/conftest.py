@@ -3,8 +3,7 @@
 A comment is not shown to readers. It says what a block needs, and holds for the next one:
 
 ``.. test: scp``
-    An SCP is there: verification, every storage class, both roles for requestors, and
-    Query/Retrieve; it knows no move destination.
+    An SCP is there: verification, every storage class, and both roles for requestors.
 ``.. test: scp tls``
     It speaks TLS, and wants a certificate.
 ``.. test: serves echo``

@@ -21,7 +21,6 @@ from pynetdicom import (
     AE,
     ALL_TRANSFER_SYNTAXES,
     AllStoragePresentationContexts,
-    QueryRetrievePresentationContexts,
     build_role,
     evt,
 )
@@ -77,38 +76,14 @@ def scp(request: pytest.FixtureRequest, material: Path) -> Iterator[int]:
     ae.add_supported_context(Verification)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES, True, True)
-    for context in QueryRetrievePresentationContexts:
-        ae.add_supported_context(context.abstract_syntax)
     server: Any = ae.start_server(
         ("127.0.0.1", 0),
         block=False,
-        evt_handlers=[
-            (evt.EVT_C_STORE, lambda event: 0x0000),
-            (evt.EVT_C_FIND, _find),
-            (evt.EVT_C_GET, _get),
-            (evt.EVT_C_MOVE, _move),
-        ],
+        evt_handlers=[(evt.EVT_C_STORE, lambda event: 0x0000)],
         ssl_context=server_context(material) if "tls" in needs else None,
     )
     yield server.server_address[1]
     ae.shutdown()
-
-
-def _find(event: evt.Event) -> Iterator[Any]:
-    match = Dataset()
-    match.QueryRetrieveLevel = "STUDY"
-    match.StudyInstanceUID = "1.2.3.1"
-    yield 0xFF00, match
-
-
-def _get(event: evt.Event) -> Iterator[Any]:
-    assert event.identifier.StudyInstanceUID == "1.2.3.1"
-    yield 1
-    yield 0xFF00, CT
-
-
-def _move(event: evt.Event) -> Iterator[Any]:
-    yield None, None
 
 
 def run(script: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
