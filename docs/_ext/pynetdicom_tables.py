@@ -60,31 +60,153 @@ def _first(codes: int | tuple[int, int]) -> int:
 
 
 class AnswerTable(Table):
-    """``.. answer-table:: C-STORE``: what the library answers by itself."""
+    """``.. answer-table:: C-GET C-MOVE``: what the library answers operations with by itself."""
 
     required_arguments = 1
+    optional_arguments = 2
 
     def text(self) -> str:
+        operations: list[str] = self.arguments
+        head = ("When", "Status") if len(operations) == 1 else ("When", *operations)
+        columns = [answer_rows(operation) for operation in operations]
+        whens = dict.fromkeys(when for column in columns for when in column)
+        rows = ((when, *(_code(column.get(when)) for column in columns)) for when in whens)
+        return list_table(head, rows)
+
+
+def answer_rows(operation: str) -> dict[str, int]:
+    """When the library answers an operation by itself, and with which status."""
+    from pynetdicom import serving
+    from pynetdicom.services import classes
+
+    answers = classes.ANSWERS[operation]
+    several = operation in ("C-FIND", "C-GET", "C-MOVE")
+    retrieve = operation in ("C-GET", "C-MOVE")
+    rows: dict[str, int | None] = {
+        "the handler raised an exception, or there is none": answers.failed,
+        "the data set cannot be decoded for a callback": answers.undecodable,
+        "the handler gave a data set without Status": answers.no_status,
+        "the handler gave something that is not a status": answers.bad_status,
+        "the data set cannot be kept: disk full, or too large": answers.no_resources,
+        "a match cannot be encoded": answers.not_encodable if operation == "C-FIND" else None,
+        "there is no Query/Retrieve Level, or not one of the model": (
+            classes.IDENTIFIER_MISMATCH if several else None
+        ),
+        "no destination was yielded": answers.no_destination or None,
+        "what was yielded is no destination": answers.bad_destination or None,
+        "``(None, None)`` was yielded, or no association with the destination came about": (
+            answers.unknown_destination if operation == "C-MOVE" else None
+        ),
+        "no number of sub-operations was yielded, or something that is none": (
+            answers.bad_count if retrieve else None
+        ),
+        "more than 65,535 sub-operations": answers.too_many or None,
+        "some sub-operations failed or had a warning, or more were yielded than announced": (
+            classes.SUB_OPERATIONS_FAILED if retrieve else None
+        ),
+        "all sub-operations failed": classes.ALL_SUB_OPERATIONS_FAILED if retrieve else None,
+        "the peer has cancelled it": classes.CANCELLED if several else None,
+        "a parameter that the request must have is missing": serving.MISTYPED_ARGUMENT,
+        "the Message ID is that of a request not answered yet": classes.DUPLICATE_INVOCATION,
+        "the operation is not one of this SOP Class": classes.UNRECOGNIZED_OPERATION,
+        "the local side was not accepted as SCP": classes.SOP_CLASS_NOT_SUPPORTED,
+    }
+    return {when: code for when, code in rows.items() if code is not None}
+
+
+def _code(status: int | None) -> str:
+    return FILLED if status is None else f"``0x{status:04X}``"
+
+
+class InformationModels(Table):
+    """``.. information-models:: QueryRetrieveServiceClass``: SOP Classes of queries and retrieval.
+
+    Their names, their operations, and the letters that stand for them in pynetdicom 1.x.
+    """
+
+    required_arguments = 1
+    optional_arguments = 9
+
+    def text(self) -> str:
+        from pynetdicom import query_models, sop_class
         from pynetdicom.services import classes
 
-        answers = classes.ANSWERS[self.arguments[0]]
+        # Of several names for the same the shortest, which is the one that scripts have.
+        by_length = sorted(sop_class.__all__, key=len, reverse=True)
+        names = {str(getattr(sop_class, name)): name for name in by_length}
+        letters = {
+            query_models.query_model_uid(operation, letter): letter
+            for letter in query_models._LETTERS
+            for operation in query_models.OPERATIONS
+            if query_models.is_known(operation, letter)
+        }
         rows = (
-            ("the handler raised an exception, or there is none", answers.failed),
-            (
-                "the data set cannot be decoded for a callback",
-                answers.undecodable,
-            ),
-            ("the handler gave a data set without Status", answers.no_status),
-            ("the handler gave something that is not a status", answers.bad_status),
-            (
-                "the data set cannot be kept: disk full, or too large",
-                answers.no_resources,
-            ),
-            ("the Message ID is that of a request not answered yet", classes.DUPLICATE_INVOCATION),
-            ("the operation is not one of this SOP Class", classes.UNRECOGNIZED_OPERATION),
-            ("the local side was not accepted as SCP", classes.SOP_CLASS_NOT_SUPPORTED),
+            (f"``{names[uid]}``", ", ".join(operations), _letter(letters.get(uid)))
+            for argument in self.arguments
+            for uid, operations in getattr(classes, argument).sop_classes.items()
         )
-        return list_table(("When", "Status"), ((when, f"``0x{code:04X}``") for when, code in rows))
+        return list_table(("SOP Class", "Operation", "``query_model`` of 1.x"), rows)
+
+
+def _letter(letter: str | None) -> str:
+    return FILLED if letter is None else f'``"{letter}"``'
+
+
+class ArchiveKeys(Table):
+    """``.. archive-keys::``: the sections and keys of the archive's configuration."""
+
+    def text(self) -> str:
+        from pynetdicom.apps.archive import config
+
+        rows = [
+            (f"``[{section}]``", f"``{key}``", _default(key, getattr(config.Config, name)), check)
+            for section, keys in config.SECTIONS.items()
+            for key, (name, check) in keys.items()
+        ]
+        rows += [
+            ("``[[peer]]``", f"``{key}``", _default(key, getattr(config.Peer, key, None)), check)
+            for key, check in config.PEER.items()
+        ]
+        head = ("Section", "Key", "Default", "What it may be")
+        return list_table(head, ((*row[:3], _allowed(row[3])) for row in rows))
+
+
+class ArchiveAttributes(Table):
+    """``.. archive-attributes::``: what the archive indexes, by level."""
+
+    def text(self) -> str:
+        from pynetdicom.apps.archive import attributes, computed
+
+        rows = (
+            (
+                level,
+                ", ".join(one.keyword for one in attributes.OF_LEVEL[level]),
+                ", ".join(one.keyword for one in computed.COMPUTED.values() if one.level == level),
+            )
+            for level in attributes.LEVELS
+        )
+        return list_table(("Level", "Attributes", "Counted or collected"), rows)
+
+
+def _default(key: str, value: Any) -> str:
+    """A default as it would be written."""
+    if key == "names":
+        value = "exact" if value else "folded"
+    if isinstance(value, frozenset):
+        value = sorted(value)
+    if value is None:
+        return FILLED
+    text = str(value).lower() if isinstance(value, bool) else str(value).replace("'", '"')
+    return f"``{text}``" if text else "all of IPv4"
+
+
+def _allowed(check: Any) -> str:
+    """What a check says of a value that is none."""
+    try:
+        check(object())
+    except ValueError as error:
+        return str(error).replace("\\", "\\\\")
+    raise AssertionError("it takes anything")
 
 
 class EventTable(Table):
@@ -330,6 +452,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
         "status-table": StatusTable,
         "answer-table": AnswerTable,
+        "information-models": InformationModels,
+        "archive-keys": ArchiveKeys,
+        "archive-attributes": ArchiveAttributes,
         "event-table": EventTable,
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,

@@ -3,19 +3,25 @@
 A comment is not shown to readers. It says what a block needs, and holds for the next one:
 
 ``.. test: scp``
-    An SCP is there: verification, every storage class, both roles for requestors, and
-    Query/Retrieve; it knows no move destination.
+    An SCP is there: verification, every storage class, and both roles for requestors.
 ``.. test: scp tls``
     It speaks TLS, and wants a certificate.
 ``.. test: serves echo``
     The block listens. It is asked by C-ECHO, then interrupted, and has to end with 0. Instead of
-    ``echo``: ``store`` sends it an image, ``roles`` asks to be SCP, ``tls`` asks over TLS.
+    ``echo``: ``store`` sends it an image, ``roles`` asks to be SCP, ``tls`` asks over TLS. Other
+    words, such as ``find get``, are what it serves to blocks of the page that ask.
+``.. test: asks find``
+    The block asks, one after another, the listening blocks of the page that serve this, and prints
+    something.
 ``.. test: continues``
-    The block comes after those before it on the page, back to one that does not continue.
+    The block comes after those before it on the page, back to one that does not continue, but not
+    after those that listen. What it needs itself may follow, as in ``continues, serves find``.
+``.. test: complete``
+    A block of TOML has all sections and keys of the archive's configuration.
 
-Port 11112 of a block becomes a free one. Blocks run in a directory with ``ct.dcm``, ``mr.dcm``, the
-directory ``images``, and certificates: ``ca.pem``, ``scp.pem``, ``scp.key``, ``scu.pem`` and
-``scu.key``.
+Ports 11112 and 11113 of a block become free ones. Blocks run in a directory with ``ct.dcm``,
+``mr.dcm``, the directory ``images``, and certificates: ``ca.pem``, ``scp.pem``, ``scp.key``,
+``scu.pem`` and ``scu.key``.
 """
 
 from __future__ import annotations
@@ -32,7 +38,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.examples.certificates import write_certificates
-from tests.examples.conftest import Scripts, pydicom_file, scripts
+from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
 
 __all__ = ["scripts"]  # a fixture
 
@@ -51,13 +57,16 @@ class Block(NamedTuple):
     line : int
         Where its text begins.
     needs : str
-        What the comment in front of it says.
+        What the comment in front of it says it needs.
+    continues : bool
+        Whether it goes on where earlier blocks of the page have ended.
     """
 
     page: str
     line: int
     language: str
     needs: str
+    continues: bool
     text: str
 
     def __str__(self) -> str:
@@ -67,14 +76,16 @@ class Block(NamedTuple):
 def blocks_of(page: Path) -> Iterator[Block]:
     """The code blocks of a page, in order."""
     lines = page.read_text().splitlines()
-    needs, number = "", 0
+    needs, continues, number = "", False, 0
     while number < len(lines):
         found = _BLOCK.match(lines[number])
         number += 1
         if not found:
             continue
         if found["needs"] is not None:
-            needs = found["needs"].strip()
+            first, _, rest = found["needs"].partition(",")
+            continues = first.strip() == "continues"
+            needs = rest.strip() if continues else found["needs"].strip()
             continue
         content = []
         indent = found["indent"] + " "
@@ -84,8 +95,8 @@ def blocks_of(page: Path) -> Iterator[Block]:
             number += 1
         text = textwrap.dedent("\n".join(content)).strip("\n") + "\n"
         name = page.relative_to(ROOT).as_posix()
-        yield Block(name, begin + 2, found["language"], needs, text)
-        needs = ""
+        yield Block(name, begin + 2, found["language"], needs, continues, text)
+        needs, continues = "", False
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
@@ -138,14 +149,20 @@ class Blocks:
         self._runner = runner
         self.place = place
 
-    def write(self, block: Block, port: int) -> Path:
-        """The block, and those it continues, as a script."""
-        page = [other for other in BLOCKS if other.page == block.page]
-        page = [other for other in page if other.language == "python" and other.line <= block.line]
-        text = page[-1].text
-        while page[-1].needs == "continues":
-            page.pop()
-            text = page[-1].text + text
+    def write(self, block: Block, *ports: int) -> Path:
+        """The block, and those it continues, as a script; with ports for those from 11112 on."""
+        before = [
+            other
+            for other in BLOCKS
+            if (other.page, other.language) == (block.page, "python") and other.line < block.line
+        ]
+        text, continues = block.text, block.continues
+        while continues:
+            other = before.pop()
+            if not other.needs.startswith("serves"):
+                text, continues = other.text + text, other.continues
         script = self.place / "block.py"
-        script.write_text(text.replace("11112", str(port)))
+        for number, port in enumerate(ports, MANUAL_PORT):
+            text = text.replace(str(number), str(port))
+        script.write_text(text)
         return script

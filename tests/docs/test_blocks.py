@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -19,11 +21,13 @@ from pynetdicom import (
     AE,
     ALL_TRANSFER_SYNTAXES,
     AllStoragePresentationContexts,
-    QueryRetrievePresentationContexts,
     build_role,
     evt,
 )
 from pynetdicom.__main__ import APPS
+from pynetdicom.apps import qrscp
+from pynetdicom.apps.archive import config, worklist
+from pynetdicom.apps.archive.matching import Options
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 from tests.conftest import ROOT, find_free_port
@@ -32,11 +36,20 @@ from tests.examples.conftest import Running, Scripts, pydicom_file
 
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 CONSOLE = [block for block in BLOCKS if block.language == "console"]
-SERVING = [block for block in PYTHON if block.needs.startswith("serves")]
-OTHERS = [block for block in PYTHON if block not in SERVING]
-NEEDS = {
-    "", "continues", "scp", "scp tls", "serves echo", "serves store", "serves roles", "serves tls",
-}  # fmt: skip
+TOML = [block for block in BLOCKS if block.language == "toml"]
+ASKED_HERE = {"serves echo", "serves store", "serves roles", "serves tls"}
+SERVING = [block for block in PYTHON if block.needs in ASKED_HERE]
+PAIRS = [
+    (asking, serving)
+    for asking in PYTHON
+    for serving in PYTHON
+    if asking.needs.startswith("asks ")
+    and serving.page == asking.page
+    and serving.needs.startswith("serves ")
+    and asking.needs.split()[1] in serving.needs.split()[1:]
+]
+OTHERS = [block for block in PYTHON if block.needs in ("", "scp", "scp tls")]
+TROUBLE = ("no association", "no answer", "no connection", "None")
 CT = pydicom_file("CT_small.dcm")
 _REFERENCE = re.compile(r"(?<!`)`(?:[^`<]*<)?(pynetdicom(?:\.\w+)*)>?`(?!`)")
 
@@ -44,9 +57,12 @@ _REFERENCE = re.compile(r"(?<!`)`(?:[^`<]*<)?(pynetdicom(?:\.\w+)*)>?`(?!`)")
 def test_the_blocks_are_found_and_say_what_they_need() -> None:
     assert len(PYTHON) >= 20
     assert len(CONSOLE) >= 6
-    assert {block.needs for block in PYTHON} == NEEDS
     assert {block.needs for block in CONSOLE} == {""}
-    assert {block.language for block in BLOCKS} == {"python", "console"}
+    assert {block.language for block in BLOCKS} == {"python", "console", "toml"}
+    paired = {block for pair in PAIRS for block in pair}
+    assert paired.isdisjoint(SERVING)
+    assert {*SERVING, *OTHERS, *paired} == set(PYTHON)
+    assert {block.needs for block in TOML} <= {"", "complete"}
 
 
 @pytest.fixture
@@ -60,38 +76,14 @@ def scp(request: pytest.FixtureRequest, material: Path) -> Iterator[int]:
     ae.add_supported_context(Verification)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES, True, True)
-    for context in QueryRetrievePresentationContexts:
-        ae.add_supported_context(context.abstract_syntax)
     server: Any = ae.start_server(
         ("127.0.0.1", 0),
         block=False,
-        evt_handlers=[
-            (evt.EVT_C_STORE, lambda event: 0x0000),
-            (evt.EVT_C_FIND, _find),
-            (evt.EVT_C_GET, _get),
-            (evt.EVT_C_MOVE, _move),
-        ],
+        evt_handlers=[(evt.EVT_C_STORE, lambda event: 0x0000)],
         ssl_context=server_context(material) if "tls" in needs else None,
     )
     yield server.server_address[1]
     ae.shutdown()
-
-
-def _find(event: evt.Event) -> Iterator[Any]:
-    match = Dataset()
-    match.QueryRetrieveLevel = "STUDY"
-    match.StudyInstanceUID = "1.2.3.1"
-    yield 0xFF00, match
-
-
-def _get(event: evt.Event) -> Iterator[Any]:
-    assert event.identifier.StudyInstanceUID == "1.2.3.1"
-    yield 1
-    yield 0xFF00, CT
-
-
-def _move(event: evt.Event) -> Iterator[Any]:
-    yield None, None
 
 
 def run(script: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -115,7 +107,7 @@ def test_a_block_runs(
     assert ran.returncode == 0, ran.stderr
     assert "Traceback" not in ran.stderr
     if "scp" in block.needs.split():
-        for trouble in ("no association", "no answer", "no connection", "None"):
+        for trouble in TROUBLE:
             assert trouble not in ran.stdout
 
 
@@ -162,6 +154,64 @@ def test_a_block_serves(
         code = running.stop(signal.SIGINT)
     assert code == 0, running.output()
     assert "Traceback" not in running.output()
+
+
+@pytest.mark.parametrize(("asking", "serving"), PAIRS, ids=str)
+def test_a_block_asks_another(
+    asking: Block,
+    serving: Block,
+    scripts: Scripts,
+    place: Path,
+    material: Path,
+    tmp_path: Path,
+    python_env: dict[str, str],
+) -> None:
+    other_place = tmp_path / "asking"
+    shutil.copytree(material, other_place)
+    ports = find_free_port(), find_free_port()
+    script = Blocks(scripts, place).write(serving, *ports)
+    running = Running([sys.executable, script.name], ports[0], place, python_env)
+    try:
+        ran = run(Blocks(scripts, other_place).write(asking, *ports), python_env)
+    finally:
+        code = running.stop(signal.SIGINT)
+    assert code == 0, running.output()
+    assert "Traceback" not in running.output()
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout
+    for trouble in ("Traceback", *TROUBLE):
+        assert trouble not in ran.stdout + ran.stderr
+
+
+def test_the_worklist_item_of_the_manual_is_found(
+    scripts: Scripts, place: Path, python_env: dict[str, str]
+) -> None:
+    [block] = [one for one in PYTHON if one.page == "docs/qrscp.rst"]
+    ran = run(Blocks(scripts, place).write(block), python_env)
+    assert ran.returncode == 0, ran.stderr
+    step = Dataset()
+    step.Modality = "MR"
+    keys = Dataset()
+    keys.PatientName = "Müller*"
+    keys.ScheduledProcedureStepSequence = [step]
+    [item] = worklist.find(str(place / "worklist"), "ARCHIVE", keys, Options())
+    assert item.PatientName == "Müller^Jörg"
+
+
+@pytest.mark.parametrize("block", TOML, ids=str)
+def test_a_configuration_is_one(block: Block, place: Path) -> None:
+    path = place / "archive.toml"
+    path.write_text(block.text)
+    loaded = config.load(str(path))
+    assert qrscp.server_tls(loaded) is None or loaded.tls_certificate is not None
+    qrscp.destination_tls(loaded)
+    if block.needs == "complete":
+        document = tomllib.loads(block.text)
+        peers = document.pop("peer")
+        assert {section: set(keys) for section, keys in document.items()} == {
+            section: set(keys) for section, keys in config.SECTIONS.items()
+        }
+        assert set().union(*peers) == set(config.PEER)
 
 
 @pytest.mark.parametrize("block", CONSOLE, ids=str)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
 
+from pynetdicom.__main__ import APPS
+from pynetdicom.apps.archive import attributes, computed, config
+from pynetdicom.services import classes
 from pynetdicom.upper_layer import fsm
 from tests.conftest import ROOT
 
@@ -38,7 +42,13 @@ def test_the_boxes_hold_their_text() -> None:
         assert 16 + 13 * (lines + inside - 1) < tables.HEIGHT
 
 
-@pytest.mark.parametrize("app", ["echoscu", "echoscp", "storescu", "storescp"])
+def test_the_page_lists_the_options_of_all_apps() -> None:
+    pages = (ROOT / "docs" / name for name in ("apps.rst", "qrscp.rst"))
+    text = "\n".join(page.read_text() for page in pages)
+    assert set(re.findall(r"^\.\. app-options:: (\w+)$", text, re.MULTILINE)) == set(APPS)
+
+
+@pytest.mark.parametrize("app", APPS)
 def test_all_options_of_an_app_are_listed(app: str) -> None:
     from importlib import import_module
 
@@ -49,3 +59,45 @@ def test_all_options_of_an_app_are_listed(app: str) -> None:
     for action in parser._actions:
         for flag in action.option_strings:
             assert f"``{flag}" in text
+
+
+@pytest.mark.parametrize("operation", ["C-ECHO", "C-STORE", "C-FIND", "C-GET", "C-MOVE"])
+def test_what_the_library_answers_is_in_the_table(operation: str) -> None:
+    answers = classes.ANSWERS[operation]._asdict()
+    if operation != "C-FIND":
+        del answers["not_encodable"]
+    if operation != "C-MOVE":
+        del answers["unknown_destination"]
+    codes = set(answers.values()) - {0}
+    assert codes <= set(tables.answer_rows(operation).values())
+    directive = object.__new__(tables.AnswerTable)
+    directive.arguments = [operation, "C-MOVE"]
+    for code in codes:
+        assert f"``0x{code:04X}``" in directive.text()
+
+
+def test_information_models_have_their_names_and_letters() -> None:
+    directive = object.__new__(tables.InformationModels)
+    directive.arguments = [
+        "BasicWorklistManagementServiceClass",
+        "InventoryQueryRetrieveServiceClass",
+    ]
+    text = directive.text()
+    assert '- ``ModalityWorklistInformationFind``\n     - C-FIND\n     - ``"W"``' in text
+    assert "- ``InventoryGet``\n     - C-GET\n     -\n" in f"{text}\n"
+
+
+def test_all_keys_of_the_archive_are_listed() -> None:
+    text = object.__new__(tables.ArchiveKeys).text()
+    for section, keys in config.SECTIONS.items():
+        for key in keys:
+            assert f"``[{section}]``\n     - ``{key}``" in text
+    for key in config.PEER:
+        assert f"``[[peer]]``\n     - ``{key}``" in text
+    assert "``folded``\n     - folded or exact" in text
+
+
+def test_all_attributes_of_the_index_are_listed() -> None:
+    text = object.__new__(tables.ArchiveAttributes).text()
+    for keyword in (*attributes.ATTRIBUTES, *computed.COMPUTED):
+        assert re.search(rf"\b{keyword}\b", text)
