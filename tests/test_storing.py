@@ -540,5 +540,5 @@ def test_a_message_id_that_was_expected_for_the_next_file_and_is_taken(
     for _, status in assoc.send_c_stores(files(3)):
         assert status.Status == 0
         taken.append(assoc.send_c_echo().message_id)
-    assert [event.message_id for event in store.events] == [1, 3, 5]
+    assert [request.MessageID for request in store.events] == [1, 3, 5]
     assert taken == [2, 4, 6]
