@@ -115,6 +115,7 @@ class Association(Negotiation, Querying):
         self._tell_of_end(ended)
         self._negotiated.set()
         if self._dul is not None:
+            self._dul.unclaim_reading()
             self._see_closed(self._dul)
             trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
         elif self._visitor is not None:
@@ -181,17 +182,20 @@ class Association(Negotiation, Querying):
 
     def _serve(self) -> None:
         """Do what the inbox says until the association has ended."""
-        inbox = self.inbox
-        waits = inbox.is_waiting if self.is_acceptor else self._waits_in_get
+        inbox, dul = self.inbox, self.dul
+        waits = self._waits = inbox.is_waiting if self.is_acceptor else self._waits_in_get
         while True:
             if not self._to_cancel.empty():
                 self.cancel_abandoned()
             if self._release_after:  # asked for in a handler, of a request or of EVT_ESTABLISHED
                 self._release_after = False
+                dul.unclaim_reading()
                 self._release()
             try:
                 if waits():
                     self._read_on(waits)
+                else:
+                    dul.unclaim_reading()
                 item = inbox.get(self._patience() if inbox.is_waiting() else None)
             except Empty:
                 self._check_idle()
@@ -221,7 +225,7 @@ class Association(Negotiation, Querying):
         try:
             response = self._answer(message)
             if response is not None:
-                self.send_message(response, message.context_id)
+                self.send_message(response, message.context_id, then_reads=self._waits())
         finally:
             message.close()
         self.spares.replenish()

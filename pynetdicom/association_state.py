@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,6 +78,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.operations = Operations(self)
         self.outstanding = self.operations.count
         self.inbox = Inbox()
+        # Whether the Association thread is going to read, as it has nothing else to do.
+        self._waits: Callable[[], bool] = self.inbox.is_waiting
         # Those that serve a C-MOVE of this one, and do not outlive an abort of it. A set's own
         # operations are atomic.
         self.sub_associations: set[Association] = set()

@@ -99,8 +99,12 @@ class Requests(AssociationState):
         self, request: Primitive, context: PresentationContext, msg_id: int | None
     ) -> tuple[Primitive | None, int]:
         """Send a request that has one response, and wait for it; None when none came."""
-        operation = self._send_request(request, context, msg_id)
-        return self._response_to(operation), 0 if operation is None else operation.message_id
+        try:
+            operation = self._send_request(request, context, msg_id, then_reads=True)
+            return self._response_to(operation), 0 if operation is None else operation.message_id
+        finally:
+            if self._dul is not None:
+                self._dul.unclaim_reading()
 
     def _send_request(
         self,
@@ -108,6 +112,8 @@ class Requests(AssociationState):
         context: PresentationContext,
         msg_id: int | None,
         ready: list[Batch] | None = None,
+        *,
+        then_reads: bool = False,
     ) -> Operation | None:
         """Send a request, as it was made ready if it was; None when nothing can be sent."""
         context_id = context.context_id or 0
@@ -116,9 +122,9 @@ class Requests(AssociationState):
         if operation is None:
             return None
         try:
-            self.send_message(
-                request, context_id, ready if operation.message_id == expected else None
-            )
+            if operation.message_id != expected:
+                ready = None
+            self.send_message(request, context_id, ready, then_reads=then_reads)
         except BaseException as error:
             self.operations.finish(operation)
             if isinstance(error, Stopped):
@@ -204,9 +210,23 @@ class Requests(AssociationState):
         return self.dul.last_received
 
     def send_message(
-        self, primitive: Primitive, context_id: int, ready: list[Batch] | None = None
+        self,
+        primitive: Primitive,
+        context_id: int,
+        ready: list[Batch] | None = None,
+        *,
+        then_reads: bool = False,
     ) -> None:
-        """Send one message, the fragments of which may be ready.
+        """Send one message.
+
+        Parameters
+        ----------
+        primitive : Primitive
+        context_id : int
+        ready : list, optional
+            Its fragments, where they were made ready.
+        then_reads : bool
+            Whether the caller reads the answer, as for `Sending.send_data`.
 
         Raises
         ------
@@ -214,11 +234,14 @@ class Requests(AssociationState):
             The association has ended.
         """
         dul = self._dul or self.dul
+        watched = evt.EVT_DIMSE_SENT in self._handlers
         dul.send_data(
             ready
-            or fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum)
+            or fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum),
+            # A handler may want to wait for something that has to be read.
+            then_reads=then_reads and not watched,
         )
-        if evt.EVT_DIMSE_SENT in self._handlers:
+        if watched:
             message = Message(primitive, context_id)
             trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
 

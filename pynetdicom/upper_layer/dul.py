@@ -227,16 +227,14 @@ class DUL(Sending):
         False when somebody else reads, or nobody can any more: then wait for it to be brought.
         """
         reader = self._reader
-        if (
-            reader is None
-            or self._finished
-            or not self._has_begun
-            or self._paused_until is not None
-        ):
+        if reader is None or not self._may_be_read_here():
+            self.unclaim_reading()
             return False
         reading = False
         try:
-            if not reader.take_from_dul_thread():
+            if self._claimant == threading.get_ident():
+                self._claimant = 0
+            elif not reader.take_from_dul_thread():
                 return False
             while is_waiting() and not self.is_paused and not self._finished:
                 if reader.wait_readable(self._reading_time(deadline)):
@@ -259,6 +257,15 @@ class DUL(Sending):
             reader.give_back(wake_dul_thread=True)
             raise
         return True
+
+    def _may_be_read_here(self) -> bool:
+        """Whether another thread may read, the DUL thread having done what is its own to do."""
+        return self._has_begun and not self._finished and self._paused_until is None
+
+    def _claim_reading(self) -> None:
+        reader = self._reader
+        if reader is not None and self._may_be_read_here() and reader.take_from_dul_thread():
+            self._claimant = threading.get_ident()
 
     def _reading_time(self, deadline: float | None) -> float | None:
         """Seconds to wait for the peer's next bytes."""

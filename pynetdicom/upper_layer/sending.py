@@ -70,6 +70,8 @@ class Sending(threading.Thread):
         self._state = threading.Lock()
         # The thread that holds the write lock for a message.
         self._writer = 0
+        # The thread that has the reader's role before it reads, see `send_data`.
+        self._claimant = 0
         # The A-ABORT that waits to be written by whoever has the write lock, and the one that was.
         self._leaving: bytes | None = None
         self._departed: bytes | None = None
@@ -165,6 +167,7 @@ class Sending(threading.Thread):
                     if self._waker is not None:
                         self._drop_waker()
         except _Broken as error:
+            self.unclaim_reading()
             self._find_out(error.__cause__)
             raise
         finally:
@@ -198,8 +201,16 @@ class Sending(threading.Thread):
             raise Stopped from error
         self._put([data])
 
-    def send_data(self, batches: Iterable[Sequence[Buffer]]) -> None:
+    def send_data(self, batches: Iterable[Sequence[Buffer]], *, then_reads: bool = False) -> None:
         """Send one message: batches of whole P-DATA-TF PDUs (DT-1, AR-7).
+
+        Parameters
+        ----------
+        batches : iterable of sequence of buffers
+        then_reads : bool
+            The caller is going to read at once what the peer has to say to this, and takes the
+            reader's role before the peer can: else the DUL thread would be woken for nothing. He
+            calls `DUL.read_while`, or `unclaim_reading`.
 
         Raises
         ------
@@ -211,16 +222,18 @@ class Sending(threading.Thread):
             What `batches` raises. A message that had begun cannot be taken back: the association is
             aborted.
         """
-        self._write_with(self._write_message, batches)
+        self._write_with(self._write_message, batches, then_reads)
         self.last_activity = time.monotonic()
 
-    def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
+    def _write_message(self, batches: Iterable[Sequence[Buffer]], then_reads: bool) -> None:
         if self.upper_layer.state not in SENDING_STATES or self.ended is not None:
             raise Stopped
         user = self._user
         begun = False
         whole = True
         try:
+            if then_reads:
+                self._claim_reading()
             for batch in batches:
                 begun, whole = True, False
                 self._put(batch)
@@ -228,8 +241,10 @@ class Sending(threading.Thread):
                 if user.watches_data or user.watches_pdus:
                     self._show(batch)
         except Stopped:
+            self.unclaim_reading()
             raise
         except BaseException as error:  # Ctrl-C as well
+            self.unclaim_reading()
             if begun:
                 # Where a PDU was left in its midst nobody knows how to complete it.
                 ended = Ended("aborted", "local", 0, 0, error=error)
@@ -257,6 +272,7 @@ class Sending(threading.Thread):
                 rest = advance(rest, count)
                 if connection.is_tls and not connection.pending:
                     continue
+            self.unclaim_reading()  # the peer may wait for us to read before he does
             self._wait_writable()
 
     def _wait_writable(self) -> None:
@@ -460,6 +476,16 @@ class Sending(threading.Thread):
             return True
         # Once a thread has ended, the system may give its ident to another one.
         return caller == self.ident and self.is_alive()
+
+    def _claim_reading(self) -> None:
+        """Take the reader's role for the calling thread, if it can be had."""
+        raise NotImplementedError
+
+    def unclaim_reading(self) -> None:
+        """Leave reading to the DUL thread, where `send_data` has claimed it and nobody reads."""
+        if self._claimant == threading.get_ident() and self._reader is not None:
+            self._claimant = 0
+            self._reader.give_back(wake_dul_thread=True)
 
     def wake_reader(self) -> None:
         """Have a thread that reads while it waits look whether its waiting is over."""
