@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, evt
+from pynetdicom.association_state import WE_RELEASE
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.upper_layer import dul as dul_module
 from pynetdicom.upper_layer import reader
@@ -151,6 +152,46 @@ def test_release_wakes_the_idle_association_thread_of_the_acceptor(peers: Peers)
     assert peers.acceptors[0].is_released
     peers.assoc.join(DEADLINE)
     assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("released", "peer")
+
+
+@pytest.mark.parametrize("in_handler", [False, True])
+def test_release_asked_for_between_an_answer_and_reading_on(peers: Peers, in_handler: bool) -> None:
+    """The acceptor has taken the reader's role by then, and leaves it to others to be answered."""
+    peers.go_on.set()
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    acceptor = peers.acceptors[0]
+    if in_handler:
+        acceptor.bind(evt.EVT_C_ECHO, lambda event: event.assoc.release() or 0x0000)
+    else:
+        acceptor.spares.replenish = lambda: acceptor.inbox.put(WE_RELEASE)
+    begun = time.monotonic()
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    acceptor.join(DEADLINE)
+    assert acceptor.is_released
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize("last", [evt.EVT_DIMSE_SENT, None])
+def test_an_answer_that_does_not_come_and_one_that_a_handler_waits_for(
+    peers: Peers, last: Any
+) -> None:
+    """Whoever claims to read gives that up whatever becomes of his request."""
+    peers.go_on.set()
+    assoc = peers.assoc
+    echoes: list[Any] = []
+    if last is not None:
+
+        def on_sent(event: evt.Event) -> None:
+            assoc.unbind(last, on_sent)
+            echoes.append(assoc.operations.count())
+
+        assoc.bind(last, on_sent)
+    assert assoc.send_c_echo().Status == 0x0000
+    assert echoes == ([1] if last else [])
+    assert not assoc.dul.is_reading_here
+    peers.acceptors[0].abort()
+    assert len(assoc.send_c_echo() if assoc.is_established else {}) == 0
+    assert not assoc.dul.is_reading_here
 
 
 def test_timeout_set_while_idle_takes_effect(peers: Peers) -> None:

@@ -27,6 +27,7 @@ from pynetdicom.upper_layer.dul import DUL, Stopped
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
+from pynetdicom.upper_layer.reader import HAS_EPOLL
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
 from tests.faults import tls
 from tests.faults.peer import (
@@ -169,9 +170,9 @@ def message(data: bytes, size: int = 1024) -> list[list[bytes]]:
 class Sender(threading.Thread):
     """A thread that sends a message, and notes when and how that ended."""
 
-    def __init__(self, side: Side, batches: Any) -> None:
+    def __init__(self, side: Side, batches: Any, *, then_reads: bool = False) -> None:
         super().__init__()
-        self.side, self.batches = side, batches
+        self.side, self.batches, self.then_reads = side, batches, then_reads
         self.outcome: BaseException | None = None
         self.saw: Ended | None = None
         self.returned = 0.0
@@ -179,7 +180,7 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.side.dul.send_data(self.batches)
+            self.side.dul.send_data(self.batches, then_reads=self.then_reads)
         except BaseException as error:
             self.outcome = error
         self.saw = self.side.ended
@@ -871,6 +872,100 @@ def test_silence_in_the_midst_that_a_waiter_has_left(make: Any) -> None:
     side.dul.read_while(lambda: not side.dul.framer.in_pdu, begun + 1)
     assert side.peer.exactly(10) == abort(0, 0)
     assert 0.35 < time.monotonic() - begun < 0.55
+
+
+# Reading claimed by whoever sends
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_whoever_is_going_to_read_the_answer_keeps_the_dul_thread_from_it(make: Any) -> None:
+    side = make()
+    readers: list[int] = []
+    feed = side.user.feed
+
+    def note(*args: Any) -> Any:
+        readers.append(threading.get_ident())
+        return feed(*args)
+
+    side.user.feed = note
+    assert until(lambda: side.dul._has_begun)
+    side.dul.send_data(message(b"request"), then_reads=True)
+    assert side.dul.is_reading_here
+    side.peer.send(p_data(pdv(1, 2, b"answer")))
+    assert side.dul.read_while(lambda: not side.user.messages, time.monotonic() + 5)
+    assert readers == [threading.get_ident()]
+    assert not side.dul.is_reading_here
+    side.peer.send(p_data(pdv(1, 2, b"more")))
+    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=5)
+    assert readers == [threading.get_ident(), side.dul.ident]
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_a_claim_that_is_given_up(make: Any) -> None:
+    side = make()
+    assert until(lambda: side.dul._has_begun)
+    side.dul.send_data(message(b"request"), then_reads=True)
+    side.peer.send(p_data(pdv(1, 2, b"answer")))
+    assert not side.user.arrived.acquire(timeout=0.05)
+    side.dul.unclaim_reading()
+    assert side.user.arrived.acquire(timeout=5)
+    side.dul.unclaim_reading()  # it is not his any more
+    assert not side.dul.is_reading_here
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_a_claim_is_given_up_while_the_peer_does_not_read(make: Any) -> None:
+    """Two sides that both send, and both are going to read, do not lock each other."""
+    side = make(small=True)
+    assert until(lambda: side.dul._has_begun)
+    sender = Sender(side, message(bytes(400_000), 10_001), then_reads=True)
+    assert is_blocked(side)
+    side.peer.send(p_data(pdv(1, 2, b"from the peer")))
+    assert side.user.arrived.acquire(timeout=5)
+    side.peer.exactly(400_000 + 40 * 12)
+    sender.join(5)
+    assert sender.outcome is None
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_no_claim_when_nothing_was_sent(make: Any) -> None:
+    side = make()
+    assert until(lambda: side.dul._has_begun)
+    side.dul.abort(LOCAL)
+    with pytest.raises(Stopped):
+        side.dul.send_data(message(b"request"), then_reads=True)
+    assert not side.dul.is_reading_here
+
+    side = make()
+    assert until(lambda: side.dul._has_begun)
+
+    def broken() -> Iterator[list[bytes]]:
+        yield message(b"request")[0]
+        raise ValueError("the file became shorter")
+
+    with pytest.raises(ValueError, match="shorter"):
+        side.dul.send_data(broken(), then_reads=True)
+    assert not side.dul.is_reading_here
+    assert side.peer.exactly(10)  # what was sent before the A-ABORT, and the socket is still read
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_no_claim_while_reading_is_paused(make: Any) -> None:
+    side = make()
+    assert until(lambda: side.dul._has_begun)
+    side.dul.pause(30)
+    side.dul.send_data(message(b"request"), then_reads=True)
+    assert not side.dul.is_reading_here
+    side.dul.resume()
+    side.dul.send_data(message(b"request"), then_reads=True)
+    side.dul._paused_until = time.monotonic() + 30
+    assert not side.dul.read_while(lambda: True, time.monotonic() + 5)
+    assert not side.dul.is_reading_here
+    side.dul.resume()
+
+
+# Silence
 
 
 def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
