@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynetdicom._version import __version__
@@ -198,6 +199,25 @@ PREFERRED_SYNTAXES = (
 )  # fmt: skip
 
 
+class _Formatter(argparse.HelpFormatter):
+    """The help's layout; there is one for each option that is added, and it is to be quick."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+@cache
+def _columns() -> int:
+    """The columns of the terminal, as `shutil` tells them, which takes long to be imported."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):  # it is none, or closed
+        return 80
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line."""
 
@@ -216,7 +236,9 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser(app: str, description: str, positional: Sequence[Option]) -> Parser:
     """Make the parser of an app, with what all apps have in common."""
-    parser = Parser(prog=app, description=description, allow_abbrev=False)
+    parser = Parser(
+        prog=app, description=description, allow_abbrev=False, formatter_class=_Formatter
+    )
     parser.add_argument("--version", action="version", version=f"{app}.py v{__version__}")
     parser.add_options("parameters", positional)
     parser.add_options("verbosity", VERBOSITY, exclusive=True)

@@ -126,8 +126,10 @@ def resolve(
 
     def look_up() -> list[tuple[Any, ...]]:
         flags = socket.AI_NUMERICHOST if _is_numeric(address.addr) else 0
+        # As a str it would be encoded by IDNA, whose import takes longer than all the rest.
+        host = address.addr.encode() if address.addr.isascii() else address.addr
         infos: list[Any] = socket.getaddrinfo(
-            address.addr, address.port, type=socket.SOCK_STREAM, flags=flags
+            host, address.port, type=socket.SOCK_STREAM, flags=flags
         )
         return [
             (
