@@ -139,7 +139,7 @@ def test_abort_wakes_who_writes_to_a_peer_that_does_not_read(
 ) -> None:
     with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
         assoc = aes().associate("127.0.0.1", port)
-        blocked = watch_blocking(assoc)
+        blocked = Blocking(assoc)
         call = Call(assoc.send_c_store, ct(LARGE))
         assert blocked.wait(DEADLINE)
         begun = time.monotonic()
@@ -155,17 +155,23 @@ def test_abort_wakes_who_writes_to_a_peer_that_does_not_read(
         assert not assoc.is_alive()
 
 
-def watch_blocking(assoc: Any) -> threading.Event:
-    """Set once a writer of the association waits for the peer to read."""
-    blocked = threading.Event()
-    wait = assoc.dul.connection.wait_writable
+class Blocking(threading.Event):
+    """Set once a writer of an association waits for the peer to read; when he last began to."""
 
-    def waits(*args: Any) -> Any:
-        blocked.set()
-        return wait(*args)
+    def __init__(self, assoc: Any) -> None:
+        super().__init__()
+        self.since = 0.0
+        self._writer: threading.Thread | None = None
+        self._wait = assoc.dul.connection.wait_writable
+        assoc.dul.connection.wait_writable = self._waits
 
-    assoc.dul.connection.wait_writable = waits
-    return blocked
+    def _waits(self, *args: Any) -> Any:
+        writer = threading.current_thread()
+        if self._writer in (None, writer):  # and not who writes the A-ABORT in the end
+            self._writer = writer
+            self.since = time.monotonic()
+        self.set()
+        return self._wait(*args)
 
 
 def test_abort_wakes_many(scene: Scene, aes: Callable[..., AE]) -> None:
@@ -211,16 +217,15 @@ def test_peer_that_stops_reading(scene: Scene, aes: Callable[..., AE], tmp_path:
     with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
         assoc = aes().associate("127.0.0.1", port)
         assoc.network_timeout = 0.3
-        blocked = watch_blocking(assoc)
+        blocked = Blocking(assoc)
         call = Call(assoc.send_c_store, path)
-        assert blocked.wait(DEADLINE)
-        begun = time.monotonic()
         assert len(call.result()) == 0
-        assert 0.2 < time.monotonic() - begun < 0.3 + 1
+        # The kernel may have taken more, a while after it first did not.
+        assert 0.25 < time.monotonic() - blocked.since < 0.3 + 1
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
         assoc.join(DEADLINE)
-        assert time.monotonic() - begun < 0.3 + 1.5
+        assert time.monotonic() - blocked.since < 0.3 + 1.5
         assert not assoc.is_alive()
 
 
@@ -323,7 +328,7 @@ def test_a_long_upload_is_not_silence(scene: Scene, aes: Callable[..., AE]) -> N
 
     with peer_with(script, scene, receive_buffer=4096) as port:
         assoc = aes(dimse_timeout=0.5, network_timeout=5).associate("127.0.0.1", port)
-        blocked = watch_blocking(assoc)
+        blocked = Blocking(assoc)
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
@@ -381,7 +386,7 @@ def test_shutdown_with_all_of_them(scene: Scene, caplog: pytest.LogCaptureFixtur
         ports = [enter(peer_with(script, scene)) for script in (never_accepts, half, keeps_silent)]
         # as requestor
         stuck = ae.associate("127.0.0.1", reading)
-        blocked = watch_blocking(stuck)
+        blocked = Blocking(stuck)
         calls = [Call(stuck.send_c_store, ct(LARGE)), Call(ae.associate, "127.0.0.1", ports[0])]
         ae.associate("127.0.0.1", ports[1])
         calls.append(Call(ae.associate("127.0.0.1", ports[2]).send_c_echo))
