@@ -1,4 +1,4 @@
-"""FAULTS.md section 1, "As requestor": what an acceptor does wrong, and what becomes of it."""
+"""The faults (tests/data) as requestor: what an acceptor does wrong, and what becomes of it."""
 
 from __future__ import annotations
 

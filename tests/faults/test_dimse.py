@@ -1,4 +1,4 @@
-"""FAULTS.md as SCP, on the level of DIMSE: messages that are none, requests that cannot be served.
+"""The faults (tests/data) as SCP, in DIMSE: messages that are none, requests that are not served.
 
 And what the logs say of all that.
 

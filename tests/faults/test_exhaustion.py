@@ -1,4 +1,4 @@
-"""FAULTS.md sections 2 and 3, as SCP: many peers, slow peers, and peers that stop."""
+"""The faults (tests/data), sections 2 and 3 as SCP: many, slow peers, and peers that stop."""
 
 from __future__ import annotations
 
