@@ -1,4 +1,4 @@
-"""The faults (tests/data) as requestor: what an acceptor does wrong, and what becomes of it."""
+"""Faults as requestor: what an acceptor does wrong, and what becomes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults (tests/data) as SCP, in DIMSE: messages that are none, requests that are not served.
+"""Faults as SCP, in DIMSE: messages that are none, requests that are not served.
 
 And what the logs say of all that.
 

@@ -1,4 +1,4 @@
-"""The faults (tests/data), sections 2 and 3 as SCP: many, slow peers, and peers that stop."""
+"""Faults, sections 2 and 3 as SCP: many, slow peers, and peers that stop."""
 
 from __future__ import annotations
 

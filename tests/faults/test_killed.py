@@ -1,4 +1,4 @@
-"""The faults (tests/data): a storescp that is killed, in the midst of an object and after."""
+"""Faults: a storescp that is killed, in the midst of an object and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The table of faults in `tests/data`: each row is a promise, and names the tests that show it.
+"""What is promised, faults of peers and of the machine first: `data/promises.tsv`.
+
+Each row names the tests that would fail if its promise were broken, beside others that may.
 
 Whoever renames or takes away one of them has to say here what shows the promise from now on.
 """
@@ -12,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
 
-with (TESTS / "data" / "faults.tsv").open() as file:
+with (TESTS / "data" / "promises.tsv").open() as file:
     ROWS = list(csv.DictReader(file, delimiter="\t"))
 
 
@@ -28,7 +30,7 @@ def functions_of(path: Path) -> frozenset[str]:
     )
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row["fault"] for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=[row["matter"] for row in ROWS])
 def test_a_promise_has_its_tests(row: dict[str, str]) -> None:
     assert row["promise"]
     named = [test.split("::") for test in row["tests"].split(" ")]
@@ -38,4 +40,4 @@ def test_a_promise_has_its_tests(row: dict[str, str]) -> None:
 
 
 def test_no_row_is_there_twice() -> None:
-    assert len({(row["section"], row["fault"]) for row in ROWS}) == len(ROWS)
+    assert len({(row["section"], row["matter"]) for row in ROWS}) == len(ROWS)
