@@ -259,7 +259,7 @@ def test_peer_that_stops_reading(scene: Scene, aes: Callable[..., AE], tmp_path:
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
         assoc.join(DEADLINE)
-        assert time.monotonic() - blocked.since < 0.3 + 1.5
+        assert time.monotonic() - blocked.since < 0.3 + 1 + 2
         assert not assoc.is_alive()
 
 
