@@ -10,6 +10,7 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import _logging
 from pynetdicom._version import (
     PYNETDICOM_IMPLEMENTATION_UID,
     PYNETDICOM_IMPLEMENTATION_VERSION,
@@ -124,6 +125,7 @@ __all__ = [
 ]
 
 logging.getLogger("pynetdicom").addHandler(logging.NullHandler())
+_logging.guard()
 
 
 def debug_logger() -> None:

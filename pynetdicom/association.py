@@ -108,8 +108,6 @@ class Association(Negotiation, Querying):
         """See the connection closed and tell everybody that it is over."""
         if not self.has_ended:
             self._fail(Ended("aborted", "local", 2, 0))
-        self.operations.end()
-        self._is_over.set()
         ended = self.ended
         assert ended is not None
         self._tell_of_end(ended)
@@ -299,11 +297,11 @@ class Association(Negotiation, Querying):
                 self.inbox.put(ENDED)
                 return
             if isinstance(item, Message):
+                self.inbox.begin(item)  # it does not wait: any number of them may cross
                 LOGGER.warning(
                     "a %s that crossed our A-RELEASE-RQ is dropped", item.primitive.message_name
                 )
                 item.close()
-                self.inbox.done(item)
 
     def release(self) -> None:
         """Release the association.

@@ -84,7 +84,7 @@ def encode(
         import logging
 
         # pydicom's own text may quote a value.
-        logging.getLogger(__name__).error(
+        logging.getLogger("pynetdicom.dsutils").error(
             "The data set cannot be encoded: %s in pydicom", type(error).__name__
         )
         return None

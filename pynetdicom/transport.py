@@ -157,7 +157,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self.ae.associations_changed(assoc, added=True)
         try:
             assoc.start()
-        except BaseException:  # no thread to be had: the lobby has it again
+        except Exception:  # no thread to be had: the lobby has it again
             self.ae.associations_changed(assoc, added=False)
             with self._gate:
                 self._associations.discard(assoc)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,10 +12,24 @@ import pytest
 
 from pynetdicom import AE, Association, _config, evt
 from pynetdicom.dimse.primitives import C_ECHO
-from pynetdicom.upper_layer import dul
-from tests.faults.peer import RELEASE_RP, RELEASE_RQ, Peer, abort, echo_rq, request
+from pynetdicom.upper_layer import dul, reader
+from tests.conftest import leaked_descriptors, open_descriptors
+from tests.faults.peer import (
+    BEGUN,
+    BOTH,
+    RELEASE_RP,
+    RELEASE_RQ,
+    Peer,
+    abort,
+    echo_rq,
+    p_data,
+    pdv,
+    request,
+    until,
+)
 from tests.peers import CT, DEADLINE, VERIFICATION, Acceptor, Call, ct, listening, requestor
 
+STORE_RQ = BEGUN + p_data(pdv(3, 2, bytes(500)))
 NOTIFICATIONS = [event for event in evt.ALL_EVENTS.values() if event.is_notification]
 
 
@@ -182,9 +198,12 @@ def test_notifications_of_a_rejection(sides: Sides) -> None:
     assert assoc.is_rejected
     for _ in range(2):
         assert sides.closed.acquire(timeout=DEADLINE)
-    end = ["ACSE_RECV", "REJECTED", "CONN_CLOSE"]
-    assert sides.names("scu")[-4:] == ["PDU_RECV", *end]
-    assert sides.names("scp")[-4:] == ["PDU_SENT", "ACSE_SENT", *end[1:]]
+    # The answer may be read, by the DUL thread, before the rest of the request is told.
+    names = [name for name in sides.names("scu") if name != "PDU_RECV"]
+    assert names[-4:] == ["ACSE_SENT", "ACSE_RECV", "REJECTED", "CONN_CLOSE"]
+    names = sides.names("scu")
+    assert names.index("PDU_RECV") < names.index("ACSE_RECV")
+    assert sides.names("scp")[-4:] == ["PDU_SENT", "ACSE_SENT", "REJECTED", "CONN_CLOSE"]
 
 
 def test_notifications_of_what_each_event_carries(sides: Sides) -> None:
@@ -542,6 +561,196 @@ def test_a_request_that_crosses_our_release_is_dropped(sides: Sides) -> None:
         assert peer.rest() == b""
         release.result()
     assert acceptor.is_released
+
+
+class Records(logging.Handler):
+    """Waits for a log line."""
+
+    def __init__(self, logger: str) -> None:
+        super().__init__()
+        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._logger = logging.getLogger(logger)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.put(record.getMessage())
+
+    def __enter__(self) -> Records:
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._logger.removeHandler(self)
+
+    def wait_for(self, text: str) -> None:
+        while text not in self.lines.get(timeout=DEADLINE):
+            pass
+
+
+def test_any_number_of_requests_may_cross_our_release(sides: Sides) -> None:
+    """None of them waits for anything: those dropped do not count against the next."""
+    address = sides.serve()
+    with associated(address) as peer, Records("pynetdicom.assoc") as records:
+        acceptor = sides.acceptor
+        release = Call(acceptor.release)
+        assert peer.pdu() == RELEASE_RQ
+        for number in range(1, _config.MAXIMUM_PENDING_REQUESTS + 10):
+            peer.send(echo_rq(number))
+            records.wait_for("crossed our A-RELEASE-RQ")
+        peer.send(RELEASE_RP)
+        assert peer.rest() == b""
+        release.result()
+    assert acceptor.is_released
+
+
+def kept_requests(assoc: Association) -> list[Any]:
+    """The messages of the peer's requests, as they come; they are kept from being collected."""
+    kept: list[Any] = []
+    put = assoc.inbox.put_request
+
+    def keep(message: Any) -> None:
+        kept.append(message)
+        put(message)
+
+    assoc.inbox.put_request = keep  # type: ignore[method-assign]
+    return kept
+
+
+def test_the_data_set_of_a_request_that_crosses_our_release_is_given_back(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_config, "SPOOL_THRESHOLD", 0)
+    with Peer.connect(sides.serve()) as peer:
+        peer.associate(BOTH)
+        acceptor = sides.acceptor
+        before = open_descriptors()
+        kept = kept_requests(acceptor)
+        release = Call(acceptor.release)
+        assert peer.pdu() == RELEASE_RQ
+        peer.send(STORE_RQ + RELEASE_RP)
+        assert peer.rest() == b""
+        release.result()
+    assert [message.name for message in kept] == ["C-STORE-RQ"]
+    assert acceptor.is_released
+    assert leaked_descriptors(before) == {}
+
+
+def test_the_data_sets_of_requests_that_wait_at_the_end_are_given_back(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_config, "SPOOL_THRESHOLD", 0)
+    served, go_on = threading.Event(), threading.Event()
+    stored: list[int] = []
+
+    def on_store(event: evt.Event) -> int:
+        stored.append(event.message_id)
+        served.set()
+        go_on.wait(DEADLINE)
+        return 0
+
+    with Peer.connect(sides.serve((evt.EVT_C_STORE, on_store))) as peer:
+        peer.associate(BOTH)
+        acceptor = sides.acceptor
+        before = open_descriptors()
+        kept = kept_requests(acceptor)
+        peer.send(STORE_RQ)
+        assert served.wait(DEADLINE)
+        peer.send(STORE_RQ * 3 + abort(0, 0))
+        assert peer.rest() == b""
+        assert acceptor.has_ended
+        go_on.set()
+        acceptor.join(DEADLINE)
+    assert len(kept) == 4
+    assert len(stored) == 1
+    assert leaked_descriptors(before) == {}
+
+
+# Silence while nothing is to be done
+
+
+def idle_checks(assoc: Association) -> threading.Semaphore:
+    """Released each time that the Association thread has found the silence long enough."""
+    checked = threading.Semaphore(0)
+    check = assoc._check_idle
+
+    def tell() -> None:
+        due = assoc._patience() == 0.0
+        check()
+        if due:
+            # Or else it would look again at once, and again.
+            assert assoc.has_ended or assoc._patience() != 0.0
+            checked.release()
+
+    assoc._check_idle = tell  # type: ignore[method-assign]
+    assoc.network_timeout = 0.05
+    return checked
+
+
+def test_silence_while_an_operation_of_ours_is_outstanding() -> None:
+    """That is what `dimse_timeout` is for."""
+    checks: list[threading.Semaphore] = []
+    ready = threading.Event()
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        context_id, request = peer.command()
+        assert ready.wait(DEADLINE)
+        for _ in range(2):
+            assert checks[0].acquire(timeout=DEADLINE)
+        peer.respond(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with listening(script) as listener:
+        assoc = requestor().associate("127.0.0.1", listener.port)
+        call = Call(assoc.send_c_echo)
+        assert until(lambda: assoc.operations)
+        checks.append(idle_checks(assoc))
+        ready.set()
+        status = call.result()
+        assoc.network_timeout = 60
+        assoc.abort()
+    assert status.Status == 0
+
+
+@pytest.mark.parametrize("response", ["A-ABORT", "A-RELEASE"])
+def test_silence_in_the_midst_of_a_message_is_the_dul_threads_to_judge(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, response: Any
+) -> None:
+    """It aborts; a release cannot be asked for in the midst of a message."""
+    monkeypatch.setattr(dul.DUL, "_check_silence", lambda self: None)
+    with Peer.connect(sides.serve()) as peer:
+        peer.associate(BOTH)
+        acceptor = sides.acceptor
+        acceptor.network_timeout_response = response
+        peer.send(BEGUN)
+        assert until(lambda: acceptor.in_message)
+        checked = idle_checks(acceptor)
+        for _ in range(2):
+            assert checked.acquire(timeout=DEADLINE)
+        assert not acceptor.has_ended
+
+
+def test_release_wakes_the_association_thread_that_reads(sides: Sides) -> None:
+    """The acceptor's own, while it waits for requests."""
+    reads = threading.Event()
+
+    def watch(event: evt.Event) -> None:
+        reader = event.assoc.dul._reader
+        wait = reader.wait_readable
+
+        def waits(timeout: float | None) -> bool:
+            reads.set()
+            return bool(wait(timeout))
+
+        reader.wait_readable = waits
+
+    with associated(sides.serve((evt.EVT_ESTABLISHED, watch))) as peer:
+        if reader.HAS_EPOLL:
+            assert reads.wait(DEADLINE)
+        release = Call(sides.acceptor.release)
+        assert peer.pdu() == RELEASE_RQ
+        peer.send(RELEASE_RP)
+        release.result()
+    assert sides.acceptor.is_released
 
 
 def test_contextvars_are_passed_on(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:

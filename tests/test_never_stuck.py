@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, build_role, evt, serving
+from pynetdicom.requests import prepare_statuses
 from pynetdicom.upper_layer import dul
 from tests.conftest import leaked_descriptors, leaked_threads, open_descriptors
 from tests.faults.peer import (
@@ -36,6 +37,7 @@ from tests.faults.peer import (
 )
 from tests.peers import DEADLINE, Acceptor, Call, ct, listening, requestor
 
+FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 LARGE = 16 << 20  # more than the kernel's buffers of both ends take
 ABORT = abort(0, 0)
 
@@ -115,57 +117,95 @@ def stops_reading(scene: Scene) -> Callable[[Acceptor], None]:
 # abort() from another thread
 
 
-@pytest.mark.parametrize("what", ["C-ECHO", "C-STORE"])
+SOON = 0.05
+"""Seconds in which `abort` wakes whoever waits. A loaded machine may take longer, now and then."""
+
+
+def is_soon(attempt: Callable[[], float], capsys: pytest.CaptureFixture[str]) -> bool:
+    """Whether an attempt of several takes no longer, none of them taking much longer."""
+    took = []
+    while len(took) < 8 and min(took, default=1.0) >= SOON:
+        took.append(attempt())
+    with capsys.disabled():
+        print(f" [{min(took) * 1000:.1f} ms] ", end="")
+    return min(took) < SOON and max(took) < 1
+
+
+@pytest.mark.parametrize("what", ["C-ECHO", "C-STORE", "C-FIND"])
 def test_abort_wakes_who_waits_for_an_answer(
-    what: str, scene: Scene, aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
+    what: str, aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with peer_with(stops_answering(scene), scene) as port:
-        assoc = aes().associate("127.0.0.1", port)
-        call = Call(assoc.send_c_echo) if what == "C-ECHO" else Call(assoc.send_c_store, ct())
-        assert scene.reached.wait(DEADLINE)
-        begun = time.monotonic()
-        assoc.abort(block=False)
-        assert len(call.result()) == 0
-        took = time.monotonic() - begun
-        with capsys.disabled():
-            print(f" [{what}: {took * 1000:.1f} ms] ", end="")
-        assert took < 0.5
-        assert assoc.ended is not None
-        assert (assoc.ended.kind, assoc.ended.by, assoc.ended.timer) == ("aborted", "local", None)
+    ae = aes()
+    ae.add_requested_context(FIND)
+    data_set = ct()
+    prepare_statuses()  # imported once
+
+    def attempt() -> float:
+        scene = Scene()
+        with peer_with(stops_answering(scene), scene) as port:
+            assoc = ae.associate("127.0.0.1", port)
+            if what == "C-ECHO":
+                call = Call(assoc.send_c_echo)
+            elif what == "C-STORE":
+                call = Call(assoc.send_c_store, data_set)
+            else:
+                call = Call(lambda: next(assoc.send_c_find(data_set, FIND))[0])
+            assert scene.reached.wait(DEADLINE)
+            begun = time.monotonic()
+            assoc.abort(block=False)
+            assert len(call.result()) == 0
+            took = time.monotonic() - begun
+            assert assoc.ended is not None
+            ended = assoc.ended
+            assert (ended.kind, ended.by, ended.timer) == ("aborted", "local", None)
+            return took
+
+    assert is_soon(attempt, capsys)
 
 
 def test_abort_wakes_who_writes_to_a_peer_that_does_not_read(
-    scene: Scene, aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
+    aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
-        assoc = aes().associate("127.0.0.1", port)
-        blocked = watch_blocking(assoc)
-        call = Call(assoc.send_c_store, ct(LARGE))
-        assert blocked.wait(DEADLINE)
-        begun = time.monotonic()
-        assoc.abort(block=False)
-        assert len(call.result()) == 0
-        took = time.monotonic() - begun
-        with capsys.disabled():
-            print(f" [{took * 1000:.1f} ms] ", end="")
-        assert took < 0.5
-        assert assoc.ended is not None
-        assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
-        assoc.join(DEADLINE)
-        assert not assoc.is_alive()
+    ae = aes()
+    data_set = ct(LARGE)
+
+    def attempt() -> float:
+        scene = Scene()
+        with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
+            assoc = ae.associate("127.0.0.1", port)
+            blocked = Blocking(assoc)
+            call = Call(assoc.send_c_store, data_set)
+            assert blocked.wait(DEADLINE)
+            begun = time.monotonic()
+            assoc.abort(block=False)
+            assert len(call.result()) == 0
+            took = time.monotonic() - begun
+            assert assoc.ended is not None
+            assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
+            assoc.join(DEADLINE)
+            assert not assoc.is_alive()
+            return took
+
+    assert is_soon(attempt, capsys)
 
 
-def watch_blocking(assoc: Any) -> threading.Event:
-    """Set once a writer of the association waits for the peer to read."""
-    blocked = threading.Event()
-    wait = assoc.dul.connection.wait_writable
+class Blocking(threading.Event):
+    """Set once a writer of an association waits for the peer to read; when he last began to."""
 
-    def waits(*args: Any) -> Any:
-        blocked.set()
-        return wait(*args)
+    def __init__(self, assoc: Any) -> None:
+        super().__init__()
+        self.since = 0.0
+        self._writer: threading.Thread | None = None
+        self._wait = assoc.dul.connection.wait_writable
+        assoc.dul.connection.wait_writable = self._waits
 
-    assoc.dul.connection.wait_writable = waits
-    return blocked
+    def _waits(self, *args: Any) -> Any:
+        writer = threading.current_thread()
+        if self._writer in (None, writer):  # and not who writes the A-ABORT in the end
+            self._writer = writer
+            self.since = time.monotonic()
+        self.set()
+        return self._wait(*args)
 
 
 def test_abort_wakes_many(scene: Scene, aes: Callable[..., AE]) -> None:
@@ -211,16 +251,15 @@ def test_peer_that_stops_reading(scene: Scene, aes: Callable[..., AE], tmp_path:
     with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
         assoc = aes().associate("127.0.0.1", port)
         assoc.network_timeout = 0.3
-        blocked = watch_blocking(assoc)
+        blocked = Blocking(assoc)
         call = Call(assoc.send_c_store, path)
-        assert blocked.wait(DEADLINE)
-        begun = time.monotonic()
         assert len(call.result()) == 0
-        assert 0.2 < time.monotonic() - begun < 0.3 + 1
+        # The kernel may have taken more, a while after it first did not.
+        assert 0.25 < time.monotonic() - blocked.since < 0.3 + 1
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
         assoc.join(DEADLINE)
-        assert time.monotonic() - begun < 0.3 + 1.5
+        assert time.monotonic() - blocked.since < 0.3 + 1 + 2
         assert not assoc.is_alive()
 
 
@@ -323,7 +362,7 @@ def test_a_long_upload_is_not_silence(scene: Scene, aes: Callable[..., AE]) -> N
 
     with peer_with(script, scene, receive_buffer=4096) as port:
         assoc = aes(dimse_timeout=0.5, network_timeout=5).associate("127.0.0.1", port)
-        blocked = watch_blocking(assoc)
+        blocked = Blocking(assoc)
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
@@ -381,7 +420,7 @@ def test_shutdown_with_all_of_them(scene: Scene, caplog: pytest.LogCaptureFixtur
         ports = [enter(peer_with(script, scene)) for script in (never_accepts, half, keeps_silent)]
         # as requestor
         stuck = ae.associate("127.0.0.1", reading)
-        blocked = watch_blocking(stuck)
+        blocked = Blocking(stuck)
         calls = [Call(stuck.send_c_store, ct(LARGE)), Call(ae.associate, "127.0.0.1", ports[0])]
         ae.associate("127.0.0.1", ports[1])
         calls.append(Call(ae.associate("127.0.0.1", ports[2]).send_c_echo))
@@ -414,6 +453,25 @@ def test_shutdown_with_all_of_them(scene: Scene, caplog: pytest.LogCaptureFixtur
         go_on.set()
     assert leaked_threads(threads, time.monotonic() + 2) == []
     assert leaked_descriptors(descriptors) == {}
+
+
+def test_idle_associations_cost_nothing() -> None:
+    """Fifty, both sides of each, use less than 1 % of a core."""
+    ae = requestor()
+    ae.maximum_associations = 50
+    ae.add_supported_context(VERIFICATION)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
+    assocs = [ae.associate("127.0.0.1", server.server_address[1]) for _ in range(50)]
+    assert all(assoc.send_c_echo().Status == 0 for assoc in assocs)
+    shares = []
+    while len(shares) < 5 and min(shares, default=1.0) >= 0.01:
+        begun, used = time.monotonic(), time.process_time()
+        threading.Event().wait(0.5)
+        shares.append((time.process_time() - used) / (time.monotonic() - begun))
+    assert len(ae.active_associations) == 100
+    ae.shutdown()
+    assert min(shares) < 0.01
 
 
 def test_shutdown_is_quick_and_leaves_nothing(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -14,10 +15,12 @@ from pydicom.dataset import Dataset
 
 from pynetdicom import _config, association, evt
 from pynetdicom.dimse.data_set import InFile, InMemory
+from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE
 from pynetdicom.upper_layer import dul
-from tests.faults.peer import IMPLICIT, abort
+from tests.faults.peer import IMPLICIT, abort, p_data, pdv
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (
+    CONTEXTS,
     FIND,
     FIND_WORKLIST,
     GET,
@@ -174,6 +177,32 @@ def test_a_request_without_identifier(scp: QueryScp) -> None:
         for number, context_id in enumerate((FIND, GET, MOVE), 1):
             peer.request(context_id, number, data=None)
             assert peer.final(number).primitive.Status == 0x0212
+        peer.is_still_served()
+
+
+@pytest.mark.parametrize(
+    ("context_id", "keyword"),
+    [
+        *itertools.product((FIND, GET, MOVE), ("AffectedSOPClassUID", "Priority")),
+        (MOVE, "MoveDestination"),
+    ],
+)
+def test_a_request_without_a_mandatory_parameter(
+    scp: QueryScp, context_id: int, keyword: str
+) -> None:
+    kind: Any = {FIND: C_FIND, GET: C_GET, MOVE: C_MOVE}[context_id]
+    values: dict[str, Any] = {"AffectedSOPClassUID": CONTEXTS[context_id], "Priority": 0}
+    if kind is C_MOVE:
+        values["MoveDestination"] = "DEST"
+    del values[keyword]
+    rq = kind(MessageID=1, **values)
+    rq.__dict__["CommandDataSetType"] = 1
+    with scp.connect() as peer:
+        peer.send(p_data(pdv(context_id, 3, rq.encode()), pdv(context_id, 2, STUDY_LEVEL)))
+        (response,) = peer.responses()
+        assert response.primitive.Status == 0x0212
+        assert response.primitive.name == rq.name
+        assert keyword in (response.primitive.ErrorComment or "")
         peer.is_still_served()
 
 

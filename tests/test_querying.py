@@ -646,6 +646,25 @@ def test_sub_operations_renew_the_wait_for_a_response() -> None:
         assert status.Status == 0
 
 
+def test_an_instance_that_nobody_asked_for() -> None:
+    """It is for the handler to judge."""
+    judged: list[str] = []
+
+    def judge(event: Any) -> int:
+        judged.append(event.request.AffectedSOPInstanceUID)
+        return 0xA900 if judged[-1] == "1.2.1" else 0x0000
+
+    asked = identifier()
+    asked.QueryRetrieveLevel = "IMAGE"
+    asked.SOPInstanceUID = "1.2.0"
+    scp = Retrieved(2)
+    with retrieving(scp, judge) as assoc:
+        list(assoc.send_c_get(asked, GET))
+        assert assoc.is_established
+    assert judged == ["1.2.0", "1.2.1"]
+    assert scp.statuses == [0, 0xA900]
+
+
 def test_a_sub_operation_without_the_scp_role() -> None:
     from tests.pair import CT
 

@@ -202,6 +202,30 @@ def test_serve_forever_in_a_thread_of_the_callers(ae: AE) -> None:
         server.serve_forever()
 
 
+def test_ctrl_c_while_an_association_is_being_started(
+    ae: AE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have begun all the same, and ends with the server."""
+    accepted: list[Association] = []
+    start = Association.start
+
+    def interrupted(self: Association) -> None:
+        start(self)
+        if self.is_acceptor:
+            accepted.append(self)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Association, "start", interrupted)
+    server = ae.make_server(("127.0.0.1", 0))
+    call = Call(ae.associate, "127.0.0.1", server.server_address[1])
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_forever()
+    ae.stop_servers([server])
+    assert not accepted[0].is_alive()
+    assert accepted[0].is_aborted
+    assert call.result().is_aborted
+
+
 @pytest.mark.parametrize(
     "name", ["process_request", "finish_request", "verify_request", "get_request"]
 )

@@ -310,7 +310,7 @@ def _warn_if_memory_backed(directory: str) -> None:
         if mount.split()[2] == number and kind.split()[0] in ("tmpfs", "ramfs"):
             import logging
 
-            logging.getLogger(__name__).warning(
+            logging.getLogger("pynetdicom.dimse").warning(
                 "Large objects are spooled to %s, which is in memory: set spool_dir",
                 directory,
             )

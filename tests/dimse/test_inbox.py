@@ -88,6 +88,18 @@ def test_how_many_bytes_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         inbox.put_request(request(4, 1))
 
 
+def test_what_has_been_served_is_before_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "MAXIMUM_PENDING_BYTES", 100)
+    inbox = Inbox()
+    for message_id in range(3):
+        inbox.put_request(request(message_id, 1000))
+        message = inbox.get(0)
+        inbox.begin(message)
+        assert not inbox.is_empty
+        inbox.done(message)
+        assert inbox.is_empty
+
+
 def test_what_is_left() -> None:
     inbox = Inbox()
     assert inbox.is_empty

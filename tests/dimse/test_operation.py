@@ -152,6 +152,61 @@ def test_finishing_twice_leaves_the_next_of_that_message_id_alone() -> None:
     assert operations.get(1) is new
 
 
+class Interrupted:
+    """A lock before whose first use something else happens, as in another thread."""
+
+    def __init__(self, lock: Any, happens: Callable[[], Any]) -> None:
+        self._lock, self._happens = lock, [happens]
+
+    def __enter__(self) -> None:
+        while self._happens:
+            self._happens.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+def test_finishing_in_two_threads_leaves_the_next_of_that_message_id_alone() -> None:
+    """The response comes while its operation is given up, and a third thread begins the next."""
+    operations = Operations()
+    old = begin(operations, 1)
+    new: list[Operation] = []
+
+    def meanwhile() -> None:
+        operations.deliver(answer(old))
+        new.append(begin(operations, 1))
+
+    operations._lock = Interrupted(operations._lock, meanwhile)  # type: ignore[assignment]
+    operations.finish(old)
+    assert operations.get(1) is new[0]
+    assert not new[0].is_finished
+
+
+def test_finishing_what_the_end_has_forgotten() -> None:
+    operations = Operations()
+    operation = begin(operations, kind=C_FIND)
+    operations.end()
+    operations.finish(operation)
+    assert operation.is_finished
+    assert not operations.has_ended_lately(operation.message_id)
+
+
+def test_a_message_id_that_another_has_taken_while_we_waited_for_room() -> None:
+    operations = Window()
+    held = [begin(operations, window=0) for _ in range(2)]
+    first = Call(begin, operations, 7, window=2)
+    assert operations.waits.acquire(timeout=DEADLINE)
+    second = Call(begin, operations, 7, window=2)
+    assert operations.waits.acquire(timeout=DEADLINE)
+    for operation in held:
+        operations.finish(operation)
+    taken = first.result()
+    with pytest.raises(ValueError, match="7"):
+        second.result()
+    assert operations.outstanding() == [taken]
+
+
 def test_the_window_makes_the_next_one_wait() -> None:
     operations = Window()
     first = begin(operations)

@@ -190,6 +190,25 @@ def test_save_as(
 
 
 @pytest.mark.parametrize("threshold", [0, 1 << 20])
+def test_a_synced_file_is_on_the_disk_before_its_name_and_then_its_name(
+    kind: str, directory: Path, tmp_path: Path, threshold: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "saved.dcm"
+    synced: list[tuple[bool, bool]] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(fd).st_mode), target.exists()))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    received = receive(directory, threshold=threshold)
+    received.save_as(target, sync=True)
+    received.close()
+    assert synced == [(False, False), (True, True)]
+
+
+@pytest.mark.parametrize("threshold", [0, 1 << 20])
 def test_save_as_where_a_file_is(
     kind: str, directory: Path, tmp_path: Path, threshold: int
 ) -> None:

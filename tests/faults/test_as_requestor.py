@@ -1,8 +1,9 @@
-"""FAULTS.md section 1, "As requestor": what an acceptor does wrong, and what becomes of it."""
+"""Faults as requestor: what an acceptor does wrong, and what becomes of it."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 import ssl
@@ -338,6 +339,24 @@ def test_the_connection_is_lost(reset: bool) -> None:
         assert assoc.ended.by == "network"
 
 
+def test_a_peer_that_falls_silent() -> None:
+    """With nothing outstanding either way."""
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        peer.serve_echo()
+        assert peer.exactly(10) == abort(0, 0)
+
+    with listening(script) as listener:
+        assoc = requestor(network_timeout=0.3).associate("127.0.0.1", listener.port)
+        assert assoc.send_c_echo().Status == 0
+        begun = time.monotonic()
+        assoc.join(5)
+        assert 0.2 < time.monotonic() - begun < 0.3 + 1
+        assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
+        assert assoc.ended.timer == "network_timeout"
+
+
 # No association comes about
 
 
@@ -355,6 +374,20 @@ def check_failed(assoc: Any, kind: str = "failed", by: str = "network") -> Any:
 def test_refused(free_port: int) -> None:
     assoc = requestor().associate("127.0.0.1", free_port)
     assert isinstance(check_failed(assoc).error, ConnectionRefusedError)
+
+
+@pytest.mark.parametrize("code", [errno.ENETUNREACH, errno.EHOSTUNREACH])
+def test_unreachable(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    class Unreachable(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            return code
+
+    monkeypatch.setattr(socket, "socket", Unreachable)
+    assoc = requestor().associate("127.0.0.1", 104)
+    ended = check_failed(assoc)
+    assert ended.error.errno == code
+    assert ended.timer is None
+    assert "127.0.0.1 port 104" in str(ended)
 
 
 def test_name_look_up(monkeypatch: pytest.MonkeyPatch) -> None:

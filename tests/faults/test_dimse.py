@@ -1,4 +1,4 @@
-"""FAULTS.md as SCP, on the level of DIMSE: messages that are none, requests that cannot be served.
+"""Faults as SCP, in DIMSE: messages that are none, requests that are not served.
 
 And what the logs say of all that.
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import _config, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.dimse import spool as spool_module
 from pynetdicom.dimse.command import encode_element
 from pynetdicom.dimse.primitives import (
@@ -439,10 +439,8 @@ def test_handlers_of_c_store(
     check_log(caplog)
 
 
-@pytest.mark.parametrize("name", HANDLERS)
+@pytest.mark.parametrize("name", [name for name in HANDLERS if name != "undecodable"])
 def test_handlers_of_c_echo(make_server: Callable[..., Server], name: str) -> None:
-    if name == "undecodable":
-        pytest.skip("a C-ECHO has no data set")
     handler, status = HANDLERS[name]
     server = make_server(evt_handlers=[(evt.EVT_C_ECHO, handler)]).start()
     with server.connect() as peer:
@@ -540,3 +538,35 @@ def test_peers_text_in_logs(
     messages = [record.getMessage() for record in caplog.records]
     assert any("accepted" in message for message in messages)
     check_log(caplog)
+
+
+class Failing(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(errno.ENOSPC, "No space left for the log")
+
+
+def test_a_log_that_cannot_be_written(
+    server: Server, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither side's association notices, from its beginning to its end."""
+    caplog.set_level(logging.DEBUG, "pynetdicom")
+    logger, failing = logging.getLogger("pynetdicom"), Failing()
+    logger.addHandler(failing)
+    try:
+        ae = AE()
+        ae.add_requested_context(VERIFICATION)
+        assoc = ae.associate(*server.address)
+        assert assoc.send_c_echo().Status == 0
+        assoc.release()
+        assert assoc.is_released
+        ended = server.end()
+        assert (ended.kind, ended.by) == ("released", "peer")
+        with server.connect() as peer:
+            peer.associate(BOTH)
+            peer.send(p_data(pdv(1, 3, b"junk")))
+            assert peer.exactly(10) == abort(0, 0)
+        assert server.end().by == "local"
+    finally:
+        logger.removeHandler(failing)
+    assert "No space left for the log" in capsys.readouterr().err
+    is_served(server.address)

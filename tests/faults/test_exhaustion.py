@@ -1,4 +1,4 @@
-"""FAULTS.md sections 2 and 3, as SCP: many peers, slow peers, and peers that stop."""
+"""Faults, sections 2 and 3 as SCP: many, slow peers, and peers that stop."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from pynetdicom import AE, Association, _config, association, evt
 from pynetdicom.upper_layer import dul, lobby
-from pynetdicom.upper_layer.items import PresentationContextRQ
+from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.items import (
+    PresentationContextRQ,
+    SCP_SCU_RoleSelectionNegotiation,
+)
 from tests.faults import tls
 from tests.faults.conftest import Server
 from tests.faults.peer import (
@@ -98,6 +102,35 @@ def test_a_crowd_is_in_nobodys_way(server: Server, silent: int, slow: int) -> No
         assert len(server.server._lobby) == silent + slow
 
 
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Both ends of a thousand connections are ours."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"no more than {hard} descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_a_thousand_in_the_lobby(server: Server) -> None:
+    """As many as there may be by default; the next one makes room."""
+    count = 1000
+    with contextlib.ExitStack() as stack:
+        crowd(server, stack, count - 50, 50)()
+        assert until(lambda: len(server.server._lobby) == count, 10)
+        first = next(iter(server.server._lobby._visitors.values()))
+        taken = echo_times(server, 50)
+        assert statistics.median(taken) < 0.05
+        assert until(lambda: first.gone)
+        assert len(server.server._lobby) == count - 1  # the first of 50 made room for all of them
+    assert until(lambda: len(server.server._lobby) == 0)
+    is_served(server.address)
+
+
 def test_a_full_lobby_closes_the_one_silent_longest(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +184,37 @@ def test_the_largest_legal_request(server: Server) -> None:
         assert [c.result for c in ac.presentation_contexts] == [0] * 128
         peer.echo()
         peer.release()
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(255, True), (256, False)])
+def test_as_many_user_items_as_are_taken(server: Server, count: int, is_taken: bool) -> None:
+    rq = pdus.decode_pdu(request())
+    assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
+    roles = [
+        SCP_SCU_RoleSelectionNegotiation(f"1.2.{number}", True, False)
+        for number in range(count - len(rq.user_information))
+    ]
+    rq.user_information += roles
+    with server.connect() as peer:
+        peer.send(rq.encode())
+        if is_taken:
+            assert peer.pdu()[0] == 2
+            peer.echo()
+            peer.release()
+        else:
+            assert peer.exactly(10) == abort(0, 0)
+    is_served(server.address)
+
+
+@pytest.mark.parametrize(("timeout", "artim"), [(30, 30), (None, 30), (5, 5)])
+def test_how_long_artim_is(server: Server, timeout: float | None, artim: float) -> None:
+    assert AE().acse_timeout == 30
+    server.ae.acse_timeout = timeout
+    with server.connect():
+        assert until(lambda: len(server.server._lobby) == 1)
+        (visitor,) = server.server._lobby._visitors.values()
+        left = visitor.deadline - time.monotonic()
+        assert artim - 2 < left <= artim
 
 
 # How many associations

@@ -1,4 +1,4 @@
-"""FAULTS.md section 1, as SCP: what a peer does wrong in a state, and the bytes it gets for it.
+"""Faults, section 1 as SCP: what a peer does wrong, and the bytes it gets for it.
 
 Each row ends with a C-ECHO by another peer: the server is unharmed.
 """

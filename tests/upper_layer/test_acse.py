@@ -126,7 +126,7 @@ class TestRequest:
 
 
 class TestCheckRequest:
-    """FAULTS: the rows that end in an A-ASSOCIATE-RJ."""
+    """The faults: the rows that end in an A-ASSOCIATE-RJ."""
 
     def check(self, pdu, **options):
         rj = check_request(pdu, **{"ae_title": "SCP", **options})
@@ -216,7 +216,7 @@ class TestAccept:
 
 
 class TestConclude:
-    """FAULTS, as requestor."""
+    """The faults, as requestor."""
 
     def conclude(self, answers, pdu=None, items=()):
         ac = A_ASSOCIATE_AC(presentation_contexts=answers, user_information=list(items))

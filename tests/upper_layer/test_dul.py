@@ -41,6 +41,7 @@ from tests.faults.peer import (
     request,
     until,
 )
+from tests.peers import Call
 
 LOCAL = Ended("aborted", "local", 0, 0)
 
@@ -336,6 +337,25 @@ def test_a_peer_that_does_not_read_is_aborted(make: Any) -> None:
     assert sender.saw == Ended("aborted", "local", 0, 0, timer="network_timeout")
     side.dul.join(3)
     assert time.monotonic() - begun < 0.2 + 1 + 0.5
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="without epoll the DUL thread alone reads")
+def test_abort_wakes_who_reads_while_he_waits(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the peer does nothing about it that would wake him."""
+    monkeypatch.setattr(dul_module, "LINGER", 60.0)
+    side = make()
+    reads = threading.Event()
+
+    def is_waiting() -> bool:
+        reads.set()
+        return side.ended is None
+
+    assert until(lambda: side.dul._has_begun)
+    waiter = Call(side.dul.read_while, is_waiting, None)
+    assert reads.wait(5)
+    assert side.dul.abort(LOCAL)
+    assert waiter.result() is True
+    assert side.dul.is_alive()  # the connection is there still
 
 
 def test_a_slow_reader_is_not_aborted(make: Any) -> None:

@@ -93,6 +93,13 @@ def test_the_transport_connection_is_closed_by() -> None:
     }
 
 
+def test_we_never_close_without_a_word() -> None:
+    """But before anything was sent, in Sta4: no wish of the local user closes the connection."""
+    wishes = {"Evt1", "Evt2", "Evt7", "Evt8", "Evt9", "Evt11", "Evt14", "Evt15"}
+    closing = {(e, s) for (e, s), action in TABLE.items() if action.close and e in wishes}
+    assert closing == {("Evt15", "Sta4")}
+
+
 def test_a_provider_may_reject() -> None:
     layer = UpperLayer(requestor=False)
     layer.take("Evt5")
