@@ -17,16 +17,15 @@ from pynetdicom import events as evt
 from pynetdicom.apps.archive import worklist
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.identifiers import (
+    COMPOSITE_INSTANCE_ROOT,
+    MODELS,
+    IdentifierError,
+)
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.matching import Options, key_values
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store, valid_uid
-from pynetdicom.apps.archive.query import (
-    COMPOSITE_INSTANCE_ROOT,
-    MODELS,
-    Find,
-    IdentifierError,
-    Retrieve,
-)
+from pynetdicom.apps.archive.query import Find, Retrieve
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.utils import printable
 
@@ -163,8 +162,12 @@ class Archive:
             query = Find(identifier, str(event.context.abstract_syntax), self._options(event))
             pending = PENDING if query.is_supported else PENDING_UNSUPPORTED_KEYS
             count = 0
-            character_sets = key_values(identifier.get("SpecificCharacterSet"))
-            for match in query.matches(self.database, self.config.ae_title, character_sets):
+            for match in query.matches(
+                self.database,
+                self.config.ae_title,
+                key_values(identifier.get("SpecificCharacterSet")),
+                str(event.context.transfer_syntax),
+            ):
                 yield pending, match
                 count += 1
             LOGGER.info("C-FIND at level %s: %d matches", query.level, count)

@@ -88,6 +88,8 @@ def is_universal(vr: str, keys: Sequence[str]) -> bool:
     """Whether a key matches everything (PS3.4 C.2.2.2.3)."""
     if not any(keys):
         return True
+    if len(keys) == 1 and not keys[0].strip("*"):
+        return True  # Tolerated: `*` alone also where there are no wildcards, as many ask for dates
     return vr in WILDCARD_VRS and any(key and not key.strip("*") for key in keys)
 
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.handlers import Archive
-from tests.apps.archive.conftest import MakeEvent, assoc, make
+from tests.apps.archive.conftest import EXPLICIT, MakeEvent, assoc, make
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 PEERS = {
@@ -43,7 +43,9 @@ def request(name: str, identifier: Dataset, calling: str, destination: str = "DE
         request=SimpleNamespace(name=name),
         identifier=identifier,
         move_destination=destination,
-        context=SimpleNamespace(abstract_syntax=f"{PATIENT_ROOT}{number}"),
+        context=SimpleNamespace(
+            abstract_syntax=f"{PATIENT_ROOT}{number}", transfer_syntax=EXPLICIT
+        ),
         assoc=assoc(calling),
     )
 

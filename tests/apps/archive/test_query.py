@@ -14,9 +14,10 @@ from pydicom.tag import Tag
 
 from pynetdicom.apps.archive import schema
 from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.identifiers import IdentifierError
 from pynetdicom.apps.archive.index import Index, record_of
 from pynetdicom.apps.archive.matching import Options, data_set_matches
-from pynetdicom.apps.archive.query import Find, IdentifierError, Retrieve
+from pynetdicom.apps.archive.query import Find, Retrieve
 from tests.apps.archive.conftest import CT, EXPLICIT, make
 
 NONE = Options()
@@ -105,7 +106,8 @@ def studies(database: Database, options: Options = NONE, **values: Any) -> list[
         ({"StudyDate": "20200102-"}, ["1.2", "2.1"]),
         ({"StudyDate": "-20200103"}, ["1.1", "1.2"]),
         ({"StudyDate": '""'}, ["3.1"]),
-        ({"StudyDate": "yesterday"}, []),
+        ({"StudyDate": "*", "StudyInstanceUID": "*"}, ["1.1", "1.2", "2.1", "3.1"]),
+        ({"StudyDate": "20200103-20200101"}, []),
         ({"StudyTime": "10"}, ["1.1"]),
         ({"StudyTime": "2359-"}, ["3.1"]),
         ({"StudyTime": "-10"}, ["1.1", "1.2"]),
@@ -300,6 +302,26 @@ def test_identifiers_that_do_not_match_the_sop_class(
             operation()
         assert caught.value.tag == tag
         assert len(str(caught.value)) <= 64
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "tag"),
+    [
+        ("StudyDate", "yesterday", 0x00080020),
+        ("StudyDate", "2020-01-01", 0x00080020),
+        ("StudyDate", "20200101-20200102-20200103", 0x00080020),
+        ("StudyDate", "-", 0x00080020),
+        ("StudyDate", ["20200101", "202001"], 0x00080020),
+        ("StudyDate", "2020*", 0x00080020),
+        ("StudyTime", "noon", 0x00080030),
+        ("StudyTime", "10-11-12", 0x00080030),
+    ],
+)
+def test_what_is_no_date_or_time_is_refused(keyword: str, value: Any, tag: int) -> None:
+    with pytest.raises(IdentifierError, match=r"neither a (date|time) nor a range") as caught:
+        Find(keys("STUDY", **{keyword: value}), f"{STUDY_ROOT}1", NONE)
+    assert caught.value.tag == tag
+    assert len(str(caught.value)) <= 64
 
 
 def test_a_key_that_does_not_convert_is_the_identifiers_fault() -> None:
