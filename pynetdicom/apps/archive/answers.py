@@ -70,6 +70,7 @@ class Answers:
             for tag, text in ((Tag(tag_of(keyword)), text) for keyword, text in fixed.items())
         }
         self._rows = [(Tag(tag_of(keyword)), vr) for keyword, vr in vrs.items()]
+        self._empty = {tag: self._element(tag, vr, "", _encode_ascii) for tag, vr in self._rows}
         self._texts = [number for number, vr in enumerate(vrs.values()) if vr in _TEXT_VRS]
         self._default = default_encoding
         self._asked = _known(character_sets)
@@ -97,9 +98,10 @@ class Answers:
     def _data_set(
         self, row: Sequence[str], encode: Encode, first: dict[Any, Any], character_set: Any
     ) -> Dataset:
-        elements = {**first, **self._fixed}
+        elements = {**first, **self._fixed, **self._empty}
         for (tag, vr), text in zip(self._rows, row, strict=True):
-            elements[tag] = self._element(tag, vr, text, encode)
+            if text:
+                elements[tag] = self._element(tag, vr, text, encode)
         ds = self._new(elements)
         ds.set_original_encoding(self._encoding.implicit, self._encoding.little, character_set)
         return ds

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
@@ -197,10 +198,8 @@ def _name_condition(column: Column, key: str, options: Options) -> Condition:
         return column != ""
     tests: list[Condition] = []
     for pattern in name_patterns(normal_name(key)):
-        tests += [
-            like(column, pattern) if has_wildcard(pattern) else column == pattern,
-            like(column, pattern, after="=%"),
-            like(column, pattern, before="%="),
-            like(column, pattern, before="%=", after="=%"),
-        ]
+        # As one of several groups, which have = between them, or as the only one.
+        befores = [""] if pattern.startswith("*") else ["", "%="]
+        afters = [""] if pattern.endswith("*") else ["", "=%"]
+        tests += [like(column, pattern, *around) for around in product(befores, afters)]
     return sa.or_(*tests)

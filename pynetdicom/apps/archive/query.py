@@ -7,7 +7,9 @@ transaction open, and a million matches take the memory of a few hundred.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -31,19 +33,19 @@ from pynetdicom.apps.archive.identifiers import (
     levels_of,
     unique_keys,
 )
-from pynetdicom.apps.archive.index import Indexed, instances
 from pynetdicom.apps.archive.matching import (
     NOT_KEYS,
     NOTHING,
     Options,
-    attribute_matches,
     combined_range,
     is_universal,
     key_values,
     time_keyword,
+    values_match,
 )
 from pynetdicom.apps.archive.schema import TABLES, instance
 from pynetdicom.dimse.element_walk import EXPLICIT_VR_LITTLE_ENDIAN
+from pynetdicom.services.retrieval import MAXIMUM_SUB_OPERATIONS
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from pynetdicom.apps.archive.database import Database
 
 _ROWS_AT_ONCE = 500
+_KEYS_AT_ONCE = 20 * _ROWS_AT_ONCE
 
 
 class Filter(NamedTuple):
@@ -94,12 +97,11 @@ class Find:
         # What a row has, in this order.
         self._elements: dict[str, Attribute | computed.Computed] = {}
         self._columns: dict[str, sa.ColumnElement[Any]] = {}
-        self._conditions = unique(
-            unique_keys(
-                identifier, levels, self.level, relational=options.relational, retrieve=False
-            )
+        above = unique_keys(
+            identifier, levels, self.level, relational=options.relational, retrieve=False
         )
-        self._highest = levels[0] if self._conditions else self.level
+        self._conditions = unique(above)
+        self._tested = set(above)
         self._used_levels = LEVELS[: LEVELS.index(self.level) + 1]
         for level in levels[: levels.index(self.level) + 1]:
             self._return(ATTRIBUTES[UNIQUE_KEYS[level]])
@@ -110,8 +112,6 @@ class Find:
 
     def _return(self, one: Attribute | computed.Computed) -> None:
         """Have an attribute in each match."""
-        if LEVELS.index(one.level) < LEVELS.index(self._highest):
-            self._highest = one.level
         self._elements[one.keyword] = one
         self._columns[one.keyword] = (
             TABLES[one.level].c[one.column] if isinstance(one, Attribute) else one.column
@@ -136,6 +136,7 @@ class Find:
         else:
             return
         self._conditions.append(condition)
+        self._tested.add(one.level)
         if not is_all:
             self._filters.append(Filter(list(self._columns).index(one.keyword), one.vr, values))
 
@@ -154,39 +155,50 @@ class Find:
                 table = TABLES[attribute.level]
                 moment = moment_within(table.c[attribute.search], table.c[other.search], within)
                 self._conditions += moment
+                self._tested.add(attribute.level)
                 together |= {keyword, other.keyword}
         return together
 
     def statement(self) -> sa.Select[Any]:
-        """The query, without the limits that make it one of many."""
+        """The query for the keys of the rows that match, as far as SQL can tell."""
+        pk = TABLES[self.level].c.pk
+        tested = joined(_highest(self._tested, self.level), self.level)
+        return sa.select(pk).select_from(tested).where(*self._conditions).order_by(pk)
+
+    def shown(self, keys: Sequence[int]) -> sa.Select[Any]:
+        """The query for what is shown of some rows."""
         pk = TABLES[self.level].c.pk
         columns = [column.label(f"c{n}") for n, column in enumerate(self._columns.values())]
-        return (
-            sa.select(*columns, pk)
-            .select_from(joined(self._highest, self.level))
-            .where(*self._conditions)
-            .order_by(pk)
+        source = joined(
+            _highest({one.level for one in self._elements.values()}, self.level), self.level
         )
+        return sa.select(*columns).select_from(source).where(pk.in_(keys)).order_by(pk)
 
     def rows(self, database: Database) -> Iterator[list[str]]:
-        """The matches, as the texts of what was asked for."""
-        statement = self.statement()
-        pk = TABLES[self.level].c.pk
+        """The matches, as the texts of what was asked for.
+
+        First their keys and then what is shown of them: what is counted or collected would be so of
+        all that are left before they are sorted, again and again.
+        """
+        statement = self.statement().limit(_KEYS_AT_ONCE)
         after = 0
         while True:
             with database.reading() as connection:
-                rows = connection.execute(statement.where(pk > after).limit(_ROWS_AT_ONCE)).all()
-            for row in rows:
-                texts = ["" if value is None else str(value) for value in row[:-1]]
-                if self._filters_pass(texts):
-                    yield texts
-            if len(rows) < _ROWS_AT_ONCE:
+                keys = connection.scalars(statement.where(TABLES[self.level].c.pk > after)).all()
+            for start in range(0, len(keys), _ROWS_AT_ONCE):
+                with database.reading() as connection:
+                    rows = connection.execute(self.shown(keys[start : start + _ROWS_AT_ONCE])).all()
+                for row in rows:
+                    texts = ["" if value is None else str(value) for value in row]
+                    if self._filters_pass(texts):
+                        yield texts
+            if len(keys) < _KEYS_AT_ONCE:
                 return
-            after = rows[-1][-1]
+            after = keys[-1]
 
     def _filters_pass(self, row: Sequence[str]) -> bool:
         return all(
-            attribute_matches(vr, keys, row[column].split("\\"), self._options)
+            values_match(vr, keys, row[column].split("\\"), self._options)
             for column, vr, keys in self._filters
         )
 
@@ -214,6 +226,29 @@ class Find:
         yield from map(Answers(vrs, fixed, transfer_syntax, character_sets), self.rows(database))
 
 
+def _highest(levels: Collection[str], level: str) -> str:
+    """The highest of some levels, none of which is below another one."""
+    return min({*levels, level}, key=LEVELS.index)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The instances that a C-GET or C-MOVE is about.
+
+    Attributes
+    ----------
+    count : int
+    kinds : list of (str, str)
+        Their SOP Classes and transfer syntaxes, the most frequent first.
+    keys : sequence of int
+        Their rows, as many as can be sent.
+    """
+
+    count: int
+    kinds: list[tuple[str, str]]
+    keys: Sequence[int]
+
+
 class Retrieve:
     """The instances of a C-GET or C-MOVE.
 
@@ -239,24 +274,14 @@ class Retrieve:
         self._where: Condition = sa.and_(*unique(keys))
         self._source = joined(levels[0], "IMAGE")
 
-    def kinds(self, database: Database) -> tuple[int, int, list[tuple[str, str]]]:
-        """How many there are, the last row of them, and their SOP Classes and transfer syntaxes.
-
-        The most frequent kind comes first.
-        """
+    def choose(self, database: Database) -> Chosen:
+        """What there is now: what comes later is not sent."""
         columns = (instance.c.sop_class_uid, instance.c.transfer_syntax_uid)
-        query = (
-            sa.select(*columns, sa.func.count(), sa.func.max(instance.c.pk))
-            .select_from(self._source)
-            .where(self._where)
-            .group_by(*columns)
-        )
+        kinds = sa.select(*columns, sa.func.count()).group_by(*columns)
+        keys = sa.select(instance.c.pk).order_by(instance.c.pk).limit(MAXIMUM_SUB_OPERATIONS)
         with database.reading() as connection:
-            rows = connection.execute(query).all()
-        ordered = sorted(rows, key=lambda row: -row[2])
-        last = max((row[3] for row in rows), default=0)
-        return sum(row[2] for row in rows), last, [(row[0], row[1]) for row in ordered]
-
-    def instances(self, database: Database, last: int) -> Iterator[Indexed]:
-        """The instances, up to the row `last`: what came since is not among them."""
-        yield from instances(database, self._source, self._where, last)
+            rows = connection.execute(kinds.select_from(self._source).where(self._where)).all()
+            pks = connection.scalars(keys.select_from(self._source).where(self._where))
+            found = array("q", pks)
+        rows = sorted(rows, key=lambda row: -row[2])
+        return Chosen(sum(row[2] for row in rows), [(row[0], row[1]) for row in rows], found)

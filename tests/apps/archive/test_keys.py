@@ -150,11 +150,10 @@ def test_a_list_of_very_many_uids(twelve: Index) -> None:
         (studies, f"{STUDY_ROOT}2"),
         (images, "1.2.840.10008.5.1.4.1.2.4.2"),
     ):
-        query = Retrieve(identifier, sop_class)
-        count, last, _ = query.kinds(twelve.database)
-        uids = [one.sop_instance_uid for one in query.instances(twelve.database, last)]
+        chosen = Retrieve(identifier, sop_class).choose(twelve.database)
+        uids = [one.sop_instance_uid for one in twelve.instances(chosen.keys)]
         assert uids == ["1.2.3.3", "1.2.3.7", "1.2.3.11"]
-        assert count == 3
+        assert chosen.count == 3
 
 
 @pytest.mark.parametrize(
