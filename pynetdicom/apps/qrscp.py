@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
 from pynetdicom.apps.acceptor import StopSignals, address_text
-from pynetdicom.apps.archive.config import Config, ConfigError, load, override
+from pynetdicom.apps.archive.config import TIMEOUTS, Config, ConfigError, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
@@ -139,9 +139,8 @@ def make_ae(config: Config) -> ApplicationEntity:
     from pynetdicom.apps.archive.handlers import supported_queries
 
     ae = ApplicationEntity(ae_title=config.ae_title)
-    ae.acse_timeout = config.acse_timeout
-    ae.dimse_timeout = config.dimse_timeout
-    ae.network_timeout = config.network_timeout
+    for name in TIMEOUTS:
+        setattr(ae, name, getattr(config, name))
     ae.maximum_pdu_size = config.max_pdu
     ae.maximum_associations = config.maximum_associations
     ae.maximum_object_bytes = config.maximum_object_bytes

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from pynetdicom import events as evt
 from pynetdicom.ae_settings import MAXIMUM_CONTEXTS
 from pynetdicom.apps.archive import worklist
-from pynetdicom.apps.archive.config import Config, Peer
+from pynetdicom.apps.archive.config import TIMEOUTS, Config, Peer
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.identifiers import (
     COMPOSITE_INSTANCE_ROOT,
@@ -247,9 +247,7 @@ class Archive:
 
     def _association_options(self, peer: Peer, kinds: list[tuple[str, str]]) -> dict[str, Any]:
         wanted: dict[str, Any] = {
-            name: getattr(peer, name)
-            for name in ("acse_timeout", "dimse_timeout", "network_timeout")
-            if getattr(peer, name) is not None
+            name: getattr(peer, name) for name in TIMEOUTS if getattr(peer, name) is not None
         }
         if kinds:
             wanted["contexts"] = contexts_for(kinds)
