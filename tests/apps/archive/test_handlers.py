@@ -204,7 +204,7 @@ def test_a_file_that_is_gone_is_reported(archive: Archive, store_event: MakeEven
     )
     assert count == 2
     assert sorted(path is None for _, path in sent) == [False, True]
-    assert code(status) == 0xB000
+    assert code(status) == 0x0000, "which the library makes a warning"
     assert failed.FailedSOPInstanceUIDList == "1.2.3.1" or list(
         failed.FailedSOPInstanceUIDList
     ) == ["1.2.3.1"]
