@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
 from pynetdicom.apps.acceptor import StopSignals, address_text
-from pynetdicom.apps.archive.config import Config, ConfigError, load, override
+from pynetdicom.apps.archive.config import TIMEOUTS, Config, ConfigError, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
@@ -134,27 +134,21 @@ def destination_tls(config: Config) -> ssl.SSLContext | None:
 
 
 def make_ae(config: Config) -> ApplicationEntity:
-    """The application entity, with its limits and all that the archive supports."""
+    """The application entity, with its limits and what the archive supports beside storage."""
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.apps.archive.handlers import supported_queries
-    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
-    from pynetdicom.services.registry import all_storage
 
     ae = ApplicationEntity(ae_title=config.ae_title)
-    ae.acse_timeout = config.acse_timeout
-    ae.dimse_timeout = config.dimse_timeout
-    ae.network_timeout = config.network_timeout
+    for name in TIMEOUTS:
+        setattr(ae, name, getattr(config, name))
     ae.maximum_pdu_size = config.max_pdu
     ae.maximum_associations = config.maximum_associations
     ae.maximum_object_bytes = config.maximum_object_bytes
-    plain = list(options.UNCOMPRESSED)
-    ae.add_supported_context(VERIFICATION, plain)
-    for sop_class in supported_queries(with_worklist=config.worklist_directory is not None):
-        ae.add_supported_context(sop_class, plain)
-    every = plain + [str(uid) for uid in ALL_TRANSFER_SYNTAXES if uid not in plain]
-    for sop_class in all_storage():
-        # As SCU of it when the peer gets what it asked for on its own association.
-        ae.add_supported_context(sop_class, every, scu_role=True, scp_role=True)
+    # Storage is taken in the transfer syntax that the peer puts first (`unrestricted_storage`): one
+    # that gets compressed objects, or sends them, is to have its way.
+    queries = supported_queries(with_worklist=config.worklist_directory is not None)
+    for sop_class in (VERIFICATION, *queries):
+        ae.add_supported_context(sop_class, list(options.UNCOMPRESSED))
     return ae
 
 

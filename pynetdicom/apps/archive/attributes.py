@@ -142,14 +142,15 @@ OF_LEVEL = {
 
 
 def clean(value: Any) -> str:
-    """A value of a pydicom element as the text that is indexed."""
+    """A value of a pydicom element as a text, as it is indexed and compared."""
     if value is None:
         return ""
+    if isinstance(value, bytes):  # a list too long for its VR, which came as UN (PS3.5 6.2.2)
+        value = value.decode("latin-1").split("\\")
     values = value if hasattr(value, "append") and not isinstance(value, str) else [value]
     text = "\\".join("" if one is None else str(one).strip(" \0") for one in values)
     # PostgreSQL has no NUL in its texts, and neither database what is not Unicode.
-    text = text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-    return text[:MAXIMUM_LENGTH]
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def values_of(ds: Dataset, level: str) -> dict[str, str]:
@@ -157,7 +158,7 @@ def values_of(ds: Dataset, level: str) -> dict[str, str]:
     values = {}
     for attribute in OF_LEVEL[level]:
         try:
-            text = clean(ds.get(attribute.keyword))
+            text = clean(ds.get(attribute.keyword))[:MAXIMUM_LENGTH]
         except Exception:  # whatever pydicom says of a value that is none of its VR
             text = ""
         if attribute.vr == "IS":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -49,12 +49,12 @@ class Computed(NamedTuple):
     source: sa.FromClause | None = None
     where: sa.ColumnElement[bool] | None = None
 
-    def matches(self, test: Callable[[Any], sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
-        """The condition that one of its values passes a test."""
+    def has(self, test: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """The condition that one of its values passes a test of `tested`."""
         assert self.source is not None
         assert self.where is not None
-        query = sa.select(sa.literal(1)).select_from(self.source)
-        return query.where(self.where, test(self.tested)).correlate(study).exists()
+        query = sa.select(sa.literal(1)).select_from(self.source).where(self.where, test)
+        return query.correlate(study).exists()
 
 
 def _count(level: str, keyword: str, source: sa.FromClause, below: Any) -> Computed:

@@ -36,7 +36,7 @@ class Peer:
         Whether it is sent to over TLS.
     may : frozenset of str
         What it may request, of `OPERATIONS`.
-    acse_timeout, dimse_timeout, network_timeout : float or None
+    acse_timeout, dimse_timeout, network_timeout, connection_timeout : float or None
         Seconds, while sending to it; None for those of the archive.
     """
 
@@ -48,6 +48,7 @@ class Peer:
     acse_timeout: float | None = None
     dimse_timeout: float | None = None
     network_timeout: float | None = None
+    connection_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Config:
     acse_timeout: float = 30.0
     dimse_timeout: float = 30.0
     network_timeout: float = 30.0
+    connection_timeout: float = 30.0
     unknown_peers: frozenset[str] = frozenset(OPERATIONS)
     instance_location: str = "instances"
     sync: bool = False
@@ -142,10 +144,11 @@ def _names(value: Any) -> bool:
     return bool(value == "exact")
 
 
-_TIMEOUTS: dict[str, Check] = {
+TIMEOUTS: dict[str, Check] = {
     "acse_timeout": _seconds,
     "dimse_timeout": _seconds,
     "network_timeout": _seconds,
+    "connection_timeout": _seconds,
 }
 
 SECTIONS: dict[str, dict[str, tuple[str, Check]]] = {
@@ -161,7 +164,7 @@ SECTIONS: dict[str, dict[str, tuple[str, Check]]] = {
         "maximum_associations": ("maximum_associations", _whole(1)),
         "maximum_object_bytes": ("maximum_object_bytes", _whole(1)),
         "max_pdu": ("max_pdu", _whole(0, 0xFFFFFFFF)),
-        **{name: (name, check) for name, check in _TIMEOUTS.items()},
+        **{name: (name, check) for name, check in TIMEOUTS.items()},
     },
     "storage": {"location": ("instance_location", _text), "sync": ("sync", _flag)},
     "database": {"location": ("database_location", _text)},
@@ -180,7 +183,7 @@ PEER: dict[str, Check] = {
     "port": _whole(1, 65535),
     "tls": _flag,
     "may": _operations,
-    **_TIMEOUTS,
+    **TIMEOUTS,
 }
 
 INI: dict[str, tuple[str, Check]] = {
@@ -188,7 +191,7 @@ INI: dict[str, tuple[str, Check]] = {
     "ae_title": ("ae_title", _title),
     "port": ("port", _whole(0, 65535)),
     "max_pdu": ("max_pdu", _whole(0, 0xFFFFFFFF)),
-    **{name: (name, check) for name, check in _TIMEOUTS.items()},
+    **{name: (name, check) for name, check in TIMEOUTS.items()},
     "bind_address": ("bind_address", _any_text),
     "instance_location": ("instance_location", _text),
     "database_location": ("database_location", _text),

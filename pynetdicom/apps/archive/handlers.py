@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from pynetdicom import events as evt
+from pynetdicom.ae_settings import MAXIMUM_CONTEXTS
 from pynetdicom.apps.archive import worklist
-from pynetdicom.apps.archive.config import Config, Peer
+from pynetdicom.apps.archive.config import TIMEOUTS, Config, Peer
 from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.identifiers import (
+    COMPOSITE_INSTANCE_ROOT,
+    MODELS,
+    IdentifierError,
+)
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.matching import Options, key_values
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store, valid_uid
-from pynetdicom.apps.archive.query import (
-    COMPOSITE_INSTANCE_ROOT,
-    MODELS,
-    Find,
-    IdentifierError,
-    Retrieve,
-)
+from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
+from pynetdicom.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.utils import printable
 
@@ -46,11 +47,8 @@ PENDING_UNSUPPORTED_KEYS = 0xFF01  # PS3.4 Table C.4-1
 INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
 NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.23
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Tables B.2-1 and C.4-1
-SUB_OPERATIONS_FAILED = 0xB000  # PS3.4 Tables C.4-2 and C.4-3
 DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = {"C-STORE": 0xC210, "C-FIND": 0xC310, "C-GET": 0xC410, "C-MOVE": 0xC510}
-
-UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 Responses = Iterator[Any]
 
@@ -163,8 +161,12 @@ class Archive:
             query = Find(identifier, str(event.context.abstract_syntax), self._options(event))
             pending = PENDING if query.is_supported else PENDING_UNSUPPORTED_KEYS
             count = 0
-            character_sets = key_values(identifier.get("SpecificCharacterSet"))
-            for match in query.matches(self.database, self.config.ae_title, character_sets):
+            for match in query.matches(
+                self.database,
+                self.config.ae_title,
+                key_values(identifier.get("SpecificCharacterSet")),
+                str(event.context.transfer_syntax),
+            ):
                 yield pending, match
                 count += 1
             LOGGER.info("C-FIND at level %s: %d matches", query.level, count)
@@ -189,11 +191,10 @@ class Archive:
             yield _status(NOT_AUTHORIZED, "Not authorized to retrieve"), None
             return
         try:
-            query = self._retrieve(event)
-            count, last, _ = query.kinds(self.database)
-            LOGGER.info("C-GET of %d instances", count)
-            yield count
-            yield from self._send(query, last)
+            chosen = self._retrieve(event).choose(self.database)
+            LOGGER.info("C-GET of %d instances", chosen.count)
+            yield chosen.count
+            yield from self._send(chosen)
         except REFUSALS as error:
             yield _refusal(event, error), None
 
@@ -210,20 +211,20 @@ class Archive:
                 LOGGER.warning("C-MOVE to %s, which is not known", printable(title))
                 yield None, None
                 return
-            count, last, kinds = query.kinds(self.database)
-            LOGGER.info("C-MOVE of %d instances to %s", count, printable(title))
-            yield peer.address, peer.port, self._association_options(peer, kinds)
-            yield count
-            yield from self._send(query, last)
+            chosen = query.choose(self.database)
+            LOGGER.info("C-MOVE of %d instances to %s", chosen.count, printable(title))
+            yield peer.address, peer.port, self._association_options(peer, chosen.kinds)
+            yield chosen.count
+            yield from self._send(chosen)
         except REFUSALS as error:
             yield _refusal(event, error), None
 
     def _retrieve(self, event: Event) -> Retrieve:
         return Retrieve(event.identifier, str(event.context.abstract_syntax), self._options(event))
 
-    def _send(self, query: Retrieve, last: int) -> Responses:
+    def _send(self, chosen: Chosen) -> Responses:
         missing: list[str] = []
-        for found in query.instances(self.database, last):
+        for found in self.index.instances(chosen.keys):
             with ExitStack() as stack:
                 path = self._fetch(stack, found)
                 if path is None:
@@ -234,7 +235,8 @@ class Archive:
 
             failed = Dataset()
             failed.FailedSOPInstanceUIDList = missing
-            yield SUB_OPERATIONS_FAILED, failed
+            # Which the library makes the status that the counters say.
+            yield SUCCESS, failed
 
     def _fetch(self, stack: ExitStack, found: Indexed) -> Any:
         try:
@@ -245,9 +247,7 @@ class Archive:
 
     def _association_options(self, peer: Peer, kinds: list[tuple[str, str]]) -> dict[str, Any]:
         wanted: dict[str, Any] = {
-            name: getattr(peer, name)
-            for name in ("acse_timeout", "dimse_timeout", "network_timeout")
-            if getattr(peer, name) is not None
+            name: getattr(peer, name) for name in TIMEOUTS if getattr(peer, name) is not None
         }
         if kinds:
             wanted["contexts"] = contexts_for(kinds)
@@ -319,17 +319,10 @@ def _kind(error: Exception) -> str:
 
 
 def contexts_for(kinds: list[tuple[str, str]]) -> list[PresentationContext]:
-    """What to propose to a move destination: what there is, as it is, and uncompressed otherwise.
-
-    Each transfer syntax has a context of its own, so that the destination can take all of them.
-    """
-    from pynetdicom.presentation import build_context
-
-    wanted: dict[tuple[str, tuple[str, ...]], None] = {(c, (s,)): None for c, s in kinds}
-    for sop_class, syntax in kinds:
-        if syntax in UNCOMPRESSED:
-            wanted[sop_class, tuple(one for one in UNCOMPRESSED if one != syntax)] = None
-    return [build_context(sop_class, list(syntaxes)) for sop_class, syntaxes in wanted]
+    """What to propose to a move destination: each kind as it is, and if need be in several goes."""
+    size = MAXIMUM_CONTEXTS // 2  # of kinds, which take two contexts at most
+    parts = [kinds[start : start + size] for start in range(0, len(kinds), size)]
+    return [context for part in parts for context in plan(part)]
 
 
 def supported_queries(*, with_worklist: bool) -> list[str]:

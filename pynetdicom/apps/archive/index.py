@@ -6,7 +6,7 @@ Any number of associations and processes may add objects of the same study at th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -262,39 +262,30 @@ class Index:
             return connection.scalar(query) or 0
 
     def everything(self) -> Iterator[Indexed]:
-        """All objects, in the order of their arrival."""
-        yield from instances(self.database, instance, sa.true())
+        """All objects, in the order of their arrival, read some at a time."""
+        after = 0
+        while True:
+            query = _INDEXED.where(instance.c.pk > after).limit(_ROWS_AT_ONCE)
+            with self.database.reading() as connection:
+                rows = connection.execute(query).all()
+            yield from (Indexed(*row) for row in rows)
+            if len(rows) < _ROWS_AT_ONCE:
+                return
+            after = rows[-1][0]
+
+    def instances(self, keys: Sequence[int]) -> Iterator[Indexed]:
+        """The objects of some rows, as far as these are still there, read some at a time.
+
+        A peer that takes its time holds no transaction open, and memory stays flat.
+        """
+        for start in range(0, len(keys), _ROWS_AT_ONCE):
+            some = keys[start : start + _ROWS_AT_ONCE]
+            with self.database.reading() as connection:
+                rows = connection.execute(_INDEXED.where(instance.c.pk.in_(some))).all()
+            yield from (Indexed(*row) for row in rows)
 
 
-def instances(
-    database: Database,
-    source: sa.FromClause,
-    where: sa.ColumnElement[bool],
-    last: int | None = None,
-) -> Iterator[Indexed]:
-    """Objects of a selection, up to the row `last`, read some at a time: nothing stays open.
-
-    A peer that takes its time holds no transaction open, and memory stays flat.
-    """
-    columns = (
-        instance.c.pk,
-        instance.c.sop_instance_uid,
-        instance.c.sop_class_uid,
-        instance.c.transfer_syntax_uid,
-        instance.c.location,
-    )
-    query = sa.select(*columns).select_from(source).where(where).order_by(instance.c.pk)
-    if last is not None:
-        query = query.where(instance.c.pk <= last)
-    after = 0
-    while True:
-        with database.reading() as connection:
-            rows = connection.execute(query.where(instance.c.pk > after).limit(_ROWS_AT_ONCE)).all()
-        for row in rows:
-            yield Indexed(*row)
-        if len(rows) < _ROWS_AT_ONCE:
-            return
-        after = rows[-1][0]
+_INDEXED = sa.select(*(instance.c[name] for name in Indexed._fields)).order_by(instance.c.pk)
 
 
 def _remove(connection: Connection, locations: list[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps.archive.attributes import (
@@ -88,6 +89,8 @@ def is_universal(vr: str, keys: Sequence[str]) -> bool:
     """Whether a key matches everything (PS3.4 C.2.2.2.3)."""
     if not any(keys):
         return True
+    if len(keys) == 1 and not keys[0].strip("*"):
+        return True  # Tolerated: `*` alone also where there are no wildcards, as many ask for dates
     return vr in WILDCARD_VRS and any(key and not key.strip("*") for key in keys)
 
 
@@ -209,6 +212,7 @@ def datetime_matches(key: str, value: str, key_zone: str = "", zone: str = "") -
     return (bottom is None or last >= bottom) and (top is None or first <= top)
 
 
+@lru_cache(256)
 def name_patterns(key: str) -> list[str]:
     """The patterns that a name key stands for.
 
@@ -288,8 +292,18 @@ def attribute_matches(
 
     PS3.4 C.2.2.2.
     """
-    if is_universal(vr, keys):
-        return True
+    return is_universal(vr, keys) or values_match(vr, keys, values, options, key_zone, zone)
+
+
+def values_match(
+    vr: str,
+    keys: Sequence[str],
+    values: Sequence[str],
+    options: Options,
+    key_zone: str = "",
+    zone: str = "",
+) -> bool:
+    """Whether an attribute matches a key that does not match everything."""
     if list(keys) == [EMPTY_VALUE]:
         return not any(values)
     return any(

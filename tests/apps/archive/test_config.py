@@ -26,6 +26,7 @@ max_pdu = 0
 acse_timeout = 5
 dimse_timeout = 6.5
 network_timeout = 7
+connection_timeout = 8
 [storage]
 location = "s3://bucket/objects"
 sync = true
@@ -49,6 +50,7 @@ port = 11113
 tls = true
 may = ["find", "get", "move"]
 network_timeout = 60
+connection_timeout = 3
 """
 
 
@@ -64,11 +66,11 @@ def test_every_key(tmp_path: Path) -> None:
         "CT1": Peer("CT1", may=frozenset({"store"})),
         "WORKSTATION": Peer(
             "WORKSTATION", "192.0.2.7", 11113, tls=True,
-            may=frozenset({"find", "get", "move"}), network_timeout=60.0,
+            may=frozenset({"find", "get", "move"}), network_timeout=60.0, connection_timeout=3.0,
         ),
     }  # fmt: skip
     assert found == Config(
-        "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, frozenset(),
+        "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, 8.0, frozenset(),
         "s3://bucket/objects", True, "postgresql+psycopg://archive@db/archive",
         str(tmp_path / "worklist"), True, str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
         "/etc/ca.pem", peers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -17,7 +18,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pynetdicom import AE
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index
+from pynetdicom.apps.archive.schema import metadata
 from tests.apps.archive.conftest import CT, EXPLICIT, make
+from tests.apps.archive.test_workers import wait_until, workers_of
 from tests.apps.conftest import Served
 
 DEADLINE = 20.0
@@ -29,7 +32,7 @@ Start = Callable[..., Served]
 
 
 @pytest.fixture
-def start(python_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+def start(location: str, python_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     """``start("--check")`` starts qrscp with the same objects and index each time."""
     started: list[Served] = []
     place = tmp_path / "qrscp"
@@ -37,6 +40,7 @@ def start(python_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
 
     def serve(*options: object) -> Served:
         command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
+        command += ["--database-location", location]
         served = Served([*command, *map(str, options)], python_env, place)
         started.append(served)
         return served
@@ -70,7 +74,8 @@ def an_object(number: str) -> Dataset:
 class Senders:
     """Store one object after another, until the archive is no more."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, prefix: str = "") -> None:
+        self._prefix = prefix
         self.acknowledged: list[str] = []
         self.refused: list[int] = []
         self.enough = threading.Event()
@@ -78,12 +83,19 @@ class Senders:
             threading.Thread(target=self._send, args=(associate(port), number))
             for number in range(1, SENDERS + 1)
         ]
+        self._stopped = threading.Event()
         for thread in self._threads:
             thread.start()
 
+    def stop(self) -> None:
+        """Have those whose archive is still there stop too."""
+        self._stopped.set()
+
     def _send(self, assoc: Any, sender: int) -> None:
         for count in range(100_000):
-            number = f"{sender}.{count}"
+            if self._stopped.is_set():
+                break
+            number = f"{self._prefix}{sender}.{count}"
             status = assoc.send_c_store(an_object(number)) if assoc.is_established else Dataset()
             if "Status" not in status:
                 break
@@ -107,35 +119,86 @@ def stored(place: Path) -> dict[str, Path]:
     return {path.stem: path for path in (place / "instances").rglob("*.dcm")}
 
 
-def indexed(place: Path) -> set[str]:
-    database = Database(str(place / "instances.sqlite"))
+def indexed(location: str) -> set[str]:
+    database = Database(location)
     try:
         return {one.sop_instance_uid for one in Index(database).everything()}
     finally:
         database.close()
 
 
-@pytest.mark.parametrize("attempt", range(3))
-def test_what_was_acknowledged_outlives_a_kill(start: Start, attempt: int) -> None:
-    served = start()
-    senders = Senders(served.port)
-    assert senders.enough.wait(DEADLINE), served.errors()
-    served.process.kill()
+def kill_all(served: Served) -> None:
+    """Kill an archive, and its workers at the same time."""
+    for pid in (served.process.pid, *workers_of(served)):
+        os.kill(pid, signal.SIGKILL)
     served.process.communicate(timeout=DEADLINE)
-    senders.join()
+
+
+def assert_whole(served: Served, location: str, senders: Senders) -> None:
+    """What was acknowledged is there, nothing is half-written, and the index has what there is."""
     promised = {f"1.2.3.{number}" for number in senders.acknowledged}
-    again = start()
-    files = stored(again.directory)
+    files = stored(served.directory)
     assert promised <= set(files)
-    assert indexed(again.directory) == set(files)
-    for uid, path in files.items():  # nothing is half-written
+    assert indexed(location) == set(files)
+    for uid, path in files.items():
         number = uid.removeprefix("1.2.3.")
         assert dcmread(path).PixelData == an_object(number).PixelData
-    assert list((again.directory / "instances" / "incoming").iterdir()) == []
     # And it goes on.
-    assoc = associate(again.port)
+    assoc = associate(served.port)
     assert assoc.send_c_store(an_object("9.9")).Status == 0x0000
     assoc.release()
+
+
+WORKERS = [(), ("--workers", 3)]
+
+
+@pytest.mark.parametrize("options", WORKERS, ids=["one process", "workers"])
+@pytest.mark.parametrize("attempt", range(3))
+def test_what_was_acknowledged_outlives_a_kill(
+    start: Start, location: str, options: tuple[object, ...], attempt: int
+) -> None:
+    served = start(*options)
+    senders = Senders(served.port)
+    assert senders.enough.wait(DEADLINE), served.errors()
+    kill_all(served)
+    senders.join()
+    again = start(*options)
+    assert list((again.directory / "instances" / "incoming").iterdir()) == []
+    assert_whole(again, location, senders)
+
+
+def test_workers_are_killed_one_after_another(start: Start, location: str) -> None:
+    """Others go on meanwhile, and start in their stead; nothing that was acknowledged is lost."""
+    served = start("--workers", 3)
+    before = workers_of(served)
+    all_sent = []
+    for turn, pid in enumerate(before):
+        senders = Senders(served.port, prefix=f"{turn}.")
+        all_sent.append(senders)
+        assert senders.enough.wait(DEADLINE), served.errors()
+        os.kill(pid, signal.SIGKILL)
+        senders.stop()
+        senders.join()
+    assert wait_until(lambda: len(workers_of(served) - before) == 3)
+    promised = {f"1.2.3.{number}" for senders in all_sent for number in senders.acknowledged}
+    assert promised <= indexed(location) <= set(stored(served.directory))
+    assert served.stop(signal.SIGTERM) == 0
+    again = start("--workers", 3)
+    for senders in all_sent:
+        assert_whole(again, location, senders)
+    assert "Traceback" not in served.errors()
+
+
+def test_an_index_that_is_older_than_the_objects(start: Start, location: str, place: Path) -> None:
+    """As after its backup was restored: what it lacks is added, what it has too much is removed."""
+    database = Database(location)
+    index = Index(database)
+    found = {one.sop_instance_uid: one.location for one in index.everything()}
+    index.remove([found["1.2.3.2"]])
+    database.close()
+    stored(place)["1.2.3.3"].unlink()
+    start("--check")
+    assert indexed(location) == {"1.2.3.1", "1.2.3.2"}
 
 
 def feed(served: Served, *numbers: str) -> None:
@@ -154,30 +217,37 @@ def place(start: Start) -> Path:
     return served.directory
 
 
-def test_a_file_that_was_deleted(start: Start, place: Path) -> None:
+def test_a_file_that_was_deleted(start: Start, location: str, place: Path) -> None:
     stored(place)["1.2.3.2"].unlink()
     start()
-    assert indexed(place) == {"1.2.3.1", "1.2.3.3"}
+    assert indexed(location) == {"1.2.3.1", "1.2.3.3"}
 
 
-def test_a_file_that_was_added_by_hand(start: Start, place: Path) -> None:
+def test_a_file_that_was_added_by_hand(start: Start, location: str, place: Path) -> None:
     ds = an_object("4")
     ds.file_meta.MediaStorageSOPClassUID = CT
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.save_as(stored(place)["1.2.3.1"].with_name("1.2.3.4.dcm"), enforce_file_format=True)
     start()
-    assert indexed(place) == {"1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4"}
+    assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4"}
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)])
-def test_an_index_that_was_deleted(start: Start, place: Path, options: tuple[str, ...]) -> None:
-    for path in place.glob("instances.sqlite*"):
-        path.unlink()
+def test_an_index_that_was_deleted(
+    start: Start, location: str, place: Path, options: tuple[str, ...]
+) -> None:
+    if "://" in location:
+        database = Database(location)
+        metadata.drop_all(database.engine)
+        database.close()
+    else:
+        for path in Path(location).parent.glob("index.sqlite*"):
+            path.unlink()
     start(*options)
-    assert indexed(place) == {"1.2.3.1", "1.2.3.2", "1.2.3.3"}
+    assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3"}
 
 
-def test_objects_that_were_deleted_all(start: Start, place: Path) -> None:
+def test_objects_that_were_deleted_all(start: Start, location: str, place: Path) -> None:
     shutil.rmtree(place / "instances")
     start()
-    assert indexed(place) == set()
+    assert indexed(location) == set()

@@ -9,11 +9,15 @@ import pytest
 import sqlalchemy as sa
 from pydicom.dataset import Dataset
 
+from pynetdicom.apps.archive.attributes import UNIQUE_KEYS
 from pynetdicom.apps.archive.index import Index
-from pynetdicom.apps.archive.matching import NOTHING
+from pynetdicom.apps.archive.matching import NOTHING, Options
 from pynetdicom.apps.archive.query import Find, Retrieve
 
+PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
+INSTANCE_ROOT = "1.2.840.10008.5.1.4.1.2.4."
+MANY = [f"1.2.{n}" for n in range(10_000)]
 COUNTED = {
     "ModalitiesInStudy": "",
     "SOPClassesInStudy": "",
@@ -38,8 +42,18 @@ def plan(index: Index, statement: sa.Select[Any]) -> list[str]:
         return [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
 
 
+def find_plan(
+    index: Index, identifier: Dataset, root: str, options: Options = NOTHING
+) -> list[str]:
+    """The steps of a C-FIND: which match, and what they are."""
+    query = Find(identifier, f"{root}1", options)
+    return plan(index, query.statement()) + plan(index, query.shown([1, 2, 3]))
+
+
 def scans_instances(steps: list[str]) -> bool:
-    return any(re.match(r"SCAN (TABLE )?instance\b", step) for step in steps)
+    # A stretch of row numbers is most of them.
+    scan = re.compile(r"SCAN instance\b|SEARCH instance USING INTEGER PRIMARY KEY \(rowid[<>]")
+    return any(map(scan.match, steps))
 
 
 def test_what_a_scan_looks_like(sqlite: Index) -> None:
@@ -58,17 +72,50 @@ def test_what_a_scan_looks_like(sqlite: Index) -> None:
         {"PatientID": "P1"},
         {"PatientName": "Doe^*"},
         {"StudyInstanceUID": ["1.2", "1.3"]},
+        {"StudyInstanceUID": MANY},
         {"StudyDate": "20200101-20200131"},
         {"AccessionNumber": "A1"},
         {"StudyDate": "20200101", "ModalitiesInStudy": "CT"},
         {"PatientID": "P1", "ModalitiesInStudy": "M*"},
     ],
-    ids=str,
+    ids=lambda values: str(values)[:60],
 )
 def test_a_query_for_studies(sqlite: Index, values: dict[str, Any]) -> None:
     query = keys("STUDY", **{**COUNTED, **values})
-    steps = plan(sqlite, Find(query, f"{STUDY_ROOT}1", NOTHING).statement())
+    steps = find_plan(sqlite, query, STUDY_ROOT)
     assert any("instance USING" in step for step in steps), "what is below is counted"
+    assert not scans_instances(steps), steps
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"PatientID": "P1"}, {"PatientName": "Doe^*"}, {"PatientBirthDate": "19700101-"}],
+    ids=str,
+)
+def test_a_query_for_patients(sqlite: Index, values: dict[str, Any]) -> None:
+    counted = [f"NumberOfPatientRelated{what}" for what in ("Studies", "Series", "Instances")]
+    query = keys("PATIENT", **{**dict.fromkeys(counted, ""), **values})
+    steps = find_plan(sqlite, query, PATIENT_ROOT)
+    assert any("instance USING" in step for step in steps), "what is below is counted"
+    assert not scans_instances(steps), steps
+
+
+@pytest.mark.parametrize(
+    ("level", "values"),
+    [
+        ("SERIES", {"Modality": "CT", "PatientID": "P1"}),
+        ("SERIES", {"SeriesInstanceUID": MANY}),
+        ("IMAGE", {"SOPInstanceUID": "1.2"}),
+        ("IMAGE", {"SOPInstanceUID": MANY}),
+        ("IMAGE", {"SeriesInstanceUID": "1.2", "InstanceNumber": "1"}),
+        ("IMAGE", {"StudyInstanceUID": "1.2", "InstanceNumber": "1"}),
+        ("IMAGE", {"PatientID": "P1", "StudyDate": "20200101", "InstanceNumber": ""}),
+    ],
+    ids=lambda values: str(values)[:60],
+)
+def test_a_relational_query(sqlite: Index, level: str, values: dict[str, Any]) -> None:
+    relational = NOTHING._replace(relational=True)
+    steps = find_plan(sqlite, keys(level, **values), STUDY_ROOT, relational)
     assert not scans_instances(steps), steps
 
 
@@ -80,14 +127,24 @@ def test_a_query_below_a_study(sqlite: Index, level: str) -> None:
         query.InstanceNumber = "1"
     else:
         query.NumberOfSeriesRelatedInstances = ""
-    steps = plan(sqlite, Find(query, f"{STUDY_ROOT}1", NOTHING).statement())
+    steps = find_plan(sqlite, query, STUDY_ROOT)
     assert not [step for step in steps if step.startswith("SCAN")], steps
 
 
-@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
-def test_a_retrieval(sqlite: Index, level: str) -> None:
-    uids = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
-    names = list(uids.values())[: list(uids).index(level) + 1]
+@pytest.mark.parametrize("uids", ["1.2", ["1.2", "1.3"], MANY], ids=["one", "two", "many"])
+@pytest.mark.parametrize(
+    ("model", "level", "above"),
+    [
+        (PATIENT_ROOT, "PATIENT", []),
+        (STUDY_ROOT, "STUDY", []),
+        (STUDY_ROOT, "SERIES", ["StudyInstanceUID"]),
+        (STUDY_ROOT, "IMAGE", ["StudyInstanceUID", "SeriesInstanceUID"]),
+        (INSTANCE_ROOT, "IMAGE", []),
+    ],
+)
+def test_a_retrieval(sqlite: Index, model: str, level: str, above: list[str], uids: Any) -> None:
+    if level == "PATIENT" and uids != "1.2":
+        return  # which is asked for one at a time
     seen: list[str] = []
     engine = sqlite.database.engine
 
@@ -99,8 +156,9 @@ def test_a_retrieval(sqlite: Index, level: str) -> None:
             rows.close()
 
     sa.event.listen(engine, "before_cursor_execute", note)
-    query = Retrieve(keys(level, **dict.fromkeys(names, "1.2")), f"{STUDY_ROOT}2")
-    assert query.kinds(sqlite.database)[0] == 0
-    assert list(query.instances(sqlite.database, 10)) == []
+    values = {**dict.fromkeys(above, "1.2"), UNIQUE_KEYS[level]: uids}
+    query = Retrieve(keys(level, **values), f"{model}2")
+    assert query.choose(sqlite.database).count == 0
+    assert list(sqlite.instances([1, 2])) == []
     assert any("instance USING" in step for step in seen), seen
     assert not scans_instances(seen), seen

@@ -14,9 +14,10 @@ from pydicom.tag import Tag
 
 from pynetdicom.apps.archive import schema
 from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.identifiers import IdentifierError
 from pynetdicom.apps.archive.index import Index, record_of
 from pynetdicom.apps.archive.matching import Options, data_set_matches
-from pynetdicom.apps.archive.query import Find, IdentifierError, Retrieve
+from pynetdicom.apps.archive.query import Find, Retrieve
 from tests.apps.archive.conftest import CT, EXPLICIT, make
 
 NONE = Options()
@@ -105,7 +106,8 @@ def studies(database: Database, options: Options = NONE, **values: Any) -> list[
         ({"StudyDate": "20200102-"}, ["1.2", "2.1"]),
         ({"StudyDate": "-20200103"}, ["1.1", "1.2"]),
         ({"StudyDate": '""'}, ["3.1"]),
-        ({"StudyDate": "yesterday"}, []),
+        ({"StudyDate": "*", "StudyInstanceUID": "*"}, ["1.1", "1.2", "2.1", "3.1"]),
+        ({"StudyDate": "20200103-20200101"}, []),
         ({"StudyTime": "10"}, ["1.1"]),
         ({"StudyTime": "2359-"}, ["3.1"]),
         ({"StudyTime": "-10"}, ["1.1", "1.2"]),
@@ -302,6 +304,26 @@ def test_identifiers_that_do_not_match_the_sop_class(
         assert len(str(caught.value)) <= 64
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value", "tag"),
+    [
+        ("StudyDate", "yesterday", 0x00080020),
+        ("StudyDate", "2020-01-01", 0x00080020),
+        ("StudyDate", "20200101-20200102-20200103", 0x00080020),
+        ("StudyDate", "-", 0x00080020),
+        ("StudyDate", ["20200101", "202001"], 0x00080020),
+        ("StudyDate", "2020*", 0x00080020),
+        ("StudyTime", "noon", 0x00080030),
+        ("StudyTime", "10-11-12", 0x00080030),
+    ],
+)
+def test_what_is_no_date_or_time_is_refused(keyword: str, value: Any, tag: int) -> None:
+    with pytest.raises(IdentifierError, match=r"neither a (date|time) nor a range") as caught:
+        Find(keys("STUDY", **{keyword: value}), f"{STUDY_ROOT}1", NONE)
+    assert caught.value.tag == tag
+    assert len(str(caught.value)) <= 64
+
+
 def test_a_key_that_does_not_convert_is_the_identifiers_fault() -> None:
     ds = keys("STUDY")
     tag = Tag("NumberOfFrames")
@@ -316,11 +338,10 @@ def test_a_key_that_does_not_convert_is_the_identifiers_fault() -> None:
 def locations(
     database: Database, identifier: Dataset, sop_class: str, **options: bool
 ) -> list[str]:
-    query = Retrieve(identifier, sop_class, Options(**options))
-    count, last, kinds = query.kinds(database)
-    found = list(query.instances(database, last))
-    assert count == len(found)
-    assert {(one.sop_class_uid, one.transfer_syntax_uid) for one in found} == set(kinds)
+    chosen = Retrieve(identifier, sop_class, Options(**options)).choose(database)
+    found = list(Index(database).instances(chosen.keys))
+    assert chosen.count == len(found)
+    assert {(one.sop_class_uid, one.transfer_syntax_uid) for one in found} == set(chosen.kinds)
     return [one.location[-1] for one in found]
 
 
@@ -357,16 +378,17 @@ def test_a_retrieve_without_what_to_retrieve() -> None:
 
 def test_what_comes_after_the_count_is_not_sent(index: Index, filled: Database) -> None:
     query = Retrieve(keys("STUDY", StudyInstanceUID="1.1"), f"{STUDY_ROOT}3")
-    count, last, _ = query.kinds(filled)
+    chosen = query.choose(filled)
     index.add(record_of(make(9, StudyInstanceUID="1.1"), EXPLICIT), "abc/9", "abc")
-    assert len(list(query.instances(filled, last))) == count == 3
+    assert len(list(index.instances(chosen.keys))) == chosen.count == 3
 
 
 def test_matches_are_read_some_at_a_time(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     from pynetdicom.apps.archive import index as index_module
     from pynetdicom.apps.archive import query as query_module
 
-    monkeypatch.setattr(query_module, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(query_module, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(query_module, "_KEYS_AT_ONCE", 2)
     monkeypatch.setattr(index_module, "_ROWS_AT_ONCE", 2)
     for number in range(5):
         ds = make(number, StudyInstanceUID=f"1.{number}", StudyDate="20200101")
@@ -422,25 +444,55 @@ def large(database: Database) -> Database:
     return database
 
 
+# fmt: off
+SHOWN = [
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
+    "AccessionNumber", "StudyID", "StudyDescription", "ReferringPhysicianName",
+    "ModalitiesInStudy", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances",
+]
+# fmt: on
+BELOW = {"StudyInstanceUID": "1.500"}
+RELATED = [f"NumberOfPatientRelated{what}" for what in ("Studies", "Series", "Instances")]
+
+
 @pytest.mark.slow
-def test_a_study_is_found_among_100000_instances_in_50_ms(large: Database) -> None:
-    shown = {"ModalitiesInStudy": "", "NumberOfStudyRelatedInstances": "", "PatientID": ""}
-    for values, count in (
-        ({"PatientID": "P7"}, 1),
-        ({"PatientName": "doe99*"}, 11),
-        ({"StudyDate": "20070101"}, 50),
-        ({"StudyDate": "20070101-20071231", "ModalitiesInStudy": "CT"}, 50),
-        ({"AccessionNumber": "A500"}, 1),
-        ({"StudyInstanceUID": "1.500"}, 1),
-    ):
-        query = Find(keys("STUDY", **{**shown, **values}), f"{STUDY_ROOT}1", NONE)
-        taken = []
-        for _ in range(10):
-            begun = time.perf_counter()
-            assert sum(1 for _ in query.rows(large)) == count
-            taken.append(time.perf_counter() - begun)
-        # The machine may be busy with something else: the best of them tells.
-        assert min(taken) < 0.050, values
+@pytest.mark.parametrize(
+    ("level", "shown", "values", "count"),
+    [
+        ("STUDY", SHOWN, {}, 1000),
+        ("STUDY", SHOWN, {"PatientID": "P7"}, 1),
+        ("STUDY", SHOWN, {"PatientName": "doe99*"}, 11),
+        ("STUDY", SHOWN, {"PatientName": "*e*"}, 1000),
+        ("STUDY", SHOWN, {"StudyDate": "20070101"}, 50),
+        ("STUDY", SHOWN, {"StudyDate": "19000101-", "ModalitiesInStudy": "CT"}, 1000),
+        ("STUDY", SHOWN, {"AccessionNumber": "A500"}, 1),
+        ("STUDY", SHOWN, {"StudyInstanceUID": "1.500"}, 1),
+        ("STUDY", SHOWN, {"StudyInstanceUID": [f"1.{n}" for n in range(1000)]}, 999),
+        ("PATIENT", ["PatientName", "PatientSex", *RELATED], {}, 1000),
+        ("PATIENT", ["PatientName", "PatientSex", *RELATED], {"PatientID": "P7"}, 1),
+        ("SERIES", ["Modality", "NumberOfSeriesRelatedInstances"], BELOW, 1),
+        ("IMAGE", ["InstanceNumber"], {**BELOW, "SeriesInstanceUID": "1.500.1"}, 100),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_100000_instances_are_queried_in_50_ms(
+    large: Database, level: str, shown: list[str], values: dict[str, Any], count: int
+) -> None:
+    """From the identifier to the matches, with SQLite also where all 1,000 studies are among them.
+
+    PostgreSQL takes 40 ms for all on a machine that has nothing else to do; tests have not.
+    """
+    identifier = keys(level, **{**dict.fromkeys(shown, ""), **values})
+    root = PATIENT_ROOT if level == "PATIENT" else STUDY_ROOT
+    taken = []
+    for _ in range(10):
+        begun = time.perf_counter()
+        query = Find(identifier, f"{root}1", NONE)
+        assert sum(1 for _ in query.matches(large, "ME")) == count
+        taken.append(time.perf_counter() - begun)
+    # The machine may be busy with something else: the best of them tells.
+    limit = 0.050 if large.is_sqlite or count < 500 else 0.200
+    assert min(taken) < limit, sorted(taken)
 
 
 @pytest.mark.slow

@@ -1,0 +1,73 @@
+"""Matches as they go out: as rows say, in each transfer syntax, and not encoded once more."""
+
+from __future__ import annotations
+
+import pytest
+
+from pynetdicom.apps.archive.answers import Answers
+from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.dimse.plain import encode_plain
+from pynetdicom.services.matching import encoded
+
+IMPLICIT, EXPLICIT, BIG = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2"))
+VRS = {
+    "PatientName": "PN",
+    "StudyInstanceUID": "UI",
+    "Rows": "US",
+    "InstanceNumber": "IS",
+    "PatientWeight": "DS",
+    "ImageType": "CS",
+    "StudyDate": "DA",
+    "PatientComments": "LT",
+}
+ROW = ["Müller^Zoë", "1.2.3", "512", "7", "71.5", "ORIGINAL\\PRIMARY", "20200101", ""]
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+@pytest.mark.parametrize("asked", ["", "ISO_IR 100", "ISO_IR 192", "\\ISO 2022 IR 100"])
+def test_each_transfer_syntax(syntax: str, asked: str) -> None:
+    answers = Answers(VRS, {"RetrieveAETitle": "ME"}, syntax, asked.split("\\"))
+    match = answers(ROW)
+    assert encode_plain(match, encoding_of(syntax)) is not None, "left to pydicom, which is slow"
+    for there in (InMemory(encoded(match, syntax).getvalue(), syntax).decode(), match):
+        assert {e.keyword: e.value for e in there if e.tag > 0x00080005} == {
+            "PatientName": "Müller^Zoë",
+            "StudyInstanceUID": "1.2.3",
+            "Rows": 512,
+            "InstanceNumber": 7,
+            "PatientWeight": 71.5,
+            "ImageType": ["ORIGINAL", "PRIMARY"],
+            "StudyDate": "20200101",
+            "PatientComments": "",
+            "RetrieveAETitle": "ME",
+        }
+
+
+def test_in_another_transfer_syntax_than_was_said() -> None:
+    match = Answers(VRS, {}, EXPLICIT)(ROW)
+    for syntax in (IMPLICIT, BIG):
+        there = InMemory(encoded(match, syntax).getvalue(), syntax).decode()
+        assert (there.PatientName, there.Rows) == ("Müller^Zoë", 512)
+
+
+@pytest.mark.parametrize(
+    ("vr", "keyword", "text"),
+    [
+        ("IS", "InstanceNumber", "1.5"),
+        ("IS", "InstanceNumber", "1\\x"),
+        ("DS", "PatientWeight", "heavy"),
+        ("DS", "PatientWeight", "NaN"),
+        ("US", "Rows", "65536"),
+        ("US", "Rows", "-1"),
+    ],
+)
+def test_what_is_none_of_its_vr_is_empty(vr: str, keyword: str, text: str) -> None:
+    match = Answers({keyword: vr}, {}, EXPLICIT)([text])
+    there = InMemory(encoded(match, EXPLICIT).getvalue(), EXPLICIT).decode()
+    assert there[keyword].is_empty
+
+
+def test_a_character_where_there_can_be_none() -> None:
+    match = Answers({"Modality": "CS", "PatientID": "LO"}, {}, EXPLICIT)(["Ü", "1"])
+    assert (match.Modality, "SpecificCharacterSet" in match) == ("?", False)
