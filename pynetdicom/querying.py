@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from queue import Empty
 from typing import TYPE_CHECKING, Any, overload
@@ -363,6 +365,14 @@ class Querying(Storing):
         if self.operations:
             self._refuse_endless_wait(f"a {request.message_name}")
         return super()._begin(request, context_id, msg_id)
+
+    def _last_received(self) -> float:
+        """When the peer was last heard, or had to wait for us to answer a sub-operation."""
+        heard: float = super()._last_received()
+        # On its own thread nobody serves what the peer asks meanwhile.
+        if not self.operations.has_get or threading.current_thread() is self:
+            return heard
+        return max(heard, self.inbox.last_done) if self.inbox.is_empty else time.monotonic()
 
     def _refuse_endless_wait(self, what: str) -> None:
         """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""

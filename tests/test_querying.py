@@ -621,6 +621,17 @@ def test_a_caller_who_pauses_does_not_stop_the_storing(monkeypatch: pytest.Monke
         assert results[-1][0].Status == 0
 
 
+def sub_operation(peer: Scp, number: int = 7) -> None:
+    """Have an instance stored."""
+    from tests.pair import CT, ct
+
+    sub = C_STORE(
+        MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2
+    )
+    peer.answer(5, sub, ct())
+    peer.command()
+
+
 def test_sub_operations_renew_the_wait_for_a_response() -> None:
     import time
 
@@ -629,21 +640,65 @@ def test_sub_operations_renew_the_wait_for_a_response() -> None:
         return 0
 
     def script(peer: Scp) -> None:
-        from tests.pair import CT, ct
-
         context_id, request, _ = peer.message()
         for number in range(6):
-            sub = C_STORE(
-                MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2
-            )
-            peer.answer(5, sub, ct())
-            peer.command()
+            sub_operation(peer, number)
         peer.answer(context_id, request.response(0))
         peer.rest_until_abort()
 
     with retrieving(script, store, dimse_timeout=1.5) as assoc:
         ((status, _),) = list(assoc.send_c_get(identifier(), GET))
         assert status.Status == 0
+
+
+@pytest.mark.parametrize(
+    ("handling", "silent", "is_answered"),
+    [
+        (1.2, 0.0, True),  # while we store, the peer waits for us and not we for it
+        (0.5, 0.4, True),  # from then on it has as long as ever
+        (0.5, 2.0, False),  # and no longer
+    ],
+)
+def test_a_slow_store_handler_is_no_silence_of_the_peer(
+    handling: float, silent: float, is_answered: bool
+) -> None:
+    over = threading.Event()
+
+    def store(event: Any) -> int:
+        return int(over.wait(handling))
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        sub_operation(peer)
+        if not over.wait(silent):
+            peer.answer(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with retrieving(script, store, dimse_timeout=0.6) as assoc:
+        begun = time.monotonic()
+        ((status, _),) = list(assoc.send_c_get(identifier(), GET))
+        took = time.monotonic() - begun
+        assert status.get("Status") == (0 if is_answered else None), assoc.ended
+        if not is_answered:
+            assert assoc.ended.timer == "dimse_timeout"
+            assert took < 1.7
+        over.set()
+
+
+def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works() -> None:
+    over = threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        sub_operation(peer)
+        peer.answer(context_id, request.response(0))
+        peer.serve(matching(peer))
+
+    with retrieving(script, lambda event: int(over.wait(1.2)), dimse_timeout=0.5) as assoc:
+        responses = assoc.send_c_get(identifier(), GET)
+        echo = Call(assoc.send_c_echo)
+        assert [status.get("Status") for status, _ in responses] == [0], assoc.ended
+        assert echo.result().Status == 0
 
 
 def test_a_sub_operation_without_the_scp_role() -> None:
