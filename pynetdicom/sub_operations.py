@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
+
 class Unsendable(Exception):
     """What a handler has yielded cannot be sent; the message says why, without patient data."""
 

@@ -84,7 +84,7 @@ def make_parser() -> options.Parser:
     parser.add_options("network", network)
     models = [MODELS[letter] for letter in "PSO"]
     parser.add_options("information model", models, exclusive=True)
-    parser.add_options("query", (*IDENTIFIER, *cancel_option("responses, one an object")))
+    parser.add_options("query", (*IDENTIFIER, *cancel_option("objects were sent")))
     parser.add_options("presentation contexts", CONTEXTS)
     parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
     parser.add_options("output", (*OUTPUT, *JSON))
@@ -190,7 +190,7 @@ def retrieve(
             return None
         left = args.cancel and max(args.cancel - arrivals.stored, 1)
         operation = Cancellable(assoc, assoc.send_c_get(query, args.model))
-        return follow(OPERATION, operation, left), operation.is_interrupted
+        return follow(args, OPERATION, operation, left, terminal), operation.is_interrupted
 
 
 def main(argv: Sequence[str] | None = None) -> int:

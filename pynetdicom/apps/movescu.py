@@ -84,7 +84,7 @@ def make_parser() -> options.Parser:
     parser.add_options("network", network)
     models = [MODELS[letter] for letter in "PSO"]
     parser.add_options("information model", models, exclusive=True)
-    parser.add_options("query", (*IDENTIFIER, *cancel_option("responses, one an object")))
+    parser.add_options("query", (*IDENTIFIER, *cancel_option("objects were sent")))
     parser.add_options("own storage SCP", STORE)
     parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
     parser.add_options("output of the own storage SCP", (*OUTPUT, *JSON))
@@ -173,7 +173,8 @@ def retrieve(
         responses = assoc.send_c_move(query, args.move_aet, args.model)
         operation = Cancellable(assoc, responses)
         refused = arrivals.refused if arrivals is not None else ()
-        sent = account(OPERATION, follow(OPERATION, operation, args.cancel), terminal, refused)
+        final = follow(args, OPERATION, operation, args.cancel, terminal)
+        sent = account(OPERATION, final, terminal, refused)
     if arrivals is not None:
         look_at = (
             f"look at which host and port the peer has for {args.move_aet};"
@@ -182,7 +183,9 @@ def retrieve(
         compare(sent, arrivals.stored, look_at, terminal)
         report_stored(args, arrivals.stored, terminal)
     elif sent is not None:
-        terminal.result(f"{sent} object{'' if sent == 1 else 's'} sent to {args.move_aet}")
+        text = f"{sent} object{'' if sent == 1 else 's'} sent to {args.move_aet}"
+        # With --json there is nothing else on standard output.
+        (terminal.warning if args.json else terminal.result)(text)
     return operation.is_interrupted
 
 

@@ -10,7 +10,7 @@ import logging
 import threading
 from argparse import Namespace
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps import options
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
+DONE = ("Completed", "Warning", "Failed")
 SOME_FAILED = (0xB000, 0xA702)
 STATUS_TABLES = {
     "C-GET": "QR_GET_SERVICE_CLASS_STATUS",
@@ -125,19 +126,32 @@ class Final(NamedTuple):
     is_cancelled: bool = False
 
 
-def follow(name: str, operation: Cancellable, cancel_after: int | None) -> Final:
-    """Carry a retrieve to its end."""
+def follow(
+    args: Namespace, name: str, operation: Cancellable, cancel_after: int | None, terminal: Terminal
+) -> Final:
+    """Carry a retrieve to its end, and show how far it has come."""
     pending = 0
     last = None
-    with operation:
+    # JSON may go to the same terminal, line by line.
+    display = nullcontext() if args.json else terminal.counting()
+    with operation, display:
         for last in operation.responses:
             if last[0].get("Status") in PENDING:
                 pending += 1
                 LOGGER.info("%s: %s", name, counted(last[0]))
-                if pending == cancel_after:
+                terminal.count(*progress_of(last[0]))
+                # Of one that takes long there may be several responses.
+                sent = sum(_sent(last[0])) if _has_numbers(last[0]) else pending
+                if cancel_after is not None and sent >= cancel_after:
                     operation.cancel()
     assert last is not None  # there is always a last one
     return Final(*last, operation.is_cancelled)
+
+
+def progress_of(status: Dataset) -> tuple[int, int]:
+    """The number of sub-operations that are done, and of all."""
+    done = sum(status.get(f"NumberOf{what}Suboperations") or 0 for what in DONE)
+    return done, done + (status.get("NumberOfRemainingSuboperations") or 0)
 
 
 def has_failures(final: Final) -> bool:
@@ -180,11 +194,15 @@ def _sent(status: Dataset) -> tuple[int, int]:
     )
 
 
+def _has_numbers(status: Dataset) -> bool:
+    return "NumberOfCompletedSuboperations" in status
+
+
 def counted(status: Dataset) -> str:
     """The numbers of sub-operations as text."""
     numbers = [
         f"{number} {what.lower()}"
-        for what in ("Completed", "Warning", "Failed", "Remaining")
+        for what in (*DONE, "Remaining")
         if (number := status.get(f"NumberOf{what}Suboperations")) is not None
     ]
     return ", ".join(numbers) or "no numbers"
@@ -217,7 +235,7 @@ def account(name: str, final: Final, terminal: Terminal, known: Container[str] =
     completed, warned = _sent(status)
     if warned:
         terminal.warning(f"{warned} were stored with a warning")
-    return completed + warned if "NumberOfCompletedSuboperations" in status else None
+    return completed + warned if _has_numbers(status) else None
 
 
 def failed_uids(identifier: Dataset | None) -> list[str]:
