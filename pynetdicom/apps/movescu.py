@@ -170,8 +170,7 @@ def retrieve(
     with association(args, contexts, terminal, ae, ext_neg=items) as assoc:
         if assoc is None or not is_accepted(args, OPERATION, assoc, terminal):
             return False
-        responses = assoc.send_c_move(query, args.move_aet, args.model)
-        operation = Cancellable(assoc, responses)
+        operation = Cancellable(assoc, assoc.send_c_move(query, args.move_aet, args.model))
         refused = arrivals.refused if arrivals is not None else ()
         final = follow(args, OPERATION, operation, args.cancel, terminal)
         sent = account(OPERATION, final, terminal, refused)
@@ -186,7 +185,7 @@ def retrieve(
         text = f"{sent} object{'' if sent == 1 else 's'} sent to {args.move_aet}"
         # With --json there is nothing else on standard output.
         (terminal.warning if args.json else terminal.result)(text)
-    return operation.is_interrupted
+    return final.is_interrupted
 
 
 def main(argv: Sequence[str] | None = None) -> int:

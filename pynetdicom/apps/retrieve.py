@@ -27,6 +27,7 @@ LOGGER = logging.getLogger(__name__)
 
 DONE = ("Completed", "Warning", "Failed")
 SOME_FAILED = (0xB000, 0xA702)
+DUPLICATE_INSTANCE = 0x0111  # PS3.7 Annex C
 STATUS_TABLES = {
     "C-GET": "QR_GET_SERVICE_CLASS_STATUS",
     "C-MOVE": "QR_MOVE_SERVICE_CLASS_STATUS",
@@ -64,17 +65,31 @@ class Arrivals:
         self._terminal = terminal
         self._json = json
         self._lock = threading.Lock()
+        self._now: set[str] = set()
+        self._earlier: set[str] = set()
+
+    def keep_apart(self) -> None:
+        """What has been stored so far is not to be stored again.
+
+        The same is asked for in another association, for the rest of it: whoever can send an object
+        in several ways would send it once more.
+        """
+        self._earlier |= self._now
+        self._now.clear()
 
     def handle(self, event: Event) -> int:
         """Serve a C-STORE request."""
+        uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
+        if uid in self._earlier:
+            return DUPLICATE_INSTANCE
         if self.directory is None:
             status = ignore(event)
         else:
             status = store(event, self.directory)
-        uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
         with self._lock:  # a peer may send over several associations
             if status == SUCCESS:
                 self.stored += 1
+                self._now.add(uid)
                 if self._json:
                     print(_instance(str(event.request.AffectedSOPClassUID), uid), flush=True)
             else:
@@ -124,6 +139,7 @@ class Final(NamedTuple):
     status: Dataset
     identifier: Dataset | None
     is_cancelled: bool = False
+    is_interrupted: bool = False
 
 
 def follow(
@@ -145,7 +161,7 @@ def follow(
                 if cancel_after is not None and sent >= cancel_after:
                     operation.cancel()
     assert last is not None  # there is always a last one
-    return Final(*last, operation.is_cancelled)
+    return Final(*last, operation.is_cancelled, operation.is_interrupted)
 
 
 def progress_of(status: Dataset) -> tuple[int, int]:
@@ -157,6 +173,13 @@ def progress_of(status: Dataset) -> tuple[int, int]:
 def has_failures(final: Final) -> bool:
     """Whether all was tried, and some of it failed."""
     return final.status.get("Status") in SOME_FAILED
+
+
+def has_unknown_failures(final: Final, known: Container[str]) -> bool:
+    """Whether something was not sent, and not because of what is `known` to have been refused."""
+    uids = failed_uids(final.identifier)
+    listed = len(uids) >= (final.status.get("NumberOfFailedSuboperations") or 1)
+    return has_failures(final) and not (listed and all(uid in known for uid in uids))
 
 
 def merged(first: Final, second: Final) -> Final:
@@ -183,7 +206,7 @@ def merged(first: Final, second: Final) -> Final:
     status.Status = SUCCESS
     if failed or uids:
         status.Status = SOME_FAILED[0 if sum(_sent(status)) else 1]
-    return Final(status, identifier, second.is_cancelled)
+    return Final(status, identifier)
 
 
 def _sent(status: Dataset) -> tuple[int, int]:
