@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
-    IDENTIFIER,
-    MODELS,
-    RETRIEVE_NEGOTIATION,
     Cancellable,
-    cancel_option,
     identifier,
     is_accepted,
     model_context,
@@ -23,9 +19,10 @@ from pynetdicom.apps.query import (
 )
 from pynetdicom.apps.requestor import association, make_ae
 from pynetdicom.apps.retrieve import (
-    JSON,
+    STORED,
     Arrivals,
     account,
+    add_options,
     compare,
     follow,
     has_unknown_failures,
@@ -33,7 +30,7 @@ from pynetdicom.apps.retrieve import (
     report_stored,
     storing,
 )
-from pynetdicom.apps.storescp import OUTPUT, is_file_name, storage_classes
+from pynetdicom.apps.storescp import is_file_name, storage_classes
 from pynetdicom.dimse.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
 from pynetdicom.query_models import query_model_uid
 
@@ -92,12 +89,9 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("GETSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
-    models = [MODELS[letter] for letter in "PSO"]
-    parser.add_options("information model", models, exclusive=True)
-    parser.add_options("query", (*IDENTIFIER, *cancel_option("objects were sent")))
+    add_options(parser)
     parser.add_options("presentation contexts", CONTEXTS)
-    parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
-    parser.add_options("output", (*OUTPUT, *JSON))
+    parser.add_options("output", STORED)
     return parser
 
 
@@ -165,7 +159,7 @@ def get(args: Namespace, terminal: Terminal) -> int:
     if query is None:
         return options.WRONG_ARGUMENTS
     with storing(args, terminal) as arrivals:
-        interrupted = arrivals is not None and get_all(args, query, arrivals, terminal)
+        interrupted = get_all(args, query, arrivals, terminal)
     if interrupted:
         raise KeyboardInterrupt
     return options.FAILED if terminal.problems else 0

@@ -198,6 +198,10 @@ PREFERRED_SYNTAXES = (
 )  # fmt: skip
 
 
+class Failure(Exception):
+    """Why an app cannot go on; it is reported, and the app ends with `FAILED`."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line."""
 
@@ -288,6 +292,9 @@ def run(
     with logging_to_stderr(args, log_level):
         try:
             return body(args, terminal)
+        except Failure as failure:
+            terminal.problem(str(failure))
+            return FAILED
         except KeyboardInterrupt:
             terminal.problem("interrupted")
             return INTERRUPTED

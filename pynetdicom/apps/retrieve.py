@@ -15,8 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.query import PENDING, SUCCESS, Cancellable, describe, report_final
-from pynetdicom.apps.storescp import ignore, prepare, store
+from pynetdicom.apps.query import (
+    IDENTIFIER,
+    MODELS,
+    PENDING,
+    RETRIEVE_NEGOTIATION,
+    SUCCESS,
+    Cancellable,
+    cancel_option,
+    describe,
+    report_final,
+)
+from pynetdicom.apps.storescp import OUTPUT, ignore, output_directory, store
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -32,7 +42,8 @@ STATUS_TABLES = {
     "C-GET": "QR_GET_SERVICE_CLASS_STATUS",
     "C-MOVE": "QR_MOVE_SERVICE_CLASS_STATUS",
 }
-JSON = (
+STORED = (
+    *OUTPUT,
     options.option(
         "--json", action="store_true",
         help="print which instances were stored as DICOM JSON, one object a line, and nothing else",
@@ -105,17 +116,24 @@ def _instance(sop_class: str, uid: str) -> str:
     return json.dumps({tag: {"vr": "UI", "Value": [value]} for tag, value in rows.items()})
 
 
+def add_options(parser: options.Parser) -> None:
+    """Add the options that say what to retrieve."""
+    models = [MODELS[letter] for letter in "PSO"]
+    parser.add_options("information model", models, exclusive=True)
+    parser.add_options("query", (*IDENTIFIER, *cancel_option("objects were sent")))
+    parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
+
+
 @contextmanager
-def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals | None]:
-    """Be ready to store; None, with the problem reported, if the directory cannot be written to."""
-    directory = None
-    if not args.ignore:
-        try:
-            directory = prepare(args.output_directory)
-        except OSError as error:
-            terminal.problem(f"{args.output_directory}: cannot write there: {error.strerror}")
-            yield None
-            return
+def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals]:
+    """Be ready to store.
+
+    Raises
+    ------
+    Failure
+        The directory cannot be written to.
+    """
+    directory = output_directory(args)
     with _telling_about_files(args):
         yield Arrivals(directory, terminal, json=args.json)
 
