@@ -318,7 +318,10 @@ class Querying(Storing):
             raise TypeError(f"{name}: no {', '.join(absent)}")
         if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
             show_identifier(request, data_set.decode())
-        return self._send_query(request, context.context_id or 0, msg_id)
+        operation = self._send_request(request, context, msg_id)
+        if operation is not None and request.name == "C-GET":
+            self.inbox.put(None)  # the Association thread reads from now on
+        return Responses(self, request, operation)
 
     def _encode_identifier(
         self, dataset: Identifier, sop_class: str
@@ -337,34 +340,15 @@ class Querying(Storing):
         context = self._context_for(sop_class)
         return context, encode_dataset(dataset, context.transfer_uids[0])
 
-    def _send_query(self, request: Primitive, context_id: int, msg_id: int | None) -> Responses:
-        operation = self._begin(request, context_id, msg_id)
-        if operation is None:
-            return Responses(self, request, None)
-        if operation.backlog is not None:
-            operation.backlog.directory = self.ae.spool_dir
-        try:
-            self.send_message(request, context_id)
-            self.operations.sent(operation)
-            if request.name == "C-GET":
-                self.inbox.put(None)  # the Association thread reads from now on
-        except Stopped:
-            self.operations.finish(operation)
-            return Responses(self, request, None)
-        except Exception:
-            self.operations.finish(operation)
-            raise
-        except BaseException:  # Ctrl-C; the request may be on its way
-            self.abandon(operation)
-            raise
-        return Responses(self, request, operation)
-
     def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
         if not self._to_cancel.empty():
             self.cancel_abandoned()
         if self.operations:
             self._refuse_endless_wait(f"a {request.message_name}")
-        return super()._begin(request, context_id, msg_id)
+        operation: Operation | None = super()._begin(request, context_id, msg_id)
+        if operation is not None and operation.backlog is not None:
+            operation.backlog.directory = self.ae.spool_dir
+        return operation
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to answer a sub-operation."""
@@ -428,6 +412,9 @@ class Querying(Storing):
 
     def abandon(self, operation: Operation) -> None:
         """Want no more responses to an operation; cancel it, if it is outstanding."""
+        if operation.backlog is None:
+            super().abandon(operation)
+            return
         self.operations.abandon(operation)
         if self._dul is not None:
             self._dul.wake_reader()

@@ -112,13 +112,21 @@ class Requests(AssociationState):
             return None
         try:
             self.send_message(request, context_id)
-        except BaseException as error:
+        except Stopped:
             self.operations.finish(operation)
-            if isinstance(error, Stopped):
-                return None
+            return None
+        except Exception:
+            self.operations.finish(operation)
+            raise
+        except BaseException:  # Ctrl-C; the request may be on its way
+            self.abandon(operation)
             raise
         self.operations.sent(operation)
         return operation
+
+    def abandon(self, operation: Operation) -> None:
+        """Want no response to an operation."""
+        self.operations.finish(operation)
 
     def _response_to(self, operation: Operation | None) -> Primitive | None:
         """Wait for the one response; None when none came."""
