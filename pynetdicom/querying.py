@@ -128,22 +128,20 @@ class Querying(Storing):
         """Have the peer send SOP Instances on this association.
 
         What it sends is served by the handler of `evt.EVT_C_STORE`, or by ``on_c_store``, on the
-        Association thread, also while nobody asks for the responses. The association needs contexts
-        for it in which the requestor has the SCP's role, see `build_role`.
+        Association thread, also while nobody asks for the responses; `dimse_timeout` does not run
+        meanwhile. The association needs contexts for it in which the requestor has the SCP's role,
+        see `build_role`.
 
         Parameters
         ----------
         dataset : pydicom.dataset.Dataset
             The identifier: which instances.
         query_model : str, optional
-            The SOP Class UID of the information model, or one of the letters of pynetdicom 1.x:
-            ``"P"`` (patient root, also for None), ``"S"`` (study root), ``"O"`` (patient/study
-            only), ``"C"`` (composite instance root), ``"CB"`` (composite instance without bulk
-            data), ``"H"``, ``"D"``, ``"CP"``, ``"IG"``, ``"IA"``, ``"IT"`` as for `send_c_find`.
-        msg_id : int, optional
-            The Message ID; by default the library chooses one.
-        priority : int
-            0 medium, 1 high, 2 low.
+            As for `send_c_find`. The letters are ``"P"``, ``"S"``, ``"O"``, ``"H"``, ``"D"``,
+            ``"CP"``, ``"IG"``, ``"IA"``, ``"IT"``, and ``"C"`` (composite instance root), ``"CB"``
+            (composite instance without bulk data).
+        msg_id, priority
+            As for `send_c_find`.
 
         Returns
         -------
@@ -155,17 +153,12 @@ class Querying(Storing):
 
         Raises
         ------
-        RuntimeError
-            There is no established association; or a handler that serves a sub-operation of a C-GET
-            would wait for that C-GET.
-        ValueError
-            The query model is unknown, no presentation context for it was accepted, the identifier
-            cannot be encoded, or `msg_id` is outstanding.
+        RuntimeError, ValueError
+            As for `send_c_find`.
 
         Notes
         -----
-        The order of pynetdicom 1.x, ``send_c_get(dataset, msg_id, priority, query_model)``, is
-        understood as well.
+        The order of pynetdicom 1.x is understood, too, as for `send_c_find`.
 
         PS3.7 9.1.3, PS3.4 C.4.3
         """
@@ -202,15 +195,8 @@ class Querying(Storing):
             The identifier: which instances.
         move_aet : str
             The AE title of the destination.
-        query_model : str, optional
-            The SOP Class UID of the information model, or one of the letters of pynetdicom 1.x:
-            ``"P"`` (patient root, also for None), ``"S"`` (study root), ``"O"`` (patient/study
-            only), ``"C"`` (composite instance root), ``"H"``, ``"D"``, ``"CP"``, ``"IG"``,
-            ``"IA"``, ``"IT"`` as for `send_c_find`.
-        msg_id : int, optional
-            The Message ID; by default the library chooses one.
-        priority : int
-            0 medium, 1 high, 2 low.
+        query_model, msg_id, priority
+            As for `send_c_get`; without ``"CB"``.
 
         Returns
         -------
@@ -219,17 +205,13 @@ class Querying(Storing):
 
         Raises
         ------
-        RuntimeError
-            There is no established association; or a handler that serves a sub-operation of a C-GET
-            would wait for that C-GET.
-        ValueError
-            The query model is unknown, no presentation context for it was accepted, `move_aet` is
-            no AE title, the identifier cannot be encoded, or `msg_id` is outstanding.
+        RuntimeError, ValueError
+            As for `send_c_find`; ValueError also if `move_aet` is no AE title.
 
         Notes
         -----
-        The order of pynetdicom 1.x, ``send_c_move(dataset, move_aet, msg_id, priority,
-        query_model)``, is understood as well.
+        The order of pynetdicom 1.x is understood, too, as for `send_c_find`: what follows there
+        ``dataset`` follows ``move_aet`` here.
 
         PS3.7 9.1.4, PS3.4 C.4.2
         """
