@@ -264,6 +264,13 @@ def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+def drop_output() -> None:
+    """Nobody reads standard output: the interpreter must not try to flush it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def run(
     parser: Parser,
     body: Callable[[argparse.Namespace, Terminal], int],
@@ -299,8 +306,7 @@ def run(
             terminal.problem("interrupted")
             return INTERRUPTED
         except BrokenPipeError:
-            # Nobody reads the output; the interpreter must not try to flush it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output()
             return FAILED
         except Exception as error:
             terminal.problem(f"{type(error).__name__}: {error}")

@@ -102,11 +102,21 @@ class Arrivals:
                 self.stored += 1
                 self._now.add(uid)
                 if self._json:
-                    print(_instance(str(event.request.AffectedSOPClassUID), uid), flush=True)
+                    self._show(str(event.request.AffectedSOPClassUID), uid)
             else:
                 self.refused.add(uid)
                 self._terminal.problem(f"{uid}: not stored here, refused with 0x{status:04X}")
         return status
+
+    def _show(self, sop_class: str, uid: str) -> None:
+        try:
+            print(_instance(sop_class, uid), flush=True)
+        except OSError as error:  # no reason to tell the peer that its object was not stored
+            self._json = False
+            options.drop_output()
+            self._terminal.problem(
+                f"no more is printed, but stored: standard output: {error.strerror}"
+            )
 
 
 def _instance(sop_class: str, uid: str) -> str:

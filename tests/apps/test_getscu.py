@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from argparse import ArgumentTypeError
 from collections import Counter
@@ -146,6 +149,32 @@ def test_what_was_stored_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
     found = [Dataset.from_json(line) for line in ran.stdout.splitlines()]
     assert [ds.SOPInstanceUID for ds in found] == [uid_of(CT), uid_of(MR)]
     assert found[0].SOPClassUID == CT_CLASS
+
+
+def test_output_that_nobody_reads(
+    make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
+) -> None:
+    """What cannot be printed is stored all the same, and the peer is told so."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    scp = make_scp(sending(CT, MR))
+    command = [sys.executable, "-m", "pynetdicom", "getscu", "127.0.0.1", str(scp.port), *KEYS]
+    with open(writer, "wb") as nowhere:
+        ran = subprocess.run(
+            [*command, "--json"],
+            stdout=nowhere,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=python_env,
+            cwd=tmp_path,
+            timeout=DEADLINE,
+            check=False,
+        )
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "Broken pipe" in line
+    assert len(names(tmp_path)) == 2
+    assert len(scp.requests) == 1
 
 
 def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
