@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom.dsutils import split_dataset
+from pynetdicom.sop_class import HangingProtocolStorage
 from tests.conftest import find_free_port
 from tests.examples.certificates import write_certificates
 from tests.examples.conftest import (
@@ -357,7 +360,7 @@ def test_find_without_a_peer(scu: str, script: str, scripts: Scripts, free_port:
 def test_a_peer_that_does_something_else(scu: str, script: str, scripts: Scripts) -> None:
     """The association is accepted, its one context is not."""
     server = scripts.serve(EXAMPLES / "events" / "echo_scp.py", find_free_port())
-    options: list[object] = [] if "find" in script or "worklist" in script else ["1.2.3"]
+    options: list[object] = ["1.2.3"] if script[:3] in ("get", "mov", "rel") else []
     if script == "move_scu.py":
         options += ["--store-port", find_free_port()]
     result = scripts.run(EXAMPLES / scu / script, LOCAL, server.port, *options)
@@ -448,6 +451,66 @@ def test_dcmtk_has_a_worklist(scu: str, scripts: Scripts, worklist: Any) -> None
         "20240102 MR PID1",
         "20240102 MR PID3",
     ]
+
+
+# Relevant patient information
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_relevant_patient(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "relevant_patient_scp.py", find_free_port())
+    script = EXAMPLES / scu / "relevant_patient_scu.py"
+    for patient, code, said in (
+        ("PID1", 0, "CITIZEN^JAN 19700101 F"),
+        ("PID2", 1, "several patients"),
+        ("PID3", 1, "does not know the patient"),
+    ):
+        result = scripts.run(script, LOCAL, server.port, patient)
+        assert result.returncode == code
+        assert said in result.stdout + result.stderr
+    assert server.stop(signal.SIGINT) == 0
+
+
+# Hanging protocols
+
+
+@pytest.fixture
+def protocols(tmp_path: Path) -> Path:
+    """A directory of hanging protocols."""
+    directory = tmp_path / "protocols"
+    directory.mkdir()
+    for number, name in enumerate(("Chest PA", "Chest CT", "Hand"), 1):
+        ds = Dataset()
+        ds.SOPClassUID, ds.SOPInstanceUID = HangingProtocolStorage, f"1.2.3.{number}"
+        ds.HangingProtocolName = name
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.save_as(directory / f"{number}.dcm", enforce_file_format=True)
+    return directory
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_hanging_protocols(scp: str, scu: str, scripts: Scripts, protocols: Path) -> None:
+    port = find_free_port()
+    script = EXAMPLES / scp / "hanging_protocol_scp.py"
+    server = scripts.serve(script, port, "--directory", protocols)
+    result = scripts.run(EXAMPLES / scu / "hanging_protocol_scu.py", LOCAL, port, "Chest*")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "Chest PA 1.2.3.1 0x0000",
+        "Chest CT 1.2.3.2 0x0000",
+    ]
+    for number in (1, 2):
+        stored = scripts.directory / f"1.2.3.{number}.dcm"
+        assert dcmread(stored) == dcmread(protocols / f"{number}.dcm")
+        stored.unlink()
+    (scripts.directory / "1.2.3.3.dcm").mkdir()  # in the way
+    result = scripts.run(EXAMPLES / scu / "hanging_protocol_scu.py", LOCAL, port, "Hand")
+    assert result.returncode == 1
+    assert "cannot store 1.2.3.3" in result.stderr
+    assert server.stop(signal.SIGINT) == 0
 
 
 # Retrieval
