@@ -46,6 +46,9 @@ _IN_MEMORY = 1 << 20
 class Querying(Storing):
     """The SCU's side of an `Association` for queries and retrieval."""
 
+    stores_for = ("", 0)
+    """Whose C-MOVE it last was the destination of: AE title and Message ID."""
+
     @overload
     def send_c_find(
         self,
@@ -187,7 +190,8 @@ class Querying(Storing):
     ) -> Responses:
         """Have the peer send SOP Instances to an AE, on an association of its own.
 
-        The destination may be this AE, if it listens and the peer knows where.
+        The destination may be this AE, if it listens and the peer knows where. `dimse_timeout` does
+        not run while it receives and stores what is sent by this operation.
 
         Parameters
         ----------
@@ -333,12 +337,25 @@ class Querying(Storing):
         return operation
 
     def _last_received(self) -> float:
-        """When the peer was last heard, or had to wait for us to answer a sub-operation."""
+        """When the peer was last heard, or had to wait for us to store what we want to have."""
         heard: float = super()._last_received()
+        for operation in self.operations.outstanding():
+            if operation.request.name == "C-GET":
+                heard = max(heard, self._last_stored())
+            elif operation.request.name == "C-MOVE":
+                # Of a sub-operation to ourselves we hear on another association.
+                move = (self.requestor.ae_title, operation.message_id)
+                for assoc in self.ae.active_associations:
+                    if assoc.stores_for == move:
+                        heard = max(heard, assoc._last_stored())
+        return heard
+
+    def _last_stored(self) -> float:
+        """When something to be stored was last received, or stored."""
         # On its own thread nobody serves what the peer asks meanwhile.
-        if not self.operations.has_get or threading.current_thread() is self:
-            return heard
-        return max(heard, self.inbox.last_done) if self.inbox.is_empty else time.monotonic()
+        if self.inbox.is_empty or threading.current_thread() is self:
+            return max(super()._last_received(), self.inbox.last_done)
+        return time.monotonic()
 
     def _refuse_endless_wait(self, what: str) -> None:
         """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""
@@ -364,6 +381,10 @@ class Querying(Storing):
                 maximum=_config.MAXIMUM_IDENTIFIER if is_wanted else 0,
             )
         place: Spool = super()._open_data_set(context_id, primitive)
+        originator = primitive.__dict__.get("MoveOriginatorMessageID")
+        if originator is not None:
+            title = primitive.MoveOriginatorApplicationEntityTitle
+            self.stores_for = (title or "", originator)
         return place
 
     # What `Responses` asks for
