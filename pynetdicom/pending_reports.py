@@ -10,11 +10,13 @@ meanwhile.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from pynetdicom.upper_layer.dul import Stopped
 
@@ -47,7 +49,9 @@ class PendingReports:
             self._report = report
             self._due = time.monotonic() + REPORT_EVERY
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="C-MOVE", daemon=True)
+                # Handlers of what is sent find the same context variables as on this thread.
+                run = partial(contextvars.copy_context().run, self._run)
+                self._thread = threading.Thread(target=run, name="C-MOVE", daemon=True)
                 self._thread.start()
             elif self._is_idle:
                 self._changed.notify()

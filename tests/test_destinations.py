@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import socket
 import threading
 import time
@@ -847,6 +848,17 @@ def test_reports_come_when_due_and_end_with_what_they_are_of(
             seen.wait_for(number)
     reports.close()
     assert seen.notes == sorted(seen.notes)
+
+
+def test_reports_have_the_context_of_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.01)
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    variable.set("here")
+    reports = PendingReports()
+    seen = Seen()
+    with reports.during(lambda: seen.add(variable.get("nowhere"))):
+        assert seen.wait()[0] == "here"
+    reports.close()
 
 
 @pytest.mark.parametrize("error", [Stopped, RuntimeError])
