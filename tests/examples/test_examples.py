@@ -625,3 +625,16 @@ def test_dcmtk_retrieves(style: str, scripts: Scripts, tool: Any, tmp_path: Path
     tool("getscu").run("getscu", "-S", "-od", tmp_path, *query, LOCAL, server.port, check=True)
     [stored] = tmp_path.glob("CT.*")
     assert without_padding(stored) == without_padding(CT)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("style", STYLES)
+def test_dcmtk_has_a_study_moved(style: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    peer = dcmtk.storescp()
+    server = archive(style, scripts, "--destination", f"WORKSTATION:{LOCAL}:{peer.port}")
+    query = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
+    options = ("-v", "-S", "-aem", "WORKSTATION", *query)
+    result = dcmtk.run("movescu", *options, LOCAL, server.port, check=True)
+    assert "Received Final Move Response (Success)" in result.stdout
+    [stored] = peer.files()
+    assert without_padding(stored) == without_padding(CT)
