@@ -49,10 +49,7 @@ class PendingReports:
             self._report = report
             self._due = time.monotonic() + REPORT_EVERY
             if self._thread is None:
-                # Handlers of what is sent find the same context variables as on this thread.
-                run = partial(contextvars.copy_context().run, self._run)
-                self._thread = threading.Thread(target=run, name="C-MOVE", daemon=True)
-                self._thread.start()
+                self._thread = self._started()
             elif self._is_idle:
                 self._changed.notify()
         try:
@@ -68,6 +65,17 @@ class PendingReports:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
+
+    def _started(self) -> threading.Thread | None:
+        # Handlers of what is sent find the same context variables as on this thread.
+        run = partial(contextvars.copy_context().run, self._run)
+        thread = threading.Thread(target=run, name="C-MOVE", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # there are too many; the sub-operation needs none
+            LOGGER.warning("no pending responses will be sent meanwhile: %s", error)
+            return None
+        return thread
 
     def _run(self) -> None:
         with self._changed:

@@ -861,6 +861,22 @@ def test_reports_have_the_context_of_what_they_are_of(monkeypatch: pytest.Monkey
     reports.close()
 
 
+def test_a_sub_operation_does_not_need_reports(
+    scp: QueryScp, destination: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system gives no more threads."""
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "C-MOVE":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    final = moved(scp, moves(destination().port, image("1.2.1"), image("1.2.2")))
+    assert counters(final) == (0, None, 2, 0, 0)
+
+
 @pytest.mark.parametrize("error", [Stopped, RuntimeError])
 def test_a_report_that_cannot_be_sent_does_no_harm(
     monkeypatch: pytest.MonkeyPatch, error: type[Exception]
