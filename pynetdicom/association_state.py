@@ -48,6 +48,9 @@ WE_RELEASE = object()
 class AssociationState(DebugHooks, Handlers, threading.Thread):
     """The attributes of an `Association`; see there."""
 
+    stores_for = ("", 0)
+    """Whose C-MOVE it last was the destination of: AE title and Message ID."""
+
     def __init__(
         self,
         ae: ApplicationEntity,

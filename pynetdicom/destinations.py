@@ -29,6 +29,7 @@ from pynetdicom.dimse.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
 )
+from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
@@ -147,6 +148,7 @@ class MoveDestination:
         self._proposed: Any = None
         self._was_reached = False
         self._attempts_left = 2
+        self._reports = PendingReports()
 
     def store(self, data_set: Any, report: Callable[[], None] | None = None) -> Outcome:
         """Have a data set stored by the destination.
@@ -156,19 +158,25 @@ class MoveDestination:
         Unreachable
             No association came about, not even at first.
         """
-        try:
-            what = candidate(data_set)
-        except Unsendable as error:
-            return Outcome(None, error.sop_instance, str(error))
-        try:
-            return store(self._assoc_for(what), what, self._originator, report)
-        except Unsendable as error:
-            return Outcome(None, what.sop_instance, str(error))
-        finally:
-            what.close()
+        with self._reports.during(report):
+            try:
+                what = candidate(data_set)
+            except Unsendable as error:
+                return Outcome(None, error.sop_instance, str(error))
+            try:
+                return store(self._assoc_for(what), what, self._originator)
+            except Unsendable as error:
+                return Outcome(None, what.sop_instance, str(error))
+            finally:
+                what.close()
 
     def close(self) -> None:
-        """Release the association with the destination."""
+        """Be done with the destination."""
+        self._reports.close()
+        self._release()
+
+    def _release(self) -> None:
+        """Release the association with it."""
         assoc, self._assoc = self._assoc, None
         if assoc is None:
             return
@@ -203,7 +211,7 @@ class MoveDestination:
             if contexts is self._proposed or _has_refused(assoc, kind):
                 self._refused.add(kind)
                 return assoc
-            self.close()
+            self._release()
         return self._associate(contexts, what)
 
     def _lose(self, assoc: Association) -> None:
@@ -212,7 +220,7 @@ class MoveDestination:
         LOGGER.error("the association with a move destination %s", printable(str(ended)))
         if ended is not None and ended.by == "local" and not (ended.timer or ended.error):
             self._attempts_left = 0  # after all: `abort` or `shutdown` was called
-        self.close()
+        self._release()
 
     def _proposal(self, kind: Kind) -> Sequence[PresentationContext]:
         """What to propose so that an instance can be sent."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from queue import Empty
 from typing import TYPE_CHECKING, Any, overload
@@ -123,22 +125,20 @@ class Querying(Storing):
         """Have the peer send SOP Instances on this association.
 
         What it sends is served by the handler of `evt.EVT_C_STORE`, or by ``on_c_store``, on the
-        Association thread, also while nobody asks for the responses. The association needs contexts
-        for it in which the requestor has the SCP's role, see `build_role`.
+        Association thread, also while nobody asks for the responses; `dimse_timeout` does not run
+        meanwhile. The association needs contexts for it in which the requestor has the SCP's role,
+        see `build_role`.
 
         Parameters
         ----------
         dataset : pydicom.dataset.Dataset
             The identifier: which instances.
         query_model : str, optional
-            The SOP Class UID of the information model, or one of the letters of pynetdicom 1.x:
-            ``"P"`` (patient root, also for None), ``"S"`` (study root), ``"O"`` (patient/study
-            only), ``"C"`` (composite instance root), ``"CB"`` (composite instance without bulk
-            data), ``"H"``, ``"D"``, ``"CP"``, ``"IG"``, ``"IA"``, ``"IT"`` as for `send_c_find`.
-        msg_id : int, optional
-            The Message ID; by default the library chooses one.
-        priority : int
-            0 medium, 1 high, 2 low.
+            As for `send_c_find`. The letters are ``"P"``, ``"S"``, ``"O"``, ``"H"``, ``"D"``,
+            ``"CP"``, ``"IG"``, ``"IA"``, ``"IT"``, and ``"C"`` (composite instance root), ``"CB"``
+            (composite instance without bulk data).
+        msg_id, priority
+            As for `send_c_find`.
 
         Returns
         -------
@@ -150,17 +150,12 @@ class Querying(Storing):
 
         Raises
         ------
-        RuntimeError
-            There is no established association; or a handler that serves a sub-operation of a C-GET
-            would wait for that C-GET.
-        ValueError
-            The query model is unknown, no presentation context for it was accepted, the identifier
-            cannot be encoded, or `msg_id` is outstanding.
+        RuntimeError, ValueError
+            As for `send_c_find`.
 
         Notes
         -----
-        The order of pynetdicom 1.x, ``send_c_get(dataset, msg_id, priority, query_model)``, is
-        understood as well.
+        The order of pynetdicom 1.x is understood, too, as for `send_c_find`.
 
         PS3.7 9.1.3, PS3.4 C.4.3
         """
@@ -189,7 +184,8 @@ class Querying(Storing):
     ) -> Responses:
         """Have the peer send SOP Instances to an AE, on an association of its own.
 
-        The destination may be this AE, if it listens and the peer knows where.
+        The destination may be this AE, if it listens and the peer knows where. `dimse_timeout` does
+        not run while it receives and stores what is sent by this operation.
 
         Parameters
         ----------
@@ -197,15 +193,8 @@ class Querying(Storing):
             The identifier: which instances.
         move_aet : str
             The AE title of the destination.
-        query_model : str, optional
-            The SOP Class UID of the information model, or one of the letters of pynetdicom 1.x:
-            ``"P"`` (patient root, also for None), ``"S"`` (study root), ``"O"`` (patient/study
-            only), ``"C"`` (composite instance root), ``"H"``, ``"D"``, ``"CP"``, ``"IG"``,
-            ``"IA"``, ``"IT"`` as for `send_c_find`.
-        msg_id : int, optional
-            The Message ID; by default the library chooses one.
-        priority : int
-            0 medium, 1 high, 2 low.
+        query_model, msg_id, priority
+            As for `send_c_get`; without ``"CB"``.
 
         Returns
         -------
@@ -214,17 +203,13 @@ class Querying(Storing):
 
         Raises
         ------
-        RuntimeError
-            There is no established association; or a handler that serves a sub-operation of a C-GET
-            would wait for that C-GET.
-        ValueError
-            The query model is unknown, no presentation context for it was accepted, `move_aet` is
-            no AE title, the identifier cannot be encoded, or `msg_id` is outstanding.
+        RuntimeError, ValueError
+            As for `send_c_find`; ValueError also if `move_aet` is no AE title.
 
         Notes
         -----
-        The order of pynetdicom 1.x, ``send_c_move(dataset, move_aet, msg_id, priority,
-        query_model)``, is understood as well.
+        The order of pynetdicom 1.x is understood, too, as for `send_c_find`: what follows there
+        ``dataset`` follows ``move_aet`` here.
 
         PS3.7 9.1.4, PS3.4 C.4.2
         """
@@ -313,7 +298,10 @@ class Querying(Storing):
             raise TypeError(f"{name}: no {', '.join(absent)}")
         if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
             show_identifier(request, data_set.decode())
-        return self._send_query(request, context.context_id or 0, msg_id)
+        operation = self._send_request(request, context, msg_id)
+        if operation is not None and request.name == "C-GET":
+            self.inbox.put(None)  # the Association thread reads from now on
+        return Responses(self, request, operation)
 
     def _encode_identifier(
         self, dataset: Identifier, sop_class: str
@@ -332,34 +320,36 @@ class Querying(Storing):
         context = self._context_for(sop_class)
         return context, encode_dataset(dataset, context.transfer_uids[0])
 
-    def _send_query(self, request: Primitive, context_id: int, msg_id: int | None) -> Responses:
-        operation = self._begin(request, context_id, msg_id)
-        if operation is None:
-            return Responses(self, request, None)
-        if operation.backlog is not None:
-            operation.backlog.directory = self.ae.spool_dir
-        try:
-            self.send_message(request, context_id)
-            self.operations.sent(operation)
-            if request.name == "C-GET":
-                self.inbox.put(None)  # the Association thread reads from now on
-        except Stopped:
-            self.operations.finish(operation)
-            return Responses(self, request, None)
-        except Exception:
-            self.operations.finish(operation)
-            raise
-        except BaseException:  # Ctrl-C; the request may be on its way
-            self.abandon(operation)
-            raise
-        return Responses(self, request, operation)
-
     def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
         if not self._to_cancel.empty():
             self.cancel_abandoned()
         if self.outstanding():
             self._refuse_endless_wait(f"a {request.message_name}")
-        return super()._begin(request, context_id, msg_id)
+        operation: Operation | None = super()._begin(request, context_id, msg_id)
+        if operation is not None and operation.backlog is not None:
+            operation.backlog.directory = self.ae.spool_dir
+        return operation
+
+    def _last_received(self) -> float:
+        """When the peer was last heard, or had to wait for us to store what we want to have."""
+        heard: float = super()._last_received()
+        for operation in self.operations.outstanding():
+            if operation.request.name == "C-GET":
+                heard = max(heard, self._last_stored())
+            elif operation.request.name == "C-MOVE":
+                # Of a sub-operation to ourselves we hear on another association.
+                move = (self.requestor.ae_title, operation.message_id)
+                for assoc in self.ae.active_associations:
+                    if assoc.stores_for == move:
+                        heard = max(heard, assoc._last_stored())
+        return heard
+
+    def _last_stored(self) -> float:
+        """When something to be stored was last received, or stored."""
+        # On its own thread nobody serves what the peer asks meanwhile.
+        if self.inbox.is_empty or threading.current_thread() is self:
+            return max(super()._last_received(), self.inbox.last_done)
+        return time.monotonic()
 
     def _refuse_endless_wait(self, what: str) -> None:
         """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""
@@ -400,6 +390,9 @@ class Querying(Storing):
 
     def abandon(self, operation: Operation) -> None:
         """Want no more responses to an operation; cancel it, if it is outstanding."""
+        if operation.backlog is None:
+            super().abandon(operation)
+            return
         self.operations.abandon(operation)
         if self._dul is not None:
             self._dul.wake_reader()

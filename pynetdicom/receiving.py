@@ -55,6 +55,10 @@ class Receiving:
         place = self._places.get(context_id) or self._place(context_id)
         header = b""
         if primitive.CommandField == 0x0001:
+            originator = primitive.__dict__.get("MoveOriginatorMessageID")
+            if originator is not None:
+                title = primitive.MoveOriginatorApplicationEntityTitle
+                self._assoc.stores_for = (title or "", originator)
             header = place.header(
                 primitive.AffectedSOPClassUID or "", primitive.AffectedSOPInstanceUID or ""
             )

@@ -125,10 +125,14 @@ class Requests(AssociationState):
             if operation.message_id != expected:
                 ready = None
             self.send_message(request, context_id, ready, then_reads=then_reads)
-        except BaseException as error:
+        except Stopped:
             self.operations.finish(operation)
-            if isinstance(error, Stopped):
-                return None
+            return None
+        except Exception:
+            self.operations.finish(operation)
+            raise
+        except BaseException:  # Ctrl-C; the request may be on its way
+            self.abandon(operation)
             raise
         self.operations.sent(operation)
         return operation
@@ -141,6 +145,10 @@ class Requests(AssociationState):
                 context.context_id or 0, request.encode(), request.data_set, self.peer_maximum
             )
         )
+
+    def abandon(self, operation: Operation) -> None:
+        """Want no response to an operation."""
+        self.operations.finish(operation)
 
     def _response_to(self, operation: Operation | None) -> Primitive | None:
         """Wait for the one response; None when none came."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.dimse.data_set import CHUNK, Bytes, EncodedDataSet, encode_dataset
+from pynetdicom.dimse.data_set import EncodedDataSet, encode_dataset
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -29,14 +28,10 @@ from pynetdicom.storing import StoreParameters
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse.descriptor import Descriptor
     from pynetdicom.storing import Storing
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 LOGGER = logging.getLogger("pynetdicom.service")
-
-REPORT_EVERY = 5.0
-"""Seconds after which the requestor of a C-MOVE is told that a large instance is on its way."""
 
 
 class Unsendable(Exception):
@@ -214,54 +209,8 @@ def context_for(assoc: Storing, what: Candidate) -> PresentationContext | None:
         return None
 
 
-class Reported(EncodedDataSet):
-    """A data set that reports now and then while it is being sent.
-
-    Parameters
-    ----------
-    data_set : EncodedDataSet
-    report : callable
-        Called after every `REPORT_EVERY` seconds, on the thread that sends.
-    """
-
-    def __init__(self, data_set: EncodedDataSet, report: Callable[[], None]) -> None:
-        super().__init__(data_set.transfer_syntax, data_set.size)
-        self._data_set = data_set
-        self._report: Callable[[], None] | None = report
-
-    def _memory(self) -> Bytes | None:
-        return self._data_set._memory()
-
-    def _file(self) -> tuple[Descriptor, int]:
-        return self._data_set._file()
-
-    def parts(self, multiple: int = 1) -> Iterator[memoryview]:
-        """Iterate over the bytes, as `EncodedDataSet.parts`."""
-        length = max(CHUNK - CHUNK % multiple, multiple)
-        due = time.monotonic() + REPORT_EVERY
-        for part in self._data_set.parts(multiple):
-            for start in range(0, len(part), length):
-                yield part[start : start + length]
-                if time.monotonic() >= due and self._report is not None:
-                    try:
-                        self._report()
-                    except Exception as error:  # which must not spoil what is being sent
-                        LOGGER.warning("no pending response was sent: %s", type(error).__name__)
-                        self._report = None
-                    due = time.monotonic() + REPORT_EVERY
-
-    def close(self) -> None:
-        """Let go of the file, if there is one."""
-        self._data_set.close()
-
-
-def store(
-    assoc: Storing,
-    what: Candidate,
-    originator: Originator,
-    report: Callable[[], None] | None = None,
-) -> Outcome:
-    """Have an instance stored over an association, reporting while a large one is sent."""
+def store(assoc: Storing, what: Candidate, originator: Originator) -> Outcome:
+    """Have an instance stored over an association."""
     context = context_for(assoc, what)
     if context is None:
         problem = (
@@ -271,8 +220,6 @@ def store(
         return Outcome(None, what.sop_instance, printable(problem))
     try:
         data_set = what.for_context(context)
-        if report is not None and data_set.size > CHUNK:
-            data_set = Reported(data_set, report)
         request = originator.parameters.request(what.sop_class, what.sop_instance, data_set)
         response, _ = assoc._exchange(request, context, None)
     except Unsendable as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from pydicom.uid import UID
 
 from pynetdicom import AE, association, build_context, evt
 from pynetdicom.destinations import MoveDestination, plan
-from pynetdicom.dimse.data_set import InFile, InMemory
+from pynetdicom.dimse.data_set import InMemory
 from pynetdicom.dimse.primitives import C_STORE
+from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import StoragePresentationContexts
-from pynetdicom.sub_operations import Originator, Reported
+from pynetdicom.sub_operations import Originator
 from pynetdicom.upper_layer import dul
 from pynetdicom.upper_layer.dul import Stopped
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, abort, reject
@@ -512,8 +515,21 @@ class full_backlog:
             sock.close()
 
 
-def test_a_peer_that_is_gone(scp: QueryScp) -> None:
+@pytest.mark.parametrize("every", [60.0, 0.001])
+@pytest.mark.parametrize("end", ["resets", "aborts", "closes"])
+def test_a_peer_that_is_gone(
+    scp: QueryScp, monkeypatch: pytest.MonkeyPatch, end: str, every: float
+) -> None:
     """What is being sent is completed, and the destination released; nothing more is sent."""
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", every)
+    closed = Seen()
+
+    def handler(event: evt.Event) -> Iterator[Any]:
+        try:
+            yield from moves(listener.port, image(), image())
+        finally:
+            closed.add(event.is_cancelled)
+
     proceed = threading.Event()
     arrived = Seen()
     done = Seen()
@@ -528,17 +544,22 @@ def test_a_peer_that_is_gone(scp: QueryScp) -> None:
         done.add("released")
 
     with listening(script) as listener:
-        scp.handler = lambda event: iter(moves(listener.port, image(), image()))
+        scp.handler = handler
         with scp.connect() as peer:
             peer.request(MOVE)
             arrived.wait()
             (assoc,) = scp.server.active_associations
-            peer.reset()
+            {
+                "resets": peer.reset,
+                "aborts": lambda: peer.send(abort(0, 0)),
+                "closes": peer.close,
+            }[end]()
         assert until_true(lambda: assoc.has_ended)
         proceed.set()
         done.wait()
         assoc.join(DEADLINE)
         assert not assoc.is_alive()
+        assert closed.wait() == [True]
 
 
 # What is proposed
@@ -726,66 +747,154 @@ def test_nothing_is_left_of_a_destination(scp: QueryScp, destination: Any) -> No
         MoveDestination(assoc, Originator(C_STORE(Priority=0)), ("host", "x"), "DEST")
 
 
-def large(path: Path) -> bytes:
-    """A data set of 4 MB, in a file."""
-    data = (
-        element(0x00080016, CT.encode())
-        + element(0x00080018, b"1.2.3.4")
-        + element(0x00091001, bytes(range(256)) * 16000)
-    )
-    path.write_bytes(data)
-    return data
+# What the requestor hears of a sub-operation that takes long
 
 
-@pytest.mark.parametrize("where", ["file", "memory"])
-def test_a_large_instance_is_reported_while_it_is_sent(
-    scp: QueryScp, destination: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+@pytest.mark.parametrize("stage", ["associating", "receiving", "answering"])
+def test_a_slow_sub_operation_is_reported(
+    scp: QueryScp, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    """Or else the requestor, who hears nothing of it, would take us for dead."""
-    monkeypatch.setattr("pynetdicom.sub_operations.REPORT_EVERY", 0.0)
+    """Or else the requestor would take us for dead."""
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.05)
+    proceed = threading.Event()
+
+    def wait_if(now: str) -> None:
+        assert stage != now or proceed.wait(DEADLINE)
+
+    def script(peer: Acceptor) -> None:
+        wait_if("associating")
+        peer.accept()
+        context_id, request = peer.command()
+        wait_if("receiving")
+        while not peer.pdu()[11] & 2:
+            pass
+        wait_if("answering")
+        peer.respond(context_id, request.response(0))
+        released(peer)
+
+    instance = image()
+    instance.EncapsulatedDocument = bytes(1 << 23)  # more than the kernel takes
+    with listening(script, receive_buffer=8192) as listener:
+        scp.handler = lambda event: iter(moves(listener.port, instance))
+        with scp.connect() as peer:
+            peer.request(MOVE)
+            responses = peer.responses()
+            early = [counters(next(responses)) for _ in range(4)]
+            proceed.set()
+            *late, last, final = map(counters, responses)
+            peer.is_still_served()
+    assert {*early, *late} == {(PENDING, 1, 0, 0, 0)}
+    assert (last, final) == ((PENDING, 0, 1, 0, 0), (0, None, 1, 0, 0))
+
+
+@pytest.mark.parametrize("every", [0.1, 60.0])
+def test_a_requestor_that_bears_no_silence(
+    scp: QueryScp, destination: Any, monkeypatch: pytest.MonkeyPatch, every: float
+) -> None:
+    """It hears of an operation that goes on; without that it would give up."""
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", every)
     store = destination()
-    received: list[bytes] = []
-    store.handler = lambda event: received.append(event.encoded_dataset(False)) or 0
-    data = large(tmp_path / "large")
-    instance = (
-        InMemory(data, IMPLICIT)
-        if where == "memory"
-        else InFile(str(tmp_path / "large"), 0, len(data), IMPLICIT)
+    gone_on = threading.Event()
+    store.handler = lambda event: int(gone_on.wait(1.5))
+    scp.handler = lambda event: iter(moves(store.port, image("1.2.1"), image("1.2.2")))
+    ae = AE("IMPATIENT")
+    ae.dimse_timeout = 0.6
+    ae.add_requested_context("1.2.840.10008.5.1.4.1.2.1.2")
+    assoc = ae.associate(*scp.server.server_address[:2])
+    wanted = Dataset()
+    wanted.QueryRetrieveLevel = "PATIENT"
+    wanted.PatientID = "1"
+    *_, (status, _) = assoc.send_c_move(wanted, "DEST", "P")
+    if every < 1:
+        assert status.Status == 0x0000
+        assert status.NumberOfCompletedSuboperations == 2
+        assoc.release()
+    else:
+        assert str(assoc.ended).endswith("dimse_timeout ran out")
+    gone_on.set()
+    assoc.join(DEADLINE)
+
+
+def test_reports_never_contradict_what_was_said_before(
+    scp: QueryScp, destination: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.0002)
+    store = destination()
+    count = 200
+    scp.handler = lambda event: iter(
+        moves(store.port, *(image(f"1.2.{n}", CT, IMPLICIT) for n in range(count)))
     )
-    scp.handler = lambda event: iter(moves(store.port, instance))
     with scp.connect() as peer:
         peer.request(MOVE)
-        *pending, final = peer.responses()
+        *pending, final = map(counters, peer.responses())
         peer.is_still_served()
-    assert received == [data]
-    assert counters(final) == (0, None, 1, 0, 0)
-    assert len(pending) >= 4
-    assert {counters(r) for r in pending[:-1]} == {(PENDING, 1, 0, 0, 0)}
+    assert final == (0, None, count, 0, 0)
+    assert len(pending) > count
+    done = [completed for _, _, completed, _, _ in pending]
+    assert done == sorted(done, key=lambda number: number or 0)
+    assert all(remaining == count - completed for _, remaining, completed, _, _ in pending)
 
 
+def test_reports_come_when_due_and_end_with_what_they_are_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.01)
+    reports = PendingReports()
+    seen = Seen()
+    with reports.during(None):
+        pass
+    for number in range(3):
+        with reports.during(partial(seen.add, number)):
+            seen.wait_for(number)
+    reports.close()
+    assert seen.notes == sorted(seen.notes)
+
+
+def test_reports_have_the_context_of_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.01)
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    variable.set("here")
+    reports = PendingReports()
+    seen = Seen()
+    with reports.during(lambda: seen.add(variable.get("nowhere"))):
+        assert seen.wait()[0] == "here"
+    reports.close()
+
+
+def test_a_sub_operation_does_not_need_reports(
+    scp: QueryScp, destination: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system gives no more threads."""
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "C-MOVE":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    final = moved(scp, moves(destination().port, image("1.2.1"), image("1.2.2")))
+    assert counters(final) == (0, None, 2, 0, 0)
+
+
+@pytest.mark.parametrize("error", [Stopped, RuntimeError])
 def test_a_report_that_cannot_be_sent_does_no_harm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     """What is on its way is not to suffer from a requestor that is gone."""
-    monkeypatch.setattr("pynetdicom.sub_operations.REPORT_EVERY", 0.0)
-    data = large(tmp_path / "large")
-    reports: list[int] = []
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.001)
+    reports = PendingReports()
+    seen = Seen()
 
     def report() -> None:
-        reports.append(1)
-        raise Stopped
+        seen.add(1)
+        raise error
 
-    filed = InFile(str(tmp_path / "large"), 0, len(data), IMPLICIT)
-    for held in (InMemory(data, IMPLICIT), filed):
-        reported = Reported(held, report)
-        assert reported.size == len(data)
-        parts = [bytes(part) for part in reported.parts(1000)]
-        assert b"".join(parts) == data
-        assert all(len(part) % 1000 == 0 for part in parts[:-1])
-        assert reported.getvalue() == data
-        assert reported.decode().SOPInstanceUID == "1.2.3.4"
-        reported.close()
-    assert len(reports) == 2
+    for _ in range(2):
+        with reports.during(report):
+            seen.wait()
+    reports.close()
+    assert seen.notes == [1]
 
 
 def test_an_abort_just_before_the_destination_is_asked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -18,7 +19,7 @@ from pynetdicom.dimse.data_set import InMemory, encode_dataset
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, Primitive
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import dul
-from tests.faults.peer import IMPLICIT, p_data, pdv
+from tests.faults.peer import CT, IMPLICIT, Peer, context, p_data, pdv, request
 from tests.peers import DEADLINE, Call
 from tests.scp import (
     FIND,
@@ -621,6 +622,17 @@ def test_a_caller_who_pauses_does_not_stop_the_storing(monkeypatch: pytest.Monke
         assert results[-1][0].Status == 0
 
 
+def sub_operation(peer: Scp, number: int = 7) -> None:
+    """Have an instance stored."""
+    from tests.pair import CT, ct
+
+    sub = C_STORE(
+        MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2
+    )
+    peer.answer(5, sub, ct())
+    peer.command()
+
+
 def test_sub_operations_renew_the_wait_for_a_response() -> None:
     import time
 
@@ -629,15 +641,9 @@ def test_sub_operations_renew_the_wait_for_a_response() -> None:
         return 0
 
     def script(peer: Scp) -> None:
-        from tests.pair import CT, ct
-
         context_id, request, _ = peer.message()
         for number in range(6):
-            sub = C_STORE(
-                MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2
-            )
-            peer.answer(5, sub, ct())
-            peer.command()
+            sub_operation(peer, number)
         peer.answer(context_id, request.response(0))
         peer.rest_until_abort()
 
@@ -663,6 +669,107 @@ def test_an_instance_that_nobody_asked_for() -> None:
         assert assoc.is_established
     assert judged == ["1.2.0", "1.2.1"]
     assert scp.statuses == [0, 0xA900]
+
+
+@pytest.mark.parametrize(
+    ("handling", "silent", "is_answered"),
+    [
+        (1.5, 0.0, True),  # while we store, the peer waits for us and not we for it
+        (0.7, 0.5, True),  # from then on it has as long as ever
+        (0.7, 3.0, False),  # and no longer
+    ],
+)
+def test_a_slow_store_handler_is_no_silence_of_the_peer(
+    handling: float, silent: float, is_answered: bool
+) -> None:
+    over = threading.Event()
+
+    def store(event: Any) -> int:
+        return int(over.wait(handling))
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        sub_operation(peer)
+        if not over.wait(silent):
+            peer.answer(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with retrieving(script, store, dimse_timeout=0.9) as assoc:
+        begun = time.monotonic()
+        ((status, _),) = list(assoc.send_c_get(identifier(), GET))
+        took = time.monotonic() - begun
+        assert status.get("Status") == (0 if is_answered else None), assoc.ended
+        if not is_answered:
+            assert assoc.ended.timer == "dimse_timeout"
+            assert took < 2.6
+        over.set()
+
+
+def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works() -> None:
+    over = threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        sub_operation(peer)
+        peer.answer(context_id, request.response(0))
+        peer.serve(matching(peer))
+
+    with retrieving(script, lambda event: int(over.wait(1.2)), dimse_timeout=0.5) as assoc:
+        responses = assoc.send_c_get(identifier(), GET)
+        echo = Call(assoc.send_c_echo)
+        assert [status.get("Status") for status, _ in responses] == [0], assoc.ended
+        assert echo.result().Status == 0
+
+
+@pytest.mark.parametrize(
+    ("originator", "is_answered"),
+    [(("SCU", 1), True), (("SCU", 2), False), (("OTHER", 1), False), ((None, None), False)],
+)
+def test_what_arrives_by_our_own_c_move_is_no_silence(
+    originator: tuple[str | None, int | None], is_answered: bool
+) -> None:
+    """A large instance to ourselves, of which the SCP says nothing before it has been sent."""
+    stored: list[Any] = []
+    over = threading.Event()
+    ae = requestor(MOVE, dimse_timeout=0.6)
+    ae.add_supported_context(CT)
+
+    def store(event: Any) -> int:
+        stored.append(event.request.MoveOriginatorMessageID)
+        return int(over.wait(1.0))  # longer than the timeout, as the sending is
+
+    def send_slowly(peer: Peer) -> None:
+        peer.associate(request(context(1, CT)))
+        sub = C_STORE(MessageID=1, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2)
+        sub.MoveOriginatorApplicationEntityTitle, sub.MoveOriginatorMessageID = originator
+        sub.data_set = encode_dataset(identifier(), IMPLICIT)
+        peer.send(p_data(pdv(1, 3, sub.encode())))
+        for byte in sub.data_set.getvalue()[:4]:
+            peer.send(p_data(pdv(1, 0, bytes([byte]))))
+            over.wait(0.3)
+        peer.send(p_data(pdv(1, 2, sub.data_set.getvalue()[4:])))
+        with contextlib.suppress(EOFError, ConnectionError):
+            peer.pdu()
+
+    def script(peer: Scp) -> None:
+        context_id, asked, _ = peer.message()
+        with Peer.connect(server.server_address) as sender:
+            send_slowly(sender)
+        with contextlib.suppress(OSError):
+            peer.answer(context_id, asked.response(0))
+            peer.serve(matching(peer))
+
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    assert server is not None
+    with associated(script, ae=ae) as assoc:
+        *_, (status, _) = assoc.send_c_move(identifier(), "SCU", MOVE, msg_id=1)
+        over.set()
+        if is_answered:
+            assert status.get("Status") == 0, assoc.ended
+            assert stored == [1]
+        else:
+            assert status.get("Status") is None
+            assert assoc.ended.timer == "dimse_timeout"
 
 
 def test_a_sub_operation_without_the_scp_role() -> None:

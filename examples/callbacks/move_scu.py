@@ -7,8 +7,8 @@ directory. Ends with 0 if the peer says that all of them were sent.
 """
 
 import argparse
+import re
 import sys
-import threading
 
 from pydicom import Dataset
 
@@ -18,8 +18,36 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove
 
 def on_c_store(dataset, context, info):
     """Store what the peer sends, on an association of its own."""
-    dataset.save_as(f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
+    if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", dataset.SOPInstanceUID):
+        return 0x0117  # invalid SOP Instance: not fit for a file name
+    try:
+        dataset.save_as(f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
+    except OSError as error:
+        print(f"cannot store: {error.strerror}", file=sys.stderr)
+        return 0xA700  # out of resources
     return 0x0000
+
+
+def move(ae, args):
+    """Have a study moved; gives the final status, an empty one if there was no answer."""
+    assoc = ae.associate(args.host, args.port, ae_title=args.called.encode())
+    if not assoc.is_established:
+        print(f"no association: {assoc.ended}", file=sys.stderr)
+        return Dataset()
+    wanted = Dataset()
+    wanted.QueryRetrieveLevel = "STUDY"
+    wanted.StudyInstanceUID = args.study
+    final = Dataset()
+    try:
+        # The letter stands for the study root model.
+        for status, _ in assoc.send_c_move(wanted, b"WORKSTATION", query_model="S"):
+            final = status
+    except ValueError as error:  # the peer does not do C-MOVE with this model
+        print(error, file=sys.stderr)
+    assoc.release()
+    if "Status" not in final:
+        print(f"no answer: {assoc.ended}", file=sys.stderr)
+    return final
 
 
 def main():
@@ -27,6 +55,7 @@ def main():
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("study", help="its Study Instance UID")
+    parser.add_argument("--called", default="ANY-SCP", help="the peer's AE title")
     parser.add_argument("--store-port", type=int, default=11113)
     args = parser.parse_args()
 
@@ -34,24 +63,13 @@ def main():
     ae.supported_contexts = StoragePresentationContexts
     ae.add_requested_context(StudyRootQueryRetrieveInformationModelMove)
     ae.on_c_store = on_c_store
-    threading.Thread(target=ae.start).start()
+    # As start(), but in a thread of its own: it listens when this returns.
+    ae.start_server((ae.bind_addr, ae.port), block=False)
     try:
-        assoc = ae.associate(args.host, args.port)
-        if not assoc.is_established:
-            print(f"no association: {assoc.ended}", file=sys.stderr)
-            return 1
-        wanted = Dataset()
-        wanted.QueryRetrieveLevel = "STUDY"
-        wanted.StudyInstanceUID = args.study
-        final = None
-        # The letter stands for the study root model.
-        for status, _ in assoc.send_c_move(wanted, b"WORKSTATION", query_model="S"):
-            final = status
-        assoc.release()
+        final = move(ae, args)
     finally:
         ae.stop()
-    if final is None or "Status" not in final:
-        print(f"no answer: {assoc.ended}", file=sys.stderr)
+    if "Status" not in final:
         return 1
     print(f"0x{final.Status:04X}, {final.get('NumberOfCompletedSuboperations', 0)} objects")
     return 0 if final.Status == 0x0000 else 1

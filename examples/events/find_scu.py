@@ -1,8 +1,8 @@
 """Query SCU: ask a peer for studies by the patient's name.
 
-    python examples/events/find_scu.py 127.0.0.1 11112 "CITIZEN*"
+    python examples/events/find_scu.py 127.0.0.1 11112 "CITIZEN*" --most 10
 
-Ends with 0 if the peer answered to the end with success, with 1 otherwise.
+Ends with 0 if the peer answered to the end, or to as many matches as were wanted; with 1 otherwise.
 """
 
 import argparse
@@ -14,17 +14,36 @@ from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from pynetdicom.status import code_to_category
 
+MODEL = StudyRootQueryRetrieveInformationModelFind
+
+
+def find(assoc, wanted, most):
+    """Print what matches, at most so many; gives the last status, None if there was none."""
+    shown = 0
+    last = None
+    for status, match in assoc.send_c_find(wanted, MODEL):
+        last = status.get("Status")  # None when there was no answer
+        if last is None or code_to_category(last) != "Pending":
+            continue
+        print(match.get("PatientName"), match.get("StudyInstanceUID"))
+        shown += 1
+        if shown == most:
+            break  # which cancels the query: the association can be used as if it had ended
+    return last
+
 
 def main():
     parser = argparse.ArgumentParser(description="Ask a peer for studies.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)
+    parser.add_argument("--called", default="ANY-SCP", help="the peer's AE title")
     parser.add_argument("name", nargs="?", default="*", help="the patient's name, with wildcards")
+    parser.add_argument("--most", type=int, help="how many matches are enough")
     args = parser.parse_args()
 
     ae = AE("FIND_EXAMPLE")
-    ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
-    assoc = ae.associate(args.host, args.port)
+    ae.add_requested_context(MODEL)
+    assoc = ae.associate(args.host, args.port, ae_title=args.called)
     if not assoc.is_established:
         print(f"no association: {assoc.ended}", file=sys.stderr)
         return 1
@@ -35,19 +54,19 @@ def main():
     wanted.PatientName = args.name
     wanted.StudyInstanceUID = ""
 
-    final = None
-    model = StudyRootQueryRetrieveInformationModelFind
-    for status, match in assoc.send_c_find(wanted, query_model=model):
-        final = status.get("Status")  # None when there was no answer
-        if final is not None and code_to_category(final) == "Pending":
-            print(match.get("PatientName"), match.get("StudyInstanceUID"))
-    if final is None:
-        print(f"no answer: {assoc.ended}", file=sys.stderr)
+    last = None
+    try:
+        last = find(assoc, wanted, args.most)
+    except ValueError as error:  # the peer does not answer queries of this model
+        print(error, file=sys.stderr)
     else:
-        print(f"the peer answered with 0x{final:04X}")
-    if assoc.is_established:
-        assoc.release()
-    return 0 if final == 0x0000 else 1
+        if last is None:
+            print(f"no answer: {assoc.ended}", file=sys.stderr)
+        else:
+            print(f"the peer answered with 0x{last:04X}")
+    assoc.release()
+    succeeded = last is not None and code_to_category(last) in ("Success", "Pending")
+    return 0 if succeeded and assoc.is_released else 1
 
 
 if __name__ == "__main__":

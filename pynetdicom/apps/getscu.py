@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
-    IDENTIFIER,
-    MODELS,
-    RETRIEVE_NEGOTIATION,
     Cancellable,
-    cancel_option,
     identifier,
     is_accepted,
     model_context,
@@ -22,21 +19,25 @@ from pynetdicom.apps.query import (
 )
 from pynetdicom.apps.requestor import association, make_ae
 from pynetdicom.apps.retrieve import (
-    JSON,
+    STORED,
     Arrivals,
-    Final,
     account,
+    add_options,
     compare,
     follow,
-    has_failures,
+    has_unknown_failures,
     merged,
     report_stored,
     storing,
 )
-from pynetdicom.apps.storescp import OUTPUT, is_file_name, storage_classes
+from pynetdicom.apps.storescp import is_file_name, storage_classes
+from pynetdicom.dimse.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
+from pynetdicom.query_models import query_model_uid
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+    from pynetdicom.association import Association
 
 OPERATION = "C-GET"
 MAXIMUM_CONTEXTS = 128
@@ -45,6 +46,12 @@ EVERYDAY = 18
 UNCOMPRESSED = (options.EXPLICIT_LITTLE, options.IMPLICIT_LITTLE, options.EXPLICIT_BIG)
 # Lossless JPEG, JPEG 2000, JPEG-LS, RLE, baseline JPEG: what archives are full of.
 OFTEN = tuple(f"1.2.840.10008.1.2.{number}" for number in ["4.70", "4.90", "4.80", "5", "4.50"])
+
+ONLY_THE_NAMED = "no classes were proposed but those named with --sop-class"
+PERHAPS_NOT_PROPOSED = (
+    "of a private class, or compressed in a rare way? --sop-class UID proposes a class in all"
+    " transfer syntaxes"
+)
 
 Kind = tuple[str, list[str]]
 """SOP Class UID and transfer syntax UIDs of a context."""
@@ -66,8 +73,8 @@ CONTEXTS = (
     options.option(
         "--sop-class", type=sop_class, action="append", default=[], metavar="UID",
         help="what is retrieved is of this storage class, by UID or name such as CTImageStorage:"
-        " propose no others, and these in more compressed transfer syntaxes (default: all usual"
-        " classes, those of everyday images in the usual compressed transfer syntaxes too)",
+        " propose no others, and these in all transfer syntaxes, one by one as far as they go"
+        " (default: all of the standard, in as many associations as it takes)",
     ),
 )  # fmt: skip
 
@@ -82,29 +89,48 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("GETSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
-    models = [MODELS[letter] for letter in "PSO"]
-    parser.add_options("information model", models, exclusive=True)
-    parser.add_options("query", (*IDENTIFIER, *cancel_option("responses, one an object")))
+    add_options(parser)
     parser.add_options("presentation contexts", CONTEXTS)
-    parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
-    parser.add_options("output", (*OUTPUT, *JSON))
+    parser.add_options("output", STORED)
     return parser
 
 
 def plan(named: Sequence[str]) -> Iterator[list[Kind]]:
     """Give the contexts for what is received, of each association.
 
-    The second one is needed only if the first one was not enough: for what is left of the classes.
+    Another one is needed only if those before it were not enough, and has none of their contexts.
     """
+    room = MAXIMUM_CONTEXTS - 1
     if named:
-        yield list(spread(named, MAXIMUM_CONTEXTS - 1))
+        yield list(spread(named, room))
         return
+    kinds = list(all_kinds())
+    for start in range(0, len(kinds), room):
+        yield kinds[start : start + room]
+
+
+def all_kinds() -> Iterator[Kind]:
+    """Give contexts for all storage classes of the standard, the likely ones first."""
+    from pydicom.uid import UID
+
     usual = list(storage_classes(usual=True))
-    everyday = EVERYDAY * (1 + len(OFTEN))
-    end = EVERYDAY + MAXIMUM_CONTEXTS - 1 - everyday
-    first = list(spread(usual[:EVERYDAY], everyday))
-    yield first + [(uid, list(UNCOMPRESSED)) for uid in usual[EVERYDAY:end]]
-    yield list(spread(usual[end:], MAXIMUM_CONTEXTS - 1))
+    rare = [uid for uid in storage_classes(usual=False) if uid not in usual]
+    for classes in (usual[:EVERYDAY], usual[EVERYDAY:], rare):
+        images = [uid for uid in classes if "Image" in UID(uid).name]
+        others = [uid for uid in classes if uid not in images]
+        yield from ((uid, list(UNCOMPRESSED)) for uid in others)
+        yield from spread(images, len(images) * (1 + len(OFTEN)))
+        yield from ((uid, compressed_syntaxes()) for uid in others)
+
+
+def compressed_syntaxes() -> list[str]:
+    """Give the transfer syntaxes of compressed images, those in frequent use first."""
+    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
+
+    # Deflated is none of them: a peer that chose it of several could send no image as it is. What
+    # is stored so can be sent uncompressed.
+    known = [uid for uid in map(str, ALL_TRANSFER_SYNTAXES) if uid not in EVERY_UNCOMPRESSED]
+    return [*OFTEN, *(uid for uid in known if uid not in OFTEN)]
 
 
 def spread(classes: Sequence[str], room: int) -> Iterator[Kind]:
@@ -113,10 +139,7 @@ def spread(classes: Sequence[str], room: int) -> Iterator[Kind]:
     Of each context the peer chooses one transfer syntax, and it may be unable to convert to that
     what it has: so each compressed one has a context of its own, as far as they go.
     """
-    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
-
-    known = [str(uid) for uid in ALL_TRANSFER_SYNTAXES if uid not in UNCOMPRESSED]
-    compressed = [*OFTEN, *(uid for uid in known if uid not in OFTEN)]
+    compressed = compressed_syntaxes()
     share, more = divmod(room - len(classes), len(classes))
     for number, uid in enumerate(classes):
         yield uid, list(UNCOMPRESSED)
@@ -136,7 +159,7 @@ def get(args: Namespace, terminal: Terminal) -> int:
     if query is None:
         return options.WRONG_ARGUMENTS
     with storing(args, terminal) as arrivals:
-        interrupted = arrivals is not None and get_all(args, query, arrivals, terminal)
+        interrupted = get_all(args, query, arrivals, terminal)
     if interrupted:
         raise KeyboardInterrupt
     return options.FAILED if terminal.problems else 0
@@ -145,36 +168,37 @@ def get(args: Namespace, terminal: Terminal) -> int:
 def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Terminal) -> bool:
     """Retrieve in as many associations as it takes; gives whether Ctrl-C has cancelled it."""
     final = None
-    interrupted = False
-    for contexts in plan(args.sop_class):
-        done = retrieve(args, query, contexts, arrivals, terminal)
-        if done is None:
-            break
-        (one, interrupted) = done
+    for kinds in plan(args.sop_class):
+        with receiving(args, kinds, arrivals, terminal) as assoc:
+            if assoc is None or (
+                final is None and not is_accepted(args, OPERATION, assoc, terminal)
+            ):
+                break
+            if final is not None and not may_bring_more(args, assoc):
+                continue
+            left = args.cancel and max(args.cancel - arrivals.stored, 1)
+            operation = Cancellable(assoc, assoc.send_c_get(query, args.model))
+            one = follow(args, OPERATION, operation, left, terminal)
         final = one if final is None else merged(final, one)
-        if interrupted or one.is_cancelled or not has_failures(final):
+        if final.is_cancelled or not has_unknown_failures(final, arrivals.refused):
             break
+        arrivals.keep_apart()
     if final is None:
         return False
     sent = account(OPERATION, final, terminal, arrivals.refused)
-    if has_failures(final) and not args.sop_class:
-        terminal.warning(
-            "is it compressed, or of a rare class? --sop-class proposes more for the classes named"
-        )
+    if has_unknown_failures(final, arrivals.refused):
+        terminal.warning(ONLY_THE_NAMED if args.sop_class else PERHAPS_NOT_PROPOSED)
     look_at = "look at the peer's log, it may count what it could not send"
     compare(sent, arrivals.stored, look_at, terminal)
     report_stored(args, arrivals.stored, terminal)
-    return interrupted
+    return final.is_interrupted
 
 
-def retrieve(
-    args: Namespace,
-    query: Dataset,
-    kinds: Sequence[Kind],
-    arrivals: Arrivals,
-    terminal: Terminal,
-) -> tuple[Final, bool] | None:
-    """Retrieve in one association; gives what it came to and whether Ctrl-C has cancelled it."""
+@contextmanager
+def receiving(
+    args: Namespace, kinds: Sequence[Kind], arrivals: Arrivals, terminal: Terminal
+) -> Iterator[Association | None]:
+    """Make an association on which the peer may send; None, with the problem reported, if not."""
     from pynetdicom.events import EVT_C_STORE
     from pynetdicom.presentation import build_context, build_role
 
@@ -186,11 +210,14 @@ def retrieve(
     ae.spool_dir = arrivals.directory
     handlers = [(EVT_C_STORE, arrivals.handle)]
     with association(args, contexts, terminal, ae, ext_neg=items, evt_handlers=handlers) as assoc:
-        if assoc is None or not is_accepted(args, OPERATION, assoc, terminal):
-            return None
-        left = args.cancel and max(args.cancel - arrivals.stored, 1)
-        operation = Cancellable(assoc, assoc.send_c_get(query, args.model))
-        return follow(OPERATION, operation, left), operation.is_interrupted
+        yield assoc
+
+
+def may_bring_more(args: Namespace, assoc: Association) -> bool:
+    """Whether the peer has accepted anything that it may send."""
+    uid = query_model_uid(OPERATION, args.model)
+    contexts = assoc.accepted_contexts
+    return any(cx.abstract_syntax == uid for cx in contexts) and any(cx.as_scp for cx in contexts)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

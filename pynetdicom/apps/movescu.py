@@ -15,11 +15,7 @@ from pynetdicom.apps import options
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
-    IDENTIFIER,
-    MODELS,
-    RETRIEVE_NEGOTIATION,
     Cancellable,
-    cancel_option,
     identifier,
     is_accepted,
     model_context,
@@ -27,15 +23,16 @@ from pynetdicom.apps.query import (
 )
 from pynetdicom.apps.requestor import association, make_ae
 from pynetdicom.apps.retrieve import (
-    JSON,
+    STORED,
     Arrivals,
     account,
+    add_options,
     compare,
     follow,
     report_stored,
     storing,
 )
-from pynetdicom.apps.storescp import OUTPUT, storage_classes
+from pynetdicom.apps.storescp import storage_classes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -82,12 +79,9 @@ def make_parser() -> options.Parser:
         *options.MAX_PDU_OPTION,
     )
     parser.add_options("network", network)
-    models = [MODELS[letter] for letter in "PSO"]
-    parser.add_options("information model", models, exclusive=True)
-    parser.add_options("query", (*IDENTIFIER, *cancel_option("responses, one an object")))
+    add_options(parser)
     parser.add_options("own storage SCP", STORE)
-    parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
-    parser.add_options("output of the own storage SCP", (*OUTPUT, *JSON))
+    parser.add_options("output of the own storage SCP", STORED)
     return parser
 
 
@@ -105,33 +99,23 @@ def move(args: Namespace, terminal: Terminal) -> int:
             terminal.warning(
                 f"asked to send to {args.move_aet}, but my storage SCP is {args.store_aet}"
             )
-        interrupted = False
-        with storing(args, terminal) as arrivals:
-            if arrivals is not None:
-                interrupted = retrieve_here(args, query, arrivals, terminal)
+        ae = make_ae(args)
+        with storing(args, terminal) as arrivals, listening(args, ae, arrivals):
+            interrupted = retrieve(args, query, ae, arrivals, terminal)
     if interrupted:
         raise KeyboardInterrupt
     return options.FAILED if terminal.problems else 0
 
 
-def retrieve_here(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Terminal) -> bool:
-    """Retrieve to this AE; gives whether Ctrl-C has cancelled it."""
-    ae = make_ae(args)
-    try:
-        with listening(args, ae, arrivals):
-            return retrieve(args, query, ae, arrivals, terminal)
-    except CannotListen as problem:
-        terminal.problem(str(problem))
-        return False
-
-
-class CannotListen(Exception):
-    """Why the own storage SCP cannot be started."""
-
-
 @contextmanager
 def listening(args: Namespace, ae: ApplicationEntity, arrivals: Arrivals) -> Iterator[None]:
-    """Have the AE that asks be a storage SCP, too."""
+    """Have the AE that asks be a storage SCP, too.
+
+    Raises
+    ------
+    Failure
+        It cannot listen there.
+    """
     from pynetdicom.events import EVT_C_STORE
     from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES, build_context
 
@@ -150,7 +134,7 @@ def listening(args: Namespace, ae: ApplicationEntity, arrivals: Arrivals) -> Ite
         )
     except OSError as error:
         reason = error.strerror or error
-        raise CannotListen(f"cannot listen on port {args.store_port}: {reason}") from None
+        raise options.Failure(f"cannot listen on port {args.store_port}: {reason}") from None
     try:
         yield
     finally:
@@ -170,10 +154,10 @@ def retrieve(
     with association(args, contexts, terminal, ae, ext_neg=items) as assoc:
         if assoc is None or not is_accepted(args, OPERATION, assoc, terminal):
             return False
-        responses = assoc.send_c_move(query, args.move_aet, args.model)
-        operation = Cancellable(assoc, responses)
+        operation = Cancellable(assoc, assoc.send_c_move(query, args.move_aet, args.model))
         refused = arrivals.refused if arrivals is not None else ()
-        sent = account(OPERATION, follow(OPERATION, operation, args.cancel), terminal, refused)
+        final = follow(args, OPERATION, operation, args.cancel, terminal)
+        sent = account(OPERATION, final, terminal, refused)
     if arrivals is not None:
         look_at = (
             f"look at which host and port the peer has for {args.move_aet};"
@@ -182,8 +166,10 @@ def retrieve(
         compare(sent, arrivals.stored, look_at, terminal)
         report_stored(args, arrivals.stored, terminal)
     elif sent is not None:
-        terminal.result(f"{sent} object{'' if sent == 1 else 's'} sent to {args.move_aet}")
-    return operation.is_interrupted
+        text = f"{sent} object{'' if sent == 1 else 's'} sent to {args.move_aet}"
+        # With --json there is nothing else on standard output.
+        (terminal.warning if args.json else terminal.result)(text)
+    return final.is_interrupted
 
 
 def main(argv: Sequence[str] | None = None) -> int:

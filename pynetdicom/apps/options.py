@@ -218,6 +218,10 @@ def _columns() -> int:
         return 80
 
 
+class Failure(Exception):
+    """Why an app cannot go on; it is reported, and the app ends with `FAILED`."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line."""
 
@@ -282,6 +286,13 @@ def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+def drop_output() -> None:
+    """Nobody reads standard output: the interpreter must not try to flush it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def run(
     parser: Parser,
     body: Callable[[argparse.Namespace, Terminal], int],
@@ -310,12 +321,14 @@ def run(
     with logging_to_stderr(args, log_level):
         try:
             return body(args, terminal)
+        except Failure as failure:
+            terminal.problem(str(failure))
+            return FAILED
         except KeyboardInterrupt:
             terminal.problem("interrupted")
             return INTERRUPTED
         except BrokenPipeError:
-            # Nobody reads the output; the interpreter must not try to flush it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output()
             return FAILED
         except Exception as error:
             terminal.problem(f"{type(error).__name__}: {error}")

@@ -7,6 +7,7 @@ drawn where standard error is not a terminal.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ class Display(Protocol):
     def advance(self, size: int) -> None:
         """One more file of `size` bytes is done."""
 
+    def count(self, done: int, total: int) -> None:
+        """So many objects of so many are done, which somebody else counts."""
+
     def print(self, line: str) -> None:
         """Print a line above the display."""
 
@@ -36,6 +40,9 @@ class _NoDisplay:
     def advance(self, size: int) -> None:
         pass
 
+    def count(self, done: int, total: int) -> None:
+        pass
+
     def print(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
@@ -43,27 +50,43 @@ class _NoDisplay:
         pass
 
 
+class _Pace:
+    """Says when it is time to draw again."""
+
+    def __init__(self) -> None:
+        self._redraw_at = 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._redraw_at:
+            return False
+        self._redraw_at = now + REDRAW_SECONDS
+        return True
+
+
 class _PlainDisplay:
     """A line that is written over and over."""
 
-    def __init__(self, files: int, size: int) -> None:
+    def __init__(self, files: int = 0, size: int = 0) -> None:
         self._files, self._size = files, size
         self._files_done = self._size_done = 0
         self._started = time.monotonic()
-        self._redraw_at = 0.0
+        self._pace = _Pace()
         self._width = 0
 
     def advance(self, size: int) -> None:
         self._files_done += 1
         self._size_done += size
-        now = time.monotonic()
-        if now >= self._redraw_at:
-            self._redraw_at = now + REDRAW_SECONDS
-            rate = self._size_done / max(now - self._started, 0.001)
+        if self._pace.is_due():
+            rate = self._size_done / max(time.monotonic() - self._started, 0.001)
             self._draw(
                 f"{self._files_done}/{self._files} files, {megabytes(self._size_done)} of "
                 f"{megabytes(self._size)}, {megabytes(rate)}/s"
             )
+
+    def count(self, done: int, total: int) -> None:
+        if self._pace.is_due():
+            self._draw(f"{done}/{total} objects")
 
     def print(self, line: str) -> None:
         self._draw("")
@@ -78,21 +101,28 @@ class _PlainDisplay:
 
 
 class _RichDisplay:
-    """A bar drawn by rich, from this thread: it starts none of its own."""
+    """A bar drawn by rich, from the threads that have something to show: it starts none."""
 
-    def __init__(self, progress: Progress, files: int, size: int) -> None:
+    def __init__(self, progress: Progress, files: int = 0, size: int = 0) -> None:
         self._progress = progress
         self._files, self._files_done = files, 0
-        self._task: TaskID = progress.add_task("", total=size, files=f"0/{files}")
-        self._redraw_at = 0.0
+        self._task: TaskID = progress.add_task("", total=size or None, files=f"0/{files} files")
+        self._pace = _Pace()
         progress.start()
 
     def advance(self, size: int) -> None:
         self._files_done += 1
-        self._progress.update(self._task, advance=size, files=f"{self._files_done}/{self._files}")
-        now = time.monotonic()
-        if now >= self._redraw_at:
-            self._redraw_at = now + REDRAW_SECONDS
+        files = f"{self._files_done}/{self._files} files"
+        self._progress.update(self._task, advance=size, files=files)
+        self._refresh()
+
+    def count(self, done: int, total: int) -> None:
+        objects = f"{done}/{total} objects"
+        self._progress.update(self._task, completed=done, total=total, files=objects)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if self._pace.is_due():
             self._progress.refresh()
 
     def print(self, line: str) -> None:
@@ -100,6 +130,29 @@ class _RichDisplay:
 
     def close(self) -> None:
         self._progress.stop()
+
+
+class _Counting:
+    """A display of what somebody else counts, once that is known to be a number worth showing."""
+
+    def __init__(self) -> None:
+        self._display: Display = _NoDisplay()
+        self._is_made = False
+
+    def advance(self, size: int) -> None:
+        pass
+
+    def count(self, done: int, total: int) -> None:
+        if not self._is_made and total >= FEW_FILES:
+            self._is_made = True
+            self._display = _make_display()
+        self._display.count(done, total)
+
+    def print(self, line: str) -> None:
+        self._display.print(line)
+
+    def close(self) -> None:
+        self._display.close()
 
 
 def megabytes(size: float) -> str:
@@ -112,7 +165,8 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def _make_display(files: int, size: int) -> Display:
+def _make_display(files: int = 0, size: int = 0) -> Display:
+    """A display of so many files of so many bytes; without a number, of objects."""
     try:
         from rich.console import Console
         from rich.progress import (
@@ -125,15 +179,12 @@ def _make_display(files: int, size: int) -> Display:
         )
     except ImportError:
         return _PlainDisplay(files, size)
-    columns = (
-        TextColumn("{task.fields[files]} files"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
+    of_files = (DownloadColumn(), TransferSpeedColumn()) if files else ()
     progress = Progress(
-        *columns,
+        TextColumn("{task.fields[files]}"),
+        BarColumn(),
+        *of_files,
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         auto_refresh=False,
         transient=True,
@@ -163,30 +214,56 @@ class Terminal:
         self._app = app
         self._quiet = quiet
         self._display: Display = _NoDisplay()
+        # What arrives is served by other threads than what is asked for.
+        self._lock = threading.Lock()
         self.problems = 0
 
     def problem(self, text: str) -> None:
         """Print what went wrong as one line on standard error."""
-        self.problems += 1
+        with self._lock:
+            self.problems += 1
         self.warning(text)
 
     def warning(self, text: str) -> None:
         """Print a line on standard error that is no reason for failure."""
         if not self._quiet:
-            self._display.print(f"{self._app}: {one_line(text)}")
+            with self._lock:
+                self._display.print(f"{self._app}: {one_line(text)}")
 
     def result(self, text: str) -> None:
         """Print a line on standard output."""
         if not self._quiet:
             print(text, flush=True)
 
+    def count(self, done: int, total: int) -> None:
+        """Show how many of how many objects are done, where `counting` lets it."""
+        with self._lock:
+            self._display.count(done, total)
+
     @contextmanager
     def progress(self, files: int, size: int) -> Iterator[Display]:
         """Show the progress of sending many files, if somebody looks at it."""
-        if files >= FEW_FILES and not self._quiet and sys.stderr.isatty():
-            self._display = _make_display(files, size)
-        try:
+        is_shown = files >= FEW_FILES and self._is_seen
+        with self._showing(_make_display(files, size) if is_shown else None):
             yield self._display
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Show the progress of what is told to `count`, if somebody looks at it."""
+        with self._showing(_Counting() if self._is_seen else None):
+            yield
+
+    @property
+    def _is_seen(self) -> bool:
+        return not self._quiet and sys.stderr.isatty()
+
+    @contextmanager
+    def _showing(self, display: Display | None) -> Iterator[None]:
+        if display is not None:
+            self._display = display
+        try:
+            yield
         finally:
-            self._display.close()
-            self._display = _NoDisplay()
+            with self._lock:
+                self._display.close()
+                self._display = _NoDisplay()

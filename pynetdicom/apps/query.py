@@ -96,8 +96,10 @@ NEGOTIATED = {
     "C-GET": ("relational_retrieval", "enhanced_conversion"),
     "C-MOVE": ("relational_retrieval", "enhanced_conversion"),
 }  # fmt: skip
-# A worklist query always is relational, with dates and times combined (PS3.4 K.5.1).
+# A worklist query always is relational, with dates and times combined; it has no images (PS3.4
+# K.5.1).
 ALWAYS_IN_A_WORKLIST = ("relational_query", "dt_matching")
+NEVER_IN_A_WORKLIST = ("enhanced_conversion",)
 
 
 def cancel_option(what: str) -> Sequence[options.Option]:
@@ -113,6 +115,8 @@ def cancel_option(what: str) -> Sequence[options.Option]:
 def application_information(args: Namespace, operation: str) -> bytes:
     """Give the bytes that propose what the command line asks for; none if it asks for nothing."""
     names = NEGOTIATED[operation]
+    if args.model == "W":
+        names = tuple(name for name in names if name not in NEVER_IN_A_WORKLIST)
     asked = [name for name in names if getattr(args, name)]
     if not asked:
         return b""

@@ -10,13 +10,23 @@ import logging
 import threading
 from argparse import Namespace
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.query import PENDING, SUCCESS, Cancellable, describe, report_final
-from pynetdicom.apps.storescp import ignore, prepare, store
+from pynetdicom.apps.query import (
+    IDENTIFIER,
+    MODELS,
+    PENDING,
+    RETRIEVE_NEGOTIATION,
+    SUCCESS,
+    Cancellable,
+    cancel_option,
+    describe,
+    report_final,
+)
+from pynetdicom.apps.storescp import OUTPUT, ignore, output_directory, store
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -25,12 +35,15 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
+DONE = ("Completed", "Warning", "Failed")
 SOME_FAILED = (0xB000, 0xA702)
+DUPLICATE_INSTANCE = 0x0111  # PS3.7 Annex C
 STATUS_TABLES = {
     "C-GET": "QR_GET_SERVICE_CLASS_STATUS",
     "C-MOVE": "QR_MOVE_SERVICE_CLASS_STATUS",
 }
-JSON = (
+STORED = (
+    *OUTPUT,
     options.option(
         "--json", action="store_true",
         help="print which instances were stored as DICOM JSON, one object a line, and nothing else",
@@ -63,23 +76,47 @@ class Arrivals:
         self._terminal = terminal
         self._json = json
         self._lock = threading.Lock()
+        self._now: set[str] = set()
+        self._earlier: set[str] = set()
+
+    def keep_apart(self) -> None:
+        """What has been stored so far is not to be stored again.
+
+        The same is asked for in another association, for the rest of it: whoever can send an object
+        in several ways would send it once more.
+        """
+        self._earlier |= self._now
+        self._now.clear()
 
     def handle(self, event: Event) -> int:
         """Serve a C-STORE request."""
+        uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
+        if uid in self._earlier:
+            return DUPLICATE_INSTANCE
         if self.directory is None:
             status = ignore(event)
         else:
             status = store(event, self.directory)
-        uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
         with self._lock:  # a peer may send over several associations
             if status == SUCCESS:
                 self.stored += 1
+                self._now.add(uid)
                 if self._json:
-                    print(_instance(str(event.request.AffectedSOPClassUID), uid), flush=True)
+                    self._show(str(event.request.AffectedSOPClassUID), uid)
             else:
                 self.refused.add(uid)
                 self._terminal.problem(f"{uid}: not stored here, refused with 0x{status:04X}")
         return status
+
+    def _show(self, sop_class: str, uid: str) -> None:
+        try:
+            print(_instance(sop_class, uid), flush=True)
+        except OSError as error:  # no reason to tell the peer that its object was not stored
+            self._json = False
+            options.drop_output()
+            self._terminal.problem(
+                f"no more is printed, but stored: standard output: {error.strerror}"
+            )
 
 
 def _instance(sop_class: str, uid: str) -> str:
@@ -89,17 +126,24 @@ def _instance(sop_class: str, uid: str) -> str:
     return json.dumps({tag: {"vr": "UI", "Value": [value]} for tag, value in rows.items()})
 
 
+def add_options(parser: options.Parser) -> None:
+    """Add the options that say what to retrieve."""
+    models = [MODELS[letter] for letter in "PSO"]
+    parser.add_options("information model", models, exclusive=True)
+    parser.add_options("query", (*IDENTIFIER, *cancel_option("objects were sent")))
+    parser.add_options("extended negotiation", RETRIEVE_NEGOTIATION)
+
+
 @contextmanager
-def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals | None]:
-    """Be ready to store; None, with the problem reported, if the directory cannot be written to."""
-    directory = None
-    if not args.ignore:
-        try:
-            directory = prepare(args.output_directory)
-        except OSError as error:
-            terminal.problem(f"{args.output_directory}: cannot write there: {error.strerror}")
-            yield None
-            return
+def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals]:
+    """Be ready to store.
+
+    Raises
+    ------
+    Failure
+        The directory cannot be written to.
+    """
+    directory = output_directory(args)
     with _telling_about_files(args):
         yield Arrivals(directory, terminal, json=args.json)
 
@@ -123,26 +167,47 @@ class Final(NamedTuple):
     status: Dataset
     identifier: Dataset | None
     is_cancelled: bool = False
+    is_interrupted: bool = False
 
 
-def follow(name: str, operation: Cancellable, cancel_after: int | None) -> Final:
-    """Carry a retrieve to its end."""
+def follow(
+    args: Namespace, name: str, operation: Cancellable, cancel_after: int | None, terminal: Terminal
+) -> Final:
+    """Carry a retrieve to its end, and show how far it has come."""
     pending = 0
     last = None
-    with operation:
+    # JSON may go to the same terminal, line by line.
+    display = nullcontext() if args.json else terminal.counting()
+    with operation, display:
         for last in operation.responses:
             if last[0].get("Status") in PENDING:
                 pending += 1
                 LOGGER.info("%s: %s", name, counted(last[0]))
-                if pending == cancel_after:
+                terminal.count(*progress_of(last[0]))
+                # Of one that takes long there may be several responses.
+                sent = sum(_sent(last[0])) if _has_numbers(last[0]) else pending
+                if cancel_after is not None and sent >= cancel_after:
                     operation.cancel()
     assert last is not None  # there is always a last one
-    return Final(*last, operation.is_cancelled)
+    return Final(*last, operation.is_cancelled, operation.is_interrupted)
+
+
+def progress_of(status: Dataset) -> tuple[int, int]:
+    """The number of sub-operations that are done, and of all."""
+    done = sum(status.get(f"NumberOf{what}Suboperations") or 0 for what in DONE)
+    return done, done + (status.get("NumberOfRemainingSuboperations") or 0)
 
 
 def has_failures(final: Final) -> bool:
     """Whether all was tried, and some of it failed."""
     return final.status.get("Status") in SOME_FAILED
+
+
+def has_unknown_failures(final: Final, known: Container[str]) -> bool:
+    """Whether something was not sent, and not because of what is `known` to have been refused."""
+    uids = failed_uids(final.identifier)
+    listed = len(uids) >= (final.status.get("NumberOfFailedSuboperations") or 1)
+    return has_failures(final) and not (listed and all(uid in known for uid in uids))
 
 
 def merged(first: Final, second: Final) -> Final:
@@ -169,7 +234,7 @@ def merged(first: Final, second: Final) -> Final:
     status.Status = SUCCESS
     if failed or uids:
         status.Status = SOME_FAILED[0 if sum(_sent(status)) else 1]
-    return Final(status, identifier, second.is_cancelled)
+    return Final(status, identifier)
 
 
 def _sent(status: Dataset) -> tuple[int, int]:
@@ -180,11 +245,15 @@ def _sent(status: Dataset) -> tuple[int, int]:
     )
 
 
+def _has_numbers(status: Dataset) -> bool:
+    return "NumberOfCompletedSuboperations" in status
+
+
 def counted(status: Dataset) -> str:
     """The numbers of sub-operations as text."""
     numbers = [
         f"{number} {what.lower()}"
-        for what in ("Completed", "Warning", "Failed", "Remaining")
+        for what in (*DONE, "Remaining")
         if (number := status.get(f"NumberOf{what}Suboperations")) is not None
     ]
     return ", ".join(numbers) or "no numbers"
@@ -217,7 +286,7 @@ def account(name: str, final: Final, terminal: Terminal, known: Container[str] =
     completed, warned = _sent(status)
     if warned:
         terminal.warning(f"{warned} were stored with a warning")
-    return completed + warned if "NumberOfCompletedSuboperations" in status else None
+    return completed + warned if _has_numbers(status) else None
 
 
 def failed_uids(identifier: Dataset | None) -> list[str]:

@@ -144,6 +144,24 @@ def prepare(directory: str) -> str:
         return path
 
 
+def output_directory(args: Namespace) -> str | None:
+    """The directory to store in, ready for that; None if nothing is to be stored.
+
+    Raises
+    ------
+    Failure
+        It cannot be written to.
+    """
+    if args.ignore:
+        return None
+    try:
+        return prepare(args.output_directory)
+    except OSError as error:
+        raise options.Failure(
+            f"{args.output_directory}: cannot write there: {error.strerror}"
+        ) from None
+
+
 def storage_classes(*, usual: bool) -> Iterable[str]:
     """Give the usual storage classes, which are known without pydicom, or all of the standard."""
     if usual:
@@ -159,13 +177,7 @@ def listen(args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.events import EVT_C_STORE
     from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
 
-    directory = None
-    if not args.ignore:
-        try:
-            directory = prepare(args.output_directory)
-        except OSError as error:
-            terminal.problem(f"{args.output_directory}: cannot write there: {error.strerror}")
-            return options.FAILED
+    directory = output_directory(args)
     ae = ApplicationEntity(ae_title=args.ae_title)
     options.apply_limits(ae, args)
     syntaxes = list(args.preferred)

@@ -5,6 +5,7 @@ The DUL thread puts, the Association thread gets; nobody else does either. What 
 
 from __future__ import annotations
 
+import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ class Inbox:
     ----------
     is_waiting : callable
         Tells whether there is nothing to get.
+    last_done : float
+        When a request was last done with, of `time.monotonic`.
     """
 
     def __init__(self) -> None:
@@ -35,6 +38,7 @@ class Inbox:
         # Each of these is written by one thread only.
         self._taken = self._begun = self._served = 0
         self._bytes_taken = self._bytes_begun = 0
+        self.last_done = 0.0
 
     def put(self, item: object) -> None:
         """Add something else than a request."""
@@ -74,6 +78,7 @@ class Inbox:
 
     def done(self, message: Message) -> None:
         """Say that a request has been served."""
+        self.last_done = time.monotonic()
         self._served += 1
         if not message.is_duplicate:
             self._outstanding.pop(message.primitive.MessageID or 0, None)

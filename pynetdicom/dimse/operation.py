@@ -204,7 +204,7 @@ class Operations:
     @property
     def has_get(self) -> bool:
         """Whether a C-GET is outstanding, whose sub-operations come as requests."""
-        return any(o.request.name == "C-GET" for o in self._outstanding.copy().values())
+        return any(operation.request.name == "C-GET" for operation in self.outstanding())
 
     @property
     def are_abandoned(self) -> bool:
@@ -217,8 +217,8 @@ class Operations:
 
     def outstanding(self) -> list[Operation]:
         """All outstanding operations, the oldest first."""
-        with self._lock:
-            return list(self._outstanding.values())
+        # Without the lock, which is held by whoever asks while he waits for room.
+        return list(self._outstanding.copy().values())
 
     def begin(
         self,

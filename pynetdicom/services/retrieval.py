@@ -69,8 +69,8 @@ class Destination(Protocol):
         data_set : object
             What the handler has yielded.
         report : callable
-            Sends another pending response. It may be called while a large one is on its way, since
-            the requestor hears nothing else of that.
+            Sends another pending response. It may be called, from another thread too, while the
+            data set is on its way for long, since the requestor hears nothing else of that.
 
         Raises
         ------

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.apps.query import NEGOTIATED
@@ -19,6 +20,7 @@ from tests.apps.conftest import CT, MR, SC_RLE
 
 DEADLINE = 20.0
 RARE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # whole slide microscopy
+RAREST = "1.2.840.10008.5.1.4.1.1.66.8"  # height map segmentation
 WAYS = {"C-FIND": evt.EVT_C_FIND, "C-GET": evt.EVT_C_GET, "C-MOVE": evt.EVT_C_MOVE}
 
 
@@ -75,6 +77,7 @@ class QueryScp:
             ds = dcmread(path, stop_before_pixels=True)
             self.ae.add_supported_context(ds.SOPClassUID, ALL_TRANSFER_SYNTAXES, True, True)
         self.ae.add_supported_context(RARE, ALL_TRANSFER_SYNTAXES, True, True)
+        self.ae.add_supported_context(RAREST, [ExplicitVRLittleEndian, RLELossless], True, True)
         server = self.ae.start_server(
             ("127.0.0.1", 0),
             block=False,

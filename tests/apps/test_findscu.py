@@ -227,6 +227,9 @@ def test_extensions_that_are_proposed(make_scp: MakeScp, run_app: RunApp) -> Non
         ("P", query.NEGOTIATED["C-FIND"], b"\1\1\1\1\1"),
         ("W", (), b""),
         ("W", ("fuzzy_names",), b"\1\1\1"),
+        ("W", ("relational_query",), b"\1\1"),
+        ("W", ("enhanced_conversion",), b""),
+        ("W", query.NEGOTIATED["C-FIND"], b"\1\1\1\1"),
     ],
 )
 def test_application_information(model: str, asked: tuple[str, ...], information: bytes) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from argparse import ArgumentTypeError
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +23,11 @@ from pynetdicom.apps.retrieve import Final, account, compare, merged
 from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
-from tests.apps.query_scp import DEADLINE, RARE, QueryScp, started
+from tests.apps.query_scp import DEADLINE, RARE, RAREST, QueryScp, started
 
 KEYS = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1")
 STUDY = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2")
+EXPLICIT = "1.2.840.10008.1.2.1"
 RLE = "1.2.840.10008.1.2.5"
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -146,6 +151,32 @@ def test_what_was_stored_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
     assert found[0].SOPClassUID == CT_CLASS
 
 
+def test_output_that_nobody_reads(
+    make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
+) -> None:
+    """What cannot be printed is stored all the same, and the peer is told so."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    scp = make_scp(sending(CT, MR))
+    command = [sys.executable, "-m", "pynetdicom", "getscu", "127.0.0.1", str(scp.port), *KEYS]
+    with open(writer, "wb") as nowhere:
+        ran = subprocess.run(
+            [*command, "--json"],
+            stdout=nowhere,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=python_env,
+            cwd=tmp_path,
+            timeout=DEADLINE,
+            check=False,
+        )
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "Broken pipe" in line
+    assert len(names(tmp_path)) == 2
+    assert len(scp.requests) == 1
+
+
 def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(sending())
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
@@ -157,7 +188,8 @@ def test_failures_are_listed(make_scp: MakeScp, run_app: RunApp, tmp_path: Path)
     scp = make_scp(sending(CT, MR))
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--sop-class", "CTImageStorage")
     assert ran.returncode == 1
-    first, second = ran.stderr.splitlines()
+    first, second, hint = ran.stderr.splitlines()
+    assert "--sop-class" in hint
     assert first.startswith(f"getscu: {uid_of(MR)}: ")
     assert "0xB000" in second
     assert "1 completed" in second
@@ -175,6 +207,9 @@ def test_what_cannot_be_stored_is_refused(
     out = tmp_path / "out"
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "-od", out)
     assert ran.returncode == 1
+    # It is not the contexts that were wrong.
+    assert len(scp.requests) == 1
+    assert "--sop-class" not in ran.stderr
     assert names(tmp_path) == ["out"]
     assert names(out) == [f"{uid_of(MR)}.dcm"]
 
@@ -290,14 +325,65 @@ def test_one_class_has_a_context_for_each_transfer_syntax() -> None:
     assert all(len(syntaxes) == 1 for _, syntaxes in others)
 
 
-def test_usual_classes_are_planned_once_each() -> None:
-    first, second = plan([])
-    assert len(first) == len(second) == 127
-    ours = [{uid for uid, _ in planned} for planned in (first, second)]
-    assert not ours[0] & ours[1]
-    assert ours[0] | ours[1] == set(storage_classes(usual=True))
+def test_all_classes_are_planned_once_each() -> None:
+    planned = list(plan([]))
+    assert all(len(kinds) <= 127 for kinds in planned)
+    usual, everything = (set(storage_classes(usual=flag)) for flag in (True, False))
+    assert {uid for kinds in planned for uid, _ in kinds} == usual | everything
+    assert len(planned) < 6
+    # Nothing that one association proposes is proposed by another one.
+    proposed = Counter(
+        (uid, syntax) for kinds in planned for uid, syntaxes in kinds for syntax in syntaxes
+    )
+    assert set(proposed.values()) == {1}
+    assert len(proposed) == len(usual | everything) * len({syntax for _, syntax in proposed})
     for syntax in OFTEN[:-1]:
-        assert (CT_CLASS, [syntax]) in first
+        assert (CT_CLASS, [syntax]) in planned[0]
+
+
+def test_what_is_rare_in_every_way_comes_too(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    """A class of the standard that is in no list of usual ones, and compressed."""
+    other = dcmread(SC_RLE)
+    other.SOPClassUID = RAREST
+    other.SOPInstanceUID = "1.2.3"
+    assert RAREST not in storage_classes(usual=True)
+    scp = make_scp(sending(CT, other))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "2 objects stored\n", "")
+    assert names(tmp_path) == sorted(["1.2.3.dcm", f"{uid_of(CT)}.dcm"])
+    assert dcmread(tmp_path / "1.2.3.dcm").file_meta.TransferSyntaxUID == RLE
+
+
+def test_a_peer_that_can_send_the_same_in_several_ways(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    """It would send it again, on the association that is made for something else."""
+
+    def instance(path: Path, uid: str) -> Dataset:
+        ds = dcmread(path)
+        ds.SOPClassUID, ds.SOPInstanceUID = RAREST, uid
+        return ds
+
+    def handler(event: Any) -> Iterator[Any]:
+        syntaxes = [
+            context.transfer_syntax[0]
+            for context in event.assoc.accepted_contexts
+            if context.abstract_syntax == RAREST
+        ]
+        seen.append(syntaxes)
+        yield 2
+        yield 0xFF00, instance(SC_RLE if RLE in syntaxes else CT, "1.2.3")
+        yield 0xFF00, instance(SC_RLE, "1.2.4")
+
+    seen: list[list[str]] = []
+    scp = make_scp(handler)
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "2 objects stored\n", "")
+    assert [syntaxes for syntaxes in seen if syntaxes] == [[EXPLICIT], [RLE]]
+    assert names(tmp_path) == ["1.2.3.dcm", "1.2.4.dcm"]
+    assert dcmread(tmp_path / "1.2.3.dcm").file_meta.TransferSyntaxUID == EXPLICIT
 
 
 def test_names_of_classes() -> None:

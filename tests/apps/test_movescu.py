@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
+from pynetdicom.dimse.data_set import InMemory
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
 from tests.apps.query_scp import DEADLINE, QueryScp, started
-from tests.apps.test_getscu import KEYS, STUDY, names, uid_of
+from tests.apps.test_getscu import CT_CLASS, KEYS, STUDY, names, uid_of
 
 MakeScp = Callable[[Callable[[Any], Any]], QueryScp]
 
@@ -80,6 +81,17 @@ def test_json_of_what_was_stored(make_scp: MakeScp, run_app: RunApp, free_port: 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert Dataset.from_json(ran.stdout).SOPInstanceUID == uid_of(CT)
     assert scp.requests[0].MoveDestination == "STORESCP"
+
+
+def test_nothing_but_json_on_standard_output(
+    make_scp: MakeScp, run_app: RunApp, serve_app: Any
+) -> None:
+    """Also where there is nothing to say in JSON, since others store."""
+    served = serve_app("storescp", "-aet", "OTHER")
+    scp = make_scp(sending(served.port, CT, MR))
+    ran = run_app("movescu", "127.0.0.1", scp.port, *KEYS, "-aem", "OTHER", "--json")
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert ran.stderr == "movescu: 2 objects sent to OTHER\n"
 
 
 def test_what_went_to_somebody_else(
@@ -149,6 +161,37 @@ def test_cancelling_after_some(
     assert 2 <= len(names(tmp_path)) < 1000
     assert ran.stdout == f"{len(names(tmp_path))} objects stored\n"
     assert scp.released.wait(DEADLINE)
+
+
+def test_several_responses_to_one_object_are_one_object(
+    make_scp: MakeScp, run_app: RunApp, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes long is reported again and again; --cancel counts what was sent."""
+    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.01)
+    ticks = threading.Event()
+
+    class Slow(InMemory):
+        """Takes a while to be read."""
+
+        def parts(self, multiple: int = 1) -> Iterator[memoryview]:
+            ticks.wait(0.2)
+            return super().parts(multiple)
+
+    def handler(event: Any) -> Iterator[Any]:
+        yield "127.0.0.1", free_port
+        yield 3
+        for number in range(3):
+            if event.is_cancelled:
+                yield 0xFE00, None
+                return
+            held: Any = Slow(b"\x10\x00\x10\x00PN\x04\x00A^B ", "1.2.840.10008.1.2.1")
+            held.sop_class_uid, held.sop_instance_uid = CT_CLASS, f"1.2.{number}"
+            yield 0xFF00, held
+
+    scp = make_scp(handler)
+    store = ("--store", "--store-port", free_port, "--ignore", "--cancel", 3)
+    ran = run_app("movescu", "127.0.0.1", scp.port, *KEYS, *store)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3 objects received\n", "")
 
 
 def test_ctrl_c_cancels(

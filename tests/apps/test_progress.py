@@ -9,8 +9,11 @@ from contextlib import redirect_stderr
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from pynetdicom.apps.progress import FEW_FILES, Terminal
+from tests.apps.conftest import CT
+from tests.conftest import find_free_port
 
 
 class Tty(io.StringIO):
@@ -102,3 +105,89 @@ def test_progress_with_rich_starts_no_thread(tty: Tty) -> None:
     text = tty.getvalue()
     assert "files" in text
     assert "app: file [red]: cannot be read" in text
+
+
+def count(terminal: Terminal, total: int) -> None:
+    with terminal.counting():
+        for number in range(total + 1):
+            terminal.count(number, total)
+            if number == 1:
+                terminal.problem("one [red]: cannot be had")
+    terminal.count(0, 0)  # nothing is shown any more
+
+
+PROBLEM = "app: one [red]: cannot be had\n"
+
+
+def test_nothing_is_counted_where_nobody_looks(
+    tty: Tty, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count(Terminal("app"), 100)
+    assert capsys.readouterr().err == PROBLEM
+    with redirect_stderr(tty):
+        count(Terminal("app"), FEW_FILES - 1)
+        assert tty.getvalue() == PROBLEM
+        count(Terminal("app", quiet=True), 100)
+    assert tty.getvalue() == PROBLEM
+
+
+@pytest.mark.usefixtures("without_rich")
+def test_counting_without_rich(tty: Tty) -> None:
+    with redirect_stderr(tty):
+        count(Terminal("app"), 100)
+    text = tty.getvalue()
+    assert "\r0/100 objects" in text
+    assert PROBLEM in text
+    assert text.endswith("\r"), "the line is wiped at the end"
+
+
+def test_counting_with_rich(tty: Tty) -> None:
+    pytest.importorskip("rich")
+    before = threading.active_count()
+    with redirect_stderr(tty):
+        count(Terminal("app"), 100)
+    assert threading.active_count() == before
+    assert "/100 objects" in tty.getvalue()
+    assert "app: one [red]: cannot be had" in tty.getvalue()
+
+
+def retrieving(app: str, tty: Tty, *options: str) -> str:
+    """What a retrieve of ten objects shows on a terminal."""
+    from pynetdicom.apps import getscu, movescu
+    from tests.apps.query_scp import QueryScp
+
+    def handler(event: Any) -> Any:
+        if app == "movescu":
+            yield "127.0.0.1", port
+        yield 10
+        for number in range(10):
+            ds = dcmread(CT)
+            ds.SOPInstanceUID = f"1.2.{number}"
+            yield 0xFF00, ds
+
+    port = find_free_port()
+    scp = QueryScp("C-GET" if app == "getscu" else "C-MOVE", handler)
+    main = {"getscu": getscu.main, "movescu": movescu.main}[app]
+    store = ["--store", "--store-port", str(port)] if app == "movescu" else []
+    try:
+        with redirect_stderr(tty):
+            keys = ["-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1", "--ignore"]
+            assert main(["127.0.0.1", str(scp.port), *keys, *store, *options]) == 0
+    finally:
+        scp.close()
+    return tty.getvalue()
+
+
+@pytest.mark.usefixtures("without_rich")
+@pytest.mark.parametrize("app", ["getscu", "movescu"])
+def test_retrieval_shows_how_far_it_has_come(
+    app: str, tty: Tty, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "\r1/10 objects" in retrieving(app, tty)
+    assert capsys.readouterr().out == "10 objects received\n"
+
+
+@pytest.mark.parametrize("option", ["--json", "--quiet"])
+@pytest.mark.parametrize("app", ["getscu", "movescu"])
+def test_retrieval_that_shows_nothing(app: str, option: str, tty: Tty) -> None:
+    assert retrieving(app, tty, option) == ""

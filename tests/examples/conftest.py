@@ -249,6 +249,32 @@ def network(tmp_path: Path) -> Iterator[Network]:
         found.stop()
 
 
+QRSCP_CONFIG = """\
+NetworkTCPPort = {port}
+MaxPDUSize = 16384
+MaxAssociations = 16
+HostTable BEGIN
+workstation = (WORKSTATION, 127.0.0.1, {store_port})
+HostTable END
+VendorTable BEGIN
+VendorTable END
+AETable BEGIN
+{title} {storage} RW (9, 1024mb) ANY
+AETable END
+"""
+
+
+def qrscp_arguments(directory: Path, port: int, title: str, store_port: int = 1) -> list[str]:
+    """What to start DCMTK's dcmqrscp with, which may move to the AE ``WORKSTATION``."""
+    storage = directory / "storage"
+    storage.mkdir()
+    config = directory / "dcmqrscp.cfg"
+    config.write_text(
+        QRSCP_CONFIG.format(port=port, store_port=store_port, title=title, storage=storage)
+    )
+    return ["-v", "-c", str(config), str(port)]
+
+
 def result_of(result: subprocess.CompletedProcess[str]) -> Any:
     """The last line of a program's output, which is JSON."""
     assert result.returncode == 0, result.stdout

@@ -11,12 +11,25 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom.dsutils import split_dataset
+from pynetdicom.sop_class import HangingProtocolStorage
 from tests.conftest import find_free_port
 from tests.examples.certificates import write_certificates
-from tests.examples.conftest import EXAMPLES, Scripts, pydicom_file, tool, wait_for_output
+from tests.examples.conftest import (
+    EXAMPLES,
+    Scripts,
+    pydicom_file,
+    qrscp_arguments,
+    wait_for_output,
+)
 from tests.interop.conftest import Dcmtk
+from tests.interop.test_other_tools import tool
+from tests.interop.test_query_scu import worklist
+
+__all__ = ["tool", "worklist"]  # fixtures
 
 CT = pydicom_file("CT_small.dcm")
 MR = pydicom_file("MR_small.dcm")
@@ -307,23 +320,200 @@ def test_negotiation_with_a_wrong_passcode(scripts: Scripts) -> None:
     assert "no association: rejected permanently" in result.stderr
 
 
-def test_find(scripts: Scripts) -> None:
+# Queries
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_find(scp: str, scu: str, scripts: Scripts) -> None:
     port = find_free_port()
-    server = scripts.serve(EXAMPLES / "events" / "find_scp.py", port)
-    result = scripts.run(EXAMPLES / "events" / "find_scu.py", LOCAL, port, "CITIZEN*")
+    server = scripts.serve(EXAMPLES / scp / "find_scp.py", port)
+    result = scripts.run(EXAMPLES / scu / "find_scu.py", LOCAL, port, "CITIZEN*")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == [
-        "CITIZEN^JAN 1.2.3.1",
-        "CITIZEN^SNIPS 1.2.3.2",
-        "the peer answered with 0x0000",
-    ]
+    *found, last = result.stdout.splitlines()
+    assert found == ["CITIZEN^JAN 1.2.3.1", "CITIZEN^SNIPS 1.2.3.2"]
+    assert "answered with 0x0000" in last
     assert server.stop(signal.SIGINT) == 0
 
 
-def test_find_without_a_peer(scripts: Scripts, free_port: int) -> None:
-    result = scripts.run(EXAMPLES / "events" / "find_scu.py", LOCAL, free_port)
+def test_find_until_there_are_enough(scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / "events" / "find_scp.py", find_free_port())
+    scu = EXAMPLES / "events" / "find_scu.py"
+    result = scripts.run(scu, LOCAL, server.port, "--most", 1)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "CITIZEN^JAN 1.2.3.1",
+        "the peer answered with 0xFF00",
+    ]
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("script", ["find_scu.py", "worklist_scu.py"])
+def test_find_without_a_peer(scu: str, script: str, scripts: Scripts, free_port: int) -> None:
+    result = scripts.run(EXAMPLES / scu / script, LOCAL, free_port)
     assert result.returncode == 1
     assert "no association" in result.stderr
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("script", ["find_scu.py", "worklist_scu.py", "get_scu.py", "move_scu.py"])
+def test_a_peer_that_does_something_else(scu: str, script: str, scripts: Scripts) -> None:
+    """The association is accepted, its one context is not."""
+    server = scripts.serve(EXAMPLES / "events" / "echo_scp.py", find_free_port())
+    options: list[object] = ["1.2.3"] if script[:3] in ("get", "mov", "rel") else []
+    if script == "move_scu.py":
+        options += ["--store-port", find_free_port()]
+    result = scripts.run(EXAMPLES / scu / script, LOCAL, server.port, *options)
+    assert result.returncode == 1
+    assert "no accepted presentation context" in result.stderr
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scp", STYLES)
+def test_dcmtk_finds(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    server = scripts.serve(EXAMPLES / scp / "find_scp.py", find_free_port())
+    keys = ("QueryRetrieveLevel=STUDY", "PatientName=CITIZEN*", "StudyInstanceUID")
+    query = [part for key in keys for part in ("-k", key)]
+    result = dcmtk.run("findscu", "-v", "-S", *query, LOCAL, server.port, check=True)
+    for name in ("JAN", "SNIPS"):
+        assert f"CITIZEN^{name}" in result.stdout
+    assert "ANNE" not in result.stdout
+    assert "Received Final Find Response (Success)" in result.stdout
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scu", STYLES)
+def test_dcmtk_is_asked(scu: str, scripts: Scripts, dcmqrscp: tuple[int, int]) -> None:
+    called = ("--called", "ARCHIVE")
+    result = scripts.run(EXAMPLES / scu / "find_scu.py", LOCAL, dcmqrscp[0], *called)
+    assert result.returncode == 0, result.stderr
+    for path in (CT, MR):
+        assert dcmread(path).StudyInstanceUID in result.stdout
+
+
+# Worklist
+
+
+def ask_worklist(style: str, scripts: Scripts, port: int, *options: str) -> list[str]:
+    """The matches that are printed."""
+    result = scripts.run(EXAMPLES / style / "worklist_scu.py", LOCAL, port, *options)
+    assert result.returncode == 0, result.stderr
+    *found, last = result.stdout.splitlines()
+    assert last == "the peer answered with 0x0000"
+    return found
+
+
+JAN = "20240102 CT PID1 CITIZEN^JAN"
+SNIPS = "20240102 MR PID2 CITIZEN^SNIPS"
+ANNE = "20240105 CT PID3 OTHER^ANNE"
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_worklist(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "worklist_scp.py", find_free_port())
+    for options, expected in (
+        ((), [JAN, SNIPS, ANNE]),
+        (("--modality", "CT"), [JAN, ANNE]),
+        (("--station", "MR_ROOM"), [SNIPS]),
+        (("--date", "20240103-"), [ANNE]),
+        (("--date", "20240101-20240104", "--modality", "CT"), [JAN]),
+        (("--modality", "US"), []),
+    ):
+        assert ask_worklist(scu, scripts, server.port, *options) == expected
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scp", STYLES)
+def test_dcmtk_asks_for_a_worklist(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    server = scripts.serve(EXAMPLES / scp / "worklist_scp.py", find_free_port())
+    step = "ScheduledProcedureStepSequence[0]"
+    keys = (
+        "PatientName",
+        f"{step}.Modality=CT",
+        f"{step}.ScheduledProcedureStepStartDate=-20240104",
+    )
+    query = [part for key in keys for part in ("-k", key)]
+    result = dcmtk.run("findscu", "-v", "-W", *query, LOCAL, server.port, check=True)
+    assert "CITIZEN^JAN" in result.stdout
+    assert not any(name in result.stdout for name in ("SNIPS", "ANNE"))
+    assert "Received Final Find Response (Success)" in result.stdout
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scu", STYLES)
+def test_dcmtk_has_a_worklist(scu: str, scripts: Scripts, worklist: Any) -> None:
+    scp = worklist(4)
+    options = ("--called", "WORKLIST", "--modality", "MR", "--date", "20240102")
+    found = ask_worklist(scu, scripts, scp.port, *options)
+    assert sorted(line.rsplit(" ", 1)[0] for line in found) == [
+        "20240102 MR PID1",
+        "20240102 MR PID3",
+    ]
+
+
+# Relevant patient information
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_relevant_patient(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "relevant_patient_scp.py", find_free_port())
+    script = EXAMPLES / scu / "relevant_patient_scu.py"
+    for patient, code, said in (
+        ("PID1", 0, "CITIZEN^JAN 19700101 F"),
+        ("PID2", 1, "several patients"),
+        ("PID3", 1, "does not know the patient"),
+    ):
+        result = scripts.run(script, LOCAL, server.port, patient)
+        assert result.returncode == code
+        assert said in result.stdout + result.stderr
+    assert server.stop(signal.SIGINT) == 0
+
+
+# Hanging protocols
+
+
+@pytest.fixture
+def protocols(tmp_path: Path) -> Path:
+    """A directory of hanging protocols."""
+    directory = tmp_path / "protocols"
+    directory.mkdir()
+    for number, name in enumerate(("Chest PA", "Chest CT", "Hand"), 1):
+        ds = Dataset()
+        ds.SOPClassUID, ds.SOPInstanceUID = HangingProtocolStorage, f"1.2.3.{number}"
+        ds.HangingProtocolName = name
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.save_as(directory / f"{number}.dcm", enforce_file_format=True)
+    return directory
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_hanging_protocols(scp: str, scu: str, scripts: Scripts, protocols: Path) -> None:
+    port = find_free_port()
+    script = EXAMPLES / scp / "hanging_protocol_scp.py"
+    server = scripts.serve(script, port, "--directory", protocols)
+    result = scripts.run(EXAMPLES / scu / "hanging_protocol_scu.py", LOCAL, port, "Chest*")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "Chest PA 1.2.3.1 0x0000",
+        "Chest CT 1.2.3.2 0x0000",
+    ]
+    for number in (1, 2):
+        stored = scripts.directory / f"1.2.3.{number}.dcm"
+        assert dcmread(stored) == dcmread(protocols / f"{number}.dcm")
+        stored.unlink()
+    (scripts.directory / "1.2.3.3.dcm").mkdir()  # in the way
+    result = scripts.run(EXAMPLES / scu / "hanging_protocol_scu.py", LOCAL, port, "Hand")
+    assert result.returncode == 1
+    assert "cannot store 1.2.3.3" in result.stderr
+    assert server.stop(signal.SIGINT) == 0
+
+
+# Retrieval
 
 
 STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
@@ -339,33 +529,112 @@ def archive(style: str, scripts: Scripts, *arguments: object) -> Any:
     )
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_retrieve(style: str, scripts: Scripts) -> None:
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_retrieve(scp: str, scu: str, scripts: Scripts) -> None:
     store_port = find_free_port()
-    server = archive(style, scripts, "--destination", f"WORKSTATION:{LOCAL}:{store_port}")
-    found = scripts.run(EXAMPLES / "events" / "find_scu.py", LOCAL, server.port)
+    server = archive(scp, scripts, "--destination", f"WORKSTATION:{LOCAL}:{store_port}")
+    found = scripts.run(EXAMPLES / scu / "find_scu.py", LOCAL, server.port)
     assert STUDY in found.stdout
     assert len(found.stdout.splitlines()) == 3
     stored = scripts.directory / f"{dcmread(CT).SOPInstanceUID}.dcm"
-    for folder, script, options in (
-        ("events", "get_scu.py", ()),
-        ("callbacks", "move_scu.py", ("--store-port", store_port)),
+    for script, options in (
+        ("get_scu.py", ()),
+        ("move_scu.py", ("--store-port", store_port)),
     ):
-        result = scripts.run(EXAMPLES / folder / script, LOCAL, server.port, STUDY, *options)
-        assert result.returncode == 0, result.stderr
+        result = scripts.run(EXAMPLES / scu / script, LOCAL, server.port, STUDY, *options)
+        assert (result.returncode, result.stderr) == (0, "")
         assert "0x0000, 1 objects" in result.stdout
         assert without_padding(stored) == without_padding(CT)
         stored.unlink()
     assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("script", ["get_scu.py", "move_scu.py"])
+def test_retrieve_what_cannot_be_stored(scu: str, script: str, scripts: Scripts) -> None:
+    """What lies in the way is a directory."""
+    store_port = find_free_port()
+    server = archive("events", scripts, "--destination", f"WORKSTATION:{LOCAL}:{store_port}")
+    in_the_way = scripts.directory / f"{dcmread(CT).SOPInstanceUID}.dcm"
+    in_the_way.mkdir()
+    options = ("--store-port", store_port) if script == "move_scu.py" else ()
+    result = scripts.run(EXAMPLES / scu / script, LOCAL, server.port, STUDY, *options)
+    assert result.returncode == 1
+    assert "cannot store" in result.stderr
+    assert "0xA702, 0 objects" in result.stdout
+
+
+def test_a_move_that_goes_to_somebody_else(scripts: Scripts) -> None:
+    other = scripts.serve(EXAMPLES / "events" / "store_scp.py", find_free_port())
+    server = archive("events", scripts, "--destination", f"WORKSTATION:{LOCAL}:{other.port}")
+    result = scripts.run(
+        EXAMPLES / "events" / "move_scu.py",
+        LOCAL, server.port, STUDY, "--store-port", find_free_port(),
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "only 0 have arrived" in result.stderr
+
+
+@pytest.mark.parametrize("scu", STYLES)
+def test_a_destination_that_is_not_known(scu: str, scripts: Scripts) -> None:
+    server = archive("callbacks", scripts)
+    result = scripts.run(
+        EXAMPLES / scu / "move_scu.py",
+        LOCAL, server.port, STUDY, "--store-port", find_free_port(),
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "0xA801" in result.stdout
+
+
+@pytest.fixture
+def dcmqrscp(dcmtk: Dcmtk, tmp_path: Path) -> tuple[int, int]:
+    """DCMTK's archive, with two studies: its port, and that of the destination WORKSTATION."""
+    folder = tmp_path / "dcmqrscp"
+    folder.mkdir()
+    port, store_port = find_free_port(), find_free_port()
+    arguments = qrscp_arguments(folder, port, "ARCHIVE", store_port)
+    dcmtk.start("dcmqrscp", *arguments, port=port)
+    dcmtk.run("storescu", "-aec", "ARCHIVE", LOCAL, port, CT, MR, check=True)
+    return port, store_port
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("scu", STYLES)
+def test_retrieve_from_dcmtk(scu: str, scripts: Scripts, dcmqrscp: tuple[int, int]) -> None:
+    port, store_port = dcmqrscp
+    stored = scripts.directory / f"{dcmread(CT).SOPInstanceUID}.dcm"
+    for script, options in (
+        ("get_scu.py", ()),
+        ("move_scu.py", ("--store-port", store_port)),
+    ):
+        result = scripts.run(
+            EXAMPLES / scu / script, LOCAL, port, STUDY, "--called", "ARCHIVE", *options
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "0x0000, 1 objects" in result.stdout
+        assert without_padding(stored) == without_padding(CT)
+        stored.unlink()
+
+
 @pytest.mark.interop
 @pytest.mark.parametrize("style", STYLES)
-def test_dcmtk_retrieves(style: str, scripts: Scripts, dcmtk: Dcmtk, tmp_path: Path) -> None:
+def test_dcmtk_retrieves(style: str, scripts: Scripts, tool: Any, tmp_path: Path) -> None:
     server = archive(style, scripts)
     query = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
-    # It is not among the tools that every test needs.
-    dcmtk._tools.setdefault("getscu", str(Path(tool(dcmtk, "storescu")).with_name("getscu")))
-    dcmtk.run("getscu", "-S", "-od", tmp_path, *query, LOCAL, server.port, check=True)
+    tool("getscu").run("getscu", "-S", "-od", tmp_path, *query, LOCAL, server.port, check=True)
     [stored] = tmp_path.glob("CT.*")
+    assert without_padding(stored) == without_padding(CT)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("style", STYLES)
+def test_dcmtk_has_a_study_moved(style: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
+    peer = dcmtk.storescp()
+    server = archive(style, scripts, "--destination", f"WORKSTATION:{LOCAL}:{peer.port}")
+    query = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
+    options = ("-v", "-S", "-aem", "WORKSTATION", *query)
+    result = dcmtk.run("movescu", *options, LOCAL, server.port, check=True)
+    assert "Received Final Move Response (Success)" in result.stdout
+    [stored] = peer.files()
     assert without_padding(stored) == without_padding(CT)

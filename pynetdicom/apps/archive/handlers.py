@@ -258,28 +258,28 @@ class Archive:
     # Extended negotiation
 
     def negotiate(self, event: Event) -> dict[str, bytes]:
-        """What is done of what a requestor would like (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1)."""
+        """What is done of what a requestor would like (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1, K.5.1)."""
         return {
             uid: bytes(
-                asked & 1 & can
-                for asked, can in zip(information, _CAPABILITIES[uid[-2:]], strict=False)
+                asked & 1 & can for asked, can in zip(information, _CAPABILITIES[uid], strict=False)
             )
             for uid, information in event.app_info.items()
-            if uid in MODELS
+            if uid in _CAPABILITIES
         }
 
     def _options(self, event: Event) -> Options:
-        negotiated = event.assoc.acceptor.sop_class_extended.get(event.context.abstract_syntax, b"")
+        sop_class = event.context.abstract_syntax
+        negotiated = event.assoc.acceptor.sop_class_extended.get(sop_class, b"")
         relational, combined, fuzzy = (bool(one) for one in (negotiated + bytes(3))[:3])
+        # The start of a step is one point in time whatever was negotiated (PS3.4 K.6.1.2.2).
+        combined = combined or sop_class == worklist.SOP_CLASS
         return Options(relational, combined, fuzzy, self.config.exact_names)
 
 
-_CAPABILITIES = {
-    # FIND: relational queries, combined date-time matching, fuzzy names; neither time zones nor
-    # the conversion of multi-frame images. MOVE and GET: relational retrieval.
-    ".1": (1, 1, 1, 0, 0),
-    ".2": (1, 0),
-    ".3": (1, 0),
+# FIND: relational queries, combined date-time matching, fuzzy names; neither time zones nor the
+# conversion of multi-frame images. MOVE and GET: relational retrieval. The worklist has no images.
+_CAPABILITIES = {uid: (1, 1, 1, 0, 0) if uid.endswith(".1") else (1, 0) for uid in MODELS} | {
+    worklist.SOP_CLASS: (1, 1, 1, 0)
 }
 
 REFUSALS = (DataSetDecodeError, IdentifierError, sa.exc.SQLAlchemyError)

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
+from pynetdicom.apps.archive import worklist
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.handlers import Archive
 from tests.apps.archive.conftest import EXPLICIT, MakeEvent, assoc, make
@@ -208,3 +210,74 @@ def test_a_file_that_is_gone_is_reported(archive: Archive, store_event: MakeEven
     assert failed.FailedSOPInstanceUIDList == "1.2.3.1" or list(
         failed.FailedSOPInstanceUIDList
     ) == ["1.2.3.1"]
+
+
+# Extended negotiation, and the worklist
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "asked", "answer"),
+    [
+        (f"{PATIENT_ROOT}1", b"\1\1\1\1\1", b"\1\1\1\0\0"),
+        (f"{PATIENT_ROOT}1", b"\0\1", b"\0\1"),
+        (f"{PATIENT_ROOT}2", b"\1\1", b"\1\0"),
+        (f"{PATIENT_ROOT}3", b"\1\1\1", b"\1\0"),
+        (worklist.SOP_CLASS, b"\1\1\1\1", b"\1\1\1\0"),
+        (worklist.SOP_CLASS, b"\1\1", b"\1\1"),
+        (f"{PATIENT_ROOT}1", b"", b""),
+        ("1.2.840.10008.1.1", b"\1", None),
+    ],
+)
+def test_what_is_agreed_to(
+    archive: Archive, sop_class: str, asked: bytes, answer: bytes | None
+) -> None:
+    event: Any = SimpleNamespace(app_info={sop_class: asked})
+    assert archive.negotiate(event).get(sop_class) == answer
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "found"),
+    [
+        # From 10 h of the first day to 18 h of the last one: not from 10 to 18 h of each day.
+        ("20240105-20240107", "1000-1800", ["2", "3"]),
+        ("20240105-20240107", "", ["1", "2", "3", "4"]),
+        ("20240106", "", ["2"]),
+    ],
+)
+def test_the_start_of_a_step_is_one_point_in_time(
+    tmp_path: Path, date: str, time: str, found: list[str]
+) -> None:
+    directory = tmp_path / "worklist"
+    directory.mkdir()
+    starts = [
+        ("20240105", "0900"),
+        ("20240106", "2200"),
+        ("20240107", "0700"),
+        ("20240107", "1900"),
+    ]
+    for number, (day, hour) in enumerate(starts, 1):
+        step = Dataset()
+        step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = day, hour
+        item = Dataset()
+        item.SOPClassUID, item.SOPInstanceUID = worklist.SOP_CLASS, f"1.2.{number}"
+        item.PatientID = str(number)
+        item.ScheduledProcedureStepSequence = [step]
+        item.file_meta = FileMetaDataset()
+        item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        item.save_as(directory / f"{number}.wl", enforce_file_format=True)
+    keys, query = Dataset(), Dataset()
+    keys.ScheduledProcedureStepStartDate, keys.ScheduledProcedureStepStartTime = date, time
+    query.PatientID = ""
+    query.ScheduledProcedureStepSequence = [keys]
+    event = request("C-FIND", query, "FINDS")
+    event.context.abstract_syntax = worklist.SOP_CLASS
+    config = Config(
+        instance_location=str(tmp_path / "objects"),
+        database_location=str(tmp_path / "index.sqlite"),
+        worklist_directory=str(directory),
+    )
+    archive = Archive(config)
+    try:
+        assert [match.PatientID for _, match in archive.find(event)] == found
+    finally:
+        archive.close()
