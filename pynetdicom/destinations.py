@@ -41,6 +41,7 @@ from pynetdicom.sub_operations import (
     Unsendable,
     candidate,
     context_for,
+    make_ready,
     store,
 )
 from pynetdicom.utils import printable
@@ -150,7 +151,14 @@ class MoveDestination:
         self._attempts_left = 2
         self._reports = PendingReports()
 
-    def store(self, data_set: Any, report: Callable[[], None] | None = None) -> Outcome:
+    make_ready = staticmethod(make_ready)
+
+    def store(
+        self,
+        data_set: Any,
+        report: Callable[[], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Outcome:
         """Have a data set stored by the destination.
 
         Raises
@@ -164,7 +172,7 @@ class MoveDestination:
             except Unsendable as error:
                 return Outcome(None, error.sop_instance, str(error))
             try:
-                return store(self._assoc_for(what), what, self._originator)
+                return store(self._assoc_for(what), what, self._originator, meanwhile)
             except Unsendable as error:
                 return Outcome(None, what.sop_instance, str(error))
             finally:

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.running import HandlerItems, running_handlers
+from pynetdicom.running import Ahead, HandlerItems, running_handlers
 from pynetdicom.running import handled_here as handled_here
 
 if TYPE_CHECKING:
@@ -318,6 +318,30 @@ class Event:
     def modification_list(self) -> Dataset:
         """The Modification List of an N-SET request."""
         return self._data_set("modification_list", "N-SET")
+
+
+def ahead(items: Iterable[Any]) -> Iterable[Any]:
+    """Let the library ask a C-GET or C-MOVE handler for its next instance early.
+
+    It is asked for and read while the peer still works on the last one, which saves that time. The
+    handler must not mind: between two instances it cannot wait for what its peer does with the
+    first of them. What a handler returns as a list or a tuple is read early in any case.
+
+    Parameters
+    ----------
+    items : iterable
+        What the handler would yield: its generator.
+
+    Returns
+    -------
+    iterator
+        What the handler returns instead.
+
+    Notes
+    -----
+    PS3.4 C.4.2, C.4.3
+    """
+    return Ahead(items)
 
 
 class Handlers:

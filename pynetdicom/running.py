@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +27,27 @@ def handled_here(assoc: AssociationState) -> list[EventType]:
     return [event for other, event in events if other is assoc] if events else []
 
 
+class Ahead:
+    """What a handler yields, the next item of which may be asked for early, see `events.ahead`."""
+
+    may_run_ahead = True
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = iter(items)
+
+    def __iter__(self) -> Ahead:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Close it, as a generator is closed, if it is one."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+
+
 class HandlerItems:
     """What the handler of an intervention event yields: it runs as its handler all the while.
 
@@ -40,6 +61,7 @@ class HandlerItems:
     def __init__(self, assoc: AssociationState, event: EventType, items: Iterator[Any]) -> None:
         self._running = (assoc, event)
         self._items = items
+        self.may_run_ahead = getattr(items, "may_run_ahead", False)
 
     def __iter__(self) -> HandlerItems:
         return self

@@ -85,6 +85,12 @@ class Candidate:
         encoded: EncodedDataSet = source
         return encoded
 
+    def read_ahead(self) -> None:
+        """Have the file's bytes in memory, if it is one, and small enough."""
+        if isinstance(self._source, EncodedDataSet):
+            with contextlib.suppress(OSError, ValueError):  # sending it will say so
+                self._source.read_ahead()
+
     def close(self) -> None:
         """Let go of the file, if it is one."""
         if isinstance(self._source, EncodedDataSet):
@@ -97,7 +103,7 @@ def candidate(data_set: Any, *, check: bool = True) -> Candidate:
     Parameters
     ----------
     data_set : pydicom.dataset.Dataset, str, os.PathLike or EncodedDataSet
-        The latter is closed when it has been sent.
+        The latter is closed when it has been sent. Or what `make_ready` gave for one of them.
     check : bool
         Whether to go over a file to its end.
 
@@ -106,6 +112,10 @@ def candidate(data_set: Any, *, check: bool = True) -> Candidate:
     Unsendable
         It is none of them, or cannot be read, or lacks UIDs.
     """
+    if isinstance(data_set, Candidate):
+        return data_set
+    if isinstance(data_set, Unsendable):
+        raise data_set
     try:
         if isinstance(data_set, (str, os.PathLike)):
             return _of_path(data_set, check)
@@ -121,6 +131,16 @@ def candidate(data_set: Any, *, check: bool = True) -> Candidate:
         raise Unsendable(f"it cannot be read: {type(error).__name__}") from error
     kind = "no data set" if data_set is None else f"a {type(data_set).__name__}"
     raise Unsendable(f"the handler gave {kind}")
+
+
+def make_ready(data_set: Any) -> Candidate | Unsendable:
+    """Take what a handler has yielded, as `candidate`, and read it; raises nothing."""
+    try:
+        what = candidate(data_set)
+    except Unsendable as error:
+        return error
+    what.read_ahead()
+    return what
 
 
 def _of_path(path: str | os.PathLike[str], check: bool) -> Candidate:
@@ -209,8 +229,13 @@ def context_for(assoc: Storing, what: Candidate) -> PresentationContext | None:
         return None
 
 
-def store(assoc: Storing, what: Candidate, originator: Originator) -> Outcome:
-    """Have an instance stored over an association."""
+def store(
+    assoc: Storing,
+    what: Candidate,
+    originator: Originator,
+    meanwhile: Callable[[], None] | None = None,
+) -> Outcome:
+    """Have an instance stored over an association, and do something else `meanwhile`."""
     context = context_for(assoc, what)
     if context is None:
         problem = (
@@ -221,7 +246,12 @@ def store(assoc: Storing, what: Candidate, originator: Originator) -> Outcome:
     try:
         data_set = what.for_context(context)
         request = originator.parameters.request(what.sop_class, what.sop_instance, data_set)
-        response, _ = assoc._exchange(request, context, None)
+        if meanwhile is None:
+            response, _ = assoc._exchange(request, context, None)
+        else:
+            operation = assoc._send_request(request, context, None)
+            meanwhile()
+            response = assoc._response_to(operation)
     except Unsendable as error:
         return Outcome(None, what.sop_instance, str(error))
     except (FileProblem, ValueError) as error:
@@ -240,14 +270,21 @@ class SameAssociation:
         self._assoc = assoc
         self._originator = originator
 
-    def store(self, data_set: Any, report: Callable[[], None] | None = None) -> Outcome:
+    make_ready = staticmethod(make_ready)
+
+    def store(
+        self,
+        data_set: Any,
+        report: Callable[[], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Outcome:
         """Have a data set stored by the requestor of the C-GET, who hears it come."""
         try:
             what = candidate(data_set)
         except Unsendable as error:
             return Outcome(None, error.sop_instance, str(error))
         try:
-            return store(self._assoc, what, self._originator)
+            return store(self._assoc, what, self._originator, meanwhile)
         finally:
             what.close()
 

@@ -60,7 +60,11 @@ def main() -> None:
         CT_IMAGE_STORAGE, EXPLICIT_VR_LITTLE_ENDIAN, scu_role=True, scp_role=True
     )
     ae.add_requested_context(CT_IMAGE_STORAGE, EXPLICIT_VR_LITTLE_ENDIAN)
-    handlers: list[Any] = [(evt.EVT_C_FIND, find), (evt.EVT_C_GET, get), (evt.EVT_C_MOVE, move)]
+    handlers: list[Any] = [
+        (evt.EVT_C_FIND, find),
+        (evt.EVT_C_GET, lambda event: evt.ahead(get(event))),
+        (evt.EVT_C_MOVE, lambda event: evt.ahead(move(event))),
+    ]
     server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     report = {"port": server.server_address[1], "version": pynetdicom.__version__}
     print(json.dumps(report), flush=True)

@@ -94,6 +94,8 @@ class Yielded:
     ----------
     ahead : sequence
         All of it, where the handler has returned a list or a tuple; otherwise empty.
+    may_run_ahead : bool
+        Whether the next item may be asked for before the last one has been dealt with.
     """
 
     def __init__(self, given: Any) -> None:
@@ -102,6 +104,7 @@ class Yielded:
         elif isinstance(given, tuple) and len(given) == 2 and given[1] is None:
             given = [given]
         self.ahead: Any = given if isinstance(given, (list, tuple)) else ()
+        self.may_run_ahead: bool = bool(self.ahead) or getattr(given, "may_run_ahead", False)
         self._iterator = iter(given)
 
     def next(self) -> Any:

@@ -12,6 +12,7 @@ import logging
 import operator
 import struct
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from pynetdicom.dimse.data_set import InMemory, deflate
@@ -61,16 +62,23 @@ class Outcome(NamedTuple):
 class Destination(Protocol):
     """Where the sub-operations of a retrieve go."""
 
-    def store(self, data_set: Any, report: Callable[[], None]) -> Outcome:
+    def make_ready(self, data_set: Any) -> Any:
+        """Read what the handler has yielded; the result is for `store`, which raises what fails."""
+
+    def store(
+        self, data_set: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None
+    ) -> Outcome:
         """Have a data set stored there.
 
         Parameters
         ----------
         data_set : object
-            What the handler has yielded.
+            What the handler has yielded, or `make_ready` has made of it.
         report : callable
             Sends another pending response. It may be called, from another thread too, while the
             data set is on its way for long, since the requestor hears nothing else of that.
+        meanwhile : callable or None
+            Called, if it comes to that, when the data set has been sent and its answer is awaited.
 
         Raises
         ------
@@ -166,6 +174,8 @@ class _Retrieval:
         self._completed = self._failed = self._warned = 0
         # Those that failed, in order, each once.
         self._failed_uids: dict[str, None] = {}
+        # The handler's next item, or what it has raised, if it was asked already.
+        self._fetched: tuple[Any, BaseException | None] | None = None
 
     def perform(self, begin: Begin) -> Primitive:
         """Perform the sub-operations; the final response, without the counters."""
@@ -175,6 +185,8 @@ class _Retrieval:
                 self._count()
                 self._store_all(destination)
             finally:
+                if self._fetched is not None:
+                    _let_go(self._fetched[0])
                 destination.close()
         except _Over as over:
             return over.response
@@ -195,10 +207,11 @@ class _Retrieval:
         """
         request = self._request
         try:
-            item = self._items.next()
+            item = self._next()
         except HANDLER_ERRORS as error:
             raise _Over(failed(request, error)) from error
         if self._invocation.is_cancelled() and code_of(item) != CANCELLED:
+            _let_go(item)
             raise _Over(request.response(CANCELLED))
         if item is END:
             if not missing:
@@ -208,6 +221,26 @@ class _Retrieval:
         if missing and code_of(item) not in (None, *PENDING):  # it refuses
             raise _Over(with_status(request, split(item)[0]))
         return item
+
+    def _next(self) -> Any:
+        if self._fetched is None:
+            return self._items.next()
+        (item, error), self._fetched = self._fetched, None
+        if error is not None:
+            raise error
+        return item
+
+    def _fetch(self, destination: Destination) -> None:
+        """Ask the handler for its next item, and read it, while the peer works on the last one."""
+        try:
+            item = self._items.next()
+        except HANDLER_ERRORS as error:
+            self._fetched = None, error
+            return
+        if item is not END and code_of(item) in PENDING:
+            status, data_set = split(item)
+            item = status, destination.make_ready(data_set)
+        self._fetched = item, None
 
     def _count(self) -> None:
         """Ask how many sub-operations there will be."""
@@ -224,6 +257,7 @@ class _Retrieval:
         self._announced = count
 
     def _store_all(self, destination: Destination) -> NoReturn:
+        fetch = partial(self._fetch, destination) if self._items.may_run_ahead else None
         while True:
             status, data_set = split(self._ask())
             response = with_status(self._request, status)
@@ -235,7 +269,7 @@ class _Retrieval:
                 comment = f"More sub-operations than the {self._announced} announced"
                 raise Refusal(SUB_OPERATIONS_FAILED, comment)
             try:
-                outcome = destination.store(data_set, self._report)
+                outcome = destination.store(data_set, self._report, fetch)
             except Unreachable as error:
                 self._note(Outcome(None, error.sop_instance, str(error)))
                 raise Refusal(self._answers.unknown_destination, str(error)) from error
@@ -300,6 +334,13 @@ class _Retrieval:
         if self._failed_uids and response.Status != 0x0000:
             response.data_set = failed_list(self._failed_uids, self._invocation.transfer_syntax)
         return response
+
+
+def _let_go(item: Any) -> None:
+    """Close what was read early and is not going to be sent."""
+    close = getattr(split(item)[1], "close", None)
+    if close is not None:
+        close()
 
 
 def failed_list(uids: Iterable[str], transfer_syntax: str) -> InMemory:

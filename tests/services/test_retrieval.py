@@ -36,8 +36,15 @@ class Store:
         self.target: Any = None
         self.reports = 0
 
-    def store(self, data_set: Any, report: Callable[[], None]) -> Outcome:
+    def make_ready(self, data_set: Any) -> Any:
+        return data_set
+
+    def store(
+        self, data_set: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None
+    ) -> Outcome:
         assert not self.is_closed
+        if meanwhile is not None:
+            meanwhile()
         for _ in range(self.reports):
             report()
         uid = f"1.2.{len(self.stored)}"

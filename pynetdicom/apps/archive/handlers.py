@@ -88,8 +88,9 @@ class Archive:
         return [
             (evt.EVT_C_STORE, self.store),
             (evt.EVT_C_FIND, self.find),
-            (evt.EVT_C_GET, self.get),
-            (evt.EVT_C_MOVE, self.move),
+            # Objects are opened, and fetched from far away, while the peer works on the last one.
+            (evt.EVT_C_GET, lambda event: evt.ahead(self.get(event))),
+            (evt.EVT_C_MOVE, lambda event: evt.ahead(self.move(event))),
             (evt.EVT_SOP_EXTENDED, self.negotiate),
         ]
 
