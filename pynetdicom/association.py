@@ -192,12 +192,15 @@ class Association(Negotiation, Querying):
             try:
                 if waits():
                     self._read_on(waits)
-                else:
+                if inbox.is_waiting():
                     dul.unclaim_reading()
                 item = inbox.get(self._patience() if inbox.is_waiting() else None)
             except Empty:
                 self._check_idle()
                 continue
+            asks_nobody = isinstance(item, Message) and serving.asks_nobody(self, item)
+            if not asks_nobody:  # or else nobody would read while a handler works
+                dul.unclaim_reading()
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
@@ -205,30 +208,30 @@ class Association(Negotiation, Querying):
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
-                self.serve_request(item)
+                self.serve_request(item, asks_nobody)
 
     def _read_on(self, waits: Callable[[], bool]) -> None:
         """Read on this thread while it waits, which saves waking it for what there is to do."""
         assert self._dul is not None
         patience = self._patience()
         deadline = None if patience is None else time.monotonic() + patience
-        self._dul.read_while(waits, deadline)
+        self._dul.read_while(waits, deadline, keeps_role=True)
 
     def _waits_in_get(self) -> bool:
         """Whether there is nothing to do, and a C-GET of ours may bring something."""
         return self.inbox.is_waiting() and self.operations.has_get
 
-    def serve_request(self, message: Message) -> None:
+    def serve_request(self, message: Message, asks_nobody: bool) -> None:
         """Serve one request of the peer and send the response."""
         try:
-            response = self._answer(message)
+            response = self._answer(message, asks_nobody)
             if response is not None:
                 self.send_message(response, message.context_id, then_reads=self._waits())
         finally:
             message.close()
         self.spares.replenish()
 
-    def _answer(self, message: Message) -> Primitive | None:
+    def _answer(self, message: Message, asks_nobody: bool) -> Primitive | None:
         assert self._dul is not None
         self.inbox.begin(message)
         try:
@@ -236,7 +239,7 @@ class Association(Negotiation, Querying):
                 return None
             if evt.EVT_DIMSE_RECV in self._handlers:
                 trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
-            return serving.answer(self, message)
+            return serving.answer(self, message, asks_nobody)
         finally:
             # Before the response is sent: with that its Message ID is the peer's again.
             self.inbox.done(message)

@@ -58,7 +58,8 @@ class Requests(AssociationState):
         """
         self._must_be_established("send_c_echo()")
         context = self._context_for(VERIFICATION)
-        request = C_ECHO(AffectedSOPClassUID=VERIFICATION)
+        request = C_ECHO()
+        request.__dict__["AffectedSOPClassUID"] = VERIFICATION  # which needs no check
         prepare_statuses()
         return to_status(*self._exchange(request, context, msg_id))
 
@@ -117,7 +118,7 @@ class Requests(AssociationState):
     ) -> Operation | None:
         """Send a request, as it was made ready if it was; None when nothing can be sent."""
         context_id = context.context_id or 0
-        expected = request.MessageID
+        expected = request.__dict__.get("MessageID")
         operation = self._begin(request, context_id, msg_id)
         if operation is None:
             return None
@@ -157,7 +158,8 @@ class Requests(AssociationState):
             try:
                 response = self._await_response(operation)
             finally:
-                self.operations.finish(operation)
+                if not operation.is_finished:
+                    self.operations.finish(operation)
         if response is None:
             self._await_end()
         return response

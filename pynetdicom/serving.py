@@ -6,6 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config
+from pynetdicom import events as evt
+from pynetdicom.callbacks import is_assigned
+from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
 from pynetdicom.services import engines, levels, matching, registry, retrieval
@@ -43,8 +46,19 @@ def may_be_storage(uid: str) -> bool:
     return registry.is_storage(uid) or registry.service_class_of(uid) is ServiceClass
 
 
-def answer(assoc: AssociationState, message: Message) -> Primitive | None:
-    """Serve a request.
+def asks_nobody(assoc: AssociationState, message: Message) -> bool:
+    """Whether a request can be served without a handler: a C-ECHO that nobody has bound."""
+    handlers = assoc._handlers
+    return (
+        message.primitive.CommandField == C_ECHO.request_field
+        and evt.EVT_C_ECHO not in handlers
+        and evt.EVT_DIMSE_RECV not in handlers
+        and not is_assigned(assoc.ae, "on_c_echo")
+    )
+
+
+def answer(assoc: AssociationState, message: Message, is_alone: bool = False) -> Primitive | None:
+    """Serve a request, without a handler if `is_alone`, see `asks_nobody`.
 
     Returns
     -------
@@ -65,6 +79,8 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
         if status == IDENTIFIER_MISMATCH:
             response.OffendingElement = [levels.QUERY_RETRIEVE_LEVEL]
         return response
+    if is_alone:
+        return request.response(0x0000)
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:

@@ -74,6 +74,8 @@ class DUL(Sending):
             with contextlib.suppress(OSError):  # no descriptor for it: the DUL thread alone reads
                 self._reader = ReaderRole(connection)
         self._has_begun = False
+        # Whether the one who has the reader's role is reading, and not just about to.
+        self._is_reading = False
         self._deaf = False
         # Whether a PDU or a message has begun and is not complete, as of the last bytes.
         self._in_midst = False
@@ -124,8 +126,10 @@ class DUL(Sending):
                 elif self._reader.wait(self._patience()):
                     try:
                         if self._paused_until is None or not self._rests():
+                            self._is_reading = True
                             self._read(self.connection.recv_now)
                     finally:
+                        self._is_reading = False
                         self._reader.give_back()
         except Exception as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
@@ -221,35 +225,43 @@ class DUL(Sending):
         if self._cut_off is not None:
             self._cut_off.cancel()
 
-    def read_while(self, is_waiting: Callable[[], bool], deadline: float | None) -> bool:
+    def read_while(
+        self, is_waiting: Callable[[], bool], deadline: float | None, *, keeps_role: bool = False
+    ) -> bool:
         """Read on the calling thread until what it waits for is there, or `deadline` has passed.
 
-        False when somebody else reads, or nobody can any more: then wait for it to be brought.
+        False when somebody else reads, or nobody can any more: then wait for it to be brought. With
+        `keeps_role` nobody else reads afterwards, until `unclaim_reading`.
         """
         reader = self._reader
-        if reader is None or not self._may_be_read_here():
+        if (
+            reader is None
+            or self._finished
+            or not self._has_begun
+            or self._paused_until is not None
+        ):
             self.unclaim_reading()
             return False
         reading = False
         try:
-            if self._claimant == threading.get_ident():
-                self._claimant = 0
-            elif not reader.take_from_dul_thread():
+            if not self._has_claimed(reader) and not reader.take(from_dul_thread=True):
                 return False
             while is_waiting() and not self.is_paused and not self._finished:
                 if reader.wait_readable(self._reading_time(deadline)):
-                    reading = True
+                    reading = self._is_reading = True
                     self._read(self.connection.recv_now)
-                    reading = False
+                    reading = self._is_reading = False
                     continue
                 # Before the caller's time is up: nobody else looks at the peer's while he reads.
                 self._check_silence()
                 if deadline is not None and time.monotonic() >= deadline:
                     break
-            # It waits for as long as it was to wait before the pause.
-            reader.give_back(wake_dul_thread=self.is_paused or self._finished)
+            if not keeps_role or self.is_paused or self._finished:
+                self.unclaim_reading()
         except BaseException as error:
             # Ctrl-C, or a defect. What was being received is lost, if it was being taken apart.
+            if reading:
+                self._is_reading = False
             if reading or isinstance(error, Exception):
                 self._deaf = True
                 self.abort(Ended("aborted", "local", 2, 0, error=error))
@@ -258,14 +270,20 @@ class DUL(Sending):
             raise
         return True
 
-    def _may_be_read_here(self) -> bool:
-        """Whether another thread may read, the DUL thread having done what is its own to do."""
-        return self._has_begun and not self._finished and self._paused_until is None
-
     def _claim_reading(self) -> None:
         reader = self._reader
-        if reader is not None and self._may_be_read_here() and reader.take_from_dul_thread():
-            self._claimant = threading.get_ident()
+        if reader is not None and self._has_begun and self._paused_until is None:
+            reader.take(from_dul_thread=True)
+
+    def unclaim_reading(self) -> None:
+        reader = self._reader
+        if reader is not None and self._has_claimed(reader):
+            # It waits for as long as it was to wait before the pause.
+            reader.give_back(wake_dul_thread=self.is_paused or self._finished)
+
+    def _has_claimed(self, reader: ReaderRole) -> bool:
+        """Whether the calling thread has the reader's role and does not read at the moment."""
+        return reader.holder == threading.get_ident() and not self._is_reading
 
     def _reading_time(self, deadline: float | None) -> float | None:
         """Seconds to wait for the peer's next bytes."""

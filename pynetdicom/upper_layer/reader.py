@@ -81,8 +81,8 @@ class ReaderRole:
             self.has_hung_up = bool(events & _OVER)
         return self.take()
 
-    def take(self) -> bool:
-        """Take the role, if it is free."""
+    def take(self, *, from_dul_thread: bool = False) -> bool:
+        """Take the role, if it is free; `from_dul_thread`, and let that sleep meanwhile."""
         ident = threading.get_ident()
         if self.holder == ident or not self._lock.acquire(blocking=False):
             return False
@@ -90,13 +90,8 @@ class ReaderRole:
             self._lock.release()
             return False
         self.holder = ident
-        return True
-
-    def take_from_dul_thread(self) -> bool:
-        """Take the role, if it is free, and let the DUL thread sleep meanwhile."""
-        if not self.take():
-            return False
-        self._epoll.modify(self._fd, _DISARMED)
+        if from_dul_thread:
+            self._epoll.modify(self._fd, _DISARMED)
         return True
 
     def give_back(self, *, wake_dul_thread: bool = False) -> None:

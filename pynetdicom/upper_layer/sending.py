@@ -70,8 +70,6 @@ class Sending(threading.Thread):
         self._state = threading.Lock()
         # The thread that holds the write lock for a message.
         self._writer = 0
-        # The thread that has the reader's role before it reads, see `send_data`.
-        self._claimant = 0
         # The A-ABORT that waits to be written by whoever has the write lock, and the one that was.
         self._leaving: bytes | None = None
         self._departed: bytes | None = None
@@ -482,10 +480,8 @@ class Sending(threading.Thread):
         raise NotImplementedError
 
     def unclaim_reading(self) -> None:
-        """Leave reading to the DUL thread, where `send_data` has claimed it and nobody reads."""
-        if self._claimant == threading.get_ident() and self._reader is not None:
-            self._claimant = 0
-            self._reader.give_back(wake_dul_thread=True)
+        """Leave reading to the DUL thread, if the calling thread has the role and does not read."""
+        raise NotImplementedError
 
     def wake_reader(self) -> None:
         """Have a thread that reads while it waits look whether its waiting is over."""

@@ -69,7 +69,7 @@ def test_one_event_wakes_the_dul_thread_once(pair: Pair) -> None:
 
 
 def test_dul_thread_sleeps_while_a_waiter_reads(pair: Pair) -> None:
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     pair.peer.send(b"x")
     assert pair.role.wait_readable(DEADLINE)
 
@@ -88,8 +88,8 @@ def test_dul_thread_sleeps_while_a_waiter_reads(pair: Pair) -> None:
 
 
 def test_role_is_taken_by_one_thread_at_a_time(pair: Pair) -> None:
-    assert pair.role.take_from_dul_thread()
-    thread, results = in_thread(lambda: (pair.role.take_from_dul_thread(), pair.role.is_mine))
+    assert pair.role.take(from_dul_thread=True)
+    thread, results = in_thread(lambda: (pair.role.take(from_dul_thread=True), pair.role.is_mine))
     thread.join(DEADLINE)
     assert results == [(False, False)]
     pair.role.give_back()
@@ -100,7 +100,7 @@ def test_dul_thread_that_was_woken_before_finds_the_role_taken_and_is_woken_agai
 ) -> None:
     pair.peer.send(b"x")
     pair.role._epoll.poll(DEADLINE)  # the DUL thread is on its way
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     thread, results = in_thread(pair.role.take)
     thread.join(DEADLINE)
     assert results == [False]
@@ -113,7 +113,7 @@ def test_wake_ends_the_holders_wait(pair: Pair) -> None:
     taken = threading.Event()
 
     def waiter() -> bool:
-        assert pair.role.take_from_dul_thread()
+        assert pair.role.take(from_dul_thread=True)
         taken.set()
         try:
             return pair.role.wait_readable(DEADLINE)
@@ -135,7 +135,7 @@ def test_closing_ends_the_holders_wait() -> None:
     taken = threading.Event()
 
     def waiter() -> bool:
-        assert pair.role.take_from_dul_thread()
+        assert pair.role.take(from_dul_thread=True)
         taken.set()
         try:
             return pair.role.wait_readable(DEADLINE)
@@ -153,7 +153,7 @@ def test_closing_ends_the_holders_wait() -> None:
 
 def test_wake_is_harmless_when_nobody_waits(pair: Pair) -> None:
     pair.role.wake()
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     pair.role.wake()
     pair.peer.send(b"x")
     assert pair.role.wait_readable(DEADLINE)
@@ -161,7 +161,7 @@ def test_wake_is_harmless_when_nobody_waits(pair: Pair) -> None:
 
 
 def test_a_finalizer_wakes_its_own_thread_that_is_about_to_wait(pair: Pair) -> None:
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     pair.role.wake()
     begun = time.monotonic()
     assert not pair.role.wait_readable(DEADLINE)
@@ -171,7 +171,7 @@ def test_a_finalizer_wakes_its_own_thread_that_is_about_to_wait(pair: Pair) -> N
 
 def test_wake_waits_for_no_lock_and_is_not_lost(pair: Pair) -> None:
     """It comes in the midst of another, or of `close`."""
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     woken = pair.role._waker.set
 
     def set_and_wake() -> None:
@@ -207,7 +207,7 @@ def test_while_paused_the_dul_thread_sleeps_until_it_is_resumed(pair: Pair) -> N
 
 
 def test_while_paused_the_dul_thread_is_woken_by_the_peers_end(pair: Pair) -> None:
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     pair.role.is_paused = True
     pair.role.give_back()
     pair.peer.send(b"x")
@@ -221,7 +221,7 @@ def test_while_paused_the_dul_thread_is_woken_by_the_peers_end(pair: Pair) -> No
 
 def test_resuming_while_the_pause_is_being_armed(pair: Pair) -> None:
     pair.peer.send(b"x")
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     pair.role.is_paused = True
     arm = pair.role._arm
 
@@ -238,7 +238,7 @@ def test_resuming_while_the_pause_is_being_armed(pair: Pair) -> None:
 
 
 def test_a_waiter_that_finished_wakes_the_dul_thread(pair: Pair) -> None:
-    assert pair.role.take_from_dul_thread()
+    assert pair.role.take(from_dul_thread=True)
     pair.role.give_back(wake_dul_thread=True)
     assert is_woken(pair.role), "though nothing arrived"
     pair.role.give_back()
@@ -248,5 +248,5 @@ def test_closed_role_cannot_be_taken() -> None:
     pair = Pair()
     pair.close()
     assert not pair.role.take()
-    assert not pair.role.take_from_dul_thread()
+    assert not pair.role.take(from_dul_thread=True)
     pair.role.wake()
