@@ -26,6 +26,7 @@ from pynetdicom import serving
 from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
+from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
 from pynetdicom.querying import Querying
@@ -198,7 +199,11 @@ class Association(Negotiation, Querying):
             except Empty:
                 self._check_idle()
                 continue
-            asks_nobody = isinstance(item, Message) and serving.asks_nobody(self, item)
+            asks_nobody = (
+                type(item) is Message
+                and item.primitive.CommandField == C_ECHO.request_field
+                and serving.asks_nobody(self)
+            )
             if not asks_nobody:  # or else nobody would read while a handler works
                 dul.unclaim_reading()
             if item is ENDED:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from pynetdicom import _config
 from pynetdicom import events as evt
 from pynetdicom.callbacks import is_assigned
-from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
 from pynetdicom.services import engines, levels, matching, registry, retrieval
@@ -41,20 +40,17 @@ SEVERAL = frozenset(("C-FIND", "C-GET", "C-MOVE"))
 """The operations that have pending responses, and an identifier."""
 
 
+_TOLD_OF_ECHO = frozenset((evt.EVT_C_ECHO, evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT))
+
+
 def may_be_storage(uid: str) -> bool:
     """Whether an abstract syntax can be taken as storage: no other service has it."""
     return registry.is_storage(uid) or registry.service_class_of(uid) is ServiceClass
 
 
-def asks_nobody(assoc: AssociationState, message: Message) -> bool:
-    """Whether a request can be served without a handler: a C-ECHO that nobody has bound."""
-    handlers = assoc._handlers
-    return (
-        message.primitive.CommandField == C_ECHO.request_field
-        and evt.EVT_C_ECHO not in handlers
-        and evt.EVT_DIMSE_RECV not in handlers
-        and not is_assigned(assoc.ae, "on_c_echo")
-    )
+def asks_nobody(assoc: AssociationState) -> bool:
+    """Whether no handler learns of a C-ECHO request."""
+    return _TOLD_OF_ECHO.isdisjoint(assoc._handlers) and not is_assigned(assoc.ae, "on_c_echo")
 
 
 def answer(assoc: AssociationState, message: Message, is_alone: bool = False) -> Primitive | None:

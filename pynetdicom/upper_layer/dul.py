@@ -244,7 +244,8 @@ class DUL(Sending):
             return False
         reading = False
         try:
-            if not self._has_claimed(reader) and not reader.take(from_dul_thread=True):
+            has_claimed = reader.holder == threading.get_ident() and not self._is_reading
+            if not has_claimed and not reader.take(from_dul_thread=True):
                 return False
             while is_waiting() and not self.is_paused and not self._finished:
                 if reader.wait_readable(self._reading_time(deadline)):
@@ -277,13 +278,13 @@ class DUL(Sending):
 
     def unclaim_reading(self) -> None:
         reader = self._reader
-        if reader is not None and self._has_claimed(reader):
+        if (
+            reader is not None
+            and reader.holder == threading.get_ident()
+            and not self._is_reading  # a handler of what is being read
+        ):
             # It waits for as long as it was to wait before the pause.
-            reader.give_back(wake_dul_thread=self.is_paused or self._finished)
-
-    def _has_claimed(self, reader: ReaderRole) -> bool:
-        """Whether the calling thread has the reader's role and does not read at the moment."""
-        return reader.holder == threading.get_ident() and not self._is_reading
+            reader.give_back(wake_dul_thread=self._finished or self._paused_until is not None)
 
     def _reading_time(self, deadline: float | None) -> float | None:
         """Seconds to wait for the peer's next bytes."""
