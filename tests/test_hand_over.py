@@ -275,3 +275,64 @@ def test_many_threads_get_their_own_answers(peers: Peers) -> None:
         thread.join(4 * DEADLINE)
         assert results == [True]
     assert sorted(message_ids) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("ends", ["release", "abort", "release by the peer", "shutdown"])
+def test_an_acceptor_who_answers_by_himself(ends: str, hand_over: bool) -> None:
+    """He reads all the while, as no handler is asked; whoever ends the association is heard."""
+    acceptors: list[Any] = []
+    scp = AE()
+    scp.add_supported_context(VERIFICATION)
+    server = scp.start_server(
+        ("127.0.0.1", 0),
+        block=False,
+        evt_handlers=[(evt.EVT_ESTABLISHED, lambda event: acceptors.append(event.assoc))],
+    )
+    assert server is not None
+    scu = AE()
+    scu.add_requested_context(VERIFICATION)
+    assoc = scu.associate("127.0.0.1", server.server_address[1])
+    for _ in range(20):
+        assert assoc.send_c_echo().Status == 0x0000
+    acceptor = acceptors[0]
+    begun = time.monotonic()
+    if ends == "shutdown":
+        scp.shutdown()
+    else:
+        {"release": acceptor.release, "abort": acceptor.abort}.get(ends, assoc.release)()
+    for one in (acceptor, assoc):
+        one.join(DEADLINE)
+        assert not one.is_alive()
+    assert time.monotonic() - begun < 2
+    assert acceptor.is_released == ("release" in ends)
+    scu.shutdown()
+    scp.shutdown()
+
+
+def test_a_handler_that_is_bound_in_between(peers: Peers) -> None:
+    """An acceptor who has answered by himself has others read while the handler works."""
+    acceptor_ended = threading.Event()
+    peers.go_on.set()
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    acceptor = peers.acceptors[0]
+    acceptor.unbind(evt.EVT_C_ECHO, peers._serve)
+    for _ in range(3):
+        assert peers.assoc.send_c_echo().Status == 0x0000
+
+    def waits(event: evt.Event) -> int:
+        peers.served.set()
+        until = time.monotonic() + DEADLINE
+        while event.assoc.ended is None and time.monotonic() < until:
+            acceptor_ended.wait(0.01)
+        if event.assoc.ended is not None:
+            acceptor_ended.set()
+        return 0x0000
+
+    peers.served.clear()
+    acceptor.bind(evt.EVT_C_ECHO, waits)
+    thread, results = started(peers.assoc.send_c_echo)
+    assert peers.served.wait(DEADLINE)
+    peers.assoc.abort()
+    assert acceptor_ended.wait(DEADLINE)
+    thread.join(DEADLINE)
+    assert results

@@ -820,6 +820,39 @@ def test_abort_in_the_midst_of_a_collision(make: Any, requestor: bool) -> None:
     assert side.peer.exactly(len(expected)) == expected
 
 
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_a_reader_who_keeps_the_role(make: Any) -> None:
+    """He sends in between, and goes on; nobody else reads before he lets them."""
+    side = make()
+    assert until(lambda: side.dul._has_begun)
+    for count in (1, 2):
+        side.peer.send(p_data(pdv(1, 2, b"request")))
+        assert side.dul.read_while(
+            lambda count=count: len(side.user.messages) < count,
+            time.monotonic() + 5,
+            keeps_role=True,
+        )
+        assert side.dul.is_reading_here
+        side.dul.send_data(message(b"answer"), then_reads=True)
+    side.peer.send(p_data(pdv(1, 2, b"third")))
+    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=5)
+    assert not side.user.arrived.acquire(timeout=0.05)
+    side.dul.unclaim_reading()
+    assert side.user.arrived.acquire(timeout=5)
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_a_reader_does_not_keep_the_role_beyond_the_end(make: Any) -> None:
+    side = make()
+    assert until(lambda: side.dul._has_begun)
+    side.peer.close()
+    side.dul.read_while(lambda: True, time.monotonic() + 5, keeps_role=True)
+    assert not side.dul.is_reading_here
+    side.dul.join(5)
+    assert not side.dul.is_alive()
+
+
 # Silence
 
 
