@@ -198,6 +198,7 @@ class ReceivedDataSet(EncodedDataSet):
         # changed under the first.
         self._given_away = False
         self._readable: ProvisionalFile | None = None
+        self._saved: ProvisionalFile | None = None
 
     def _memory(self) -> bytes | bytearray | None:
         if self._data is None and self._part is None:
@@ -252,8 +253,13 @@ class ReceivedDataSet(EncodedDataSet):
         copy = self._copy(os.path.dirname(target) or os.curdir)
         try:
             copy.publish(target, overwrite=overwrite, sync=sync)
-        finally:
+        except BaseException:
             copy.close()
+            raise
+        # Closing it is left to `close`, which is called when the peer has had its answer.
+        before, self._saved = self._saved, copy
+        if before is not None:
+            before.close()
 
     @property
     def path(self) -> str:
@@ -269,14 +275,14 @@ class ReceivedDataSet(EncodedDataSet):
 
     def close(self) -> None:
         """Let go of the file or the memory."""
-        part, readable = self._part, self._readable
-        self._part = self._readable = self._data = None
-        for one in (part, readable):
+        files = (self._part, self._readable, self._saved)
+        self._part = self._readable = self._saved = self._data = None
+        for one in files:
             if one is not None:
                 one.close()
 
     def __del__(self) -> None:
-        if self._part is not None or self._readable is not None:
+        if not (self._part is self._readable is self._saved is None):
             self.close()
 
     def _copy(self, directory: str) -> ProvisionalFile:
