@@ -10,7 +10,6 @@ import pytest
 
 from pynetdicom.apps.archive import config
 from pynetdicom.apps.archive.config import Config, ConfigError, Peer, load, override
-from tests.conftest import ROOT
 
 FULL = """
 [archive]
@@ -199,13 +198,3 @@ def test_mistakes_in_an_ini_file(tmp_path: Path, text: str, message: str) -> Non
 def test_the_command_line_comes_first() -> None:
     changes: dict[str, Any] = {"port": 0, "ae_title": None, "verbose": True, "workers": 2}
     assert override(Config(ae_title="A"), changes) == Config(ae_title="A", port=0, workers=2)
-
-
-def test_the_manual_has_every_key() -> None:
-    page = (ROOT / "docs" / "qrscp.rst").read_text()
-    lines = {line.split("``")[1]: line for line in page.splitlines() if line.startswith("| ``[")}
-    tables = {f"[{name}]": list(keys) for name, keys in config.SECTIONS.items()}
-    tables["[[peer]]"] = [key for key in config.PEER if not key.endswith("_timeout")]
-    assert set(lines) == set(tables)
-    for section, keys in tables.items():
-        assert [key for key in keys if f"``{key}``" not in lines[section]] == []
