@@ -8,7 +8,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
-from pynetdicom.dimse.data_set import InMemory, write_elements
+from pynetdicom.dimse.data_set import (
+    EncodedDataSet,
+    InFile,
+    InMemory,
+    encode_dataset,
+    write_elements,
+)
 from pynetdicom.dimse.element_walk import MAXIMUM_DEPTH, Encoding
 
 if TYPE_CHECKING:
@@ -16,9 +22,13 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
 
 __all__ = [
+    "EncodedDataSet",
+    "InFile",
+    "InMemory",
     "create_file_meta",
     "decode",
     "encode",
+    "encode_dataset",
     "encode_element",
     "encode_file_meta",
     "pretty_dataset",

@@ -220,7 +220,15 @@ class EncodedDataSet:
 
 
 class InMemory(EncodedDataSet):
-    """A data set in memory."""
+    """A data set in memory.
+
+    Parameters
+    ----------
+    data : bytes
+        The encoded data set.
+    transfer_syntax : str
+        How it is encoded.
+    """
 
     def __init__(self, data: bytes, transfer_syntax: str) -> None:
         super().__init__(transfer_syntax, len(data))
@@ -330,6 +338,17 @@ def deflate(data: bytes) -> bytes:
 
 def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     """Encode a pydicom data set.
+
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        Without file meta information.
+    transfer_syntax : str
+        Its UID.
+
+    Returns
+    -------
+    EncodedDataSet
 
     Raises
     ------
