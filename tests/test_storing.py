@@ -342,7 +342,7 @@ def test_an_encoded_data_set_for_another_context(store: Store, tmp_path: Path) -
     assert assoc.send_c_store(encoded).Status == 0
     assert store.stored == [encode_dataset(ct(), IMPLICIT).getvalue()]
     compressed = InMemory(encoded.getvalue(), JPEGBaseline8Bit)
-    with pytest.raises(ValueError, match="JPEG"):
+    with pytest.raises(ValueError, match="no accepted presentation context"):
         assoc.send_c_store(compressed)
     assert len(store.stored) == 1
     encoded.close()
@@ -368,6 +368,7 @@ def test_what_was_received_is_sent_on(store: Store, size: int) -> None:
     ds = ct(size)
     data = encode_dataset(ds, ExplicitVRLittleEndian).getvalue()
     data = data.replace(b"SECRET^PATIENT", b"M\xfcller^Thomas ")
+    contexts = [build_context(CT, ExplicitVRLittleEndian)]
     kept = []
 
     def forward(event: Any) -> int:
@@ -383,8 +384,8 @@ def test_what_was_received_is_sent_on(store: Store, size: int) -> None:
     )
     assert server is not None
     try:
-        onward = store.associate(contexts=[build_context(CT, ExplicitVRLittleEndian)])
-        assoc = store.scu.associate("127.0.0.1", server.server_address[1])
+        onward = store.associate(contexts=contexts)
+        assoc = store.scu.associate("127.0.0.1", server.server_address[1], contexts)
         encoded = InMemory(data, ExplicitVRLittleEndian)
         assert assoc.send_c_store(encoded).Status == 0
         store.status = 0xA702
