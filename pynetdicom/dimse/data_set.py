@@ -361,7 +361,7 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     if any(tag <= 0x0002FFFF for tag in ds.keys()):  # noqa: SIM118 - its elements are not its keys
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     _check_pixel_data(ds, transfer_syntax)
-    if ds.original_encoding[1] not in (None, encoding.little) and _has_words(ds):
+    if is_in_other_byte_order(ds, encoding):
         raise ValueError("the data set has values in another byte order")
     try:
         data = write_elements(ds, encoding)
@@ -400,6 +400,11 @@ def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
         raise ValueError(f"pixel data has to be encapsulated for {transfer_syntax}")
     else:
         element.is_undefined_length = True
+
+
+def is_in_other_byte_order(ds: Dataset, encoding: Encoding) -> bool:
+    """Tell whether there are values that pydicom would leave in another byte order."""
+    return ds.original_encoding[1] not in (None, encoding.little) and _has_words(ds)
 
 
 def _has_words(ds: Dataset) -> bool:
