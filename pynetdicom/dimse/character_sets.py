@@ -26,8 +26,10 @@ _DEFAULT = "iso8859"
 _KATAKANA = "shift_jis"
 _WITH_ESCAPES = ("iso2022_jp", "iso2022_jp_2")
 _EXTENSIONS = (*_WITH_ESCAPES, "euc_kr", "iso_ir_58")
-_UNIVERSAL = ("UTF8", "GB18030", "GBK")
+_UTF_8 = "UTF8"
+_CHINESE = ("GB18030", "GBK")
 
+_ESCAPE = b"\x1b"
 _ASCII_IN_G0 = b"\x1b(B"
 _ROMAJI_IN_G0 = b"\x1b(J"
 # Before and after each of them the character set of value 1 is active (PS3.5 6.1.2.5.3).
@@ -89,21 +91,29 @@ def encode_name(name: Any, character_set: Declared) -> bytes:
     """Encode a pydicom `PersonName`; raises NotInCharacterSet as `encode_text`."""
     text = "=".join(name.components)
     if not text.isascii() and not name.encodings:
-        # It was given as bytes: pydicom has read them as Latin-1. (Or it was given as text, and
-        # pydicom keeps how it has encoded it for some other character set.)
-        given = name.original_string
+        given = bytes(name.original_string or b"")
         encoding = encodings_of(character_set)[0]
-        if given and encoding in _UNIVERSAL and _is_encoded(given, encoding):
-            return bytes(given)
+        # Given as bytes, which pydicom reads as Latin-1; or given as text, which pydicom has once
+        # encoded as Latin-1. What is UTF-8 cannot be the latter.
+        if given.decode("latin-1").rstrip("=") == text and _is_encoded(given, encoding):
+            if encoding == _UTF_8:
+                return given
+            if encoding in _CHINESE:
+                raise NotInCharacterSet("was encoded before, nobody knows in which character set")
     return encode_text(text, character_set, _NAME_DELIMITERS)
+
+
+def is_plain(data: bytes) -> bool:
+    """Tell whether encoded text is the same in every character set."""
+    return data.isascii() and _ESCAPE not in data
 
 
 def check_encoded(data: bytes, character_set: Declared) -> None:
     """Raise NotInCharacterSet if bytes cannot be text in a character set."""
     encodings = encodings_of(character_set)
-    if not data.isascii() and len(encodings) == 1:
+    if len(encodings) == 1 and encodings[0] not in _EXTENSIONS and not is_plain(data):
         encoding = "ascii" if encodings[0] == _DEFAULT else encodings[0]
-        if not _is_encoded(data, encoding):
+        if _ESCAPE in data or not _is_encoded(data, encoding):
             raise _lacking(character_set)
 
 

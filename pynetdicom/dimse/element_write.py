@@ -19,6 +19,7 @@ from pynetdicom.dimse.character_sets import (
     declared,
     encode_name,
     encode_text,
+    is_plain,
     is_read_with,
 )
 from pynetdicom.dimse.element_walk import UNDEFINED, Encoding
@@ -40,8 +41,8 @@ class _Level(NamedTuple):
     """Whether it was read in this encoding."""
     has_character_set: bool
     """Whether it was read with this character set."""
-    is_new: bool
-    """Whether it was not read at all: what is not decoded in it comes from somewhere else."""
+    is_copied: bool
+    """Whether what is not decoded was read elsewhere, with a character set that is not known."""
 
     def takes(self, raw: Any) -> bool:
         """Tell whether an element that is not decoded is in this encoding."""
@@ -62,10 +63,16 @@ def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
 
 
 def _write(
-    ds: Dataset, encoding: Encoding, character_set: Declared, ancestors: tuple[Dataset, ...]
+    ds: Dataset,
+    encoding: Encoding,
+    character_set: Declared,
+    ancestors: tuple[Dataset, ...],
+    *,
+    is_copied: bool = False,
 ) -> bytes:
     from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import correct_ambiguous_vr, write_data_element
+    from pydicom.filewriter import correct_ambiguous_vr_element, write_data_element
+    from pydicom.valuerep import AMBIGUOUS_VR
 
     character_set = declared(ds.get("SpecificCharacterSet", character_set))
     level = _Level(
@@ -73,12 +80,14 @@ def _write(
         encoding,
         character_set,
         ds.original_encoding == encoding[:2],
-        is_read_with(ds, character_set),
-        None in ds.original_encoding,
+        not is_copied and is_read_with(ds, character_set),
+        is_copied or None in ds.original_encoding,
     )
     ancestors = (ds, *ancestors)
     if not level.has_encoding:
-        correct_ambiguous_vr(ds, encoding.little, list(ancestors))
+        for element in ds.elements():
+            if element.VR in AMBIGUOUS_VR:
+                correct_ambiguous_vr_element(element, ds, encoding.little, list(ancestors))
     file = DicomBytesIO()
     file.is_implicit_VR = encoding.implicit
     file.is_little_endian = encoding.little
@@ -86,10 +95,10 @@ def _write(
         if tag.element == 0 and tag.group > 6:  # a group length, which is retired (PS3.5 7.2)
             continue
         try:
-            element = _prepared(level, ds.get_item(tag), ancestors)
+            prepared = _prepared(level, ds.get_item(tag), ancestors)
         except NotInCharacterSet as error:
             raise NotInCharacterSet(_named(tag, error)) from None
-        write_data_element(file, element, _ASCII)
+        write_data_element(file, prepared, _ASCII)
     return bytes(file.getvalue())
 
 
@@ -107,6 +116,7 @@ def _named(tag: Any, error: NotInCharacterSet) -> str:
 
 def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> Any:
     """Give an element that pydicom writes as it should be."""
+    is_copied = element.is_raw and level.is_copied
     if element.is_raw:
         if level.has_character_set and level.takes(element):
             return element
@@ -115,31 +125,39 @@ def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> An
             return element
     vr = element.VR
     if vr == "SQ":
-        return _sequence(level, element, ancestors)
+        return _sequence(level, element, ancestors, is_copied=is_copied)
     if vr in TEXT_VRS:
         data = _text(element, level.character_set)
         return element if data is None else _raw(element, vr, data)
     if vr in DEFAULT_VRS:
-        for value in _values(element.value):
-            check_default(str(getattr(value, "original_string", None) or value))
+        # Numbers and dates are ASCII, but may keep the text that they were made from.
+        values = _values(element.value)
+        check_default("".join([_text_of(value) for value in values]))
     return element
 
 
 def _without_decoding(level: _Level, raw: Any) -> Any:
     """Give what can go out as it was read as that, the rest decoded."""
+    from pydicom.dataelem import convert_raw_data_element
+
     ds = level.ds
     if raw.value is None:
         return ds[raw.tag]
     vr = vr_of(ds, raw)
-    if vr in _TEXT and not raw.value.isascii():
+    if vr in _TEXT and not is_plain(raw.value):
         if vr in TEXT_VRS and not level.has_character_set:
-            if not level.is_new:
+            if not level.is_copied:
                 return ds[raw.tag]
-            # It was copied from some other data set, with its character set or without.
+            # With its character set or without.
             check_encoded(raw.value, level.character_set)
         return _raw(raw, vr, raw.value)
     if vr != "SQ" and level.takes(raw):
         return raw
+    if vr == "SQ" and level.is_copied:
+        # Which is not kept: pydicom takes the text in it for Latin-1.
+        element = convert_raw_data_element(raw, encoding=None, ds=ds)
+        ds._set_pixel_representation(element)
+        return element
     return ds[raw.tag]
 
 
@@ -154,11 +172,13 @@ def vr_of(ds: Dataset, element: Any) -> str:
     return str(found["VR"])
 
 
-def _sequence(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> Any:
+def _sequence(
+    level: _Level, element: Any, ancestors: tuple[Dataset, ...], *, is_copied: bool
+) -> Any:
     head = struct.Struct("<HHI" if level.encoding.little else ">HHI").pack
     parts: list[bytes] = []
     for item in element.value or ():
-        data = _write(item, level.encoding, level.character_set, ancestors)
+        data = _write(item, level.encoding, level.character_set, ancestors, is_copied=is_copied)
         if getattr(item, "is_undefined_length_sequence_item", False):
             parts += head(0xFFFE, 0xE000, UNDEFINED), data, head(0xFFFE, 0xE00D, 0)
         else:
@@ -170,6 +190,10 @@ def _values(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if hasattr(value, "append") or isinstance(value, tuple) else [value]
+
+
+def _text_of(value: Any) -> str:
+    return value if isinstance(value, str) else getattr(value, "original_string", None) or ""
 
 
 def _text(element: Any, character_set: Declared) -> bytes | None:

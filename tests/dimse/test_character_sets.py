@@ -161,6 +161,24 @@ def test_a_name_that_pydicom_has_encoded_for_another_character_set() -> None:
     assert encode_name(read, ("ISO_IR 192",)) == b"M\xc3\xbcller"
 
 
+def test_what_pydicom_has_lost_before() -> None:
+    name = PersonName("山")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert name.encode(["iso8859"]) == b"?"  # and pydicom keeps that
+    assert encode_name(name, ("ISO_IR 192",)) == "山".encode()
+    assert encode_name(name, ("GB18030",)) == "山".encode("gb18030")
+
+
+def test_bytes_or_text_nobody_knows() -> None:
+    name = PersonName("éA")
+    assert name.encode(["latin_1"]) == b"\xe9A"  # which is 階 in GBK
+    for character_set in ("GBK", "GB18030"):
+        with pytest.raises(NotInCharacterSet, match="encoded before"):
+            encode_name(name, (character_set,))
+    assert encode_name(name, ("ISO_IR 192",)) == "éA".encode()
+
+
 def test_a_name_given_as_bytes() -> None:
     name = PersonName(b"M\xc3\xbcller")
     assert encode_name(name, ("ISO_IR 192",)) == b"M\xc3\xbcller"
@@ -176,5 +194,6 @@ def test_checks() -> None:
     check_encoded(b"M\xfcller", ("ISO_IR 100",))
     check_encoded(b"\x1b$B;3\x1b(B", declared(["", "ISO 2022 IR 87"]))
     for character_set in (), ("ISO_IR 192",):
-        with pytest.raises(NotInCharacterSet):
-            check_encoded(b"M\xfcller", character_set)
+        for data in b"M\xfcller", b"\x1b$B;3\x1b(B":
+            with pytest.raises(NotInCharacterSet):
+                check_encoded(data, character_set)

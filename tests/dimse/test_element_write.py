@@ -275,6 +275,31 @@ def test_another_set_than_it_was_read_with(encode: Encode) -> None:
             encode(ds, EXPLICIT)
 
 
+def test_another_set_than_one_with_escape_sequences(encode: Encode) -> None:
+    """Whose bytes look like ASCII."""
+    source = patient("Yamada=山^太", ["", "ISO 2022 IR 87"])
+    source.RequestAttributesSequence = [patient("山^太")]
+    encoded = encode_dataset(source, EXPLICIT).getvalue()
+    for syntax in EXPLICIT, IMPLICIT:
+        ds = read(encoded)
+        assert encode(ds, IMPLICIT).getvalue().count(b"\x1b$B;3\x1b(B") == 2
+        ds = read(encoded)
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        again = encode(ds, syntax).decode()
+        assert str(again.PatientName) == "Yamada=山^太"
+        assert str(again.RequestAttributesSequence[0].PatientName) == "山^太"
+        del ds.SpecificCharacterSet
+        with pytest.raises(ValueError, match="no Specific Character Set"):
+            encode(ds, syntax)
+    ds = Dataset()
+    ds.update(read(encoded))
+    for _ in range(2):
+        assert encode(ds, EXPLICIT).getvalue() == encoded
+    del ds.SpecificCharacterSet
+    with pytest.raises(ValueError, match="no Specific Character Set"):
+        encode(ds, EXPLICIT)
+
+
 def test_items_of_another_data_set(encode: Encode) -> None:
     source = read(SET_100 + PATIENTS)
     ds = Dataset()
@@ -289,17 +314,41 @@ def test_items_of_another_data_set(encode: Encode) -> None:
 
 def test_elements_copied_undecoded_from_another_data_set(encode: Encode) -> None:
     """pydicom would read them as Latin-1."""
-    source = read(SET_100.replace(b"100", b"192") + NAME.replace(b"M\xfclle", b"M\xc3\xbcll"))
+    data = SET_100.replace(b"100", b"192")
+    data += (NAME + PATIENTS).replace(b"M\xfclle", b"M\xc3\xbcll")
     ds = Dataset()
-    ds.update(source)
-    assert ds.get_item("PatientName").is_raw
-    assert str(encode(ds, EXPLICIT).decode().PatientName) == "Müllr"
-    ds = Dataset()
-    ds.update(read(SET_100 + NAME))
-    for character_set in None, "ISO_IR 192":
-        ds.SpecificCharacterSet = character_set
-        with pytest.raises(ValueError, match="PatientName has a character"):
-            encode(ds, EXPLICIT)
+    ds.update(read(data))
+    for syntax in EXPLICIT, IMPLICIT, BIG:
+        assert ds.get_item("PatientName").is_raw
+        again = encode(ds, syntax).decode()
+        assert str(again.PatientName) == "Müllr"
+        assert str(again.RequestAttributesSequence[0].PatientName) == "Müllr"
+    for element in NAME, PATIENTS:
+        ds = Dataset()
+        ds.update(read(SET_100 + element))
+        assert encode(ds, EXPLICIT).getvalue() == SET_100 + element
+        for character_set in None, "ISO_IR 192":
+            ds.SpecificCharacterSet = character_set
+            with pytest.raises(ValueError, match="PatientName has a character"):
+                encode(ds, EXPLICIT)
+
+
+def test_whether_pixel_values_are_signed_in_items(encode: Encode) -> None:
+    """Which the data set says, that they are in."""
+    item = Dataset()
+    item.add_new(0x00280106, "SS", -5)
+    ds = item_of(item)
+    ds.PixelRepresentation = 1
+    made = item_of(Dataset())
+    made.PixelRepresentation = 1
+    made.RequestAttributesSequence[0].SmallestImagePixelValue = -5
+    copied = Dataset()
+    encoded = encode(ds, IMPLICIT).getvalue()
+    copied.update(read(encoded, IMPLICIT))
+    for one in ds, made, copied, read(encoded, IMPLICIT):
+        again = encode(one, EXPLICIT).decode()
+        element = again.RequestAttributesSequence[0]["SmallestImagePixelValue"]
+        assert (element.VR, element.value) == ("SS", -5)
 
 
 def test_bytes_go_out_as_they_were_given() -> None:
