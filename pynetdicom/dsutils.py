@@ -112,7 +112,7 @@ def encode(
         why = f"{type(error).__name__} in pydicom"
     import logging
 
-    logging.getLogger(__name__).error("The data set cannot be encoded: %s", why)
+    logging.getLogger("pynetdicom.dsutils").error("The data set cannot be encoded: %s", why)
     return None
 
 
