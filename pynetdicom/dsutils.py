@@ -8,7 +8,15 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
-from pynetdicom.dimse.data_set import InMemory, write_elements
+from pynetdicom.dimse.character_sets import NotInCharacterSet
+from pynetdicom.dimse.data_set import (
+    EncodedDataSet,
+    InFile,
+    InMemory,
+    encode_dataset,
+    is_in_other_byte_order,
+    write_elements,
+)
 from pynetdicom.dimse.element_walk import MAXIMUM_DEPTH, Encoding
 
 if TYPE_CHECKING:
@@ -16,9 +24,13 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
 
 __all__ = [
+    "EncodedDataSet",
+    "InFile",
+    "InMemory",
     "create_file_meta",
     "decode",
     "encode",
+    "encode_dataset",
     "encode_element",
     "encode_file_meta",
     "pretty_dataset",
@@ -33,12 +45,15 @@ _TRANSFER_SYNTAXES = {
     Encoding(implicit=False, little=False, deflated=False): "1.2.840.10008.1.2.2",
 }
 
+_NO_ENCODING = "what is in big endian or deflated is in explicit VR, and not in both"
+
 _BINARY_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 _SHOWN = 512
+_GROUP_LENGTH_SIZE = 12
 
 
 def decode(
-    bytestring: BytesIO | bytes,
+    bytestring: BytesIO | bytes | bytearray | memoryview,
     is_implicit_vr: bool,
     is_little_endian: bool,
     deflated: bool = False,
@@ -47,7 +62,7 @@ def decode(
 
     Parameters
     ----------
-    bytestring : io.BytesIO or bytes
+    bytestring : io.BytesIO or bytes-like
         The encoded data set, all of it.
     is_implicit_vr, is_little_endian, deflated : bool
         How it is encoded.
@@ -62,8 +77,8 @@ def decode(
     encoding = Encoding(bool(is_implicit_vr), bool(is_little_endian), bool(deflated))
     transfer_syntax = _TRANSFER_SYNTAXES.get(encoding)
     if transfer_syntax is None:
-        raise ValueError("what is in big endian or deflated is in explicit VR")
-    data = bytestring if isinstance(bytestring, bytes) else bytestring.getvalue()
+        raise ValueError(_NO_ENCODING)
+    data = bytestring.getvalue() if isinstance(bytestring, BytesIO) else bytes(bytestring)
     return InMemory(data, transfer_syntax).decode()
 
 
@@ -72,33 +87,70 @@ def encode(
 ) -> bytes | None:
     """Encode a data set.
 
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+    is_implicit_vr, is_little_endian, deflated : bool
+        How it is to be encoded.
+
     Returns
     -------
     bytes or None
-        None if it cannot be encoded, in which case the reason is logged.
+        None if it cannot be encoded so, in which case the reason is logged: a text in it has
+        characters that its Specific Character Set lacks, or it was read in another byte order than
+        its words are to have, for instance. `encode_dataset` raises an error instead.
     """
     encoding = Encoding(bool(is_implicit_vr), bool(is_little_endian), bool(deflated))
     try:
-        return write_elements(ds, encoding)
+        why = _why_not(ds, encoding)
+        if why is None:
+            return write_elements(ds, encoding)
+    except NotInCharacterSet as error:
+        why = str(error)
     except Exception as error:
-        import logging
-
         # pydicom's own text may quote a value.
-        logging.getLogger("pynetdicom.dsutils").error(
-            "The data set cannot be encoded: %s in pydicom", type(error).__name__
-        )
-        return None
+        why = f"{type(error).__name__} in pydicom"
+    import logging
+
+    logging.getLogger("pynetdicom.dsutils").error("The data set cannot be encoded: %s", why)
+    return None
+
+
+def _why_not(ds: Dataset, encoding: Encoding) -> str | None:
+    """Say why pydicom would encode a data set wrongly."""
+    if encoding not in _TRANSFER_SYNTAXES:
+        return _NO_ENCODING
+    if is_in_other_byte_order(ds, encoding):
+        return "it has values in another byte order"
+    is_encapsulated = "PixelData" in ds and ds["PixelData"].is_undefined_length
+    if is_encapsulated and (encoding.implicit or not encoding.little or encoding.deflated):
+        return "encapsulated pixel data is in Explicit VR Little Endian"
+    return None
 
 
 def encode_element(
     elem: DataElement, is_implicit_vr: bool = True, is_little_endian: bool = True
 ) -> bytes:
-    """Encode one element of a data set; raises what pydicom raises when it cannot be."""
+    """Encode one element of a data set, text in the default character set.
+
+    Parameters
+    ----------
+    elem : pydicom.dataelem.DataElement
+    is_implicit_vr, is_little_endian : bool
+        How it is to be encoded.
+
+    Raises
+    ------
+    ValueError
+        If its text is not ASCII.
+    Exception
+        What pydicom raises when it cannot be encoded.
+    """
     from pydicom.dataset import Dataset
 
     ds = Dataset()
     ds.add(elem)
-    return write_elements(ds, Encoding(is_implicit_vr, is_little_endian, False))
+    return write_elements(ds, Encoding(bool(is_implicit_vr), bool(is_little_endian), False))
 
 
 def create_file_meta(
@@ -111,7 +163,19 @@ def create_file_meta(
 ) -> FileMetaDataset:
     """Make the meta information of a file with a data set (PS3.10 7.1).
 
-    Its group length is 0 until it is encoded.
+    Parameters
+    ----------
+    sop_class_uid, sop_instance_uid, transfer_syntax : str
+        UIDs of what is in the file.
+    implementation_uid : str
+        The Implementation Class UID of who writes it, by default that of this library.
+    implementation_version : str, optional
+        Its Implementation Version Name; None for none.
+
+    Returns
+    -------
+    pydicom.dataset.FileMetaDataset
+        Its group length is 0 until it is encoded.
     """
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
@@ -129,13 +193,33 @@ def create_file_meta(
 
 
 def encode_file_meta(file_meta: FileMetaDataset) -> bytes:
-    """Encode meta information, with its group length; without preamble and ``DICM`` prefix."""
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_file_meta_info
+    """Encode meta information; without preamble and ``DICM`` prefix.
 
-    file = DicomBytesIO()
-    write_file_meta_info(file, file_meta, enforce_standard=True)
-    return file.getvalue()
+    Parameters
+    ----------
+    file_meta : pydicom.dataset.FileMetaDataset
+        It gets its group length, and what it has to have and can be known (PS3.10 7.1).
+
+    Raises
+    ------
+    AttributeError
+        If it lacks the SOP Class UID, the SOP Instance UID or the Transfer Syntax UID.
+    ValueError
+        If it has other elements than those of group 0002, or text that is not ASCII.
+    """
+    from pydicom.dataset import validate_file_meta
+
+    is_named = not file_meta.get("ImplementationClassUID") or bool(
+        file_meta.get("ImplementationVersionName")
+    )
+    validate_file_meta(file_meta, enforce_standard=True)
+    if not is_named:  # pydicom has given its own name to somebody else's implementation
+        file_meta.pop("ImplementationVersionName", None)
+    file_meta.FileMetaInformationGroupLength = 0
+    encoded = write_elements(file_meta, Encoding(implicit=False, little=True, deflated=False))
+    length = len(encoded) - _GROUP_LENGTH_SIZE
+    file_meta.FileMetaInformationGroupLength = length
+    return encoded[:8] + length.to_bytes(4, "little") + encoded[_GROUP_LENGTH_SIZE:]
 
 
 def split_dataset(path: str | os.PathLike[str]) -> tuple[Dataset, int]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pynetdicom.association import Association
     from pynetdicom.association_state import AssociationState
+    from pynetdicom.dimse.data_set import EncodedDataSet
     from pynetdicom.upper_layer.acse import PresentationContextTuple
 
 LOGGER = logging.getLogger("pynetdicom.events")
@@ -223,6 +224,21 @@ class Event:
             sop_instance_uid=request.AffectedSOPInstanceUID,
             transfer_syntax=self.context.transfer_syntax,
         )
+
+    @property
+    def received(self) -> EncodedDataSet:
+        """The data set of a request as it was received, to be sent on without being decoded.
+
+        It goes to ``send_c_store``, ``send_c_find``, ``send_c_get`` and ``send_c_move`` of another
+        association, and is valid until the handler returns.
+        """
+        request = self._request("received")
+        if request.data_set is None:
+            from pynetdicom.dimse.data_set import InMemory
+
+            return InMemory(b"", self.context.transfer_syntax)
+        data_set: EncodedDataSet = request.data_set
+        return data_set
 
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
         """The data set of a C-STORE request as it was received.

@@ -1,17 +1,18 @@
 """What an association asks of its peer with C-STORE: data sets and files, one by one or many.
 
-In: data sets, and paths. Out: C-STORE requests by `Requests`; a file is sent as it is, and the
-next one is made ready while the peer works on the last.
+In: data sets, encoded or not, and paths. Out: C-STORE requests by `Requests`; a file is sent as it
+is, and the next one is made ready while the peer works on the last.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.dimse.primitives import C_STORE, Primitive
-from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID
 from pynetdicom.requests import Requests, prepare_statuses, to_status
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Storing(Requests):
 
     def send_c_store(
         self,
-        dataset: Dataset | Path,
+        dataset: Dataset | Path | EncodedDataSet,
         msg_id: int | None = None,
         priority: int = 2,
         originator_aet: str | bytes | None = None,
@@ -140,14 +141,15 @@ class Storing(Requests):
     ) -> Dataset:
         """Have the peer store a data set, or a file.
 
-        A file whose transfer syntax was accepted is sent as it is, without being decoded; an
-        uncompressed one may be re-encoded to another uncompressed transfer syntax. Its SOP Class
-        and Instance are those of its data set.
+        A file, or a data set that is encoded already, is sent as it is, without being decoded, if
+        its transfer syntax was accepted; an uncompressed one may be re-encoded to another
+        uncompressed transfer syntax. Its SOP Class and Instance are those of its data set.
 
         Parameters
         ----------
-        dataset : pydicom.dataset.Dataset or str or pathlib.Path
-            With a ``file_meta.TransferSyntaxUID``; or the path of a DICOM file.
+        dataset : pydicom.dataset.Dataset, str, pathlib.Path or pynetdicom.dsutils.EncodedDataSet
+            With a ``file_meta.TransferSyntaxUID``; or the path of a DICOM file; or a data set that
+            is encoded already, such as ``event.received``, which is not closed.
         msg_id : int, optional
             The Message ID; by default the library chooses one.
         priority : int
@@ -167,9 +169,12 @@ class Storing(Requests):
         AttributeError
             The data set has no SOP Class UID, SOP Instance UID or transfer syntax.
         ValueError
-            No presentation context fits, or the data set cannot be encoded.
+            No presentation context fits, or the data set cannot be encoded: a text in it has
+            characters that its Specific Character Set lacks, for instance.
         pynetdicom.errors.FileProblem
-            The file is not DICOM, is truncated, or lacks UIDs.
+            The file is not DICOM, is truncated, or lacks UIDs, as may an encoded data set.
+        pynetdicom.errors.DataSetDecodeError
+            An element of an encoded data set overruns it.
         OSError
             The file cannot be read.
 
@@ -178,17 +183,22 @@ class Storing(Requests):
         PS3.7 9.1.1
         """
         self._must_be_established("send_c_store()")
+        from pynetdicom.dimse.data_set import EncodedDataSet
+
         prepare_statuses()
         parameters = StoreParameters(priority, originator_aet, originator_id)
         if isinstance(dataset, (str, os.PathLike)):
             os.stat(dataset)  # FileNotFoundError says more than FileProblem
             instance = self._from_file(dataset, parameters)
+        elif isinstance(dataset, EncodedDataSet):
+            instance = self._from_encoded(dataset, parameters)
         else:
             instance = self._from_dataset(dataset, parameters)
         try:
             return to_status(*self._exchange(instance.request, instance.context, msg_id))
         finally:
-            instance.data_set.close()
+            if instance.data_set is not dataset:
+                instance.data_set.close()
 
     def send_c_stores(
         self,
@@ -312,12 +322,29 @@ class Storing(Requests):
             context = self._context_for(header.sop_class_uid, header.transfer_syntax)
             data_set = header.data_set()
             if header.transfer_syntax not in context.transfer_uids:
-                data_set = _re_encoded(data_set, context.transfer_uids[0])
+                with closing(data_set):
+                    data_set = _re_encoded(data_set, context.transfer_uids[0])
             request = parameters.request(header.sop_class_uid, header.sop_instance_uid, data_set)
             ready = None
             if ahead and data_set.read_ahead():
                 ready = self._make_ready(request, context)
             return _Instance(request, data_set, context, ready)
+
+    def _from_encoded(self, data_set: EncodedDataSet, parameters: StoreParameters) -> _Instance:
+        from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID
+
+        data_set.check()
+        values = data_set.peek(SOP_CLASS_UID, SOP_INSTANCE_UID)
+        sop_class, sop_instance = (
+            values.get(tag, b"").decode("latin-1").strip(" \0")
+            for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)
+        )
+        if not (sop_class and sop_instance):
+            raise MissingUID("the data set has no SOP Class UID or SOP Instance UID")
+        context = self._context_for(sop_class, data_set.transfer_syntax)
+        if data_set.transfer_syntax not in context.transfer_uids:
+            data_set = _re_encoded(data_set, context.transfer_uids[0])
+        return _Instance(parameters.request(sop_class, sop_instance, data_set), data_set, context)
 
     def _from_dataset(self, dataset: Dataset, parameters: StoreParameters) -> _Instance:
         from pynetdicom.dimse.data_set import encode_dataset
@@ -350,12 +377,10 @@ def _file_status(result: StoreResult) -> Dataset:
     return status
 
 
-def _re_encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
+def _re_encoded(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedDataSet:
     from pynetdicom.dimse.data_set import encode_dataset
 
     try:
         return encode_dataset(data_set.decode(), transfer_syntax)
     except DataSetDecodeError as error:
         raise ValueError(f"cannot be re-encoded: {error}") from error
-    finally:
-        data_set.close()

@@ -51,6 +51,72 @@ def test_encode_gives_none(caplog: pytest.LogCaptureFixture) -> None:
     assert "cannot be encoded" in caplog.text
 
 
+@pytest.mark.parametrize("encoding", [(True, False), (True, True, True), (False, False, True)])
+def test_there_is_no_such_encoding(
+    encoding: tuple[bool, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody could read it."""
+    assert dsutils.encode(sample(), *encoding) is None
+    assert "is in explicit VR" in caplog.text
+    with pytest.raises(ValueError, match="explicit VR"):
+        dsutils.decode(b"", *encoding)
+
+
+def test_what_would_be_lost(caplog: pytest.LogCaptureFixture) -> None:
+    ds = sample()
+    ds.PatientName = "Łukasz"
+    for character_set in None, "ISO_IR 100":
+        ds.SpecificCharacterSet = character_set
+        caplog.clear()
+        assert dsutils.encode(ds, False, True) is None
+        assert "(0010,0010) PatientName has a character" in caplog.text
+        assert "ukasz" not in caplog.text
+    ds.SpecificCharacterSet = "ISO_IR 101"
+    encoded = dsutils.encode(ds, False, True)
+    assert encoded is not None
+    assert b"\xa3ukasz" in encoded
+    with pytest.raises(ValueError, match="PatientName has a character outside ASCII"):
+        dsutils.encode_element(ds["PatientName"])
+
+
+def test_words_in_another_byte_order(caplog: pytest.LogCaptureFixture) -> None:
+    """pydicom would leave them as they are."""
+    encoded = dsutils.encode(sample(), False, True)
+    assert encoded is not None
+    ds = dsutils.decode(encoded, False, True)
+    assert dsutils.encode(ds, False, False) is None
+    assert "another byte order" in caplog.text
+    ds.PixelData = b""
+    ds.ReferencedStudySequence[1].add_new(0x00091002, "OF", bytes(4))
+    assert dsutils.encode(ds, False, False) is None
+    del ds.ReferencedStudySequence
+    assert dsutils.encode(ds, False, False) is not None
+
+
+def test_encapsulated_pixel_data(caplog: pytest.LogCaptureFixture) -> None:
+    ds = sample()
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    ds.PixelData = b"\xfe\xff\x00\xe0\0\0\0\0"
+    assert dsutils.encode(ds, False, True) is not None
+    for encoding in (True, True), (False, False), (False, True, True):
+        caplog.clear()
+        assert dsutils.encode(ds, *encoding) is None
+        assert "encapsulated" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, BytesIO])
+def test_what_is_decoded(kind: type) -> None:
+    assert dsutils.decode(kind(b"\x28\0\x10\0\2\0\0\0\5\0"), True, True).Rows == 5
+
+
+def test_encoded_data_sets_are_public() -> None:
+    encoded = dsutils.encode_dataset(sample(), "1.2.840.10008.1.2")
+    assert isinstance(encoded, dsutils.InMemory)
+    assert issubclass(dsutils.InFile, dsutils.EncodedDataSet)
+    assert {"EncodedDataSet", "InFile", "InMemory", "encode_dataset"} <= set(dsutils.__all__)
+
+
 def test_decode_faults() -> None:
     with pytest.raises(DataSetDecodeError):
         dsutils.decode(b"\x08\0\x16\0\xff\0\0\0abc", True, True)
@@ -124,6 +190,32 @@ def test_file_meta() -> None:
     )
     assert other.ImplementationClassUID == "1.9"
     assert "ImplementationVersionName" not in other
+
+
+def test_encode_file_meta() -> None:
+    meta = dsutils.create_file_meta(
+        sop_class_uid="1.2",
+        sop_instance_uid="1.3",
+        transfer_syntax="1.2.840.10008.1.2",
+        implementation_uid="1.9",
+        implementation_version=None,
+    )
+    for _ in range(2):
+        raw = dsutils.encode_file_meta(meta)
+        decoded = dsutils.decode(raw, False, True)
+        assert decoded == Dataset(meta)
+        assert decoded.FileMetaInformationGroupLength == len(raw) - 12
+        assert decoded.ImplementationClassUID == "1.9"
+        assert "ImplementationVersionName" not in decoded  # nobody has given it one
+    del meta.ImplementationClassUID
+    assert b"PYDICOM" in dsutils.encode_file_meta(meta)
+    meta.ImplementationVersionName = "MÜLLER_1"
+    with pytest.raises(ValueError, match="ImplementationVersionName has a character"):
+        dsutils.encode_file_meta(meta)
+    del meta.ImplementationVersionName
+    del meta.TransferSyntaxUID
+    with pytest.raises(AttributeError):
+        dsutils.encode_file_meta(meta)
 
 
 def test_split_dataset(tmp_path: Path) -> None:

@@ -159,6 +159,17 @@ def test_optional_parts_that_are_missing() -> None:
     assert len(make_event(evt.EVT_N_CREATE, created).attribute_list) == 0
 
 
+def test_received() -> None:
+    event = request_event("C_STORE")
+    assert event.received is event.request.data_set
+    finding = request_event("C_FIND")
+    assert finding.received is finding.request.data_set
+    empty = make_event(evt.EVT_C_STORE, dimse.C_STORE(MessageID=1, Priority=0, **AFFECTED)).received
+    assert (empty.getvalue(), empty.transfer_syntax) == (b"", IMPLICIT)
+    with pytest.raises(AttributeError, match="received"):
+        _ = make_event(evt.EVT_CONN_OPEN).received
+
+
 def test_cancelled_once_the_association_has_ended() -> None:
     event = request_event("C_FIND")
     event.assoc.abort()

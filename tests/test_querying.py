@@ -254,6 +254,8 @@ def test_wrong_destinations(aet: Any) -> None:
         ({"PatientName": "X"}, TypeError),
         (identifier(CommandGroupLength=1), ValueError),
         (identifier(Rows=-1), ValueError),
+        (identifier(PatientName="ALICE^É"), ValueError),
+        (identifier(PatientName="ALICE^Ł", SpecificCharacterSet="ISO_IR 100"), ValueError),
     ],
 )
 def test_what_is_no_identifier(dataset: Any, error: type[Exception]) -> None:

@@ -19,7 +19,14 @@ from pydicom.uid import (
 
 from pynetdicom import AE, build_context, evt
 from pynetdicom.dimse.primitives import C_STORE
-from pynetdicom.errors import FileProblem, MissingUID, NotDICOM, TruncatedFile
+from pynetdicom.dsutils import EncodedDataSet, InFile, InMemory, encode_dataset
+from pynetdicom.errors import (
+    DataSetDecodeError,
+    FileProblem,
+    MissingUID,
+    NotDICOM,
+    TruncatedFile,
+)
 from pynetdicom.upper_layer import dul
 from tests.peers import CT, DEADLINE, VERIFICATION, Acceptor, Call, ct, listening, requestor
 
@@ -297,6 +304,112 @@ def test_a_comment_that_breaks_the_rules_is_shown_as_it_came() -> None:
         assert status.Status == 0xA700
         assert "ErrorComment" in status
         ae.shutdown()
+
+
+# Data sets that are encoded already
+
+
+def as_file(ds: Dataset, syntax: str, tmp_path: Path) -> InFile:
+    data = encode_dataset(ds, syntax).getvalue()
+    (tmp_path / "raw").write_bytes(b"head" + data)
+    return InFile(tmp_path / "raw", 4, len(data), syntax)
+
+
+def in_memory(ds: Dataset, syntax: str, tmp_path: Path) -> EncodedDataSet:
+    return encode_dataset(ds, syntax)
+
+
+@pytest.mark.parametrize("make", [in_memory, as_file])
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_an_encoded_data_set_goes_out_as_it_is(
+    store: Store, tmp_path: Path, make: Callable[..., EncodedDataSet], size: int
+) -> None:
+    encoded = make(ct(size), IMPLICIT, tmp_path)
+    assoc = store.associate()
+    for message_id in 1, 2:  # it is still open after the first
+        status = assoc.send_c_store(encoded, message_id, 1, "MOVER", 9)
+        assert (status.Status, status.message_id) == (0, message_id)
+    assert store.stored == [encoded.getvalue()] * 2
+    assert uids(store) == ["1.2.3.4"] * 2
+    assert store.events[0].AffectedSOPClassUID == CT
+    assert store.titles == [(1, "MOVER", 9)] * 2
+    encoded.close()
+
+
+def test_an_encoded_data_set_for_another_context(store: Store, tmp_path: Path) -> None:
+    assoc = store.associate(contexts=[build_context(CT, IMPLICIT)])
+    encoded = as_file(ct(), ExplicitVRLittleEndian, tmp_path)
+    assert assoc.send_c_store(encoded).Status == 0
+    assert store.stored == [encode_dataset(ct(), IMPLICIT).getvalue()]
+    compressed = InMemory(encoded.getvalue(), JPEGBaseline8Bit)
+    with pytest.raises(ValueError, match="no accepted presentation context"):
+        assoc.send_c_store(compressed)
+    assert len(store.stored) == 1
+    encoded.close()
+
+
+def test_encoded_data_sets_that_cannot_be_sent(store: Store, tmp_path: Path) -> None:
+    assoc = store.associate()
+    ds = ct()
+    del ds.SOPInstanceUID
+    with pytest.raises(MissingUID):
+        assoc.send_c_store(encode_dataset(ds, IMPLICIT))
+    data = encode_dataset(ct(), IMPLICIT).getvalue()
+    with pytest.raises(DataSetDecodeError):
+        assoc.send_c_store(InMemory(data[:-3], IMPLICIT))
+    with pytest.raises(FileNotFoundError):
+        assoc.send_c_store(InFile(tmp_path / "none", 0, 100, IMPLICIT))
+    assert assoc.send_c_store(InMemory(data, IMPLICIT)).Status == 0
+
+
+@pytest.mark.parametrize("size", [100, 300_000])
+def test_what_was_received_is_sent_on(store: Store, size: int) -> None:
+    """By a handler, without being decoded: not even text without a character set is touched."""
+    ds = ct(size)
+    data = encode_dataset(ds, ExplicitVRLittleEndian).getvalue()
+    data = data.replace(b"SECRET^PATIENT", b"M\xfcller^Thomas ")
+    contexts = [build_context(CT, ExplicitVRLittleEndian)]
+    kept = []
+
+    def forward(event: Any) -> int:
+        kept.append(event.received)
+        status: int = onward.send_c_store(event.received).Status
+        assert event.encoded_dataset(include_meta=False) == data  # it is still there
+        return status
+
+    router = AE("ROUTER")
+    router.add_supported_context(CT, ExplicitVRLittleEndian)
+    server = router.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, forward)]
+    )
+    assert server is not None
+    try:
+        onward = store.associate(contexts=contexts)
+        assoc = store.scu.associate("127.0.0.1", server.server_address[1], contexts)
+        encoded = InMemory(data, ExplicitVRLittleEndian)
+        assert assoc.send_c_store(encoded).Status == 0
+        store.status = 0xA702
+        assert assoc.send_c_store(encoded).Status == 0xA702
+    finally:
+        router.shutdown()
+    assert store.stored == [data] * 2
+    with pytest.raises(ValueError, match="closed"):
+        kept[0].getvalue()
+
+
+def test_a_name_that_its_character_set_lacks(store: Store) -> None:
+    ds = ct()
+    ds.PatientName = "Łukasz"
+    assoc = store.associate()
+    for character_set in None, "ISO_IR 100":
+        ds.SpecificCharacterSet = character_set
+        with pytest.raises(ValueError, match="PatientName has a character") as caught:
+            assoc.send_c_store(ds)
+        assert "ukasz" not in str(caught.value)
+    assert store.stored == []
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    assert assoc.send_c_store(ds).Status == 0
+    assert "Łukasz".encode() in store.stored[0]
 
 
 # Many files

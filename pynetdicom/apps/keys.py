@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pynetdicom.dimse.character_sets import Declared, NotInCharacterSet, declared, encode_text
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
@@ -235,8 +237,6 @@ def make_query(path: str | None, keys: Iterable[str]) -> Dataset:
 
 def _choose_character_set(query: Dataset) -> None:
     """Name a character set that has all characters of an identifier."""
-    from pydicom.charset import convert_encodings
-
     texts = list(_texts(query))
     if all(text.isascii() for text in texts):
         return
@@ -244,17 +244,17 @@ def _choose_character_set(query: Dataset) -> None:
     if not named:
         query.SpecificCharacterSet = _UNICODE
         return
-    encodings = convert_encodings(named)
+    character_set = declared(named)
     for text in texts:
         for char in text:
-            if not any(_has(encoding, char) for encoding in encodings):
+            if not _has(character_set, char):
                 raise WrongKey(f"{char!r} is not in the Specific Character Set {named}")
 
 
-def _has(encoding: str, char: str) -> bool:
+def _has(character_set: Declared, char: str) -> bool:
     try:
-        char.encode(encoding)
-    except UnicodeError:
+        encode_text(char, character_set)
+    except NotInCharacterSet:
         return False
     return True
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from pynetdicom.dimse.character_sets import NotInCharacterSet
 from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
 from pynetdicom.dimse.element_walk import Encoding, WalkError, encoding_of, walk
 from pynetdicom.errors import DataSetDecodeError, TruncatedFile
@@ -219,7 +220,15 @@ class EncodedDataSet:
 
 
 class InMemory(EncodedDataSet):
-    """A data set in memory."""
+    """A data set in memory.
+
+    Parameters
+    ----------
+    data : bytes
+        The encoded data set.
+    transfer_syntax : str
+        How it is encoded.
+    """
 
     def __init__(self, data: bytes, transfer_syntax: str) -> None:
         super().__init__(transfer_syntax, len(data))
@@ -330,20 +339,34 @@ def deflate(data: bytes) -> bytes:
 def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     """Encode a pydicom data set.
 
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        Without file meta information.
+    transfer_syntax : str
+        Its UID.
+
+    Returns
+    -------
+    EncodedDataSet
+
     Raises
     ------
     ValueError
-        If it cannot be encoded so; pixel data is neither compressed, decompressed nor turned to
-        another byte order.
+        If it cannot be encoded so: pixel data is neither compressed, decompressed nor turned to
+        another byte order, and text that its Specific Character Set does not have is not replaced
+        by anything.
     """
     encoding = encoding_of(transfer_syntax)
     if any(tag <= 0x0002FFFF for tag in ds.keys()):  # noqa: SIM118 - its elements are not its keys
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     _check_pixel_data(ds, transfer_syntax)
-    if ds.original_encoding[1] not in (None, encoding.little) and _has_words(ds):
+    if is_in_other_byte_order(ds, encoding):
         raise ValueError("the data set has values in another byte order")
     try:
         data = write_elements(ds, encoding)
+    except NotInCharacterSet as error:
+        raise ValueError(f"the data set cannot be encoded: {error}") from None
     except Exception as error:
         # pydicom's own text may quote a value.
         raise ValueError(
@@ -353,15 +376,10 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
 
 
 def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
-    """Have pydicom write the elements; raises whatever it raises."""
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
+    """Have the elements written; raises NotInCharacterSet, or whatever pydicom raises."""
+    from pynetdicom.dimse import element_write
 
-    file = DicomBytesIO()
-    file.is_implicit_VR = encoding.implicit
-    file.is_little_endian = encoding.little
-    write_dataset(file, ds)
-    data = file.getvalue()
+    data = element_write.write_elements(ds, encoding)
     return deflate(data) if encoding.deflated else data
 
 
@@ -384,11 +402,24 @@ def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
         element.is_undefined_length = True
 
 
+def is_in_other_byte_order(ds: Dataset, encoding: Encoding) -> bool:
+    """Tell whether there are values that pydicom would leave in another byte order."""
+    return ds.original_encoding[1] not in (None, encoding.little) and _has_words(ds)
+
+
 def _has_words(ds: Dataset) -> bool:
     """Tell whether there are values that pydicom leaves in the byte order they are in."""
-    return any(
-        element.VR in ("OW", "OF", "OD", "OL", "OV") and element.value for element in ds.iterall()
-    )
+    from pynetdicom.dimse.element_write import vr_of
+
+    for tag in ds.keys():  # noqa: SIM118 - its elements are not its keys
+        element = ds.get_item(tag, keep_deferred=True)
+        vr = vr_of(ds, element)
+        if vr in ("OW", "OF", "OD", "OL", "OV"):
+            if ds[tag].value:
+                return True
+        elif vr == "SQ" and any(map(_has_words, ds[tag].value or ())):
+            return True
+    return False
 
 
 def _take_buffer(length: int) -> memoryview:

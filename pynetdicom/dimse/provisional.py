@@ -3,6 +3,9 @@
 Where there is `O_TMPFILE` such a file has no name at all, and a kill leaves nothing behind;
 elsewhere it has a provisional one that `remove_parts` knows. It becomes visible by a link or a
 rename, whole or not at all.
+
+A provisional name tells whose file it is, the host as well as the process: several hosts may have
+a directory in common, and the processes of another one are not to be seen.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ PART_PREFIX = ".pynetdicom-"
 PART_SUFFIX = ".part"
 
 _COPY_CHUNK = 1 << 20
+_OLD = 86400
+"""Seconds after which a name that does not tell the host is nobody's any more."""
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 Buffer = bytes | bytearray | memoryview
@@ -219,18 +224,48 @@ def _write_rest(fd: int, batch: Sequence[Buffer], written: int) -> None:
 
 
 def remove_parts(directory: str) -> int:
-    """Remove the provisional files of processes that are no more; give their number."""
+    """Remove the provisional files of this host's processes that are no more; give their number."""
     count = 0
     for name in os.listdir(directory):
         if name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX):
-            owner = name[len(PART_PREFIX) :].partition("-")[0]
-            if owner.isdigit() and not _is_alive(int(owner)):
-                try:
-                    os.unlink(os.path.join(directory, name))
+            path = os.path.join(directory, name)
+            *host, owner, _ = ("-" + name[len(PART_PREFIX) :]).split("-")[-3:]
+            if not owner.isdigit() or _is_alive(int(owner)):
+                continue
+            try:
+                if host == [this_host()] or (host == [""] and _is_old(path)):
+                    os.unlink(path)
                     count += 1
-                except OSError:
-                    continue
+            except OSError:
+                continue
     return count
+
+
+def _is_old(path: str) -> bool:
+    """Tell whether a file of any host has not been written to for long."""
+    import time
+
+    return os.stat(path).st_mtime < time.time() - _OLD
+
+
+@lru_cache(1)
+def this_host() -> str:
+    """What tells this host from others that may have a directory in common with it.
+
+    It stays the same when the host starts anew. Process IDs are those of a PID namespace, so
+    containers are told apart as hosts are.
+    """
+    import hashlib
+    import socket
+
+    known = [socket.gethostname()]
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            known.append(file.read().strip())
+            break
+    with suppress(OSError):
+        known.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.blake2s("\0".join(known).encode(errors="replace"), digest_size=6).hexdigest()
 
 
 def _is_alive(pid: int) -> bool:
@@ -246,7 +281,8 @@ def _is_alive(pid: int) -> bool:
 
 
 def _provisional(directory: str) -> str:
-    return os.path.join(directory, f"{PART_PREFIX}{os.getpid()}-{os.urandom(8).hex()}{PART_SUFFIX}")
+    name = f"{PART_PREFIX}{this_host()}-{os.getpid()}-{os.urandom(8).hex()}{PART_SUFFIX}"
+    return os.path.join(directory, name)
 
 
 @lru_cache(1)

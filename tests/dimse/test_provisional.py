@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from pynetdicom.dimse.provisional import (
     Spares,
     copy_file,
     remove_parts,
+    this_host,
     write_all,
 )
 
@@ -33,21 +35,69 @@ def test_write_all_after_any_partial_write(tmp_path: Path, monkeypatch: pytest.M
         assert (tmp_path / "file").read_bytes() == b"abcdefgh"
 
 
-def test_remove_parts(tmp_path: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    stale = tmp_path / f".pynetdicom-{gone.pid}-abc.part"
+@pytest.fixture(scope="module")
+def gone() -> int:
+    """The ID of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_remove_parts(tmp_path: Path, gone: int) -> None:
+    here, there = this_host(), "0" * 12
+    stale = [
+        tmp_path / f".pynetdicom-{here}-{gone}-abc.part",
+        tmp_path / f".pynetdicom-{gone}-old.part",
+    ]
     keep = [
-        tmp_path / f".pynetdicom-{os.getpid()}-abc.part",
-        tmp_path / f".pynetdicom-{os.getppid()}-abc.part",
+        tmp_path / f".pynetdicom-{here}-{os.getpid()}-abc.part",
+        tmp_path / f".pynetdicom-{here}-{os.getppid()}-abc.part",
+        tmp_path / f".pynetdicom-{there}-{gone}-abc.part",
+        tmp_path / f".pynetdicom-{gone}-abc.part",
+        tmp_path / f".pynetdicom-{os.getppid()}-old.part",
         tmp_path / ".pynetdicom-x-abc.part",
+        tmp_path / ".pynetdicom-.part",
         tmp_path / "1.2.3.dcm",
         tmp_path / "other.part",
     ]
-    for path in (stale, *keep):
+    for path in (*stale, *keep):
         path.touch()
-    assert remove_parts(str(tmp_path)) == 1
+        if "-old." in path.name or "0000" in path.name:
+            os.utime(path, (0, 0))
+    assert remove_parts(str(tmp_path)) == len(stale)
     assert sorted(tmp_path.iterdir()) == sorted(keep)
+
+
+def test_another_host_does_not_remove_what_is_being_received(
+    tmp_path: Path, gone: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = ProvisionalFile(str(tmp_path))
+    name = part.name_it()
+    monkeypatch.setattr(provisional, "_is_alive", lambda pid: False)  # it sees no such process
+    monkeypatch.setattr(provisional, "this_host", lambda: "another")
+    assert remove_parts(str(tmp_path)) == 0
+    assert os.listdir(tmp_path) == [os.path.basename(name)]
+    monkeypatch.undo()
+    monkeypatch.setattr(provisional, "_is_alive", lambda pid: False)
+    assert remove_parts(str(tmp_path)) == 1
+    part.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/ns/pid"), reason="no namespaces here")
+def test_what_tells_hosts_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {this_host()}
+    for module, name, value in (
+        ("socket", "gethostname", "elsewhere"),
+        ("os", "readlink", "pid:[1]"),
+    ):
+        this_host.cache_clear()
+        with monkeypatch.context() as context:
+            context.setattr(f"{module}.{name}", lambda *_, value=value: value)
+            seen.add(this_host())
+    this_host.cache_clear()
+    assert len(seen) == 3
+    assert this_host() in seen
+    assert re.fullmatch("[0-9a-f]{12}", this_host())
 
 
 def test_nothing_is_left_of_what_is_not_published(tmp_path: Path) -> None:

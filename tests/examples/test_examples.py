@@ -240,6 +240,55 @@ def test_store_directory_to_dcmtk(directory: Path, scripts: Scripts, dcmtk: Dcmt
     assert len(peer.files()) == 3
 
 
+# Router
+
+
+def route(scripts: Scripts, destination: int) -> Any:
+    router = EXAMPLES / "events" / "router_scp.py"
+    return scripts.serve(router, find_free_port(), "--to-port", destination)
+
+
+def test_router(scripts: Scripts) -> None:
+    destination = scripts.serve(
+        EXAMPLES / "events" / "store_scp.py", find_free_port(), "--directory", "stored"
+    )
+    router = route(scripts, destination.port)
+    scu = EXAMPLES / "events" / "store_scu.py"
+    for _ in range(2):  # one sender after another
+        result = scripts.run(scu, LOCAL, router.port, CT, MR, CT_JPEG2000)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("0x0000 (Success)") == 3
+    for path in (CT, MR, CT_JPEG2000):
+        copy = destination.directory / "stored" / f"{dcmread(path).SOPInstanceUID}.dcm"
+        assert data_set_bytes(copy) == data_set_bytes(path)
+    assert router.stop(signal.SIGTERM) == 0
+
+
+def test_router_without_destination(scripts: Scripts, free_port: int) -> None:
+    """The sender is told, and the router goes on: also with a destination that takes less."""
+    router = route(scripts, free_port)
+    scu = EXAMPLES / "events" / "store_scu.py"
+    result = scripts.run(scu, LOCAL, router.port, CT, MR)
+    assert result.returncode == 1
+    assert result.stdout.count("0xA700 (Failure)") == 2
+    # the callbacks' SCP supports uncompressed transfer syntaxes only
+    scripts.serve(EXAMPLES / "callbacks" / "store_scp.py", free_port)
+    result = scripts.run(scu, LOCAL, router.port, CT_JPEG2000, CT)
+    assert result.returncode == 1
+    assert result.stdout.count("0xA700 (Failure)") == 1
+    assert result.stdout.count("0x0000 (Success)") == 1
+    assert router.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.interop
+def test_router_between_dcmtk(scripts: Scripts, dcmtk: Dcmtk) -> None:
+    peer = dcmtk.storescp("+xa")
+    router = route(scripts, peer.port)
+    dcmtk.run("storescu", "-v", LOCAL, router.port, CT, MR, check=True)
+    assert len(peer.files()) == 2
+    assert router.stop(signal.SIGTERM) == 0
+
+
 # TLS
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -214,13 +215,34 @@ def test_a_handler_that_does_not_want_to_be_closed(caplog: pytest.LogCaptureFixt
 
 def test_nothing_of_the_patient_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     ds = match()
-    ds["PatientName"]._value = ["Doe^John"]
+    ds.Rows = None
+    ds["Rows"]._value = "Doe^John"
     with caplog.at_level(logging.INFO):
         response = matches(Requestor(find()).invocation(lambda: [(0xFF00, ds)]))
         matches(Requestor(find()).invocation(lambda: raising_after(0, ValueError("Doe^John"))))
     assert response.Status == 0xC312
     assert "Doe" not in caplog.text
     assert "Doe" not in (response.ErrorComment or "")
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, EXPLICIT + ".99"])
+@pytest.mark.parametrize("character_set", [None, "ISO_IR 100"])
+def test_a_name_that_its_character_set_lacks(
+    character_set: str | None, syntax: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is an error, and not sent as some other name."""
+    ds = match()
+    ds.PatientName = "Łukasz"
+    if character_set:
+        ds.SpecificCharacterSet = character_set
+    peer = Requestor(find())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        response = matches(peer.invocation(lambda: [(0xFF00, match()), (0xFF00, ds)], syntax))
+    assert response.Status == 0xC312
+    assert len(peer.responses) == 1
+    assert "(0010,0010) PatientName has a character" in caplog.text
+    assert "ukasz" not in caplog.text + str(response.ErrorComment)
 
 
 def test_encoded_bytes_go_out_as_they_are(tmp_path: Path) -> None:

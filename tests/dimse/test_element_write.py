@@ -1,0 +1,365 @@
+"""pynetdicom.dimse.element_write: pydicom's bytes, but for text: as it is, or not at all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.sequence import Sequence
+
+from pynetdicom.dimse.character_sets import TEXT_VRS, NotInCharacterSet
+from pynetdicom.dimse.data_set import InMemory, encode_dataset
+from pynetdicom.dimse.element_walk import Encoding, encoding_of
+from pynetdicom.dimse.element_write import write_elements
+from pynetdicom.services.matching import encoded as encoded_match
+
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+BIG = "1.2.840.10008.1.2.2"
+DATA = Path(pydicom.__file__).parent / "data"
+FILES = sorted(str(path) for path in DATA.rglob("*.dcm"))
+
+Encode = Callable[[Dataset, str], Any]
+
+
+@pytest.fixture(params=[encode_dataset, encoded_match], ids=["data set", "match"])
+def encode(request: pytest.FixtureRequest) -> Encode:
+    """Both ways a data set is encoded: that of C-STORE and identifiers, that of matches."""
+    function: Encode = request.param
+    return function
+
+
+@pytest.fixture(autouse=True)
+def without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def by_pydicom(ds: Dataset, encoding: Encoding) -> bytes:
+    file = DicomBytesIO()
+    file.is_implicit_VR, file.is_little_endian = encoding[:2]
+    write_dataset(file, ds)
+    return bytes(file.getvalue())
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+@pytest.mark.parametrize("is_decoded", [False, True])
+def test_real_data_sets(syntax: str, is_decoded: bool) -> None:
+    """What pydicom writes, where it loses nothing."""
+    compared = not_ascii = 0
+    encoding = encoding_of(syntax)
+    for name in FILES:
+        if "charset_files" in name:
+            continue  # see below
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                one, other = (dcmread(name, stop_before_pixels=True) for _ in range(2))
+                if is_decoded:
+                    one.decode(), other.decode()
+                expected = by_pydicom(one, encoding)
+            except Exception:  # files that are broken on purpose
+                continue
+            try:
+                assert write_elements(other, encoding) == expected, name
+            except NotInCharacterSet:
+                assert is_decoded
+                not_ascii += 1
+                continue
+        compared += 1
+    assert compared > 60
+    assert not_ascii < 10
+
+
+def test_texts_of_real_data_sets() -> None:
+    """In whatever character set they are, decoded and encoded again they are the same."""
+    compared = 0
+    for name in FILES:
+        if "charset_files" not in name:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ds = dcmread(name)
+            ds.decode()
+            try:
+                again = encode_dataset(ds, EXPLICIT).decode()
+            except ValueError:  # pydicom has not decoded all of it
+                assert "\N{REPLACEMENT CHARACTER}" in str(ds) or "SpecificCharacterSet" not in ds
+                continue
+            for element in again.iterall():
+                compared += element.VR in TEXT_VRS
+            for element in again:
+                assert element.value == ds[element.tag].value, name
+        compared += 1
+    assert compared > 15
+
+
+def patient(name: Any = "Müller^Jörg", character_set: Any = None) -> Dataset:
+    ds = Dataset()
+    if character_set is not None:
+        ds.SpecificCharacterSet = character_set
+    ds.PatientName = name
+    return ds
+
+
+def item_of(ds: Dataset) -> Dataset:
+    outer = Dataset()
+    outer.PatientID = "1"
+    outer.RequestAttributesSequence = [ds]
+    return outer
+
+
+LOST: dict[str, Callable[[], Dataset]] = {
+    "no set": patient,
+    "another set": lambda: patient("Łukasz", "ISO_IR 100"),
+    "one of several names": lambda: patient(["A", "Łukasz"], "ISO_IR 100"),
+    "not in the extensions": lambda: patient("Müller=山", ["", "ISO 2022 IR 87"]),
+    "in an item": lambda: item_of(patient()),
+    "in an item with a set": lambda: item_of(patient("Łukasz", "ISO_IR 100")),
+    "in an item of an item": lambda: item_of(item_of(patient())),
+}
+
+
+@pytest.mark.parametrize("what", LOST)
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_a_name_is_not_replaced(encode: Encode, what: str, syntax: str) -> None:
+    ds = LOST[what]()
+    for _ in range(2):  # nothing is left of the first attempt
+        with pytest.raises(ValueError, match=r"\(0010,0010\) PatientName has a char") as caught:
+            encode(ds, syntax)
+        for part in "Müller", "ukasz", "Jörg":
+            assert part not in str(caught.value)
+        assert "Sequence" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr"),
+    [
+        ("AccessionNumber", "SH"),
+        ("PatientID", "LO"),
+        ("AdmittingDiagnosesDescription", "LO"),
+        ("InstitutionAddress", "ST"),
+        ("PatientComments", "LT"),
+        ("LongCodeValue", "UC"),
+        ("TextValue", "UT"),
+    ],
+)
+def test_text_of_every_vr(encode: Encode, keyword: str, vr: str) -> None:
+    ds = Dataset()
+    setattr(ds, keyword, "Łódź")
+    assert vr == ds[keyword].VR
+    with pytest.raises(ValueError, match=rf"\) {keyword} has a character outside ASCII, and no"):
+        encode(ds, EXPLICIT)
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    with pytest.raises(ValueError, match=rf"\) {keyword} .* Character Set 'ISO_IR 100'"):
+        encode(ds, EXPLICIT)
+    ds.SpecificCharacterSet = "ISO_IR 101"
+    assert encode(ds, EXPLICIT).decode()[keyword].value == "Łódź"
+
+
+@pytest.mark.parametrize(
+    "keyword", ["Modality", "RetrieveAETitle", "SOPInstanceUID", "RetrieveURI"]
+)
+def test_what_has_always_the_default_repertoire(encode: Encode, keyword: str) -> None:
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    setattr(ds, keyword, None)
+    ds[keyword]._value = "É"
+    with pytest.raises(ValueError, match=rf"\) {keyword} has a character outside ASCII, which"):
+        encode(ds, EXPLICIT)
+
+
+def test_numbers_and_dates_in_other_digits(encode: Encode) -> None:
+    for keyword, value in (
+        ("StudyDate", "２０２００１０１"),
+        ("SliceThickness", "１"),
+        ("SeriesNumber", "１"),
+    ):
+        ds = Dataset()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            setattr(ds, keyword, value)
+        with pytest.raises(ValueError, match=rf"\) {keyword} has a character outside ASCII"):
+            encode(ds, EXPLICIT)
+
+
+def test_items_have_the_set_of_what_they_are_in_or_their_own(encode: Encode) -> None:
+    ds = item_of(patient("Łukasz", "ISO_IR 101"))
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    ds.PatientName = "Müller"
+    ds.RequestAttributesSequence.append(patient("Jörg"))
+    ds.RequestAttributesSequence.append(item_of(patient("山", "ISO_IR 192")))
+    again = encode(ds, EXPLICIT).decode()
+    first, second, third = again.RequestAttributesSequence
+    assert str(again.PatientName) == "Müller"
+    assert str(first.PatientName) == "Łukasz"
+    assert str(second.PatientName) == "Jörg"
+    assert str(third.RequestAttributesSequence[0].PatientName) == "山"
+
+
+def test_items_of_undefined_length() -> None:
+    ds = item_of(patient("Jörg", "ISO_IR 100"))
+    ds.RequestAttributesSequence[0].is_undefined_length_sequence_item = True
+    ds["RequestAttributesSequence"].is_undefined_length = True
+    for syntax in IMPLICIT, EXPLICIT, BIG:
+        encoded = encode_dataset(ds, syntax)
+        assert encoded.getvalue() == by_pydicom(ds, encoding_of(syntax))
+        assert str(encoded.decode().RequestAttributesSequence[0].PatientName) == "Jörg"
+
+
+def test_the_set_may_be_declared_after_a_failure(encode: Encode) -> None:
+    ds = patient()
+    with pytest.raises(ValueError, match="no Specific Character Set"):
+        encode(ds, EXPLICIT)
+    for character_set in "ISO_IR 100", "ISO_IR 192", "ISO_IR 109":
+        ds.SpecificCharacterSet = character_set
+        assert str(encode(ds, EXPLICIT).decode().PatientName) == "Müller^Jörg"
+
+
+def read(data: bytes, syntax: str = EXPLICIT) -> Dataset:
+    return InMemory(data, syntax).decode()
+
+
+SET_100 = b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100"
+NAME = b"\x10\x00\x10\x00PN\x06\x00M\xfcller"
+MODALITY = b"\x08\x00\x60\x00CS\x02\x00\xc9 "
+PATIENTS = b"\x40\x00\x75\x02SQ\x00\x00\x16\x00\x00\x00\xfe\xff\x00\xe0\x0e\x00\x00\x00" + NAME
+
+
+def test_what_was_not_decoded_goes_out_as_it_was_read(encode: Encode) -> None:
+    """Whatever it is, also to another transfer syntax, and that as often as one likes."""
+    data = SET_100.replace(b"100", b"192") + MODALITY + NAME + PATIENTS
+    ds = read(data)
+    assert encode(ds, EXPLICIT).getvalue() == data
+    for _ in range(2):
+        again = encode(ds, IMPLICIT).getvalue()
+        assert again.count(b"M\xfcller") == 2
+        assert b"\xc9 " in again
+    assert ds.get_item("PatientName").is_raw
+    assert encode(read(again, IMPLICIT), EXPLICIT).getvalue() == data
+    assert encode(read(again, IMPLICIT), BIG).getvalue().count(b"M\xfcller") == 2
+    undeclared = read(NAME)
+    assert encode(undeclared, EXPLICIT).getvalue() == NAME
+
+
+def test_what_was_decoded_and_has_lost_something(encode: Encode) -> None:
+    ds = read(SET_100.replace(b"100", b"192") + NAME)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert ds.PatientName
+    with pytest.raises(ValueError, match="PatientName has a character that was lost"):
+        encode(ds, EXPLICIT)
+
+
+def test_another_set_than_it_was_read_with(encode: Encode) -> None:
+    """pydicom lets what is in items be as it was."""
+    for is_seen in False, True:
+        ds = read(SET_100 + NAME + PATIENTS)
+        if is_seen:
+            assert len(ds.RequestAttributesSequence) == 1
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        again = encode(ds, EXPLICIT).decode()
+        assert str(again.PatientName) == "Müller"
+        assert str(again.RequestAttributesSequence[0].PatientName) == "Müller"
+        ds.SpecificCharacterSet = "ISO_IR 144"
+        with pytest.raises(ValueError, match=r"PatientName .*'ISO_IR 144'"):
+            encode(ds, EXPLICIT)
+
+
+def test_another_set_than_one_with_escape_sequences(encode: Encode) -> None:
+    """Whose bytes look like ASCII."""
+    source = patient("Yamada=山^太", ["", "ISO 2022 IR 87"])
+    source.RequestAttributesSequence = [patient("山^太")]
+    encoded = encode_dataset(source, EXPLICIT).getvalue()
+    for syntax in EXPLICIT, IMPLICIT:
+        ds = read(encoded)
+        assert encode(ds, IMPLICIT).getvalue().count(b"\x1b$B;3\x1b(B") == 2
+        ds = read(encoded)
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        again = encode(ds, syntax).decode()
+        assert str(again.PatientName) == "Yamada=山^太"
+        assert str(again.RequestAttributesSequence[0].PatientName) == "山^太"
+        del ds.SpecificCharacterSet
+        with pytest.raises(ValueError, match="no Specific Character Set"):
+            encode(ds, syntax)
+    ds = Dataset()
+    ds.update(read(encoded))
+    for _ in range(2):
+        assert encode(ds, EXPLICIT).getvalue() == encoded
+    del ds.SpecificCharacterSet
+    with pytest.raises(ValueError, match="no Specific Character Set"):
+        encode(ds, EXPLICIT)
+
+
+def test_items_of_another_data_set(encode: Encode) -> None:
+    source = read(SET_100 + PATIENTS)
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.RequestAttributesSequence = Sequence(source.RequestAttributesSequence)
+    again = encode(ds, EXPLICIT).decode()
+    assert str(again.RequestAttributesSequence[0].PatientName) == "Müller"
+    del ds.SpecificCharacterSet
+    with pytest.raises(ValueError, match="PatientName has a character outside ASCII, and no"):
+        encode(ds, EXPLICIT)
+
+
+def test_elements_copied_undecoded_from_another_data_set(encode: Encode) -> None:
+    """pydicom would read them as Latin-1."""
+    data = SET_100.replace(b"100", b"192")
+    data += (NAME + PATIENTS).replace(b"M\xfclle", b"M\xc3\xbcll")
+    ds = Dataset()
+    ds.update(read(data))
+    for syntax in EXPLICIT, IMPLICIT, BIG:
+        assert ds.get_item("PatientName").is_raw
+        again = encode(ds, syntax).decode()
+        assert str(again.PatientName) == "Müllr"
+        assert str(again.RequestAttributesSequence[0].PatientName) == "Müllr"
+    for element in NAME, PATIENTS:
+        ds = Dataset()
+        ds.update(read(SET_100 + element))
+        assert encode(ds, EXPLICIT).getvalue() == SET_100 + element
+        for character_set in None, "ISO_IR 192":
+            ds.SpecificCharacterSet = character_set
+            with pytest.raises(ValueError, match="PatientName has a character"):
+                encode(ds, EXPLICIT)
+
+
+def test_whether_pixel_values_are_signed_in_items(encode: Encode) -> None:
+    """Which the data set says, that they are in."""
+    item = Dataset()
+    item.add_new(0x00280106, "SS", -5)
+    ds = item_of(item)
+    ds.PixelRepresentation = 1
+    made = item_of(Dataset())
+    made.PixelRepresentation = 1
+    made.RequestAttributesSequence[0].SmallestImagePixelValue = -5
+    copied = Dataset()
+    encoded = encode(ds, IMPLICIT).getvalue()
+    copied.update(read(encoded, IMPLICIT))
+    for one in ds, made, copied, read(encoded, IMPLICIT):
+        again = encode(one, EXPLICIT).decode()
+        element = again.RequestAttributesSequence[0]["SmallestImagePixelValue"]
+        assert (element.VR, element.value) == ("SS", -5)
+
+
+def test_bytes_go_out_as_they_were_given() -> None:
+    ds = patient(b"M\xfcller", "ISO_IR 100")
+    ds.add_new(0x00100020, "LO", None)
+    ds["PatientID"]._value = b"\xfc "
+    assert encode_dataset(ds, EXPLICIT).getvalue().count(b"\xfc") == 2
+
+
+def test_private_elements_are_named_by_their_tag(encode: Encode) -> None:
+    ds = Dataset()
+    ds.add_new(0x00091001, "LO", "é")
+    with pytest.raises(ValueError, match=r"\(0009,1001\) has a character outside ASCII"):
+        encode(ds, EXPLICIT)
