@@ -142,12 +142,12 @@ def test_cancelling_after_some_matches(make_scp: MakeScp, run_app: RunApp) -> No
     cancelled = threading.Event()
 
     def endless(event: Any) -> Iterator[Any]:
-        number = 0
-        while not event.is_cancelled:
-            yield 0xFF00, match(number)
-            number += 1
-        cancelled.set()
-        yield 0xFE00, None
+        try:
+            for number in itertools.count():  # until the engine closes it
+                yield 0xFF00, match(number)
+        finally:
+            if event.is_cancelled:
+                cancelled.set()
 
     scp = make_scp(endless)
     ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "--json", "--cancel", 2)
