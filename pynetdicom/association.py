@@ -18,11 +18,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from queue import Empty
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import events as evt
-from pynetdicom import serving
 from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
@@ -44,6 +45,15 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 BLOCK_ON_ABORT = 1.0
+
+
+@cache
+def load_serving() -> ModuleType:
+    """Import what serves requests: who only asks has no need of the services' tables."""
+    from pynetdicom import serving
+
+    return serving
+
 
 # Those whose threads have begun and not ended. A set's own operations are atomic.
 _living: set[Association] = set()
@@ -202,7 +212,7 @@ class Association(Negotiation, Querying):
             asks_nobody = (
                 type(item) is Message
                 and item.primitive.CommandField == C_ECHO.request_field
-                and serving.asks_nobody(self)
+                and load_serving().asks_nobody(self)
             )
             if not asks_nobody:  # or else nobody would read while a handler works
                 dul.unclaim_reading()
@@ -244,7 +254,8 @@ class Association(Negotiation, Querying):
                 return None
             if evt.EVT_DIMSE_RECV in self._handlers:
                 trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
-            return serving.answer(self, message, asks_nobody)
+            response: Primitive | None = load_serving().answer(self, message, asks_nobody)
+            return response
         finally:
             # Before the response is sent: with that its Message ID is the peer's again.
             self.inbox.done(message)

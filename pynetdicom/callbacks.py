@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import events as evt
 from pynetdicom.errors import DataSetDecodeError
-from pynetdicom.services.engines import NoHandler, Undecodable
 
 if TYPE_CHECKING:
     from pynetdicom.association_state import AssociationState
@@ -300,6 +299,9 @@ def is_assigned(owner: Any, callback: str, defaults: type = Callbacks) -> bool:
 
 def ask(event: evt.Event) -> Any:
     """The default handler of the intervention events: ask the AE."""
+    # What is served has the engines loaded already.
+    from pynetdicom.services.engines import NoHandler, Undecodable
+
     name, adapt = CALLBACKS[event.event]
     ae = event.assoc.ae
     if not is_assigned(ae, name):

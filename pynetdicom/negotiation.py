@@ -8,11 +8,10 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, serving
+from pynetdicom import _config
 from pynetdicom import events as evt
 from pynetdicom.association_state import ENDED
 from pynetdicom.events import trigger
-from pynetdicom.extended_negotiation import answers
 from pynetdicom.indications import Indications
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
@@ -166,6 +165,10 @@ class Negotiation(Indications):
         if rejection is not None:
             self._reject(rejection)
             return False
+        # Only an acceptor answers, and serves.
+        from pynetdicom.extended_negotiation import answers
+        from pynetdicom.serving import may_be_storage
+
         said = answers(self, rq.user_information)
         if not said.is_verified:
             self._reject(pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1))
@@ -183,7 +186,7 @@ class Negotiation(Indications):
             maximum_length=ours.maximum_length,
             implementation_class_uid=ours.implementation_uid,
             implementation_version_name=ours.implementation_version_name,
-            unrestricted=serving.may_be_storage if unrestricted else False,
+            unrestricted=may_be_storage if unrestricted else False,
             user_items=said.items,
         )
         self.acceptor.load(ac)

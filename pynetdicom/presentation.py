@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pynetdicom.services import classes, registry
 from pynetdicom.upper_layer.contexts import (
     PresentationContext,
     PresentationContextTuple,
@@ -25,6 +24,9 @@ from pynetdicom.upper_layer.contexts import (
     negotiate_unrestricted,
 )
 from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
+
+if TYPE_CHECKING:
+    from pynetdicom.services.classes import ServiceClass
 
 DEFAULT_TRANSFER_SYNTAXES: list[str] = [
     "1.2.840.10008.1.2",  # Implicit VR Little Endian
@@ -84,30 +86,31 @@ SubstanceAdministrationPresentationContexts: list[PresentationContext]
 UnifiedProcedurePresentationContexts: list[PresentationContext]
 VerificationPresentationContexts: list[PresentationContext]
 
-_SERVICES: dict[str, type[classes.ServiceClass]] = {
-    "ApplicationEventLogging": classes.ApplicationEventLoggingServiceClass,
-    "BasicWorklistManagement": classes.BasicWorklistManagementServiceClass,
-    "ColorPalette": classes.ColorPaletteQueryRetrieveServiceClass,
-    "DefinedProcedureProtocol": classes.DefinedProcedureProtocolQueryRetrieveServiceClass,
-    "DisplaySystem": classes.DisplaySystemManagementServiceClass,
-    "HangingProtocol": classes.HangingProtocolQueryRetrieveServiceClass,
-    "ImplantTemplate": classes.ImplantTemplateQueryRetrieveServiceClass,
-    "InstanceAvailability": classes.InstanceAvailabilityNotificationServiceClass,
-    "MediaCreationManagement": classes.MediaCreationManagementServiceClass,
-    "ModalityPerformed": classes.ProcedureStepServiceClass,
-    "NonPatientObject": classes.NonPatientObjectStorageServiceClass,
-    "PrintManagement": classes.PrintManagementServiceClass,
-    "ProcedureStep": classes.ProcedureStepServiceClass,
-    "ProtocolApproval": classes.ProtocolApprovalQueryRetrieveServiceClass,
-    "QueryRetrieve": classes.QueryRetrieveServiceClass,
-    "RelevantPatientInformation": classes.RelevantPatientInformationQueryServiceClass,
-    "RTMachineVerification": classes.RTMachineVerificationServiceClass,
+# Named, since most programs need the lists of none of them, and their tables take time to load.
+_SERVICES: dict[str, str] = {
+    "ApplicationEventLogging": "ApplicationEventLoggingServiceClass",
+    "BasicWorklistManagement": "BasicWorklistManagementServiceClass",
+    "ColorPalette": "ColorPaletteQueryRetrieveServiceClass",
+    "DefinedProcedureProtocol": "DefinedProcedureProtocolQueryRetrieveServiceClass",
+    "DisplaySystem": "DisplaySystemManagementServiceClass",
+    "HangingProtocol": "HangingProtocolQueryRetrieveServiceClass",
+    "ImplantTemplate": "ImplantTemplateQueryRetrieveServiceClass",
+    "InstanceAvailability": "InstanceAvailabilityNotificationServiceClass",
+    "MediaCreationManagement": "MediaCreationManagementServiceClass",
+    "ModalityPerformed": "ProcedureStepServiceClass",
+    "NonPatientObject": "NonPatientObjectStorageServiceClass",
+    "PrintManagement": "PrintManagementServiceClass",
+    "ProcedureStep": "ProcedureStepServiceClass",
+    "ProtocolApproval": "ProtocolApprovalQueryRetrieveServiceClass",
+    "QueryRetrieve": "QueryRetrieveServiceClass",
+    "RelevantPatientInformation": "RelevantPatientInformationQueryServiceClass",
+    "RTMachineVerification": "RTMachineVerificationServiceClass",
     # At most 115, so that they fit into one association with Query/Retrieve (128 contexts).
-    "Storage": classes.StorageServiceClass,
-    "StorageCommitment": classes.StorageCommitmentServiceClass,
-    "SubstanceAdministration": classes.SubstanceAdministrationQueryServiceClass,
-    "UnifiedProcedure": classes.UnifiedProcedureStepServiceClass,
-    "Verification": classes.VerificationServiceClass,
+    "Storage": "StorageServiceClass",
+    "StorageCommitment": "StorageCommitmentServiceClass",
+    "SubstanceAdministration": "SubstanceAdministrationQueryServiceClass",
+    "UnifiedProcedure": "UnifiedProcedureStepServiceClass",
+    "Verification": "VerificationServiceClass",
 }
 _SUFFIX = "PresentationContexts"
 
@@ -128,11 +131,14 @@ def abstract_syntaxes(name: str) -> Iterable[str]:
     group = name.removesuffix(_SUFFIX)
     if name == group:
         raise KeyError(name)
+    from pynetdicom.services import classes, registry
+
     if group == "AllStorage":
         return registry.all_storage()
     if group == "MediaStorage":
         return (registry.MEDIA_STORAGE_DIRECTORY,)
-    return _SERVICES[group].sop_classes
+    service_class: type[ServiceClass] = getattr(classes, _SERVICES[group])
+    return service_class.sop_classes
 
 
 def _get(name: str) -> list[PresentationContext]:

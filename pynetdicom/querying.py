@@ -26,7 +26,6 @@ from pynetdicom.dimse.primitives import C_CANCEL, C_FIND, C_GET, C_MOVE, Primiti
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.requests import prepare_statuses
 from pynetdicom.responses import LOGGER, Responses
-from pynetdicom.serving import show_identifier
 from pynetdicom.storing import Storing
 from pynetdicom.upper_layer.dul import Stopped
 from pynetdicom.upper_layer.ended import Ended
@@ -297,6 +296,8 @@ class Querying(Storing):
         if absent := set(request.missing()) - {"MessageID"}:
             raise TypeError(f"{name}: no {', '.join(absent)}")
         if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
+            from pynetdicom.serving import show_identifier
+
             show_identifier(request, data_set.decode())
         operation = self._send_request(request, context, msg_id)
         if operation is not None and request.name == "C-GET":

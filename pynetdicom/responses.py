@@ -19,7 +19,6 @@ from pynetdicom import _config
 from pynetdicom.dimse.operation import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.requests import to_status
-from pynetdicom.serving import show_identifier
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -196,5 +195,7 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
     finally:
         data_set.close()
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
+        from pynetdicom.serving import show_identifier
+
         show_identifier(response, identifier)
     return identifier
