@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,15 @@ def test_mistakes_in_an_ini_file(tmp_path: Path, text: str, message: str) -> Non
 def test_the_command_line_comes_first() -> None:
     changes: dict[str, Any] = {"port": 0, "ae_title": None, "verbose": True, "workers": 2}
     assert override(Config(ae_title="A"), changes) == Config(ae_title="A", port=0, workers=2)
+
+
+def test_the_example_of_the_manual(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "qrscp.rst").read_text()
+    example = page.partition("::\n\n   [archive]")[2].partition("\n\nConfiguration\n")[0]
+    found = load(write(tmp_path, textwrap.dedent(f"   [archive]{example}")))
+    assert (found.ae_title, found.database_location) == ("ARCHIVE", "/srv/archive/index.sqlite")
+    assert list(found.peers) == ["CT1", "WORKSTATION"]
+    assert not found.may("SOMEBODY", "store")
 
 
 def test_the_manual_has_every_key() -> None:
