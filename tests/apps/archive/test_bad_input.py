@@ -51,7 +51,7 @@ class Site:
             unrestricted_storage=True,
         )
 
-    def associate(self, syntax: str = EXPLICIT) -> Any:
+    def associate(self, syntax: str = EXPLICIT, *negotiated: Any) -> Any:
         ae = AE("PEER")
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE
         for model in (PATIENT_ROOT, STUDY_ROOT):
@@ -67,7 +67,7 @@ class Site:
         assoc = ae.associate(
             "127.0.0.1",
             self._server.server_address[1],
-            ext_neg=[build_role(CT, scu_role=True, scp_role=True)],
+            ext_neg=[build_role(CT, scu_role=True, scp_role=True), *negotiated],
             evt_handlers=[(evt.EVT_C_STORE, keep)],
         )
         assert assoc.is_established, assoc.ended
