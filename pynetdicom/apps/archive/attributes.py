@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -108,11 +109,15 @@ def normal_time(text: str) -> str:
     return f"{hour}{minute or '00'}{second or '00'}" + (f".{fraction}" if fraction else "")
 
 
+# Letters that differ from others by case, or by a stroke, without being made of them and a mark.
+_ALIKE = str.maketrans("ςıłøđħŧ", "σilodht")
+
+
 def fold(text: str) -> str:
     """A text as names are compared: without case and accents, character by character."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFD", text.lower())
+    decomposed = unicodedata.normalize("NFD", text.lower().translate(_ALIKE))
     # Of the combining marks only the accents: those of other scripts tell letters apart.
     return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", decomposed))
 
@@ -153,12 +158,19 @@ def clean(value: Any) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
+@cache
+def _tags(level: str) -> list[Any]:
+    from pydicom.tag import Tag
+
+    return [Tag(attribute.keyword) for attribute in OF_LEVEL[level]]
+
+
 def values_of(ds: Dataset, level: str) -> dict[str, str]:
     """The values of the columns of a level."""
     values = {}
-    for attribute in OF_LEVEL[level]:
+    for tag, attribute in zip(_tags(level), OF_LEVEL[level], strict=True):
         try:
-            text = clean(ds.get(attribute.keyword))[:MAXIMUM_LENGTH]
+            text = clean(ds[tag].value)[:MAXIMUM_LENGTH] if tag in ds else ""
         except Exception:  # whatever pydicom says of a value that is none of its VR
             text = ""
         if attribute.vr == "IS":

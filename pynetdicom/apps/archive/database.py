@@ -24,6 +24,13 @@ from pynetdicom.apps.archive.extras import require
 BUSY_TIMEOUT = 30.0
 """Seconds that a writer waits for those of other processes."""
 
+CONNECTIONS = 10
+"""Connections of a process. None is held while a peer is waited for, so that more would do nothing
+but be too many for a server with several workers and hosts."""
+
+CACHE_SIZE = 16 << 20
+"""Bytes of SQLite's cache, of each connection; what it lacks, the system's has."""
+
 ATTEMPTS = 20
 """How often a transaction is tried that another one has got in the way of."""
 
@@ -74,8 +81,6 @@ class Database:
     ----------
     location : str
         A file of SQLite, or a URL such as ``postgresql+psycopg://user@host/archive``.
-    connections : int
-        How many there may be at a time.
     sync : bool
         Whether what is committed has to survive a power failure.
 
@@ -85,7 +90,7 @@ class Database:
         It cannot be opened.
     """
 
-    def __init__(self, location: str, *, connections: int = 20, sync: bool = False) -> None:
+    def __init__(self, location: str, *, sync: bool = False) -> None:
         url = database_url(location)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._sync = sync
@@ -102,7 +107,7 @@ class Database:
             url,
             connect_args=arguments,
             poolclass=sa.QueuePool,
-            pool_size=connections,
+            pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=BUSY_TIMEOUT,
             pool_pre_ping=not self.is_sqlite,  # the server may have been restarted
@@ -134,7 +139,7 @@ class Database:
             f"synchronous={'FULL' if self._sync else 'NORMAL'}",
             "foreign_keys=ON",
             "case_sensitive_like=ON",
-            "cache_size=-65536",
+            f"cache_size=-{CACHE_SIZE >> 10}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

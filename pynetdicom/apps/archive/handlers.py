@@ -72,11 +72,7 @@ class Archive:
         self.config = config
         self._tls = tls
         self.store_of_objects: ObjectStore = open_store(config.instance_location, sync=config.sync)
-        self.database = Database(
-            config.database_location,
-            connections=config.maximum_associations + 2,
-            sync=config.sync,
-        )
+        self.database = Database(config.database_location, sync=config.sync)
         self.index = Index(self.database)
 
     def close(self) -> None:

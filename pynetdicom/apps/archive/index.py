@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 500
+_REMEMBERED = 256
 
 
 class NotIndexable(Exception):
@@ -95,6 +96,9 @@ class Index:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        # What series, studies and patients say → the row of the series: it has all of that, and the
+        # next object is likely to say the same.
+        self._series: dict[tuple[str, ...], int] = {}
 
     def add(self, record: Record, location: str, folder_name: str) -> bool:
         """Add an object; returns when that is committed. One that is there already is left alone.
@@ -118,9 +122,12 @@ class Index:
         )
 
     def _add(self, connection: Connection, record: Record, location: str, folder_name: str) -> bool:
-        parent = None
-        for level in LEVELS[:-1]:
-            parent = self._ancestor(connection, level, record.values[level], parent)
+        lineage = tuple(v for level in LEVELS[:-1] for v in record.values[level].values())
+        # Taken out meanwhile: if that row is no more, the next attempt looks for another one.
+        parent = self._series.pop(lineage, None)
+        if parent is None:
+            for level in LEVELS[:-1]:
+                parent = self._ancestor(connection, level, record.values[level], parent)
         values: dict[str, object] = dict(record.values["IMAGE"])
         values |= {
             "series_pk": parent,
@@ -128,8 +135,13 @@ class Index:
             "location": location,
             "folder": folder_name,
         }
-        insert = self.database.insert(instance).values(values).returning(instance.c.pk)
-        if connection.scalar(insert) is None:  # there is one already
+        insert = self.database.insert(instance).returning(instance.c.pk)
+        is_new = connection.scalar(insert, values) is not None
+        if len(self._series) >= _REMEMBERED:
+            self._series.clear()
+        assert parent is not None
+        self._series[lineage] = parent
+        if not is_new:  # there is one already
             found = connection.scalar(
                 sa.select(instance.c.location).where(
                     instance.c.sop_instance_uid == record.sop_instance_uid
@@ -154,7 +166,7 @@ class Index:
             same = sa.and_(table.c[uid] == values[uid], table.c[PARENT_KEYS[level]] == parent)
         found = connection.execute(sa.select(table).where(same)).mappings().first()
         if found is None:
-            connection.execute(self.database.insert(table).values(row))
+            connection.execute(self.database.insert(table), row)
             found = connection.execute(sa.select(table).where(same)).mappings().first()
             if found is None:  # deleted since, by another process
                 raise sa.exc.IntegrityError("row", None, Exception("deleted meanwhile"))
@@ -173,7 +185,7 @@ class Index:
         self, connection: Connection, uid: str, location: str, folder_name: str
     ) -> None:
         values = {"sop_instance_uid": uid, "location": location, "folder": folder_name}
-        connection.execute(self.database.insert(duplicate).values(values))
+        connection.execute(self.database.insert(duplicate), values)
 
     def add_duplicate(self, uid: str, location: str, folder_name: str) -> None:
         """Note a second copy of an object, which differs from the first."""

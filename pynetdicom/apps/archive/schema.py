@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pynetdicom.apps.archive.attributes import OF_LEVEL
 
-VERSION = 1
+VERSION = 2
 """Of the schema; an index of another version is made anew from the objects."""
 
 metadata = sa.MetaData()

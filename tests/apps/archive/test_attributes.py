@@ -44,6 +44,10 @@ def test_normal_forms() -> None:
     assert normal_time("x") == normal_time("1000001") == ""
     assert normal_name(" Doe^Jane^^ = 山田^ ") == "doe^jane=山田"
     assert fold("ÉÈß") == "eeß"
+    assert fold("Łukasz Ørsted Đặng") == "lukasz orsted dang"
+    assert fold("IŞIK") == fold("Işık") == fold("İşik") == "isik"
+    assert fold("ΟΔΟΣ*") == fold("οδός*") == fold("οδοσ*")
+    assert fold("がか") == "がか"
 
 
 def test_values_are_cut_and_cleaned() -> None:

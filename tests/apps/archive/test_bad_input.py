@@ -34,17 +34,12 @@ MANY = 10_000
 class Site:
     """An archive that listens, and a peer of it."""
 
-    def __init__(self, location: str, place: Path) -> None:
+    def __init__(self, location: str, objects: Path | str) -> None:
         self.config = Config(
-            bind_address="127.0.0.1",
-            instance_location=str(place / "objects"),
-            database_location=location,
+            bind_address="127.0.0.1", instance_location=str(objects), database_location=location
         )
-        self._start()
         self.got: list[Dataset] = []
         self._peers: list[Any] = []
-
-    def _start(self) -> None:
         self.archive = Archive(self.config)
         self.store: Any = self.archive.store_of_objects
         self._ae = make_ae(self.config)
@@ -56,7 +51,7 @@ class Site:
             unrestricted_storage=True,
         )
 
-    def associate(self, syntax: str = EXPLICIT) -> Any:
+    def associate(self, syntax: str = EXPLICIT, *negotiated: Any) -> Any:
         ae = AE("PEER")
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE
         for model in (PATIENT_ROOT, STUDY_ROOT):
@@ -72,7 +67,7 @@ class Site:
         assoc = ae.associate(
             "127.0.0.1",
             self._server.server_address[1],
-            ext_neg=[build_role(CT, scu_role=True, scp_role=True)],
+            ext_neg=[build_role(CT, scu_role=True, scp_role=True), *negotiated],
             evt_handlers=[(evt.EVT_C_STORE, keep)],
         )
         assert assoc.is_established, assoc.ended
@@ -101,7 +96,7 @@ def with_meta(ds: Dataset) -> Dataset:
 
 @pytest.fixture
 def site(location: str, tmp_path: Path) -> Iterator[Site]:
-    made = Site(location, tmp_path)
+    made = Site(location, tmp_path / "objects")
     yield made
     made.close()
 
@@ -313,7 +308,7 @@ def test_a_database_that_ends_connections(location: str, tmp_path: Path) -> None
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'to be ended'"
     )
-    site = Site(named.render_as_string(hide_password=False), tmp_path)
+    site = Site(named.render_as_string(hide_password=False), tmp_path / "objects")
     try:
         site.feed(make(1))
         assoc = site.associate()

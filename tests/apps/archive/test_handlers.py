@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom.apps.archive import worklist
 from pynetdicom.apps.archive.config import Config, Peer
-from pynetdicom.apps.archive.handlers import Archive
+from pynetdicom.apps.archive.handlers import Archive, contexts_for
 from tests.apps.archive.conftest import EXPLICIT, MakeEvent, assoc, make
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
@@ -281,3 +281,16 @@ def test_the_start_of_a_step_is_one_point_in_time(
         assert [match.PatientID for _, match in archive.find(event)] == found
     finally:
         archive.close()
+
+
+def test_a_destination_is_proposed_all_that_it_will_be_sent() -> None:
+    """Compressed as it is, the rest in other uncompressed encodings too; all 200 kinds of it."""
+    implicit, explicit = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+    kinds = [(f"1.2.{n}", f"1.2.840.10008.1.2.4.{50 + n % 2}") for n in range(150)]
+    kinds += [(f"1.3.{n}", (explicit, implicit)[n % 2]) for n in range(50)]
+    contexts = contexts_for(kinds)
+    proposed = {(str(c.abstract_syntax), tuple(map(str, c.transfer_syntax))) for c in contexts}
+    assert {(sop_class, (syntax,)) for sop_class, syntax in kinds} <= proposed
+    assert {(f"1.3.{n}", ((implicit, explicit)[n % 2],)) for n in range(50)} <= proposed
+    assert len(contexts) == 150 + 2 * 50
+    assert contexts_for([]) == []

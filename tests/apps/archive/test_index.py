@@ -105,6 +105,21 @@ def test_removing(index: Index) -> None:
     assert counts(index) == [0, 0, 0, 0]
 
 
+def test_a_series_that_was_removed_by_another_process(index: Index) -> None:
+    """One that is remembered may be gone, or have become another row."""
+    index.add(record_of(make(1), EXPLICIT), "abc/1", "abc")
+    other = Index(index.database)
+    other.remove(["abc/1"])
+    assert index.add(record_of(make(2), EXPLICIT), "abc/2", "abc")
+    other.remove(["abc/2"])
+    assert other.add(record_of(make(3), EXPLICIT), "abc/3", "abc")
+    assert index.add(record_of(make(4), EXPLICIT), "abc/4", "abc")
+    assert [index.count(level) for level in LEVELS] == [1, 1, 1, 2]
+    index.clear()
+    assert index.add(record_of(make(5), EXPLICIT), "abc/5", "abc")
+    assert [index.count(level) for level in LEVELS] == [1, 1, 1, 1]
+
+
 def test_a_key_is_not_given_twice(index: Index) -> None:
     """Somebody may have read it before, and would take another study for his."""
     seen: set[int] = set()
