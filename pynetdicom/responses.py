@@ -30,6 +30,7 @@ LOGGER = logging.getLogger("pynetdicom.service")
 
 Response = tuple["Dataset", "Dataset | None"]
 
+_FAILED_LIST = "FailedSOPInstanceUIDList"
 _COUNTERS = {
     "NumberOfRemainingSuboperations": 0x00001020,
     "NumberOfCompletedSuboperations": 0x00001021,
@@ -194,6 +195,11 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
         return None
     finally:
         data_set.close()
+    if response.name != "C-FIND" and isinstance(identifier.get(_FAILED_LIST), bytes):
+        from pynetdicom.services.retrieval import failed_uids
+
+        # It was too long for an explicit UI (PS3.5 6.2.2), but for nobody's use.
+        identifier.FailedSOPInstanceUIDList = failed_uids(identifier)
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
         from pynetdicom.serving import show_identifier
 

@@ -18,7 +18,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pynetdicom import AE, build_role, evt
-from pynetdicom.dimse.primitives import Primitive
+from pynetdicom import responses as module
+from pynetdicom.dimse.primitives import C_GET, Primitive
+from pynetdicom.services.retrieval import failed_list, failed_uids
 from pynetdicom.upper_layer import dul, items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import IMPLICIT, echo_rq, request, until
@@ -627,3 +629,17 @@ def test_dimse_timeout_yields_an_empty_status_once() -> None:
         assert [len(status) for status, _ in results] == [1, 0]
         assert "dimse_timeout" in results[1][0].problem
         assert assoc.is_aborted
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 2000])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_a_list_of_failed_instances_of_any_length(count: int, syntax: str) -> None:
+    """One of more than 64 KiB comes as UN, and is given out as any other."""
+    uids = [f"1.2.840.10008.{10**30 + number}" for number in range(count)]
+    asked = C_GET(AffectedSOPClassUID="1.2.840.10008.5.1.4.1.2.1.3", MessageID=1, Priority=2)
+    response = asked.response(0xB000, data_set=failed_list(uids, syntax))
+    found = module._identifier(response, Dataset())
+    assert found is not None
+    assert failed_uids(found) == uids
+    value = found.FailedSOPInstanceUIDList
+    assert ([value] if value and isinstance(value, str) else list(value or [])) == uids

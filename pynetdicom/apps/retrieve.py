@@ -11,7 +11,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Terminal
@@ -27,6 +27,7 @@ from pynetdicom.apps.query import (
     report_final,
 )
 from pynetdicom.apps.storescp import OUTPUT, ignore, output_directory, store
+from pynetdicom.services.retrieval import failed_uids
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -169,6 +170,11 @@ class Final(NamedTuple):
     is_cancelled: bool = False
     is_interrupted: bool = False
 
+    @property
+    def failed_uids(self) -> list[str]:
+        """Its Failed SOP Instance UID List."""
+        return [] if self.identifier is None else failed_uids(self.identifier)
+
 
 def follow(
     args: Namespace, name: str, operation: Cancellable, cancel_after: int | None, terminal: Terminal
@@ -205,7 +211,7 @@ def has_failures(final: Final) -> bool:
 
 def has_unknown_failures(final: Final, known: Container[str]) -> bool:
     """Whether something was not sent, and not because of what is `known` to have been refused."""
-    uids = failed_uids(final.identifier)
+    uids = final.failed_uids
     listed = len(uids) >= (final.status.get("NumberOfFailedSuboperations") or 1)
     return has_failures(final) and not (listed and all(uid in known for uid in uids))
 
@@ -227,8 +233,8 @@ def merged(first: Final, second: Final) -> Final:
         setattr(status, keyword, sum(numbers))
     sent_now = sum(_sent(second.status))
     failed = max((first.status.get("NumberOfFailedSuboperations") or 0) - sent_now, 0)
-    again = set(failed_uids(second.identifier))
-    uids = [uid for uid in failed_uids(first.identifier) if uid in again]
+    again = set(second.failed_uids)
+    uids = [uid for uid in first.failed_uids if uid in again]
     identifier.FailedSOPInstanceUIDList = uids
     status.NumberOfFailedSuboperations = failed
     status.Status = SUCCESS
@@ -268,7 +274,7 @@ def account(name: str, final: Final, terminal: Terminal, known: Container[str] =
         How many instances the peer says it has sent; None if it does not say.
     """
     status = final.status
-    uids = failed_uids(final.identifier)
+    uids = final.failed_uids
     for uid in uids:
         if uid not in known:
             terminal.problem(f"{uid}: not sent, or not taken")
@@ -287,14 +293,6 @@ def account(name: str, final: Final, terminal: Terminal, known: Container[str] =
     if warned:
         terminal.warning(f"{warned} were stored with a warning")
     return completed + warned if _has_numbers(status) else None
-
-
-def failed_uids(identifier: Dataset | None) -> list[str]:
-    """The Failed SOP Instance UID List of a final response (PS3.4 C.4.2.1.4.2)."""
-    value: Any = identifier.get("FailedSOPInstanceUIDList") if identifier is not None else None
-    if not value:
-        return []
-    return [value] if isinstance(value, str) else [str(uid) for uid in value]
 
 
 def compare(sent: int | None, arrived: int, look_at: str, terminal: Terminal) -> None:

@@ -308,9 +308,7 @@ class _Retrieval:
     def _take_failed_list(self, data_set: Any) -> None:
         """Add what the handler itself says has failed."""
         if hasattr(data_set, "group_dataset"):
-            uids = data_set.get("FailedSOPInstanceUIDList") or ()
-            for uid in [uids] if isinstance(uids, str) else uids:
-                self._failed_uids[str(uid)] = None
+            self._failed_uids.update(dict.fromkeys(failed_uids(data_set)))
 
     def _add_counters(self, response: Primitive) -> None:
         response.NumberOfCompletedSuboperations = self._completed
@@ -341,6 +339,16 @@ def _let_go(item: Any) -> None:
     close = getattr(split(item)[1], "close", None)
     if close is not None:
         close()
+
+
+def failed_uids(identifier: Any) -> list[str]:
+    """The Failed SOP Instance UID List of a pydicom data set (PS3.4 C.4.2.1.4.2)."""
+    value = identifier.get("FailedSOPInstanceUIDList")
+    if not value:
+        return []
+    if isinstance(value, bytes):  # longer than an explicit UI can be, it came as UN
+        value = value.decode("latin-1").rstrip(" \0").split("\\")
+    return [value] if isinstance(value, str) else [str(uid) for uid in value]
 
 
 def failed_list(uids: Iterable[str], transfer_syntax: str) -> InMemory:
