@@ -664,6 +664,58 @@ def test_the_data_sets_of_requests_that_wait_at_the_end_are_given_back(
     assert leaked_descriptors(before) == {}
 
 
+def test_half_a_request_and_spare_files_are_given_back(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while somebody keeps the association."""
+    monkeypatch.setattr(_config, "SPOOL_THRESHOLD", 0)
+    with Peer.connect(sides.serve((evt.EVT_C_STORE, lambda event: 0))) as peer:
+        peer.associate(BOTH)
+        acceptor = sides.acceptor
+        before = open_descriptors()
+        for _ in range(3):
+            peer.send(STORE_RQ)
+            assert peer.pdu()[0] == 4
+        peer.send(BEGUN)
+        assert until(lambda: acceptor.in_message)
+        assert leaked_descriptors(before)
+        peer.send(abort(0, 0))
+        assert peer.rest() == b""
+        acceptor.join(DEADLINE)
+    assert not acceptor.is_alive()
+    assert leaked_descriptors(before) == {}
+
+
+def test_an_acceptor_that_never_gets_to_its_connection(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the association's to close, whatever happens to that."""
+    monkeypatch.setattr(Association, "_respond", lambda self: False)
+    address = sides.serve()
+    with Peer.connect(address) as peer:
+        peer.send(request())
+        assert peer.rest() == b""
+    assert until(lambda: not sides.scp._associations)
+
+
+def test_associate_does_not_wait_for_the_peers_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dul, "LINGER", 60.0)
+    over = threading.Event()
+
+    def script(peer: Acceptor) -> None:
+        peer.pdu()
+        assert peer.exactly(10) == abort(0, 0)
+        assert over.wait(2 * DEADLINE)
+
+    with listening(script) as listener:
+        assoc = Call(requestor(acse_timeout=0.1).associate, "127.0.0.1", listener.port).result()
+        assert assoc.is_aborted
+        assert assoc.is_alive()  # to see it closed
+        over.set()
+    assoc.join(DEADLINE)
+    assert not assoc.is_alive()
+
+
 # Silence while nothing is to be done
 
 

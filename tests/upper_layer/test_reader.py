@@ -269,6 +269,9 @@ def test_closed_role_cannot_be_taken() -> None:
     assert not pair.role.take()
     assert not pair.role.take_from_dul_thread()
     pair.role.wake()
+    pair.role.holder = 1  # somebody who has not noticed: the descriptor may be another's by now
+    pair.role._waker.set = pytest.fail  # type: ignore[method-assign,assignment]
+    pair.role.wake()
     # And whoever tried does not keep it from others.
     thread, results = in_thread(lambda: pair.role._lock.acquire(blocking=False))
     thread.join(DEADLINE)
