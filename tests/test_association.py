@@ -664,8 +664,9 @@ def test_the_data_sets_of_requests_that_wait_at_the_end_are_given_back(
     assert leaked_descriptors(before) == {}
 
 
-def test_half_a_request_and_spare_files_are_given_back(
-    sides: Sides, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sent", [BEGUN, b""], ids=["half a request", "a spare file"])
+def test_what_an_association_has_open_is_given_back(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """Also while somebody keeps the association."""
     monkeypatch.setattr(_config, "SPOOL_THRESHOLD", 0)
@@ -676,9 +677,9 @@ def test_half_a_request_and_spare_files_are_given_back(
         for _ in range(3):
             peer.send(STORE_RQ)
             assert peer.pdu()[0] == 4
-        peer.send(BEGUN)
-        assert until(lambda: acceptor.in_message)
-        assert leaked_descriptors(before)
+        peer.send(sent)
+        assert until(lambda: acceptor.in_message is bool(sent))
+        assert until(lambda: leaked_descriptors(before))
         peer.send(abort(0, 0))
         assert peer.rest() == b""
         acceptor.join(DEADLINE)
