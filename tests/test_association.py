@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, _config, evt
-from pynetdicom.dimse.primitives import C_ECHO
+from pynetdicom.dimse.primitives import C_ECHO, decode_command
 from pynetdicom.upper_layer import dul, reader
 from tests.conftest import leaked_descriptors, open_descriptors
 from tests.faults.peer import (
@@ -717,6 +717,38 @@ def test_associate_does_not_wait_for_the_peers_close(monkeypatch: pytest.MonkeyP
     assert not assoc.is_alive()
 
 
+def test_no_handler_is_asked_once_it_is_over(
+    sides: Sides, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The association ends between the arrival of a request and its turn."""
+    asked: list[Any] = []
+    address = sides.serve((evt.EVT_C_ECHO, lambda event: asked.append(event) or 0))
+    with associated(address) as peer:
+        acceptor = sides.acceptor
+        put = acceptor.inbox.put_request
+
+        def put_and_abort(message: Any) -> None:
+            put(message)
+            acceptor.abort(block=False)
+
+        acceptor.inbox.put_request = put_and_abort
+        peer.send(echo_rq())
+        assert peer.rest() == abort(0, 0)
+        acceptor.join(DEADLINE)
+    assert asked == []
+    assert "failed" not in caplog.text
+
+
+def test_an_ordinary_life_is_no_reason_to_warn(
+    sides: Sides, caplog: pytest.LogCaptureFixture
+) -> None:
+    assoc = sides.associate()
+    assert assoc.send_c_echo().Status == 0
+    assoc.release()
+    sides.acceptor.join(DEADLINE)
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
 # Silence while nothing is to be done
 
 
@@ -736,6 +768,27 @@ def idle_checks(assoc: Association) -> threading.Semaphore:
     assoc._check_idle = tell  # type: ignore[method-assign]
     assoc.network_timeout = 0.05
     return checked
+
+
+def test_a_request_is_not_served_again_when_nothing_follows(sides: Sides) -> None:
+    checked = threading.Semaphore(0)
+    with associated(sides.serve()) as peer:
+        acceptor = sides.acceptor
+        check = acceptor._check_idle
+
+        def tell() -> None:
+            check()
+            checked.release()
+
+        acceptor._check_idle, acceptor._patience = tell, lambda: 0.01
+        peer.echo(1)
+        for _ in range(2):
+            assert checked.acquire(timeout=DEADLINE)
+        del acceptor._patience
+        peer.send(echo_rq(2))
+        response = decode_command(peer.pdu()[12:])
+        assert response.MessageIDBeingRespondedTo == 2
+        peer.release()
 
 
 def test_silence_while_an_operation_of_ours_is_outstanding() -> None:
