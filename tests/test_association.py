@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, _config, evt
-from pynetdicom.dimse.primitives import C_ECHO
+from pynetdicom.dimse.primitives import C_ECHO, decode_command
 from pynetdicom.upper_layer import dul, reader
 from tests.conftest import leaked_descriptors, open_descriptors
 from tests.faults.peer import (
@@ -664,6 +664,91 @@ def test_the_data_sets_of_requests_that_wait_at_the_end_are_given_back(
     assert leaked_descriptors(before) == {}
 
 
+@pytest.mark.parametrize("sent", [BEGUN, b""], ids=["half a request", "a spare file"])
+def test_what_an_association_has_open_is_given_back(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Also while somebody keeps the association."""
+    monkeypatch.setattr(_config, "SPOOL_THRESHOLD", 0)
+    with Peer.connect(sides.serve((evt.EVT_C_STORE, lambda event: 0))) as peer:
+        peer.associate(BOTH)
+        acceptor = sides.acceptor
+        before = open_descriptors()
+        for _ in range(3):
+            peer.send(STORE_RQ)
+            assert peer.pdu()[0] == 4
+        peer.send(sent)
+        assert until(lambda: acceptor.in_message is bool(sent))
+        assert until(lambda: leaked_descriptors(before))
+        peer.send(abort(0, 0))
+        assert peer.rest() == b""
+        acceptor.join(DEADLINE)
+    assert not acceptor.is_alive()
+    assert leaked_descriptors(before) == {}
+
+
+def test_an_acceptor_that_never_gets_to_its_connection(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the association's to close, whatever happens to that."""
+    monkeypatch.setattr(Association, "_respond", lambda self: False)
+    address = sides.serve()
+    with Peer.connect(address) as peer:
+        peer.send(request())
+        assert peer.rest() == b""
+    assert until(lambda: not sides.scp._associations)
+
+
+def test_associate_does_not_wait_for_the_peers_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dul, "LINGER", 60.0)
+    over = threading.Event()
+
+    def script(peer: Acceptor) -> None:
+        peer.pdu()
+        assert peer.exactly(10) == abort(0, 0)
+        assert over.wait(2 * DEADLINE)
+
+    with listening(script) as listener:
+        assoc = Call(requestor(acse_timeout=0.1).associate, "127.0.0.1", listener.port).result()
+        assert assoc.is_aborted
+        assert assoc.is_alive()  # to see it closed
+        over.set()
+    assoc.join(DEADLINE)
+    assert not assoc.is_alive()
+
+
+def test_no_handler_is_asked_once_it_is_over(
+    sides: Sides, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The association ends between the arrival of a request and its turn."""
+    asked: list[Any] = []
+    address = sides.serve((evt.EVT_C_ECHO, lambda event: asked.append(event) or 0))
+    with associated(address) as peer:
+        acceptor = sides.acceptor
+        put = acceptor.inbox.put_request
+
+        def put_and_abort(message: Any) -> None:
+            put(message)
+            acceptor.abort(block=False)
+
+        acceptor.inbox.put_request = put_and_abort
+        peer.send(echo_rq())
+        assert peer.rest() == abort(0, 0)
+        acceptor.join(DEADLINE)
+    assert asked == []
+    assert "failed" not in caplog.text
+
+
+def test_an_ordinary_life_is_no_reason_to_warn(
+    sides: Sides, caplog: pytest.LogCaptureFixture
+) -> None:
+    assoc = sides.associate()
+    assert assoc.send_c_echo().Status == 0
+    assoc.release()
+    sides.acceptor.join(DEADLINE)
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
 # Silence while nothing is to be done
 
 
@@ -683,6 +768,27 @@ def idle_checks(assoc: Association) -> threading.Semaphore:
     assoc._check_idle = tell  # type: ignore[method-assign]
     assoc.network_timeout = 0.05
     return checked
+
+
+def test_a_request_is_not_served_again_when_nothing_follows(sides: Sides) -> None:
+    checked = threading.Semaphore(0)
+    with associated(sides.serve()) as peer:
+        acceptor = sides.acceptor
+        check = acceptor._check_idle
+
+        def tell() -> None:
+            check()
+            checked.release()
+
+        acceptor._check_idle, acceptor._patience = tell, lambda: 0.01
+        peer.echo(1)
+        for _ in range(2):
+            assert checked.acquire(timeout=DEADLINE)
+        del acceptor._patience
+        peer.send(echo_rq(2))
+        response = decode_command(peer.pdu()[12:])
+        assert response.MessageIDBeingRespondedTo == 2
+        peer.release()
 
 
 def test_silence_while_an_operation_of_ours_is_outstanding() -> None:

@@ -78,6 +78,15 @@ def test_active_associations(ae: AE) -> None:
     assert one.active_associations == []
 
 
+def test_an_association_that_has_ended_is_forgotten(ae: AE) -> None:
+    server = serve(ae)
+    established(ae, server).release()
+    for assoc in server.all_associations():
+        assoc.join(DEADLINE)
+    assert server.all_associations() == []
+    assert ae._associations == set()
+
+
 def test_bind_reaches_the_associations_that_are_there(ae: AE) -> None:
     server = serve(ae)
     assoc = established(ae, server)

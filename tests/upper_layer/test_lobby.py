@@ -27,6 +27,7 @@ from pynetdicom.upper_layer import lobby as lobby_module
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
 from pynetdicom.upper_layer.transport import TLSConnection
+from tests.conftest import leaked_descriptors, open_descriptors
 from tests.faults import tls
 from tests.faults.peer import (
     RELEASE_RP,
@@ -545,9 +546,11 @@ def test_stopping_before_it_runs() -> None:
 
 def test_disposing_of_one_that_never_runs() -> None:
     listener = socket.create_server((LOCAL, 0))
+    before = open_descriptors()
     lobby = Lobby(listener, Host(5, None))
     lobby.stop()
     lobby.dispose()
+    assert leaked_descriptors(before) == {}
     listener.close()
 
 

@@ -151,9 +151,16 @@ def test_closing_ends_the_holders_wait() -> None:
     assert time.monotonic() - begun < DEADLINE / 2
 
 
+def lasts(pair: Pair, seconds: float = 0.05) -> bool:
+    """Whether the holder's wait lasts until its time is up."""
+    begun = time.monotonic()
+    return not pair.role.wait_readable(seconds) and time.monotonic() - begun >= seconds * 0.8
+
+
 def test_wake_is_harmless_when_nobody_waits(pair: Pair) -> None:
     pair.role.wake()
     assert pair.role.take(from_dul_thread=True)
+    assert lasts(pair)
     pair.role.wake()
     pair.peer.send(b"x")
     assert pair.role.wait_readable(DEADLINE)
@@ -166,6 +173,7 @@ def test_a_finalizer_wakes_its_own_thread_that_is_about_to_wait(pair: Pair) -> N
     begun = time.monotonic()
     assert not pair.role.wait_readable(DEADLINE)
     assert time.monotonic() - begun < DEADLINE / 2
+    assert lasts(pair)  # it was woken once
     pair.role.give_back()
 
 
@@ -204,6 +212,9 @@ def test_while_paused_the_dul_thread_sleeps_until_it_is_resumed(pair: Pair) -> N
     pair.role.resume()
     thread.join(DEADLINE / 2)
     assert results == [(True, None)]
+    assert not pair.role.is_paused
+    assert is_woken(pair.role), "what was left unread wakes it again"
+    pair.role.give_back()
 
 
 def test_while_paused_the_dul_thread_is_woken_by_the_peers_end(pair: Pair) -> None:
@@ -232,7 +243,7 @@ def test_resuming_while_the_pause_is_being_armed(pair: Pair) -> None:
 
     pair.role._arm = slowly  # type: ignore[method-assign]
     pair.role.give_back()
-    assert pair.role.wait(DEADLINE / 2)
+    assert is_woken(pair.role)
     assert pair.role.is_mine
     pair.role.give_back()
 
@@ -244,9 +255,24 @@ def test_a_waiter_that_finished_wakes_the_dul_thread(pair: Pair) -> None:
     pair.role.give_back()
 
 
+def test_giving_back_what_another_thread_has(pair: Pair) -> None:
+    assert pair.role.take(from_dul_thread=True)
+    thread, _ = in_thread(pair.role.give_back)
+    thread.join(DEADLINE)
+    assert pair.role.is_mine
+    pair.role.give_back()
+
+
 def test_closed_role_cannot_be_taken() -> None:
     pair = Pair()
     pair.close()
     assert not pair.role.take()
     assert not pair.role.take(from_dul_thread=True)
     pair.role.wake()
+    pair.role.holder = 1  # somebody who has not noticed: the descriptor may be another's by now
+    pair.role._waker.set = pytest.fail  # type: ignore[method-assign,assignment]
+    pair.role.wake()
+    # And whoever tried does not keep it from others.
+    thread, results = in_thread(lambda: pair.role._lock.acquire(blocking=False))
+    thread.join(DEADLINE)
+    assert results == [True]
