@@ -206,8 +206,9 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
 
     def resume_reading(self) -> None:
-        """Read on, if reading is paused."""
+        """Read on, if reading is paused; the caller, who is going to wait, keeps nobody from it."""
         if self._dul is not None:
+            self._dul.unclaim_reading()
             self._dul.resume()
 
     def cancel_later(self, operation: Operation) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pynetdicom import events as evt
@@ -151,12 +151,14 @@ class Requests(AssociationState):
         """Want no response to an operation."""
         self.operations.finish(operation)
 
-    def _response_to(self, operation: Operation | None) -> Primitive | None:
+    def _response_to(
+        self, operation: Operation | None, *, keeps_role: bool = False
+    ) -> Primitive | None:
         """Wait for the one response; None when none came."""
         response = None
         if operation is not None:
             try:
-                response = self._await_response(operation)
+                response = self._await_response(operation, keeps_role=keeps_role)
             finally:
                 if not operation.is_finished:
                     self.operations.finish(operation)
@@ -183,15 +185,25 @@ class Requests(AssociationState):
             return None
         return operation
 
-    def _await_response(self, operation: Operation) -> Primitive | None:
-        """The next response to an operation; None when none came and the association has ended."""
+    def _await_response(
+        self, operation: Operation, *, keeps_role: bool = False
+    ) -> Primitive | None:
+        """The next response to an operation; None when none came and the association has ended.
+
+        With `keeps_role` the caller may have the reader's role after it, see `DUL.read_while`.
+        """
+        read_while = self.dul.read_while
         try:
             message = operation.wait(
                 self.dimse_timeout,
                 self._last_received,
                 # Of a C-GET the sub-operations are for the Association thread, which reads them
                 # itself while it has nothing else to do.
-                _never if operation.request.name == "C-GET" else self.dul.read_while,
+                _never
+                if operation.request.name == "C-GET"
+                else partial(read_while, keeps_role=True)
+                if keeps_role
+                else read_while,
             )
         except TimeoutError:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))

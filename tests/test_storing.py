@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -655,3 +657,44 @@ def test_a_message_id_that_was_expected_for_the_next_file_and_is_taken(
         taken.append(assoc.send_c_echo().message_id)
     assert [request.MessageID for request in store.events] == [1, 3, 5]
     assert taken == [2, 4, 6]
+
+
+def test_others_are_answered_while_files_are_sent_ahead(
+    store: Store, files: Callable[[int], list[Path]]
+) -> None:
+    """Whoever has read an answer sends the next file first, and waits for nobody in between."""
+    assoc = store.associate()
+    over = threading.Event()
+    echoes: list[int] = []
+
+    def echo() -> None:
+        while not over.is_set():
+            echoes.append(assoc.send_c_echo().Status)
+
+    threads = [threading.Thread(target=echo) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    begun = time.monotonic()
+    results = list(assoc.send_c_stores(files(60), send_ahead=True))
+    took = time.monotonic() - begun
+    over.set()
+    for thread in threads:
+        thread.join(10)
+    assert [status.Status for _, status in results] == [0] * 60
+    assert set(echoes) == {0}
+    assert took < 10
+    assert not assoc.dul.is_reading_here
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_consumer_of_files_sent_ahead_who_takes_his_time(
+    store: Store, files: Callable[[int], list[Path]], count: int
+) -> None:
+    """He may do anything in between: others read."""
+    assoc = store.associate()
+    for _, status in assoc.send_c_stores(files(count), send_ahead=True):
+        assert status.Status == 0
+        thread = threading.Thread(target=assoc.send_c_echo)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
