@@ -57,6 +57,9 @@ def associate(port: int) -> Any:
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE
     ae.add_requested_context(CT, EXPLICIT)
     assoc = ae.associate("127.0.0.1", port)
+    while isinstance(getattr(assoc.ended, "error", None), ConnectionResetError):
+        # It was given to a worker that is being killed; the others have queues of their own.
+        assoc = ae.associate("127.0.0.1", port)
     assert assoc.is_established, assoc.ended
     return assoc
 
