@@ -521,6 +521,25 @@ def test_relevant_patient(scp: str, scu: str, scripts: Scripts) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
+# Substance administration
+
+
+@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.parametrize("scp", STYLES)
+def test_substance(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "substance_scp.py", find_free_port())
+    script = EXAMPLES / scu / "substance_scu.py"
+    for package, patient, code, said in (
+        ("04012345678901", "PID1", 0, "Contrast agent 300 20271231\napproved"),
+        ("04012345678901", "PID2", 1, "not approved allergy"),
+        ("1", "PID1", 1, "the package is not known"),
+    ):
+        result = scripts.run(script, LOCAL, server.port, package, patient)
+        assert result.returncode == code, result.stderr
+        assert said in result.stdout
+    assert server.stop(signal.SIGINT) == 0
+
+
 # Hanging protocols
 
 
