@@ -260,6 +260,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
     try:
         config = configuration(args)
         require("sqlalchemy")
+        from pynetdicom.apps.archive.check import NoObjects
         from pynetdicom.apps.archive.database import DatabaseProblem
     except (ConfigError, MissingExtra) as error:
         terminal.problem(str(error))
@@ -279,7 +280,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
             lambda shared, ready: serve(shared, terminal, ready, reuse_port=True),
             partial(tell, config),
         )
-    except (DatabaseProblem, MissingExtra) as error:
+    except (DatabaseProblem, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))
     except OSError as error:
         terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))

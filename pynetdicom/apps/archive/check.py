@@ -18,6 +18,10 @@ from pynetdicom.errors import DataSetDecodeError, FileProblem
 LOGGER = logging.getLogger(__name__)
 
 
+class NoObjects(Exception):
+    """The index knows of objects, and there are none at all."""
+
+
 class Findings(NamedTuple):
     """What a check found.
 
@@ -54,10 +58,21 @@ def check(
         Look into all folders and read all objects; otherwise only into folders that have changed,
         and only what the index lacks is read.
     progress : callable, optional
+
+    Raises
+    ------
+    NoObjects
+        The store has nothing of what the index knows: it is another one, or its disk is missing.
     """
     known = {} if full else index.folder_states()
     present = dict(store.folders())
-    for name in index.folders() - present.keys():
+    indexed = index.folders()
+    if indexed and not present:
+        raise NoObjects(
+            f"the index knows of objects in {len(indexed)} folders, and there are none where they"
+            " should be: is their disk there, and is this their archive? --clean begins anew"
+        )
+    for name in indexed - present.keys():
         present[name] = None
     findings = Findings()
     for done, (name, state) in enumerate(sorted(present.items())):

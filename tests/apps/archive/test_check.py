@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pynetdicom.apps.archive import check as check_module
-from pynetdicom.apps.archive.check import Findings, check, read_record
+from pynetdicom.apps.archive.check import Findings, NoObjects, check, read_record
 from pynetdicom.apps.archive.index import Index
 from pynetdicom.apps.archive.objects import CloudStore, FileStore, ObjectStore, folder_of
 from tests.apps.archive.conftest import MakeEvent, make
@@ -50,6 +50,23 @@ def test_rows_of_objects_that_are_gone_are_removed(
     shutil.rmtree(store.path(second.partition("/")[0]))
     assert check(index, store)[1:] == (0, 1, 0)
     assert [index.count(level) for level in ("PATIENT", "STUDY", "SERIES", "IMAGE")] == [0] * 4
+
+
+def test_a_disk_that_is_missing_does_not_empty_the_index(
+    index: Index, store: FileStore, store_event: MakeEvent
+) -> None:
+    for location in keep(store, store_event, 1, 2):
+        assert store.has(location)
+    check(index, store)
+    root = store.path("")
+    for folder in os.listdir(root):
+        shutil.rmtree(os.path.join(root, folder))
+    for full in (False, True):
+        with pytest.raises(NoObjects, match="is their disk there"):
+            check(index, store, full=full)
+    assert len(list(index.everything())) == 2
+    index.clear()
+    assert check(index, store) == Findings()
 
 
 def test_second_copies_stay_second(index: Index, store: FileStore, store_event: MakeEvent) -> None:

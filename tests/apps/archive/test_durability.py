@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -250,7 +251,22 @@ def test_an_index_that_was_deleted(
     assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3"}
 
 
-def test_objects_that_were_deleted_all(start: Start, location: str, place: Path) -> None:
+def test_a_disk_that_is_missing_does_not_empty_the_index(
+    location: str, place: Path, start: Start, python_env: dict[str, str]
+) -> None:
+    """Nothing is served; who means it begins anew."""
     shutil.rmtree(place / "instances")
+    before = indexed(location)
+    command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
+    command += ["--database-location", location]
+    ran = subprocess.run(
+        command, env=python_env, cwd=place, capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert ran.returncode == 1
+    assert "is their disk there" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert indexed(location) == before != set()
+    ran = subprocess.run([*command, "--clean"], env=python_env, cwd=place, timeout=DEADLINE)
+    assert ran.returncode == 0
     start()
     assert indexed(location) == set()
