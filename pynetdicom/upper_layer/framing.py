@@ -22,7 +22,8 @@ is complete."""
 
 _HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
-_BOTH_HEADERS = Struct(">BxIIBB")
+_both_headers = Struct(">BxIIBB").unpack_from
+_NO_HEADERS = (0, 0, 0, 0, 0)
 
 FIRST_SIZE = 16 * 1024
 LARGEST_SIZE = 640 * 1024
@@ -113,7 +114,11 @@ class Framer:
 
     def fill(self, recv: Callable[[memoryview], int]) -> int:
         """Have `recv` write the next bytes; gives how many, as it says."""
-        count = recv(self.space())
+        if self._start == self._end < len(self._buffer):  # all was understood
+            self._start = self._end = 0
+            count = recv(self._buffer)
+        else:
+            count = recv(self.space())
         self._end += count
         return count
 
@@ -160,17 +165,33 @@ class Framer:
                     continue
                 elif not available:
                     return None
-                elif not self._begin_at_once(start, available):
-                    pdu = self._begin_pdu()
-                    if pdu or pdu is None:
-                        return pdu
-                    continue
+                else:
+                    # A P-DATA-TF and its first PDV at once, which is the rule.
+                    headers = self.accepts_data and available >= 12
+                    pdu_type, length, item, context_id, control = (
+                        _both_headers(self._buffer, start) if headers else _NO_HEADERS
+                    )
+                    if (
+                        pdu_type == _P_DATA_TF
+                        and 2 <= item <= length - 4
+                        and (length <= self.maximum_length or not self.maximum_length)
+                        and context_id in self.context_ids
+                    ):
+                        self._start = start + 12
+                        self._pdu_left = length - 6
+                        self._pdv_left = item - 2
+                        self._context_id, self._control = context_id, control
+                    else:
+                        pdu = self._begin_pdu()
+                        if pdu or pdu is None:
+                            return pdu
+                        continue
                 start = self._start
                 available = self._end - start
             left = self._pdv_left
-            if available >= left:
+            self._in_pdv = available < left
+            if not self._in_pdv:
                 available = left
-                self._in_pdv = False
             elif not available:
                 return None
             self._start = stop = start + available
@@ -186,25 +207,6 @@ class Framer:
         """Understand all that was received: what `next` gives, one by one."""
         while (item := self.next(feed)) is not None:
             yield item
-
-    def _begin_at_once(self, start: int, available: int) -> bool:
-        """Begin a P-DATA-TF and its first PDV, which is the rule; False when that is not so."""
-        if not self.accepts_data or available < 12:
-            return False
-        pdu_type, length, item, context_id, control = _BOTH_HEADERS.unpack_from(self._buffer, start)
-        if (
-            pdu_type != _P_DATA_TF
-            or not 2 <= item <= length - 4
-            or (length > self.maximum_length and self.maximum_length)
-            or context_id not in self.context_ids
-        ):
-            return False
-        self._start = start + 12
-        self._pdu_left = length - 6
-        self._pdv_left = item - 2
-        self._context_id, self._control = context_id, control
-        self._in_pdv = True
-        return True
 
     def _begin_pdu(self) -> bytes | None:
         """None while a PDU is incomplete, b"" when a P-DATA-TF begins, and else the whole PDU."""
