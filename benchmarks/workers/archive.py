@@ -53,7 +53,7 @@ def main() -> None:
         yield from get(event)
 
     ae = AE(ae_title="ARCHIVE")
-    ae.maximum_pdu_size = 131072
+    ae.maximum_pdu_size = 1 << 20
     for uid in (FIND, MOVE, GET):
         ae.add_supported_context(uid)
     ae.add_supported_context(

@@ -36,9 +36,9 @@ def main() -> None:
 
     ae = AE(ae_title="MOVESCU")
     ae.spool_dir = out
-    ae.maximum_pdu_size = 131072
+    ae.maximum_pdu_size = 1 << 20
     ae.add_requested_context({"find": FIND, "get": GET, "move": MOVE}[operation])
-    options: dict[str, Any] = {"max_pdu": 131072}
+    options: dict[str, Any] = {"max_pdu": 1 << 20}
     if operation == "get":
         ae.add_requested_context(CT_IMAGE_STORAGE, EXPLICIT_VR_LITTLE_ENDIAN)
         options["ext_neg"] = [build_role(CT_IMAGE_STORAGE, scp_role=True)]

@@ -13,7 +13,7 @@ from pynetdicom import AE, evt
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"
 TRANSFER_SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
-MAXIMUM_PDU = 131072
+MAXIMUM_PDU = 1 << 20
 IS_OURS = not pynetdicom.__version__.startswith("3.")
 
 

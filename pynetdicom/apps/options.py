@@ -39,7 +39,8 @@ LEVELS = {
 }
 SILENT = logging.CRITICAL + 1
 
-MAX_PDU = 131072
+MAX_PDU = 1 << 20
+"""The longest PDU that the apps announce: whoever sends as long ones has an image in one piece."""
 
 
 def _port(lowest: int) -> Callable[[str], int]:

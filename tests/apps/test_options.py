@@ -33,8 +33,8 @@ COMMON = {
     "--dimse-timeout": ("dimse_timeout", 30.0),
     "-tn": ("network_timeout", 30.0),
     "--network-timeout": ("network_timeout", 30.0),
-    "-pdu": ("max_pdu", 131072),
-    "--max-pdu": ("max_pdu", 131072),
+    "-pdu": ("max_pdu", 1048576),
+    "--max-pdu": ("max_pdu", 1048576),
 }
 EXPLICIT, BIG, IMPLICIT = (
     options.EXPLICIT_LITTLE,
@@ -90,7 +90,7 @@ def test_help_fills_in_the_defaults(app: str, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         parse(app, "-h")
     text = capsys.readouterr().out
-    assert "131072" in text
+    assert "1048576" in text
     assert "{" not in text
 
 
