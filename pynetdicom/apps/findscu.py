@@ -15,6 +15,7 @@ from pynetdicom.apps.query import (
     IDENTIFIER,
     MODELS,
     PENDING,
+    UPS_PULL,
     Cancellable,
     cancel_option,
     identifier,
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 OPERATION = "C-FIND"
 KEYS_NOT_SUPPORTED = 0xFF01
-STATUS_TABLES = {"W": "MODALITY_WORKLIST_SERVICE_CLASS_STATUS"}
+STATUS_TABLES = {
+    "W": "MODALITY_WORKLIST_SERVICE_CLASS_STATUS",
+    UPS_PULL: "UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS",
+}
 
 OUTPUT = (
     options.option(
@@ -68,9 +72,6 @@ def make_parser() -> options.Parser:
 
 def find(args: Namespace, terminal: Terminal) -> int:
     """Send the query and show what matches."""
-    if args.model == "U":
-        terminal.problem("unified procedure steps (-U) cannot be queried yet: there is no UPS SCU")
-        return options.WRONG_ARGUMENTS
     query = identifier(args, terminal)
     if query is None:
         return options.WRONG_ARGUMENTS

@@ -34,6 +34,8 @@ CANCELLED = 0xFE00
 FINAL_RESPONSE_SECONDS = 10.0
 """How long the peer may take to end an operation that was cancelled."""
 
+UPS_PULL = "1.2.840.10008.5.1.4.34.6.3"
+
 MODELS = {
     "P": option(
         "-P", "--patient", dest="model", action="store_const", const="P", default="P",
@@ -52,8 +54,8 @@ MODELS = {
         help="use the modality worklist information model",
     ),
     "U": option(
-        "-U", "--ups", dest="model", action="store_const", const="U",
-        help="use the unified procedure step information model: not possible yet",
+        "-U", "--ups", dest="model", action="store_const", const=UPS_PULL,
+        help="use the unified procedure step information model (UPS Pull)",
     ),
 }  # fmt: skip
 MODEL_NAMES = {
@@ -61,7 +63,9 @@ MODEL_NAMES = {
     "S": "the study root model",
     "O": "the patient/study only model",
     "W": "the modality worklist",
+    UPS_PULL: "unified procedure steps",
 }
+WITHOUT_LEVEL = ("W", UPS_PULL)
 IDENTIFIER = (
     option(
         "-k", "--keyword", action="append", default=[], metavar="KEY",
@@ -158,7 +162,7 @@ def identifier(args: Namespace, terminal: Terminal) -> Dataset | None:
     except WrongKey as problem:
         terminal.problem(str(problem))
         return None
-    if args.model != "W" and not query.get("QueryRetrieveLevel"):
+    if args.model not in WITHOUT_LEVEL and not query.get("QueryRetrieveLevel"):
         terminal.warning("no level: the peer may want, for example, -k QueryRetrieveLevel=STUDY")
     return query
 

@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
-from pynetdicom.apps.query import NEGOTIATED
+from pynetdicom.apps.query import NEGOTIATED, UPS_PULL
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE
 
@@ -70,7 +70,7 @@ class QueryScp:
         self.released = threading.Event()
         self.ae = AE("ARCHIVE")
         self._handler = handler
-        for model in "PSO" + "W" * (operation == "C-FIND"):
+        for model in ["P", "S", "O", *["W", UPS_PULL] * (operation == "C-FIND")]:
             self.ae.add_supported_context(query_model_uid(operation, model))
         assert operation in NEGOTIATED
         for path in (CT, MR, SC_RLE):

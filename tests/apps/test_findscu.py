@@ -94,12 +94,21 @@ def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("flag", ["-P", "-S", "-O", "-W"])
-def test_models(make_scp: MakeScp, run_app: RunApp, flag: str) -> None:
+@pytest.mark.parametrize(
+    ("flag", "model"), [("-P", "P"), ("-S", "S"), ("-O", "O"), ("-W", "W"), ("-U", query.UPS_PULL)]
+)
+def test_models(make_scp: MakeScp, run_app: RunApp, flag: str, model: str) -> None:
     scp = make_scp(three)
     ran = run_app("findscu", "127.0.0.1", scp.port, flag, *KEYS)
     assert ran.returncode == 0
-    assert scp.requests[0].AffectedSOPClassUID == query_model_uid("C-FIND", flag[1])
+    assert scp.requests[0].AffectedSOPClassUID == query_model_uid("C-FIND", model)
+
+
+@pytest.mark.parametrize(("flag", "warns"), [("-S", True), ("-W", False), ("-U", False)])
+def test_what_has_levels(make_scp: MakeScp, run_app: RunApp, flag: str, warns: bool) -> None:
+    scp = make_scp(three)
+    ran = run_app("findscu", "127.0.0.1", scp.port, flag, "-k", "PatientName=*")
+    assert ("QueryRetrieveLevel" in ran.stderr) == warns
 
 
 def test_matches_as_files(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
@@ -242,7 +251,7 @@ def test_application_information(model: str, asked: tuple[str, ...], information
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("-U", *KEYS), (), ("-k", "PatientNam=1"), ("-f", "missing.dcm"), ("-P", "-S", *KEYS),
+        (), ("-k", "PatientNam=1"), ("-f", "missing.dcm"), ("-P", "-S", *KEYS),
         ("--cancel", "0", *KEYS), ("-k",),
     ],
 )  # fmt: skip
