@@ -211,6 +211,7 @@ class Requests(AssociationState):
         if message is None:
             return None
         if evt.EVT_DIMSE_RECV in self._handlers:
+            self.dul.unclaim_reading()  # a handler may want to wait
             trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
         response = message.primitive
         if missing := response.missing():
@@ -264,6 +265,7 @@ class Requests(AssociationState):
             then_reads=then_reads and not watched,
         )
         if watched:
+            dul.unclaim_reading()  # which he may have done after an earlier message
             message = Message(primitive, context_id)
             trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
 

@@ -698,3 +698,15 @@ def test_a_consumer_of_files_sent_ahead_who_takes_his_time(
         thread.start()
         thread.join(10)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("event", [evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT])
+def test_handlers_while_files_are_sent_ahead_may_wait_for_others_to_read(
+    store: Store, files: Callable[[int], list[Path]], event: evt.EventType
+) -> None:
+    assoc = store.associate()
+    reading: list[bool] = []
+    assoc.bind(event, lambda happened: reading.append(happened.assoc.dul.is_reading_here))
+    results = list(assoc.send_c_stores(files(6), send_ahead=True))
+    assert [status.Status for _, status in results] == [0] * 6
+    assert reading == [False] * 6
