@@ -367,7 +367,7 @@ def ahead(items: Iterable[Any]) -> Iterable[Any]:
     -----
     PS3.4 C.4.2, C.4.3
     """
-    return Ahead(items)
+    return Ahead(iter(items))
 
 
 class Handlers:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from pynetdicom.association_state import AssociationState
@@ -27,15 +27,13 @@ def handled_here(assoc: AssociationState) -> list[EventType]:
     return [event for other, event in events if other is assoc] if events else []
 
 
-class Ahead:
-    """What a handler yields, the next item of which may be asked for early, see `events.ahead`."""
+class _Items:
+    """What an iterator gives, which is closed with this."""
 
-    may_run_ahead = True
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
 
-    def __init__(self, items: Iterable[Any]) -> None:
-        self._items = iter(items)
-
-    def __iter__(self) -> Ahead:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
@@ -48,7 +46,13 @@ class Ahead:
             close()
 
 
-class HandlerItems:
+class Ahead(_Items):
+    """What a handler yields, the next item of which may be asked for early, see `events.ahead`."""
+
+    may_run_ahead = True
+
+
+class HandlerItems(_Items):
     """What the handler of an intervention event yields: it runs as its handler all the while.
 
     Parameters
@@ -59,12 +63,9 @@ class HandlerItems:
     """
 
     def __init__(self, assoc: AssociationState, event: EventType, items: Iterator[Any]) -> None:
+        super().__init__(items)
         self._running = (assoc, event)
-        self._items = items
         self.may_run_ahead = getattr(items, "may_run_ahead", False)
-
-    def __iter__(self) -> HandlerItems:
-        return self
 
     def __next__(self) -> Any:
         assoc, event = self._running
@@ -76,12 +77,9 @@ class HandlerItems:
             running.pop()
 
     def close(self) -> None:
-        """Close it, as a generator is closed, if it is one."""
-        close = getattr(self._items, "close", None)
-        if close is not None:
-            running = running_handlers.events
-            running.append(self._running)
-            try:
-                close()
-            finally:
-                running.pop()
+        running = running_handlers.events
+        running.append(self._running)
+        try:
+            super().close()
+        finally:
+            running.pop()

@@ -67,11 +67,6 @@ class ReaderRole:
         self._poll.register(self._waker.fileno(), select.POLLIN)
         self._closed = False
 
-    @property
-    def is_mine(self) -> bool:
-        """Whether the calling thread has the role."""
-        return self.holder == threading.get_ident()
-
     def wait(self, timeout: float | None) -> bool:
         """Wait, on the DUL thread, until there is something to read and nobody else reads it.
 
