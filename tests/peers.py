@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from pynetdicom import AE
-from pynetdicom.dimse.primitives import Primitive, decode_command
+from pynetdicom.dimse.decoding import decode_command
+from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv

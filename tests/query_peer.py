@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from pynetdicom import AE, evt
+from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import (
     C_CANCEL,
     C_FIND,
     C_GET,
     C_MOVE,
     Primitive,
-    decode_command,
 )
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus

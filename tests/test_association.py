@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, _config, evt
-from pynetdicom.dimse.primitives import C_ECHO, decode_command
+from pynetdicom.dimse.decoding import decode_command
+from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.upper_layer import dul, reader
 from tests.conftest import leaked_descriptors, open_descriptors
 from tests.faults.peer import (

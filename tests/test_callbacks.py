@@ -306,7 +306,7 @@ def store_rq(data: bytes) -> bytes:
 @pytest.mark.parametrize(("bind", "status"), [(False, 0xC210), (True, 0xC211)])
 def test_undecodable_data_set(bind: bool, status: int) -> None:
     """Decoded before the callback is called, and by a bound handler when it likes."""
-    from pynetdicom.dimse.primitives import decode_command
+    from pynetdicom.dimse.decoding import decode_command
     from pynetdicom.upper_layer import items
 
     called: list[Any] = []

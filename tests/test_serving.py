@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 
 from pynetdicom import AE, association, evt, serving
 from pynetdicom.dimse.data_set import encode_dataset
-from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_FIND, C_STORE, decode_command
+from pynetdicom.dimse.decoding import decode_command
+from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_FIND, C_STORE
 from pynetdicom.upper_layer import dul
 from pynetdicom.upper_layer.items import PresentationContextRQ
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv, request

@@ -14,9 +14,9 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from pynetdicom import _config
+from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.descriptor import pread
 from pynetdicom.dimse.messages import Message
-from pynetdicom.dimse.primitives import decode_command
 from pynetdicom.dimse.provisional import ProvisionalFile, system_directory, write_all
 from pynetdicom.dimse.spool import ReceivedDataSet
 

@@ -80,7 +80,8 @@ def encode_text(text: str) -> bytes:
     return text.encode("ascii", "replace")
 
 
-def _decode_uid(raw: bytes) -> str:
+def decode_uid(raw: bytes) -> str:
+    """Decode a UID, whatever it is padded with."""
     return raw.decode("latin-1").strip(" \0")
 
 
@@ -95,7 +96,7 @@ def _decode_tags(raw: bytes) -> list[int]:
 
 
 _DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "UI": _decode_uid,
+    "UI": decode_uid,
     "US": _decode_number,
     "AE": _decode_text,
     "LO": _decode_text,

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom.dimse.command import NO_DATA_SET
+from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.element_walk import encoding_of
-from pynetdicom.dimse.primitives import Primitive, decode_command
+from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.errors import DIMSEDecodeError, TruncatedFile
 
 if TYPE_CHECKING:

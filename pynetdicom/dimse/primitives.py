@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pynetdicom.dimse import command
 from pynetdicom.dimse.parameters import AE, AT, LO, UI, US, DataSetParameter, Parameter
-from pynetdicom.errors import DIMSEDecodeError
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.data_set import EncodedDataSet
@@ -494,53 +493,3 @@ OPERATIONS: tuple[type[Primitive], ...] = (
     N_DELETE,
 )
 """The operations, in the standard's order."""
-
-# Command Field → class, the keyword of the Message ID without which nobody can be answered, the
-# keywords of the message.
-_MESSAGES: dict[int, tuple[type[Primitive], str, frozenset[str]]] = {}
-for _class in OPERATIONS:
-    _MESSAGES[_class.request_field] = (
-        _class,
-        "MessageIDBeingRespondedTo" if _class is C_CANCEL else "MessageID",
-        _class._keywords[0],
-    )
-    if _class.response_field is not None:
-        _MESSAGES[_class.response_field] = (
-            _class,
-            "MessageIDBeingRespondedTo",
-            _class._keywords[1],
-        )
-
-
-def decode_command(data: bytes) -> Primitive:
-    """Decode a command set to the primitive that it is.
-
-    Mandatory parameters may be missing (see `Primitive.missing`); elements that the message does
-    not have are kept in `Primitive.extra`.
-
-    Raises
-    ------
-    DIMSEDecodeError
-        If it does not decode, or has no or an unknown Command Field, or no Message ID.
-    """
-    values, extra = command.decode(data)
-    entry = _MESSAGES.get(values.get("CommandField", -1))
-    if entry is None:
-        field = values.get("CommandField")
-        raise DIMSEDecodeError(
-            "command set: no Command Field"
-            if field is None
-            else f"command set: unknown Command Field {field:#06x}"
-        )
-    operation, message_id, keywords = entry
-    if message_id not in values:
-        raise DIMSEDecodeError(f"{operation.name}: no {message_id}")
-    if not values.keys() <= keywords:
-        for keyword in values.keys() - keywords:
-            element = command.ELEMENTS[keyword][0]
-            extra[element] = command.encode_element(keyword, values.pop(keyword))[8:]
-    if extra:
-        values["extra"] = extra
-    primitive = operation.__new__(operation)
-    object.__setattr__(primitive, "__dict__", values)
-    return primitive

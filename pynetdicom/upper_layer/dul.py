@@ -107,6 +107,7 @@ class DUL(Sending):
 
     def run(self) -> None:
         """Read until the connection is closed."""
+        self._own_ident = threading.get_ident()
         try:
             if self.state == "Sta4":
                 # A peer that speaks before it was asked is answered by the states after this one.
@@ -248,7 +249,8 @@ class DUL(Sending):
             if not has_claimed and not reader.take(from_dul_thread=True):
                 return False
             while is_waiting() and not self.is_paused and not self._finished:
-                if reader.wait_readable(self._reading_time(deadline)):
+                forever = deadline is None and not self._in_midst
+                if reader.wait_readable(None if forever else self._reading_time(deadline)):
                     reading = self._is_reading = True
                     self._read(self.connection.recv_now)
                     reading = self._is_reading = False
@@ -351,29 +353,28 @@ class DUL(Sending):
 
     def _understand(self) -> None:
         """Take what was received apart."""
-        user = self._user
+        framer, user = self.framer, self._user
+        feed = self._feed_and_show if user.watches_pdus else user.feed
         try:
             while not self._finished and not self._deaf:
                 try:
-                    self._take_apart(user.feed if not user.watches_pdus else self._feed_and_show)
-                    break
+                    item = framer.next(feed if self.ended is None else _ignore)
+                    if item is None:
+                        break
+                    if type(item) is bytes:
+                        self._on_pdu(item)
+                    elif self.ended is None:
+                        user.on_message(item)
+                        if framer.is_at_rest:  # as it is after most messages
+                            self._in_midst = False
+                            return
                 except DIMSEDecodeError as error:
                     # What follows a message that is none is still understood, in Sta13.
                     self.abort(Ended("aborted", "local", 0, 0, error=error))
         except PDUDecodeError as error:
             self._deaf = True  # where the next PDU begins is not known
             self._invalid(error)
-        self._in_midst = user.flush() or self.framer.in_pdu
-
-    def _take_apart(self, feed: Callable[[int, int, memoryview, bool], Any]) -> None:
-        framer, user = self.framer, self._user
-        while (item := framer.next(feed if self.ended is None else _ignore)) is not None:
-            if type(item) is bytes:
-                self._on_pdu(item)
-                if self._finished or self._deaf:
-                    return
-            elif self.ended is None:
-                user.on_message(item)
+        self._in_midst = user.flush() or framer.in_pdu
 
     def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> Any:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""

@@ -66,6 +66,7 @@ class Sending(threading.Thread):
         self.ended: Ended | None = None
         self.last_activity = self.last_received = time.monotonic()
         self._reader: ReaderRole | None = None
+        self._own_ident = 0
         self._write = threading.Lock()
         self._state = threading.Lock()
         # The thread that holds the write lock for a message.
@@ -473,7 +474,7 @@ class Sending(threading.Thread):
         if self._reader is not None and self._reader.holder == caller:
             return True
         # Once a thread has ended, the system may give its ident to another one.
-        return caller == self.ident and self.is_alive()
+        return caller == self._own_ident and self.is_alive()
 
     def _claim_reading(self) -> None:
         """Take the reader's role for the calling thread, if it can be had."""

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynetdicom import _config
-from pynetdicom.dimse import command, primitives
+from pynetdicom.dimse import command, decoding, primitives
 from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import (
     C_CANCEL,
     C_ECHO,
@@ -24,7 +25,6 @@ from pynetdicom.dimse.primitives import (
     N_SET,
     OPERATIONS,
     Primitive,
-    decode_command,
 )
 from pynetdicom.errors import DIMSEDecodeError
 
@@ -300,7 +300,7 @@ def test_any_bytes_decode_or_raise(raw: bytes) -> None:
 
 
 @given(
-    st.sampled_from(sorted(primitives._MESSAGES)),
+    st.sampled_from(sorted(decoding._MESSAGES)),
     st.lists(st.tuples(st.sampled_from(sorted(command.ELEMENTS)), st.binary(max_size=9))),
 )
 def test_decode_encode_decode(field: int, elements: list[tuple[str, bytes]]) -> None:

@@ -20,6 +20,7 @@ import pytest
 from pynetdicom import AE, _config, evt
 from pynetdicom.dimse import spool as spool_module
 from pynetdicom.dimse.command import encode_element
+from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import (
     C_CANCEL,
     C_ECHO,
@@ -27,7 +28,6 @@ from pynetdicom.dimse.primitives import (
     C_STORE,
     N_GET,
     Primitive,
-    decode_command,
 )
 from pynetdicom.upper_layer import dul, items, lobby
 from tests.faults.conftest import Server
