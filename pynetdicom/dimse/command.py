@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from pynetdicom import _config
@@ -49,9 +49,11 @@ does.
 
 ERROR_COMMENT_LENGTH = 64
 
-Layout = tuple[tuple[str, bytes | None, Callable[[Any], bytes]], ...]
-"""How the command set of one message is encoded: (keyword, header if it is always the same,
-encoder of what is after the header, or of the whole element), ascending by tag."""
+Packer = Callable[[Any], bytes]
+"""Encodes one element, header and value."""
+
+Layout = tuple[tuple[str, Packer], ...]
+"""How the command set of one message is encoded: keywords and packers, ascending by tag."""
 
 _header = struct.Struct("<HHI").pack
 # The tag is read as one word: the group in its lower half, the element number in the upper.
@@ -172,10 +174,8 @@ def encode(
         return _encode_with_extra(values, layout, extra)
     parts: list[bytes] = []
     add = parts.append
-    for keyword, header, pack in layout:
+    for keyword, pack in layout:
         if (value := get(keyword)) is not None:
-            if header is not None:
-                add(header)
             add(pack(value))
     body = b"".join(parts)
     return _group_length(0, 0, 4, len(body)) + body
@@ -186,7 +186,7 @@ def _encode_with_extra(
 ) -> bytes:
     parts = {
         ELEMENTS[keyword][0]: encode_element(keyword, value)
-        for keyword, _, _ in layout
+        for keyword, _ in layout
         if (value := values.get(keyword)) is not None
     }
     for element, raw in extra.items():
@@ -197,7 +197,7 @@ def _encode_with_extra(
 
 def layout_of(keywords: Iterable[str]) -> Layout:
     """Make the layout of a message that may have the elements `keywords`."""
-    return tuple((keyword, *_PACKERS[keyword]) for keyword in sorted(keywords, key=_element))
+    return tuple((keyword, _PACKERS[keyword]) for keyword in sorted(keywords, key=_element))
 
 
 def _element(keyword: str) -> int:
@@ -206,11 +206,16 @@ def _element(keyword: str) -> int:
 
 def encode_element(keyword: str, value: Any) -> bytes:
     """Encode one element with its header."""
-    header, pack = _PACKERS[keyword]
-    return (header or b"") + pack(value)
+    return _PACKERS[keyword](value)
 
 
-def _ui_packer(element: int) -> Callable[[str], bytes]:
+def _us_packer(element: int) -> Packer:
+    pack = partial(struct.Struct("<HHIH").pack, 0, element, 2)
+    # Of Message IDs there are many; the other numbers are nearly always one of a few.
+    return pack if element in _MESSAGE_IDS else lru_cache(64)(pack)
+
+
+def _ui_packer(element: int) -> Packer:
     prefix = struct.pack("<HH", 0, element)
     # A UID has at most 64 characters; a peer's longer one, sent back, takes the slow way.
     prefixes = [prefix + struct.pack("<I", length + length % 2) for length in range(66)]
@@ -225,7 +230,7 @@ def _ui_packer(element: int) -> Callable[[str], bytes]:
     return lru_cache(256)(pack) if ELEMENTS["AffectedSOPClassUID"][0] == element else pack
 
 
-def _ae_packer(element: int) -> Callable[[str], bytes]:
+def _ae_packer(element: int) -> Packer:
     def pack(value: str) -> bytes:
         raw = encode_text(value)
         raw = raw + b" " * (len(raw) % 2) if _config.USE_SHORT_DIMSE_AET else raw.ljust(16)
@@ -234,7 +239,7 @@ def _ae_packer(element: int) -> Callable[[str], bytes]:
     return pack
 
 
-def _lo_packer(element: int) -> Callable[[str], bytes]:
+def _lo_packer(element: int) -> Packer:
     def pack(value: str) -> bytes:
         # A long string has no control characters, and the backslash divides values (PS3.5 6.2).
         text = "".join(c if c.isprintable() and c != "\\" else " " for c in value)
@@ -245,7 +250,7 @@ def _lo_packer(element: int) -> Callable[[str], bytes]:
     return pack
 
 
-def _at_packer(element: int) -> Callable[[list[int]], bytes]:
+def _at_packer(element: int) -> Packer:
     def pack(value: list[int]) -> bytes:
         raw = b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in value)
         return _header(0, element, len(raw)) + raw
@@ -253,16 +258,16 @@ def _at_packer(element: int) -> Callable[[list[int]], bytes]:
     return pack
 
 
-_MAKE_PACKER: dict[str, Callable[[int], Callable[[Any], bytes]]] = {
+_MESSAGE_IDS = {ELEMENTS["MessageID"][0], ELEMENTS["MessageIDBeingRespondedTo"][0]}
+
+_MAKE_PACKER: dict[str, Callable[[int], Packer]] = {
+    "US": _us_packer,
     "UI": _ui_packer,
     "AE": _ae_packer,
     "LO": _lo_packer,
     "AT": _at_packer,
 }
 
-_PACKERS: dict[str, tuple[bytes | None, Callable[[Any], bytes]]] = {
-    keyword: (_header(0, element, 2), struct.Struct("<H").pack)
-    if vr == "US"
-    else (None, _MAKE_PACKER[vr](element))
-    for keyword, (element, vr) in ELEMENTS.items()
+_PACKERS: dict[str, Packer] = {
+    keyword: _MAKE_PACKER[vr](element) for keyword, (element, vr) in ELEMENTS.items()
 }
