@@ -29,7 +29,6 @@ _NUMBERS = {
     "DS": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII),
     "US": re.compile(r"\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]", re.ASCII),
 }
-"""What is stored may be none of its VR, and is not returned then."""
 
 Encode = Callable[[str, str], bytes]
 """Encodes a value, of a VR; raises UnicodeError where it lacks a character."""
@@ -107,8 +106,11 @@ class Answers:
         return ds
 
     def _element(self, tag: Any, vr: str, text: str, encode: Encode) -> Any:
+        # What is stored may be none of its VR, and is not returned then.
         pattern = _NUMBERS.get(vr)
-        if pattern is not None and not all(map(pattern.fullmatch, text.split("\\"))):
+        if (pattern is not None and not all(map(pattern.fullmatch, text.split("\\")))) or (
+            vr not in _TEXT_VRS and not text.isascii()
+        ):
             text = ""
         if vr == "US" and text:
             order = "<" if self._encoding.little else ">"
@@ -122,7 +124,7 @@ class Answers:
 
 
 def _encode_ascii(text: str, vr: str) -> bytes:
-    return text.encode("ascii", "replace")
+    return text.encode("ascii")
 
 
 def _known(terms: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

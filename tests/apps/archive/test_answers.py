@@ -60,14 +60,12 @@ def test_in_another_transfer_syntax_than_was_said() -> None:
         ("DS", "PatientWeight", "NaN"),
         ("US", "Rows", "65536"),
         ("US", "Rows", "-1"),
+        ("CS", "Modality", "Ü"),
+        ("UI", "SeriesInstanceUID", "1.2.٣"),
+        ("AE", "RetrieveAETitle", "ARCHÍV"),
     ],
 )
 def test_what_is_none_of_its_vr_is_empty(vr: str, keyword: str, text: str) -> None:
     match = Answers({keyword: vr}, {}, EXPLICIT)([text])
     there = InMemory(encoded(match, EXPLICIT).getvalue(), EXPLICIT).decode()
     assert there[keyword].is_empty
-
-
-def test_a_character_where_there_can_be_none() -> None:
-    match = Answers({"Modality": "CS", "PatientID": "LO"}, {}, EXPLICIT)(["Ü", "1"])
-    assert (match.Modality, "SpecificCharacterSet" in match) == ("?", False)
