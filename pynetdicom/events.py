@@ -266,6 +266,25 @@ class Event:
         return encoded
 
     @property
+    def file_name(self) -> str:
+        """A name for the file of a C-STORE request: its SOP Instance UID, and ``.dcm``.
+
+        What peers send as a UID may be anything, ``../../x`` too.
+
+        Raises
+        ------
+        ValueError
+            It cannot be a file name: it is not of 1 to 64 digits and dots. A handler that lets this
+            pass answers 0xC211.
+        """
+        from pynetdicom.utils import is_file_name
+
+        uid: str = self._request("file_name", "C-STORE").AffectedSOPInstanceUID or ""
+        if not is_file_name(uid):
+            raise ValueError("the SOP Instance UID cannot be a file name")
+        return f"{uid}.dcm"
+
+    @property
     def dataset_path(self) -> Any:
         """Path of a file with the data set of a C-STORE request, until the handler returns."""
         return self._request("dataset_path", "C-STORE").data_set.path

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+_FILE_NAME = frozenset("0123456789.")
+
 AE_TITLE_LENGTH = 16
 """Characters of an AE title, PS3.5 6.2."""
 
@@ -154,6 +156,12 @@ def validate_uid(uid: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_file_name(uid: str) -> bool:
+    """Return whether a UID that a peer sent can be a file name: 1 to 64 digits and dots."""
+    # No separator, no drive, and not "." or "..".
+    return len(uid) <= 64 and _FILE_NAME.issuperset(uid) and uid.strip(".") != ""
 
 
 def printable(text: str | bytes, limit: int = 512) -> str:

@@ -99,7 +99,7 @@ REQUESTS: dict[str, tuple[Any, dict[str, Any]]] = {
 WITHOUT_DATA_SET = ("C_ECHO", "N_DELETE", "N_GET")
 ATTRIBUTES: dict[str, set[str]] = {
     "C_ECHO": set(),
-    "C_STORE": {"dataset", "file_meta", "dataset_path"},
+    "C_STORE": {"dataset", "file_meta", "dataset_path", "file_name"},
     "C_FIND": {"identifier", "is_cancelled"},
     "C_GET": {"identifier", "is_cancelled"},
     "C_MOVE": {"identifier", "is_cancelled", "move_destination"},

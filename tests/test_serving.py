@@ -91,6 +91,17 @@ ODD_UIDS = [
 ]
 
 
+def store_of(uid: bytes) -> bytes:
+    """A C-STORE on context 3 whose instance has any bytes as its UID."""
+    data = message(store(AffectedSOPInstanceUID="9" * 20))
+    padded = uid + b"\0" * (len(uid) % 2)
+    element = struct.pack("<HHI", 0, 0x1000, 20) + b"9" * 20
+    command = data[12 : struct.unpack_from(">I", data, 2)[0] + 6]
+    assert element in command
+    changed = command.replace(element, struct.pack("<HHI", 0, 0x1000, len(padded)) + padded)
+    return p_data(pdv(3, 3, changed)) + p_data(pdv(3, 2, DATA))
+
+
 @pytest.mark.parametrize("uid", ODD_UIDS)
 def test_odd_uids_are_the_handlers_to_judge(scp: Scp, uid: bytes, tmp_path: Path) -> None:
     """The library passes what it got; nothing on the way stumbles over it."""
@@ -103,22 +114,50 @@ def test_odd_uids_are_the_handlers_to_judge(scp: Scp, uid: bytes, tmp_path: Path
         return 0x0000
 
     scp.answer = keep
-    rq = store(AffectedSOPInstanceUID="9" * 20)
-    data = message(rq)
-    padded = uid + b"\0" * (len(uid) % 2)
-    element = struct.pack("<HHI", 0, 0x1000, 20) + b"9" * 20
-    at = data.index(element)
-    command = data[12 : struct.unpack_from(">I", data, 2)[0] + 6]
-    changed = command.replace(element, struct.pack("<HHI", 0, 0x1000, len(padded)) + padded)
-    assert at
     with scp.start() as peer:
-        peer.send(p_data(pdv(3, 3, changed)) + p_data(pdv(3, 2, DATA)))
+        peer.send(store_of(uid))
         response = answered(peer)
         assert response.MessageIDBeingRespondedTo == 1
         peer.echo(2)
         peer.release()
     if response.Status == 0:
         assert seen[0].endswith(DATA)
+
+
+@pytest.mark.parametrize(
+    ("uid", "status", "name"),
+    [
+        (b"1.2.3", 0x0000, "1.2.3.dcm"),
+        (b"1.2.3\0\0", 0x0000, "1.2.3.dcm"),
+        (b"9" * 64, 0x0000, "9" * 64 + ".dcm"),
+        (b"9" * 65, 0xC211, None),
+        (b"..", 0xC211, None),
+        (b"../x", 0xC211, None),
+        (b"../1.2.3", 0xC211, None),
+        (b"/1.2.3", 0xC211, None),
+        (b"1\\2", 0xC211, None),
+        (b"\xb2", 0xC211, None),
+        (b"1.2\n3", 0xC211, None),
+        (b"   ", 0x0212, None),  # which the handler does not see
+    ],
+)
+def test_the_file_name_is_one(
+    scp: Scp, uid: bytes, status: int, name: str | None, tmp_path: Path
+) -> None:
+    directory = tmp_path / "in"
+    directory.mkdir()
+
+    def keep(event: evt.Event) -> int:
+        event.save_as(directory / event.file_name)
+        return 0x0000
+
+    scp.answer = keep
+    with scp.start() as peer:
+        peer.send(store_of(uid))
+        assert answered(peer).Status == status
+        peer.echo(2)
+        peer.release()
+    assert list(tmp_path.rglob("*.*")) == ([] if name is None else [directory / name])
 
 
 def test_a_c_store_without_its_data_set(scp: Scp) -> None:

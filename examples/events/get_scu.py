@@ -6,7 +6,6 @@ Objects are written to the current directory. Ends with 0 if all of them have co
 """
 
 import argparse
-import re
 import sys
 
 from pydicom import Dataset
@@ -25,11 +24,12 @@ STORAGE = [CTImageStorage, MRImageStorage]
 def handle_store(event):
     """Store what the peer sends; called on the Association thread."""
     uid = event.request.AffectedSOPInstanceUID
-    # A peer may send anything as a UID, "../../x" too: look before using it as a file name.
-    if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", uid):
-        return 0x0117  # invalid SOP Instance
     try:
-        event.save_as(f"{uid}.dcm")
+        event.save_as(event.file_name)
+    except ValueError as error:
+        # A peer may send anything as a UID, "../../x" too: file_name is never that.
+        print(f"refused: {error}", file=sys.stderr)
+        return 0x0117  # invalid SOP Instance
     except OSError as error:
         print(f"cannot store {uid}: {error.strerror}", file=sys.stderr)
         return 0xA700  # out of resources

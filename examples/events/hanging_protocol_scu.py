@@ -7,7 +7,6 @@ directory. Ends with 0 if all that was found has come.
 """
 
 import argparse
-import re
 import sys
 
 from pydicom import Dataset
@@ -24,10 +23,12 @@ from pynetdicom.status import code_to_category
 def handle_store(event):
     """Store what the peer sends; called on the Association thread."""
     uid = event.request.AffectedSOPInstanceUID
-    if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", uid):
-        return 0x0117  # invalid SOP Instance: not fit for a file name
     try:
-        event.save_as(f"{uid}.dcm")
+        event.save_as(event.file_name)
+    except ValueError as error:
+        # A peer may send anything as a UID, "../../x" too: file_name is never that.
+        print(f"refused: {error}", file=sys.stderr)
+        return 0x0117  # invalid SOP Instance
     except OSError as error:
         print(f"cannot store {uid}: {error.strerror}", file=sys.stderr)
         return 0xA700  # out of resources

@@ -7,7 +7,6 @@ directory. Ends with 0 if the peer says that all of them were sent, and all have
 """
 
 import argparse
-import re
 import sys
 
 from pydicom import Dataset
@@ -21,11 +20,12 @@ MODEL = StudyRootQueryRetrieveInformationModelMove
 def handle_store(event, stored):
     """Store what the peer sends, on an association of its own."""
     uid = event.request.AffectedSOPInstanceUID
-    # Who sends here need not be the peer that was asked: look before using it as a file name.
-    if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", uid):
-        return 0x0117  # invalid SOP Instance
     try:
-        event.save_as(f"{uid}.dcm")
+        event.save_as(event.file_name)
+    except ValueError as error:
+        # A peer may send anything as a UID, "../../x" too: file_name is never that.
+        print(f"refused: {error}", file=sys.stderr)
+        return 0x0117  # invalid SOP Instance
     except OSError as error:
         print(f"cannot store {uid}: {error.strerror}", file=sys.stderr)
         return 0xA700  # out of resources

@@ -6,7 +6,6 @@ Runs until Ctrl-C or SIGTERM, and then ends with 0.
 """
 
 import argparse
-import re
 import signal
 import sys
 import threading
@@ -19,12 +18,13 @@ from pynetdicom.sop_class import Verification
 def handle_store(event, directory):
     """Store an instance; what is returned is the status that the peer gets."""
     uid = event.request.AffectedSOPInstanceUID
-    # A peer may send anything as a UID, "../../x" too: look before using it as a file name.
-    if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", uid):
-        return 0x0117  # invalid SOP Instance
     try:
         # The name appears when the file is complete, never before.
-        event.save_as(directory / f"{uid}.dcm")
+        event.save_as(directory / event.file_name)
+    except ValueError as error:
+        # A peer may send anything as a UID, "../../x" too: file_name is never that.
+        print(f"refused: {error}", file=sys.stderr)
+        return 0x0117  # invalid SOP Instance
     except OSError as error:
         print(f"cannot store {uid}: {error.strerror}", file=sys.stderr, flush=True)
         return 0xA700  # out of resources

@@ -30,9 +30,10 @@ from pynetdicom.apps.retrieve import (
     report_stored,
     storing,
 )
-from pynetdicom.apps.storescp import is_file_name, storage_classes
+from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.dimse.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
 from pynetdicom.query_models import query_model_uid
+from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import re
 import sys
 import tempfile
 from argparse import Namespace
@@ -23,6 +22,7 @@ from pynetdicom.apps.acceptor import serve
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.services.classes import StorageServiceClass
+from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.data_set import EncodedDataSet
@@ -34,8 +34,6 @@ SUCCESS = 0x0000
 INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1
 
-# What may be a file name: no separator, no drive, not "." or "..".
-UID = re.compile(r"(?=.*[0-9])[0-9.]{1,64}", re.ASCII)
 CHUNK = 1 << 20
 
 OUTPUT = (
@@ -65,11 +63,6 @@ def make_parser() -> options.Parser:
     parser.add_options("output", OUTPUT)
     parser.add_options("miscellaneous", MISCELLANEOUS)
     return parser
-
-
-def is_file_name(uid: str) -> bool:
-    """Whether a UID that a peer sent can be a file name."""
-    return UID.fullmatch(uid) is not None
 
 
 def same_data_set(received: EncodedDataSet, path: str) -> bool:

@@ -17,6 +17,7 @@ from pydicom import Dataset, dcmread
 
 from pynetdicom.apps import storescp
 from pynetdicom.dimse.part10 import read_header
+from pynetdicom.utils import is_file_name
 from tests.apps.conftest import CT, MR, SC_RLE
 
 UID = "1.2.826.0.1.1"
@@ -27,7 +28,7 @@ UID = "1.2.826.0.1.1"
 
 @pytest.mark.parametrize("uid", ["1", "1.2.3", "1" * 64, "0.1", ".1", "1..2", "1."])
 def test_digits_and_dots_are_a_file_name(uid: str) -> None:
-    assert storescp.is_file_name(uid)
+    assert is_file_name(uid)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_digits_and_dots_are_a_file_name(uid: str) -> None:
     ],
 )  # fmt: skip
 def test_anything_else_is_not(uid: str) -> None:
-    assert not storescp.is_file_name(uid)
+    assert not is_file_name(uid)
 
 
 # --------------------------------------------------------------------------------- the handler

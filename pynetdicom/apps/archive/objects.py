@@ -18,8 +18,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pynetdicom.apps.archive.extras import require
-from pynetdicom.apps.storescp import is_file_name, same_data_set
+from pynetdicom.apps.storescp import same_data_set
 from pynetdicom.dimse.spool import remove_parts
+from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
