@@ -101,8 +101,7 @@ def _decode(data: bytes, key: bytes, at: int) -> Primitive:
             extra[element] = command.encode_element(keyword, values.pop(keyword))[8:]
     if extra:
         values["extra"] = extra
-    else:
-        _remember(data, key, at, operation, values, message_id)
+    _remember(data, key, at, operation, values, message_id)
     primitive = operation.__new__(operation)
     object.__setattr__(primitive, "__dict__", values)
     return primitive
@@ -120,9 +119,7 @@ def _remember(
     elements = _elements(data)
     found = dict(elements)
     last, start = elements[-1]
-    instance_uid = _INSTANCE_UIDS.get(last, "")
-    if start != at + 2 + _AFTER_ID - 8 or instance_uid not in values:
-        instance_uid = ""
+    instance_uid = _INSTANCE_UIDS.get(last, "") if start == at + 2 + _AFTER_ID - 8 else ""
     if (
         (instance_uid or len(data) <= at + 2 + _AFTER_ID)
         and [element for element, _ in elements] == sorted(found)

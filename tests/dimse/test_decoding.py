@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from pynetdicom.dimse import command, decoding
 from pynetdicom.dimse.decoding import decode_command
-from pynetdicom.dimse.primitives import C_ECHO, C_FIND, C_GET, C_STORE, N_GET, N_SET, Primitive
+from pynetdicom.dimse.primitives import (
+    C_ECHO,
+    C_FIND,
+    C_GET,
+    C_STORE,
+    N_DELETE,
+    N_GET,
+    N_SET,
+    Primitive,
+)
 from pynetdicom.errors import DIMSEDecodeError
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -146,6 +155,54 @@ def test_an_instance_uid_of_nothing_but_padding_is_none() -> None:
     assert known() == 1
     assert outcome(raw) == in_full(raw)
     assert decode_command(raw).missing() == ["AffectedSOPInstanceUID"]
+
+
+def test_what_follows_the_instance_is_not_forgotten() -> None:
+    decode_command(store(1, "1.2.3").encode())
+    other = store(2, "1.2.4", MoveOriginatorMessageID=7)
+    assert known() == 1
+    assert decode_command(other.encode()) == other
+    # Nor if the Command Group Length does not count it.
+    raw = store(3, "1.2.5").encode() + element(0x1031, b"\7\0")
+    assert decode_command(raw).MoveOriginatorMessageID == 7
+
+
+def test_an_instance_that_is_named_twice() -> None:
+    for end in (b"1.2.4\0", b"\0\0\0\0\0\0"):
+        raw = (
+            GROUP_LENGTH
+            + element(0x1000, b"1.2.3\0")
+            + element(0x100, b"\1\0")
+            + element(0x110, b"\7\0")
+            + element(0x700, b"\0\0")
+            + element(0x800, b"\1\0")
+            + element(0x1000, end)
+        )
+        assert outcome(raw) == in_full(raw)
+
+
+def test_a_short_instance_right_after_the_message_id() -> None:
+    for number in (1, 2):
+        request = N_DELETE(
+            MessageID=number, RequestedSOPClassUID="1.2", RequestedSOPInstanceUID="1.2"
+        )
+        assert decode_command(request.encode()) == request
+    assert known() == 1
+
+
+def test_lists_are_not_shared() -> None:
+    raw = (
+        GROUP_LENGTH
+        + element(2, b"1.2\0")
+        + element(0x100, b"\x20\x80")
+        + element(0x120, b"\7\0")
+        + element(0x900, b"\0\0")
+        + element(0x901, b"\x10\0\x20\0")
+    )
+    first = decode_command(raw)
+    assert first.OffendingElement is not None
+    first.OffendingElement.append(0)
+    assert decode_command(raw).OffendingElement == [0x00100020]
 
 
 def test_only_so_many_are_kept() -> None:
