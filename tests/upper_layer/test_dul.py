@@ -886,6 +886,7 @@ def test_silence_in_the_midst_while_a_waiter_reads(make: Any, sent: bytes) -> No
     assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
 
 
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_a_waiter_who_is_interrupted_while_he_takes_apart(
     make: Any, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
