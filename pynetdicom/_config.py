@@ -92,6 +92,20 @@ MAXIMUM_COMMAND_SET: int = 65536
 MAXIMUM_ASSOCIATE_PDU: int = 262144
 """Bytes that an A-ASSOCIATE PDU may take: 128 contexts of 60 transfer syntaxes are legal."""
 
+MAXIMUM_CONTEXTS: int = 128
+"""Presentation contexts that a peer's A-ASSOCIATE PDU may have. Beyond 128 none has an ID left; in
+an A-ASSOCIATE-AC the same ID may occur again, and that context counts as rejected.
+"""
+
+MAXIMUM_USER_ITEMS: int = 255
+"""User information items that a peer's A-ASSOCIATE PDU may have, and items of unknown type that it,
+or an item in it, may have beside them.
+"""
+
+ARTIM: float = 30.0
+"""Seconds from a connection to its complete A-ASSOCIATE-RQ, for an AE whose `acse_timeout` is None.
+"""
+
 MAXIMUM_LOBBY: int = 1000
 """Connections of one listener that have not associated yet."""
 

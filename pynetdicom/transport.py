@@ -132,7 +132,8 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     @property
     def artim(self) -> float:
         """Seconds from a connection to its complete A-ASSOCIATE-RQ."""
-        return 30.0 if self.ae.acse_timeout is None else float(self.ae.acse_timeout)
+        timeout = self.ae.acse_timeout
+        return _config.ARTIM if timeout is None else float(timeout)
 
     @property
     def tls(self) -> ssl.SSLContext | None:

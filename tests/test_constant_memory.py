@@ -1,4 +1,4 @@
-"""Very many matches, and very many instances: neither side's memory grows with their number.
+"""Very many matches, very many instances, an object of 1 GiB: neither side's memory grows with it.
 
 `MATCHES` and `INSTANCES` say how many; a million and 10,000 take some minutes.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from pynetdicom.dimse.part10 import read_header
 from tests.apps.conftest import Served
 
 pytestmark = [
@@ -239,3 +242,159 @@ def watch(
     assert process.wait() == 0
     own = [sample for sample in own if sample]  # it has none when it has just ended
     return own[:: len(own) // 20 or 1], other[:: len(other) // 20 or 1]
+
+
+# An object of 1 GiB
+
+GIB = 1 << 30
+MORE = 64.0
+"""MiB that an object of 1 GiB may take more than a tiny one."""
+END = b"the very end of it."
+LARGE_DEADLINE = 60.0
+
+PEAK = """
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+"""
+
+# The app, which tells its peak before it ends.
+APP = (
+    PEAK
+    + """
+import runpy, sys
+try:
+    runpy.run_module("pynetdicom", run_name="__main__", alter_sys=True)
+finally:
+    print(peak())
+"""
+)
+
+STORE_SCU = (
+    PEAK
+    + """
+import sys
+from pynetdicom import AE
+from pynetdicom.sop_class import CTImageStorage
+
+ae = AE()
+ae.add_requested_context(CTImageStorage, "1.2.840.10008.1.2.1")
+assoc = ae.associate("127.0.0.1", int(sys.argv[1]))
+assert assoc.is_established
+status = assoc.send_c_store(sys.argv[2])
+assoc.release()
+assert status.Status == 0x0000, status
+print(peak())
+"""
+)
+
+STORE_SCP = """
+import sys
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import CTImageStorage
+
+def store(event):
+    event.save_as(f"{sys.argv[1]}/{event.request.AffectedSOPInstanceUID}.dcm")
+    return 0x0000
+
+ae = AE()
+ae.add_supported_context(CTImageStorage, "1.2.840.10008.1.2.1")
+server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+print(server.server_address[1], flush=True)
+sys.stdin.read()
+ae.shutdown()
+"""
+
+
+def peak_of(pid: int) -> float:
+    """The most memory that a process has had, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def write_sparse(path: Path, size: int) -> None:
+    """A CT image whose pixel data are so many bytes: zeros, which take no room, and `END`."""
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = EXPLICIT
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CT
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    ds.save_as(path, enforce_file_format=True)
+    with path.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OB", 0, size))
+        file.seek(size - len(END), os.SEEK_CUR)
+        file.write(END)
+
+
+def data_set_of(path: Path) -> tuple[int, bytes]:
+    """The size of the data set in a file, and its last bytes."""
+    with read_header(str(path)) as header, path.open("rb") as file:
+        file.seek(-len(END), os.SEEK_END)
+        return header.size, file.read()
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Path]:
+    """A directory with room for 1 GiB, which is emptied afterwards."""
+    place = tmp_path / "room"
+    place.mkdir()
+    if shutil.disk_usage(place).free < GIB * 5 // 4:
+        pytest.skip(f"less than 1.25 GiB are free in {place}")
+    yield place
+    shutil.rmtree(place)
+
+
+Peaks = dict[str, float]
+"""Program → the most memory that it had, in MiB."""
+
+
+def by_apps(env: dict[str, str], sent: Path, place: Path) -> Peaks:
+    """Have a file sent by storescu and stored by storescp, each a process of its own."""
+    scp = Served(
+        [sys.executable, "-m", "pynetdicom", "storescp", "0", "-ba", "127.0.0.1"], env, place
+    )
+    try:
+        with running(env, APP, "storescu", "127.0.0.1", scp.port, sent) as scu:
+            scu_peak = last_line_of(scu)
+        return {"storescu": scu_peak, "storescp": peak_of(scp.process.pid)}
+    finally:
+        assert scp.stop() == 0, scp.errors()
+
+
+def by_scripts(env: dict[str, str], sent: Path, place: Path) -> Peaks:
+    """Have a file sent by `send_c_store`, and stored by a handler of `EVT_C_STORE`."""
+    # Which receives in the directory for temporary files: here, one that has the room.
+    with running({**env, "TMPDIR": str(place.parent)}, STORE_SCP, place) as scp:
+        port = line_of(scp)
+        with running(env, STORE_SCU, port, sent) as scu:
+            scu_peak = last_line_of(scu)
+        return {"SCU": scu_peak, "SCP": peak_of(scp.pid)}
+
+
+def last_line_of(process: Any) -> float:
+    """What a program says last of all, which is a number."""
+    said, _ = process.communicate(timeout=LARGE_DEADLINE)
+    assert process.returncode == 0, said
+    return float(said.splitlines()[-1])
+
+
+@pytest.mark.timeout(LARGE_DEADLINE * 3)
+@pytest.mark.parametrize("send", [by_apps, by_scripts])
+def test_an_object_of_1_gib(
+    send: Callable[[dict[str, str], Path, Path], Peaks], python_env: dict[str, str], room: Path
+) -> None:
+    """It adds under 64 MiB to the process that sends it, and to the one that receives it."""
+    peaks = []
+    for size in (1024, GIB):
+        sent, place = room / f"{size}.dcm", room / f"stored{size}"
+        write_sparse(sent, size)
+        place.mkdir()
+        begun = time.monotonic()
+        peaks.append(send(python_env, sent, place))
+        print(f"{size} bytes in {time.monotonic() - begun:.1f} s:", peaks[-1])
+        assert data_set_of(place / "1.2.3.dcm") == data_set_of(sent)
+        assert data_set_of(sent)[0] > size
+    tiny, large = peaks
+    for name in tiny:
+        assert large[name] - tiny[name] < MORE, (name, peaks)

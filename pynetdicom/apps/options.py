@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -264,6 +265,11 @@ def forbid_numpy() -> None:
     sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
 
 
+def ignore_odd_values() -> None:
+    """Keep pydicom from warning of a peer's values: what they are may be about a patient."""
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
+
+
 @contextmanager
 def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
     """Print the library's log while an app runs."""
@@ -317,6 +323,7 @@ def run(
     """
     if argv is None:
         forbid_numpy()
+        ignore_odd_values()
     args = parser.parse_args(argv)
     terminal = Terminal(parser.prog, quiet=args.quiet)
     with logging_to_stderr(args, log_level):

@@ -77,6 +77,12 @@ PLACES = (
         help="the objects: a directory, or a URL that fsspec knows (default: instances)",
     ),
     options.option(
+        "--hash-uids", action="store_true", default=None,
+        help="keep objects whose SOP Instance UID is not digits and dots, but can be sent on (1 to"
+        " 64 printable ASCII characters), under the SHA-256 digest of that UID (default: refuse"
+        " them with 0x0117)",
+    ),
+    options.option(
         "--clean", action="store_true",
         help="delete all objects and the index's rows, and end",
     ),

@@ -70,12 +70,20 @@ class Arrivals:
         The SOP Instance UIDs of those that could not be.
     """
 
-    def __init__(self, directory: str | None, terminal: Terminal, *, json: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str | None,
+        terminal: Terminal,
+        *,
+        json: bool = False,
+        hash_uids: bool = False,
+    ) -> None:
         self.stored = 0
         self.refused: set[str] = set()
         self.directory = directory
         self._terminal = terminal
         self._json = json
+        self._hash_uids = hash_uids
         self._lock = threading.Lock()
         self._now: set[str] = set()
         self._earlier: set[str] = set()
@@ -97,7 +105,7 @@ class Arrivals:
         if self.directory is None:
             status = ignore(event)
         else:
-            status = store(event, self.directory)
+            status = store(event, self.directory, self._hash_uids)
         with self._lock:  # a peer may send over several associations
             if status == SUCCESS:
                 self.stored += 1
@@ -146,7 +154,7 @@ def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals]:
     """
     directory = output_directory(args)
     with _telling_about_files(args):
-        yield Arrivals(directory, terminal, json=args.json)
+        yield Arrivals(directory, terminal, json=args.json, hash_uids=args.hash_uids)
 
 
 @contextmanager

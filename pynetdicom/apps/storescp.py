@@ -34,6 +34,7 @@ SUCCESS = 0x0000
 INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1
 
+HASHED = "sha256-"
 CHUNK = 1 << 20
 
 OUTPUT = (
@@ -41,6 +42,11 @@ OUTPUT = (
         "-od", "--output-directory", default=os.curdir, metavar="DIRECTORY",
         help="write received objects to this directory, which is made if need be (default: the"
         " current one)",
+    ),
+    options.option(
+        "--hash-uids", action="store_true",
+        help="store objects whose SOP Instance UID cannot be a file name, since it is not 1 to 64"
+        " digits and dots, under the SHA-256 digest of that UID (default: refuse them with 0x0117)",
     ),
     options.option("--ignore", action="store_true", help="receive objects, but do not store them"),
 )  # fmt: skip
@@ -63,6 +69,27 @@ def make_parser() -> options.Parser:
     parser.add_options("output", OUTPUT)
     parser.add_options("miscellaneous", MISCELLANEOUS)
     return parser
+
+
+def name_of(uid: str, *, hashed: bool) -> str | None:
+    """The file name of an instance, without its suffix; None where its UID cannot give one.
+
+    Parameters
+    ----------
+    uid : str
+        As it came, without its padding.
+    hashed : bool
+        Whether what cannot be a file name itself gives one by its SHA-256 digest. No two of them
+        come to the same, and none to that of a UID that can: those have no letters.
+    """
+    if is_file_name(uid):
+        return uid
+    if not hashed or not uid:  # no UID at all does not say which instance it is
+        return None
+    import hashlib
+
+    # The bytes that came: command sets are decoded as Latin-1, which has a character for each.
+    return HASHED + hashlib.sha256(uid.encode("latin-1")).hexdigest()
 
 
 def same_data_set(received: EncodedDataSet, path: str) -> bool:
@@ -89,22 +116,23 @@ def same_bytes(first: EncodedDataSet, second: EncodedDataSet) -> bool:
     return True
 
 
-def store(event: Event, directory: str) -> int:
+def store(event: Event, directory: str, hash_uids: bool = False) -> int:
     """Give a received object its file name; the status that answers it."""
     uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
-    if not is_file_name(uid):
+    name = name_of(uid, hashed=hash_uids)
+    if name is None:
         LOGGER.warning("refused: the SOP Instance UID cannot be a file name")
         return INVALID_INSTANCE
     try:
-        return _save(event, os.path.join(directory, uid))
+        return _save(event, os.path.join(directory, name))
     except OSError as error:
-        LOGGER.error("cannot store %s: %s", uid, error.strerror or error)
+        LOGGER.error("cannot store %s: %s", name, error.strerror or error)
         return OUT_OF_RESOURCES
 
 
 def _save(event: Event, stem: str) -> int:
     for count in itertools.count(1):
-        # No UID has an underscore: the second copy of one never takes the name of another.
+        # No name has an underscore: the second copy of one never takes that of another.
         path = f"{stem}.dcm" if count == 1 else f"{stem}_{count}.dcm"
         try:
             event.save_as(path, overwrite=False)
@@ -182,7 +210,9 @@ def listen(args: Namespace, terminal: Terminal) -> int:
         syntaxes += [str(uid) for uid in ALL_TRANSFER_SYNTAXES if uid not in syntaxes]
     for sop_class in storage_classes(usual=any_syntax):
         ae.add_supported_context(sop_class, syntaxes)
-    handler = (EVT_C_STORE, store, [directory]) if directory else (EVT_C_STORE, ignore)
+    handler = (
+        (EVT_C_STORE, store, [directory, args.hash_uids]) if directory else (EVT_C_STORE, ignore)
+    )
     return serve(
         args,
         ae,

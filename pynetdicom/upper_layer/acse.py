@@ -36,7 +36,6 @@ from pynetdicom.upper_layer.pdu import (
     A_ASSOCIATE_RJ,
     A_ASSOCIATE_RQ,
     APPLICATION_CONTEXT,
-    MAXIMUM_CONTEXTS,
 )
 
 __all__ = [
@@ -57,6 +56,8 @@ __all__ = [
     "maximum_length_in",
 ]
 
+MAXIMUM_CONTEXTS = 128
+"""As many as there are IDs: odd, 1 to 255 (PS3.8 9.3.2.2)."""
 _WINDOW = AsynchronousOperationsWindowNegotiation
 
 

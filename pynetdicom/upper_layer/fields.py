@@ -19,8 +19,6 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Structure")
 
 _ITEM_HEADER = Struct(">BxH")
-MAXIMUM_ITEMS = 255
-"""Items of unknown type, and user information items, that are taken."""
 
 
 def checked_uid(value: object, name: str) -> str:
@@ -355,8 +353,8 @@ class Choice(Field[list[Any]]):
     def read(self, reader: Reader) -> list[Any]:
         values: list[Structure | UnknownItem] = []
         for item_type in reader.items(self.place):
-            if len(values) == MAXIMUM_ITEMS:
-                raise reader.error(f"more than {MAXIMUM_ITEMS} items", 5)
+            if len(values) >= _config.MAXIMUM_USER_ITEMS:
+                raise reader.error(f"more than {_config.MAXIMUM_USER_ITEMS} items", 5)
             structure = self.table.get(item_type)
             values.append((structure or UnknownItem).read(reader, item_type))
         return values
@@ -371,14 +369,16 @@ class Item(Wrapper[T]):
     A second one is an error, or is kept like an unknown item (`tolerant`).
     """
 
-    most = 1
-
     def __init__(
         self, item_type: int, kind: Field[T], default: Any = "", *, tolerant: bool = False
     ) -> None:
         super().__init__(kind, default)
         self.number = item_type
         self.tolerant = tolerant
+
+    def most(self) -> int:
+        """So many of them are taken from a peer."""
+        return 1
 
     def keep(self, values: dict[str, Any], reader: Reader) -> None:
         """Read the item into an instance's values."""
@@ -393,11 +393,15 @@ class Item(Wrapper[T]):
 
 
 class Items(Item[list[T]]):
-    """Items of one type, at most so many, that have a header each."""
+    """Items of one type that have a header each; at most so many, or as many as a setting says."""
 
-    def __init__(self, item_type: int, kind: Field[T], most: int = 1 << 16) -> None:
+    def __init__(self, item_type: int, kind: Field[T], most: int | str = 1 << 16) -> None:
         super().__init__(item_type, cast(Any, kind), [])
-        self.most = most
+        self._most = most
+
+    def most(self) -> int:
+        most: int = getattr(_config, self._most) if isinstance(self._most, str) else self._most
+        return most
 
     def check(self, value: Any) -> list[T]:
         return [self.kind.check(one) for one in _listed(value, self.name)]

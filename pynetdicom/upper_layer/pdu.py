@@ -32,7 +32,6 @@ from pynetdicom.upper_layer.structure import Structure
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 """The DICOM application context name (PS3.7 A.2.1)."""
-MAXIMUM_CONTEXTS = 128
 
 
 class PDU(Structure):
@@ -58,7 +57,7 @@ class A_ASSOCIATE_RQ(PDU):
     calling_ae_title = AETitle("")
     _2 = Reserved(32)
     application_context_name = Item(0x10, Text(), APPLICATION_CONTEXT)
-    presentation_contexts = Items(0x20, Nested(PresentationContextRQ), MAXIMUM_CONTEXTS)
+    presentation_contexts = Items(0x20, Nested(PresentationContextRQ), "MAXIMUM_CONTEXTS")
     user_information = Item(0x50, Choice(*USER_INFORMATION), [])
 
     def problem(self) -> str:
@@ -79,7 +78,7 @@ class A_ASSOCIATE_AC(PDU):
     calling_ae_title = AETitle("")
     _2 = Reserved(32)
     application_context_name = Item(0x10, Text(), APPLICATION_CONTEXT)
-    presentation_contexts = Items(0x21, Nested(PresentationContextAC), MAXIMUM_CONTEXTS)
+    presentation_contexts = Items(0x21, Nested(PresentationContextAC), "MAXIMUM_CONTEXTS")
     user_information = Item(0x50, Choice(*USER_INFORMATION), [])
 
 

@@ -11,8 +11,8 @@ from copy import copy
 from itertools import chain
 from typing import Any, ClassVar, Self
 
+from pynetdicom import _config
 from pynetdicom.upper_layer.fields import (
-    MAXIMUM_ITEMS,
     Field,
     Flag,
     Item,
@@ -93,11 +93,11 @@ class Structure:
             counts[item_type] = count = counts.get(item_type, 0) + 1
             item = self.items.get(item_type)
             if item is None or (item.tolerant and values[item.name]):
-                if len(self.unknown_items) == MAXIMUM_ITEMS:
-                    raise reader.error(f"more than {MAXIMUM_ITEMS} unknown items", 5)
+                if len(self.unknown_items) >= (most := _config.MAXIMUM_USER_ITEMS):
+                    raise reader.error(f"more than {most} unknown items", 5)
                 self.unknown_items.append(UnknownItem.read(reader, item_type))
-            elif count > item.most and not item.tolerant:
-                raise reader.error(f"more than {item.most} of item type 0x{item_type:02X}", 5)
+            elif count > (most := item.most()) and not item.tolerant:
+                raise reader.error(f"more than {most} of item type 0x{item_type:02X}", 5)
             else:
                 reader.place = item.place
                 item.keep(values, reader)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 
 from pynetdicom.apps import findscu, query
 from pynetdicom.apps.matches import make_output, paths_of, value_at
@@ -84,6 +86,27 @@ def test_matches_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     found = [Dataset.from_json(line) for line in ran.stdout.splitlines()]
     assert found == [match(number) for number in range(3)]
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_values_that_are_none_of_their_vr_are_shown_only(
+    make_scp: MakeScp, run_app: RunApp, flags: tuple[str, ...]
+) -> None:
+    """What a peer has in its database is no problem of the app's, and not for standard error."""
+
+    def odd(event: Any) -> Iterator[Any]:
+        ds = match(1)
+        for keyword, vr, value in (
+            ("StudyDate", "DA", "JANE^DOE"),
+            ("StudyInstanceUID", "UI", "../1.2.a"),
+        ):
+            ds.add(DataElement(keyword, vr, value, validation_mode=IGNORE))
+        yield 0xFF00, ds
+
+    ran = run_app("findscu", "127.0.0.1", make_scp(odd).port, *KEYS, "-k", "StudyDate", *flags)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "JANE^DOE" in ran.stdout
+    assert "../1.2.a" in ran.stdout
 
 
 def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -81,6 +82,21 @@ def test_what_is_sent_is_stored(make_scp: MakeScp, run_app: RunApp, tmp_path: Pa
     assert scp.requests[0].AffectedSOPClassUID == query_model_uid("C-GET", "S")
     assert scp.identifiers[0].StudyInstanceUID == "1.2"
     assert scp.released.wait(DEADLINE)
+
+
+def test_a_uid_that_cannot_be_a_file_name(
+    make_scp: MakeScp, run_app: RunApp, tmp_path: Path
+) -> None:
+    ds = dcmread(MR)
+    ds["SOPInstanceUID"]._value = uid = "../1.2.a"
+    scp = make_scp(sending(ds))
+    refused = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "-od", tmp_path / "out")
+    assert refused.returncode == 1
+    assert f"{uid}: not stored here, refused with 0x0117" in refused.stderr
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "-od", tmp_path / "out", "--hash-uids")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1 object stored\n", "")
+    assert names(tmp_path / "out") == [f"sha256-{hashlib.sha256(uid.encode()).hexdigest()}.dcm"]
+    assert names(tmp_path) == ["out"]
 
 
 def test_everyday_images_come_as_they_are_compressed(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import resource
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +18,12 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from pynetdicom.apps import storescp
+from pynetdicom.dimse.command import decode as decode_command
 from pynetdicom.dimse.part10 import read_header
 from pynetdicom.utils import is_file_name
 from tests.apps.conftest import CT, MR, SC_RLE
+from tests.faults.peer import BOTH, Peer, p_data, pdv, store_command
+from tests.faults.peer import CT as CT_CLASS
 
 UID = "1.2.826.0.1.1"
 
@@ -40,6 +45,44 @@ def test_digits_and_dots_are_a_file_name(uid: str) -> None:
 )  # fmt: skip
 def test_anything_else_is_not(uid: str) -> None:
     assert not is_file_name(uid)
+
+
+ODD_UIDS = [
+    b"..", b"../1", b"/tmp/1", b"1/2", b"1\\2", b"C:1", b"1\x002", b"1\n2", b"1 2", b"1a", b"1_2",
+    b"1" * 65, b"1." * 150, b"\xe9.1", b"\xd9\xa1", b"\xff" * 64, b"%s%n", b"sha256-1",
+]  # fmt: skip
+"""What peers may say is a UID, and cannot be a file name: bytes, of no repertoire."""
+
+
+def hashed(uid: bytes) -> str:
+    return f"sha256-{hashlib.sha256(uid).hexdigest()}.dcm"
+
+
+def name_of(uid: bytes) -> str | None:
+    return storescp.name_of(uid.decode("latin-1"), hashed=True)
+
+
+@pytest.mark.parametrize("uid", ODD_UIDS)
+def test_the_digest_of_what_is_not(uid: bytes) -> None:
+    name = name_of(uid)
+    assert f"{name}.dcm" == hashed(uid)
+    assert not storescp.is_file_name(str(name))
+    # Another instance may say of itself that it is of that name.
+    assert name_of(str(name).encode()) != name
+    assert storescp.name_of(uid.decode("latin-1"), hashed=False) is None
+
+
+@pytest.mark.parametrize("uid", ["1", "1.2.3", "1" * 64, ".1", "1.."])
+def test_a_uid_that_can_be_a_file_name_is_not_hashed(uid: str) -> None:
+    assert storescp.name_of(uid, hashed=True) == storescp.name_of(uid, hashed=False) == uid
+
+
+def test_without_a_uid_there_is_no_name() -> None:
+    assert name_of(b"") is None
+
+
+def test_names_differ_as_uids_do() -> None:
+    assert len({name_of(uid) for uid in ODD_UIDS}) == len(ODD_UIDS)
 
 
 # --------------------------------------------------------------------------------- the handler
@@ -108,6 +151,17 @@ def test_a_uid_that_is_no_file_name_is_refused(tmp_path: Path, uid: str) -> None
     directory.mkdir()
     assert storescp.store(event_of(b"one", uid), str(directory)) == 0x0117
     assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
+@pytest.mark.usefixtures("raw_files")
+def test_second_copies_of_a_hashed_uid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for data, uid in ((b"one", "../1"), (b"one", "../1\0"), (b"two", "../1"), (b"two", "../1")):
+        assert storescp.store(event_of(data, uid), str(tmp_path), True) == 0x0000
+    stem = hashed(b"../1").removesuffix(".dcm")
+    stored = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert stored == {f"{stem}.dcm": b"one", f"{stem}_2.dcm": b"two"}
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "../1" not in caplog.messages[0]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EIO])
@@ -185,6 +239,64 @@ def test_uids_from_the_peer_never_lead_out_of_the_directory(serve_app: Any, tmp_
     assert scp.files() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.stderr"]
     assert send(scp.port, dcmread(MR)) == [0x0000]
+
+
+def element(group: int, number: int, value: bytes) -> bytes:
+    value += b"\0" * (len(value) % 2)
+    return struct.pack("<HHI", group, number, len(value)) + value
+
+
+def store_raw(port: int, *uids: bytes, patient: bytes = b"P1") -> list[int]:
+    """Send an object of each UID, whatever bytes these are, over one association; the statuses."""
+    statuses = []
+    with Peer.connect(("127.0.0.1", port)) as peer:
+        peer.associate(BOTH)
+        for uid in uids:
+            command = store_command()
+            at = command.index(element(0, 0x1000, b"1.2.3.4"))
+            command = command[:at] + element(0, 0x1000, uid)
+            data = (
+                element(0x0008, 0x0016, CT_CLASS.encode())
+                + element(0x0008, 0x0018, uid)
+                + element(0x0010, 0x0020, patient)
+                + element(0x0020, 0x000D, b"1.2.1")
+                + element(0x0020, 0x000E, b"1.2.2")
+            )
+            peer.send(p_data(pdv(3, 3, command)) + p_data(pdv(3, 2, data)))
+            statuses.append(decode_command(peer.pdu()[12:])[0]["Status"])
+        peer.release()
+    return statuses
+
+
+def test_uids_that_cannot_be_file_names_are_hashed(serve_app: Any, tmp_path: Path) -> None:
+    directory = tmp_path / "a"
+    scp = serve_app("storescp", "--hash-uids", "-v", directory=directory)
+    expected = sorted([*map(hashed, ODD_UIDS), "1.2.3.dcm"])
+    for _ in range(2):
+        assert store_raw(scp.port, *ODD_UIDS, b"1.2.3") == [0x0000] * (len(ODD_UIDS) + 1)
+        assert scp.files() == expected, "what comes again finds its first copy"
+    for uid in ODD_UIDS:
+        with read_header(str(directory / hashed(uid))) as header:
+            assert header.sop_instance_uid.encode("latin-1") == uid
+            assert element(0x0010, 0x0020, b"P1") in header.data_set().getvalue()
+    assert store_raw(scp.port, b"../1", b"1.2.3", patient=b"P2") == [0x0000, 0x0000]
+    other = hashed(b"../1").replace(".dcm", "_2.dcm")
+    assert scp.files() == sorted([*expected, other, "1.2.3_2.dcm"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.stderr"]
+    assert scp.errors().count("W: ") == 2
+    assert scp.errors().isascii()
+
+
+def test_an_object_without_uid_is_refused(serve_app: Any) -> None:
+    scp = serve_app("storescp", "--hash-uids")
+    assert store_raw(scp.port, b"", b" ", b"\0\0", b"1.2.3") == [0x0212, 0x0212, 0x0212, 0x0000]
+    assert scp.files() == ["1.2.3.dcm"]
+
+
+def test_nothing_is_hashed_unless_that_is_asked_for(serve_app: Any) -> None:
+    scp = serve_app("storescp")
+    assert store_raw(scp.port, *ODD_UIDS) == [0x0117] * len(ODD_UIDS)
+    assert scp.files() == []
 
 
 def test_private_and_unlisted_classes_are_stored(serve_app: Any) -> None:

@@ -312,19 +312,28 @@ def test_cancel_storm(make_server: Callable[..., Server], busy: Busy) -> None:
     assert busy.calls == 2
 
 
-def test_the_longest_command_set(server: Server) -> None:
-    """Up to 64 KiB: unknown elements are skipped."""
-    size = _config.MAXIMUM_COMMAND_SET - len(ECHO) - 8
+def command_set(length: int) -> bytes:
+    """The PDUs of a C-ECHO request so long, with an unknown element."""
+    size = length - len(ECHO) - 8
     command = ECHO + struct.pack("<HHI", 0, 0x5110, size) + bytes(size)
-    assert len(command) == _config.MAXIMUM_COMMAND_SET
     pieces = [command[i : i + 16000] for i in range(0, len(command), 16000)]
+    *first, last = pieces
+    return b"".join(p_data(pdv(1, 1, piece)) for piece in first) + p_data(pdv(1, 3, last))
+
+
+@pytest.mark.parametrize("most", [65536, 400, 200_000])
+def test_the_longest_command_set(
+    server: Server, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Up to 64 KiB if nothing else is set: unknown elements are skipped."""
+    assert _config.MAXIMUM_COMMAND_SET == 65536
+    monkeypatch.setattr(_config, "MAXIMUM_COMMAND_SET", most)
     with server.connect() as peer:
         peer.associate()
-        for piece in pieces[:-1]:
-            peer.send(p_data(pdv(1, 1, piece)))
-        peer.send(p_data(pdv(1, 3, pieces[-1])))
+        peer.send(command_set(most))
         assert response(peer).Status == 0
-        peer.release()
+        peer.send(command_set(most + 2))
+        assert peer.exactly(10) == abort(0, 0)
 
 
 # What cannot be kept

@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 import statistics
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -188,15 +189,8 @@ def test_the_largest_legal_request(server: Server) -> None:
 
 @pytest.mark.parametrize(("count", "is_taken"), [(255, True), (256, False)])
 def test_as_many_user_items_as_are_taken(server: Server, count: int, is_taken: bool) -> None:
-    rq = pdus.decode_pdu(request())
-    assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
-    roles = [
-        SCP_SCU_RoleSelectionNegotiation(f"1.2.{number}", True, False)
-        for number in range(count - len(rq.user_information))
-    ]
-    rq.user_information += roles
     with server.connect() as peer:
-        peer.send(rq.encode())
+        peer.send(with_user_items(count))
         if is_taken:
             assert peer.pdu()[0] == 2
             peer.echo()
@@ -215,6 +209,81 @@ def test_how_long_artim_is(server: Server, timeout: float | None, artim: float) 
         (visitor,) = server.server._lobby._visitors.values()
         left = visitor.deadline - time.monotonic()
         assert artim - 2 < left <= artim
+
+
+def test_how_long_artim_is_without_a_timeout_is_configured(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.ae.acse_timeout = None
+    monkeypatch.setattr(_config, "ARTIM", 60.0)
+    with server.connect():
+        assert until(lambda: len(server.server._lobby) == 1)
+        (visitor,) = server.server._lobby._visitors.values()
+        assert 58 < visitor.deadline - time.monotonic() <= 60
+    monkeypatch.setattr(_config, "ARTIM", 0.2)
+    begun = time.monotonic()
+    with server.connect() as peer:
+        assert peer.rest() == b""
+    assert 0.1 < time.monotonic() - begun < 3
+
+
+def with_contexts(count: int) -> bytes:
+    return request(
+        *(
+            PresentationContextRQ(
+                context_id=n, abstract_syntax=VERIFICATION, transfer_syntaxes=["1.2.840.10008.1.2"]
+            )
+            for n in range(1, 2 * count, 2)
+        )
+    )
+
+
+def with_user_items(count: int) -> bytes:
+    rq = pdus.decode_pdu(request())
+    assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
+    rq.user_information += [
+        SCP_SCU_RoleSelectionNegotiation(f"1.2.{number}", True, False)
+        for number in range(count - len(rq.user_information))
+    ]
+    return rq.encode()
+
+
+def with_length(count: int) -> bytes:
+    """An A-ASSOCIATE-RQ of so many bytes behind its header."""
+    data = bytearray(request())
+    while room := count + 6 - len(data):  # is filled with items that nobody knows
+        size = min(room - 4, 60_000)
+        size -= 4 if 0 < room - 4 - size < 4 else 0
+        data += struct.pack(">BxH", 0x77, size) + bytes(size)
+    struct.pack_into(">I", data, 2, count)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("setting", "most", "make"),
+    [
+        ("MAXIMUM_CONTEXTS", 3, with_contexts),
+        ("MAXIMUM_USER_ITEMS", 5, with_user_items),
+        ("MAXIMUM_USER_ITEMS", 400, with_user_items),
+        ("MAXIMUM_ASSOCIATE_PDU", 400, with_length),
+        ("MAXIMUM_ASSOCIATE_PDU", 600_000, with_length),
+    ],
+)
+def test_bounds_of_a_request_are_configured(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    most: int,
+    make: Callable[[int], bytes],
+) -> None:
+    monkeypatch.setattr(_config, setting, most)
+    with server.connect() as peer:
+        peer.associate(make(most))
+        peer.echo()
+        peer.release()
+    with server.connect() as peer:
+        peer.send(make(most + 1))
+        assert peer.exactly(10) == abort(0, 0)
 
 
 # How many associations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.apps.conftest import (
     run_app,
     serve_app,
 )
+from tests.apps.test_storescp import ODD_UIDS, store_raw
 
 __all__ = ["run_app", "serve_app"]  # fixtures
 
@@ -114,6 +116,45 @@ def test_storescp(serve_app: Any, dcmtk: Any, path: Path) -> None:
     (name,) = scp.files()
     assert name == f"{dcmread(path).SOPInstanceUID}.dcm"
     assert values(scp.directory / name) == values(path)
+
+
+def with_uid(path: Path, uid: str) -> Path:
+    """Write a CT image that says of itself that it is instance `uid`, which is no UID."""
+    ds = dcmread(CT)
+    for elements in (ds.file_meta, ds):
+        element = elements[0x00020003 if elements is ds.file_meta else 0x00080018]
+        element._value = uid
+    ds.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("uid", ["../x", "/tmp/x", "1.2.abc", "1.2/3"])
+def test_storescp_hashes_uids(serve_app: Any, dcmtk: Any, tmp_path: Path, uid: str) -> None:
+    """DCMTK sends such an instance, and reads what was stored."""
+    sent = with_uid(tmp_path / "sent.dcm", uid)
+    refusing = serve_app("storescp")
+    result = dcmtk.run("storescu", "-xe", "-R", "127.0.0.1", refusing.port, sent)
+    assert result.returncode != 0
+    assert refusing.files() == []
+    scp = serve_app("storescp", "--hash-uids")
+    for _ in range(2):
+        dcmtk.run("storescu", "-xe", "-R", "127.0.0.1", scp.port, sent, check=True)
+    assert scp.files() == [f"sha256-{hashlib.sha256(uid.encode()).hexdigest()}.dcm"]
+    stored = scp.directory / scp.files()[0]
+    dumped = dcmtk.run("dcmdump", "+L", "+P", "SOPInstanceUID", stored, check=True).stdout
+    assert f"[{uid}]" in dumped
+    assert values(stored) == values(sent)
+
+
+def test_files_of_hashed_uids_can_be_read(serve_app: Any, dcmtk: Any) -> None:
+    """By DCMTK, whatever bytes the UID has."""
+    scp = serve_app("storescp", "--hash-uids")
+    assert set(store_raw(scp.port, *ODD_UIDS)) == {0x0000}
+    assert len(scp.files()) == len(ODD_UIDS)
+    for name in scp.files():
+        dumped = dcmtk.run("dcmdump", scp.directory / name, check=True).stdout
+        assert "E: " not in dumped
+        assert "(0010,0020) LO [P1]" in dumped
 
 
 def test_storescp_stores_many(serve_app: Any, dcmtk: Any, tmp_path: Path) -> None:

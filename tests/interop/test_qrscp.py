@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.apps.archive.conftest import location
 from tests.apps.conftest import CT, MR, TEST_FILES, Served
+from tests.interop.test_apps import with_uid
 from tests.interop.test_other_tools import tool
 from tests.interop.test_store_scu import assert_same_elements, bundled, read
 
@@ -131,6 +133,29 @@ def _above(path: Path) -> list[str]:
     """The unique keys of a file's patient, study and series."""
     names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
     return [f"{name}={bundled(path).get(name)}" for name in names]
+
+
+@pytest.mark.parametrize("uid", ["../x", "1.2.abc"])
+def test_an_instance_whose_uid_is_hashed(
+    archive: Serve, dcmtk: Any, find: Any, tmp_path: Path, uid: str
+) -> None:
+    sent = with_uid(tmp_path / "sent.dcm", uid)
+    destination = dcmtk.storescp("+uf")
+    served = archive(
+        f'[[peer]]\nae_title = "DEST"\naddress = "127.0.0.1"\nport = {destination.port}\n',
+        "--hash-uids",
+    )
+    store(dcmtk, served.port, sent)
+    store(dcmtk, served.port, sent)
+    (stored,) = (tmp_path / "qrscp" / "instances").rglob("*.dcm")
+    assert stored.name == f"sha256-{hashlib.sha256(uid.encode()).hexdigest()}.dcm"
+    dumped = dcmtk.run("dcmdump", "+P", "SOPInstanceUID", stored, check=True).stdout
+    assert f"[{uid}]" in dumped
+    found = find(served.port, "IMAGE", *_above(CT), f"SOPInstanceUID={uid}")
+    assert [str(one["SOPInstanceUID"].value) for one in found] == [uid]
+    asked = keys("QueryRetrieveLevel=IMAGE", *_above(CT), f"SOPInstanceUID={uid}")
+    dcmtk.run("movescu", "-P", "-aem", "DEST", *asked, "127.0.0.1", served.port, check=True)
+    assert [read(path)["SOPInstanceUID"].value for path in destination.files()] == [uid]
 
 
 def test_queries(archive: Serve, dcmtk: Any, find: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pynetdicom import _config
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer.fields import UnknownItem
 from pynetdicom.upper_layer.items import (
@@ -205,6 +206,26 @@ class TestRefused:
         rq.user_information.append(MaximumLengthNotification(1))
         with pytest.raises(PDUDecodeError, match="more than 255"):
             decode_pdu(rq.encode())
+
+    @pytest.mark.parametrize("most", [2, 130, 300])
+    def test_how_many_are_taken_is_configured(self, most, monkeypatch):
+        monkeypatch.setattr(_config, "MAXIMUM_CONTEXTS", most)
+        monkeypatch.setattr(_config, "MAXIMUM_USER_ITEMS", most)
+        fields = {
+            "presentation_contexts": PresentationContextAC(1, 0, "1.2"),
+            "user_information": MaximumLengthNotification(1),
+        }
+        for name, item in fields.items():
+            ac = A_ASSOCIATE_AC(**{name: [item] * most})
+            assert decode_pdu(ac.encode()) == ac
+            getattr(ac, name).append(item)
+            with pytest.raises(PDUDecodeError, match=f"more than {most} ") as caught:
+                decode_pdu(ac.encode())
+            assert caught.value.reason == 5
+        unknown = [bytes.fromhex("77 00 0000")] * most
+        assert len(decode_pdu(with_items(*unknown)).unknown_items) == most
+        with pytest.raises(PDUDecodeError, match=f"more than {most} unknown"):
+            decode_pdu(with_items(*unknown, unknown[0]))
 
     @pytest.mark.parametrize("item", ["10 00 0003 312E32", "50 00 0000"])
     def test_single_item_twice(self, item):

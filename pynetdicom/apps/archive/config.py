@@ -69,6 +69,7 @@ class Config:
     unknown_peers: frozenset[str] = frozenset(OPERATIONS)
     instance_location: str = "instances"
     sync: bool = False
+    hash_uids: bool = False
     database_location: str = "instances.sqlite"
     worklist_directory: str | None = None
     exact_names: bool = False
@@ -166,7 +167,11 @@ SECTIONS: dict[str, dict[str, tuple[str, Check]]] = {
         "max_pdu": ("max_pdu", _whole(0, 0xFFFFFFFF)),
         **{name: (name, check) for name, check in TIMEOUTS.items()},
     },
-    "storage": {"location": ("instance_location", _text), "sync": ("sync", _flag)},
+    "storage": {
+        "location": ("instance_location", _text),
+        "sync": ("sync", _flag),
+        "hash_uids": ("hash_uids", _flag),
+    },
     "database": {"location": ("database_location", _text)},
     "worklist": {"directory": ("worklist_directory", _text)},
     "matching": {"names": ("exact_names", _names)},

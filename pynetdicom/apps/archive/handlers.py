@@ -25,7 +25,7 @@ from pynetdicom.apps.archive.identifiers import (
 )
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.matching import Options, key_values
-from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store, valid_uid
+from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
 from pynetdicom.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
@@ -104,28 +104,30 @@ class Archive:
         if not self._may(event, "store"):
             return _status(NOT_AUTHORIZED, "Not authorized to store")
         try:
-            uid = valid_uid(event.request.AffectedSOPInstanceUID)
+            uid, name = uid_and_name(
+                event.request.AffectedSOPInstanceUID, hashed=self.config.hash_uids
+            )
         except InvalidUID as error:
             LOGGER.warning("refused: %s", error)
-            return _status(INVALID_INSTANCE, "SOP Instance UID is not digits and dots")
+            return _status(INVALID_INSTANCE, str(error))
         try:
             record = record_of(event.dataset, str(event.context.transfer_syntax))
         except DataSetDecodeError as error:
-            LOGGER.warning("refused: %s: %s", uid, error)
+            LOGGER.warning("refused: %s: %s", name, error)
             return _status(CANNOT_UNDERSTAND["C-STORE"], "Data set cannot be decoded")
         except NotIndexable as error:
-            LOGGER.warning("refused: %s: %s", uid, error)
+            LOGGER.warning("refused: %s: %s", name, error)
             return _status(DOES_NOT_MATCH, str(error))
         if record.sop_instance_uid != uid:
-            LOGGER.warning("refused: %s: the data set has another SOP Instance UID", uid)
+            LOGGER.warning("refused: %s: the data set has another SOP Instance UID", name)
             return _status(DOES_NOT_MATCH, "SOP Instance UID is not that of the data set")
-        return self._keep(event, uid, record)
+        return self._keep(event, name, record)
 
-    def _keep(self, event: Event, uid: str, record: Record) -> Any:
+    def _keep(self, event: Event, name: str, record: Record) -> Any:
         try:
-            kept = self.store_of_objects.keep(event, uid)
+            kept = self.store_of_objects.keep(event, name)
         except OSError as error:
-            LOGGER.error("cannot store %s: %s", uid, error.strerror or error)
+            LOGGER.error("cannot store %s: %s", name, error.strerror or error)
             return _status(OUT_OF_RESOURCES, "Cannot be stored")
         try:
             is_first = kept.is_first
@@ -133,14 +135,14 @@ class Archive:
                 # Also what was there already: whoever has kept it may not have come to this.
                 is_first = self.index.add(record, kept.location, kept.folder)
             else:
-                self.index.add_duplicate(uid, kept.location, kept.folder)
+                self.index.add_duplicate(record.sop_instance_uid, kept.location, kept.folder)
         except sa.exc.SQLAlchemyError as error:
-            LOGGER.error("cannot index %s: %s", uid, _kind(error))
+            LOGGER.error("cannot index %s: %s", name, _kind(error))
             return _status(OUT_OF_RESOURCES, "Cannot be indexed")
         if not is_first and kept.is_new:
             LOGGER.warning("differs from what is stored already, kept as %s", kept.location)
         else:
-            LOGGER.info("%s: %s", "stored" if kept.is_new else "already there", uid)
+            LOGGER.info("%s: %s", "stored" if kept.is_new else "already there", name)
         return SUCCESS
 
     # C-FIND

@@ -1,8 +1,8 @@
 """Where the objects themselves are: files in hashed folders, or any store that fsspec can reach.
 
 An object is visible under its name only when it is complete, and nothing is ever replaced: a second
-copy with other bytes is kept beside the first. The name has the SOP Instance UID in it, so that the
-index can be made anew from the objects.
+copy with other bytes is kept beside the first. The name is that of the SOP Instance UID; the index
+can be made anew from the objects.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from pynetdicom import _config
 from pynetdicom.apps.archive.extras import require
-from pynetdicom.apps.storescp import same_data_set
+from pynetdicom.apps.storescp import HASHED, name_of, same_data_set
 from pynetdicom.dimse.spool import remove_parts
-from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
@@ -31,11 +31,12 @@ FOLDER_DIGITS = 3
 SETTLED = 5 * 10**9
 """Nanoseconds after which a folder's time of change can be trusted to tell of the next change."""
 
-_CHUNK = 1 << 20
+# The UID itself, or its digest.
+_OF_UID = rf"[0-9.]{{1,64}}?|{HASHED}[0-9a-f]{{64}}"
 
 
 class InvalidUID(Exception):
-    """A UID that cannot be part of a name."""
+    """A UID that gives no name."""
 
 
 class Kept(NamedTuple):
@@ -64,8 +65,8 @@ class ObjectStore(Protocol):
     spool_dir: str | None
     """Where to receive objects, so that keeping them takes no copy."""
 
-    def keep(self, event: Event, uid: str) -> Kept:
-        """Keep the object of a C-STORE request.
+    def keep(self, event: Event, name: str) -> Kept:
+        """Keep the object of a C-STORE request, whose SOP Instance UID gives it that name.
 
         Raises
         ------
@@ -95,23 +96,34 @@ class ObjectStore(Protocol):
         """Delete all objects."""
 
 
-def folder_of(uid: str) -> str:
-    """The folder of a SOP Instance UID."""
-    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:FOLDER_DIGITS]
+def folder_of(name: str) -> str:
+    """The folder of what has the name of a SOP Instance UID."""
+    return hashlib.sha256(name.encode("ascii")).hexdigest()[:FOLDER_DIGITS]
 
 
-def valid_uid(uid: Any) -> str:
-    """A UID that a peer sent, without its padding.
+def uid_and_name(uid: Any, *, hashed: bool = False) -> tuple[str, str]:
+    """A UID that a peer sent, without its padding, and the name that it gives.
+
+    Parameters
+    ----------
+    uid : str or None
+    hashed : bool
+        Whether what is not 1 to 64 digits and dots gives one by its digest; see `name_of`.
 
     Raises
     ------
     InvalidUID
-        It cannot be part of a name: it is not 1 to 64 digits and dots, with a digit among them.
+        It gives none.
     """
     text = str(uid or "").rstrip("\0 ")
-    if not is_file_name(text):
+    name = name_of(text, hashed=hashed)
+    if name is None:
         raise InvalidUID("the SOP Instance UID is not digits and dots")
-    return text
+    # The library sends no such UID: what was taken here, nobody could ever get.
+    is_sendable, why = _config.VALIDATORS.get("UI", _config.validate_ui)(text)
+    if name != text and not is_sendable:
+        raise InvalidUID(f"the SOP Instance UID {why}")
+    return text, name
 
 
 def open_store(location: str, *, sync: bool = False) -> ObjectStore:
@@ -142,7 +154,7 @@ class FileStore:
         Whether an object has to be on the disk before its storing is answered.
     """
 
-    _NAME = re.compile(r"([0-9.]{1,64}?)(?:_([0-9]+))?\.dcm", re.ASCII)
+    _NAME = re.compile(rf"({_OF_UID})(?:_([0-9]+))?\.dcm", re.ASCII)
     _FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}", re.ASCII)
 
     def __init__(self, directory: str, *, sync: bool = False) -> None:
@@ -161,14 +173,13 @@ class FileStore:
         """The file of an object."""
         return os.path.join(self.directory, *location.split("/"))
 
-    def keep(self, event: Event, uid: str) -> Kept:
+    def keep(self, event: Event, name: str) -> Kept:
         """Keep the object of a C-STORE request; see `ObjectStore`."""
-        folder = folder_of(uid)
+        folder = folder_of(name)
         self._make(folder)
         for count in itertools.count(1):
-            # No UID has an underscore: the second copy of one never takes the name of another.
-            name = f"{uid}.dcm" if count == 1 else f"{uid}_{count}.dcm"
-            location = f"{folder}/{name}"
+            # No name has an underscore: the second copy of one never takes that of another.
+            location = f"{folder}/{name}.dcm" if count == 1 else f"{folder}/{name}_{count}.dcm"
             try:
                 event.save_as(self.path(location), overwrite=False, sync=self._sync)
             except FileExistsError:
@@ -240,6 +251,8 @@ class CloudStore:
         Such as ``s3://bucket/prefix``.
     """
 
+    _NAME = re.compile(rf"(?:{_OF_UID})-[0-9a-f]{{32}}\.dcm", re.ASCII)
+
     spool_dir: str | None = None
 
     def __init__(self, url: str) -> None:
@@ -255,14 +268,14 @@ class CloudStore:
         """The object's path in the store."""
         return f"{self._root}/{location}"
 
-    def keep(self, event: Event, uid: str) -> Kept:
+    def keep(self, event: Event, name: str) -> Kept:
         """Keep the object of a C-STORE request; see `ObjectStore`."""
-        folder = folder_of(uid)
+        folder = folder_of(name)
         data_set = event.request.data_set
         digest = hashlib.sha256(data_set.transfer_syntax.encode())
         for part in data_set.parts():
             digest.update(part)
-        location = f"{folder}/{uid}-{digest.hexdigest()[:32]}.dcm"
+        location = f"{folder}/{name}-{digest.hexdigest()[:32]}.dcm"
         if self.has(location):
             return Kept(location, folder, False, True)
         path = self.path(location)
@@ -321,11 +334,7 @@ class CloudStore:
             (str(e.get("created") or e.get("LastModified") or ""), e["name"].rpartition("/")[2])
             for e in entries
         ]
-        return [
-            f"{folder}/{name}"
-            for _, name in sorted(names)
-            if re.fullmatch(r"[0-9.]{1,64}-[0-9a-f]{32}\.dcm", name)
-        ]
+        return [f"{folder}/{name}" for _, name in sorted(names) if self._NAME.fullmatch(name)]
 
     def clear(self) -> None:
         """Delete all objects."""

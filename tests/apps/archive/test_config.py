@@ -10,6 +10,7 @@ import pytest
 
 from pynetdicom.apps.archive import config
 from pynetdicom.apps.archive.config import Config, ConfigError, Peer, load, override
+from pynetdicom.apps.qrscp import make_parser
 
 FULL = """
 [archive]
@@ -29,6 +30,7 @@ connection_timeout = 8
 [storage]
 location = "s3://bucket/objects"
 sync = true
+hash_uids = true
 [database]
 location = "postgresql+psycopg://archive@db/archive"
 [worklist]
@@ -70,7 +72,7 @@ def test_every_key(tmp_path: Path) -> None:
     }  # fmt: skip
     assert found == Config(
         "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, 8.0, frozenset(),
-        "s3://bucket/objects", True, "postgresql+psycopg://archive@db/archive",
+        "s3://bucket/objects", True, True, "postgresql+psycopg://archive@db/archive",
         str(tmp_path / "worklist"), True, str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
         "/etc/ca.pem", peers,
     )  # fmt: skip
@@ -107,6 +109,7 @@ def test_who_may_do_what() -> None:
         ("[archive]\nunknown_peers = ['x']", "is not a list of some of store, find, get, move"),
         ("[limits]\nacse_timeout = -1", "[limits] acse_timeout: -1 is not seconds, 0 or more"),
         ("[limits]\nacse_timeout = nan", "[limits] acse_timeout: nan is not seconds"),
+        ("[storage]\nhash_uids = 1", "[storage] hash_uids: 1 is not true or false"),
         ("[storage]\nsync = 1", "[storage] sync: 1 is not true or false"),
         ("[storage]\nlocation = ' '", "[storage] location: ' ' is not a text that is not empty"),
         ("[matching]\nnames = 'x'", "[matching] names: 'x' is not folded or exact"),
@@ -198,3 +201,10 @@ def test_mistakes_in_an_ini_file(tmp_path: Path, text: str, message: str) -> Non
 def test_the_command_line_comes_first() -> None:
     changes: dict[str, Any] = {"port": 0, "ae_title": None, "verbose": True, "workers": 2}
     assert override(Config(ae_title="A"), changes) == Config(ae_title="A", port=0, workers=2)
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+@pytest.mark.parametrize("flags", [[], ["--hash-uids"]])
+def test_a_flag_that_is_not_given_leaves_the_file_alone(flags: list[str], in_file: bool) -> None:
+    given = vars(make_parser().parse_args(flags))
+    assert override(Config(hash_uids=in_file), given).hash_uids == (in_file or bool(flags))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom.apps.archive import worklist
+from pynetdicom.apps.archive.attributes import clean
+from pynetdicom.apps.archive.check import check
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.handlers import Archive, contexts_for
 from tests.apps.archive.conftest import EXPLICIT, MakeEvent, assoc, make
@@ -121,6 +127,65 @@ def test_a_uid_that_is_no_uid(archive: Archive, store_event: MakeEvent, uid: str
     event = store_event(make(), calling="STORES")
     event.request.AffectedSOPInstanceUID = uid
     assert code(archive.store(event)) == 0x0117
+    assert (files(archive), archive.index.count("IMAGE")) == ([], 0)
+
+
+@pytest.mark.parametrize("uid", ["../../x", "1.2/3", "..", "1.2.x", "a b"])
+def test_a_uid_that_is_hashed(
+    archive: Archive, store_event: MakeEvent, uid: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is found and sent by what it is, and by nothing else."""
+    archive.config = replace(archive.config, hash_uids=True)
+    caplog.set_level("INFO")
+
+    def send(**values: Any) -> int:
+        ds = make(2, **values)
+        ds["SOPInstanceUID"]._value = uid
+        return code(archive.store(store_event(ds, calling="STORES")))
+
+    stem = f"sha256-{hashlib.sha256(uid.encode()).hexdigest()}"
+    assert code(archive.store(store_event(make(1), calling="STORES"))) == 0x0000
+    assert [send(), send(), send(PatientName="Other"), send(PatientName="Other")] == [0x0000] * 4
+    stored = {one.partition("/")[2] for one in files(archive)}
+    assert stored == {"1.2.3.1.dcm", f"{stem}.dcm", f"{stem}_2.dcm"}
+    # Those that are there are still found when no more are taken.
+    archive.config = replace(archive.config, hash_uids=False)
+    assert send() == 0x0117
+    ours = [one for one in caplog.records if one.name.startswith("pynetdicom")]
+    assert len(ours) == 6
+    assert not any(uid in one.getMessage() for one in ours)
+    above = {"PatientID": "P1", "StudyInstanceUID": "1.2.1", "SeriesInstanceUID": "1.2.2"}
+    for wanted, found in ((uid, [uid]), (stem, []), ("", ["1.2.3.1", uid])):
+        identifier = of_level("IMAGE", **above)
+        identifier.add(DataElement("SOPInstanceUID", "UI", wanted, validation_mode=IGNORE))
+        matches = list(archive.find(request("C-FIND", identifier, "FINDS")))
+        assert [clean(match.SOPInstanceUID) for _, match in matches] == found
+        if wanted:
+            count, *sent = archive.get(request("C-GET", identifier, "DEST"))
+            assert count == len(sent) == len(found)
+            assert all(path.endswith(f"/{stem}.dcm") for _, path in sent)
+    assert check(archive.index, archive.store_of_objects, full=True)[1:] == (0, 0, 0)
+    archive.index.clear()
+    assert check(archive.index, archive.store_of_objects)[1:] == (3, 0, 0)
+    location = archive.index.location_of(uid)
+    assert location is not None
+    assert location.endswith(f"/{stem}.dcm"), "the first copy"
+
+
+@pytest.mark.parametrize("uid", ["", "1" * 65, "1.2\n3", "1\x002", "\xe9.1"])
+def test_a_uid_that_nobody_could_get(archive: Archive, store_event: MakeEvent, uid: str) -> None:
+    archive.config = replace(archive.config, hash_uids=True)
+    event = store_event(make(1), calling="STORES")
+    event.request.AffectedSOPInstanceUID = uid
+    assert code(archive.store(event)) == 0x0117
+    assert (files(archive), archive.index.count("IMAGE")) == ([], 0)
+
+
+def test_several_uids(archive: Archive, store_event: MakeEvent) -> None:
+    archive.config = replace(archive.config, hash_uids=True)
+    ds = make(1)
+    ds["SOPInstanceUID"]._value = "1.2\\3"
+    assert code(archive.store(store_event(ds, calling="STORES"))) == 0xA900
     assert (files(archive), archive.index.count("IMAGE")) == ([], 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import uuid
@@ -21,7 +22,7 @@ from pynetdicom.apps.archive.objects import (
     ObjectStore,
     folder_of,
     open_store,
-    valid_uid,
+    uid_and_name,
 )
 from tests.apps.archive.conftest import MakeEvent, make
 
@@ -127,7 +128,8 @@ def test_a_large_object_is_linked_and_not_copied(tmp_path: Path, store_event: Ma
 
 @pytest.mark.parametrize("uid", ["1", "1.2.3", "1" * 64, "1.2\0", "1.2 "])
 def test_uids(uid: str) -> None:
-    assert valid_uid(uid) == uid.rstrip("\0 ")
+    text = uid.rstrip("\0 ")
+    assert uid_and_name(uid) == uid_and_name(uid, hashed=True) == (text, text)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,40 @@ def test_uids(uid: str) -> None:
 )
 def test_uids_that_cannot_be_names(uid: Any) -> None:
     with pytest.raises(InvalidUID):
-        valid_uid(uid)
+        uid_and_name(uid)
+
+
+SENDABLE = ["..", "../1", "1/2", "/1", "1 2", "1a", "1_2", "CON", "sha256-1"]
+
+
+@pytest.mark.parametrize("uid", SENDABLE)
+def test_the_digest_of_a_uid_is_a_name(uid: str) -> None:
+    digest = hashlib.sha256(uid.encode()).hexdigest()
+    assert uid_and_name(f"{uid}\0", hashed=True) == (uid, f"sha256-{digest}")
+
+
+@pytest.mark.parametrize("uid", ["", None, "1" * 65, "1\n2", "1\0" + "2", "\xe9.1"])
+def test_what_the_library_does_not_send_gives_no_name(uid: Any) -> None:
+    with pytest.raises(InvalidUID):
+        uid_and_name(uid, hashed=True)
+
+
+def test_what_has_the_name_of_a_digest_is_kept_like_others(
+    store: ObjectStore, store_event: MakeEvent
+) -> None:
+    locations = []
+    for uid in SENDABLE:
+        _, name = uid_and_name(uid, hashed=True)
+        one, other = (store_event(make(1, PatientName=name)) for name in ("A", "B"))
+        for event in (one, other):
+            kept = store.keep(event, name)
+            assert kept.is_new
+            assert kept.location.startswith(f"{kept.folder}/{name}")
+            assert not store.keep(event, name).is_new
+            locations.append(kept.location)
+    assert sorted(names(store)) == sorted(locations)
+    store.clear()
+    assert names(store) == []
 
 
 def test_stores_that_cannot_be_used(tmp_path: Path) -> None:
