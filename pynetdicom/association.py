@@ -345,8 +345,10 @@ class Association(Negotiation, Querying):
         self.inbox.put(WE_RELEASE)
         self.dul.wake_reader()
         timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
-        self.join(timeout)
-        if self.is_alive() and not self.has_ended:  # a handler does not return
+        self._is_over.wait(timeout)
+        if self.is_released:
+            self.join(LINGER)
+        elif not self.has_ended:  # a handler does not return
             self._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
     def abort(self, block: bool = True) -> None:
