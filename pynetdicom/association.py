@@ -28,6 +28,7 @@ from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.primitives import C_ECHO
+from pynetdicom.errors import PDUTooShort
 from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
 from pynetdicom.querying import Querying
@@ -106,6 +107,8 @@ class Association(Negotiation, Querying):
                 self._serve()
         except Stopped:
             pass
+        except PDUTooShort as error:  # nothing can be answered
+            self._fail(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()
             LOGGER.exception("an association failed")
             self._fail(Ended("aborted", "local", 2, 0, error=error))
