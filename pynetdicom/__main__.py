@@ -32,7 +32,7 @@ def main() -> int:
         print(USAGE, "", "apps (APP --help tells more):", *lines, sep="\n")
         return 0
     if name not in APPS:
-        problem = f"there is no app {name!r}" if name else "which app?"
+        problem = f"there is no app {name!r}." if name else "which app?"
         print(f"pynetdicom: {problem} There are {', '.join(APPS)}", file=sys.stderr)
         return 2
     sys.argv[0:2] = [name]

@@ -28,6 +28,7 @@ from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.primitives import C_ECHO
+from pynetdicom.errors import PDUTooShort
 from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
 from pynetdicom.querying import Querying
@@ -106,6 +107,8 @@ class Association(Negotiation, Querying):
                 self._serve()
         except Stopped:
             pass
+        except PDUTooShort as error:  # nothing can be answered
+            self._fail(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()
             LOGGER.exception("an association failed")
             self._fail(Ended("aborted", "local", 2, 0, error=error))
@@ -345,8 +348,10 @@ class Association(Negotiation, Querying):
         self.inbox.put(WE_RELEASE)
         self.dul.wake_reader()
         timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
-        self.join(timeout)
-        if self.is_alive() and not self.has_ended:  # a handler does not return
+        self._is_over.wait(timeout)
+        if self.is_released:
+            self.join(LINGER)
+        elif not self.has_ended:  # a handler does not return
             self._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
     def abort(self, block: bool = True) -> None:

@@ -55,6 +55,10 @@ class DIMSEDecodeError(PeerError):
     """A message from the peer that cannot be put together or understood (PS3.7, PS3.8 Annex E)."""
 
 
+class PDUTooShort(PeerError, ValueError):
+    """The peer takes PDUs that are too short for any message."""
+
+
 class DataSetDecodeError(PynetdicomError):
     """An encoded data set that does not decode: an element overruns it, or nests too deeply."""
 

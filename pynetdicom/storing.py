@@ -172,7 +172,8 @@ class Storing(Requests):
             No presentation context fits, or the data set cannot be encoded: a text in it has
             characters that its Specific Character Set lacks, for instance.
         pynetdicom.errors.FileProblem
-            The file is not DICOM, is truncated, or lacks UIDs, as may an encoded data set.
+            The file is not DICOM, is truncated, is encoded otherwise than it says, or lacks UIDs,
+            as may an encoded data set.
         pynetdicom.errors.DataSetDecodeError
             An element of an encoded data set overruns it.
         OSError
@@ -323,6 +324,7 @@ class Storing(Requests):
             raise ValueError(f"a {type(path).__name__} is not a path")
         with read_header(path) as header:
             header.check()
+            header.check_encoding()
             context = self._context_for(header.sop_class_uid, header.transfer_syntax)
             data_set = header.data_set()
             if header.transfer_syntax not in context.transfer_uids:

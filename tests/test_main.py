@@ -38,6 +38,7 @@ def test_without_an_app_the_apps_are_named(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "storescp" in error
+    assert error.partition(" There are")[0][-1] in ".?"
 
 
 @pytest.mark.parametrize("app", module.APPS)

@@ -189,6 +189,36 @@ def test_abort_wakes_who_writes_to_a_peer_that_does_not_read(
     assert is_soon(attempt, capsys)
 
 
+def test_abort_wakes_who_waits_for_the_release(
+    aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ae = aes()
+
+    def attempt() -> float:
+        scene = Scene()
+
+        def script(peer: Acceptor) -> None:
+            peer.accept()
+            assert peer.pdu() == RELEASE_RQ
+            scene.reached.set()
+            scene.over.wait(DEADLINE)  # and leaves the connection open
+
+        with peer_with(script, scene) as port:
+            assoc = ae.associate("127.0.0.1", port)
+            call = Call(assoc.release)
+            assert scene.reached.wait(DEADLINE)
+            begun = time.monotonic()
+            assoc.abort(block=False)
+            call.result()
+            took = time.monotonic() - begun
+            assert assoc.is_aborted
+            scene.over.set()
+            assoc.join(DEADLINE)
+            return took
+
+    assert is_soon(attempt, capsys)
+
+
 class Blocking(threading.Event):
     """Set once a writer of an association waits for the peer to read; when he last began to."""
 
@@ -314,6 +344,7 @@ def test_peer_that_never_answers_the_release(scene: Scene, aes: Callable[..., AE
         peer.accept()
         assert peer.pdu() == RELEASE_RQ
         assert peer.exactly(10) == ABORT
+        scene.over.wait(DEADLINE)  # nor closes the connection
 
     with peer_with(script, scene) as port:
         assoc = aes(acse_timeout=0.3).associate("127.0.0.1", port)

@@ -242,6 +242,11 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], type[Exception]]] = {
     "empty": (lambda data: b"", NotDICOM),
     "truncated": (lambda data: data[:-10], TruncatedFile),
     "without UIDs": (lambda data: data[: data.index(b"\x08\0\x18\0")], FileProblem),
+    # The length is that of Implicit VR Little Endian, padded.
+    "encoded otherwise than it says": (
+        lambda data: data.replace(b"1.2.840.10008.1.2\0", b"1.2.840.10008.1.9\0", 1),
+        FileProblem,
+    ),
 }
 
 

@@ -155,7 +155,8 @@ def listener(title: str) -> Sequence[Option]:
         ),
         option(
             "-ba", "--bind-address", default="", metavar="ADDRESS",
-            help="the address of the interface to listen on (default: all)",
+            help="the address of the interface to listen on (default: all, by IPv4; :: for all, by"
+            " IPv6 and IPv4)",
         ),
     )  # fmt: skip
 

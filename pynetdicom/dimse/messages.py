@@ -18,7 +18,7 @@ from pynetdicom.dimse.command import NO_DATA_SET
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.dimse.primitives import Primitive
-from pynetdicom.errors import DIMSEDecodeError, TruncatedFile
+from pynetdicom.errors import DIMSEDecodeError, PDUTooShort, TruncatedFile
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -119,13 +119,13 @@ def fragments(
 
     Raises
     ------
-    ValueError
+    PDUTooShort
         If `maximum_length` leaves no room for two bytes of data.
     """
     if maximum_length == 0:
         maximum_length = OWN_MAXIMUM_LENGTH
     elif maximum_length < 8:
-        raise ValueError(
+        raise PDUTooShort(
             f"the peer takes PDUs of {maximum_length} bytes at most, too little for any message"
         )
     # A PDU as long as a batch is as good as a longer one, whatever the peer would take.

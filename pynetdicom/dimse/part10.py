@@ -125,6 +125,22 @@ class Part10:
         self._uid(SOP_CLASS_UID, "SOP Class UID")
         self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
 
+    def check_encoding(self) -> None:
+        """See whether the data set is encoded as the transfer syntax says.
+
+        Raises
+        ------
+        FileProblem
+            If it is in implicit VR and should not be, or the other way round. Reading takes it for
+            what it is, but a peer is told the transfer syntax and nothing else.
+        """
+        if self._encoding.implicit != encoding_of(self.transfer_syntax).implicit:
+            kind = "implicit" if self._encoding.implicit else "explicit"
+            raise FileProblem(
+                f"the data set is in {kind} VR, which its transfer syntax,"
+                f" {self.transfer_syntax}, is not"
+            )
+
     def meta(self) -> bytes:
         """The encoded meta information; empty where there is none."""
         return pread(self._descriptor.fd, self.offset - self._prefix, self._prefix)

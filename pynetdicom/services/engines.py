@@ -7,7 +7,9 @@ service class (`ANSWERS`). `single` is here, with what the other two engines sha
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,6 +23,8 @@ LOGGER = logging.getLogger("pynetdicom.service")
 # What a handler may add to its status, beside Status itself (PS3.7 Annex C).
 _STATUS_ELEMENTS = ("ErrorComment", "OffendingElement", "ErrorID", "AttributeIdentifierList")
 
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 HANDLER_ERRORS = (Exception, SystemExit)
 """What a handler may raise without the association suffering from it."""
@@ -161,6 +165,8 @@ def failed(request: Primitive, error: BaseException) -> Primitive:
     # Its text may be about the patient.
     LOGGER.error("the handler of the %s raised %s", request.message_name, _where(error))
     LOGGER.debug("what the handler raised", exc_info=error)
+    if request.name == "C-STORE" and isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return failure(request, answers.no_resources, os.strerror(error.errno))
     return failure(request, answers.failed, "Unable to process")
 
 

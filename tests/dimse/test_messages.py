@@ -22,7 +22,7 @@ from pynetdicom.dimse.messages import (
 )
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.dimse.spool import Spool
-from pynetdicom.errors import DIMSEDecodeError, TruncatedFile
+from pynetdicom.errors import DIMSEDecodeError, PDUTooShort, TruncatedFile
 
 IMPLICIT = "1.2.840.10008.1.2"
 PDV = tuple[int, int, bytes]
@@ -140,7 +140,7 @@ def test_parts_with_any_boundaries(pieces: list[bytes], maximum_length: int) -> 
 
 @pytest.mark.parametrize("maximum_length", [1, 7])
 def test_no_room(maximum_length: int) -> None:
-    with pytest.raises(ValueError, match="too little"):
+    with pytest.raises(PDUTooShort, match="too little"):
         next(fragments(1, echo(), None, maximum_length))
 
 

@@ -233,6 +233,19 @@ def test_no_transfer_syntax_is_guessed(file: Callable[[bytes], Path]) -> None:
         assert read.sop_class_uid == "1.2"
 
 
+def test_encoded_otherwise_than_it_says(file: Callable[[bytes], Path]) -> None:
+    implicit = (
+        struct.pack("<HHI", 8, 0x16, 4) + b"1.2\0" + struct.pack("<HHI", 8, 0x18, 4) + b"1.3\0"
+    )
+    with read_header(file(header() + implicit)) as read:
+        read.check()
+        assert read.sop_instance_uid == "1.3"
+        with pytest.raises(FileProblem, match=f"implicit VR.* {EXPLICIT},"):
+            read.check_encoding()
+    with read_header(file(header() + UIDS)) as read:
+        read.check_encoding()
+
+
 def test_data_set_outlives_the_header(file: Callable[[bytes], Path]) -> None:
     pixels = struct.pack("<HH2sxxI", 0x7FE0, 0x10, b"OB", 100_000) + bytes(100_000)
     read = read_header(file(header() + UIDS + pixels))

@@ -362,6 +362,21 @@ def test_the_disk_is_full(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("length", [1, 7])
+def test_a_peer_that_takes_no_pdus(
+    make_server: Callable[..., Server], caplog: pytest.LogCaptureFixture, length: int
+) -> None:
+    server = make_server().start()
+    with server.connect() as peer:
+        length_item = struct.pack(">BxHI", 0x51, 4, 16382)
+        peer.associate(BOTH.replace(length_item, length_item[:4] + struct.pack(">I", length)))
+        peer.send(echo_rq())
+        assert peer.pdu() == abort(0, 0)
+    assert f"PDUs of {length} bytes at most" in str(server.end())
+    assert "Traceback" not in caplog.text
+    is_served(server.address)
+
+
 def test_the_spool_directory_is_gone(make_server: Callable[..., Server], tmp_path: Path) -> None:
     server = make_server(spool_dir=str(tmp_path / "none"), spool_threshold=100).start()
     with server.connect() as peer:

@@ -21,6 +21,8 @@ DEFLATED = TEST_FILES / "image_dfl.dcm"
 MR_IMPLICIT = TEST_FILES / "MR_small_implicit.dcm"
 MR_BIG_ENDIAN = TEST_FILES / "MR_small_bigendian.dcm"
 MR_JPEG_LS = TEST_FILES / "MR_small_jpeg_ls_lossless.dcm"
+MISLABELLED = TEST_FILES / "SC_rgb_jpeg.dcm"
+"""It is in implicit VR, and says JPEG Baseline."""
 SC_JPEG_LOSSLESS = TEST_FILES / "SC_rgb_jpeg_gdcm.dcm"
 SC_JPEG_EXTENDED = TEST_FILES / "JPGExtended.dcm"
 SR = TEST_FILES / "test-SR.dcm"
@@ -100,10 +102,12 @@ def assert_same_elements(one: Dataset, other: Dataset) -> None:
 
 @cache
 def sendable() -> tuple[Path, ...]:
-    """The bundled files that are whole and say which instance they hold."""
+    """The bundled files that are whole and say which instance they hold, and how."""
     found = []
     for path in sorted(TEST_FILES.rglob("*")):
         if not path.is_file() or "truncated" in path.name or path.name.startswith("DICOMDIR"):
+            continue
+        if path == MISLABELLED:
             continue
         try:
             with warnings.catch_warnings():
@@ -165,6 +169,17 @@ def test_all_files(storescp: Any) -> None:
     assert len(stored) == len(paths)
     for path, copy in zip(paths, stored, strict=True):
         assert_stored(path, copy)
+
+
+def test_a_file_that_is_encoded_otherwise_than_it_says(dcmtk: Any) -> None:
+    paths = [CT, MISLABELLED, SC_JPEG_LOSSLESS]
+    assoc = ae_for(paths).associate("127.0.0.1", dcmtk.storescp("+xa", "+uf").port)
+    answers = list(assoc.send_c_stores(paths))
+    assoc.release()
+    assert [status.get("Status") for _, status in answers] == [0, None, 0]
+    assert "implicit VR" in answers[1][1].problem
+    # DCMTK, which takes its data sets apart here, would have aborted.
+    assert assoc.is_released
 
 
 def send_path(assoc: Any, path: Path) -> Any:

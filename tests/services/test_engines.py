@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -58,6 +59,9 @@ ANSWERS: dict[str, tuple[Callable[[], Any], int, int]] = {
     "NotImplementedError": (raises(NotImplementedError()), 0xC211, 0),
     "sys.exit()": (sys.exit, 0xC211, 0),
     "nobody": (raises(NoHandler("nobody")), 0xC211, 0),
+    "no space": (raises(OSError(errno.ENOSPC, "no")), 0xA700, 0),
+    "no quota": (raises(OSError(errno.EDQUOT, "no")), 0xA700, 0),
+    "a file that is not there": (raises(FileNotFoundError(errno.ENOENT, "no")), 0xC211, 0),
 }
 
 
