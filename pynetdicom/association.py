@@ -23,6 +23,7 @@ from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import debug_log
 from pynetdicom import events as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
@@ -255,6 +256,8 @@ class Association(Negotiation, Querying):
         try:
             if self._dul.ended is not None:
                 return None
+            if self.shows_messages:
+                debug_log.show_message("received", message)
             if evt.EVT_DIMSE_RECV in self._handlers:
                 trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
             response: Primitive | None = load_serving().answer(self, message, asks_nobody)

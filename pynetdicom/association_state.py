@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom import _config
+from pynetdicom import _config, debug_log
 from pynetdicom import events as evt
 from pynetdicom.callbacks import DebugHooks, told_of
 from pynetdicom.dimse.inbox import Inbox
@@ -87,6 +87,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         # operations are atomic.
         self.sub_associations: set[Association] = set()
         self.watches_data = self.watches_pdus = self.watches_transitions = False
+        self.shows_messages = debug_log.shows_messages()
         self.peer_maximum = 0
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
@@ -242,6 +243,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
 
     def notify(self, event: evt.EventType, pdu: Any) -> None:
         """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
+        if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT):
+            debug_log.show_pdu("received" if event is evt.EVT_ACSE_RECV else "sent", pdu)
         if self.has_handlers(event) or told_of(self, event):
             from pynetdicom.pdu_primitives import A_ASSOCIATE
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from pynetdicom import debug_log
 from pynetdicom import events as evt
 from pynetdicom.association_state import AssociationState
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
@@ -210,6 +211,8 @@ class Requests(AssociationState):
             return None
         if message is None:
             return None
+        if self.shows_messages:
+            debug_log.show_message("received", message)
         if evt.EVT_DIMSE_RECV in self._handlers:
             self.dul.unclaim_reading()  # a handler may want to wait
             trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
@@ -264,6 +267,8 @@ class Requests(AssociationState):
             # A handler may want to wait for something that has to be read.
             then_reads=then_reads and not watched,
         )
+        if self.shows_messages:
+            debug_log.show_message("sent", Message(primitive, context_id))
         if watched:
             dul.unclaim_reading()  # which he may have done after an earlier message
             message = Message(primitive, context_id)

@@ -246,9 +246,9 @@ class Primitive:
     def __repr__(self) -> str:
         side = self.CommandField >= 0x8000
         pairs = [
-            f"{keyword}={self.__dict__[keyword]!r}"
+            f"{keyword}=0x{value:04X}" if keyword == "Status" else f"{keyword}={value!r}"
             for keyword in self.parameters
-            if keyword in self._keywords[side] and self.__dict__.get(keyword) is not None
+            if keyword in self._keywords[side] and (value := self.__dict__.get(keyword)) is not None
         ]
         if self.data_set is not None:
             pairs.append(f"data_set={self.data_set!r}")
