@@ -221,6 +221,10 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         if self._dul is not None:
             self._dul.wake_reader()
 
+    def on_idle(self) -> None:
+        """Have the Association thread release, which has waited for our operations to end."""
+        self.inbox.put(None)
+
     def _fail(self, ended: Ended) -> None:
         """Have the association ended, as `ended` says unless it has already."""
         with self._early:

@@ -49,6 +49,9 @@ class Flow(Protocol):
     def cancel_later(self, operation: Operation) -> None:
         """Have a C-CANCEL sent by somebody who can."""
 
+    def on_idle(self) -> None:
+        """Nothing is outstanding any more, and nothing will be: see `Operations.close`."""
+
 
 class _NoFlow:
     """Without an association."""
@@ -60,6 +63,9 @@ class _NoFlow:
         """Nothing."""
 
     def cancel_later(self, operation: Operation) -> None:
+        """Nothing."""
+
+    def on_idle(self) -> None:
         """Nothing."""
 
 
@@ -314,21 +320,15 @@ class Operations:
             with self._room:
                 self._room.notify_all()
 
-    def wait_idle(self, timeout: float | None) -> bool:
-        """Wait until nothing is outstanding; False when `timeout` seconds passed."""
-        with self._room:
-            self._waiting += 1
-            self._flow.resume_reading()
-            try:
-                return self._room.wait_for(lambda: self._ended or not self._outstanding, timeout)
-            finally:
-                self._waiting -= 1
-
     def close(self) -> None:
-        """Begin no further operations; those outstanding are not touched."""
+        """Begin no further operations; those outstanding are completed, and no consumer awaited.
+
+        The last one's end is told by `Flow.on_idle`.
+        """
         with self._room:
             self._closed = True
             self._room.notify_all()
+        self._flow.resume_reading()
 
     def _choose(self) -> int:
         while True:
@@ -341,6 +341,7 @@ class Operations:
         """Forget an operation: it has its final response, or nobody waits for it any more."""
         if operation.is_finished:
             return
+        is_last = False
         with self._lock:
             operation.is_finished = True
             # By then its Message ID may be another operation's.
@@ -350,6 +351,9 @@ class Operations:
                     self._ended_lately.append(operation.message_id)
                 if self._waiting:
                     self._room.notify_all()
+                is_last = self._closed and not self._outstanding
+        if is_last:
+            self._flow.on_idle()
 
     def deliver(self, message: Message) -> bool:
         """Give a response to the operation that it answers; False when there is none.
@@ -390,7 +394,7 @@ class Operations:
             backlog.add(message)
             if not backlog.is_full:
                 return
-            if self._waiting or operation.request.name != "C-FIND":
+            if self._is_awaited or operation.request.name != "C-FIND":
                 backlog.spill()
                 return
         except OSError as error:
@@ -403,7 +407,12 @@ class Operations:
 
     def _is_pause_due(self, operation: Operation, backlog: Backlog) -> bool:
         """Look again: somebody may have consumed some, or begun to wait, before it was paused."""
-        return not self._waiting and not operation.is_abandoned and backlog.is_full
+        return not self._is_awaited and not operation.is_abandoned and backlog.is_full
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether somebody waits for the end of an operation: no consumer may hold that up."""
+        return self._waiting > 0 or self._closed
 
     def _give_up(self, operation: Operation, error: OSError) -> None:
         """Cancel an operation whose responses cannot be kept; the final one still can."""

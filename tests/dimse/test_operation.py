@@ -307,14 +307,16 @@ def test_the_end_wakes_who_waits_for_an_answer() -> None:
     assert not operations
 
 
-def test_waiting_until_nothing_is_outstanding() -> None:
-    operations = Operations()
-    assert operations.wait_idle(0)
-    operation = begin(operations)
-    assert not operations.wait_idle(0.01)
-    call = Call(operations.wait_idle, DEADLINE)
-    operations.finish(operation)
-    assert call.result()
+def test_once_closed_the_end_of_the_last_operation_is_told() -> None:
+    flow = Flow()
+    operations = Operations(flow)
+    operations.finish(begin(operations))
+    first, last = begin(operations), begin(operations, window=2)
+    operations.close()
+    assert operations.deliver(answer(first))
+    assert "idle" not in flow.said
+    assert operations.deliver(answer(last))
+    assert flow.said == ["resume", "idle"]
 
 
 def test_closing_does_not_touch_what_is_outstanding() -> None:
@@ -408,6 +410,9 @@ class Flow:
 
     def cancel_later(self, operation: Operation) -> None:
         self.to_cancel.append(operation)
+
+    def on_idle(self) -> None:
+        self.said.append("idle")
 
 
 @pytest.fixture
