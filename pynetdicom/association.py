@@ -349,9 +349,9 @@ class Association(Negotiation, Querying):
         """Release the association.
 
         The peer's request being served is answered first, and our operations are waited for, while
-        what the peer asks goes on being served. Called
-        from a handler, the release is done when the handler's response has been sent. If it is not
-        done within `acse_timeout`, the association is aborted (PS3.8 7.2).
+        what the peer asks goes on being served. Called from a handler, the release is done when the
+        handler's response has been sent. If it is not done within `acse_timeout`, the association
+        is aborted (PS3.8 7.2).
 
         Raises
         ------

@@ -459,6 +459,20 @@ def test_1_stands_for_the_operation_whose_number_the_library_chose() -> None:
     assert scp.cancelled == [4, 5, 6, 30]
 
 
+def test_1_is_the_operation_1_until_its_last_response_was_consumed() -> None:
+    scp = Cancellable()
+    with associated(scp) as assoc:
+        first = assoc.send_c_find(identifier("BOB"), FIND)
+        assert first.message_id == 1
+        second = assoc.send_c_find(identifier(), FIND)  # by then the first has ended
+        assoc.send_c_cancel(first.message_id)
+        assert [one.is_cancelled for one in assoc.operations.outstanding()] == [False]
+        assert names(first) == ["BOB"] * 3
+        assoc.send_c_cancel(1)  # nobody can mean that one any more
+        assert list(second)[-1][0].Status == 0xFE00
+    assert scp.cancelled == [second.message_id]
+
+
 @pytest.mark.parametrize("msg_id", ["1", 1.0, None, True, b"1"])
 def test_cancelling_by_what_is_no_message_id(msg_id: Any) -> None:
     with associated(Recorder()) as assoc:

@@ -193,6 +193,8 @@ class Operations:
         # Those with several responses that ended lately: a cancel may have crossed the last one.
         self._ended_lately: deque[int] = deque(maxlen=_ENDED_LATELY)
         self.next_id = 1
+        # The last one with several responses whose Message ID is 1.
+        self._one: Operation | None = None
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
         self._recent: deque[int] = deque(maxlen=_RECENT)
@@ -283,6 +285,8 @@ class Operations:
             operation = make(message_id)
             operation.has_library_id = chosen
             self._outstanding[message_id] = operation
+            if message_id == 1 and operation.backlog is not None:
+                self._one = operation
             return operation
 
     def _wait_for_room(
@@ -449,14 +453,17 @@ class Operations:
         """The outstanding operation that a C-CANCEL for a Message ID is meant for.
 
         Message ID 1 is what programs cancel that leave the numbering to a library which numbers
-        all its operations so: it is then the one whose number the library has chosen.
+        all its operations so: it is then the one whose number the library has chosen. Not so while
+        there is a 1 whose last response has come and was not consumed: that one is meant.
         """
         operations = [one for one in self.outstanding() if one.backlog is not None]
         for operation in operations:
             if operation.message_id == message_id:
                 return operation
+        if message_id != 1 or (self._one is not None and not self._one.is_waiting):
+            return None
         ours = [operation for operation in operations if operation.has_library_id]
-        return ours[0] if message_id == 1 and len(ours) == 1 else None
+        return ours[0] if len(ours) == 1 else None
 
     def has_ended_lately(self, message_id: int) -> bool:
         """Whether an operation with several responses has had its final one of late."""
