@@ -350,9 +350,10 @@ class Operations:
             operation.is_finished = True
             # By then its Message ID may be another operation's.
             if self._outstanding.get(operation.message_id) is operation:
-                del self._outstanding[operation.message_id]
                 if operation.backlog is not None:
+                    # Before it is outstanding no more: who cancels it looks there first.
                     self._ended_lately.append(operation.message_id)
+                del self._outstanding[operation.message_id]
                 if self._waiting:
                     self._room.notify_all()
                 is_last = self._closed and not self._outstanding

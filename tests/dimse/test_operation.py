@@ -319,6 +319,22 @@ def test_once_closed_the_end_of_the_last_operation_is_told() -> None:
     assert flow.said == ["resume", "idle"]
 
 
+def test_an_operation_is_outstanding_or_has_ended_lately() -> None:
+    operations = Operations()
+    operation = begin(operations, kind=C_FIND)
+    known: list[bool] = []
+
+    class Watched(dict[int, Operation]):
+        def __delitem__(self, message_id: int) -> None:
+            known.append(operations.has_ended_lately(message_id))
+            super().__delitem__(message_id)
+
+    operations._outstanding = Watched(operations._outstanding)
+    operations.finish(operation)
+    assert known == [True]
+    assert operations.has_ended_lately(operation.message_id)
+
+
 def test_closing_does_not_touch_what_is_outstanding() -> None:
     operations = Operations()
     operation = begin(operations)
