@@ -367,6 +367,7 @@ class Association(Negotiation, Querying):
             self._release_after = True
             return
         self.inbox.put(WE_RELEASE)
+        self.dul.unclaim_reading()  # a signal's handler, and its thread was about to read
         self.dul.wake_reader()
         timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
         self.join(timeout)
@@ -407,7 +408,7 @@ class Association(Negotiation, Querying):
         """Whether the calling thread is one that the association's end waits for."""
         return (
             threading.current_thread() is self
-            or (self._dul is not None and self._dul.is_reading_here)
+            or (self._dul is not None and (self._dul.is_reading_here or self._dul.is_writing_here))
             or bool(evt.handled_here(self))
         )
 

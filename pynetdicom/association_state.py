@@ -234,7 +234,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if (self._dul is not None and self._dul.is_reading_here) or (
+        dul = self._dul
+        if (dul is not None and (dul.is_reading_here or dul.is_writing_here)) or (
             evt.running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
