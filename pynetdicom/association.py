@@ -301,12 +301,10 @@ class Association(Negotiation, Querying):
     def _release(self) -> None:
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
         assert self._dul is not None
-        timeout = None if self.acse_timeout is None else float(self.acse_timeout)
+        timeout = self.acse_timeout
         deadline = None if timeout is None else time.monotonic() + timeout
         self.operations.close()
-        self.cancel_abandoned()
-        if not self.operations.wait_idle(timeout):
-            self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+        self._complete_operations(deadline)
         try:
             self._dul.perform("Evt11", pdus.A_RELEASE_RQ())
         except Stopped:
@@ -328,12 +326,38 @@ class Association(Negotiation, Querying):
                 )
                 item.close()
 
+    def _complete_operations(self, deadline: float | None) -> None:
+        """Wait until our operations have ended, and serve the peer's requests meanwhile.
+
+        It may wait for the answer to one of them before it answers us: to a sub-operation of our
+        C-GET, or when it releases, too, and has operations of its own.
+        """
+        assert self._dul is not None
+        while True:
+            self._dul.unclaim_reading()  # which serving may have left to us
+            self.cancel_abandoned()
+            if not self.operations.count():
+                return
+            left = remaining(deadline)
+            try:
+                item = self.inbox.get(left)
+            except Empty:
+                item = None
+            if left == 0:
+                self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+            if item is ENDED or item is PEER_RELEASES:
+                self.inbox.put(item)  # nothing is left to be waited for
+                return
+            if isinstance(item, Message):
+                self.serve_request(item, False)
+
     def release(self) -> None:
         """Release the association.
 
-        The peer's request being served is answered first, and our operations are waited for. Called
-        from a handler, the release is done when the handler's response has been sent. If it is not
-        done within `acse_timeout`, the association is aborted (PS3.8 7.2).
+        The peer's request being served is answered first, and our operations are waited for, while
+        what the peer asks goes on being served. Called from a handler, the release is done when the
+        handler's response has been sent. If it is not done within `acse_timeout`, the association
+        is aborted (PS3.8 7.2).
 
         Raises
         ------
@@ -349,6 +373,7 @@ class Association(Negotiation, Querying):
             self._release_after = True
             return
         self.inbox.put(WE_RELEASE)
+        self.dul.unclaim_reading()  # a signal's handler, and its thread was about to read
         self.dul.wake_reader()
         timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
         self._is_over.wait(timeout)
@@ -391,7 +416,7 @@ class Association(Negotiation, Querying):
         """Whether the calling thread is one that the association's end waits for."""
         return (
             threading.current_thread() is self
-            or (self._dul is not None and self._dul.is_reading_here)
+            or (self._dul is not None and (self._dul.is_reading_here or self._dul.is_writing_here))
             or bool(evt.handled_here(self))
         )
 

@@ -222,6 +222,10 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         if self._dul is not None:
             self._dul.wake_reader()
 
+    def on_idle(self) -> None:
+        """Have the Association thread release, which has waited for our operations to end."""
+        self.inbox.put(None)
+
     def _fail(self, ended: Ended) -> None:
         """Have the association ended, as `ended` says unless it has already."""
         with self._early:
@@ -231,7 +235,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if (self._dul is not None and self._dul.is_reading_here) or (
+        dul = self._dul
+        if (dul is not None and (dul.is_reading_here or dul.is_writing_here)) or (
             evt.running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")

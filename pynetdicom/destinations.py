@@ -272,7 +272,8 @@ class MoveDestination:
             return assoc
         scp.sub_associations.discard(assoc)
         ended = assoc.ended
-        LOGGER.error("association with a move destination: %s", printable(str(ended)))
+        if ended is not None:  # or else that of the C-MOVE has ended, and none was requested
+            LOGGER.error("association with a move destination: %s", printable(str(ended)))
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"

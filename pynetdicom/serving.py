@@ -157,8 +157,10 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
     allowed = registry.operations(context.abstract_uid)
     if not allowed and may_be_storage(context.abstract_uid):
         allowed = ("C-STORE",)
-    if request.name not in allowed or not (request.name in SINGLE or request.name in SEVERAL):
+    if request.name not in allowed:
         return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
+    if not (request.name in SINGLE or request.name in SEVERAL):
+        return UNRECOGNIZED_OPERATION, f"{request.name} is not served by this version"
     if missing := request.missing():
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
     if context.as_scp is False:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, Association, _config, evt
+from pynetdicom import AE, Association, _config, build_role, evt
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.upper_layer import dul, reader
@@ -278,6 +278,30 @@ def test_release_waits_for_our_operations(sides: Sides) -> None:
     assert assoc.is_released
 
 
+def test_release_serves_the_peer_while_it_waits(sides: Sides) -> None:
+    """The peer may need an answer before it can give us ours."""
+    served, go_on = threading.Event(), threading.Event()
+
+    def on_echo(event: evt.Event) -> int:
+        served.set()
+        go_on.wait(DEADLINE)
+        return 0
+
+    sides.scp.add_supported_context(VERIFICATION, scu_role=True, scp_role=True)
+    port = sides.serve((evt.EVT_C_ECHO, on_echo))[1]
+    role = build_role(VERIFICATION, scu_role=True, scp_role=True)
+    assoc = sides.scu.associate("127.0.0.1", port, ext_neg=[role])
+    echo = Call(assoc.send_c_echo)
+    assert served.wait(DEADLINE)
+    release = Call(assoc.release)
+    assert until(lambda: assoc.operations._closed)
+    assert Call(sides.acceptor.send_c_echo).result().Status == 0
+    go_on.set()
+    assert echo.result().Status == 0
+    release.result()
+    assert assoc.is_released
+
+
 def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer's A-RELEASE-RQ is there when ours is to be sent: it is answered all the same."""
     ready = threading.Event()
@@ -298,14 +322,14 @@ def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None
             indicated.set()
 
         assoc.on_release = tell  # type: ignore[method-assign]
-        wait_idle = assoc.operations.wait_idle
+        close = assoc.operations.close
 
-        def overtaken(timeout: float | None) -> bool:
+        def overtaken() -> None:
             ready.set()
             assert indicated.wait(DEADLINE)
-            return wait_idle(timeout)
+            close()
 
-        monkeypatch.setattr(assoc.operations, "wait_idle", overtaken)
+        monkeypatch.setattr(assoc.operations, "close", overtaken)
         assoc.release()
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.by) == ("released", "peer")

@@ -5,6 +5,7 @@ Each test runs with hand-over and, as on systems without epoll, without it.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from pynetdicom.association_state import WE_RELEASE
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.upper_layer import dul as dul_module
 from pynetdicom.upper_layer import reader
+from tests.faults.peer import until
 
 VERIFICATION = "1.2.840.10008.1.1"
 DEADLINE = 5.0
@@ -113,6 +115,82 @@ def test_lost_connection_is_seen_by_the_waiter_who_reads(peers: Peers) -> None:
     thread.join(DEADLINE)
     assert len(results[0]) == 0
     assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("aborted", "network")
+    peers.assoc.join(DEADLINE)
+    assert not peers.assoc.is_alive()
+
+
+@pytest.mark.parametrize("how", ["release", "abort", "shutdown", "echo"])
+def test_a_signals_handler_uses_the_association_its_thread_waits_on(peers: Peers, how: str) -> None:
+    """He reads, or has others read, while the wait that he interrupts goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals are handled by the main thread")
+    nested: list[Any] = []
+    handled = threading.Event()
+
+    def handle(*_: Any) -> None:
+        if handled.is_set():
+            return
+        handled.set()
+        peers.go_on.set()
+        if how == "echo":
+            nested.append(peers.assoc.send_c_echo().Status)
+        elif how == "shutdown":
+            peers.scu.shutdown()
+        else:
+            getattr(peers.assoc, how)()
+
+    def is_waiting() -> bool:
+        role = peers.assoc.dul._reader
+        sent = all(one.last_heard < math.inf for one in peers.assoc.operations.outstanding())
+        return sent and (role is None or role._poller != 0)
+
+    def interrupt() -> None:
+        main = threading.main_thread().ident or 0
+        if peers.served.wait(DEADLINE) and until(is_waiting):
+            # One that comes just before the system call is seen after it only.
+            signal.pthread_kill(main, signal.SIGUSR1)
+            while not handled.wait(0.1):
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    begun = time.monotonic()
+    try:
+        thread, _ = started(interrupt)
+        status = peers.assoc.send_c_echo()
+        thread.join(DEADLINE)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert time.monotonic() - begun < 2
+    if how == "echo":
+        assert (status.Status, nested) == (0x0000, [0x0000])
+        assert peers.assoc.send_c_echo().Status == 0x0000
+    elif how == "release":
+        assert status.Status == 0x0000
+        assert peers.assoc.is_released
+    else:
+        assert peers.assoc.is_aborted
+
+
+def test_a_signals_handler_does_not_wait_for_what_it_interrupts(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shut down in the midst of sending: the connection is closed when that goes on."""
+    connection = peers.assoc.dul.connection
+    push = connection.push
+    took: list[float] = []
+
+    def interrupted(buffers: Any) -> int:
+        monkeypatch.undo()
+        begun = time.monotonic()
+        with pytest.raises(RuntimeError, match="would wait for itself"):
+            peers.assoc.release()
+        peers.scu.shutdown()
+        took.append(time.monotonic() - begun)
+        return push(buffers)
+
+    monkeypatch.setattr(connection, "push", interrupted)
+    assert len(peers.assoc.send_c_echo()) == 0
+    assert took[0] < 1
     peers.assoc.join(DEADLINE)
     assert not peers.assoc.is_alive()
 

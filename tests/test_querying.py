@@ -19,7 +19,7 @@ from pynetdicom.dimse.data_set import InMemory, encode_dataset
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, Primitive
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import dul
-from tests.faults.peer import CT, IMPLICIT, Peer, context, p_data, pdv, request
+from tests.faults.peer import CT, IMPLICIT, Peer, context, p_data, pdv, request, until
 from tests.peers import DEADLINE, Call
 from tests.scp import (
     FIND,
@@ -459,6 +459,20 @@ def test_1_stands_for_the_operation_whose_number_the_library_chose() -> None:
     assert scp.cancelled == [4, 5, 6, 30]
 
 
+def test_1_is_the_operation_1_until_its_last_response_was_consumed() -> None:
+    scp = Cancellable()
+    with associated(scp) as assoc:
+        first = assoc.send_c_find(identifier("BOB"), FIND)
+        assert first.message_id == 1
+        second = assoc.send_c_find(identifier(), FIND)  # by then the first has ended
+        assoc.send_c_cancel(first.message_id)
+        assert [one.is_cancelled for one in assoc.operations.outstanding()] == [False]
+        assert names(first) == ["BOB"] * 3
+        assoc.send_c_cancel(1)  # nobody can mean that one any more
+        assert list(second)[-1][0].Status == 0xFE00
+    assert scp.cancelled == [second.message_id]
+
+
 @pytest.mark.parametrize("msg_id", ["1", 1.0, None, True, b"1"])
 def test_cancelling_by_what_is_no_message_id(msg_id: Any) -> None:
     with associated(Recorder()) as assoc:
@@ -527,7 +541,9 @@ class Retrieved:
                     Priority=2,
                 )
                 peer.answer(self.context_id, sub, ct())
-                _, response = peer.command()
+                response = peer.command()[1]
+                while response.name == "C-CANCEL":
+                    response = peer.command()[1]
                 self.statuses.append(response.Status)
                 pending = request.response(PENDING)
                 pending.NumberOfCompletedSuboperations = number + 1
@@ -583,6 +599,31 @@ def test_the_association_thread_reads_only_during_a_c_get() -> None:
         while role.holder == assoc.ident:
             assert time.monotonic() < deadline, "the role is kept"
             threading.Event().wait(0.001)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_release_during_a_c_get_has_its_sub_operations_served(leaves: bool) -> None:
+    storing, go_on = threading.Event(), threading.Event()
+
+    def store(event: Any) -> int:
+        storing.set()
+        go_on.wait(DEADLINE)
+        return 0
+
+    scp = Retrieved(5)
+    with retrieving(scp, store) as assoc:
+        responses = assoc.send_c_get(identifier(), GET)
+        assert storing.wait(DEADLINE)
+        release = Call(assoc.release)
+        assert until(lambda: not assoc.inbox.is_waiting())  # before the second sub-operation
+        if leaves:
+            responses.close()
+        go_on.set()
+        release.result()
+        assert assoc.is_released
+        if not leaves:
+            assert [status.Status for status, _ in responses] == [PENDING] * 5 + [0]
+    assert scp.statuses == [0] * 5
 
 
 def test_sub_operations_are_given_to_the_callback() -> None:

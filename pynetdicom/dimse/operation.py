@@ -49,6 +49,9 @@ class Flow(Protocol):
     def cancel_later(self, operation: Operation) -> None:
         """Have a C-CANCEL sent by somebody who can."""
 
+    def on_idle(self) -> None:
+        """Nothing is outstanding any more, and nothing will be: see `Operations.close`."""
+
 
 class _NoFlow:
     """Without an association."""
@@ -60,6 +63,9 @@ class _NoFlow:
         """Nothing."""
 
     def cancel_later(self, operation: Operation) -> None:
+        """Nothing."""
+
+    def on_idle(self) -> None:
         """Nothing."""
 
 
@@ -187,6 +193,8 @@ class Operations:
         # Those with several responses that ended lately: a cancel may have crossed the last one.
         self._ended_lately: deque[int] = deque(maxlen=_ENDED_LATELY)
         self.next_id = 1
+        # The last one with several responses whose Message ID is 1.
+        self._one: Operation | None = None
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
         self._recent: deque[int] = deque(maxlen=_RECENT)
@@ -277,6 +285,8 @@ class Operations:
             operation = make(message_id)
             operation.has_library_id = chosen
             self._outstanding[message_id] = operation
+            if message_id == 1 and operation.backlog is not None:
+                self._one = operation
             return operation
 
     def _wait_for_room(
@@ -314,21 +324,15 @@ class Operations:
             with self._room:
                 self._room.notify_all()
 
-    def wait_idle(self, timeout: float | None) -> bool:
-        """Wait until nothing is outstanding; False when `timeout` seconds passed."""
-        with self._room:
-            self._waiting += 1
-            self._flow.resume_reading()
-            try:
-                return self._room.wait_for(lambda: self._ended or not self._outstanding, timeout)
-            finally:
-                self._waiting -= 1
-
     def close(self) -> None:
-        """Begin no further operations; those outstanding are not touched."""
+        """Begin no further operations; those outstanding are completed, and no consumer awaited.
+
+        The last one's end is told by `Flow.on_idle`.
+        """
         with self._room:
             self._closed = True
             self._room.notify_all()
+        self._flow.resume_reading()
 
     def _choose(self) -> int:
         while True:
@@ -341,15 +345,20 @@ class Operations:
         """Forget an operation: it has its final response, or nobody waits for it any more."""
         if operation.is_finished:
             return
+        is_last = False
         with self._lock:
             operation.is_finished = True
             # By then its Message ID may be another operation's.
             if self._outstanding.get(operation.message_id) is operation:
-                del self._outstanding[operation.message_id]
                 if operation.backlog is not None:
+                    # Before it is outstanding no more: who cancels it looks there first.
                     self._ended_lately.append(operation.message_id)
+                del self._outstanding[operation.message_id]
                 if self._waiting:
                     self._room.notify_all()
+                is_last = self._closed and not self._outstanding
+        if is_last:
+            self._flow.on_idle()
 
     def deliver(self, message: Message) -> bool:
         """Give a response to the operation that it answers; False when there is none.
@@ -390,7 +399,7 @@ class Operations:
             backlog.add(message)
             if not backlog.is_full:
                 return
-            if self._waiting or operation.request.name != "C-FIND":
+            if self._is_awaited or operation.request.name != "C-FIND":
                 backlog.spill()
                 return
         except OSError as error:
@@ -403,7 +412,12 @@ class Operations:
 
     def _is_pause_due(self, operation: Operation, backlog: Backlog) -> bool:
         """Look again: somebody may have consumed some, or begun to wait, before it was paused."""
-        return not self._waiting and not operation.is_abandoned and backlog.is_full
+        return not self._is_awaited and not operation.is_abandoned and backlog.is_full
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether somebody waits for the end of an operation: no consumer may hold that up."""
+        return self._waiting > 0 or self._closed
 
     def _give_up(self, operation: Operation, error: OSError) -> None:
         """Cancel an operation whose responses cannot be kept; the final one still can."""
@@ -440,14 +454,17 @@ class Operations:
         """The outstanding operation that a C-CANCEL for a Message ID is meant for.
 
         Message ID 1 is what programs cancel that leave the numbering to a library which numbers
-        all its operations so: it is then the one whose number the library has chosen.
+        all its operations so: it is then the one whose number the library has chosen. Not so while
+        there is a 1 whose last response has come and was not consumed: that one is meant.
         """
         operations = [one for one in self.outstanding() if one.backlog is not None]
         for operation in operations:
             if operation.message_id == message_id:
                 return operation
+        if message_id != 1 or (self._one is not None and not self._one.is_waiting):
+            return None
         ours = [operation for operation in operations if operation.has_library_id]
-        return ours[0] if message_id == 1 and len(ours) == 1 else None
+        return ours[0] if len(ours) == 1 else None
 
     def has_ended_lately(self, message_id: int) -> bool:
         """Whether an operation with several responses has had its final one of late."""

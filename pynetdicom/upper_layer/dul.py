@@ -74,8 +74,6 @@ class DUL(Sending):
             with contextlib.suppress(OSError):  # no descriptor for it: the DUL thread alone reads
                 self._reader = ReaderRole(connection)
         self._has_begun = False
-        # Whether the one who has the reader's role is reading, and not just about to.
-        self._is_reading = False
         self._deaf = False
         # Whether a PDU or a message has begun and is not complete, as of the last bytes.
         self._in_midst = False
@@ -244,13 +242,19 @@ class DUL(Sending):
             self.unclaim_reading()
             return False
         reading = False
+        ident = threading.get_ident()
         try:
-            has_claimed = reader.holder == threading.get_ident() and not self._is_reading
+            has_claimed = reader.holder == ident and not self._is_reading
             if not has_claimed and not reader.take(from_dul_thread=True):
                 return False
             while is_waiting() and not self.is_paused and not self._finished:
                 forever = deadline is None and not self._in_midst
-                if reader.wait_readable(None if forever else self._reading_time(deadline)):
+                is_readable = reader.wait_readable(
+                    None if forever else self._reading_time(deadline)
+                )
+                if reader.holder != ident:  # given back by the handler of a signal
+                    return False
+                if is_readable:
                     reading = self._is_reading = True
                     self._read(self.connection.recv_now)
                     reading = self._is_reading = False

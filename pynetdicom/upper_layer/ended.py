@@ -70,5 +70,5 @@ class Ended(NamedTuple):
         if self.timer:
             text += f", {self.timer} ran out"
         if self.error is not None:
-            text += f": {self.error}"
+            text += f": {str(self.error) or type(self.error).__name__}"  # Ctrl-C has no text
         return text

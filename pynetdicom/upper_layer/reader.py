@@ -59,11 +59,14 @@ class ReaderRole:
         self.holder = 0
         self.is_paused = self.has_hung_up = False
         self._wants_wake = False
-        self._waker = Waker()
+        self._waker: Waker | None = Waker()
+        # The thread that waits in `wait_readable`.
+        self._poller = 0
         self._epoll = select.epoll()
         self._epoll.register(self._fd, _ARMED)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
+        assert self._waker is not None
         self._poll.register(self._waker.fileno(), select.POLLIN)
         self._closed = False
 
@@ -81,7 +84,8 @@ class ReaderRole:
         ident = threading.get_ident()
         if self.holder == ident or not self._lock.acquire(blocking=False):
             return False
-        if self._closed:
+        # While somebody waits still who has it no more, the DUL thread alone may have it.
+        if self._closed or (from_dul_thread and self._poller):
             self._lock.release()
             return False
         self.holder = ident
@@ -94,8 +98,11 @@ class ReaderRole:
 
         Harmless for a thread that does not have the role.
         """
-        if self.holder == threading.get_ident():
+        ident = threading.get_ident()
+        if self.holder == ident:
             self.holder = 0
+            if self._poller == ident and self._waker is not None:  # by a signal's handler
+                self._waker.set()
         try:  # noqa: SIM105  # here and below: on the way of each message, where `suppress` costs more
             self._lock.release()
         except RuntimeError:
@@ -120,16 +127,24 @@ class ReaderRole:
     def wait_readable(self, timeout: float | None) -> bool:
         """Wait, as the role's holder, until there is something to read.
 
-        False when time is up or `wake` was called.
+        False when time is up or `wake` was called, or when a signal's handler has given the role
+        back.
         """
-        events = self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+        waker = self._waker  # which is open for as long as somebody waits for it
+        if waker is None:
+            return False
+        ident = self._poller = threading.get_ident()
+        try:
+            events = self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+        finally:
+            self._poller = 0
         readable = False
         for fd, _ in events:
             if fd == self._fd:
                 readable = True
             else:
-                self._waker.clear()
-        return readable
+                waker.clear()
+        return readable and self.holder == ident
 
     def wake(self) -> None:
         """Have the role's holder look whether what he waits for is there.
@@ -143,7 +158,7 @@ class ReaderRole:
         while self._wants_wake and self._waking.acquire(blocking=False):
             try:
                 self._wants_wake = False
-                if not self._closed:
+                if self._waker is not None:
                     self._waker.set()
             finally:
                 self._waking.release()
@@ -154,4 +169,8 @@ class ReaderRole:
         with self._lock, self._waking:
             self._closed = True
             self._epoll.close()
-            self._waker.close()
+            # Whoever waits for it still, since a signal's handler has given the role back in his
+            # thread, has it; it is closed when nobody has.
+            waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.set()

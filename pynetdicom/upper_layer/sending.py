@@ -67,6 +67,8 @@ class Sending(threading.Thread):
         self.last_activity = self.last_received = time.monotonic()
         self._reader: ReaderRole | None = None
         self._own_ident = 0
+        # Whether the one who has the reader's role is reading, and not just about to.
+        self._is_reading = False
         self._write = threading.Lock()
         self._state = threading.Lock()
         # The thread that holds the write lock for a message.
@@ -471,10 +473,15 @@ class Sending(threading.Thread):
     def is_reading_here(self) -> bool:
         """Whether the calling thread is the one that reads: it must not wait for that."""
         caller = threading.get_ident()
-        if self._reader is not None and self._reader.holder == caller:
+        if self._reader is not None and self._reader.holder == caller and self._is_reading:
             return True
         # Once a thread has ended, the system may give its ident to another one.
         return caller == self._own_ident and self.is_alive()
+
+    @property
+    def is_writing_here(self) -> bool:
+        """Whether the calling thread is in the midst of a message: a signal may interrupt that."""
+        return self._writer == threading.get_ident()
 
     def _claim_reading(self) -> None:
         """Take the reader's role for the calling thread, if it can be had."""

@@ -307,14 +307,32 @@ def test_the_end_wakes_who_waits_for_an_answer() -> None:
     assert not operations
 
 
-def test_waiting_until_nothing_is_outstanding() -> None:
+def test_once_closed_the_end_of_the_last_operation_is_told() -> None:
+    flow = Flow()
+    operations = Operations(flow)
+    operations.finish(begin(operations))
+    first, last = begin(operations), begin(operations, window=2)
+    operations.close()
+    assert operations.deliver(answer(first))
+    assert "idle" not in flow.said
+    assert operations.deliver(answer(last))
+    assert flow.said == ["resume", "idle"]
+
+
+def test_an_operation_is_outstanding_or_has_ended_lately() -> None:
     operations = Operations()
-    assert operations.wait_idle(0)
-    operation = begin(operations)
-    assert not operations.wait_idle(0.01)
-    call = Call(operations.wait_idle, DEADLINE)
+    operation = begin(operations, kind=C_FIND)
+    known: list[bool] = []
+
+    class Watched(dict[int, Operation]):
+        def __delitem__(self, message_id: int) -> None:
+            known.append(operations.has_ended_lately(message_id))
+            super().__delitem__(message_id)
+
+    operations._outstanding = Watched(operations._outstanding)
     operations.finish(operation)
-    assert call.result()
+    assert known == [True]
+    assert operations.has_ended_lately(operation.message_id)
 
 
 def test_closing_does_not_touch_what_is_outstanding() -> None:
@@ -408,6 +426,9 @@ class Flow:
 
     def cancel_later(self, operation: Operation) -> None:
         self.to_cancel.append(operation)
+
+    def on_idle(self) -> None:
+        self.said.append("idle")
 
 
 @pytest.fixture

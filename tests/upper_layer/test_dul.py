@@ -832,7 +832,7 @@ def test_a_reader_who_keeps_the_role(make: Any) -> None:
             time.monotonic() + 5,
             keeps_role=True,
         )
-        assert side.dul.is_reading_here
+        assert side.dul._reader.holder == threading.get_ident()
         side.dul.send_data(message(b"answer"), then_reads=True)
     side.peer.send(p_data(pdv(1, 2, b"third")))
     assert side.user.arrived.acquire(timeout=5)
@@ -848,7 +848,7 @@ def test_a_reader_does_not_keep_the_role_beyond_the_end(make: Any) -> None:
     assert until(lambda: side.dul._has_begun)
     side.peer.close()
     side.dul.read_while(lambda: True, time.monotonic() + 5, keeps_role=True)
-    assert not side.dul.is_reading_here
+    assert side.dul._reader.holder != threading.get_ident()
     side.dul.join(5)
     assert not side.dul.is_alive()
 
@@ -944,11 +944,11 @@ def test_whoever_is_going_to_read_the_answer_keeps_the_dul_thread_from_it(make: 
     side.user.feed = note
     assert until(lambda: side.dul._has_begun)
     side.dul.send_data(message(b"request"), then_reads=True)
-    assert side.dul.is_reading_here
+    assert side.dul._reader.holder == threading.get_ident()
     side.peer.send(p_data(pdv(1, 2, b"answer")))
     assert side.dul.read_while(lambda: not side.user.messages, time.monotonic() + 5)
     assert readers == [threading.get_ident()]
-    assert not side.dul.is_reading_here
+    assert side.dul._reader.holder != threading.get_ident()
     side.peer.send(p_data(pdv(1, 2, b"more")))
     assert side.user.arrived.acquire(timeout=5)
     assert side.user.arrived.acquire(timeout=5)
@@ -965,7 +965,7 @@ def test_a_claim_that_is_given_up(make: Any) -> None:
     side.dul.unclaim_reading()
     assert side.user.arrived.acquire(timeout=5)
     side.dul.unclaim_reading()  # it is not his any more
-    assert not side.dul.is_reading_here
+    assert side.dul._reader.holder != threading.get_ident()
 
 
 @pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
@@ -989,7 +989,7 @@ def test_no_claim_when_nothing_was_sent(make: Any) -> None:
     side.dul.abort(LOCAL)
     with pytest.raises(Stopped):
         side.dul.send_data(message(b"request"), then_reads=True)
-    assert not side.dul.is_reading_here
+    assert side.dul._reader.holder != threading.get_ident()
 
     side = make()
     assert until(lambda: side.dul._has_begun)
@@ -1000,7 +1000,7 @@ def test_no_claim_when_nothing_was_sent(make: Any) -> None:
 
     with pytest.raises(ValueError, match="shorter"):
         side.dul.send_data(broken(), then_reads=True)
-    assert not side.dul.is_reading_here
+    assert side.dul._reader.holder != threading.get_ident()
     assert side.peer.exactly(10)  # what was sent before the A-ABORT, and the socket is still read
 
 
@@ -1010,12 +1010,12 @@ def test_no_claim_while_reading_is_paused(make: Any) -> None:
     assert until(lambda: side.dul._has_begun)
     side.dul.pause(30)
     side.dul.send_data(message(b"request"), then_reads=True)
-    assert not side.dul.is_reading_here
+    assert side.dul._reader.holder != threading.get_ident()
     side.dul.resume()
     side.dul.send_data(message(b"request"), then_reads=True)
     side.dul._paused_until = time.monotonic() + 30
     assert not side.dul.read_while(lambda: True, time.monotonic() + 5)
-    assert not side.dul.is_reading_here
+    assert side.dul._reader.holder != threading.get_ident()
     side.dul.resume()
 
 

@@ -18,6 +18,10 @@ TEXTS = [
     (Ended("aborted", "network"), "connection lost"),
     (Ended("aborted", "network", error=OSError("reset")), "connection lost: reset"),
     (
+        Ended("aborted", "local", 0, 0, error=KeyboardInterrupt()),
+        "aborted by the local side: KeyboardInterrupt",
+    ),
+    (
         Ended("failed", "network", timer="connection_timeout"),
         "no connection, connection_timeout ran out",
     ),

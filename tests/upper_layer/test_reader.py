@@ -268,15 +268,32 @@ def test_giving_back_what_another_thread_has(pair: Pair) -> None:
     pair.role.give_back()
 
 
+def test_who_lost_the_role_in_his_wait_is_woken_and_keeps_others_from_waiting() -> None:
+    """As by the handler of a signal, which runs in his thread."""
+    pair = Pair()
+    assert pair.role.take(from_dul_thread=True)
+    waker = pair.role._waker
+    assert waker is not None
+    pair.role._poller = threading.get_ident()
+    pair.role.give_back()
+    assert select.select([waker.fileno()], [], [], 0)[0]
+    assert not pair.role.take(from_dul_thread=True)
+    assert pair.role.take()
+    pair.role.give_back()
+    # What he waits for stays open until he is out.
+    pair.close()
+    assert select.select([waker.fileno()], [], [], 0)[0]
+
+
 def test_closed_role_cannot_be_taken() -> None:
     pair = Pair()
     pair.close()
     assert not pair.role.take()
     assert not pair.role.take(from_dul_thread=True)
     pair.role.wake()
-    pair.role.holder = 1  # somebody who has not noticed: the descriptor may be another's by now
-    pair.role._waker.set = pytest.fail  # type: ignore[method-assign,assignment]
+    pair.role.holder = 1  # somebody who has not noticed
     pair.role.wake()
+    assert not pair.role.wait_readable(None)
     # And whoever tried does not keep it from others.
     thread, results = in_thread(lambda: pair.role._lock.acquire(blocking=False))
     thread.join(DEADLINE)
