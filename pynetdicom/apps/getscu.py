@@ -75,7 +75,7 @@ CONTEXTS = (
         "--sop-class", type=sop_class, action="append", default=[], metavar="UID",
         help="what is retrieved is of this storage class, by UID or name such as CTImageStorage:"
         " propose no others, and these in all transfer syntaxes, one by one as far as they go"
-        " (default: all of the standard, in as many associations as it takes)",
+        " (default: all of the standard, in up to five associations)",
     ),
 )  # fmt: skip
 
@@ -167,7 +167,7 @@ def get(args: Namespace, terminal: Terminal) -> int:
 
 
 def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Terminal) -> bool:
-    """Retrieve in as many associations as it takes; gives whether Ctrl-C has cancelled it."""
+    """Retrieve in up to five associations; gives whether Ctrl-C has cancelled it."""
     final = None
     for kinds in plan(args.sop_class):
         with receiving(args, kinds, arrivals, terminal) as assoc:

@@ -101,8 +101,9 @@ class ReaderRole:
         ident = threading.get_ident()
         if self.holder == ident:
             self.holder = 0
-            if self._poller == ident and self._waker is not None:  # by a signal's handler
-                self._waker.set()
+            waker = self._waker
+            if self._poller == ident and waker is not None:  # by a signal's handler
+                waker.set()
         try:  # noqa: SIM105  # here and below: on the way of each message, where `suppress` costs more
             self._lock.release()
         except RuntimeError:
