@@ -37,7 +37,6 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.addresses import remaining
 from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -158,14 +157,14 @@ class Association(Negotiation, Querying):
         if ended.kind == "rejected":
             if self.is_requestor:
                 self._tell_of_rejection(ended)
-            self.summarise("association %s", printable(str(ended)))
+            self.summarise(str(ended))
         elif ended.kind == "released":
-            self.summarise("association %s", printable(str(ended)))
+            self.summarise(str(ended))
             self._tell_acse(ended.by == "peer", "A_RELEASE", result="affirmative")
             trigger(self, evt.EVT_RELEASED)
         else:
-            log = self.summarise if ended.by == "local" and ended.error is None else LOGGER.error
-            log("association %s", printable(str(ended)))
+            is_wanted = ended.by == "local" and ended.error is None
+            self.summarise(str(ended), level=logging.INFO if is_wanted else logging.ERROR)
             if ended.source == 2 or ended.by == "network":
                 self._tell_acse(False, "A_P_ABORT", provider_reason=ended.reason)
             else:

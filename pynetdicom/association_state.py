@@ -25,6 +25,7 @@ from pynetdicom.upper_layer.connector import Connector
 from pynetdicom.upper_layer.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.service_user import ServiceUser
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -241,10 +242,19 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
 
-    def summarise(self, text: str, *args: Any) -> None:
-        """Log what became of the association, unless that is left to handlers."""
-        if _config.LOG_HANDLER_LEVEL != "none":
-            LOGGER.info(text, *args)
+    def summarise(self, what: str, *, level: int = logging.INFO) -> None:
+        """Log what became of the association, at INFO unless that is left to handlers."""
+        if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
+            LOGGER.log(level, "association with %s: %s", self._peer_name(), printable(what))
+
+    def _peer_name(self) -> str:
+        """The peer's AE title and, once it is known, its address."""
+        peer = self.acceptor if self.is_requestor else self.requestor
+        where = peer.address_info
+        if where is None:
+            return printable(peer.ae_title)
+        host = f"[{where.address}]" if where.is_ipv6 else where.address
+        return printable(f"{peer.ae_title} at {host}:{where.port}")
 
     def notify(self, event: evt.EventType, pdu: Any) -> None:
         """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""

@@ -22,7 +22,6 @@ from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
 from pynetdicom.upper_layer.transport import Connection
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     import ssl
@@ -128,11 +127,9 @@ class Negotiation(Indications):
             if isinstance(item, pdus.A_ASSOCIATE_AC):
                 self.notify(evt.EVT_ACSE_RECV, item)
                 self.notify(evt.EVT_ACCEPTED, item)
+                accepted, rejected = len(self.accepted_contexts), len(self.rejected_contexts)
                 self.summarise(
-                    "association with %s accepted, %d of %d presentation contexts",
-                    printable(self.acceptor.ae_title),
-                    len(self.accepted_contexts),
-                    len(self.accepted_contexts) + len(self.rejected_contexts),
+                    f"accepted, {accepted} of {accepted + rejected} presentation contexts"
                 )
                 return True
 
@@ -196,7 +193,7 @@ class Negotiation(Indications):
         dul.perform("Evt7", ac)
         self.notify(evt.EVT_ACSE_SENT, ac)
         self.notify(evt.EVT_ACCEPTED, ac)
-        self.summarise("association with %s accepted", printable(rq.calling_ae_title))
+        self.summarise("accepted")
         return True
 
     def _seed(self, server: AssociationServer) -> None:

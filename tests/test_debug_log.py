@@ -84,3 +84,31 @@ def test_a_peers_text_is_escaped_and_shortened(caplog: pytest.LogCaptureFixture)
     for record in caplog.records:
         assert record.getMessage().isprintable()
         assert len(record.getMessage()) < 600
+
+
+def test_each_end_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "pynetdicom"), Pair() as pair:
+        assoc = pair.established()
+        address = assoc.requestor.address_info
+        assoc.release()
+        scp = f"association with ANY-SCP at 127.0.0.1:{pair.port}: "
+        scu = f"association with SCU at 127.0.0.1:{address.port}: "
+    lines = {record.getMessage() for record in caplog.records}
+    assert lines == {
+        scp + "accepted, 2 of 2 presentation contexts",
+        scu + "accepted",
+        scp + "released by the local side",
+        scu + "released by the peer",
+    }
+
+
+def test_a_connection_that_fails_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    with Pair() as pair:
+        pair.server.shutdown()
+        with caplog.at_level(logging.INFO, "pynetdicom"):
+            assoc = pair.scu.associate("127.0.0.1", pair.port)
+    assert not assoc.is_established
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith("association with ANY-SCP: no connection: ")
+    assert f"127.0.0.1 port {pair.port}" in record.getMessage()
