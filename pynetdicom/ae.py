@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.ae_settings import DEFAULT_PDU_SIZE, MAXIMUM_CONTEXTS, Settings
+from pynetdicom.ae_settings import DEFAULT_PDU_SIZE, Settings
 from pynetdicom.callbacks import Callbacks, is_assigned
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.addresses import AddressInformation
+from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:

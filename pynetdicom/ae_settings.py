@@ -13,6 +13,7 @@ from pynetdicom._version import (
 )
 from pynetdicom.callbacks import Callbacks
 from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import set_ae, set_uid
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-MAXIMUM_CONTEXTS = 128
 DEFAULT_PDU_SIZE = 16382
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 

@@ -21,6 +21,8 @@ from pynetdicom.dimse.operation import Operation, Operations
 from pynetdicom.dimse.provisional import Spares
 from pynetdicom.events import Handlers, HandlerSpec, trigger
 from pynetdicom.receiving import Receiving
+from pynetdicom.running import running_handlers
+from pynetdicom.upper_layer.addresses import address_text
 from pynetdicom.upper_layer.connector import Connector
 from pynetdicom.upper_layer.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
@@ -88,7 +90,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         # operations are atomic.
         self.sub_associations: set[Association] = set()
         self.watches_data = self.watches_pdus = self.watches_transitions = False
-        self.shows_messages = debug_log.shows_messages()
+        # Asked once: messages come too often for it.
+        self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
         self.peer_maximum = 0
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
@@ -238,7 +241,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
     def _refuse_on_dul_thread(self, what: str) -> None:
         dul = self._dul
         if (dul is not None and (dul.is_reading_here or dul.is_writing_here)) or (
-            evt.running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
+            running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
 
@@ -253,8 +256,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         where = peer.address_info
         if where is None:
             return printable(peer.ae_title)
-        host = f"[{where.address}]" if where.is_ipv6 else where.address
-        return printable(f"{peer.ae_title} at {host}:{where.port}")
+        return printable(f"{peer.ae_title} at {address_text((where.address, where.port))}")
 
     def notify(self, event: evt.EventType, pdu: Any) -> None:
         """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""

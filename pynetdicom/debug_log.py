@@ -7,6 +7,7 @@ sets never.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
@@ -19,18 +20,22 @@ ACSE = logging.getLogger("pynetdicom.acse")
 DIMSE = logging.getLogger("pynetdicom.dimse")
 
 
-def shows_messages() -> bool:
-    """Whether messages are to be shown; asked once an association, they come too often for it."""
-    return _config.LOG_HANDLER_LEVEL != "none" and DIMSE.isEnabledFor(logging.DEBUG)
+def is_wanted(logger: logging.Logger) -> bool:
+    """Whether anything is to be shown by a logger."""
+    return _config.LOG_HANDLER_LEVEL != "none" and logger.isEnabledFor(logging.DEBUG)
 
 
 def show_pdu(verb: str, pdu: Any) -> None:
     """Show a PDU of the negotiation, if that is wanted: a line each field, without credentials."""
-    if _config.LOG_HANDLER_LEVEL == "none" or not ACSE.isEnabledFor(logging.DEBUG):
-        return
-    ACSE.debug("%s", verb)
-    for line in pdu.dump("  ").splitlines():
-        ACSE.debug("%s", printable(line))
+    if is_wanted(ACSE):
+        show_lines(ACSE, verb, pdu.dump("  ").splitlines())
+
+
+def show_lines(logger: logging.Logger, head: str, lines: Iterable[str]) -> None:
+    """Show what takes several lines, each a record of its own."""
+    logger.debug("%s", head)
+    for line in lines:
+        logger.debug("%s", printable(line))
 
 
 def show_message(verb: str, message: Message) -> None:

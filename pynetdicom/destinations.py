@@ -21,7 +21,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.ae_settings import MAXIMUM_CONTEXTS
 from pynetdicom.dimse.data_set import InFile
 from pynetdicom.dimse.element_walk import (
     DEFLATED,
@@ -44,6 +43,7 @@ from pynetdicom.sub_operations import (
     make_ready,
     store,
 )
+from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:

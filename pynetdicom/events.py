@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.running import Ahead, HandlerItems
+from pynetdicom.running import Ahead, HandlerItems, running_handlers
 from pynetdicom.running import handled_here as handled_here
-from pynetdicom.running import running_handlers as running_handlers
 
 if TYPE_CHECKING:
     from datetime import datetime

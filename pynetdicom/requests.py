@@ -267,11 +267,13 @@ class Requests(AssociationState):
             # A handler may want to wait for something that has to be read.
             then_reads=then_reads and not watched,
         )
+        if not (watched or self.shows_messages):
+            return
+        message = Message(primitive, context_id)
         if self.shows_messages:
-            debug_log.show_message("sent", Message(primitive, context_id))
+            debug_log.show_message("sent", message)
         if watched:
             dul.unclaim_reading()  # which he may have done after an earlier message
-            message = Message(primitive, context_id)
             trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
 
 

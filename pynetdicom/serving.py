@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pynetdicom import _config
 from pynetdicom import events as evt
 from pynetdicom.callbacks import is_assigned
+from pynetdicom.debug_log import show_lines
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
 from pynetdicom.services import engines, levels, matching, registry, retrieval
@@ -19,7 +20,6 @@ from pynetdicom.services.classes import (
     UNRECOGNIZED_OPERATION,
     ServiceClass,
 )
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -142,10 +142,7 @@ def show_identifier(message: Primitive, identifier: Dataset) -> None:
     """Log an identifier, at DEBUG only: it is about the patient."""
     from pynetdicom.dsutils import pretty_dataset
 
-    lines = [printable(line) for line in pretty_dataset(identifier, 1)]
-    LOGGER.debug("identifier of the %s", message.message_name)
-    for line in lines:
-        LOGGER.debug("%s", line)
+    show_lines(LOGGER, f"identifier of the {message.message_name}", pretty_dataset(identifier, 1))
 
 
 def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:

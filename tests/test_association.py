@@ -260,19 +260,25 @@ def test_notifications_of_a_failed_connection(sides: Sides, free_port: int) -> N
 # Release
 
 
-def test_release_waits_for_our_operations(sides: Sides) -> None:
-    served, go_on = threading.Event(), threading.Event()
+class Held:
+    """A handler of C-ECHO that answers once it is told to."""
 
-    def on_echo(event: evt.Event) -> int:
-        served.set()
-        go_on.wait(DEADLINE)
+    def __init__(self) -> None:
+        self.served, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, event: evt.Event) -> int:
+        self.served.set()
+        self.go_on.wait(DEADLINE)
         return 0
 
-    assoc = sides.associate(scp=((evt.EVT_C_ECHO, on_echo),))
+
+def test_release_waits_for_our_operations(sides: Sides) -> None:
+    held = Held()
+    assoc = sides.associate(scp=((evt.EVT_C_ECHO, held),))
     echo = Call(assoc.send_c_echo)
-    assert served.wait(DEADLINE)
+    assert held.served.wait(DEADLINE)
     release = Call(assoc.release)
-    go_on.set()
+    held.go_on.set()
     assert echo.result().Status == 0
     release.result()
     assert assoc.is_released
@@ -280,23 +286,17 @@ def test_release_waits_for_our_operations(sides: Sides) -> None:
 
 def test_release_serves_the_peer_while_it_waits(sides: Sides) -> None:
     """The peer may need an answer before it can give us ours."""
-    served, go_on = threading.Event(), threading.Event()
-
-    def on_echo(event: evt.Event) -> int:
-        served.set()
-        go_on.wait(DEADLINE)
-        return 0
-
+    held = Held()
     sides.scp.add_supported_context(VERIFICATION, scu_role=True, scp_role=True)
-    port = sides.serve((evt.EVT_C_ECHO, on_echo))[1]
+    port = sides.serve((evt.EVT_C_ECHO, held))[1]
     role = build_role(VERIFICATION, scu_role=True, scp_role=True)
     assoc = sides.scu.associate("127.0.0.1", port, ext_neg=[role])
     echo = Call(assoc.send_c_echo)
-    assert served.wait(DEADLINE)
+    assert held.served.wait(DEADLINE)
     release = Call(assoc.release)
     assert until(lambda: assoc.operations._closed)
     assert Call(sides.acceptor.send_c_echo).result().Status == 0
-    go_on.set()
+    held.go_on.set()
     assert echo.result().Status == 0
     release.result()
     assert assoc.is_released

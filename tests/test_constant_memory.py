@@ -23,6 +23,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from pynetdicom.dimse.part10 import read_header
 from tests.apps.conftest import Served
+from tests.memory import PEAK, peak
 
 pytestmark = [
     pytest.mark.slow,
@@ -252,12 +253,6 @@ MORE = 64.0
 END = b"the very end of it."
 LARGE_DEADLINE = 60.0
 
-PEAK = """
-def peak():
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
-"""
-
 # The app, which tells its peak before it ends.
 APP = (
     PEAK
@@ -266,7 +261,7 @@ import runpy, sys
 try:
     runpy.run_module("pynetdicom", run_name="__main__", alter_sys=True)
 finally:
-    print(peak())
+    print(peak() / 2**20)
 """
 )
 
@@ -284,7 +279,7 @@ assert assoc.is_established
 status = assoc.send_c_store(sys.argv[2])
 assoc.release()
 assert status.Status == 0x0000, status
-print(peak())
+print(peak() / 2**20)
 """
 )
 
@@ -308,8 +303,7 @@ ae.shutdown()
 
 def peak_of(pid: int) -> float:
     """The most memory that a process has had, in MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return peak(pid) / MIB
 
 
 def write_sparse(path: Path, size: int) -> None:

@@ -6,12 +6,12 @@ import logging
 import signal
 import socket
 from argparse import Namespace
-from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps.options import FAILED
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.upper_layer.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -57,12 +57,6 @@ class StopSignals:
     @staticmethod
     def _ignore(number: int, frame: object) -> None:
         pass
-
-
-def address_text(address: Sequence[Any]) -> str:
-    """A socket's address as ``host:port``."""
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def serve(args: Namespace, ae: ApplicationEntity, terminal: Terminal, **server_options: Any) -> int:

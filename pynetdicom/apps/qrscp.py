@@ -14,11 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
-from pynetdicom.apps.acceptor import StopSignals, address_text
+from pynetdicom.apps.acceptor import StopSignals
 from pynetdicom.apps.archive.config import TIMEOUTS, Config, ConfigError, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.upper_layer.addresses import address_text
 
 if TYPE_CHECKING:
     import ssl

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps.options import apply_limits
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.upper_layer.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
 def peer_name(args: Namespace) -> str:
     """The peer as it was asked for."""
-    host = f"[{args.addr}]" if ":" in args.addr else args.addr
-    return f"{args.called_aet} at {host}:{args.port}"
+    return f"{args.called_aet} at {address_text((args.addr, args.port))}"
 
 
 def make_ae(args: Namespace) -> ApplicationEntity:

@@ -71,18 +71,19 @@ def decode_command(data: bytes) -> Primitive:
     key = data[:at] + data[at + 2 : at + 2 + _AFTER_ID]
     alike = _alike.get(key)
     if alike is None or alike.length != len(data):
-        return _decode(data, key, at)
-    operation, known, message_id, instance_uid, _ = alike
-    values = known.copy()
-    values[message_id] = data[at] | data[at + 1] << 8
-    if instance_uid and (uid := command.decode_uid(data[at + 2 + _AFTER_ID :])):
-        values[instance_uid] = uid
+        operation, values = _decode(data, key, at)
+    else:
+        operation, known, message_id, instance_uid, _ = alike
+        values = known.copy()
+        values[message_id] = data[at] | data[at + 1] << 8
+        if instance_uid and (uid := command.decode_uid(data[at + 2 + _AFTER_ID :])):
+            values[instance_uid] = uid
     primitive = operation.__new__(operation)
     object.__setattr__(primitive, "__dict__", values)
     return primitive
 
 
-def _decode(data: bytes, key: bytes, at: int) -> Primitive:
+def _decode(data: bytes, key: bytes, at: int) -> tuple[type[Primitive], dict[str, Any]]:
     values, extra = command.decode(data)
     entry = _MESSAGES.get(values.get("CommandField", -1))
     if entry is None:
@@ -102,9 +103,7 @@ def _decode(data: bytes, key: bytes, at: int) -> Primitive:
     if extra:
         values["extra"] = extra
     _remember(data, key, at, operation, values, message_id)
-    primitive = operation.__new__(operation)
-    object.__setattr__(primitive, "__dict__", values)
-    return primitive
+    return operation, values
 
 
 def _remember(

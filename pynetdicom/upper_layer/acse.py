@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pynetdicom.upper_layer.contexts import (
     ACCEPTED,
+    MAXIMUM_CONTEXTS,
     RESULTS,
     PresentationContext,
     PresentationContextTuple,
@@ -56,8 +57,6 @@ __all__ = [
     "maximum_length_in",
 ]
 
-MAXIMUM_CONTEXTS = 128
-"""As many as there are IDs: odd, 1 to 255 (PS3.8 9.3.2.2)."""
 _WINDOW = AsynchronousOperationsWindowNegotiation
 
 

@@ -6,12 +6,19 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 
 def remaining(deadline: float | None) -> float | None:
     """Seconds until `deadline` (of `time.monotonic`), not below 0; None for never."""
     return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def address_text(address: Sequence[Any]) -> str:
+    """A socket's address as ``host:port``."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class AddressInformation:

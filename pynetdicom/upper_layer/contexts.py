@@ -27,6 +27,9 @@ ACCEPTED, USER_REJECTED, PROVIDER_REJECTED, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNT
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 
+MAXIMUM_CONTEXTS = 128
+"""As many as there are IDs: odd, 1 to 255 (PS3.8 9.3.2.2)."""
+
 Roles = Mapping[str, tuple[bool | None, bool | None]]
 """SOP Class UID → whether the requestor may be SCU, SCP."""
 

@@ -105,7 +105,6 @@ class DUL(Sending):
 
     def run(self) -> None:
         """Read until the connection is closed."""
-        self._own_ident = threading.get_ident()
         try:
             if self.state == "Sta4":
                 # A peer that speaks before it was asked is answered by the states after this one.
@@ -248,17 +247,13 @@ class DUL(Sending):
             if not has_claimed and not reader.take(from_dul_thread=True):
                 return False
             while is_waiting() and not self.is_paused and not self._finished:
-                forever = deadline is None and not self._in_midst
-                is_readable = reader.wait_readable(
-                    None if forever else self._reading_time(deadline)
-                )
-                if reader.holder != ident:  # given back by the handler of a signal
-                    return False
-                if is_readable:
+                if reader.wait_readable(self._reading_time(deadline)):
                     reading = self._is_reading = True
                     self._read(self.connection.recv_now)
                     reading = self._is_reading = False
                     continue
+                if reader.holder != ident:  # given back by the handler of a signal
+                    return False
                 # Before the caller's time is up: nobody else looks at the peer's while he reads.
                 self._check_silence()
                 if deadline is not None and time.monotonic() >= deadline:
@@ -369,7 +364,7 @@ class DUL(Sending):
                         self._on_pdu(item)
                     elif self.ended is None:
                         user.on_message(item)
-                        if framer.is_at_rest:  # as it is after most messages
+                        if not framer.in_pdu:  # as after most messages
                             self._in_midst = False
                             return
                 except DIMSEDecodeError as error:

@@ -53,13 +53,11 @@ class Framer:
         the PDU's header is handed out like any other PDU's bytes.
     context_ids : frozenset of int
         The accepted presentation contexts.
-    is_at_rest : bool
-        Whether `next`, when it gave a message, had nothing left and no PDU had begun.
     """
 
     def __init__(self, maximum_length: int = 0, size: int = FIRST_SIZE) -> None:
         self.maximum_length = maximum_length
-        self.accepts_data = self.is_at_rest = False
+        self.accepts_data = False
         self.context_ids: frozenset[int] = frozenset()
         self._buffer = memoryview(bytearray(size))
         self._start = 0
@@ -203,7 +201,6 @@ class Framer:
                 self._context_id, self._control, self._buffer[start:stop], not self._in_pdv
             )
             if message is not None:
-                self.is_at_rest = stop == self._end and not self._pdu_left
                 return message
 
     def frames(self, feed: Feed[T]) -> Iterator[T | bytes]:

@@ -59,16 +59,16 @@ class ReaderRole:
         self.holder = 0
         self.is_paused = self.has_hung_up = False
         self._wants_wake = False
-        self._waker: Waker | None = Waker()
+        waker = Waker()
+        # None once it is closed.
+        self._waker: Waker | None = waker
         # The thread that waits in `wait_readable`.
         self._poller = 0
         self._epoll = select.epoll()
         self._epoll.register(self._fd, _ARMED)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
-        assert self._waker is not None
-        self._poll.register(self._waker.fileno(), select.POLLIN)
-        self._closed = False
+        self._poll.register(waker.fileno(), select.POLLIN)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait, on the DUL thread, until there is something to read and nobody else reads it.
@@ -85,7 +85,7 @@ class ReaderRole:
         if self.holder == ident or not self._lock.acquire(blocking=False):
             return False
         # While somebody waits still who has it no more, the DUL thread alone may have it.
-        if self._closed or (from_dul_thread and self._poller):
+        if self._waker is None or (from_dul_thread and self._poller):
             self._lock.release()
             return False
         self.holder = ident
@@ -168,7 +168,6 @@ class ReaderRole:
         """Give the descriptors back, once whoever reads has noticed that it is over."""
         self.wake()
         with self._lock, self._waking:
-            self._closed = True
             self._epoll.close()
             # Whoever waits for it still, since a signal's handler has given the role back in his
             # thread, has it; it is closed when nobody has.

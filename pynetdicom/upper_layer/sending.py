@@ -66,7 +66,6 @@ class Sending(threading.Thread):
         self.ended: Ended | None = None
         self.last_activity = self.last_received = time.monotonic()
         self._reader: ReaderRole | None = None
-        self._own_ident = 0
         # Whether the one who has the reader's role is reading, and not just about to.
         self._is_reading = False
         self._write = threading.Lock()
@@ -476,7 +475,7 @@ class Sending(threading.Thread):
         if self._reader is not None and self._reader.holder == caller and self._is_reading:
             return True
         # Once a thread has ended, the system may give its ident to another one.
-        return caller == self._own_ident and self.is_alive()
+        return caller == self.ident and self.is_alive()
 
     @property
     def is_writing_here(self) -> bool:

@@ -35,6 +35,11 @@ def element(number: int, value: bytes) -> bytes:
     return struct.pack("<HHI", 0, number, len(value)) + value
 
 
+def elements(*rows: tuple[int, bytes]) -> bytes:
+    """A command set of these, with a Command Group Length that nobody needs."""
+    return GROUP_LENGTH + b"".join(element(number, value) for number, value in rows)
+
+
 def store(message_id: int, instance: str, **parameters: Any) -> C_STORE:
     request = C_STORE(
         MessageID=message_id,
@@ -169,14 +174,13 @@ def test_what_follows_the_instance_is_not_forgotten() -> None:
 
 def test_an_instance_that_is_named_twice() -> None:
     for end in (b"1.2.4\0", b"\0\0\0\0\0\0"):
-        raw = (
-            GROUP_LENGTH
-            + element(0x1000, b"1.2.3\0")
-            + element(0x100, b"\1\0")
-            + element(0x110, b"\7\0")
-            + element(0x700, b"\0\0")
-            + element(0x800, b"\1\0")
-            + element(0x1000, end)
+        raw = elements(
+            (0x1000, b"1.2.3\0"),
+            (0x100, b"\1\0"),
+            (0x110, b"\7\0"),
+            (0x700, b"\0\0"),
+            (0x800, b"\1\0"),
+            (0x1000, end),
         )
         assert outcome(raw) == in_full(raw)
 
@@ -191,13 +195,12 @@ def test_a_short_instance_right_after_the_message_id() -> None:
 
 
 def test_lists_are_not_shared() -> None:
-    raw = (
-        GROUP_LENGTH
-        + element(2, b"1.2\0")
-        + element(0x100, b"\x20\x80")
-        + element(0x120, b"\7\0")
-        + element(0x900, b"\0\0")
-        + element(0x901, b"\x10\0\x20\0")
+    raw = elements(
+        (2, b"1.2\0"),
+        (0x100, b"\x20\x80"),
+        (0x120, b"\7\0"),
+        (0x900, b"\0\0"),
+        (0x901, b"\x10\0\x20\0"),
     )
     first = decode_command(raw)
     assert first.OffendingElement is not None
@@ -249,10 +252,8 @@ def test_whatever_is_changed_is_seen(
     ),
     st.integers(0, 0xFFFF),
 )
-def test_elements_in_any_order_and_number(
-    elements: list[tuple[int, bytes]], message_id: int
-) -> None:
-    rows = [element(number, value) for number, value in elements]
+def test_elements_in_any_order_and_number(pairs: list[tuple[int, bytes]], message_id: int) -> None:
+    rows = [element(number, value) for number, value in pairs]
     middle = element(0x100, b"\x30\0") + element(0x110, message_id.to_bytes(2, "little"))
     for raw in (b"".join(rows), b"".join(rows[:2]) + middle + b"".join(rows[2:])):
         assert outcome(raw) == in_full(raw)

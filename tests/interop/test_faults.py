@@ -22,6 +22,7 @@ from tests.apps.conftest import CT, MR
 from tests.conftest import find_free_port
 from tests.interop.test_store_scp import NO_DELAY, Scp, make_scp, scp
 from tests.interop.test_store_scu import ae_for, assert_stored, data_set_bytes, stored_in_order
+from tests.memory import PEAK
 
 __all__ = ["make_scp", "scp"]  # fixtures
 
@@ -254,12 +255,6 @@ def test_the_sender_stops(
 
 
 # Large objects
-
-PEAK = """
-def peak():
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024
-"""
 
 SCU = (
     PEAK

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from pynetdicom import events as evt
-from pynetdicom.ae_settings import MAXIMUM_CONTEXTS
 from pynetdicom.apps.archive import worklist
 from pynetdicom.apps.archive.config import TIMEOUTS, Config, Peer
 from pynetdicom.apps.archive.database import Database
@@ -29,6 +28,7 @@ from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store,
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
 from pynetdicom.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:

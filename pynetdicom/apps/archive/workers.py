@@ -20,11 +20,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pynetdicom.apps.acceptor import StopSignals, address_text
+from pynetdicom.apps.acceptor import StopSignals
 from pynetdicom.apps.archive.config import Config
 from pynetdicom.apps.options import FAILED
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.upper_layer.addresses import AddressInformation
+from pynetdicom.upper_layer.addresses import AddressInformation, address_text
 
 LOGGER = logging.getLogger(__name__)
 
