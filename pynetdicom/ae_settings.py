@@ -13,6 +13,7 @@ from pynetdicom._version import (
 )
 from pynetdicom.callbacks import Callbacks
 from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import set_ae, set_uid
 
@@ -30,35 +31,13 @@ MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 Syntaxes = str | Sequence[str] | None
 
 
-def _timeout(name: str, otherwise: float | None) -> Any:
-    """A property for seconds or None that live associations follow; bad values: `otherwise`."""
-    field = f"_{name}"
-
-    def get(self: Settings) -> float | None:
-        value: float | None = self.__dict__.get(field, otherwise)
-        return value
-
-    def set_(self: Settings, value: float | None) -> None:
-        least = 0 if name != "connection_timeout" else 1e-9
-        if value is not None and not _is_number(value, least):
-            LOGGER.warning("%s must be a number of seconds or None; it is %s now", name, otherwise)
-            value = otherwise
-        if value is not None and value > threading.TIMEOUT_MAX:
-            value = None
-        self.__dict__[field] = value
-        for assoc in self.active_associations:
-            setattr(assoc, name, value)
-
-    return property(get, set_, doc=f"Seconds of the `{name}`, None for no limit.")
-
-
 class Settings(Callbacks):
     """The attributes of an `ApplicationEntity`; see there."""
 
-    acse_timeout = _timeout("acse_timeout", 30)
-    dimse_timeout = _timeout("dimse_timeout", 30)
-    network_timeout = _timeout("network_timeout", 60)
-    connection_timeout = _timeout("connection_timeout", None)
+    acse_timeout = timeout("acse_timeout", 30)
+    dimse_timeout = timeout("dimse_timeout", 30)
+    network_timeout = timeout("network_timeout", 60)
+    connection_timeout = timeout("connection_timeout", None, takes_zero=False)
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
         self._lock = threading.Lock()
@@ -80,6 +59,11 @@ class Settings(Callbacks):
         self._implementation_version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION
         self._requested: list[PresentationContext] = []
         self._supported: dict[str, PresentationContext] = {}
+
+    def timeout_changed(self, name: str, seconds: float | None) -> None:
+        """Have the live associations follow."""
+        for assoc in self.active_associations:
+            setattr(assoc, name, seconds)
 
     # Who we are
 

@@ -34,7 +34,7 @@ from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
 from pynetdicom.querying import Querying
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.addresses import remaining
+from pynetdicom.upper_layer.deadlines import after, remaining, wait_until
 from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
 
@@ -231,9 +231,7 @@ class Association(Negotiation, Querying):
     def _read_on(self, waits: Callable[[], bool]) -> None:
         """Read on this thread while it waits, which saves waking it for what there is to do."""
         assert self._dul is not None
-        patience = self._patience()
-        deadline = None if patience is None else time.monotonic() + patience
-        self._dul.read_while(waits, deadline, keeps_role=True)
+        self._dul.read_while(waits, after(self._patience()), keeps_role=True)
 
     def _waits_in_get(self) -> bool:
         """Whether there is nothing to do, and a C-GET of ours may bring something."""
@@ -300,8 +298,7 @@ class Association(Negotiation, Querying):
     def _release(self) -> None:
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
         assert self._dul is not None
-        timeout = self.acse_timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = after(self.acse_timeout)
         self.operations.close()
         self._complete_operations(deadline)
         try:
@@ -374,8 +371,7 @@ class Association(Negotiation, Querying):
         self.inbox.put(WE_RELEASE)
         self.dul.unclaim_reading()  # a signal's handler, and its thread was about to read
         self.dul.wake_reader()
-        timeout = None if self.acse_timeout is None else float(self.acse_timeout) + LINGER
-        self._is_over.wait(timeout)
+        wait_until(self._is_over.wait, after(self.acse_timeout, LINGER))
         if self.is_released:
             self.join(LINGER)
         elif not self.has_ended:  # a handler does not return

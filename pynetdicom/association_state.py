@@ -22,6 +22,7 @@ from pynetdicom.dimse.provisional import Spares
 from pynetdicom.events import Handlers, HandlerSpec, trigger
 from pynetdicom.receiving import Receiving
 from pynetdicom.running import running_handlers
+from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.addresses import address_text
 from pynetdicom.upper_layer.connector import Connector
 from pynetdicom.upper_layer.dul import DUL
@@ -51,6 +52,11 @@ WE_RELEASE = object()
 class AssociationState(DebugHooks, Handlers, threading.Thread):
     """The attributes of an `Association`; see there."""
 
+    acse_timeout = timeout("acse_timeout", 30)
+    dimse_timeout = timeout("dimse_timeout", 30)
+    network_timeout = timeout("network_timeout", 60)
+    connection_timeout = timeout("connection_timeout", None, takes_zero=False)
+
     stores_for = ("", 0)
     """Whose C-MOVE it last was the destination of: AE title and Message ID."""
 
@@ -74,9 +80,9 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.accepted_contexts: list[PresentationContext] = []
         self.rejected_contexts: list[PresentationContext] = []
         self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
-        self.acse_timeout: float | None = ae.acse_timeout
-        self.dimse_timeout: float | None = ae.dimse_timeout
-        self.connection_timeout: float | None = ae.connection_timeout
+        self._acse_timeout: float | None = ae.acse_timeout
+        self._dimse_timeout: float | None = ae.dimse_timeout
+        self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
         self.contexts: dict[int, PresentationContext] = {}
         # What was chosen among them, by abstract and transfer syntax.
@@ -179,15 +185,11 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         """The peer, as callbacks see it."""
         return (self.acceptor if self.is_requestor else self.requestor).info
 
-    @property
-    def network_timeout(self) -> float | None:
-        """Seconds that the peer may be silent, or not read, when it should; None for ever."""
-        return self._network_timeout
-
-    @network_timeout.setter
-    def network_timeout(self, value: float | None) -> None:
-        self._network_timeout = value
-        self.inbox.put(None)  # the Association thread may be waiting by the old value
+    def timeout_changed(self, name: str, seconds: float | None) -> None:
+        """Have those look again who may be waiting by the old value."""
+        if name != "network_timeout":
+            return
+        self.inbox.put(None)  # the Association thread
         if self._dul is not None:
             self._dul.wake_reader()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,9 @@ from pynetdicom.events import trigger
 from pynetdicom.indications import Indications
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.addresses import AddressInformation, remaining
+from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.upper_layer.connector import secure
+from pynetdicom.upper_layer.deadlines import after, remaining
 from pynetdicom.upper_layer.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
@@ -88,16 +88,16 @@ class Negotiation(Indications):
         """Connect; the connection, and until when the peer has to answer our request."""
         assert self._target is not None
         address, bind_address, tls_args = self._target
-        deadline = _after(self.acse_timeout)
+        deadline = after(self.acse_timeout)
         self._timer = "acse_timeout"
         limit = deadline
         if self.connection_timeout is not None:
             self._timer = "connection_timeout"
-            limit = _after(self.connection_timeout)
+            limit = after(self.connection_timeout)
         sock = self._connector.connect(address, limit, bind_address)
         if self.connection_timeout is not None:
             self._timer = "acse_timeout"
-            deadline = _after(self.acse_timeout)
+            deadline = after(self.acse_timeout)
         try:
             self.acceptor.address_info = AddressInformation.from_tuple(sock.getpeername())
         except OSError:  # the peer has reset the connection already
@@ -271,8 +271,3 @@ class Negotiation(Indications):
         self.notify(evt.EVT_ACSE_SENT, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
         trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
-
-
-def _after(seconds: float | None) -> float | None:
-    """The deadline that is so far away."""
-    return None if seconds is None else time.monotonic() + seconds

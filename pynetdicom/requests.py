@@ -19,6 +19,7 @@ from pynetdicom.dimse.messages import Batch, Message, fragments
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
 from pynetdicom.events import trigger
+from pynetdicom.upper_layer.deadlines import after, wait_until
 from pynetdicom.upper_layer.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
 
@@ -228,7 +229,7 @@ class Requests(AssociationState):
         if threading.current_thread() is self:
             return
         if self.ended is None:
-            self._is_over.wait(None if self.acse_timeout is None else self.acse_timeout + LINGER)
+            wait_until(self._is_over.wait, after(self.acse_timeout, LINGER))
         elif self.inbox.is_empty:  # so the release that the peer requested is being answered
             self._is_over.wait(LINGER)
 

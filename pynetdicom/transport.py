@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
 from pynetdicom.events import Handlers, HandlerSpec
-from pynetdicom.upper_layer.addresses import AddressInformation, remaining
+from pynetdicom.upper_layer.addresses import AddressInformation
+from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     @property
     def artim(self) -> float:
         """Seconds from a connection to its complete A-ASSOCIATE-RQ."""
-        timeout = self.ae.acse_timeout
-        return _config.ARTIM if timeout is None else float(timeout)
+        timeout = _config.ARTIM if self.ae.acse_timeout is None else self.ae.acse_timeout
+        return float("inf") if timeout is None else float(timeout)
 
     @property
     def tls(self) -> ssl.SSLContext | None:

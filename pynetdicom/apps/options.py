@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
 import sys
 import warnings
@@ -65,9 +64,9 @@ def _at_least(lowest: int) -> Callable[[str], int]:
 
 
 def seconds(text: str) -> float:
-    """Seconds of a timeout."""
+    """Seconds of a timeout; infinity is for ever."""
     value = float(text)
-    if not math.isfinite(value) or value < 0:
+    if not value >= 0:  # NaN is neither
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
     return value
 

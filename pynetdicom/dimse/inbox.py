@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
 from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.upper_layer.deadlines import after, remaining, stretch
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
@@ -69,7 +70,14 @@ class Inbox:
 
     def get(self, timeout: float | None) -> Any:
         """Wait for the next item; raises `queue.Empty` when `timeout` seconds passed."""
-        return self._items.get(timeout=timeout)
+        deadline = after(timeout)
+        while True:
+            left = remaining(deadline)
+            try:
+                return self._items.get(timeout=stretch(left))
+            except Empty:
+                if left == stretch(left):
+                    raise
 
     def begin(self, message: Message) -> None:
         """Say that a request is going to be served."""

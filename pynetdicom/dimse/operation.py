@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pynetdicom.dimse.backlog import Backlog
 from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.upper_layer.deadlines import stretch
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
@@ -166,7 +167,7 @@ class Operation:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 # When we have read ourselves, time is up.
-                return replies.get(timeout=left)
+                return replies.get(timeout=stretch(left))
             except Empty:
                 assert timeout is not None
                 deadline = max(self.last_heard, heard()) + timeout
@@ -310,7 +311,7 @@ class Operations:
                     left = last + timeout - time.monotonic()
                     if left <= 0:
                         raise TimeoutError("an earlier operation has had no final response")
-                self._room.wait(left)
+                self._room.wait(stretch(left))
         finally:
             self._waiting -= 1
             self._queue.remove(turn)

@@ -1,18 +1,14 @@
-"""Where a peer is: addresses, their look-up, and the time that is left for it."""
+"""Where a peer is: addresses, and their look-up."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
-
-def remaining(deadline: float | None) -> float | None:
-    """Seconds until `deadline` (of `time.monotonic`), not below 0; None for never."""
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+from pynetdicom.upper_layer.deadlines import wait_until
 
 
 def address_text(address: Sequence[Any]) -> str:
@@ -162,7 +158,7 @@ def resolve(
         done.set()
 
     threading.Thread(target=run, name="pynetdicom-resolver", daemon=True).start()
-    if not done.wait(remaining(deadline)):
+    if not wait_until(done.wait, deadline):
         raise TimeoutError(f"the look-up of {address.addr!r} took too long")
     if not outcome:
         raise ConnectionAbortedError("given up")

@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from pynetdicom.upper_layer.deadlines import stretch
+
 LOGGER = logging.getLogger("pynetdicom.dul")
 
 
@@ -81,7 +83,7 @@ class _Clock:
                 wait = self._heap[0][0] - time.monotonic()
                 if wait <= 0:
                     return heapq.heappop(self._heap)[2]
-                self._changed.wait(wait)
+                self._changed.wait(stretch(wait))
 
 
 _clock = _Clock()

@@ -9,7 +9,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.upper_layer.addresses import AddressInformation, remaining, resolve
+from pynetdicom.upper_layer.addresses import AddressInformation, resolve
+from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
 
 if TYPE_CHECKING:

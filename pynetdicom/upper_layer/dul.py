@@ -18,6 +18,7 @@ from typing import Any
 
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.deadlines import stretch
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, TABLE, UpperLayer
@@ -116,7 +117,7 @@ class DUL(Sending):
             while not self._finished:
                 if self._reader is None:
                     if self._paused_until is not None:
-                        self._resumed.wait(self._patience())
+                        self._resumed.wait(stretch(self._patience()))
                         if self._rests():
                             continue
                     self.connection.set_read_timeout(self._patience())

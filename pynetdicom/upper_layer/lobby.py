@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pynetdicom import _config
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.deadlines import stretch
 from pynetdicom.upper_layer.dul import LINGER
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, UpperLayer
@@ -165,7 +166,7 @@ class Lobby:
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
             while not self._stopping:
-                for key, _ in self._selector.select(self._patience()):
+                for key, _ in self._selector.select(stretch(self._patience())):
                     if key.data is not None:
                         self._attend(key.data)
                     elif key.fd == self._waker.fileno():

@@ -22,6 +22,7 @@ from __future__ import annotations
 import select
 import threading
 
+from pynetdicom.upper_layer.deadlines import stretch
 from pynetdicom.upper_layer.transport import Connection, Waker
 
 HAS_EPOLL = hasattr(select, "epoll")
@@ -75,7 +76,7 @@ class ReaderRole:
 
         True: the role is ours, until `give_back`. False: time is up, or somebody else has it.
         """
-        for _, events in self._epoll.poll(timeout):
+        for _, events in self._epoll.poll(stretch(timeout)):
             self.has_hung_up = bool(events & _OVER)
         return self.take()
 
@@ -136,7 +137,8 @@ class ReaderRole:
             return False
         ident = self._poller = threading.get_ident()
         try:
-            events = self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+            seconds = stretch(timeout)
+            events = self._poll.poll(None if seconds is None else max(0.0, seconds) * 1000)
         finally:
             self._poller = 0
         readable = False

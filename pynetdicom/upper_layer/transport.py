@@ -8,7 +8,6 @@ both.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import socket
 import struct
@@ -18,6 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.buffers import Buffer
+from pynetdicom.upper_layer.deadlines import after, stretch, wait_until
 
 if TYPE_CHECKING:
     import ssl
@@ -28,39 +28,36 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 # then needs one system call for each read instead of two.
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
-_EVER = 1e8
-_ONE = struct.pack("=Q", 1)
 
 
 class Waker:
-    """Something a thread can wait for beside its socket, which any thread can set."""
+    """Something a thread can wait for beside its socket, which any thread can set.
+
+    A pair of sockets: on Windows nothing else can be waited for together with a socket.
+    """
 
     def __init__(self) -> None:
-        if hasattr(os, "eventfd"):
-            self._read = self._write = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        else:
-            self._read, self._write = os.pipe()
-            os.set_blocking(self._write, False)
-            os.set_blocking(self._read, False)
+        self._read, self._write = socket.socketpair()
+        self._read.setblocking(False)
+        self._write.setblocking(False)
 
     def fileno(self) -> int:
-        return self._read
+        return self._read.fileno()
 
     def set(self) -> None:
         """Wake whoever waits."""
-        with contextlib.suppress(BlockingIOError):  # it is set already, many times over
-            os.write(self._write, _ONE)
+        with contextlib.suppress(OSError):  # it is set many times over, or closed: nobody waits
+            self._write.send(b".")
 
     def clear(self) -> None:
         """Forget that it was set."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._read, 4096)
+        with contextlib.suppress(OSError):
+            self._read.recv(4096)
 
     def close(self) -> None:
         """Give its descriptors back."""
-        read, write, self._read, self._write = self._read, self._write, -1, -1
-        for fd in {read, write} - {-1}:
-            os.close(fd)
+        self._read.close()
+        self._write.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # it could not be made
@@ -71,18 +68,32 @@ def wait_for(
     fd: int, timeout: float | None, *, write: bool = False, waker: Waker | None = None
 ) -> bool:
     """Wait until a socket is readable or writable; False when time is up or `waker` was set."""
-    if not hasattr(select, "poll"):
-        readers = [waker.fileno()] if waker else []
-        ready = select.select(
-            readers if write else [fd, *readers], [fd] if write else [], [fd], timeout
-        )
-        return fd in ready[0] or fd in ready[1] or fd in ready[2]
+    wait = _wait_by_poll if hasattr(select, "poll") else _wait_by_select
+    ready = wait_until(
+        lambda seconds: wait(fd, seconds, write, None if waker is None else waker.fileno()),
+        after(timeout),
+    )
+    return fd in ready
+
+
+def _wait_by_poll(fd: int, timeout: float | None, write: bool, waker: int | None) -> list[int]:
+    """Wait for a socket, and for a waker's to be readable; which of them are ready."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT if write else select.POLLIN)
     if waker is not None:
-        poll.register(waker.fileno(), select.POLLIN)
-    events = poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
-    return any(ready == fd for ready, _ in events)
+        poll.register(waker, select.POLLIN)
+    return [ready for ready, _ in poll.poll(None if timeout is None else timeout * 1000)]
+
+
+def _wait_by_select(fd: int, timeout: float | None, write: bool, waker: int | None) -> list[int]:
+    """The same where there is only `select`, on Windows."""
+    wakers = [] if waker is None else [waker]
+    # That connecting has failed is an exceptional condition there; to a reader it would be urgent
+    # data, which nobody reads.
+    ready = select.select(
+        wakers if write else [fd, *wakers], [fd] if write else [], [fd] if write else [], timeout
+    )
+    return [one for several in ready for one in several]
 
 
 class Connection:
@@ -126,9 +137,9 @@ class Connection:
             return
         self._timeout = seconds
         if _BLOCKING:
-            # 0 means for ever to the kernel, and a second count that does not fit is as good as
-            # that.
-            value = 0.0 if seconds is None or seconds > _EVER else max(seconds, 0.001)
+            # 0 means for ever to the kernel, whose count of seconds would not take any number.
+            # Who reads looks at the clock then, and reads on.
+            value = max(0.001, stretch(seconds) or 0.0) if seconds is not None else 0.0
             whole = int(value)
             packed = struct.pack("ll", whole, int((value - whole) * 1_000_000))
             with contextlib.suppress(OSError):

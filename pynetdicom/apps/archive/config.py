@@ -103,9 +103,12 @@ def _whole(lowest: int, highest: int | None = None) -> Check:
 
 
 def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise ValueError("seconds, 0 or more")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
 
 
 def _flag(value: Any) -> bool:
