@@ -24,7 +24,7 @@ def timeout(name: str, otherwise: float | None, *, takes_zero: bool = True) -> A
 
     def set_(self: Any, value: Any) -> None:
         try:
-            seconds = _seconds(value, takes_zero=takes_zero)
+            seconds = seconds_of(value, takes_zero=takes_zero)
         except ValueError:
             LOGGER.warning("%s must be a number of seconds or None; it is %s now", name, otherwise)
             seconds = otherwise
@@ -34,8 +34,14 @@ def timeout(name: str, otherwise: float | None, *, takes_zero: bool = True) -> A
     return property(get, set_, doc=f"Seconds of the `{name}`, None for no limit.")
 
 
-def _seconds(value: Any, *, takes_zero: bool) -> float | None:
-    """A number that can be reckoned with, as it is given if it can be; None for ever."""
+def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
+    """A number that can be reckoned with, as it is given if it can be; None for ever.
+
+    Raises
+    ------
+    ValueError
+        It is no number of seconds.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Number):

@@ -7,6 +7,7 @@ A server owns the listening socket and its `Lobby`; complete association request
 from __future__ import annotations
 
 import contextvars
+import math
 import socket
 import socketserver
 import ssl
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
 from pynetdicom.events import Handlers, HandlerSpec
+from pynetdicom.timeouts import seconds_of
 from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
@@ -133,8 +135,9 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     @property
     def artim(self) -> float:
         """Seconds from a connection to its complete A-ASSOCIATE-RQ."""
-        timeout = _config.ARTIM if self.ae.acse_timeout is None else self.ae.acse_timeout
-        return float("inf") if timeout is None else float(timeout)
+        given = self.ae.acse_timeout
+        seconds = seconds_of(_config.ARTIM) if given is None else given
+        return math.inf if seconds is None else seconds
 
     @property
     def tls(self) -> ssl.SSLContext | None:

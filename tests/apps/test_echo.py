@@ -34,6 +34,14 @@ def test_repeat_and_abort(run_app: Any, scp: Any) -> None:
     assert result.stdout.count("answers in") == 3
 
 
+@pytest.mark.parametrize("seconds", ["inf", "1e9", "1e300", "2147484"])
+def test_time_outs_of_any_length(run_app: Any, serve_app: Any, seconds: str) -> None:
+    flags = ["-ta", seconds, "-td", seconds, "-tn", seconds]
+    scp = serve_app("echoscp", *flags)
+    result = run_app("echoscu", "127.0.0.1", scp.port, *flags)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_quiet(run_app: Any, scp: Any) -> None:
     result = run_app("echoscu", "127.0.0.1", scp.port, "-q")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

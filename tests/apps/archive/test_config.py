@@ -80,6 +80,12 @@ def test_every_key(tmp_path: Path) -> None:
     assert named | {"peers"} == {field.name for field in dataclasses.fields(Config)}
 
 
+@pytest.mark.parametrize("seconds", ["inf", "1e9", "1e300", "2147484", "1" + "0" * 400])
+def test_time_outs_of_any_length(tmp_path: Path, seconds: str) -> None:
+    read = load(write(tmp_path, f"[limits]\nacse_timeout = {seconds}"))
+    assert read.acse_timeout == float(seconds)
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     default = Config(
         instance_location=str(tmp_path / "instances"),
