@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from queue import Empty
 from types import ModuleType
@@ -94,6 +95,8 @@ class Association(Negotiation, Querying):
                 self._contextvars.run(self._live)
             else:
                 self._live()
+        except BaseException:
+            LOGGER.exception("an association did not end in order")
         finally:
             _living.discard(self)
 
@@ -110,36 +113,43 @@ class Association(Negotiation, Querying):
         except PDUTooShort as error:  # nothing can be answered
             self._fail(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()
-            LOGGER.exception("an association failed")
             self._fail(Ended("aborted", "local", 2, 0, error=error))
+            LOGGER.exception("an association failed")
         finally:
-            try:
-                self._finish()
-            finally:
-                self._negotiated.set()
+            self._finish()
 
     def _finish(self) -> None:
         """See the connection closed and tell everybody that it is over."""
-        if not self.has_ended:
-            self._fail(Ended("aborted", "local", 2, 0))
-        ended = self.ended
-        assert ended is not None
-        self._tell_of_end(ended)
-        self._negotiated.set()
+        # The last one first; each is done, whatever those before it raise.
+        with ExitStack() as left:
+            if self._server is not None:
+                left.callback(self._server.association_ended, self)
+            left.callback(self.ae.associations_changed, self, added=False)
+            left.callback(self._discard)
+            left.callback(self._close)
+            left.callback(self._negotiated.set)
+            if not self.has_ended:
+                self._fail(Ended("aborted", "local", 2, 0))
+            ended = self.ended
+            assert ended is not None
+            self._tell_of_end(ended)
+
+    def _close(self) -> None:
+        """See the connection closed."""
         if self._dul is not None:
             self._dul.unclaim_reading()
             self._see_closed(self._dul)
             trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
         elif self._visitor is not None:
             self._visitor.connection.close()
+
+    def _discard(self) -> None:
+        """Drop what was received and is not wanted any more."""
         self._assembler.discard()
         self.spares.close()
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()
-        self.ae.associations_changed(self, added=False)
-        if self._server is not None:
-            self._server.association_ended(self)
 
     @staticmethod
     def _see_closed(dul: DUL) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.dul import Stopped
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -69,13 +70,11 @@ class PendingReports:
     def _started(self) -> threading.Thread | None:
         # Handlers of what is sent find the same context variables as on this thread.
         run = partial(contextvars.copy_context().run, self._run)
-        thread = threading.Thread(target=run, name="C-MOVE", daemon=True)
         try:
-            thread.start()
+            return threads.start("C-MOVE", run)
         except RuntimeError as error:  # there are too many; the sub-operation needs none
             LOGGER.warning("no pending responses will be sent meanwhile: %s", error)
             return None
-        return thread
 
     def _run(self) -> None:
         with self._changed:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.timeouts import seconds_of
+from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
@@ -162,7 +163,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self.ae.associations_changed(assoc, added=True)
         try:
             assoc.start()
-        except Exception:  # no thread to be had: the lobby has it again
+        except BaseException:  # no thread to be had: the lobby has it again
             self.ae.associations_changed(assoc, added=False)
             with self._gate:
                 self._associations.discard(assoc)
@@ -175,9 +176,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         if not self.get_events() and not self.ae.has_callbacks:
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
-        threading.Thread(
-            target=assoc.tell_of_rejection, args=(pdu,), name="pynetdicom-rejected", daemon=True
-        ).start()
+        threads.start("pynetdicom-rejected", lambda: assoc.tell_of_rejection(pdu))
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""
@@ -271,12 +270,10 @@ class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):
     def start(self) -> None:
         """Serve in a daemon thread."""
         self._claim()  # here, so that it can be stopped before the thread gets that far
-        thread = threading.Thread(target=self._serve, name="pynetdicom-listener", daemon=True)
         try:
-            thread.start()
+            self.thread = threads.start("pynetdicom-listener", self._serve)
         except RuntimeError:  # no thread to be had
             self._lobby.dispose()
             self._stopped.set()
             self.server_close()
             raise
-        self.thread = thread

@@ -15,7 +15,7 @@ import pytest
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.upper_layer import addresses, clock, deadlines
+from pynetdicom.upper_layer import addresses, deadlines
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.transport import Waker, wait_for
 from tests.faults import tls
@@ -347,17 +347,6 @@ def test_a_release_waits_on_for_a_handler(stretches: Stretches) -> None:
         assert assoc.is_released, assoc.ended
         thread.join(DEADLINE)
         ended(assoc)
-
-
-def test_a_deadline_of_the_process(stretches: Stretches) -> None:
-    called = threading.Event()
-    deadline = clock.call_at(deadlines.after(1e9) or 0.0, called.set)
-    stretches.wait()
-    assert not called.is_set()
-    deadline.cancel()
-    near = clock.call_at(deadlines.after(0.05) or 0.0, called.set)
-    assert called.wait(DEADLINE)
-    assert near.is_cancelled
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ or by Ctrl-C, since only then is it known what has been done.
 
 from __future__ import annotations
 
+import logging
 import queue
 import signal
 import threading
@@ -18,6 +19,7 @@ from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.requestor import peer_name
 from pynetdicom.query_models import query_model_uid
+from pynetdicom.upper_layer import threads
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.responses import Responses
     from pynetdicom.upper_layer.acse import PresentationContext
+
+LOGGER = logging.getLogger(__name__)
 
 option = options.option
 
@@ -207,7 +211,7 @@ class Cancellable:
         self._assoc = assoc
         self.responses = responses
         self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name="cancel", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def cancel(self) -> None:
         """Ask the peer to come to an end; returns at once."""
@@ -216,7 +220,10 @@ class Cancellable:
             self._wishes.put(True)
 
     def __enter__(self) -> Cancellable:
-        self._thread.start()
+        try:
+            self._thread = threads.start("cancel", self._serve, failed=self._assoc.abort)
+        except RuntimeError as error:  # there are too many: the second Ctrl-C ends it
+            LOGGER.warning("Ctrl-C will not cancel the operation: %s", error)
         self._before = None
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._interrupt)
@@ -227,7 +234,8 @@ class Cancellable:
             signal.signal(signal.SIGINT, self._before)
         self._wishes.put(False)
         self.responses.close()
-        self._thread.join(FINAL_RESPONSE_SECONDS)
+        if self._thread is not None:
+            self._thread.join(FINAL_RESPONSE_SECONDS)
 
     def _interrupt(self, number: int, frame: object) -> None:
         if self.is_interrupted:

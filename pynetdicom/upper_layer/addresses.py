@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.deadlines import wait_until
 
 
@@ -155,9 +156,17 @@ def resolve(
             outcome.append(look_up())
         except (OSError, UnicodeError) as error:
             outcome.append(OSError(f"{address.addr!r} cannot be looked up: {error}"))
-        done.set()
+        except BaseException as error:
+            name = type(error).__name__
+            outcome.append(OSError(f"looking {address.addr!r} up failed: {name}"))
+            raise
+        finally:
+            done.set()
 
-    threading.Thread(target=run, name="pynetdicom-resolver", daemon=True).start()
+    try:
+        threads.start("pynetdicom-resolver", run)
+    except RuntimeError as error:
+        raise OSError(f"{address.addr!r} cannot be looked up: {error}") from error
     if not wait_until(done.wait, deadline):
         raise TimeoutError(f"the look-up of {address.addr!r} took too long")
     if not outcome:

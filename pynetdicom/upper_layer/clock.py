@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.deadlines import stretch
 
 LOGGER = logging.getLogger("pynetdicom.dul")
@@ -54,7 +55,7 @@ class _Clock:
         with self._changed:
             if not self._running:
                 # Under the lock, so that nobody relies on a thread that could not be started.
-                threading.Thread(target=self._run, name="pynetdicom-deadlines", daemon=True).start()
+                threads.start("pynetdicom-deadlines", self._run)
                 self._running = True
             heapq.heappush(self._heap, (deadline.at, next(self._order), deadline))
             self._changed.notify()
@@ -68,7 +69,7 @@ class _Clock:
         while (deadline := self._next()) is not None:
             try:
                 deadline.expire()
-            except Exception:  # the other deadlines still count on this thread
+            except BaseException:  # the other deadlines still count on this thread
                 LOGGER.exception("a deadline's call failed")
 
     def _next(self) -> Deadline | None:

@@ -130,12 +130,15 @@ class DUL(Sending):
                     finally:
                         self._is_reading = False
                         self._reader.give_back()
-        except Exception as error:
+        except BaseException as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
             LOGGER.exception("the DUL thread failed")
             self.abort(Ended("aborted", "local", 2, 0, error=error))
         finally:
-            self._close()
+            try:
+                self._close()
+            finally:
+                self.connection.close()
 
     # Pausing
 

@@ -17,7 +17,6 @@ import selectors
 import socket
 import threading
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom import _config
@@ -25,12 +24,14 @@ from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.deadlines import stretch
 from pynetdicom.upper_layer.dul import LINGER
-from pynetdicom.upper_layer.framing import Framer
-from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, UpperLayer
-from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker
+from pynetdicom.upper_layer.fsm import EVENT_OF_PDU
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker, wait_for
+from pynetdicom.upper_layer.visitor import Visitor
 
 if TYPE_CHECKING:
     import ssl
+
+__all__ = ["Host", "Lobby", "Visitor"]
 
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
@@ -55,40 +56,10 @@ _GONE = frozenset(
     if hasattr(errno, name)
 )
 _ACCEPTS_AT_ONCE = 64
-_FIRST_SIZE = 4096
 _RETRY = 1.0
 _MANY = 64
-
-
-class Visitor:
-    """A connection that has not associated yet, or that waits for its peer to close."""
-
-    __slots__ = (
-        "address",
-        "connection",
-        "deadline",
-        "framer",
-        "gone",
-        "is_secure",
-        "last_heard",
-        "opened",
-        "raw",
-        "request",
-        "upper_layer",
-    )
-
-    def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
-        self.connection = connection
-        self.address = address
-        self.opened = datetime.now()
-        self.last_heard = self.deadline = time.monotonic()
-        self.framer = Framer(size=_FIRST_SIZE)
-        self.upper_layer = UpperLayer(requestor=False)
-        self.upper_layer.take("Evt5")
-        self.is_secure = not isinstance(connection, TLSConnection)
-        self.gone = False
-        self.raw = b""
-        self.request: pdus.A_ASSOCIATE_RQ | None = None
+_MOST_SELECTED = 500
+"""Visitors where there is only `select`: on Windows it takes 512 sockets."""
 
 
 class Host(Protocol):
@@ -126,13 +97,13 @@ class Lobby:
         self._listener = listener
         self._host = host
         self._waker = Waker()
+        self._selector: selectors.BaseSelector | None = None
         self._visitors: dict[int, Visitor] = {}
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
         self._listening = False
         self._listen_at = 0.0
         self._stopping = False
-        self._lock = threading.Lock()
         self.turned_away = 0
         self.never_asked = 0
 
@@ -141,52 +112,60 @@ class Lobby:
 
     def stop(self) -> None:
         """Have `run` return."""
-        with self._lock:
-            if not self._stopping:
-                self._stopping = True
-                self._waker.set()
+        # Without a lock: a signal's handler may call it.
+        self._stopping = True
+        self._waker.set()
 
     def dispose(self) -> None:
         """Give back what `run` would have, when it was never called."""
-        with self._lock:
-            self._waker.close()
+        self._waker.close()
 
     def descriptor_freed(self) -> None:
         """Try to accept again, if there were no descriptors for it."""
-        with self._lock:
-            if not self._listening and not self._stopping:
-                self._waker.set()
+        if not self._listening and not self._stopping:
+            self._waker.set()
 
     def run(self) -> None:
         """Accept connections and serve the lobby until `stop`."""
-        self._listener.setblocking(False)
-        self._selector: selectors.BaseSelector | None = None
         try:
+            self._listener.setblocking(False)
             self._selector = selectors.DefaultSelector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
             while not self._stopping:
-                for key, _ in self._selector.select(stretch(self._patience())):
-                    if key.data is not None:
-                        self._attend(key.data)
-                    elif key.fd == self._waker.fileno():
-                        self._waker.clear()
-                        self._listen()
-                    else:
-                        self._accept()
-                self._expire()
+                try:
+                    self._turn(self._selector)
+                except BaseException as error:
+                    is_main = threading.current_thread() is threading.main_thread()
+                    if is_main and not isinstance(error, Exception):
+                        raise  # Ctrl-C, or what a signal's handler raises
+                    _log_and_rest(error, self._waker)
         finally:
             self._close()
 
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        """Do what there is to do, once there is something."""
+        for key, _ in selector.select(stretch(self._patience())):
+            if key.data is not None:
+                self._attend(key.data)
+            elif key.fd == self._waker.fileno():
+                self._waker.clear()
+                self._listen()
+            else:
+                self._accept()
+        self._expire()
+
     def _close(self) -> None:
+        self._stopping = True
+        self._waker.close()
         for visitor in list(self._visitors.values()):
-            self._dismiss(visitor)
+            try:
+                self._dismiss(visitor)
+            except Exception:
+                LOGGER.exception("a connection from %s was not closed", visitor.address[0])
         self._deadlines.clear()
         if self._selector is not None:
             self._selector.close()
-        with self._lock:
-            self._stopping = True
-            self._waker.close()
         if self.never_asked:
             LOGGER.info("%d connections never asked for an association", self.never_asked)
 
@@ -215,6 +194,7 @@ class Lobby:
         self._listen_at = time.monotonic() + _RETRY
 
     def _accept(self) -> None:
+        problem: OSError | None = None
         for _ in range(_ACCEPTS_AT_ONCE):
             try:
                 sock, address = self._listener.accept()
@@ -223,20 +203,29 @@ class Lobby:
             except OSError as error:
                 if self._listener.fileno() < 0:
                     self._stopping = True
-                elif error.errno not in _GONE:
-                    LOGGER.warning("no further connection is accepted for now: %s", error.strerror)
-                    self._pause()
-                else:
-                    continue
-                return
+                    return
+                problem = error
+                if error.errno not in _GONE:
+                    break
+                continue
+            problem = None
             try:
                 self._welcome(sock, address)
             except OSError as error:
                 LOGGER.debug("a connection from %s failed: %s", address[0], error)
                 sock.close()
+            except BaseException:
+                sock.close()
+                raise
+        if problem is not None:  # also where nothing but those comes that have gone already
+            LOGGER.warning("no further connection is accepted for now: %s", problem.strerror)
+            self._pause()
 
     def _welcome(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
-        if len(self._visitors) >= _config.MAXIMUM_LOBBY:
+        most = _config.MAXIMUM_LOBBY
+        if isinstance(self._selector, selectors.SelectSelector):
+            most = min(most, _MOST_SELECTED)
+        if len(self._visitors) >= most:
             silent = min(self._visitors.values(), key=lambda v: v.last_heard)
             self.never_asked += silent.upper_layer.state == "Sta2"
             self._dismiss(silent)
@@ -282,8 +271,10 @@ class Lobby:
 
     def _dismiss(self, visitor: Visitor) -> None:
         self._forget(visitor)
-        visitor.connection.say_goodbye()
-        visitor.connection.close()
+        try:
+            visitor.connection.say_goodbye()
+        finally:
+            visitor.connection.close()
         if not self._stopping:
             self._listen()  # there is a descriptor again
 
@@ -304,10 +295,12 @@ class Lobby:
             LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
             self.never_asked += visitor.upper_layer.state == "Sta2"
             self._dismiss(visitor)
-        except Exception:
+        except BaseException as error:
             # Whatever went wrong with one must not end the others.
-            LOGGER.exception("a connection from %s failed", visitor.address[0])
             self._dismiss(visitor)
+            if not isinstance(error, Exception):
+                raise
+            LOGGER.exception("a connection from %s failed", visitor.address[0])
 
     def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
         """Go on with the TLS handshake, and with what is behind it."""
@@ -399,6 +392,14 @@ class Lobby:
     def _push(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ | pdus.A_ABORT) -> None:
         """Send a PDU. Nothing was sent before it, so that the kernel has room for it."""
         visitor.connection.push([pdu.encode()])
+
+
+def _log_and_rest(error: BaseException, waker: Waker) -> None:
+    """A defect of ours, or no memory: it must not end the listener, nor have it spin."""
+    with contextlib.suppress(Exception):
+        LOGGER.error("the listener has failed, and goes on", exc_info=error)
+    with contextlib.suppress(Exception):
+        wait_for(waker.fileno(), _RETRY)
 
 
 def _nothing(context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:

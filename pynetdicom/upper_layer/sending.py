@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.buffers import Buffer, advance, rest_of_pdu
 from pynetdicom.upper_layer.clock import Deadline, call_at
 from pynetdicom.upper_layer.ended import Ended
@@ -415,12 +416,11 @@ class Sending(threading.Thread):
         left = [b"".join(left)]
         self._finishing = True
         try:
-            threading.Thread(
-                target=self._finish_writing,
-                args=(left, abort),
-                name="pynetdicom-abort",
-                daemon=True,
-            ).start()
+            threads.start(
+                "pynetdicom-abort",
+                lambda: self._finish_writing(left, abort),
+                failed=self.connection.cut,
+            )
         except RuntimeError:  # no thread to be had
             self.connection.cut()
 

@@ -34,9 +34,15 @@ class Waker:
     """Something a thread can wait for beside its socket, which any thread can set.
 
     A pair of sockets: on Windows nothing else can be waited for together with a socket.
+
+    It takes no lock, so that the handler of a signal may set it in the midst of anything. The
+    descriptors must not be somebody else's by the time a thread writes to them: a thread that finds
+    another one at that leaves closing them to it. A set's own operations are atomic.
     """
 
     def __init__(self) -> None:
+        self._is_closed = False
+        self._setting: set[object] = set()
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
@@ -45,9 +51,17 @@ class Waker:
         return self._read.fileno()
 
     def set(self) -> None:
-        """Wake whoever waits."""
-        with contextlib.suppress(OSError):  # it is set many times over, or closed: nobody waits
-            self._write.send(b".")
+        """Wake the thread that waits."""
+        me = object()
+        self._setting.add(me)
+        try:
+            if not self._is_closed:
+                with contextlib.suppress(OSError):  # it is set many times over
+                    self._write.send(b".")
+        finally:
+            self._setting.discard(me)
+            if self._is_closed:
+                self.close()
 
     def clear(self) -> None:
         """Forget that it was set."""
@@ -55,9 +69,11 @@ class Waker:
             self._read.recv(4096)
 
     def close(self) -> None:
-        """Give its descriptors back."""
-        self._read.close()
-        self._write.close()
+        """Give its descriptors back. Nobody may be waiting."""
+        self._is_closed = True
+        if not self._setting:
+            self._read.close()
+            self._write.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # it could not be made
