@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
-from tests.pair import DEADLINE, VERIFICATION, Pair, ended
+from tests.pair import DEADLINE, VERIFICATION, Pair, ended, serve
 from tests.peers import Call
 
 
@@ -45,9 +45,10 @@ def test_an_operation_outstanding_is_over_with_the_exception() -> None:
         return 0x0000
 
     with Pair(scp_handlers=[(evt.EVT_C_ECHO, handler)]) as pair:
-        with pytest.raises(Problem), pair.associate() as assoc:
-            call = Call(assoc.send_c_echo)
-            assert begun.wait(DEADLINE)
+        assoc = pair.established()
+        call = Call(assoc.send_c_echo)
+        assert begun.wait(DEADLINE)
+        with pytest.raises(Problem), assoc:
             raise Problem
         assert "Status" not in call.result()
         go_on.set()
@@ -172,10 +173,10 @@ def test_an_ae_is_shut_down_at_the_end() -> None:
 
 @pytest.mark.parametrize("error", [Problem, KeyboardInterrupt])
 def test_an_ae_is_shut_down_by_an_exception(error: type[BaseException]) -> None:
-    with pytest.raises(error), AE() as ae:
-        ae.add_supported_context(VERIFICATION)
-        server = ae.start_server(("127.0.0.1", 0), block=False)
-        assert server is not None
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    server = serve(ae)
+    with pytest.raises(error), ae:
         raise error
     assert server.socket.fileno() == -1
 
