@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
+from pynetdicom import _config, loading, unserved
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.upper_layer.addresses import AddressInformation, remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
@@ -60,6 +60,8 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     unrestricted_storage : bool, optional
         Accept every SOP Class that no other service has as storage; None for
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
+    preload : bool
+        Load pydicom before listening, if there are handlers or callbacks.
 
     Attributes
     ----------
@@ -93,6 +95,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
+        preload: bool = True,
     ) -> None:
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise TypeError("'ssl_context' must be an ssl.SSLContext")
@@ -111,6 +114,11 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
+        abstract_syntaxes = [context.abstract_uid for context in contexts]
+        handled = bool(evt_handlers) or bool(ae.assigned_callbacks)
+        loading.load(abstract_syntaxes, handled=preload and handled)
+        unserved.note_contexts(abstract_syntaxes)
+        unserved.note_callbacks(ae.assigned_callbacks)
         self._stopped = threading.Event()
         self._started = False
         socketserver.TCPServer.__init__(
@@ -173,7 +181,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
         from pynetdicom.association import Association
 
-        if not self.get_events() and not self.ae.has_callbacks:
+        if not self.get_events() and not self.ae.assigned_callbacks:
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         threading.Thread(
