@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom.ae_settings import DEFAULT_PDU_SIZE, Settings
+from pynetdicom.ae_settings import Settings
 from pynetdicom.callbacks import Callbacks, is_assigned
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class ApplicationEntity(Settings):
         If not empty, the calling AE titles that are accepted.
     require_called_aet : bool
         Whether the called AE title must be ours.
+    require_user_identity : bool
+        Whether a peer must say by user identity negotiation who its user is, and a handler of
+        ``EVT_USER_ID`` let that user in; default False: who says nothing is let in.
     spool_dir : str or None
         Where received data sets are kept that do not fit into memory; None for the system's
         temporary directory.
@@ -68,7 +72,7 @@ class ApplicationEntity(Settings):
         port: int,
         contexts: Sequence[PresentationContext] | None = None,
         ae_title: str | bytes = "ANY-SCP",
-        max_pdu: int = DEFAULT_PDU_SIZE,
+        max_pdu: int = DEFAULT_MAX_LENGTH,
         ext_neg: Sequence[Any] | None = None,
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
@@ -126,7 +130,7 @@ class ApplicationEntity(Settings):
         port: int,
         contexts: Sequence[PresentationContext] | None = None,
         ae_title: str | bytes = "ANY-SCP",
-        max_pdu: int = DEFAULT_PDU_SIZE,
+        max_pdu: int = DEFAULT_MAX_LENGTH,
         ext_neg: Sequence[Any] | None = None,
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
@@ -211,6 +215,7 @@ class ApplicationEntity(Settings):
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
+        preload: bool = True,
     ) -> ThreadedAssociationServer | None:
         """Listen for association requests.
 
@@ -218,8 +223,7 @@ class ApplicationEntity(Settings):
         ----------
         address : tuple
             ``(host, port)`` or ``(host, port, flowinfo, scope_id)``; host ``""`` for all of IPv4,
-            ``"::"`` for IPv6
-            too; port 0 for a free one.
+            ``"::"`` for IPv6 too; port 0 for a free one.
         block : bool
             Serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return at
             once.
@@ -239,6 +243,9 @@ class ApplicationEntity(Settings):
         unrestricted_storage : bool, optional
             Accept every SOP Class that no other service has as storage; default
             ``_config.UNRESTRICTED_STORAGE_SERVICE``.
+        preload : bool
+            Load pydicom before listening, if there are handlers or callbacks, so that the first
+            peer does not wait for it. False suits handlers that decode nothing.
 
         Returns
         -------
@@ -264,6 +271,7 @@ class ApplicationEntity(Settings):
             spool_dir=spool_dir,
             spool_threshold=spool_threshold,
             unrestricted_storage=unrestricted_storage,
+            preload=preload,
         )
         assert isinstance(server, ThreadedAssociationServer)
         if not block:
@@ -303,7 +311,8 @@ class ApplicationEntity(Settings):
         from pynetdicom.transport import AssociationServer
 
         server_class = server_class or AssociationServer
-        if not _is_subclass(server_class, AssociationServer):
+        given: object = server_class
+        if not isinstance(given, type) or not issubclass(given, AssociationServer):
             raise TypeError("'server_class' must be a subclass of AssociationServer")
         unrestricted = kwargs.get("unrestricted_storage")
         if unrestricted is None:
@@ -330,6 +339,13 @@ class ApplicationEntity(Settings):
         )
 
     # Ending
+
+    def __enter__(self) -> Self:
+        """Give itself; it is shut down at the end of the ``with``."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
 
     def shutdown(self) -> None:
         """Abort all associations and stop all servers; it takes at most 2 s.
@@ -387,9 +403,10 @@ class ApplicationEntity(Settings):
             self._reserved -= 1
 
     @property
-    def has_callbacks(self) -> bool:
-        """Whether a callback was assigned, or is overridden."""
-        return any(is_assigned(self, name) for name in vars(Callbacks) if name.startswith("on_"))
+    def assigned_callbacks(self) -> list[str]:
+        """The names of the callbacks that were assigned, or are overridden."""
+        names = [name for name in vars(Callbacks) if name.startswith("on_")]
+        return [name for name in names if is_assigned(self, name)]
 
     def associations_changed(self, assoc: Association, *, added: bool) -> None:
         """Take note of an association that begins or ends."""
@@ -405,10 +422,6 @@ class ApplicationEntity(Settings):
                 self._servers.append(server)
             elif server in self._servers:
                 self._servers.remove(server)
-
-
-def _is_subclass(value: object, base: type) -> bool:
-    return isinstance(value, type) and issubclass(value, base)
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:

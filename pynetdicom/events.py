@@ -32,6 +32,7 @@ LOGGER = logging.getLogger("pynetdicom.events")
 Handler = Callable[..., Any]
 HandlerSpec = tuple[Any, ...]
 """``(event, handler)`` or ``(event, handler, [args])``."""
+EventHandlerType = HandlerSpec
 
 
 class EventType:
@@ -317,8 +318,13 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone."""
-        request = self._request("is_cancelled", *_IDENTIFIED)
+        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone.
+
+        False where there is nothing to be cancelled: of any other event.
+        """
+        request = self.__dict__.get("request")
+        if request is None or request.name not in _IDENTIFIED:
+            return False
         return self.assoc.is_request_cancelled(request.MessageID)
 
     @property
@@ -417,6 +423,10 @@ class Handlers:
                 bound = [*bound, entry]
             # A new list each time: whoever is calling the handlers goes on with the old one.
             self._handlers[event] = bound
+        if event.name.startswith("EVT_N_"):  # the tables of services are loaded by few
+            from pynetdicom import unserved
+
+            unserved.note_event(event.name)
         self._handlers_changed()
 
     def unbind(self, event: EventType, handler: Handler) -> None:

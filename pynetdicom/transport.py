@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
+from pynetdicom import _config, loading, unserved
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.timeouts import seconds_of
 from pynetdicom.upper_layer import threads
@@ -64,6 +64,8 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     unrestricted_storage : bool, optional
         Accept every SOP Class that no other service has as storage; None for
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
+    preload : bool
+        Load pydicom before listening, if there are handlers or callbacks.
 
     Attributes
     ----------
@@ -97,6 +99,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
+        preload: bool = True,
     ) -> None:
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise TypeError("'ssl_context' must be an ssl.SSLContext")
@@ -115,6 +118,11 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
+        abstract_syntaxes = [context.abstract_uid for context in contexts]
+        handled = bool(evt_handlers) or bool(ae.assigned_callbacks)
+        loading.load(abstract_syntaxes, handled=preload and handled)
+        unserved.note_contexts(abstract_syntaxes)
+        unserved.note_callbacks(ae.assigned_callbacks)
         self._stopped = threading.Event()
         self._started = False
         socketserver.TCPServer.__init__(
@@ -130,6 +138,11 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             self.socket.close()
             raise
         ae.servers_changed(self, added=True)
+
+    @property
+    def address_info(self) -> AddressInformation:
+        """Where it listens, as `server_address`."""
+        return AddressInformation.from_tuple(self.server_address)
 
     # What the lobby asks its host
 
@@ -173,7 +186,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
         from pynetdicom.association import Association
 
-        if not self.get_events() and not self.ae.has_callbacks:
+        if not self.get_events() and not self.ae.assigned_callbacks:
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         threads.start("pynetdicom-rejected", lambda: assoc.tell_of_rejection(pdu))

@@ -6,7 +6,7 @@ service class of a SOP Class UID.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pynetdicom.services.statuses import StatusDict, status_dict
 
@@ -52,6 +52,15 @@ class Answers(NamedTuple):
     bad_destination: int = 0
     unknown_destination: int = 0xA801
 
+
+SINGLE = frozenset(("C-ECHO", "C-STORE"))
+"""The operations that have one response, without a data set."""
+
+SEVERAL = frozenset(("C-FIND", "C-GET", "C-MOVE"))
+"""The operations that have pending responses, and an identifier."""
+
+SERVED = SINGLE | SEVERAL
+"""The operations that this version serves; requests for others are answered with 0x0211."""
 
 _N = Answers(failed=0x0110)
 
@@ -138,6 +147,11 @@ class ServiceClass:
     operations: ClassVar[tuple[str, ...]] = ()
     sop_classes: ClassVar[SopClasses] = {}
     status_table: ClassVar[str] = "GENERAL_STATUS"
+
+    def __init__(self, assoc: Any = None) -> None:
+        """Stand for the service on an association; nothing of this library needs such an object."""
+        self.assoc = assoc
+        self.ae = getattr(assoc, "ae", None)
 
     @classmethod
     def statuses(cls, operation: str = "") -> StatusDict:
