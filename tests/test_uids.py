@@ -143,7 +143,7 @@ class TestGiven:
         assert len(text) < 500
 
     def test_neither_of_transfer_syntaxes(self) -> None:
-        with pytest.raises(ValueError, match="JPEGBaseline'.*did you mean JPEGBaseline8Bit"):
+        with pytest.raises(ValueError, match=r"JPEGBaseline'.*did you mean JPEGBaseline8Bit"):
             transfer_syntax_uid("JPEGBaseline")
         with pytest.raises(ValueError, match="transfer_syntax"):
             transfer_syntax_uid("CTImageStorage")
