@@ -28,6 +28,7 @@ from pynetdicom.dimse.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
 )
+from pynetdicom.errors import NothingAccepted
 from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
@@ -43,7 +44,7 @@ from pynetdicom.sub_operations import (
     make_ready,
     store,
 )
-from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -211,6 +212,8 @@ class MoveDestination:
             self._lose(assoc)
             assoc = None
         if assoc is None:
+            if kind in self._refused:
+                raise Unsendable(no_context(*kind), what.sop_instance)
             self._attempts_left -= 1
             if self._attempts_left < 0:
                 raise Unsendable("the move destination is gone", what.sop_instance)
@@ -276,6 +279,13 @@ class MoveDestination:
         ended = assoc.ended
         if ended is not None:  # or else that of the C-MOVE has ended, and none was requested
             LOGGER.error("association with a move destination: %s", printable(str(ended)))
+            if isinstance(ended.error, NothingAccepted):
+                self._was_reached = True
+                self._attempts_left += 1
+                proposed = ((cx.abstract_uid, uid) for cx in contexts for uid in cx.transfer_uids)
+                self._refused.update(proposed)
+                problem = no_context(what.sop_class, what.transfer_syntax)
+                raise Unsendable(problem, what.sop_instance)
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"

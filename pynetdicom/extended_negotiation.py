@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom import events as evt
 from pynetdicom.services.engines import NoHandler
+from pynetdicom.uids import named
 from pynetdicom.upper_layer.items import (
     AsynchronousOperationsWindowNegotiation,
     SOPClassCommonExtendedNegotiation,
@@ -86,7 +87,10 @@ def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
     items = []
     for uid, information in (answer if isinstance(answer, dict) else {}).items():
         if uid not in app_info:
-            LOGGER.error("the answer to EVT_SOP_EXTENDED for %s, which was not proposed", uid)
+            LOGGER.error(
+                "the handler of EVT_SOP_EXTENDED answers for %s, which was not proposed",
+                named(str(uid)),
+            )
             continue
         try:
             item = SOPClassExtendedNegotiation(
@@ -95,7 +99,11 @@ def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
             item.encode()
             items.append(item)
         except (TypeError, ValueError) as error:
-            LOGGER.error("the answer to EVT_SOP_EXTENDED for %s cannot be sent: %s", uid, error)
+            LOGGER.error(
+                "what the handler of EVT_SOP_EXTENDED answers for %s cannot be sent: %s",
+                named(uid),
+                error,
+            )
     return items
 
 

@@ -20,6 +20,7 @@ from pynetdicom.services.classes import (
     UNRECOGNIZED_OPERATION,
     ServiceClass,
 )
+from pynetdicom.uids import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -67,7 +68,11 @@ def answer(assoc: AssociationState, message: Message, is_alone: bool = False) ->
     if refusal is not None:
         status, why = refusal
         LOGGER.warning(
-            "%s %d refused: %s", request.message_name, getattr(request, "MessageID", None), why
+            "%s %s for %s refused: %s",
+            request.message_name,
+            getattr(request, "MessageID", None),
+            named(context.abstract_uid),
+            why,
         )
         response = request.response(status)
         if "ErrorComment" in response.parameters:

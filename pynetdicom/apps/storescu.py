@@ -173,7 +173,7 @@ def describe(status: int) -> str:
 
 def store(args: Namespace, terminal: Terminal) -> int:
     """Look through the files and send them."""
-    from pynetdicom.upper_layer.contexts import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext, no_context
 
     files = list(read_files(find_paths(args.path, args.recurse, terminal), terminal))
     total = len(files)
@@ -185,9 +185,13 @@ def store(args: Namespace, terminal: Terminal) -> int:
                 PresentationContext.from_wire(None, sop_class, [syntax])
                 for sop_class, syntax in kinds
             ]
-            with association(args, contexts, terminal) as assoc:
+            with association(args, contexts, terminal, refusable=True) as assoc:
                 if assoc is None:
                     break
+                if not assoc.accepted_contexts:  # of others it may accept some
+                    for file in members:
+                        terminal.problem(f"{file.path}: {no_context(*file.kind)}")
+                    continue
                 stored += send(assoc, members, terminal, display)
                 size += sum(file.size for file in members)
     if stored < total:
