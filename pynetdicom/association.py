@@ -21,7 +21,7 @@ from collections.abc import Callable
 from functools import cache
 from queue import Empty
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import debug_log
 from pynetdicom import events as evt
@@ -37,6 +37,7 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.addresses import remaining
 from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.service_user import ServiceUser as ServiceUser
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -83,6 +84,20 @@ class Association(Negotiation, Querying):
     def acse(self) -> ACSE:
         """The association control service element, for handlers that reject."""
         return ACSE(self)
+
+    def __enter__(self) -> Self:
+        """Give itself; it is released at the end of the ``with``, and aborted by an exception."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+            return
+        try:
+            self.release()
+        except BaseException:  # Ctrl-C while it waits, or it was called where it cannot wait
+            self.abort(block=False)
+            raise
 
     # The thread
 
@@ -187,6 +202,7 @@ class Association(Negotiation, Querying):
         pdu = pdus.A_ASSOCIATE_RJ(
             result=ended.result or 1, source=ended.source or 1, reason=ended.reason or 1
         )
+        self.acceptor.rejects(pdu)
         self.notify(evt.EVT_ACSE_RECV, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
 

@@ -32,6 +32,7 @@ LOGGER = logging.getLogger("pynetdicom.events")
 Handler = Callable[..., Any]
 HandlerSpec = tuple[Any, ...]
 """``(event, handler)`` or ``(event, handler, [args])``."""
+EventHandlerType = HandlerSpec
 
 
 class EventType:
@@ -317,8 +318,13 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone."""
-        request = self._request("is_cancelled", *_IDENTIFIED)
+        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone.
+
+        False where there is nothing to be cancelled: of any other event.
+        """
+        request = self.__dict__.get("request")
+        if request is None or request.name not in _IDENTIFIED:
+            return False
         return self.assoc.is_request_cancelled(request.MessageID)
 
     @property

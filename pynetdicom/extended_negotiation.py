@@ -17,6 +17,7 @@ from pynetdicom.upper_layer.items import (
 
 if TYPE_CHECKING:
     from pynetdicom.association_state import AssociationState
+    from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC
 
 LOGGER = logging.getLogger("pynetdicom.acse")
 
@@ -25,7 +26,7 @@ class Answers(NamedTuple):
     """What the acceptor says to the requestor's extended negotiation items."""
 
     is_verified: bool
-    """Whether the user identity, if there was one, was accepted."""
+    """Whether the user identity was accepted, or there was none and need not be."""
     items: list[Any]
     common_extended: dict[str, SOPClassCommonExtendedNegotiation]
 
@@ -117,9 +118,22 @@ def _common_extended(assoc: AssociationState, proposed: list[Any]) -> dict[str, 
     return {uid: item for uid, item in answer.items() if uid in items}
 
 
+def fits(ac: A_ASSOCIATE_AC) -> bool:
+    """Whether the handlers' answers can be sent: the length fields have 16 bits."""
+    try:
+        ac.encode()
+    except ValueError as error:
+        LOGGER.error("the answers to the extended negotiation cannot be sent: %s", error)
+        return False
+    return True
+
+
 def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[Any]]:
+    required = assoc.ae.require_user_identity
     if not proposed:
-        return True, []
+        if required:
+            LOGGER.warning("a user identity is required, and the peer sends none")
+        return not required, []
     item = proposed[0]
     attrs = {
         "user_id_type": item.user_identity_type,
@@ -134,7 +148,10 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
             return True, []
         return True, [UserIdentityNegotiation(server_response=response or b"")]
     except (NoHandler, NotImplementedError):
-        return True, []  # nobody checks identities here
+        # Nobody checks identities here.
+        if required:
+            LOGGER.error("a user identity is required, and there is no handler to check it")
+        return not required, []
     except (Exception, SystemExit):
         # Whoever cannot be checked is not let in.
         LOGGER.exception("the handler of EVT_USER_ID raised, or its answer cannot be sent")

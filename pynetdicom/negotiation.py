@@ -173,7 +173,7 @@ class Negotiation(Indications):
             self._reject(rejection)
             return False
         # Only an acceptor answers, and serves.
-        from pynetdicom.extended_negotiation import answers
+        from pynetdicom.extended_negotiation import answers, fits
         from pynetdicom.serving import may_be_storage
 
         said = answers(self, rq.user_information)
@@ -196,6 +196,9 @@ class Negotiation(Indications):
             unrestricted=may_be_storage if unrestricted else False,
             user_items=said.items,
         )
+        if said.items and not fits(ac):
+            self._reject(pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1))
+            return False
         self.acceptor.load(ac)
         self.acceptor.accepted_common_extended = said.common_extended
         self.rejected_contexts = [c for c in contexts if c.result]
@@ -272,6 +275,7 @@ class Negotiation(Indications):
     def _reject(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
         assert self._dul is not None
         ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
+        self.acceptor.rejects(pdu)
         self._dul.perform("Evt8", pdu, ended)
         self.notify(evt.EVT_ACSE_SENT, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
@@ -284,6 +288,7 @@ class Negotiation(Indications):
         if self._server is not None:
             self._seed(self._server)
         self.notify(evt.EVT_REQUESTED, self._visitor.request)
+        self.acceptor.rejects(pdu)
         if self.watches_data:
             self.on_data(pdu.encode(), True)
         if self.watches_pdus:

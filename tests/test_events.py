@@ -100,9 +100,9 @@ WITHOUT_DATA_SET = ("C_ECHO", "N_DELETE", "N_GET")
 ATTRIBUTES: dict[str, set[str]] = {
     "C_ECHO": set(),
     "C_STORE": {"dataset", "file_meta", "dataset_path", "file_name"},
-    "C_FIND": {"identifier", "is_cancelled"},
-    "C_GET": {"identifier", "is_cancelled"},
-    "C_MOVE": {"identifier", "is_cancelled", "move_destination"},
+    "C_FIND": {"identifier"},
+    "C_GET": {"identifier"},
+    "C_MOVE": {"identifier", "move_destination"},
     "N_ACTION": {"action_type", "action_information"},
     "N_CREATE": {"attribute_list"},
     "N_DELETE": set(),
@@ -135,6 +135,7 @@ def test_attributes_of_a_request(name: str) -> None:
         if hasattr(value, "PatientName"):
             assert value.PatientName == "A^B"
             assert getattr(event, attribute) is value
+    assert event.is_cancelled is False
     if name != "C_STORE":
         with pytest.raises(AttributeError, match="encoded_dataset"):
             event.encoded_dataset()
@@ -179,6 +180,7 @@ def test_cancelled_once_the_association_has_ended() -> None:
 def test_notification_has_nothing_of_a_request() -> None:
     event = make_event(evt.EVT_CONN_OPEN, address=("127.0.0.1", 104))
     assert event.address == ("127.0.0.1", 104)
+    assert event.is_cancelled is False
     for name in (*ALL_ATTRIBUTES, "request", "context", "message_id", "pdu", "nonsense"):
         with pytest.raises(AttributeError, match=name):
             getattr(event, name)

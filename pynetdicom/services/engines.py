@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pynetdicom.services.classes import ANSWERS
+from pynetdicom.services.statuses import to_code
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -48,7 +49,8 @@ def single(request: Primitive, handler: Callable[..., Any], *args: Any) -> Primi
     ----------
     request : Primitive
     handler : callable
-        Called with `args`, gives the status: an int, or a pydicom `Dataset` with a Status.
+        Called with `args`, gives the status: an integer of any type, or a pydicom `Dataset` with a
+        Status.
 
     Returns
     -------
@@ -103,7 +105,7 @@ class Yielded:
     """
 
     def __init__(self, given: Any) -> None:
-        if isinstance(given, int) or hasattr(given, "group_dataset"):
+        if to_code(given) is not None or hasattr(given, "group_dataset"):
             given = [(given, None)]
         elif isinstance(given, tuple) and len(given) == 2 and given[1] is None:
             given = [given]
@@ -150,7 +152,7 @@ def code_of(item: Any) -> int | None:
     status, _ = split(item)
     if hasattr(status, "group_dataset"):
         status = status.get("Status")
-    return status if isinstance(status, int) and not isinstance(status, bool) else None
+    return to_code(status)
 
 
 def failed(request: Primitive, error: BaseException) -> Primitive:
@@ -173,14 +175,15 @@ def failed(request: Primitive, error: BaseException) -> Primitive:
 def with_status(request: Primitive, status: Any) -> Primitive:
     """Make a response of what a handler gave as status."""
     answers = ANSWERS[request.name]
-    if isinstance(status, int) and not isinstance(status, bool):
-        if 0 <= status <= 0xFFFF:
-            return request.response(int(status))
+    number = to_code(status)
+    if number is not None:
+        if 0 <= number <= 0xFFFF:
+            return request.response(number)
         LOGGER.error("the handler of the %s gave the status %r", request.message_name, status)
         return failure(request, answers.bad_status, "Invalid status")
     if hasattr(status, "group_dataset"):  # a pydicom Dataset, which need not be imported to tell
-        code = status.get("Status")
-        if not isinstance(code, int) or not 0 <= code <= 0xFFFF:
+        code = to_code(status.get("Status"))
+        if code is None or not 0 <= code <= 0xFFFF:
             LOGGER.error(
                 "the handler of the %s gave a Dataset without Status", request.message_name
             )

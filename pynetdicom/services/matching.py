@@ -37,8 +37,9 @@ def matches(invocation: Invocation) -> Primitive:
     """Serve an operation that has a response with an identifier for each match: C-FIND.
 
     The handler yields ``(0xFF00, identifier)`` or ``(0xFF01, identifier)`` for each match and may
-    end with another status; if it just ends, that is success. An identifier is a pydicom `Dataset`,
-    or an `EncodedDataSet`, whose bytes go out as they are if its transfer syntax is the context's.
+    end with another status; if it just ends, or returns None, that is success. An identifier is a
+    pydicom `Dataset`, or an `EncodedDataSet`, whose bytes go out as they are if its transfer syntax
+    is the context's.
 
     Returns
     -------
@@ -47,7 +48,9 @@ def matches(invocation: Invocation) -> Primitive:
     """
     request = invocation.request
     try:
-        items = Yielded(invocation.handler())
+        given = invocation.handler()
+        # A handler that returns nothing has found nothing.
+        items = Yielded(() if given is None else given)
     except HANDLER_ERRORS as error:
         return failed(request, error)
     try:

@@ -83,6 +83,11 @@ class DUL(Sending):
         self._pdvs: list[pdus.PDV] = []
         self._pdv = bytearray()
 
+    @property
+    def socket(self) -> Connection:
+        """The connection; its `socket` knows the peer's address and, with TLS, its certificate."""
+        return self.connection
+
     def start(self) -> None:
         """Start to read.
 

@@ -29,6 +29,22 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
 _EVER = 1e8
+_OF_TLS = frozenset(
+    (
+        "cipher",
+        "compression",
+        "context",
+        "get_channel_binding",
+        "getpeercert",
+        "selected_alpn_protocol",
+        "server_hostname",
+        "server_side",
+        "session",
+        "session_reused",
+        "shared_ciphers",
+        "version",
+    )
+)
 _ONE = struct.pack("=Q", 1)
 
 
@@ -191,6 +207,17 @@ class Connection:
             self._socket.close()
 
 
+class _SecuredSocket:
+    """A socket that can be asked about its TLS session as well, as an `ssl.SSLSocket` can."""
+
+    def __init__(self, sock: socket.socket, tls: ssl.SSLObject) -> None:
+        self._socket = sock
+        self._tls = tls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tls if name in _OF_TLS else self._socket, name)
+
+
 class TLSConnection(Connection):
     """A TCP connection with TLS: an `ssl.SSLObject` between two memory BIOs.
 
@@ -226,6 +253,11 @@ class TLSConnection(Connection):
         self._waiting: memoryview = memoryview(b"")
         # How reading has ended, where that was seen behind plaintext: 0 for the peer's close.
         self._end: ConnectionError | int | None = None
+
+    @property
+    def socket(self) -> Any:
+        """The socket itself, with what an `ssl.SSLSocket` tells of the session."""
+        return _SecuredSocket(self._socket, self._object)
 
     @property
     def tls(self) -> ssl.SSLObject:
