@@ -23,7 +23,7 @@ from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom import debug_log
+from pynetdicom import debug_log, raised
 from pynetdicom import events as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
@@ -125,7 +125,7 @@ class Association(Negotiation, Querying):
         except PDUTooShort as error:  # nothing can be answered
             self._fail(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()
-            LOGGER.exception("an association failed")
+            raised.log(LOGGER, f"the association with {self._peer_name()} failed:", error)
             self._fail(Ended("aborted", "local", 2, 0, error=error))
         finally:
             try:

@@ -21,6 +21,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import raised
 from pynetdicom.dimse.data_set import InFile
 from pynetdicom.dimse.element_walk import (
     DEFLATED,
@@ -360,6 +361,7 @@ def begin_move(
     try:
         return MoveDestination(scp, originator, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
-        LOGGER.error("the handler's move destination is none: %s", type(error).__name__)
-        LOGGER.debug("why the destination is none", exc_info=True)
-        raise Refusal(answers.bad_destination, "Invalid move destination") from error
+        raised.show(LOGGER, error)
+        due = "instead of (address, port) or (address, port, dict of options)"
+        given = f"{raised.kind(target)} {due} ({type(error).__name__})"
+        raise Refusal(answers.bad_destination, "Invalid move destination", given) from error

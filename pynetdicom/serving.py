@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config
 from pynetdicom import events as evt
-from pynetdicom.callbacks import is_assigned
+from pynetdicom.callbacks import handler_of, is_assigned
 from pynetdicom.debug_log import show_lines
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
@@ -85,7 +86,8 @@ def answer(assoc: AssociationState, message: Message, is_alone: bool = False) ->
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
-        return engines.single(request, trigger, assoc, event, attrs)
+        bound = partial(handler_of, assoc, event)
+        return engines.single(request, trigger, assoc, event, attrs, bound=bound)
     return _answer_in_parts(assoc, message, event, attrs)
 
 
@@ -114,6 +116,7 @@ def _answer_in_parts(
         send,
         lambda: scp.is_request_cancelled(message_id),
         assoc.contexts[context_id].transfer_uids[0],
+        partial(handler_of, assoc, event),
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)

@@ -20,7 +20,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pynetdicom import _config
+from pynetdicom import _config, raised
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.dul import LINGER
@@ -303,9 +303,9 @@ class Lobby:
             LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
             self.never_asked += visitor.upper_layer.state == "Sta2"
             self._dismiss(visitor)
-        except Exception:
+        except Exception as error:
             # Whatever went wrong with one must not end the others.
-            LOGGER.exception("a connection from %s failed", visitor.address[0])
+            raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
             self._dismiss(visitor)
 
     def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
@@ -370,8 +370,8 @@ class Lobby:
     def _admit(self, visitor: Visitor) -> None:
         try:
             self._host.admit(visitor)
-        except Exception:  # no thread to be had, most likely
-            LOGGER.exception("no association could be made for %s", visitor.address[0])
+        except Exception as error:  # no thread to be had, most likely
+            raised.log(LOGGER, f"no association could be made for {visitor.address[0]}:", error)
             # Temporary congestion (AE-8).
             visitor.upper_layer.take("Evt8")
             self._keep(visitor, LINGER)
@@ -385,8 +385,8 @@ class Lobby:
         self._push(visitor, pdu)
         try:
             self._host.turned_away(visitor, pdu)
-        except Exception:
-            LOGGER.exception("nobody could be told of a rejection")
+        except Exception as error:
+            raised.log(LOGGER, "nobody could be told of a rejection:", error)
 
     def _abort(self, visitor: Visitor, event: str) -> None:
         """Send A-ABORT (AA-1) and wait for the peer's close."""
