@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pynetdicom.ae_settings import Settings
 from pynetdicom.callbacks import Callbacks, is_assigned
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.uids import named
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
@@ -325,7 +326,7 @@ class ApplicationEntity(Settings):
                 raise ValueError("'contexts' must be PresentationContext items")
             if (context.scu_role is None) != (context.scp_role is None):
                 raise ValueError(
-                    f"only one of scu_role and scp_role is set for {context.abstract_uid}"
+                    f"only one of scu_role and scp_role is set for {named(context.abstract_uid)}"
                 )
         title = set_ae(ae_title, "ae_title", allow_empty=False) or self.ae_title
         return server_class(

@@ -24,7 +24,7 @@ from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom import debug_log
+from pynetdicom import debug_log, raised
 from pynetdicom import events as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
@@ -129,7 +129,7 @@ class Association(Negotiation, Querying):
             self._fail(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()
             self._fail(Ended("aborted", "local", 2, 0, error=error))
-            LOGGER.exception("an association failed")
+            raised.log(LOGGER, f"the association with {self._peer_name()} failed:", error)
         finally:
             self._finish()
 

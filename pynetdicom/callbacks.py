@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
+from pynetdicom import _config, raised
 from pynetdicom import events as evt
 from pynetdicom.errors import DataSetDecodeError
 
@@ -330,6 +330,12 @@ def ask(event: evt.Event) -> Any:
     return getattr(ae, name)(*args)
 
 
+def handler_of(assoc: AssociationState, event: evt.EventType) -> Any:
+    """What is bound to an intervention event, or assigned to the AE in its place."""
+    bound = assoc._handlers.get(event)
+    return bound[0][0] if bound else getattr(assoc.ae, CALLBACKS[event][0])
+
+
 def told_of(assoc: AssociationState, event: evt.EventType) -> list[tuple[str, Any]]:
     """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
@@ -351,5 +357,5 @@ def tell(assoc: AssociationState, event: evt.EventType, primitive: Any) -> None:
             primitive = _primitive_of(assoc.ended)
         try:
             call(primitive)
-        except (Exception, SystemExit):
-            LOGGER.exception("%s raised", name)
+        except (Exception, SystemExit) as error:
+            raised.log(LOGGER, f"{name} raised", error, call)

@@ -21,6 +21,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import raised
 from pynetdicom.dimse.data_set import InFile
 from pynetdicom.dimse.element_walk import (
     DEFLATED,
@@ -28,6 +29,7 @@ from pynetdicom.dimse.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
 )
+from pynetdicom.errors import NothingAccepted
 from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
@@ -43,7 +45,7 @@ from pynetdicom.sub_operations import (
     make_ready,
     store,
 )
-from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -92,7 +94,9 @@ def plan(
     # Others of the same study are likely to be compressed in the same way.
     for context, (_, syntax) in itertools.product(usual, needed):
         chosen[context.abstract_uid, (syntax,)] = None
-    return [build_context(*row) for row in itertools.islice(chosen, MAXIMUM_CONTEXTS)]
+    # What a file has as SOP Class UID is proposed as it is: it may be no UID, and is no keyword.
+    rows = itertools.islice(chosen, MAXIMUM_CONTEXTS)
+    return [PresentationContext.from_wire(None, *row) for row in rows]
 
 
 class MoveDestination:
@@ -209,6 +213,8 @@ class MoveDestination:
             self._lose(assoc)
             assoc = None
         if assoc is None:
+            if kind in self._refused:
+                raise Unsendable(no_context(*kind), what.sop_instance)
             self._attempts_left -= 1
             if self._attempts_left < 0:
                 raise Unsendable("the move destination is gone", what.sop_instance)
@@ -274,6 +280,13 @@ class MoveDestination:
         ended = assoc.ended
         if ended is not None:  # or else that of the C-MOVE has ended, and none was requested
             LOGGER.error("association with a move destination: %s", printable(str(ended)))
+            if isinstance(ended.error, NothingAccepted):
+                self._was_reached = True
+                self._attempts_left += 1
+                proposed = ((cx.abstract_uid, uid) for cx in contexts for uid in cx.transfer_uids)
+                self._refused.update(proposed)
+                problem = no_context(what.sop_class, what.transfer_syntax)
+                raise Unsendable(problem, what.sop_instance)
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
@@ -348,6 +361,7 @@ def begin_move(
     try:
         return MoveDestination(scp, originator, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
-        LOGGER.error("the handler's move destination is none: %s", type(error).__name__)
-        LOGGER.debug("why the destination is none", exc_info=True)
-        raise Refusal(answers.bad_destination, "Invalid move destination") from error
+        raised.show(LOGGER, error)
+        due = "instead of (address, port) or (address, port, dict of options)"
+        given = f"{raised.kind(target)} {due} ({type(error).__name__})"
+        raise Refusal(answers.bad_destination, "Invalid move destination", given) from error

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import raised
 from pynetdicom.running import Ahead, HandlerItems, running_handlers
 from pynetdicom.running import handled_here as handled_here
 
@@ -526,8 +527,8 @@ def _notify(
         happened = happened or Event(assoc, event, attrs, timestamp)
         try:
             handler(happened, *(args or ()))
-        except (Exception, SystemExit):
-            LOGGER.exception("a handler of %s raised", event)
+        except (Exception, SystemExit) as error:
+            raised.log(LOGGER, f"a handler of {event} raised", error, handler)
     callbacks.tell(assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
 
 

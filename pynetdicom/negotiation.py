@@ -7,9 +7,10 @@ import logging
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
+from pynetdicom import _config, debug_log
 from pynetdicom import events as evt
 from pynetdicom.association_state import ENDED
+from pynetdicom.errors import NothingAccepted
 from pynetdicom.events import trigger
 from pynetdicom.indications import Indications
 from pynetdicom.upper_layer import acse
@@ -127,11 +128,20 @@ class Negotiation(Indications):
             if isinstance(item, pdus.A_ASSOCIATE_AC):
                 self.notify(evt.EVT_ACSE_RECV, item)
                 self.notify(evt.EVT_ACCEPTED, item)
+                if not self.accepted_contexts:  # nothing can be sent on it (PS3.8 7.1.1.13)
+                    self._fail(Ended("aborted", "local", 0, 0, error=self._nothing_accepted(item)))
+                    return False
+                debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
                 accepted, rejected = len(self.accepted_contexts), len(self.rejected_contexts)
                 self.summarise(
                     f"accepted, {accepted} of {accepted + rejected} presentation contexts"
                 )
                 return True
+
+    def _nothing_accepted(self, answer: pdus.A_ASSOCIATE_AC) -> NothingAccepted:
+        assert self._request_pdu is not None
+        refusals = acse.conclude(self._request_pdu, answer).refusals
+        return NothingAccepted(f"no presentation context was accepted: {'; '.join(refusals)}")
 
     # Negotiation as acceptor
 
@@ -196,8 +206,18 @@ class Negotiation(Indications):
         dul.perform("Evt7", ac)
         self.notify(evt.EVT_ACSE_SENT, ac)
         self.notify(evt.EVT_ACCEPTED, ac)
-        self.summarise("accepted")
+        self._summarise_answer(acse.refusals(acse.contexts_of(rq), contexts))
         return True
+
+    def _summarise_answer(self, refusals: list[str]) -> None:
+        """Log what we have accepted, and why nothing if it is nothing."""
+        debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
+        accepted = len(self.accepted_contexts)
+        what = f"accepted, {accepted} of {accepted + len(refusals)} presentation contexts"
+        if not refusals:
+            self.summarise("accepted")
+        else:
+            self.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
     def _seed(self, server: AssociationServer) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""

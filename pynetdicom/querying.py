@@ -27,6 +27,7 @@ from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_
 from pynetdicom.requests import prepare_statuses
 from pynetdicom.responses import LOGGER, Responses
 from pynetdicom.storing import Storing
+from pynetdicom.uids import named_all
 from pynetdicom.upper_layer.dul import Stopped
 from pynetdicom.upper_layer.ended import Ended
 
@@ -68,7 +69,7 @@ class Querying(Storing):
         dataset : pydicom.dataset.Dataset
             The identifier: what is looked for, and empty elements for what is to be told of it.
         query_model : str, optional
-            The SOP Class UID of the information model, or one of the letters of pynetdicom 1.x:
+            The information model's SOP Class, by UID or keyword, or a letter of pynetdicom 1.x:
             ``"P"`` (patient root, also for None), ``"S"`` (study root), ``"O"`` (patient/study
             only), ``"W"`` (modality worklist), ``"G"``, ``"B"``, ``"C"`` (general, breast and
             cardiac relevant patient information), ``"PC"``, ``"SA"`` (product characteristics,
@@ -231,7 +232,7 @@ class Querying(Storing):
             The ID of the operation's presentation context, where the library does not know the
             operation.
         query_model : str, optional
-            The same as SOP Class UID or letter.
+            The same as SOP Class UID, keyword or letter.
 
         Raises
         ------
@@ -435,4 +436,5 @@ class Querying(Storing):
         for context in self.accepted_contexts:
             if context.abstract_uid in uids:
                 return context
-        raise ValueError(f"no presentation context for the query model {query_model} was accepted")
+        model = named_all(dict.fromkeys(uids))
+        raise ValueError(f"no presentation context for the query model {model} was accepted")

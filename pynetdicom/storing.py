@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pynetdicom.dimse.primitives import C_STORE, Primitive
 from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID
 from pynetdicom.requests import Requests, prepare_statuses, to_status
+from pynetdicom.uids import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -367,7 +368,7 @@ class Storing(Requests):
         if None not in (implicit, little) and (implicit, little) != encoding:
             raise ValueError(
                 f"the data set is not encoded as its file_meta.TransferSyntaxUID says,"
-                f" {transfer_syntax.name}"
+                f" {named(str(transfer_syntax))}"
             )
         context = self._context_for(str(dataset.SOPClassUID), str(transfer_syntax))
         data_set = encode_dataset(dataset, context.transfer_uids[0])

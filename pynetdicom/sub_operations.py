@@ -25,6 +25,7 @@ from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.services.retrieval import Outcome
 from pynetdicom.storing import StoreParameters
+from pynetdicom.upper_layer.contexts import no_context
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -238,10 +239,7 @@ def store(
     """Have an instance stored over an association, and do something else `meanwhile`."""
     context = context_for(assoc, what)
     if context is None:
-        problem = (
-            f"no accepted presentation context for {what.sop_class}"
-            f" with transfer syntax {what.transfer_syntax}"
-        )
+        problem = no_context(what.sop_class, what.transfer_syntax)
         return Outcome(None, what.sop_instance, printable(problem))
     try:
         data_set = what.for_context(context)

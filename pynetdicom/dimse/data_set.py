@@ -19,6 +19,7 @@ from pynetdicom.dimse.character_sets import NotInCharacterSet
 from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
 from pynetdicom.dimse.element_walk import Encoding, WalkError, encoding_of, walk
 from pynetdicom.errors import DataSetDecodeError, TruncatedFile
+from pynetdicom.uids import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -370,7 +371,7 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     except Exception as error:
         # pydicom's own text may quote a value.
         raise ValueError(
-            f"the data set cannot be encoded as {transfer_syntax}: {type(error).__name__}"
+            f"the data set cannot be encoded as {named(transfer_syntax)}: {type(error).__name__}"
         ) from error
     return InMemory(data, transfer_syntax)
 
@@ -395,9 +396,14 @@ def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
         return
     if not uid.is_compressed or encoding_of(transfer_syntax).deflated:
         if element.is_undefined_length:
-            raise ValueError(f"encapsulated pixel data cannot be encoded as {transfer_syntax}")
+            raise ValueError(
+                f"encapsulated pixel data cannot be encoded as {named(transfer_syntax)}: decompress"
+                " it first"
+            )
     elif (element.value or b"")[:4] != b"\xfe\xff\x00\xe0":
-        raise ValueError(f"pixel data has to be encapsulated for {transfer_syntax}")
+        raise ValueError(
+            f"pixel data has to be encapsulated for {named(transfer_syntax)}: compress it first"
+        )
     else:
         element.is_undefined_length = True
 

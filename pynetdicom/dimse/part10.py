@@ -40,6 +40,7 @@ from pynetdicom.errors import (
     NotDICOM,
     TruncatedFile,
 )
+from pynetdicom.uids import named
 
 FIRST_READ = 16384
 """Bytes that are read at once: the whole header of most files, and the whole of small ones."""
@@ -138,7 +139,7 @@ class Part10:
             kind = "implicit" if self._encoding.implicit else "explicit"
             raise FileProblem(
                 f"the data set is in {kind} VR, which its transfer syntax,"
-                f" {self.transfer_syntax}, is not"
+                f" {named(self.transfer_syntax)}, is not"
             )
 
     def meta(self) -> bytes:

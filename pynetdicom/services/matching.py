@@ -23,6 +23,7 @@ from pynetdicom.services.engines import (
     code_of,
     failed,
     failure,
+    name_of,
     split,
     with_status,
 )
@@ -46,19 +47,19 @@ def matches(invocation: Invocation) -> Primitive:
     Primitive
         The final response, which is left to be sent.
     """
-    request = invocation.request
+    request, bound = invocation.request, invocation.bound
     try:
         given = invocation.handler()
         # A handler that returns nothing has found nothing.
         items = Yielded(() if given is None else given)
     except HANDLER_ERRORS as error:
-        return failed(request, error)
+        return failed(request, error, bound)
     try:
         while True:
             try:
                 item = items.next()
             except HANDLER_ERRORS as error:
-                return failed(request, error)
+                return failed(request, error, bound)
             if invocation.is_cancelled() and code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
             if item is END:
@@ -69,7 +70,7 @@ def matches(invocation: Invocation) -> Primitive:
             try:
                 invocation.send(response)
             except (OSError, FileProblem) as error:  # the match was in a file
-                return _not_encodable(request, error)
+                return _not_encodable(invocation, error)
     finally:
         items.close()
 
@@ -77,19 +78,20 @@ def matches(invocation: Invocation) -> Primitive:
 def _to_response(invocation: Invocation, item: Any) -> Primitive:
     request = invocation.request
     status, identifier = split(item)
-    response = with_status(request, status)
+    response = with_status(request, status, invocation.bound)
     if response.Status in PENDING:
         try:
             response.data_set = encoded(identifier, invocation.transfer_syntax)
         except Exception as error:
-            return _not_encodable(request, error)
+            return _not_encodable(invocation, error)
     return response
 
 
-def _not_encodable(request: Primitive, error: Exception) -> Primitive:
+def _not_encodable(invocation: Invocation, error: Exception) -> Primitive:
+    request = invocation.request
     # Unless it is of our own making, its text may be about the patient.
     why = error if isinstance(error, (ValueError, FileProblem)) else type(error).__name__
-    LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, why)
+    LOGGER.error("a match of %s cannot be sent: %s", name_of(request, invocation.bound), why)
     return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
 
 

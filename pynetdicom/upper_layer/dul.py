@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pynetdicom import raised
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.deadlines import stretch
@@ -137,7 +138,7 @@ class DUL(Sending):
                         self._reader.give_back()
         except BaseException as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
-            LOGGER.exception("the DUL thread failed")
+            raised.log(LOGGER, "the DUL thread failed:", error)
             self.abort(Ended("aborted", "local", 2, 0, error=error))
         finally:
             try:

@@ -19,7 +19,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pynetdicom import _config
+from pynetdicom import _config, raised
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.deadlines import stretch
@@ -300,7 +300,7 @@ class Lobby:
             self._dismiss(visitor)
             if not isinstance(error, Exception):
                 raise
-            LOGGER.exception("a connection from %s failed", visitor.address[0])
+            raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
 
     def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
         """Go on with the TLS handshake, and with what is behind it."""
@@ -364,8 +364,8 @@ class Lobby:
     def _admit(self, visitor: Visitor) -> None:
         try:
             self._host.admit(visitor)
-        except Exception:  # no thread to be had, most likely
-            LOGGER.exception("no association could be made for %s", visitor.address[0])
+        except Exception as error:  # no thread to be had, most likely
+            raised.log(LOGGER, f"no association could be made for {visitor.address[0]}:", error)
             # Temporary congestion (AE-8).
             visitor.upper_layer.take("Evt8")
             self._keep(visitor, LINGER)
@@ -379,8 +379,8 @@ class Lobby:
         self._push(visitor, pdu)
         try:
             self._host.turned_away(visitor, pdu)
-        except Exception:
-            LOGGER.exception("nobody could be told of a rejection")
+        except Exception as error:
+            raised.log(LOGGER, "nobody could be told of a rejection:", error)
 
     def _abort(self, visitor: Visitor, event: str) -> None:
         """Send A-ABORT (AA-1) and wait for the peer's close."""
