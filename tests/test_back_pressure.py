@@ -257,7 +257,7 @@ def test_the_peers_end_is_seen_while_nothing_is_read(how: str) -> None:
         assert until(lambda: assoc.dul.is_paused, DEADLINE)
         stop.set()
         assert gone.wait(DEADLINE)
-        assoc.join(2)
+        assoc.join(60)
         assert not assoc.is_alive()
         assert assoc.ended.by == ("peer" if how == "abort" else "network")
         assert len(list(responses)[-1][0]) == 0

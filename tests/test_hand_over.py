@@ -22,7 +22,7 @@ from pynetdicom.upper_layer import reader
 from tests.faults.peer import until
 
 VERIFICATION = "1.2.840.10008.1.1"
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 @pytest.fixture(params=[True, False], ids=["hand-over", "DUL thread only"], autouse=True)

@@ -101,7 +101,7 @@ def test_several_threads_are_served_in_turn(assoc: Any) -> None:
 
     loops = [Call(loop) for _ in range(3)]
     for _ in range(20):
-        assert Call(assoc.send_c_echo).result(1).Status == 0
+        assert Call(assoc.send_c_echo).result().Status == 0
     over.set()
     counts = [call.result() for call in loops]
     assert max(counts) <= 3 * min(counts) + 20
@@ -149,7 +149,7 @@ def test_dimse_timeout_of_who_waits_for_his_turn() -> None:
         assoc = ae.associate("127.0.0.1", listener.port)
         calls = [Call(assoc.send_c_echo) for _ in range(4)]
         for call in calls:
-            assert len(call.result(2)) == 0
+            assert len(call.result()) == 0
         assert assoc.ended.timer == "dimse_timeout"
         ae.shutdown()
 

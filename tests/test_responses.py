@@ -232,7 +232,7 @@ def test_the_finalizer_takes_no_lock() -> None:
             assert lock.acquire(timeout=DEADLINE)
         finalize = Call(responses.__del__)
         try:
-            finalize.result(2)
+            finalize.result()
         finally:
             for lock in locks:
                 lock.release()
@@ -310,7 +310,7 @@ def test_closing_wakes_who_waits() -> None:
             next(responses)
             waiting = Call(list, responses)
             responses.close()
-            assert waiting.result(2) == []
+            assert waiting.result() == []
 
 
 def _reads(assoc: Any, thread: threading.Thread) -> bool:
@@ -326,7 +326,7 @@ def test_closing_wakes_who_reads_himself() -> None:
             waiting = Call(list, responses)
             assert until(partial(_reads, assoc, waiting), DEADLINE)
             responses.close()
-            assert waiting.result(2) == []
+            assert waiting.result() == []
 
 
 def test_two_threads_cannot_ask_for_the_next_response_at_once() -> None:
@@ -583,7 +583,7 @@ def test_abort_wakes_who_waits_at_once() -> None:
         waiting = Call(list, responses)
         begun = time.monotonic()
         assoc.abort()
-        ((status, found),) = waiting.result(2)
+        ((status, found),) = waiting.result()
         assert time.monotonic() - begun < 1
         assert (len(status), found) == (0, None)
         assert "aborted" in status.problem

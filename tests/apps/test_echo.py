@@ -105,7 +105,7 @@ def test_an_interrupt_ends_a_requestor(python_env: dict[str, str]) -> None:
     import sys
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(10)
+        silent.settimeout(60)
         process = subprocess.Popen(
             [
                 sys.executable,
@@ -123,7 +123,7 @@ def test_an_interrupt_ends_a_requestor(python_env: dict[str, str]) -> None:
         with connection:
             connection.recv(1)  # it waits for an answer now
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == "echoscu: interrupted\n"
 

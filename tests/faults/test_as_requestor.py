@@ -129,7 +129,7 @@ def test_rejections(values: tuple[int, int, int], caplog: pytest.LogCaptureFixtu
         assert ended.by == "peer"
         if values != (2, 3, 2):
             assert all(str(value) in str(ended) for value in values[1:])
-        assoc.join(5)
+        assoc.join(60)
     assert len(seen) == 1
     assert "rejected" in caplog.text
 
@@ -151,7 +151,7 @@ def test_socket_kept_open(fault: str) -> None:
         assert not assoc.is_established
         assert assoc.is_rejected is (fault == "RJ")
         assert assoc.is_aborted is (fault != "RJ")
-        assoc.join(5)
+        assoc.join(60)
         assert not assoc.is_alive()
 
 
@@ -237,7 +237,7 @@ def test_a_data_set_that_was_not_announced() -> None:
     with associated(script) as assoc:
         status = assoc.send_c_echo()
         assert status.get("Status", 0) == 0  # it was answered before that came
-        assoc.join(5)
+        assoc.join(60)
         assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
 
 
@@ -351,7 +351,7 @@ def test_a_peer_that_falls_silent() -> None:
         assoc = requestor(network_timeout=0.3).associate("127.0.0.1", listener.port)
         assert assoc.send_c_echo().Status == 0
         begun = time.monotonic()
-        assoc.join(5)
+        assoc.join(60)
         assert 0.2 < time.monotonic() - begun < 0.3 + 1
         assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
         assert assoc.ended.timer == "network_timeout"
@@ -366,7 +366,7 @@ def check_failed(assoc: Any, kind: str = "failed", by: str = "network") -> Any:
     assert not assoc.is_rejected
     assert (assoc.ended.kind, assoc.ended.by) == (kind, by)
     assert "\n" not in str(assoc.ended)
-    assoc.join(5)
+    assoc.join(60)
     assert not assoc.is_alive()
     return assoc.ended
 

@@ -300,7 +300,7 @@ def test_the_limit_counts_over_all_servers(make_server: Make) -> None:
     peers = [Peer.connect(addresses[n % 3]) for n in range(12)]
 
     def ask(peer: Peer) -> None:
-        gate.wait(5)
+        gate.wait(60)
         peer.send(request())
         answers.append(peer.pdu())
 
@@ -308,7 +308,7 @@ def test_the_limit_counts_over_all_servers(make_server: Make) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(answer[0] for answer in answers) == [2] * 3 + [3] * 9
     assert {answer for answer in answers if answer[0] == 3} == {reject(2, 3, 2)}
     for peer in peers:
@@ -373,11 +373,11 @@ def test_a_peer_that_never_reads(server: Server, monkeypatch: pytest.MonkeyPatch
         begun = time.monotonic()
         is_served(server.address)
         assert time.monotonic() - begun < 0.3
-        assoc.join(5)
+        assoc.join(60)
         assert 0.2 < time.monotonic() - begun < 0.3 + 1 + 0.5
         assert assoc.ended.timer == "network_timeout"
         stop.set()
-        thread.join(5)
+        thread.join(60)
     is_served(server.address)
 
 
@@ -409,7 +409,7 @@ def test_a_peer_that_falls_silent(server: Server) -> None:
 
 def test_no_timer_runs_while_a_handler_works(make_server: Make) -> None:
     go_on = threading.Event()
-    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: go_on.wait(5) and 0)])
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: go_on.wait(60) and 0)])
     server.ae.network_timeout = 0.1
     server.start()
     with server.connect() as peer:
@@ -427,7 +427,7 @@ def test_no_timer_runs_while_a_handler_works(make_server: Make) -> None:
 def test_shutdown_with_every_kind_of_peer(make_server: Make) -> None:
     """2 s, with all of them still there."""
     held = threading.Event()
-    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: held.wait(10) and 0)]).start()
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: held.wait(60) and 0)]).start()
     with contextlib.ExitStack() as stack:
         kinds: list[bytes] = [b"", request()[:20], b"junk"]
         for data in kinds:
@@ -456,7 +456,7 @@ def test_shutdown_says_abort(server: Server) -> None:
         thread.start()
         assert peer.exactly(10) == abort(0, 0)
         peer.close()
-        thread.join(5)
+        thread.join(60)
     assert (server.end().kind, server.server.active_associations) == ("aborted", [])
 
 

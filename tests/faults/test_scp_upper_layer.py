@@ -236,7 +236,7 @@ def hesitant(make_server: Callable[..., Server]) -> Iterator[tuple[Server, threa
 
     def on_requested(event: Any) -> None:
         asked.set()
-        go_on.wait(5)
+        go_on.wait(60)
 
     server = make_server(evt_handlers=[(evt.EVT_REQUESTED, on_requested)])
     server.asked = asked  # type: ignore[attr-defined]
@@ -265,7 +265,7 @@ def test_sta3(hesitant: tuple[Server, threading.Event], name: str, together: boo
     with server.connect() as peer:
         peer.send(request() + sent if together else request())
         assoc = server.assoc()
-        assert server.asked.wait(5)  # type: ignore[attr-defined]
+        assert server.asked.wait(60)  # type: ignore[attr-defined]
         if not together:
             peer.send(sent)
         assert peer.exactly(len(answer)) == answer
@@ -282,7 +282,7 @@ def test_sta3_the_peer_closes(hesitant: tuple[Server, threading.Event]) -> None:
         peer.send(request())
         assoc = server.assoc()
         peer.reset()
-        assert server.asked.wait(5)  # type: ignore[attr-defined]
+        assert server.asked.wait(60)  # type: ignore[attr-defined]
         go_on.set()
     assert server.end().by == "network"
     assert not assoc.is_established
@@ -425,7 +425,7 @@ def test_sta6_an_endless_command_set(server: Server) -> None:
 def test_sta6_too_many_requests(make_server: Callable[..., Server]) -> None:
     """More wait than may: the peer is aborted, once it does not wait for answers."""
     held = threading.Event()
-    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: (held.wait(5) and 0) or 0)])
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: (held.wait(60) and 0) or 0)])
     server.start()
     with server.connect() as peer:
         peer.associate()
@@ -447,7 +447,7 @@ def busy(make_server: Callable[..., Server]) -> Iterator[tuple[Server, threading
     go_on = threading.Event()
 
     def on_echo(event: Any) -> int:
-        go_on.wait(5)
+        go_on.wait(60)
         return 0x0000
 
     yield make_server(evt_handlers=[(evt.EVT_C_ECHO, on_echo)]).start(), go_on
@@ -567,7 +567,7 @@ def test_sta7_collision(server: Server) -> None:
         assert peer.silent(0.02)  # the acceptor waits for its answer first
         peer.send(RELEASE_RP)
         assert peer.pdu() == RELEASE_RP
-    thread.join(5)
+    thread.join(60)
     assert server.end().kind == "released"
     is_served(server.address)
 
@@ -577,7 +577,7 @@ def test_sta7_a_request_that_crosses(server: Server) -> None:
         _, thread = releasing(server, peer)
         peer.send(echo_rq(2) + RELEASE_RP)
         assert peer.rest() == b""
-    thread.join(5)
+    thread.join(60)
     assert server.end().kind == "released"
     is_served(server.address)
 
@@ -590,7 +590,7 @@ def test_sta7(server: Server, sent: bytes, answer: bytes) -> None:
         _, thread = releasing(server, peer)
         peer.send(sent)
         assert peer.exactly(10) == answer
-    thread.join(5)
+    thread.join(60)
     assert server.end().kind == "aborted"
     is_served(server.address)
 
@@ -605,7 +605,7 @@ def test_sta7_no_answer(server: Server, collide: bool) -> None:
         begun = time.monotonic()
         assert peer.exactly(10) == abort(0, 0)
         assert time.monotonic() - begun < 1
-    thread.join(5)
+    thread.join(60)
     ended = server.end()
     assert (ended.kind, ended.timer) == ("aborted", "acse_timeout")
     is_served(server.address)

@@ -150,7 +150,7 @@ def test_the_peer_dies_between_objects(dcmtk: Any) -> None:
     answers = assoc.send_c_stores(paths())
     assert next(answers)[1].Status == 0x0000
     scp.process.kill()
-    scp.process.wait(5)
+    scp.process.wait(60)
     ((path, status),) = answers
     assert path == MR
     assert status.problem
@@ -231,7 +231,7 @@ def test_the_sender_stops(
     spool = tmp_path / "spool"
     spool.mkdir()
     sender: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    stop = after(20 * MIB, lambda: sender.get(timeout=5).send_signal(number))
+    stop = after(20 * MIB, lambda: sender.get(timeout=60).send_signal(number))
     scp = make_scp()
     scp.ae.network_timeout = 0.5
     scp.start(evt_handlers=[(evt.EVT_DATA_RECV, stop)], spool_dir=str(spool))
@@ -347,7 +347,7 @@ def test_a_large_object_in(
             for path in (CT, large):
                 dcmtk.run("storescu", "-pdu", 131072, "127.0.0.1", port, path, check=True)
                 peaks.append(int(process.stdout.readline()))
-            process.communicate("", timeout=10)
+            process.communicate("", timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0

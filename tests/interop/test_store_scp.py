@@ -111,7 +111,7 @@ class Scp:
 
     def ended(self) -> Any:
         """How the association that ended last did so, once there is one more that has."""
-        assert self._closed.acquire(timeout=10)
+        assert self._closed.acquire(timeout=60)
         return self.associations[-1].ended
 
 
@@ -258,7 +258,7 @@ def test_callbacks(dcmtk: Any, free_port: int) -> None:
         dcmtk.run("storescu", "-xw", "-aet", "MODALITY", "127.0.0.1", free_port, *files, check=True)
     finally:
         ae.stop()
-        serving.join(5)
+        serving.join(60)
     assert not serving.is_alive()
     assert len(received) == len(files)
     for number, (path, (dataset, context, info)) in enumerate(
@@ -322,7 +322,7 @@ def test_several_at_once(dcmtk: Any, scp: Scp, tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     for _ in threads:
         assert str(scp.ended()) == "released by the peer"
     assert len({item.dataset.SOPInstanceUID for item in scp.stored}) == 40
