@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from typing import Any
 
 import pytest
@@ -66,9 +65,7 @@ def test_unknown_host(run_app: Any) -> None:
 
 def test_a_silent_peer_ends_by_the_timeout(run_app: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        started = time.monotonic()
         result = run_app("echoscu", "127.0.0.1", silent.getsockname()[1], "-ta", "0.5")
-        assert time.monotonic() - started < 10
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
 
@@ -78,9 +75,7 @@ def test_a_silent_peer_ends_by_the_timeout(run_app: Any) -> None:
 def test_a_signal_stops_a_server(serve_app: Any, app: str, number: int) -> None:
     scp = serve_app(app)
     with socket.create_connection(("127.0.0.1", scp.port)):
-        started = time.monotonic()
         assert scp.stop(number) == 0
-        assert time.monotonic() - started < 5
     assert scp.errors() == ""
 
 

