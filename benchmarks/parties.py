@@ -117,6 +117,21 @@ class Pynetdicom:
         command = self._worker("idle", str(port), str(count))
         return peer(command, self._environment, errors)
 
+    def crowd(
+        self, port: int, silent: int, slow: int, errors: Path
+    ) -> AbstractContextManager[Peer]:
+        """Start a process that holds connections which never associate."""
+        command = self._worker("crowd", str(port), str(silent), str(slow))
+        return peer(command, self._environment, errors)
+
+    def whole(self, port: int, count: int) -> list[float]:
+        """Give the seconds of each of so many associations with a C-ECHO."""
+        return list(self._run("whole", str(port), str(count))["each"])
+
+    def wake(self, count: int, associations: int) -> dict[str, Any]:
+        """Give how soon `abort` and `shutdown` end what goes on."""
+        return self._run("wake", str(count), str(associations))
+
     def echo(self, port: int, count: int) -> float:
         """Send `count` C-ECHO requests and one more that is not counted; give the seconds."""
         return float(self._run("echo", str(port), str(count))["seconds"])

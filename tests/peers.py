@@ -20,7 +20,9 @@ from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv
 
-DEADLINE = 5.0
+DEADLINE = 60.0
+LONG = {"acse_timeout": 3600.0, "dimse_timeout": 3600.0, "network_timeout": 3600.0}
+"""Time-outs that end no test: what ends a wait is what the test is about."""
 
 
 def acceptance(rq: pdus.A_ASSOCIATE_RQ, *contexts: items.PresentationContextAC) -> bytes:
@@ -137,7 +139,7 @@ def requestor(**timeouts: float) -> AE:
     ae = AE("SCU")
     ae.add_requested_context(VERIFICATION, IMPLICIT)
     ae.add_requested_context(CT, IMPLICIT)
-    for name, value in {"acse_timeout": 5, "dimse_timeout": 5, **timeouts}.items():
+    for name, value in {**LONG, **timeouts}.items():
         setattr(ae, name, value)
     return ae
 

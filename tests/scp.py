@@ -15,7 +15,7 @@ from pynetdicom.dimse.messages import fragments
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.dsutils import decode, encode
 from tests.faults.peer import IMPLICIT, VERIFICATION
-from tests.peers import DEADLINE, Acceptor, listening
+from tests.peers import DEADLINE, LONG, Acceptor, listening
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 FIND, MOVE, GET = (PATIENT_ROOT + number for number in "123")
@@ -97,7 +97,7 @@ def requestor(*models: str, **timeouts: float | None) -> AE:
     ae = AE("SCU")
     for model in (VERIFICATION, *(models or (FIND,))):
         ae.add_requested_context(model, IMPLICIT)
-    for name, value in {"acse_timeout": 5, "dimse_timeout": 5, **timeouts}.items():
+    for name, value in {**LONG, **timeouts}.items():
         setattr(ae, name, value)
     return ae
 

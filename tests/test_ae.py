@@ -6,7 +6,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -519,9 +518,7 @@ def test_shutdown_stops_everything(ae: AE) -> None:
     assert isinstance(servers[0], ThreadedAssociationServer)
     assert len(ae.active_associations) == 6
     ae.cleanup_associations()
-    begun = time.monotonic()
     ae.shutdown()
-    assert time.monotonic() - begun < 2
     assert all(assoc.is_aborted for assoc in assocs)
     assert ae.active_associations == []
     ae.quit()

@@ -446,7 +446,7 @@ def test_handlers_of_what_is_sent_cannot_wait_for_it(sides: Sides, event: evt.Ev
     if event is evt.EVT_FSM_TRANSITION:
         assoc.abort()
     else:
-        assert Call(assoc.send_c_echo).result(2).Status == 0
+        assert Call(assoc.send_c_echo).result().Status == 0
     assert len(problems) >= 3
 
 
@@ -464,7 +464,7 @@ def test_handlers_of_messages_on_the_callers_thread(
             done[0] = getattr(event.assoc, what)()
 
     assoc.bind(event, act)
-    status = Call(assoc.send_c_echo).result(2)
+    status = Call(assoc.send_c_echo).result()
     if what == "send_c_echo":
         assert (status.Status, done[0].Status) == (0, 0)
     elif what == "release":
@@ -496,7 +496,7 @@ def test_abort_from_a_handler_of_what_is_sent_does_not_wait(
         join(timeout)
 
     assoc.join = tell  # type: ignore[method-assign]
-    Call(assoc.send_c_echo).result(2)  # the answer may have been there already
+    Call(assoc.send_c_echo).result()  # the answer may have been there already
     assert assoc.is_aborted
     assert alive
     assert not begun.is_set()

@@ -1,6 +1,7 @@
-"""Very many matches, very many instances, an object of 1 GiB: neither side's memory grows with it.
+"""Very many matches, very many instances, a very large object: neither side's memory grows with it.
 
-`MATCHES` and `INSTANCES` say how many; a million and 10,000 take some minutes.
+`MATCHES`, `INSTANCES` and `LARGE` say how many and how large; a million, 10,000 and 1 GiB take some
+minutes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -32,9 +34,9 @@ pytestmark = [
     ),
 ]
 
-MATCHES = int(os.environ.get("PYNETDICOM_TEST_MATCHES", "30000"))
-INSTANCES = int(os.environ.get("PYNETDICOM_TEST_INSTANCES", "2000"))
-DEADLINE = 60.0 + MATCHES / 1000 + INSTANCES / 20
+MATCHES = int(os.environ.get("PYNETDICOM_TEST_MATCHES", "8000"))
+INSTANCES = int(os.environ.get("PYNETDICOM_TEST_INSTANCES", "800"))
+DEADLINE = 600.0 + MATCHES / 1000 + INSTANCES / 20
 MIB = 1 << 20
 GROWTH = 6.0
 """MiB that may come and go."""
@@ -57,11 +59,12 @@ def find(event):
         ds.QueryRetrieveLevel = "STUDY"
         ds.PatientName = f"Doe^Jane{number}"
         ds.StudyInstanceUID = f"1.2.826.0.1.3680043.8.498.{number}"
-        ds.PatientComments = "x" * 2000
+        ds.PatientComments = "x" * 10_000
         yielded = number + 1
         yield 0xFF00, ds
 
 ae = AE()
+ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 3600
 ae.add_supported_context(MODEL)
 server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
 print(server.server_address[1], flush=True)
@@ -78,6 +81,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as M
 
 port, count = int(sys.argv[1]), int(sys.argv[2])
 ae = AE()
+ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 3600
 ae.add_requested_context(MODEL)
 assoc = ae.associate("127.0.0.1", port)
 ds = Dataset()
@@ -173,7 +177,7 @@ def test_very_many_matches(python_env: dict[str, str]) -> None:
     for name, samples in sides.items():
         assert_flat(name, samples[4:])
     # What is on the way is in the system's buffers, which are 37 MiB at most where tests have run.
-    assert max(ahead) < 25_000
+    assert max(ahead) < 5000
 
 
 def write_objects(place: Path, count: int) -> None:
@@ -183,7 +187,7 @@ def write_objects(place: Path, count: int) -> None:
     ds.file_meta.TransferSyntaxUID = EXPLICIT
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CT
     ds.PatientID, ds.StudyInstanceUID, ds.SeriesInstanceUID = "P1", "1.2.1", "1.2.2"
-    ds.PixelData = bytes(3500)
+    ds.PixelData = bytes(20_000)
     ds["PixelData"].VR = "OB"
     for number in range(count):
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
@@ -232,12 +236,13 @@ def watch(
         deadline = time.monotonic() + DEADLINE
         while process.poll() is None:
             assert time.monotonic() < deadline
-            begun = time.monotonic()
+            # What is watched stands still while files are counted: it must not be over by then.
+            process.send_signal(signal.SIGSTOP)
             if done() > INSTANCES // 5:
                 own.append(resident(process.pid))
                 other.append(resident(pid))
-            # Counting files takes time that is not to be taken from what is watched.
-            select.select([], [], [], 0.02 + 10 * (time.monotonic() - begun))
+            process.send_signal(signal.SIGCONT)
+            select.select([], [], [], 0.05)
     finally:
         process.kill()
     assert process.wait() == 0
@@ -245,13 +250,13 @@ def watch(
     return own[:: len(own) // 20 or 1], other[:: len(other) // 20 or 1]
 
 
-# An object of 1 GiB
+# A very large object
 
-GIB = 1 << 30
+LARGE = int(os.environ.get("PYNETDICOM_TEST_LARGE", str(256 << 20)))
 MORE = 64.0
-"""MiB that an object of 1 GiB may take more than a tiny one."""
+"""MiB that a very large object may take more than a tiny one."""
 END = b"the very end of it."
-LARGE_DEADLINE = 60.0
+LARGE_DEADLINE = 600.0
 
 # The app, which tells its peak before it ends.
 APP = (
@@ -273,6 +278,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage
 
 ae = AE()
+ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 3600
 ae.add_requested_context(CTImageStorage, "1.2.840.10008.1.2.1")
 assoc = ae.associate("127.0.0.1", int(sys.argv[1]))
 assert assoc.is_established
@@ -293,6 +299,7 @@ def store(event):
     return 0x0000
 
 ae = AE()
+ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 3600
 ae.add_supported_context(CTImageStorage, "1.2.840.10008.1.2.1")
 server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
 print(server.server_address[1], flush=True)
@@ -330,10 +337,10 @@ def data_set_of(path: Path) -> tuple[int, bytes]:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Path]:
-    """A directory with room for 1 GiB, which is emptied afterwards."""
+    """A directory with room for it, which is emptied afterwards."""
     place = tmp_path / "room"
     place.mkdir()
-    if shutil.disk_usage(place).free < GIB * 5 // 4:
+    if shutil.disk_usage(place).free < LARGE * 5 // 4:
         pytest.skip(f"less than 1.25 GiB are free in {place}")
     yield place
     shutil.rmtree(place)
@@ -375,12 +382,12 @@ def last_line_of(process: Any) -> float:
 
 @pytest.mark.timeout(LARGE_DEADLINE * 3)
 @pytest.mark.parametrize("send", [by_apps, by_scripts])
-def test_an_object_of_1_gib(
+def test_a_very_large_object(
     send: Callable[[dict[str, str], Path, Path], Peaks], python_env: dict[str, str], room: Path
 ) -> None:
     """It adds under 64 MiB to the process that sends it, and to the one that receives it."""
     peaks = []
-    for size in (1024, GIB):
+    for size in (1024, LARGE):
         sent, place = room / f"{size}.dcm", room / f"stored{size}"
         write_sparse(sent, size)
         place.mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -369,29 +368,27 @@ def test_a_destination_that_dies_for_good(scp: QueryScp) -> None:
 
 def test_timeouts_of_its_own(scp: QueryScp) -> None:
     """A destination that answers nothing holds the C-MOVE up only as long as its own time."""
-    begun = time.monotonic()
+    scp.ae.acse_timeout = scp.ae.dimse_timeout = 3600
     with listening(lambda peer: peer.rest_until_abort()) as listener:
         final = moved(scp, moves(listener.port, image(), options={"acse_timeout": 0.2}))
     assert final.primitive.Status == 0xA801
     with listening(
         stores_first(0, lambda peer: (request_of(peer), peer.rest_until_abort()))
     ) as listener:
-        options = {"dimse_timeout": 0.2, "network_timeout": 3, "connection_timeout": 3}
+        options = {"dimse_timeout": 0.2, "network_timeout": 60, "connection_timeout": 60}
         final = moved(scp, moves(listener.port, image("1.2.1"), options=options))
     assert counters(final) == (0xA702, None, 0, 1, 0)
-    assert time.monotonic() - begun < 15  # and not the 30 of the AE
 
 
 def test_a_destination_that_does_not_answer_the_release(
     scp: QueryScp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pynetdicom.destinations.RELEASE_PATIENCE", 0.2)
-    begun = time.monotonic()
+    scp.ae.acse_timeout = 3600
     script = stores_first(1, lambda peer: peer.rest_until_abort())
     with listening(script) as listener:
         final = moved(scp, moves(listener.port, image()))
     assert counters(final) == (0, None, 1, 0, 0)
-    assert time.monotonic() - begun < 4
 
 
 def test_tls_of_its_own(scp: QueryScp, destination: Any) -> None:
@@ -479,6 +476,7 @@ def test_an_abort_does_not_wait_for_the_destination(scp: QueryScp, end: str, stu
             closed.add(event.is_cancelled)
 
     scp.handler = handler
+    scp.ae.acse_timeout = scp.ae.dimse_timeout = scp.ae.network_timeout = 3600
     with listening(script) as listener, full_backlog() as full, scp.connect() as peer:
         address = ("127.0.0.1", full if stuck == "connecting" else listener.port)
         peer.request(MOVE)
@@ -486,7 +484,6 @@ def test_an_abort_does_not_wait_for_the_destination(scp: QueryScp, end: str, stu
         (assoc,) = scp.server.active_associations
         if stuck == "connecting":
             assert until_true(lambda: assoc.sub_associations)
-        begun = time.monotonic()
         {
             "abort": lambda: assoc.abort(block=False),
             "kill": assoc.kill,
@@ -497,7 +494,6 @@ def test_an_abort_does_not_wait_for_the_destination(scp: QueryScp, end: str, stu
         # A shutdown may end the association with the destination first.
         assert closed.wait() == [True] or end == "shutdown"
         assert not assoc.is_alive()
-        assert time.monotonic() - begun < DEADLINE  # and not 30 s
 
 
 def until_true(condition: Callable[[], Any]) -> bool:
@@ -807,16 +803,21 @@ def test_a_requestor_that_bears_no_silence(
     monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", every)
     store = destination()
     gone_on = threading.Event()
-    store.handler = lambda event: int(gone_on.wait(1.5))
+    store.handler = lambda event: int(gone_on.wait(DEADLINE) and 0)
     scp.handler = lambda event: iter(moves(store.port, image("1.2.1"), image("1.2.2")))
     ae = AE("IMPATIENT")
-    ae.dimse_timeout = 0.6
+    ae.dimse_timeout = 3600 if every < 1 else 0.3
     ae.add_requested_context("1.2.840.10008.5.1.4.1.2.1.2")
     assoc = ae.associate(*scp.server.server_address[:2])
     wanted = Dataset()
     wanted.QueryRetrieveLevel = "PATIENT"
     wanted.PatientID = "1"
-    *_, (status, _) = assoc.send_c_move(wanted, "DEST", "P")
+    responses = assoc.send_c_move(wanted, "DEST", "P")
+    if every < 1:
+        for _ in range(3):
+            assert next(responses)[0].Status == PENDING
+        gone_on.set()
+    *_, (status, _) = responses
     if every < 1:
         assert status.Status == 0x0000
         assert status.NumberOfCompletedSuboperations == 2

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, evt
+from pynetdicom import ae as ae_module
 from pynetdicom.association_state import WE_RELEASE
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.upper_layer import dul as dul_module
@@ -22,7 +23,7 @@ from pynetdicom.upper_layer import reader
 from tests.faults.peer import until
 
 VERIFICATION = "1.2.840.10008.1.1"
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 @pytest.fixture(params=[True, False], ids=["hand-over", "DUL thread only"], autouse=True)
@@ -33,6 +34,13 @@ def hand_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return bool(request.param)
 
 
+def patient() -> AE:
+    """An AE whose time-outs end nothing here."""
+    ae = AE()
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 3600
+    return ae
+
+
 class Peers:
     """An SCP whose C-ECHO handler waits until it is told, and an association with it."""
 
@@ -40,13 +48,13 @@ class Peers:
         self.served = threading.Event()
         self.go_on = threading.Event()
         self.acceptors: list[Any] = []
-        self.scp = AE()
+        self.scp = patient()
         self.scp.add_supported_context(VERIFICATION)
         server = self.scp.start_server(
             ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, self._serve)]
         )
         assert server is not None
-        self.scu = AE()
+        self.scu = patient()
         self.scu.add_requested_context(VERIFICATION)
         self.assoc = self.scu.associate("127.0.0.1", server.server_address[1])
         assert self.assoc.is_established
@@ -89,10 +97,8 @@ def test_waiter_gets_its_answer_and_the_next_caller_his(peers: Peers) -> None:
 def test_abort_wakes_the_waiter_who_reads(peers: Peers) -> None:
     thread, results = started(peers.assoc.send_c_echo)
     assert peers.served.wait(DEADLINE)
-    begun = time.monotonic()
     peers.assoc.abort(block=False)
     thread.join(DEADLINE)
-    assert time.monotonic() - begun < 0.5
     assert results == [{}] or len(results[0]) == 0
     assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("aborted", "local")
 
@@ -153,14 +159,12 @@ def test_a_signals_handler_uses_the_association_its_thread_waits_on(peers: Peers
                 signal.pthread_kill(main, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, handle)
-    begun = time.monotonic()
     try:
         thread, _ = started(interrupt)
         status = peers.assoc.send_c_echo()
         thread.join(DEADLINE)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert time.monotonic() - begun < 2
     if how == "echo":
         assert (status.Status, nested) == (0x0000, [0x0000])
         assert peers.assoc.send_c_echo().Status == 0x0000
@@ -177,29 +181,30 @@ def test_a_signals_handler_does_not_wait_for_what_it_interrupts(
     """Shut down in the midst of sending: the connection is closed when that goes on."""
     connection = peers.assoc.dul.connection
     push = connection.push
-    took: list[float] = []
+    # If it waited for its thread's own association, it would wait for ever.
+    for bound in ("_POLITE", "_SHUTDOWN"):
+        monkeypatch.setattr(ae_module, bound, 3600)
+    returned: list[bool] = []
 
     def interrupted(buffers: Any) -> int:
-        monkeypatch.undo()
-        begun = time.monotonic()
+        monkeypatch.setattr(connection, "push", push)
         with pytest.raises(RuntimeError, match="would wait for itself"):
             peers.assoc.release()
         peers.scu.shutdown()
-        took.append(time.monotonic() - begun)
+        returned.append(True)
         return push(buffers)
 
     monkeypatch.setattr(connection, "push", interrupted)
     assert len(peers.assoc.send_c_echo()) == 0
-    assert took[0] < 1
+    assert returned
+    monkeypatch.undo()
     peers.assoc.join(DEADLINE)
     assert not peers.assoc.is_alive()
 
 
 def test_waiter_who_reads_ends_by_his_deadline(peers: Peers) -> None:
     peers.assoc.dimse_timeout = 0.2
-    begun = time.monotonic()
     status = peers.assoc.send_c_echo()
-    assert 0.15 < time.monotonic() - begun < 2
     assert len(status) == 0
     assert peers.assoc.ended.timer == "dimse_timeout"
 
@@ -224,9 +229,7 @@ def test_waiter_reads_what_others_wait_for(peers: Peers) -> None:
 def test_release_wakes_the_idle_association_thread_of_the_acceptor(peers: Peers) -> None:
     peers.go_on.set()
     assert peers.assoc.send_c_echo().Status == 0x0000
-    begun = time.monotonic()
     peers.acceptors[0].release()
-    assert time.monotonic() - begun < DEADLINE
     assert peers.acceptors[0].is_released
     peers.assoc.join(DEADLINE)
     assert (peers.assoc.ended.kind, peers.assoc.ended.by) == ("released", "peer")
@@ -245,11 +248,9 @@ def test_release_asked_for_between_an_answer_and_reading_on(peers: Peers, in_han
         acceptor.spares.replenish = lambda: (
             acceptor.inbox.put(WE_RELEASE) if len(peers.acceptors) == 2 else None
         )
-    begun = time.monotonic()
     assert peers.assoc.send_c_echo().Status == 0x0000
     acceptor.join(DEADLINE)
     assert acceptor.is_released
-    assert time.monotonic() - begun < 1
 
 
 @pytest.mark.parametrize("last", [evt.EVT_DIMSE_SENT, None])
@@ -306,9 +307,7 @@ def test_handlers_of_what_is_read_may_not_wait_for_it(peers: Peers) -> None:
 def test_abort_from_a_handler_of_what_is_read_does_not_wait_for_itself(peers: Peers) -> None:
     peers.go_on.set()
     peers.assoc.bind(evt.EVT_DATA_RECV, lambda event: event.assoc.abort())
-    begun = time.monotonic()
     assert len(peers.assoc.send_c_echo()) == 0
-    assert time.monotonic() - begun < 0.5
     assert peers.assoc.is_aborted
 
 
@@ -362,7 +361,7 @@ def test_many_threads_get_their_own_answers(peers: Peers) -> None:
 def test_an_acceptor_who_answers_by_himself(ends: str, hand_over: bool) -> None:
     """He reads all the while, as no handler is asked; whoever ends the association is heard."""
     acceptors: list[Any] = []
-    scp = AE()
+    scp = patient()
     scp.add_supported_context(VERIFICATION)
     server = scp.start_server(
         ("127.0.0.1", 0),
@@ -370,13 +369,12 @@ def test_an_acceptor_who_answers_by_himself(ends: str, hand_over: bool) -> None:
         evt_handlers=[(evt.EVT_ESTABLISHED, lambda event: acceptors.append(event.assoc))],
     )
     assert server is not None
-    scu = AE()
+    scu = patient()
     scu.add_requested_context(VERIFICATION)
     assoc = scu.associate("127.0.0.1", server.server_address[1])
     for _ in range(20):
         assert assoc.send_c_echo().Status == 0x0000
     acceptor = acceptors[0]
-    begun = time.monotonic()
     if ends == "shutdown":
         scp.shutdown()
     else:
@@ -384,7 +382,6 @@ def test_an_acceptor_who_answers_by_himself(ends: str, hand_over: bool) -> None:
     for one in (acceptor, assoc):
         one.join(DEADLINE)
         assert not one.is_alive()
-    assert time.monotonic() - begun < 2
     assert acceptor.is_released == ("release" in ends)
     scu.shutdown()
     scp.shutdown()

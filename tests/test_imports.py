@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-ALLOWED = 0.060
-"""Seconds that `import pynetdicom` may take more than `import pydicom` alone."""
+ALLOWED = 30
+"""Modules, of the package and others, that are loaded in front of what is used only later."""
 HEAVY = {"pydicom", "numpy", "ssl", "asyncio", "sqlalchemy", "rich", "fsspec", "multiprocessing"}
 
 
@@ -28,18 +28,13 @@ def test_what_is_imported(statement: str, python_env: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("statement", ["import pynetdicom", "from pynetdicom import AE, evt"])
-def test_how_long_it_takes(statement: str, python_env: dict[str, str]) -> None:
-    """At its best, since others use the machine too."""
+def test_how_many_modules_are_imported(statement: str, python_env: dict[str, str]) -> None:
+    """More than `import pydicom` alone."""
     code = f"""
-import json, pydicom, time
-begun = time.perf_counter()
+import json, sys, pydicom
+before = set(sys.modules)
 {statement}
-print(json.dumps([time.perf_counter() - begun]))
+print(json.dumps(sorted(set(sys.modules) - before)))
 """
-    best = 1.0
-    for _ in range(10):
-        (seconds,) = run(code, python_env)
-        best = min(best, float(seconds))
-        if best < ALLOWED:
-            break
-    assert best < ALLOWED
+    names = run(code, python_env)
+    assert len(names) <= ALLOWED, names

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, build_role, evt, serving
-from pynetdicom.requests import prepare_statuses
-from pynetdicom.upper_layer import dul
+from pynetdicom import AE, association, build_role, evt, requests, serving
+from pynetdicom import ae as ae_module
+from pynetdicom.upper_layer import dul, sending
+from tests.clock import Clock
 from tests.conftest import leaked_descriptors, leaked_threads, open_descriptors
 from tests.faults.peer import (
     CT,
@@ -77,7 +78,8 @@ def aes() -> Iterator[Callable[..., AE]]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for the peer's close takes 0.2 s instead of 2."""
-    monkeypatch.setattr(dul, "LINGER", 0.2)
+    for module in (association, dul):
+        monkeypatch.setattr(module, "LINGER", 0.2)
 
 
 @contextlib.contextmanager
@@ -117,123 +119,80 @@ def stops_reading(scene: Scene) -> Callable[[Acceptor], None]:
 # abort() from another thread
 
 
-SOON = 0.05
-"""Seconds in which `abort` wakes whoever waits. A loaded machine may take longer, now and then."""
-
-
-def is_soon(attempt: Callable[[], float], capsys: pytest.CaptureFixture[str]) -> bool:
-    """Whether an attempt of several takes no longer, none of them taking much longer."""
-    took = []
-    while len(took) < 8 and min(took, default=1.0) >= SOON:
-        took.append(attempt())
-    with capsys.disabled():
-        print(f" [{min(took) * 1000:.1f} ms] ", end="")
-    return min(took) < SOON and max(took) < 1
-
-
 @pytest.mark.parametrize("what", ["C-ECHO", "C-STORE", "C-FIND"])
 def test_abort_wakes_who_waits_for_an_answer(
-    what: str, aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
+    what: str, scene: Scene, aes: Callable[..., AE]
 ) -> None:
     ae = aes()
     ae.add_requested_context(FIND)
     data_set = ct()
-    prepare_statuses()  # imported once
-
-    def attempt() -> float:
-        scene = Scene()
-        with peer_with(stops_answering(scene), scene) as port:
-            assoc = ae.associate("127.0.0.1", port)
-            if what == "C-ECHO":
-                call = Call(assoc.send_c_echo)
-            elif what == "C-STORE":
-                call = Call(assoc.send_c_store, data_set)
-            else:
-                call = Call(lambda: next(assoc.send_c_find(data_set, FIND))[0])
-            assert scene.reached.wait(DEADLINE)
-            begun = time.monotonic()
-            assoc.abort(block=False)
-            assert len(call.result()) == 0
-            took = time.monotonic() - begun
-            assert assoc.ended is not None
-            ended = assoc.ended
-            assert (ended.kind, ended.by, ended.timer) == ("aborted", "local", None)
-            return took
-
-    assert is_soon(attempt, capsys)
+    with peer_with(stops_answering(scene), scene) as port:
+        assoc = ae.associate("127.0.0.1", port)
+        if what == "C-ECHO":
+            call = Call(assoc.send_c_echo)
+        elif what == "C-STORE":
+            call = Call(assoc.send_c_store, data_set)
+        else:
+            call = Call(lambda: next(assoc.send_c_find(data_set, FIND))[0])
+        assert scene.reached.wait(DEADLINE)
+        assoc.abort(block=False)
+        assert len(call.result()) == 0
+        assert assoc.ended is not None
+        ended = assoc.ended
+        assert (ended.kind, ended.by, ended.timer) == ("aborted", "local", None)
 
 
 def test_abort_wakes_who_writes_to_a_peer_that_does_not_read(
-    aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
+    scene: Scene, aes: Callable[..., AE], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ae = aes()
-    data_set = ct(LARGE)
-
-    def attempt() -> float:
-        scene = Scene()
-        with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
-            assoc = ae.associate("127.0.0.1", port)
-            blocked = Blocking(assoc)
-            call = Call(assoc.send_c_store, data_set)
-            assert blocked.wait(DEADLINE)
-            begun = time.monotonic()
-            assoc.abort(block=False)
-            assert len(call.result()) == 0
-            took = time.monotonic() - begun
-            assert assoc.ended is not None
-            assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
-            assoc.join(DEADLINE)
-            assert not assoc.is_alive()
-            return took
-
-    assert is_soon(attempt, capsys)
+    """At once, and not when the PDU that has begun had its time."""
+    monkeypatch.setattr(sending, "LAST_PDU", 3600)
+    with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
+        assoc = aes().associate("127.0.0.1", port)
+        blocked = Blocking(assoc)
+        call = Call(assoc.send_c_store, ct(LARGE))
+        assert blocked.wait(DEADLINE)
+        assoc.abort(block=False)
+        assert len(call.result()) == 0
+        assert assoc.ended is not None
+        assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
+        scene.over.set()
+        assoc.join(DEADLINE)
+        assert not assoc.is_alive()
 
 
-def test_abort_wakes_who_waits_for_the_release(
-    aes: Callable[..., AE], capsys: pytest.CaptureFixture[str]
-) -> None:
-    ae = aes()
+def test_abort_wakes_who_waits_for_the_release(scene: Scene, aes: Callable[..., AE]) -> None:
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        assert peer.pdu() == RELEASE_RQ
+        scene.reached.set()
+        scene.over.wait(DEADLINE)  # and leaves the connection open
 
-    def attempt() -> float:
-        scene = Scene()
-
-        def script(peer: Acceptor) -> None:
-            peer.accept()
-            assert peer.pdu() == RELEASE_RQ
-            scene.reached.set()
-            scene.over.wait(DEADLINE)  # and leaves the connection open
-
-        with peer_with(script, scene) as port:
-            assoc = ae.associate("127.0.0.1", port)
-            call = Call(assoc.release)
-            assert scene.reached.wait(DEADLINE)
-            begun = time.monotonic()
-            assoc.abort(block=False)
-            call.result()
-            took = time.monotonic() - begun
-            assert assoc.is_aborted
-            scene.over.set()
-            assoc.join(DEADLINE)
-            return took
-
-    assert is_soon(attempt, capsys)
+    with peer_with(script, scene) as port:
+        assoc = aes().associate("127.0.0.1", port)
+        call = Call(assoc.release)
+        assert scene.reached.wait(DEADLINE)
+        assoc.abort(block=False)
+        call.result()
+        assert assoc.is_aborted
+        scene.over.set()
+        assoc.join(DEADLINE)
 
 
 class Blocking(threading.Event):
-    """Set once a writer of an association waits for the peer to read; when he last began to."""
+    """Set once a writer of an association waits for the peer to read; then its time is set."""
 
-    def __init__(self, assoc: Any) -> None:
+    def __init__(self, assoc: Any, network_timeout: float | None = None) -> None:
         super().__init__()
-        self.since = 0.0
-        self._writer: threading.Thread | None = None
         self._wait = assoc.dul.connection.wait_writable
+        self._assoc, self._network_timeout = assoc, network_timeout
         assoc.dul.connection.wait_writable = self._waits
 
     def _waits(self, *args: Any) -> Any:
-        writer = threading.current_thread()
-        if self._writer in (None, writer):  # and not who writes the A-ABORT in the end
-            self._writer = writer
-            self.since = time.monotonic()
+        if self._network_timeout is not None and not self.is_set():
+            self._assoc.network_timeout = self._network_timeout
+            self.set()
+            return True  # it tries again, and waits by its new time
         self.set()
         return self._wait(*args)
 
@@ -244,12 +203,10 @@ def test_abort_wakes_many(scene: Scene, aes: Callable[..., AE]) -> None:
         assoc = aes().associate("127.0.0.1", port)
         calls = [Call(assoc.send_c_echo) for _ in range(8)]
         assert scene.reached.wait(DEADLINE)
-        begun = time.monotonic()
         assoc.abort()
         for call in calls:
             with contextlib.suppress(RuntimeError):  # those that had not begun
                 assert len(call.result()) == 0
-        assert time.monotonic() - begun < 1.5
 
 
 def test_abort_ends_a_connection_attempt(aes: Callable[..., AE]) -> None:
@@ -263,11 +220,9 @@ def test_abort_ends_a_connection_attempt(aes: Callable[..., AE]) -> None:
             waiting.connect_ex(full.getsockname())
         call = Call(ae.associate, "127.0.0.1", full.getsockname()[1])
         assert until(lambda: any(a.is_alive() for a in ae._associations))
-        begun = time.monotonic()
         for assoc in list(ae._associations):
             assoc.abort()
         assoc = call.result()
-        assert time.monotonic() - begun < 0.5
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
 
@@ -280,25 +235,19 @@ def test_peer_that_stops_reading(scene: Scene, aes: Callable[..., AE], tmp_path:
     ct(LARGE).save_as(path, enforce_file_format=True)
     with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
         assoc = aes().associate("127.0.0.1", port)
-        assoc.network_timeout = 0.3
-        blocked = Blocking(assoc)
+        Blocking(assoc, network_timeout=0.3)
         call = Call(assoc.send_c_store, path)
         assert len(call.result()) == 0
-        # The kernel may have taken more, a while after it first did not.
-        assert 0.25 < time.monotonic() - blocked.since < 0.3 + 1
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
         assoc.join(DEADLINE)
-        assert time.monotonic() - blocked.since < 0.3 + 1 + 2
         assert not assoc.is_alive()
 
 
 def test_peer_that_never_answers(scene: Scene, aes: Callable[..., AE]) -> None:
     with peer_with(stops_answering(scene), scene) as port:
         assoc = aes(dimse_timeout=0.3).associate("127.0.0.1", port)
-        begun = time.monotonic()
         assert len(assoc.send_c_echo()) == 0
-        assert 0.25 < time.monotonic() - begun < 1
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "dimse_timeout")
 
@@ -309,17 +258,19 @@ def test_peer_that_sends_half_a_pdu(waits: bool, scene: Scene, aes: Callable[...
         peer.accept()
         if waits:
             peer.pdu()
+        scene.reached.set()
+        assert is_set.wait(DEADLINE)
         peer.send(p_data(pdv(1, 3, bytes(100)))[:50])
         assert peer.exactly(10) == ABORT
 
+    is_set = threading.Event()
     with peer_with(script, scene) as port:
-        begun = time.monotonic()
-        assoc = aes(network_timeout=0.3).associate("127.0.0.1", port)
-        if waits:
-            assert len(assoc.send_c_echo()) == 0
-        else:
-            assoc.join(DEADLINE)
-        assert time.monotonic() - begun < 0.3 + 1
+        assoc = aes().associate("127.0.0.1", port)
+        call = Call(assoc.send_c_echo if waits else assoc.join)
+        assert scene.reached.wait(DEADLINE)
+        assoc.network_timeout = 0.3
+        is_set.set()
+        assert not call.result()
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
 
@@ -332,9 +283,7 @@ def test_peer_that_never_answers_the_association_request(
         assert peer.exactly(10) == ABORT
 
     with peer_with(script, scene) as port:
-        begun = time.monotonic()
         assoc = aes(acse_timeout=0.3).associate("127.0.0.1", port)
-        assert 0.25 < time.monotonic() - begun < 1
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "acse_timeout")
 
@@ -347,10 +296,9 @@ def test_peer_that_never_answers_the_release(scene: Scene, aes: Callable[..., AE
         scene.over.wait(DEADLINE)  # nor closes the connection
 
     with peer_with(script, scene) as port:
-        assoc = aes(acse_timeout=0.3).associate("127.0.0.1", port)
-        begun = time.monotonic()
+        assoc = aes().associate("127.0.0.1", port)
+        assoc.acse_timeout = 0.3
         assoc.release()
-        assert 0.25 < time.monotonic() - begun < 1.3
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "acse_timeout")
 
@@ -360,10 +308,8 @@ def test_peer_that_connects_and_says_nothing(sent: bytes, aes: Callable[..., AE]
     server = aes(acse_timeout=0.3).start_server(("127.0.0.1", 0), block=False)
     assert server is not None
     with Peer.connect(server.server_address) as peer:
-        begun = time.monotonic()
         peer.send(sent)
         assert peer.rest() == b""
-        assert time.monotonic() - begun < 1
 
 
 def test_silent_peer_of_the_server(aes: Callable[..., AE]) -> None:
@@ -371,12 +317,12 @@ def test_silent_peer_of_the_server(aes: Callable[..., AE]) -> None:
     assert server is not None
     with Peer.connect(server.server_address) as peer:
         peer.associate()
-        begun = time.monotonic()
         assert peer.exactly(10) == ABORT
-        assert 0.2 < time.monotonic() - begun < 1
 
 
-def test_a_long_upload_is_not_silence(scene: Scene, aes: Callable[..., AE]) -> None:
+def test_a_long_upload_is_not_silence(
+    scene: Scene, aes: Callable[..., AE], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another's request waits for its turn longer than `dimse_timeout`, and nobody is aborted."""
 
     def script(peer: Acceptor) -> None:
@@ -392,14 +338,18 @@ def test_a_long_upload_is_not_silence(scene: Scene, aes: Callable[..., AE]) -> N
         peer.send(RELEASE_RP)
 
     with peer_with(script, scene, receive_buffer=4096) as port:
-        assoc = aes(dimse_timeout=0.5, network_timeout=5).associate("127.0.0.1", port)
+        clock = Clock(monkeypatch)
+        assoc = aes(dimse_timeout=1000).associate("127.0.0.1", port)
         blocked = Blocking(assoc)
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
-        echo.join(1.0)  # twice its timeout
+        assert until(lambda: assoc.operations._queue)
+        clock.later(2000, assoc)  # twice its timeout
+        echo.join(0.1)
+        assert echo.is_alive()
         scene.over.set()
-        assert store.result(2 * DEADLINE).Status == 0
+        assert store.result().Status == 0
         assert echo.result().Status == 0
         assoc.release()
         assert assoc.is_released
@@ -441,7 +391,7 @@ def test_shutdown_with_all_of_them(scene: Scene, caplog: pytest.LogCaptureFixtur
         go_on.wait(DEADLINE * 2)
         return 0x0000
 
-    ae = requestor(acse_timeout=30, dimse_timeout=30, network_timeout=30)
+    ae = requestor()
     ae.add_supported_context(VERIFICATION)
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, hangs)])
     assert server is not None
@@ -466,10 +416,7 @@ def test_shutdown_with_all_of_them(scene: Scene, caplog: pytest.LogCaptureFixtur
         peers[4].send(echo_rq())
         assert in_handler.wait(DEADLINE)
 
-        begun = time.monotonic()
-        ae.shutdown()
-        took = time.monotonic() - begun
-        assert took < 2.3
+        Call(ae.shutdown).result()
         named = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
         assert [text for text in named if "EVT_C_ECHO" in text], named
         # Its socket is closed all the same.
@@ -482,12 +429,25 @@ def test_shutdown_with_all_of_them(scene: Scene, caplog: pytest.LogCaptureFixtur
             Peer.connect(address)
         scene.over.set()
         go_on.set()
-    assert leaked_threads(threads, time.monotonic() + 2) == []
+    assert leaked_threads(threads, time.monotonic() + DEADLINE) == []
     assert leaked_descriptors(descriptors) == {}
 
 
+def wake_ups() -> dict[int, int]:
+    """How often each thread of this process but the calling one has gone to sleep so far."""
+    found = {}
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.native_id is not None:
+            status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+            found[thread.native_id] = sum(
+                int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line
+            )
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts wake-ups in /proc")
 def test_idle_associations_cost_nothing() -> None:
-    """Fifty, both sides of each, use less than 1 % of a core."""
+    """Fifty, both sides of each: none of their threads wakes, once they have gone to sleep."""
     ae = requestor()
     ae.maximum_associations = 50
     ae.add_supported_context(VERIFICATION)
@@ -495,18 +455,22 @@ def test_idle_associations_cost_nothing() -> None:
     assert server is not None
     assocs = [ae.associate("127.0.0.1", server.server_address[1]) for _ in range(50)]
     assert all(assoc.send_c_echo().Status == 0 for assoc in assocs)
-    shares = []
-    while len(shares) < 5 and min(shares, default=1.0) >= 0.01:
-        begun, used = time.monotonic(), time.process_time()
-        threading.Event().wait(0.5)
-        shares.append((time.process_time() - used) / (time.monotonic() - begun))
+
+    def all_sleep() -> bool:
+        before = wake_ups()
+        threading.Event().wait(0.6)
+        return wake_ups() == before
+
+    assert until(all_sleep)
+    assert len(wake_ups()) >= 200
     assert len(ae.active_associations) == 100
     ae.shutdown()
-    assert min(shares) < 0.01
 
 
-def test_shutdown_is_quick_and_leaves_nothing(scene: Scene) -> None:
+def test_shutdown_leaves_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a handler that hangs, there is nothing to wait for where peers close."""
+    for bound in ("_POLITE", "_SHUTDOWN"):
+        monkeypatch.setattr(ae_module, bound, 3600)
     threads, descriptors = set(threading.enumerate()), open_descriptors()
     ae = requestor()
     ae.add_supported_context(VERIFICATION)
@@ -514,10 +478,8 @@ def test_shutdown_is_quick_and_leaves_nothing(scene: Scene) -> None:
     assert server is not None
     for _ in range(10):
         assert ae.associate("127.0.0.1", server.server_address[1]).is_established
-    begun = time.monotonic()
-    ae.shutdown()
-    assert time.monotonic() - begun < 1
-    assert leaked_threads(threads, time.monotonic() + 0.2) == []
+    Call(ae.shutdown).result()
+    assert leaked_threads(threads, time.monotonic() + DEADLINE) == []
     assert leaked_descriptors(descriptors) == {}
 
 
@@ -536,9 +498,7 @@ def test_hanging_notification_handler_is_named(caplog: pytest.LogCaptureFixture)
     assert server is not None
     assert ae.associate("127.0.0.1", server.server_address[1]).is_established
     assert reached.wait(DEADLINE)
-    begun = time.monotonic()
-    ae.shutdown()
-    assert time.monotonic() - begun < 2.3
+    Call(ae.shutdown).result()
     assert "EVT_ESTABLISHED" in caplog.text
     go_on.set()
 
@@ -551,8 +511,17 @@ READER = ["EVT_PDU_RECV", "EVT_DATA_RECV"]
 ENDING = ["EVT_RELEASED", "EVT_ABORTED", "EVT_CONN_CLOSE"]
 
 
+@pytest.fixture
+def no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for itself waits for ever."""
+    monkeypatch.setattr(requests, "LINGER", 3600)
+    monkeypatch.setattr(association, "BLOCK_ON_ABORT", 3600)
+    for bound in ("_POLITE", "_SHUTDOWN"):
+        monkeypatch.setattr(ae_module, bound, 3600)
+
+
 def acts_on(event_name: str, act: Callable[[Any], Any], ae: AE) -> tuple[Any, list[Any]]:
-    """A server that acts in a handler, and what came of that and how long it took."""
+    """A server that acts in a handler, and what came of that."""
     done: list[Any] = []
     finished = threading.Event()
 
@@ -560,12 +529,10 @@ def acts_on(event_name: str, act: Callable[[Any], Any], ae: AE) -> tuple[Any, li
         if done or (event_name in READER and event.assoc.dul.state != "Sta6"):
             return 0x0000
         done.append(None)
-        begun = time.monotonic()
         try:
             done[0] = act(event)
         except Exception as error:
             done[0] = error
-        done.append(time.monotonic() - begun)
         finished.set()
         return 0x0000
 
@@ -576,7 +543,7 @@ def acts_on(event_name: str, act: Callable[[Any], Any], ae: AE) -> tuple[Any, li
     return server, done
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick", "no_bounds")
 @pytest.mark.parametrize("what", ["abort", "release", "shutdown", "kill"])
 @pytest.mark.parametrize("name", ASSOCIATION_THREAD + READER)
 def test_from_handlers(what: str, name: str, aes: Callable[..., AE]) -> None:
@@ -606,13 +573,10 @@ def test_from_handlers(what: str, name: str, aes: Callable[..., AE]) -> None:
         assert isinstance(done[0], RuntimeError)  # it would wait for itself
     else:
         assert done[0] is None
-    assert done[1] < 0.5
-    begun = time.monotonic()
-    ae.shutdown()
-    assert time.monotonic() - begun < 2.3
+    Call(ae.shutdown).result()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick", "no_bounds")
 @pytest.mark.parametrize("what", ["abort", "release", "shutdown"])
 @pytest.mark.parametrize("name", ENDING)
 def test_from_handlers_of_the_end(what: str, name: str, aes: Callable[..., AE]) -> None:
@@ -627,14 +591,12 @@ def test_from_handlers_of_the_end(what: str, name: str, aes: Callable[..., AE]) 
         peer.rest()
         assert server.finished.wait(DEADLINE)
     assert done[0] is None
-    assert done[1] < 0.5
 
 
 @pytest.mark.parametrize("what", ["abort", "release", "shutdown"])
 def test_from_handlers_of_the_requestor(what: str, aes: Callable[..., AE]) -> None:
     ae = aes()
     server: Any = ae.start_server(("127.0.0.1", 0), block=False)
-    begun = time.monotonic()
 
     def handler(event: Any) -> None:
         ae.shutdown() if what == "shutdown" else getattr(event.assoc, what)()
@@ -645,7 +607,6 @@ def test_from_handlers_of_the_requestor(what: str, aes: Callable[..., AE]) -> No
     assoc.join(DEADLINE)
     assert assoc.ended is not None
     assert assoc.ended.kind == ("released" if what == "release" else "aborted")
-    assert time.monotonic() - begun < 2.5
 
 
 def test_release_lets_the_peers_request_be_answered(scene: Scene, aes: Callable[..., AE]) -> None:
@@ -696,9 +657,7 @@ def test_exception_in_the_association_thread(
     monkeypatch.setattr(serving, "answer", fails)
     with listening(script) as listener:
         assoc = aes().associate("127.0.0.1", listener.port)
-        begun = time.monotonic()
         assert len(assoc.send_c_echo()) == 0
-        assert time.monotonic() - begun < 2
         assoc.join(DEADLINE)
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
@@ -742,10 +701,8 @@ def test_ctrl_c_during_associate(scene: Scene, aes: Callable[..., AE]) -> None:
     ae = aes()
     with peer_with(script, scene) as port:
         call = Call(interrupt)
-        begun = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             ae.associate("127.0.0.1", port)
-        assert time.monotonic() - begun < 2
         call.result()
         assert until(lambda: not ae._associations)
 
@@ -784,7 +741,7 @@ def test_two_threads_get_their_own_answers(aes: Callable[..., AE]) -> None:
         return found
 
     calls = [Call(echo), Call(store, 0, 100), Call(echo), Call(store, 1, 100_000)]
-    assert [call.result(20) for call in calls] == [{0}, {0xB000}, {0}, {0xB001}]
+    assert [call.result() for call in calls] == [{0}, {0xB000}, {0}, {0xB001}]
     assert sorted(ids) == list(range(1, 241))
     assoc.release()
     assert assoc.is_released
@@ -827,7 +784,7 @@ import sys, threading
 sys.path.insert(0, {root!r})
 from pynetdicom import AE, evt
 ae = AE()
-ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 60
+ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 3600
 ae.add_requested_context({uid!r})
 assoc = ae.associate("127.0.0.1", {port})
 assert assoc.is_established
@@ -859,14 +816,11 @@ def test_interpreter_exit(end: str, waits: bool, scene: Scene) -> None:
             assert process.stdin is not None
             assert process.stderr is not None
             if waits:
-                assert scene.reached.wait(15)
-            begun = time.monotonic()
+                assert scene.reached.wait(60)
             process.stdin.write(b"\n")
             process.stdin.close()
             errors = process.stderr.read()
-            process.wait(15)
-            if waits:
-                assert time.monotonic() - begun < 4
+            process.wait(60)
         assert b"Fatal" not in errors, errors
     assert seen == [ABORT]
 
@@ -894,11 +848,9 @@ sys.stdin.readline()
         with associated(("127.0.0.1", int(process.stdout.readline()))) as peer:
             peer.send(echo_rq())
             assert process.stdout.readline() == b"in handler\n"
-            begun = time.monotonic()
             process.stdin.close()
             assert peer.exactly(10) == ABORT
-            process.wait(15)
-            assert time.monotonic() - begun < 4
+            process.wait(60)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -916,7 +868,6 @@ assert assoc.send_c_echo().Status == 0
     seen: list[bytes] = []
 
     def script(peer: Acceptor) -> None:
-        peer.socket.settimeout(3 * DEADLINE)  # meanwhile a process begins and ends
         peer.accept()
         peer.serve_echo()
         seen.append(peer.exactly(10))
@@ -925,7 +876,7 @@ assert assoc.send_c_echo().Status == 0
     with listening(script) as listener:
         code = EXIT.format(root=root, uid=VERIFICATION, port=listener.port, waits=False, end=child)
         result = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, timeout=20, check=False
+            [sys.executable, "-c", code], capture_output=True, timeout=300, check=False
         )
     assert result.returncode == 0, result.stderr
     assert seen == [ABORT]

@@ -537,7 +537,7 @@ def test_summaries_are_left_to_handlers_where_asked_for(
             with caplog.at_level("INFO", logger="pynetdicom"):
                 ae.associate("127.0.0.1", server.server_address[1]).release()
                 for assoc in server.all_associations():
-                    assoc.join(5)
+                    assoc.join(60)
             said[level] = len(caplog.records)
     finally:
         ae.shutdown()

@@ -19,6 +19,7 @@ from pynetdicom.dimse.data_set import InMemory, encode_dataset
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, Primitive
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import dul
+from tests.clock import Clock
 from tests.faults.peer import CT, IMPLICIT, Peer, context, p_data, pdv, request, until
 from tests.peers import DEADLINE, Call
 from tests.scp import (
@@ -676,11 +677,22 @@ def sub_operation(peer: Scp, number: int = 7) -> None:
     peer.command()
 
 
-def test_sub_operations_renew_the_wait_for_a_response() -> None:
-    import time
+LONG_TIME = 1000.0
+
+
+def passes(clock: Clock, times: float, assoc: Any) -> None:
+    """So many times `LONG_TIME` pass, and who looks whether the peer is silent finds it is not."""
+    clock.later(times * LONG_TIME, assoc)
+    (operation, *_) = assoc.operations.outstanding()
+    heard = max(operation.last_heard, Call(assoc._last_received).result())
+    assert clock.now < heard + LONG_TIME
+
+
+def test_sub_operations_renew_the_wait_for_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
 
     def store(event: Any) -> int:
-        time.sleep(0.3)
+        passes(clock, 0.3, event.assoc)
         return 0
 
     def script(peer: Scp) -> None:
@@ -690,7 +702,7 @@ def test_sub_operations_renew_the_wait_for_a_response() -> None:
         peer.answer(context_id, request.response(0))
         peer.rest_until_abort()
 
-    with retrieving(script, store, dimse_timeout=1.5) as assoc:
+    with retrieving(script, store, dimse_timeout=LONG_TIME) as assoc:
         ((status, _),) = list(assoc.send_c_get(identifier(), GET))
         assert status.Status == 0
 
@@ -715,41 +727,57 @@ def test_an_instance_that_nobody_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("handling", "silent", "is_answered"),
+    ("handling", "silent"),
     [
-        (1.5, 0.0, True),  # while we store, the peer waits for us and not we for it
-        (0.7, 0.5, True),  # from then on it has as long as ever
-        (0.7, 3.0, False),  # and no longer
+        (1.5, 0.0),  # while we store, the peer waits for us and not we for it
+        (0.7, 0.5),  # from then on it has as long as ever
     ],
 )
 def test_a_slow_store_handler_is_no_silence_of_the_peer(
-    handling: float, silent: float, is_answered: bool
+    monkeypatch: pytest.MonkeyPatch, handling: float, silent: float
 ) -> None:
-    over = threading.Event()
+    clock = Clock(monkeypatch)
+    waiting: list[Any] = []
 
     def store(event: Any) -> int:
-        return int(over.wait(handling))
+        waiting.append(event.assoc)
+        passes(clock, handling, event.assoc)
+        return 0
 
     def script(peer: Scp) -> None:
         context_id, request, _ = peer.message()
         sub_operation(peer)
-        if not over.wait(silent):
-            peer.answer(context_id, request.response(0))
+        assert until(lambda: waiting[0].inbox.is_waiting())
+        passes(clock, silent, waiting[0])
+        peer.answer(context_id, request.response(0))
         peer.rest_until_abort()
 
-    with retrieving(script, store, dimse_timeout=0.9) as assoc:
-        begun = time.monotonic()
+    with retrieving(script, store, dimse_timeout=LONG_TIME) as assoc:
         ((status, _),) = list(assoc.send_c_get(identifier(), GET))
-        took = time.monotonic() - begun
-        assert status.get("Status") == (0 if is_answered else None), assoc.ended
-        if not is_answered:
-            assert assoc.ended.timer == "dimse_timeout"
-            assert took < 2.6
-        over.set()
+        assert status.get("Status") == 0, assoc.ended
 
 
-def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works() -> None:
-    over = threading.Event()
+def test_a_slow_store_handler_gives_the_peer_no_longer_than_ever() -> None:
+    def script(peer: Scp) -> None:
+        peer.message()
+        sub_operation(peer)
+        peer.rest_until_abort()
+
+    with retrieving(script, lambda event: 0, dimse_timeout=0.5) as assoc:
+        ((status, _),) = list(assoc.send_c_get(identifier(), GET))
+        assert status.get("Status") is None
+        assert assoc.ended.timer == "dimse_timeout"
+
+
+def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+
+    def store(event: Any) -> int:
+        assert until(lambda: event.assoc.operations._queue)
+        passes(clock, 2, event.assoc)
+        return 0
 
     def script(peer: Scp) -> None:
         context_id, request, _ = peer.message()
@@ -757,7 +785,7 @@ def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works() -> None:
         peer.answer(context_id, request.response(0))
         peer.serve(matching(peer))
 
-    with retrieving(script, lambda event: int(over.wait(1.2)), dimse_timeout=0.5) as assoc:
+    with retrieving(script, store, dimse_timeout=LONG_TIME) as assoc:
         responses = assoc.send_c_get(identifier(), GET)
         echo = Call(assoc.send_c_echo)
         assert [status.get("Status") for status, _ in responses] == [0], assoc.ended
@@ -769,17 +797,25 @@ def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works() -> None:
     [(("SCU", 1), True), (("SCU", 2), False), (("OTHER", 1), False), ((None, None), False)],
 )
 def test_what_arrives_by_our_own_c_move_is_no_silence(
-    originator: tuple[str | None, int | None], is_answered: bool
+    monkeypatch: pytest.MonkeyPatch,
+    originator: tuple[str | None, int | None],
+    is_answered: bool,
 ) -> None:
     """A large instance to ourselves, of which the SCP says nothing before it has been sent."""
     stored: list[Any] = []
-    over = threading.Event()
-    ae = requestor(MOVE, dimse_timeout=0.6)
+    moving: list[Any] = []
+    clock = Clock(monkeypatch)
+    ae = requestor(MOVE, dimse_timeout=LONG_TIME, network_timeout=100 * LONG_TIME)
     ae.add_supported_context(CT)
 
     def store(event: Any) -> int:
         stored.append(event.request.MoveOriginatorMessageID)
-        return int(over.wait(1.0))  # longer than the timeout, as the sending is
+        clock.later(1.5 * LONG_TIME, *moving)  # longer than the timeout, as the sending is
+        return 0
+
+    def receiving() -> Any:
+        (assoc,) = (one for one in ae._associations if one.is_acceptor)
+        return assoc
 
     def send_slowly(peer: Peer) -> None:
         peer.associate(request(context(1, CT)))
@@ -789,15 +825,17 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
         peer.send(p_data(pdv(1, 3, sub.encode())))
         for byte in sub.data_set.getvalue()[:4]:
             peer.send(p_data(pdv(1, 0, bytes([byte]))))
-            over.wait(0.3)
+            assert until(lambda: moving[0].ended or receiving().dul.last_received == clock.now)
+            clock.later(0.5 * LONG_TIME, *moving)
         peer.send(p_data(pdv(1, 2, sub.data_set.getvalue()[4:])))
-        with contextlib.suppress(EOFError, ConnectionError):
-            peer.pdu()
+        peer.pdu()
 
     def script(peer: Scp) -> None:
         context_id, asked, _ = peer.message()
-        with Peer.connect(server.server_address) as sender:
+        # Whoever gives up closes this one too.
+        with contextlib.suppress(OSError, EOFError), Peer.connect(server.server_address) as sender:
             send_slowly(sender)
+        assert is_answered or until(lambda: moving[0].ended)
         with contextlib.suppress(OSError):
             peer.answer(context_id, asked.response(0))
             peer.serve(matching(peer))
@@ -805,8 +843,8 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     assert server is not None
     with associated(script, ae=ae) as assoc:
+        moving.append(assoc)
         *_, (status, _) = assoc.send_c_move(identifier(), "SCU", MOVE, msg_id=1)
-        over.set()
         if is_answered:
             assert status.get("Status") == 0, assoc.ended
             assert stored == [1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -673,21 +672,18 @@ def test_others_are_answered_while_files_are_sent_ahead(
     echoes: list[int] = []
 
     def echo() -> None:
-        while not over.is_set():
+        while not echoes or not over.is_set():
             echoes.append(assoc.send_c_echo().Status)
 
     threads = [threading.Thread(target=echo) for _ in range(2)]
     for thread in threads:
         thread.start()
-    begun = time.monotonic()
     results = list(assoc.send_c_stores(files(60), send_ahead=True))
-    took = time.monotonic() - begun
     over.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert [status.Status for _, status in results] == [0] * 60
     assert set(echoes) == {0}
-    assert took < 10
     assert not assoc.dul.is_reading_here
 
 
@@ -701,7 +697,7 @@ def test_a_consumer_of_files_sent_ahead_who_takes_his_time(
         assert status.Status == 0
         thread = threading.Thread(target=assoc.send_c_echo)
         thread.start()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.cases import application, archives, echo, idle, imports, memory, store
+from benchmarks.cases import application, archives, echo, idle, imports, memory, promises, store
 from benchmarks.method import Bench
 from benchmarks.report import Result
 
@@ -12,6 +12,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "import": imports.measure,
     "echo": echo.measure,
     "idle": idle.measure,
+    "promises": promises.measure,
     "slices": store.slices,
     "small": store.small,
     "stock": store.stock,

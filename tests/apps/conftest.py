@@ -85,7 +85,7 @@ class Served:
         """Stop it and give its exit code."""
         self.process.send_signal(number)
         try:
-            self.process.communicate(timeout=10)
+            self.process.communicate(timeout=60)
         finally:
             self.process.kill()
         return self.process.returncode

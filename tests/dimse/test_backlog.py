@@ -211,7 +211,7 @@ def test_discarding() -> None:
         assert one.get(0) is None
         assert one.get(0) is None
         if call is not None:
-            assert call.result(2) is None
+            assert call.result() is None
     late = message(3)
     backlog.add(late)
     backlog.put(late)

@@ -141,7 +141,7 @@ def ask(what: str, port: int, directory: Path) -> None:
         assert assoc.send_c_store(CT).Status == 0x0000
     assoc.release()
     assert assoc.is_released
-    assoc.join(5)
+    assoc.join(60)
 
 
 @pytest.mark.parametrize("block", SERVING, ids=str)

@@ -23,8 +23,8 @@ __all__ = ["dcmtk"]  # a fixture
 HERE = Path(__file__).parent
 EXAMPLES = ROOT / "examples"
 MANUAL_PORT = 11112
-START_DEADLINE = 20.0
-END_DEADLINE = 20.0
+START_DEADLINE = 60.0
+END_DEADLINE = 60.0
 TCP_LISTEN = "0A"
 
 # Waits, in a network namespace whose loopback interface is up, until its standard input ends.

@@ -20,8 +20,8 @@ class Server:
         self.ae = AE("ANY-SCP")
         self.ae.add_supported_context(VERIFICATION)
         self.ae.add_supported_context(CT)
-        self.ae.acse_timeout = 5
-        self.ae.network_timeout = 5
+        self.ae.acse_timeout = 3600
+        self.ae.network_timeout = 3600
         self.opened: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.stored: list[bytes] = []
@@ -68,11 +68,11 @@ class Server:
 
     def assoc(self) -> Any:
         """The next association that has begun."""
-        return self.opened.get(timeout=5)
+        return self.opened.get(timeout=60)
 
     def end(self) -> Any:
         """How the next association to end has ended."""
-        return self.ended.get(timeout=5).ended
+        return self.ended.get(timeout=60).ended
 
 
 @pytest.fixture

@@ -223,7 +223,7 @@ class Busy:
         self.calls += 1
         self.assoc = event.assoc
         self.served.set()
-        self.go_on.wait(5)
+        self.go_on.wait(60)
         return 0x0000
 
 
@@ -239,7 +239,7 @@ def test_duplicate_message_id(make_server: Callable[..., Server], busy: Busy) ->
     with server.connect() as peer:
         peer.associate()
         peer.send(echo_rq(5))
-        assert busy.served.wait(5)
+        assert busy.served.wait(60)
         peer.send(echo_rq(5) + echo_rq(6))
         assert busy.waiting(2)
         busy.go_on.set()
@@ -262,7 +262,7 @@ def test_too_many_pending_requests(
     with server.connect() as peer:
         peer.associate()
         peer.send(echo_rq(1))
-        assert busy.served.wait(5)
+        assert busy.served.wait(60)
         for number in range(2, 6):  # four that wait
             peer.send(echo_rq(number))
         assert busy.waiting(4)
@@ -283,7 +283,7 @@ def test_too_many_pending_bytes(
         # A single one may be larger: it is bounded by maximum_object_bytes.
         assert whole_store(peer, data=bytes(300_000)).Status == 0
         peer.send(echo_rq(1))
-        assert busy.served.wait(5)
+        assert busy.served.wait(60)
         for number in range(2, 4):
             peer.send(p_data(pdv(3, 3, store(number))) + fragmented(bytes(40_000)))
         assert busy.waiting(2)
@@ -303,7 +303,7 @@ def test_cancel_storm(make_server: Callable[..., Server], busy: Busy) -> None:
     with server.connect() as peer:
         peer.associate()
         peer.send(storm + echo_rq(1))
-        assert busy.served.wait(5)
+        assert busy.served.wait(60)
         peer.send(storm)
         busy.go_on.set()
         assert response(peer).Status == 0

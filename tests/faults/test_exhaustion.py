@@ -6,22 +6,21 @@ import contextlib
 import gc
 import os
 import socket
-import statistics
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from pynetdicom import AE, Association, _config, association, evt
-from pynetdicom.upper_layer import dul, lobby
+from pynetdicom.upper_layer import dul, lobby, sending
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.items import (
     PresentationContextRQ,
     SCP_SCU_RoleSelectionNegotiation,
 )
+from tests.clock import Clock
 from tests.faults import tls
 from tests.faults.conftest import Server
 from tests.faults.peer import (
@@ -40,6 +39,7 @@ from tests.faults.peer import (
     request,
     until,
 )
+from tests.peers import LONG, Call
 
 Make = Callable[..., Server]
 
@@ -56,14 +56,18 @@ needs_proc = pytest.mark.skipif(
 # Connections that never associate
 
 
-def echo_times(server: Server, count: int) -> list[float]:
-    """How long a C-ECHO takes, association and release included."""
-    taken = []
-    for _ in range(count):
-        begun = time.monotonic()
-        is_served(server.address)
-        taken.append(time.monotonic() - begun)
-    return taken
+def attended(server: Server) -> list[lobby.Visitor]:
+    """Whom the lobby reads from: a visitor each time, kept here so that none is taken for two."""
+    lobby = server.server._lobby
+    seen: list[Any] = []
+    attend = lobby._attend
+
+    def note(visitor: Any) -> None:
+        seen.append(visitor)
+        attend(visitor)
+
+    lobby._attend = note
+    return seen
 
 
 def crowd(
@@ -93,14 +97,19 @@ def test_a_crowd_is_in_nobodys_way(server: Server, silent: int, slow: int) -> No
     with contextlib.ExitStack() as stack:
         trickle = crowd(server, stack, silent, slow)
         assert until(lambda: len(server.server._lobby) == silent + slow)
-        taken = []
+        crowded = list(server.server._lobby._visitors.values())
+        seen = attended(server)
         for _ in range(100):
             trickle()
-            taken += echo_times(server, 1)
+            is_served(server.address)
             server.end()  # junk takes up no slot, and each of these must have its own
-        assert statistics.median(taken) < 0.05
-        assert sorted(taken)[98] < 0.1, "the 99th percentile"
         assert len(server.server._lobby) == silent + slow
+        seen = list(seen)
+    # The silent ones cost nothing, the slow ones what they send, the others what they always do.
+    heard = [visitor for visitor in crowded if visitor in seen]
+    assert len(heard) == slow
+    assert len({id(visitor) for visitor in seen}) == slow + 100
+    assert len(seen) <= slow * 100 + 100 * 3
 
 
 @pytest.fixture
@@ -122,10 +131,10 @@ def test_a_thousand_in_the_lobby(server: Server) -> None:
     count = 1000
     with contextlib.ExitStack() as stack:
         crowd(server, stack, count - 50, 50)()
-        assert until(lambda: len(server.server._lobby) == count, 10)
+        assert until(lambda: len(server.server._lobby) == count)
         first = next(iter(server.server._lobby._visitors.values()))
-        taken = echo_times(server, 50)
-        assert statistics.median(taken) < 0.05
+        for _ in range(50):
+            is_served(server.address)
         assert until(lambda: first.gone)
         assert len(server.server._lobby) == count - 1  # the first of 50 made room for all of them
     assert until(lambda: len(server.server._lobby) == 0)
@@ -156,7 +165,7 @@ def test_a_storm_leaves_nothing(server: Server) -> None:
         elif number % 4 == 2:
             peer.send(request()[:50])
         peer.reset()
-    assert until(lambda: descriptors() <= before, 1)
+    assert until(lambda: descriptors() <= before)
     is_served(server.address)
 
 
@@ -201,14 +210,16 @@ def test_as_many_user_items_as_are_taken(server: Server, count: int, is_taken: b
 
 
 @pytest.mark.parametrize(("timeout", "artim"), [(30, 30), (None, 30), (5, 5)])
-def test_how_long_artim_is(server: Server, timeout: float | None, artim: float) -> None:
+def test_how_long_artim_is(
+    server: Server, monkeypatch: pytest.MonkeyPatch, timeout: float | None, artim: float
+) -> None:
+    clock = Clock(monkeypatch, lobby)
     assert AE().acse_timeout == 30
     server.ae.acse_timeout = timeout
     with server.connect():
         assert until(lambda: len(server.server._lobby) == 1)
         (visitor,) = server.server._lobby._visitors.values()
-        left = visitor.deadline - time.monotonic()
-        assert artim - 2 < left <= artim
+        assert visitor.deadline == clock.now + artim
 
 
 def test_how_long_artim_is_without_a_timeout_is_configured(
@@ -216,15 +227,14 @@ def test_how_long_artim_is_without_a_timeout_is_configured(
 ) -> None:
     server.ae.acse_timeout = None
     monkeypatch.setattr(_config, "ARTIM", 60.0)
-    with server.connect():
+    with monkeypatch.context() as patch, server.connect():
+        clock = Clock(patch, lobby)
         assert until(lambda: len(server.server._lobby) == 1)
         (visitor,) = server.server._lobby._visitors.values()
-        assert 58 < visitor.deadline - time.monotonic() <= 60
+        assert visitor.deadline == clock.now + 60
     monkeypatch.setattr(_config, "ARTIM", 0.2)
-    begun = time.monotonic()
     with server.connect() as peer:
         assert peer.rest() == b""
-    assert 0.1 < time.monotonic() - begun < 3
 
 
 def with_contexts(count: int) -> bytes:
@@ -300,7 +310,7 @@ def test_the_limit_counts_over_all_servers(make_server: Make) -> None:
     peers = [Peer.connect(addresses[n % 3]) for n in range(12)]
 
     def ask(peer: Peer) -> None:
-        gate.wait(5)
+        gate.wait(60)
         peer.send(request())
         answers.append(peer.pdu())
 
@@ -308,7 +318,7 @@ def test_the_limit_counts_over_all_servers(make_server: Make) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(answer[0] for answer in answers) == [2] * 3 + [3] * 9
     assert {answer for answer in answers if answer[0] == 3} == {reject(2, 3, 2)}
     for peer in peers:
@@ -350,11 +360,12 @@ def deaf_peer(server: Server) -> Peer:
 
 
 def test_a_peer_that_never_reads(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Aborted within `network_timeout` + 1 s; others are served meanwhile."""
+    """Aborted by `network_timeout`, and cut off by `LAST_PDU`; others are served meanwhile."""
     monkeypatch.setattr(_config, "MAXIMUM_PENDING_REQUESTS", 1_000_000)
-    server.ae.network_timeout = 0.3
+    monkeypatch.setattr(sending, "LAST_PDU", 0.2)
     with deaf_peer(server) as peer:
         assoc = server.assoc()
+        assoc.network_timeout = 0.3
         # The kernel's buffers are large: with small ones there is less to be sent.
         sock = assoc.dul.connection.socket
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -369,49 +380,48 @@ def test_a_peer_that_never_reads(server: Server, monkeypatch: pytest.MonkeyPatch
 
         thread = threading.Thread(target=ask)
         thread.start()
-        assert until(lambda: assoc.dul._waker is not None)
-        begun = time.monotonic()
+        assert until(lambda: assoc.dul._waker is not None or assoc.ended is not None)
         is_served(server.address)
-        assert time.monotonic() - begun < 0.3
-        assoc.join(5)
-        assert 0.2 < time.monotonic() - begun < 0.3 + 1 + 0.5
+        assoc.join(60)
+        assert not assoc.is_alive()
         assert assoc.ended.timer == "network_timeout"
         stop.set()
-        thread.join(5)
+        thread.join(60)
     is_served(server.address)
 
 
 @pytest.mark.parametrize("sent", [BEGUN, BEGUN[:-5], b"\x04"])
 def test_a_peer_that_stops_in_mid_message(server: Server, sent: bytes) -> None:
-    server.ae.network_timeout = 0.3
     with server.connect() as peer:
         peer.associate(BOTH)
+        server.assoc().network_timeout = 0.2
         peer.send(sent)
-        begun = time.monotonic()
         assert peer.exactly(10) == abort(0, 0)
-        assert 0.2 < time.monotonic() - begun < 0.9
     ended = server.end()
     assert (ended.kind, ended.by, ended.timer) == ("aborted", "local", "network_timeout")
     is_served(server.address)
 
 
 def test_a_peer_that_falls_silent(server: Server) -> None:
-    server.ae.network_timeout = 0.3
     with server.connect() as peer:
         peer.associate()
         peer.echo()
-        begun = time.monotonic()
+        server.assoc().network_timeout = 0.2
         assert peer.exactly(10) == abort(0, 0)
-        assert 0.2 < time.monotonic() - begun < 0.9
     assert server.end().timer == "network_timeout"
     is_served(server.address)
 
 
 def test_no_timer_runs_while_a_handler_works(make_server: Make) -> None:
     go_on = threading.Event()
-    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: go_on.wait(5) and 0)])
-    server.ae.network_timeout = 0.1
-    server.start()
+
+    def handle(event: Any) -> int:
+        event.assoc.network_timeout = 0.1
+        go_on.wait(60)
+        event.assoc.network_timeout = 3600
+        return 0
+
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, handle)]).start()
     with server.connect() as peer:
         peer.associate()
         peer.send(echo_rq())
@@ -425,9 +435,9 @@ def test_no_timer_runs_while_a_handler_works(make_server: Make) -> None:
 
 
 def test_shutdown_with_every_kind_of_peer(make_server: Make) -> None:
-    """2 s, with all of them still there."""
+    """It waits for none of them, though all are still there."""
     held = threading.Event()
-    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: held.wait(10) and 0)]).start()
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: held.wait(60) and 0)]).start()
     with contextlib.ExitStack() as stack:
         kinds: list[bytes] = [b"", request()[:20], b"junk"]
         for data in kinds:
@@ -440,9 +450,8 @@ def test_shutdown_with_every_kind_of_peer(make_server: Make) -> None:
         peer.associate()
         peer.send(RELEASE_RQ)
         assert peer.pdu() == RELEASE_RP
-        begun = time.monotonic()
-        server.ae.shutdown()
-        assert time.monotonic() - begun < 2
+        Call(server.ae.shutdown).result()
+        assert not held.is_set()  # a handler works on
         held.set()
     with pytest.raises(OSError):
         server.connect()
@@ -456,7 +465,7 @@ def test_shutdown_says_abort(server: Server) -> None:
         thread.start()
         assert peer.exactly(10) == abort(0, 0)
         peer.close()
-        thread.join(5)
+        thread.join(60)
     assert (server.end().kind, server.server.active_associations) == ("aborted", [])
 
 
@@ -476,17 +485,19 @@ def test_nothing_is_left_however_it_ends(server: Server, monkeypatch: pytest.Mon
             peer.associate(BOTH)
             peer.send(endings[number % 7])
         (peer.reset if number % 2 else peer.close)()
-    assert until(lambda: descriptors() <= before and threading.active_count() <= threads, 1.2)
+    assert until(lambda: descriptors() <= before and threading.active_count() <= threads)
     is_served(server.address)
 
 
 def one_association(server: Server, number: int) -> None:
     """A connection that ends in one of nine ways."""
     way = number % 9
+    is_over = number % 90 == 0
+    server.ae.acse_timeout = 0.2 if is_over else 3600
     with server.connect() as peer:
         if way == 0:  # silent in negotiation, until ARTIM or the peer's end
             peer.send(request()[:40])
-            if number % 90 == 0:
+            if is_over:
                 assert peer.rest() == b""
             return
         if way == 1:
@@ -530,7 +541,6 @@ def test_no_growth_however_associations_end(
 ) -> None:
     """Neither threads nor descriptors nor memory; 10,000 with PYNETDICOM_SOAK=10000."""
     count = int(os.environ.get("PYNETDICOM_SOAK", "900"))
-    server.ae.acse_timeout = 0.3
     server.ae.maximum_associations = 100
     caplog.set_level("CRITICAL", "pynetdicom")  # records are kept
     is_served(server.address)
@@ -549,8 +559,8 @@ def test_no_growth_however_associations_end(
             one_association(server, number)
             if number % 90 == 89:
                 server.forget()
-        assert until(lambda: threading.active_count() <= threads, 5)
-        assert until(lambda: descriptors() <= before, 5)
+        assert until(lambda: threading.active_count() <= threads)
+        assert until(lambda: descriptors() <= before)
         assert not server.ae.active_associations
         server.forget()
         assert not [one for one in associations() if all(one is not other for other in others)]
@@ -593,10 +603,10 @@ def secured(make_server: Make) -> tuple[Server, Any]:
     return server.start(), client
 
 
-def scu(**timeouts: float) -> AE:
+def scu() -> AE:
     ae = AE()
     ae.add_requested_context(VERIFICATION)
-    for name, value in timeouts.items():
+    for name, value in LONG.items():
         setattr(ae, name, value)
     return ae
 
@@ -625,7 +635,7 @@ def test_tls_abort_reaches_the_peer(secured: tuple[Server, Any]) -> None:
 
 def test_plaintext_scu_to_tls(secured: tuple[Server, Any]) -> None:
     server, client = secured
-    assoc = scu(acse_timeout=3).associate(*server.address)
+    assoc = scu().associate(*server.address)
     assert not assoc.is_established
     assert assoc.is_aborted
     assoc = scu().associate(*server.address, tls_args=(client, "127.0.0.1"))
@@ -635,7 +645,7 @@ def test_plaintext_scu_to_tls(secured: tuple[Server, Any]) -> None:
 
 def test_tls_scu_to_plaintext(server: Server) -> None:
     _, client = tls.contexts()
-    assoc = scu(acse_timeout=3).associate(*server.address, tls_args=(client, "127.0.0.1"))
+    assoc = scu().associate(*server.address, tls_args=(client, "127.0.0.1"))
     assert not assoc.is_established
     assert (assoc.ended.kind, assoc.ended.by) == ("failed", "network")
     is_served(server.address)
@@ -647,10 +657,8 @@ def test_tls_a_crowd_in_the_handshake(secured: tuple[Server, Any]) -> None:
         for number in range(30):
             peer = stack.enter_context(server.connect())
             peer.send((b"", b"\x16\x03\x01\x02", b"\x16")[number % 3])
-        begun = time.monotonic()
         assoc = scu().associate(*server.address, tls_args=(client, "127.0.0.1"))
         assert assoc.send_c_echo().Status == 0x0000
-        assert time.monotonic() - begun < 1
         assoc.release()
 
 

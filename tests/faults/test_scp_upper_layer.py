@@ -9,7 +9,6 @@ import random
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -54,6 +53,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for the peer's close takes 0.2 s instead of 2."""
     for module in (association, dul, lobby):
         monkeypatch.setattr(module, "LINGER", 0.2)
+
+
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for the peer's close does not end in this test."""
+    for module in (association, dul, lobby):
+        monkeypatch.setattr(module, "LINGER", 3600)
 
 
 def bodied(body: bytes) -> bytes:
@@ -109,10 +114,8 @@ STA2 = {
 @pytest.mark.parametrize("name", STA2)
 def test_sta2_aa_1(server: Server, name: str) -> None:
     with server.connect() as peer:
-        begun = time.monotonic()
         peer.send(STA2[name])
-        assert peer.rest() == abort(0, 0)
-        assert 0.1 < time.monotonic() - begun < 1  # closed when ARTIM, of this state, is over
+        assert peer.rest() == abort(0, 0)  # closed when ARTIM, of this state, is over
     is_served(server.address)
 
 
@@ -123,23 +126,21 @@ def test_sta2_aa_1_the_peer_closes(server: Server) -> None:
     is_served(server.address)
 
 
-def test_sta2_abort(server: Server) -> None:
+def test_sta2_abort(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    never(monkeypatch)
     with server.connect() as peer:
         peer.send(abort(0, 0))
-        begun = time.monotonic()
         assert peer.rest() == b""
-        assert time.monotonic() - begun < 0.15
     is_served(server.address)
 
 
 @pytest.mark.parametrize("sent", [0, 1, 5, 6, 100])
 def test_sta2_artim(server: Server, sent: int) -> None:
-    server.ae.acse_timeout = 0.3
+    server.ae.acse_timeout = 0.2
     with server.connect() as peer:
-        begun = time.monotonic()
         peer.send(request()[:sent])
         assert peer.rest() == b""
-        assert 0.2 < time.monotonic() - begun < 0.8
+    server.ae.acse_timeout = 3600
     is_served(server.address)
 
 
@@ -236,7 +237,7 @@ def hesitant(make_server: Callable[..., Server]) -> Iterator[tuple[Server, threa
 
     def on_requested(event: Any) -> None:
         asked.set()
-        go_on.wait(5)
+        go_on.wait(60)
 
     server = make_server(evt_handlers=[(evt.EVT_REQUESTED, on_requested)])
     server.asked = asked  # type: ignore[attr-defined]
@@ -265,7 +266,7 @@ def test_sta3(hesitant: tuple[Server, threading.Event], name: str, together: boo
     with server.connect() as peer:
         peer.send(request() + sent if together else request())
         assoc = server.assoc()
-        assert server.asked.wait(5)  # type: ignore[attr-defined]
+        assert server.asked.wait(60)  # type: ignore[attr-defined]
         if not together:
             peer.send(sent)
         assert peer.exactly(len(answer)) == answer
@@ -282,7 +283,7 @@ def test_sta3_the_peer_closes(hesitant: tuple[Server, threading.Event]) -> None:
         peer.send(request())
         assoc = server.assoc()
         peer.reset()
-        assert server.asked.wait(5)  # type: ignore[attr-defined]
+        assert server.asked.wait(60)  # type: ignore[attr-defined]
         go_on.set()
     assert server.end().by == "network"
     assert not assoc.is_established
@@ -355,10 +356,8 @@ def test_sta6(server: Server, name: str, slow: bool) -> None:
                     peer.send(bytes([byte]))
         else:
             peer.send(sent)
-        begun = time.monotonic()
         assert peer.exactly(len(answer)) == answer
         assert peer.rest() in (b"", answer)  # what follows in slices may earn the same again (AA-7)
-        assert time.monotonic() - begun < 1
     ended = server.end()
     assert ended.kind == "aborted"
     if answer:
@@ -425,7 +424,7 @@ def test_sta6_an_endless_command_set(server: Server) -> None:
 def test_sta6_too_many_requests(make_server: Callable[..., Server]) -> None:
     """More wait than may: the peer is aborted, once it does not wait for answers."""
     held = threading.Event()
-    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: (held.wait(5) and 0) or 0)])
+    server = make_server(evt_handlers=[(evt.EVT_C_ECHO, lambda event: (held.wait(60) and 0) or 0)])
     server.start()
     with server.connect() as peer:
         peer.associate()
@@ -447,7 +446,7 @@ def busy(make_server: Callable[..., Server]) -> Iterator[tuple[Server, threading
     go_on = threading.Event()
 
     def on_echo(event: Any) -> int:
-        go_on.wait(5)
+        go_on.wait(60)
         return 0x0000
 
     yield make_server(evt_handlers=[(evt.EVT_C_ECHO, on_echo)]).start(), go_on
@@ -513,7 +512,10 @@ def test_sta8(busy: tuple[Server, threading.Event], sent: bytes, answer: bytes) 
     ids=["RELEASE-RQ", "RELEASE-RP", "P-DATA", "AC", "RJ", "A-ABORT", "RQ", "junk", "too long"],
 )
 @pytest.mark.parametrize("how", ["released", "aborted"])
-def test_sta13(server: Server, sent: bytes, answer: bytes, how: str) -> None:
+def test_sta13(
+    server: Server, monkeypatch: pytest.MonkeyPatch, sent: bytes, answer: bytes, how: str
+) -> None:
+    never(monkeypatch)
     with server.connect() as peer:
         peer.associate()
         if how == "released":
@@ -521,11 +523,12 @@ def test_sta13(server: Server, sent: bytes, answer: bytes, how: str) -> None:
         else:
             peer.send(RJ)
             assert peer.exactly(10) == abort(2, 2)
-        begun = time.monotonic()
         peer.send(sent)
-        assert peer.rest() == answer
-        if sent != abort(0, 0):
-            assert 0.1 < time.monotonic() - begun < 1  # it stays until ARTIM
+        assert peer.exactly(len(answer)) == answer
+        if sent == abort(0, 0):
+            assert peer.rest() == b""
+        else:
+            assert peer.silent()  # it stays until ARTIM
     assert server.end().kind == how
     is_served(server.address)
 
@@ -540,9 +543,7 @@ def test_sta13_the_peer_keeps_the_socket(server: Server, how: str) -> None:
             peer.associate()
             peer.send({"released": RELEASE_RQ, "aborted": HTTP}[how])
             assert peer.pdu() in (RELEASE_RP, abort(2, 1))
-        begun = time.monotonic()
         assert peer.rest() == b""
-        assert 0.1 < time.monotonic() - begun < 1
     assert server.end().kind == how
     is_served(server.address)
 
@@ -550,10 +551,11 @@ def test_sta13_the_peer_keeps_the_socket(server: Server, how: str) -> None:
 # Sta7 and the collision: the SCP releases
 
 
-def releasing(server: Server, peer: Peer) -> Any:
+def releasing(server: Server, peer: Peer, acse_timeout: float = 3600) -> Any:
     peer.associate()
     assoc = server.assoc()
     peer.echo()
+    assoc.acse_timeout = acse_timeout
     thread = threading.Thread(target=assoc.release)
     thread.start()
     assert peer.pdu() == RELEASE_RQ
@@ -567,7 +569,7 @@ def test_sta7_collision(server: Server) -> None:
         assert peer.silent(0.02)  # the acceptor waits for its answer first
         peer.send(RELEASE_RP)
         assert peer.pdu() == RELEASE_RP
-    thread.join(5)
+    thread.join(60)
     assert server.end().kind == "released"
     is_served(server.address)
 
@@ -577,7 +579,7 @@ def test_sta7_a_request_that_crosses(server: Server) -> None:
         _, thread = releasing(server, peer)
         peer.send(echo_rq(2) + RELEASE_RP)
         assert peer.rest() == b""
-    thread.join(5)
+    thread.join(60)
     assert server.end().kind == "released"
     is_served(server.address)
 
@@ -590,22 +592,19 @@ def test_sta7(server: Server, sent: bytes, answer: bytes) -> None:
         _, thread = releasing(server, peer)
         peer.send(sent)
         assert peer.exactly(10) == answer
-    thread.join(5)
+    thread.join(60)
     assert server.end().kind == "aborted"
     is_served(server.address)
 
 
 @pytest.mark.parametrize("collide", [False, True])
 def test_sta7_no_answer(server: Server, collide: bool) -> None:
-    server.ae.acse_timeout = 0.3
     with server.connect() as peer:
-        _, thread = releasing(server, peer)
+        _, thread = releasing(server, peer, 0.3)
         if collide:
             peer.send(RELEASE_RQ)
-        begun = time.monotonic()
         assert peer.exactly(10) == abort(0, 0)
-        assert time.monotonic() - begun < 1
-    thread.join(5)
+    thread.join(60)
     ended = server.end()
     assert (ended.kind, ended.timer) == ("aborted", "acse_timeout")
     is_served(server.address)

@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import find_free_port
 
 HERE = Path(__file__).parent
-START_DEADLINE = 15.0
+START_DEADLINE = 60.0
 TCP_LISTEN = "0A"
 
 
@@ -100,7 +100,7 @@ class Listening:
         if self.process.poll() is None:
             self.process.send_signal(number)
             try:
-                self.process.wait(timeout=5)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -21,7 +21,7 @@ __all__ = ["make_scp", "scp"]  # fixtures
 @pytest.fixture
 def ae() -> AE:
     ae = AE("ECHOSCU")
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 15
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 60
     ae.add_requested_context(Verification)
     return ae
 

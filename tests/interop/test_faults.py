@@ -8,7 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,7 @@ def test_the_peer_sleeps(dcmtk: Any) -> None:
     ae = ae_for([CT])
     ae.dimse_timeout = 0.4
     assoc = ae.associate("127.0.0.1", scp.port)
-    begun = time.monotonic()
     assert "Status" not in assoc.send_c_store(CT)
-    assert 0.3 < time.monotonic() - begun < 3
     ended = assoc.ended
     assert (ended.kind, ended.by, ended.timer) == ("aborted", "local", "dimse_timeout")
     scp.process.kill()
@@ -113,9 +111,15 @@ def test_the_peer_sleeps(dcmtk: Any) -> None:
 def test_the_peer_answers_slowly(dcmtk: Any) -> None:
     scp = dcmtk.storescp("--sleep-during", "1")
     ae = ae_for([MR])
-    ae.dimse_timeout = 15
-    ae.network_timeout = 0.4
+    ae.dimse_timeout = 60
     assoc = ae.associate("127.0.0.1", scp.port)
+
+    def set_timeout(seconds: float) -> None:
+        assoc.network_timeout = seconds
+
+    # Only while it is awaited.
+    assoc.bind(evt.EVT_DIMSE_SENT, lambda event: set_timeout(0.4))
+    assoc.bind(evt.EVT_DIMSE_RECV, lambda event: set_timeout(60))
     assert assoc.send_c_store(MR).Status == 0x0000
     assoc.release()
     assert assoc.is_released
@@ -130,9 +134,7 @@ def test_the_peer_dies_in_mid_transfer(dcmtk: Any, large: Path, at: int) -> None
     assoc = ae_for([large]).associate("127.0.0.1", scp.port)
     assert assoc.is_established
     assoc.bind(evt.EVT_DATA_SENT, after(at, scp.process.kill))
-    begun = time.monotonic()
     assert "Status" not in assoc.send_c_store(large)
-    assert time.monotonic() - begun < 5
     ended = assoc.ended
     assert (ended.kind, ended.by, ended.timer) == ("aborted", "network", None)
     assert str(ended).startswith("connection lost")
@@ -150,7 +152,7 @@ def test_the_peer_dies_between_objects(dcmtk: Any) -> None:
     answers = assoc.send_c_stores(paths())
     assert next(answers)[1].Status == 0x0000
     scp.process.kill()
-    scp.process.wait(5)
+    scp.process.wait(60)
     ((path, status),) = answers
     assert path == MR
     assert status.problem
@@ -160,14 +162,15 @@ def test_the_peer_dies_between_objects(dcmtk: Any) -> None:
 def test_the_peer_stands_still_in_mid_transfer(dcmtk: Any, large: Path) -> None:
     scp = dcmtk.storescp("+B")
     ae = ae_for([large])
-    ae.dimse_timeout = None
-    ae.network_timeout = 0.5
+    ae.dimse_timeout = ae.network_timeout = None
     assoc = ae.associate("127.0.0.1", scp.port)
-    stop = after(4 * MIB, lambda: scp.process.send_signal(signal.SIGSTOP))
-    assoc.bind(evt.EVT_DATA_SENT, stop)
-    begun = time.monotonic()
+
+    def stop() -> None:
+        scp.process.send_signal(signal.SIGSTOP)
+        assoc.network_timeout = 0.5
+
+    assoc.bind(evt.EVT_DATA_SENT, after(4 * MIB, stop))
     assert "Status" not in assoc.send_c_store(large)
-    assert 0.4 < time.monotonic() - begun < 5
     ended = assoc.ended
     assert (ended.kind, ended.by, ended.timer) == ("aborted", "local", "network_timeout")
     scp.process.kill()
@@ -177,13 +180,11 @@ def test_the_peer_stands_still_before_it_answers(dcmtk: Any) -> None:
     scp = dcmtk.storescp()
     ae = ae_for([MR])
     ae.add_requested_context(Verification)
-    ae.dimse_timeout = 0.5
     assoc = ae.associate("127.0.0.1", scp.port)
     assert assoc.send_c_echo().Status == 0x0000
     scp.process.send_signal(signal.SIGSTOP)
-    begun = time.monotonic()
+    assoc.dimse_timeout = 0.5
     assert "Status" not in assoc.send_c_store(MR)
-    assert 0.4 < time.monotonic() - begun < 3
     assert assoc.ended.timer == "dimse_timeout"
     scp.process.kill()
 
@@ -193,9 +194,7 @@ def test_the_peer_stands_still_before_it_accepts(dcmtk: Any) -> None:
     scp.process.send_signal(signal.SIGSTOP)
     ae = ae_for([MR])
     ae.acse_timeout = 0.5
-    begun = time.monotonic()
     assoc = ae.associate("127.0.0.1", scp.port)
-    assert 0.4 < time.monotonic() - begun < 3
     assert not assoc.is_established
     assert assoc.ended.timer == "acse_timeout"
     scp.process.kill()
@@ -204,13 +203,11 @@ def test_the_peer_stands_still_before_it_accepts(dcmtk: Any) -> None:
 def test_the_peer_stands_still_at_the_release(dcmtk: Any) -> None:
     scp = dcmtk.storescp()
     ae = ae_for([MR])
-    ae.acse_timeout = 0.5
     assoc = ae.associate("127.0.0.1", scp.port)
     assert assoc.send_c_store(MR).Status == 0x0000
     scp.process.send_signal(signal.SIGSTOP)
-    begun = time.monotonic()
+    assoc.acse_timeout = 0.5
     assoc.release()
-    assert 0.4 < time.monotonic() - begun < 5, "and the peer has 2 s to close after an abort"
     assert assoc.ended.timer == "acse_timeout"
     scp.process.kill()
 
@@ -231,9 +228,20 @@ def test_the_sender_stops(
     spool = tmp_path / "spool"
     spool.mkdir()
     sender: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    stop = after(20 * MIB, lambda: sender.get(timeout=5).send_signal(number))
+    stopped = threading.Event()
+
+    def act() -> None:
+        sender.get(timeout=60).send_signal(number)
+        stopped.set()
+
+    count = after(20 * MIB, act)
+
+    def stop(event: Any) -> None:
+        count(event)
+        if stopped.is_set():
+            event.assoc.network_timeout = 0.5
+
     scp = make_scp()
-    scp.ae.network_timeout = 0.5
     scp.start(evt_handlers=[(evt.EVT_DATA_RECV, stop)], spool_dir=str(spool))
     command = [dcmtk_tools["storescu"], "127.0.0.1", str(scp.port), str(large)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -347,7 +355,7 @@ def test_a_large_object_in(
             for path in (CT, large):
                 dcmtk.run("storescu", "-pdu", 131072, "127.0.0.1", port, path, check=True)
                 peaks.append(int(process.stdout.readline()))
-            process.communicate("", timeout=10)
+            process.communicate("", timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0

@@ -33,7 +33,7 @@ __all__ = ["archive", "location", "run_app", "tool"]  # fixtures
 
 pytestmark = pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 PATIENT = "COMPRESSED"
 DEFLATED = uid.DeflatedExplicitVRLittleEndian
 OPTIONS = {

@@ -58,7 +58,7 @@ class Scp:
 
     def __init__(self) -> None:
         self.ae = AE("ANY-SCP")
-        self.ae.acse_timeout = self.ae.network_timeout = 15
+        self.ae.acse_timeout = self.ae.network_timeout = 60
         for model in (Verification, *MODELS):
             self.ae.add_supported_context(model, ALL_TRANSFER_SYNTAXES[:4])
         for context in AllStoragePresentationContexts:

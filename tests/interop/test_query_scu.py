@@ -35,7 +35,7 @@ from tests.peers import Call
 
 __all__ = ["tool"]  # a fixture
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 FIND = PatientRootQueryRetrieveInformationModelFind
 GET = PatientRootQueryRetrieveInformationModelGet

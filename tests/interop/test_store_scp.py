@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import statistics
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +15,7 @@ from pydicom import uid
 from pynetdicom import AE, evt
 from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification
+from pynetdicom.upper_layer.transport import Connection
 from tests.apps.conftest import CT, CT_JPEG2000, MR, SC_RLE, TEST_FILES, US_JPEG
 from tests.conftest import find_free_port
 from tests.faults.peer import until
@@ -61,7 +60,6 @@ PROPOSALS = {
 class Stored(NamedTuple):
     """What a handler was given."""
 
-    at: float
     context: Any
     dataset: Any
     encoded: bytes
@@ -73,7 +71,7 @@ class Scp:
 
     def __init__(self, directory: Path) -> None:
         self.ae = AE("ANY-SCP")
-        self.ae.acse_timeout = self.ae.network_timeout = 15
+        self.ae.acse_timeout = self.ae.network_timeout = 60
         self.ae.add_supported_context(Verification)
         for context in AllStoragePresentationContexts:
             self.ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
@@ -98,11 +96,10 @@ class Scp:
         return self
 
     def _store(self, event: Any) -> int:
-        at = time.monotonic()
         path = self.directory / f"{next(self._names):04}.dcm"
         event.save_as(path, overwrite=False)
         encoded = event.encoded_dataset(include_meta=False)
-        self.stored.append(Stored(at, event.context, event.dataset, encoded, path))
+        self.stored.append(Stored(event.context, event.dataset, encoded, path))
         return 0x0000
 
     def _close(self, event: Any) -> None:
@@ -111,7 +108,7 @@ class Scp:
 
     def ended(self) -> Any:
         """How the association that ended last did so, once there is one more that has."""
-        assert self._closed.acquire(timeout=10)
+        assert self._closed.acquire(timeout=60)
         return self.associations[-1].ended
 
 
@@ -225,16 +222,29 @@ def test_pdu_sizes(dcmsend: Any, dcmtk: Any, make_scp: Any, tool: str, maximum: 
 @pytest.mark.parametrize("env", [{}, NO_DELAY], ids=["nagle", "nodelay"])
 @pytest.mark.parametrize("tool", ["storescu", "dcmsend"])
 def test_small_objects_do_not_stall(
-    dcmsend: Any, dcmtk: Any, scp: Scp, tool: str, env: dict[str, str]
+    dcmsend: Any,
+    dcmtk: Any,
+    scp: Scp,
+    monkeypatch: pytest.MonkeyPatch,
+    tool: str,
+    env: dict[str, str],
 ) -> None:
     """A delayed acknowledgement would cost 40 ms each where Nagle's algorithm is on."""
     files = TINY[:40]
+    acknowledged: list[int] = []
+    quick_ack = Connection.quick_ack
+
+    def note(connection: Connection) -> None:
+        acknowledged.append(1)
+        quick_ack(connection)
+
+    monkeypatch.setattr(Connection, "quick_ack", note)
     dcmtk.run(tool, "127.0.0.1", scp.port, *files, env=env, check=True)
     assert str(scp.ended()) == "released by the peer"
     assert len(scp.stored) == len(files)
-    times = [item.at for item in scp.stored]
-    gaps = [after - before for before, after in itertools.pairwise(times)]
-    assert statistics.median(gaps) < 0.02
+    # Wherever the peer waits for one: its command is there and its data set is not.
+    halves = len(files) if env is not NO_DELAY else 0
+    assert len(acknowledged) >= halves
 
 
 def test_callbacks(dcmtk: Any, free_port: int) -> None:
@@ -253,12 +263,12 @@ def test_callbacks(dcmtk: Any, free_port: int) -> None:
     serving = threading.Thread(target=ae.start)
     serving.start()
     try:
-        assert until(lambda: is_listening(free_port), 10)
+        assert until(lambda: is_listening(free_port))
         files = [CT, MR, CT_JPEG2000]
         dcmtk.run("storescu", "-xw", "-aet", "MODALITY", "127.0.0.1", free_port, *files, check=True)
     finally:
         ae.stop()
-        serving.join(5)
+        serving.join(60)
     assert not serving.is_alive()
     assert len(received) == len(files)
     for number, (path, (dataset, context, info)) in enumerate(
@@ -322,7 +332,7 @@ def test_several_at_once(dcmtk: Any, scp: Scp, tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     for _ in threads:
         assert str(scp.ended()) == "released by the peer"
     assert len({item.dataset.SOPInstanceUID for item in scp.stored}) == 40

@@ -129,7 +129,7 @@ def proposals(paths: Iterable[Path]) -> list[tuple[str, str]]:
 def ae_for(paths: Iterable[Path]) -> AE:
     """An AE that proposes to send the files as they are."""
     ae = AE("STORESCU")
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 15
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 60
     for sop_class, syntax in proposals(paths):
         ae.add_requested_context(sop_class, syntax)
     return ae

@@ -164,7 +164,7 @@ def test_ours_to_dcmtk(dcmtk: Any, certificates: Path, version: ssl.TLSVersion) 
 def echo(port: int, context: ssl.SSLContext | None, name: str = "localhost") -> Any:
     """An association that was requested of `port`."""
     ae = AE()
-    ae.acse_timeout = ae.connection_timeout = 5
+    ae.acse_timeout = ae.connection_timeout = 60
     ae.add_requested_context(Verification)
     return ae.associate("127.0.0.1", port, tls_args=(context, name) if context else None)
 

@@ -29,7 +29,7 @@ from tests.interop.test_store_scu import MR_IMPLICIT, SR, ae_for
 
 __all__ = ["make_scp"]  # fixtures
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 FIELDS = [
     "_ws.expert.message",
     "_ws.malformed",

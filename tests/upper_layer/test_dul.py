@@ -29,6 +29,7 @@ from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
 from pynetdicom.upper_layer.reader import HAS_EPOLL
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
+from tests.clock import Clock
 from tests.faults import tls
 from tests.faults.peer import (
     RELEASE_RP,
@@ -44,13 +45,15 @@ from tests.faults.peer import (
 from tests.peers import Call
 
 LOCAL = Ended("aborted", "local", 0, 0)
+NEVER = 3600.0
+"""No wait of a test lasts so long: what ends it has woken it."""
 
 
 class User:
     """What the DUL service asks and tells."""
 
     def __init__(self) -> None:
-        self.network_timeout: float | None = 5.0
+        self.network_timeout: float | None = NEVER
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         self.in_message = False
         self.messages: list[Any] = []
@@ -136,6 +139,13 @@ class Side:
         return self.dul.ended
 
 
+@pytest.fixture(autouse=True)
+def nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, only what a test is about ends a wait."""
+    monkeypatch.setattr(dul_module, "LINGER", NEVER)
+    monkeypatch.setattr(sending, "LAST_PDU", NEVER)
+
+
 @pytest.fixture
 def make() -> Iterator[Callable[..., Side]]:
     sides: list[Side] = []
@@ -153,7 +163,7 @@ def make() -> Iterator[Callable[..., Side]]:
         if side.dul.ident is None:
             side.dul.connection.close()
         else:
-            side.dul.join(5)
+            side.dul.join(60)
             assert not side.dul.is_alive()
 
 
@@ -169,14 +179,13 @@ def message(data: bytes, size: int = 1024) -> list[list[bytes]]:
 
 
 class Sender(threading.Thread):
-    """A thread that sends a message, and notes when and how that ended."""
+    """A thread that sends a message, and notes how that ended."""
 
     def __init__(self, side: Side, batches: Any, *, then_reads: bool = False) -> None:
         super().__init__()
         self.side, self.batches, self.then_reads = side, batches, then_reads
         self.outcome: BaseException | None = None
         self.saw: Ended | None = None
-        self.returned = 0.0
         self.start()
 
     def run(self) -> None:
@@ -185,7 +194,6 @@ class Sender(threading.Thread):
         except BaseException as error:
             self.outcome = error
         self.saw = self.side.ended
-        self.returned = time.monotonic()
 
 
 def is_blocked(side: Side) -> bool:
@@ -221,7 +229,7 @@ def test_a_message_in_parts(make: Any) -> None:
     while len(received) < len(data):
         pdu = side.peer.pdu()
         received += pdu[12:]
-    sender.join(5)
+    sender.join(60)
     assert sender.outcome is None
     assert received == data
 
@@ -240,19 +248,21 @@ def test_messages_of_two_threads_never_mix(make: Any) -> None:
                 break
         received.append(data)
     for sender in senders:
-        sender.join(5)
+        sender.join(60)
     assert sorted(received) == contents
 
 
 @pytest.mark.parametrize("reads_on", [True, False])
-def test_abort_wakes_a_writer_at_once(make: Any, reads_on: bool) -> None:
+def test_abort_wakes_a_writer_at_once(
+    make: Any, monkeypatch: pytest.MonkeyPatch, reads_on: bool
+) -> None:
     side = make()
     sender = blocked(side)
-    begun = time.monotonic()
+    if not reads_on:
+        monkeypatch.setattr(sending, "LAST_PDU", 0.1)
     assert side.dul.abort(LOCAL)
-    assert side.user.ended.wait(1)
-    sender.join(5)
-    assert sender.returned - begun < 0.05
+    assert side.user.ended.wait(60)
+    sender.join(60)
     assert isinstance(sender.outcome, Stopped)
     assert sender.saw == LOCAL
     if reads_on:
@@ -260,9 +270,8 @@ def test_abort_wakes_a_writer_at_once(make: Any, reads_on: bool) -> None:
         assert found[-1] == abort(0, 0)
         assert {pdu[0] for pdu in found[:-1]} == {4}
     else:
-        side.dul.join(sending.LAST_PDU + 0.5)
+        side.dul.join(60)
         assert not side.dul.is_alive()
-        assert 0.8 < time.monotonic() - begun < 1.5
 
 
 def test_aa_7_while_the_last_pdu_is_completed(make: Any) -> None:
@@ -270,7 +279,7 @@ def test_aa_7_while_the_last_pdu_is_completed(make: Any) -> None:
     sender = blocked(side)
     assert side.dul.abort(LOCAL)
     side.peer.send(b"junk!!")
-    sender.join(5)
+    sender.join(60)
     assert until(lambda: side.dul._again is not None)
     data = side.peer.rest_until_abort()
     if not data.endswith(abort(2, 1)):
@@ -283,11 +292,11 @@ def test_aa_7_while_the_last_pdu_is_completed(make: Any) -> None:
 def test_abort_at_once_does_not_wait_for_the_pdu(make: Any) -> None:
     side = make()
     sender = blocked(side)
-    begun = time.monotonic()
     assert side.dul.abort(LOCAL, at_once=True)
-    sender.join(5)
-    side.dul.join(5)
-    assert time.monotonic() - begun < 0.3
+    sender.join(60)
+    side.dul.join(60)
+    assert not sender.is_alive()
+    assert not side.dul.is_alive()
 
 
 def test_no_data_after_a_release_request(make: Any) -> None:
@@ -310,8 +319,8 @@ def test_a_release_request_waits_for_the_message(make: Any) -> None:
         found.append(side.peer.pdu())
     assert sum(len(pdu) - 12 for pdu in found[:-1]) == 50_000
     side.peer.send(RELEASE_RP)
-    sender.join(5)
-    releaser.join(5)
+    sender.join(60)
+    releaser.join(60)
     assert side.peer.rest() == b""
 
 
@@ -326,23 +335,21 @@ def test_no_data_after_an_abort(make: Any) -> None:
     assert side.peer.silent()
 
 
-def test_a_peer_that_does_not_read_is_aborted(make: Any) -> None:
+def test_a_peer_that_does_not_read_is_aborted(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "LAST_PDU", 0.1)
     side = make()
     side.user.network_timeout = 0.2
-    begun = time.monotonic()
     sender = Sender(side, message(bytes(4_000_000), 16000))
-    sender.join(5)
+    sender.join(60)
     assert isinstance(sender.outcome, Stopped)
-    assert 0.15 < sender.returned - begun < 1
     assert sender.saw == Ended("aborted", "local", 0, 0, timer="network_timeout")
-    side.dul.join(3)
-    assert time.monotonic() - begun < 0.2 + 1 + 0.5
+    side.dul.join(60)
+    assert not side.dul.is_alive()
 
 
 @pytest.mark.skipif(not HAS_EPOLL, reason="without epoll the DUL thread alone reads")
-def test_abort_wakes_who_reads_while_he_waits(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_abort_wakes_who_reads_while_he_waits(make: Any) -> None:
     """Though the peer does nothing about it that would wake him."""
-    monkeypatch.setattr(dul_module, "LINGER", 60.0)
     side = make()
     reads = threading.Event()
 
@@ -352,30 +359,38 @@ def test_abort_wakes_who_reads_while_he_waits(make: Any, monkeypatch: pytest.Mon
 
     assert until(lambda: side.dul._has_begun)
     waiter = Call(side.dul.read_while, is_waiting, None)
-    assert reads.wait(5)
+    assert reads.wait(60)
     assert side.dul.abort(LOCAL)
     assert waiter.result() is True
     assert side.dul.is_alive()  # the connection is there still
 
 
-def test_a_slow_reader_is_not_aborted(make: Any) -> None:
+def test_a_slow_reader_is_not_aborted(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time that he has read something he has the whole time again."""
     side = make(small=True)
-    side.user.network_timeout = 0.3
+    waits: list[float | None] = []
+    real = side.dul.connection.wait_writable
+
+    def wait_writable(timeout: float | None, waker: Any) -> bool:
+        waits.append(timeout)
+        return real(timeout, waker)
+
+    monkeypatch.setattr(side.dul.connection, "wait_writable", wait_writable)
     sender = Sender(side, message(bytes(30_000)))
-    assert is_blocked(side)
-    begun = time.monotonic()
-    pause = threading.Event()
     total = 0
     while total < 30_000:
-        pause.wait(0.02)
         total += len(side.peer.pdu()) - 12
-    sender.join(5)
+    sender.join(60)
     assert sender.outcome is None
-    assert time.monotonic() - begun > 0.5
+    assert len(waits) > 2
+    assert set(waits) == {NEVER}
 
 
 @pytest.mark.parametrize("timeout", [0.1, None])
-def test_an_answer_that_nobody_reads_ends_all_the_same(make: Any, timeout: float | None) -> None:
+def test_an_answer_that_nobody_reads_ends_all_the_same(
+    make: Any, monkeypatch: pytest.MonkeyPatch, timeout: float | None
+) -> None:
+    monkeypatch.setattr(sending, "LAST_PDU", 0.1)
     side = make("Sta8", requestor=False)
     side.user.network_timeout = timeout
     filler = b"\0" * 65536
@@ -387,13 +402,11 @@ def test_an_answer_that_nobody_reads_ends_all_the_same(make: Any, timeout: float
         while True:
             side.dul.connection.socket.send(b"\0")
     side.dul.connection.socket.setblocking(True)
-    begun = time.monotonic()
     ended = Ended("released", "peer")
     with pytest.raises(Stopped):
         side.dul.perform("Evt14", pdus.A_RELEASE_RP(), ended)
-    assert time.monotonic() - begun < 1.5
     assert side.ended == ended
-    side.dul.join(2)
+    side.dul.join(60)
     assert not side.dul.is_alive()
 
 
@@ -416,7 +429,6 @@ def test_a_source_that_fails_at_once_harms_nothing(make: Any) -> None:
 
 def test_a_source_that_fails_in_the_midst_aborts(make: Any) -> None:
     side = make()
-    begun = time.monotonic()
 
     def batches() -> Iterator[Any]:
         yield [p_data(pdv(1, 0, b"first"))]
@@ -426,7 +438,6 @@ def test_a_source_that_fails_in_the_midst_aborts(make: Any) -> None:
         side.dul.send_data(batches())
     assert side.peer.pdu()[12:] == b"first"
     assert side.peer.exactly(10) == abort(0, 0)
-    assert time.monotonic() - begun < 0.5
     assert side.ended is not None
     assert isinstance(side.ended.error, OSError)
 
@@ -504,7 +515,7 @@ def test_what_the_peer_said_before_it_closed_counts(make: Any) -> None:
         sender = blocked(side)
         side.peer.send(abort(2, 4))
         side.peer.close()
-        sender.join(5)
+        sender.join(60)
         assert isinstance(sender.outcome, Stopped)
         assert sender.saw == Ended("aborted", "peer", 2, 4)
 
@@ -518,27 +529,27 @@ def test_a_writer_reports_nothing_that_the_reader_has_still_to_read(make: Any) -
     def on_data(data: bytes, sent: bool) -> None:
         if not sent:
             reading.set()
-            failed.wait(5)
+            failed.wait(60)
 
     side.user.on_data = on_data  # type: ignore[method-assign]
     side.user.watches_data = True
     side.peer.send(abort(2, 4))
-    assert reading.wait(5)
+    assert reading.wait(60)
     side.peer.close()
     sender = Sender(side, message(b"x"))
     assert until(lambda: side.dul._problem is not None)
     failed.set()
-    sender.join(5)
+    sender.join(60)
     assert sender.saw == Ended("aborted", "peer", 2, 4)
 
 
 def test_a_lost_connection(make: Any) -> None:
     side = make()
     side.peer.close()
-    assert side.user.ended.wait(5)
+    assert side.user.ended.wait(60)
     assert side.ended is not None
     assert (side.ended.kind, side.ended.by) == ("aborted", "network")
-    side.dul.join(5)
+    side.dul.join(60)
     assert side.user.endings == 1
     assert side.dul.state == "Sta1"
 
@@ -546,10 +557,8 @@ def test_a_lost_connection(make: Any) -> None:
 def test_a_lost_connection_wakes_a_writer(make: Any) -> None:
     side = make()
     sender = blocked(side)
-    begun = time.monotonic()
     side.peer.close()
-    sender.join(5)
-    assert sender.returned - begun < 0.1
+    sender.join(60)
     assert sender.saw is not None
     assert sender.saw.by == "network"
 
@@ -597,7 +606,7 @@ def test_an_unexpected_pdu(make: Any, state: str, name: str) -> None:
     side = make(state)
     side.peer.send(UNEXPECTED[name][0])
     assert side.peer.exactly(10) == abort(2, 2)
-    assert side.user.ended.wait(5)
+    assert side.user.ended.wait(60)
     assert side.ended is not None
     assert side.ended[:4] == ("aborted", "local", 2, 2)
     assert side.dul.state == "Sta13"
@@ -613,7 +622,7 @@ def test_an_invalid_pdu(make: Any, state: str, junk: bytes, reason: int) -> None
     side = make(state)
     side.peer.send(junk)
     assert side.peer.exactly(10) == abort(2, reason)
-    assert side.user.ended.wait(5)
+    assert side.user.ended.wait(60)
     assert side.ended is not None
     assert side.ended[:4] == ("aborted", "local", 2, reason)
 
@@ -647,7 +656,7 @@ def test_two_thousand_pdvs_in_slices(make: Any) -> None:
     for start in range(0, len(data), 977):
         side.peer.send(data[start : start + 977])
     for _ in range(2000):
-        assert side.user.arrived.acquire(timeout=5)
+        assert side.user.arrived.acquire(timeout=60)
     assert side.user.messages == [(1, bytes([n % 251]) * (n % 40)) for n in range(2000)]
 
 
@@ -684,14 +693,14 @@ def test_aa_7_while_somebody_still_writes(make: Any) -> None:
     def push(buffers: Any) -> int:
         count: int = real(buffers)
         sent.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return count
 
     side.dul.connection.push = push
     args = ("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
     thread = threading.Thread(target=side.dul.perform, args=args)
     thread.start()
-    assert sent.wait(5)
+    assert sent.wait(60)
     side.dul.connection.push = real
     side.user.watches_transitions = True
     side.peer.send(b"junk!!")
@@ -699,7 +708,7 @@ def test_aa_7_while_somebody_still_writes(make: Any) -> None:
     assert until(lambda: side.dul._again is not None)
     go_on.set()
     assert side.peer.exactly(10) == abort(2, 1)
-    thread.join(5)
+    thread.join(60)
 
 
 @pytest.mark.parametrize("sent", [RELEASE_RQ, RELEASE_RP, reject(1, 1, 1), p_data(pdv(9, 3, b"x"))])
@@ -716,11 +725,11 @@ def test_an_abort_in_sta13_closes(make: Any) -> None:
     side = in_sta13(make)
     side.peer.send(abort(0, 0))
     assert side.peer.rest() == b""
-    side.dul.join(5)
+    side.dul.join(60)
     assert side.user.transitions[-1] == ("AA-2", "Sta13", "Evt16", "Sta1")
 
 
-@pytest.mark.parametrize("network_timeout", [None, 0.05, 60.0])
+@pytest.mark.parametrize("network_timeout", [None, 0.05, NEVER])
 def test_a_peer_that_keeps_the_socket(
     make: Any, monkeypatch: pytest.MonkeyPatch, network_timeout: float | None
 ) -> None:
@@ -728,10 +737,8 @@ def test_a_peer_that_keeps_the_socket(
     side = make(start=False)
     side.user.network_timeout = network_timeout
     side.start()
-    begun = time.monotonic()
     side.dul.abort(LOCAL)
     assert side.peer.rest() == abort(0, 0)
-    assert 0.1 < time.monotonic() - begun < 0.6
 
 
 def test_a_peer_that_keeps_the_socket_after_a_release(
@@ -743,10 +750,8 @@ def test_a_peer_that_keeps_the_socket_after_a_release(
     side.user.watches_transitions = True
     side.start()
     side.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
-    begun = time.monotonic()
     assert side.peer.rest() == RELEASE_RP
-    assert 0.1 < time.monotonic() - begun < 0.6
-    side.dul.join(5)
+    side.dul.join(60)
     assert [t[0] for t in side.user.transitions] == ["AR-4", "AA-2"]
 
 
@@ -756,14 +761,14 @@ def test_a_peer_that_keeps_the_socket_after_a_release(
 def test_the_peer_releases(make: Any) -> None:
     side = make(requestor=False)
     side.peer.send(RELEASE_RQ)
-    assert side.user.released.wait(5)
+    assert side.user.released.wait(60)
     assert side.dul.state == "Sta8"
     side.dul.send_data(message(b"response"))  # AR-7
     side.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
     assert side.peer.pdu()[12:] == b"response"
     assert side.peer.exactly(10) == RELEASE_RP
     side.peer.close()
-    side.dul.join(5)
+    side.dul.join(60)
     assert side.ended == Ended("released", "peer")
 
 
@@ -786,7 +791,7 @@ def test_release_collision_as_requestor(make: Any) -> None:
     assert side.dul.state == "Sta11"
     side.peer.send(RELEASE_RP)
     assert side.peer.rest() == b""
-    side.dul.join(5)
+    side.dul.join(60)
     assert [t[0] for t in side.user.transitions] == ["AR-1", "AR-8", "AR-9", "AR-3"]
     assert side.ended == Ended("released", "local")
 
@@ -803,7 +808,7 @@ def test_release_collision_as_acceptor(make: Any) -> None:
     side.peer.send(RELEASE_RP)
     assert side.peer.exactly(10) == RELEASE_RP
     side.peer.close()
-    side.dul.join(5)
+    side.dul.join(60)
     assert [t[0] for t in side.user.transitions] == ["AR-1", "AR-8", "AR-10", "AR-4", "AR-5"]
     assert side.ended == Ended("released", "local")
 
@@ -829,17 +834,17 @@ def test_a_reader_who_keeps_the_role(make: Any) -> None:
         side.peer.send(p_data(pdv(1, 2, b"request")))
         assert side.dul.read_while(
             lambda count=count: len(side.user.messages) < count,
-            time.monotonic() + 5,
+            time.monotonic() + 60,
             keeps_role=True,
         )
         assert side.dul._reader.holder == threading.get_ident()
         side.dul.send_data(message(b"answer"), then_reads=True)
     side.peer.send(p_data(pdv(1, 2, b"third")))
-    assert side.user.arrived.acquire(timeout=5)
-    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=60)
+    assert side.user.arrived.acquire(timeout=60)
     assert not side.user.arrived.acquire(timeout=0.05)
     side.dul.unclaim_reading()
-    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=60)
 
 
 @pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
@@ -847,9 +852,9 @@ def test_a_reader_does_not_keep_the_role_beyond_the_end(make: Any) -> None:
     side = make()
     assert until(lambda: side.dul._has_begun)
     side.peer.close()
-    side.dul.read_while(lambda: True, time.monotonic() + 5, keeps_role=True)
+    side.dul.read_while(lambda: True, time.monotonic() + 60, keeps_role=True)
     assert side.dul._reader.holder != threading.get_ident()
-    side.dul.join(5)
+    side.dul.join(60)
     assert not side.dul.is_alive()
 
 
@@ -863,27 +868,46 @@ def test_silence_in_the_midst(make: Any, sent: bytes) -> None:
     side = make(start=False)
     side.user.network_timeout = 0.2
     side.start()
-    begun = time.monotonic()
     side.peer.send(sent)
     assert side.peer.exactly(10) == abort(0, 0)
-    assert 0.15 < time.monotonic() - begun < 0.6
     assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
 
 
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
 @pytest.mark.parametrize("sent", [b"\x04\0", p_data(pdv(1, 0, b"first"))])
-def test_silence_in_the_midst_while_a_waiter_reads(make: Any, sent: bytes) -> None:
-    """Neither the end of its time nor that of the DUL thread's gives the peer more than it has."""
-    side = make(start=False)
-    side.user.network_timeout = 0.2
-    side.start()
+def test_silence_in_the_midst_while_a_waiter_reads(
+    make: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """The end of the waiter's time gives the peer no more than it has."""
+    clock = Clock(monkeypatch, dul_module, sending)
+    side = make()
     assert until(lambda: side.dul._has_begun)
     side.peer.send(sent)
-    begun = time.monotonic()
+    assert until(lambda: side.dul._in_midst)
+    waits = waits_of(side, monkeypatch, clock)
+    begun = clock.now
     for _ in range(3):
-        side.dul.read_while(lambda: side.ended is None, time.monotonic() + 0.15)
+        side.dul.read_while(lambda: side.ended is None, clock.now + 0.75 * NEVER)
     assert side.peer.exactly(10) == abort(0, 0)
-    assert 0.15 < time.monotonic() - begun < 0.4
+    assert waits == [0.75 * NEVER, 0.25 * NEVER]
+    assert clock.now == begun + NEVER
     assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
+
+
+def waits_of(side: Side, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[float]:
+    """How long waiters that read wait; their waits are over at once, and the time with them."""
+    waits: list[float] = []
+    real = side.dul._reader.wait_readable
+
+    def wait_readable(timeout: float) -> bool:
+        if real(0):
+            return True
+        waits.append(round(timeout))
+        clock.now += round(timeout)
+        return False
+
+    monkeypatch.setattr(side.dul._reader, "wait_readable", wait_readable)
+    return waits
 
 
 @pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
@@ -902,30 +926,34 @@ def test_a_waiter_who_is_interrupted_while_he_takes_apart(
 
     def read() -> None:
         with pytest.raises(error):
-            side.dul.read_while(lambda: True, time.monotonic() + 5)
+            side.dul.read_while(lambda: True, time.monotonic() + 60)
 
     thread = threading.Thread(target=read)
     thread.start()
     assert until(lambda: side.dul.is_alive() and side.dul._reader.holder == thread.ident)
     side.peer.send(p_data(pdv(1, 2, b"hello")))
     assert side.peer.exactly(10) == abort(2, 0)
-    thread.join(5)
+    thread.join(60)
     assert (side.ended.kind, side.ended.by) == ("aborted", "local")
     assert isinstance(side.ended.error, error)
 
 
-def test_silence_in_the_midst_that_a_waiter_has_left(make: Any) -> None:
-    side = make(start=False)
-    side.user.network_timeout = 0.4
-    side.start()
+@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
+def test_silence_counts_from_the_last_bytes(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The DUL thread's own wait may be nearly over when the message begins."""
+    clock = Clock(monkeypatch, dul_module, sending)
+    side = make()
     assert until(lambda: side.dul._has_begun)
-    pause = threading.Event()
-    pause.wait(0.3)  # the DUL thread's own wait is nearly over when the message begins
-    begun = time.monotonic()
+    clock.now += 0.75 * NEVER
+    waits = waits_of(side, monkeypatch, clock)
     side.peer.send(b"\4\0")
-    side.dul.read_while(lambda: not side.dul.framer.in_pdu, begun + 1)
+    assert until(lambda: side.dul._in_midst)
+    clock.now += 0.5 * NEVER
+    side.dul._check_silence()  # as the DUL thread does when its time is up
+    assert side.ended is None
+    side.dul.read_while(lambda: side.ended is None, clock.now + 2 * NEVER)
     assert side.peer.exactly(10) == abort(0, 0)
-    assert 0.35 < time.monotonic() - begun < 0.55
+    assert waits == [0.5 * NEVER]
 
 
 # Reading claimed by whoever sends
@@ -946,12 +974,12 @@ def test_whoever_is_going_to_read_the_answer_keeps_the_dul_thread_from_it(make: 
     side.dul.send_data(message(b"request"), then_reads=True)
     assert side.dul._reader.holder == threading.get_ident()
     side.peer.send(p_data(pdv(1, 2, b"answer")))
-    assert side.dul.read_while(lambda: not side.user.messages, time.monotonic() + 5)
+    assert side.dul.read_while(lambda: not side.user.messages, time.monotonic() + 60)
     assert readers == [threading.get_ident()]
     assert side.dul._reader.holder != threading.get_ident()
     side.peer.send(p_data(pdv(1, 2, b"more")))
-    assert side.user.arrived.acquire(timeout=5)
-    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=60)
+    assert side.user.arrived.acquire(timeout=60)
     assert readers == [threading.get_ident(), side.dul.ident]
 
 
@@ -963,7 +991,7 @@ def test_a_claim_that_is_given_up(make: Any) -> None:
     side.peer.send(p_data(pdv(1, 2, b"answer")))
     assert not side.user.arrived.acquire(timeout=0.05)
     side.dul.unclaim_reading()
-    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=60)
     side.dul.unclaim_reading()  # it is not his any more
     assert side.dul._reader.holder != threading.get_ident()
 
@@ -976,9 +1004,9 @@ def test_a_claim_is_given_up_while_the_peer_does_not_read(make: Any) -> None:
     sender = Sender(side, message(bytes(400_000), 10_001), then_reads=True)
     assert is_blocked(side)
     side.peer.send(p_data(pdv(1, 2, b"from the peer")))
-    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=60)
     side.peer.exactly(400_000 + 40 * 12)
-    sender.join(5)
+    sender.join(60)
     assert sender.outcome is None
 
 
@@ -1008,13 +1036,13 @@ def test_no_claim_when_nothing_was_sent(make: Any) -> None:
 def test_no_claim_while_reading_is_paused(make: Any) -> None:
     side = make()
     assert until(lambda: side.dul._has_begun)
-    side.dul.pause(30)
+    side.dul.pause(NEVER)
     side.dul.send_data(message(b"request"), then_reads=True)
     assert side.dul._reader.holder != threading.get_ident()
     side.dul.resume()
     side.dul.send_data(message(b"request"), then_reads=True)
-    side.dul._paused_until = time.monotonic() + 30
-    assert not side.dul.read_while(lambda: True, time.monotonic() + 5)
+    side.dul._paused_until = time.monotonic() + NEVER
+    assert not side.dul.read_while(lambda: True, time.monotonic() + 60)
     assert side.dul._reader.holder != threading.get_ident()
     side.dul.resume()
 
@@ -1028,7 +1056,7 @@ def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
     side.start()
     assert side.peer.silent(0.2)
     side.peer.send(p_data(pdv(1, 2, b"hello")))
-    assert side.user.arrived.acquire(timeout=5)
+    assert side.user.arrived.acquire(timeout=60)
     assert side.ended is None
 
 
@@ -1045,7 +1073,7 @@ def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(make: Any) -> None:
     side.dul.perform("Evt2", rq)
     assert side.peer.pdu() == rq.encode()
     assert side.peer.exactly(10) == abort(2, 1)
-    assert side.user.ended.wait(5)
+    assert side.user.ended.wait(60)
 
 
 def test_abort_before_the_request_is_sent(make: Any) -> None:
@@ -1054,7 +1082,7 @@ def test_abort_before_the_request_is_sent(make: Any) -> None:
     side.start()
     assert side.dul.abort(Ended("aborted", "local", 2, 0))
     assert side.peer.rest() == b""
-    side.dul.join(5)
+    side.dul.join(60)
     assert not side.dul.is_alive()
     with pytest.raises(Stopped):
         side.dul.perform("Evt2", pdus.A_ASSOCIATE_RQ())
@@ -1065,7 +1093,7 @@ def test_the_acceptance(make: Any) -> None:
     side.dul.framer.context_ids = frozenset()
     side.peer.send(pdus.A_ASSOCIATE_AC().encode() + p_data(pdv(1, 3, b"at once")))
     for _ in range(2):
-        assert side.user.arrived.acquire(timeout=5)
+        assert side.user.arrived.acquire(timeout=60)
     assert isinstance(side.user.messages[0], pdus.A_ASSOCIATE_AC)
     assert side.user.messages[1] == (1, b"at once")
 
@@ -1081,7 +1109,7 @@ def test_what_is_shown(make: Any) -> None:
     side.dul.send_data([[p_data(pdv(1, 1, b"ab")), p_data(pdv(1, 2, b"cd"))]])
     incoming = p_data(pdv(1, 0, b"12"), pdv(1, 2, b"34"))
     side.peer.send(incoming)
-    assert user.arrived.acquire(timeout=5)
+    assert user.arrived.acquire(timeout=60)
     side.dul.abort(LOCAL)
     shown = [pdu for kind, sent, pdu in user.seen if kind == "pdu" and sent]
     assert [type(pdu).__name__ for pdu in shown] == ["P_DATA_TF", "P_DATA_TF", "A_ABORT"]
@@ -1104,7 +1132,7 @@ def test_an_a_abort_left_to_the_writer_is_shown_too(make: Any) -> None:
     assert is_blocked(side)
     side.dul.abort(LOCAL)
     side.peer.rest_until_abort()
-    sender.join(5)
+    sender.join(60)
     assert until(lambda: any(isinstance(pdu, pdus.A_ABORT) for _, _, pdu in side.user.seen))
 
 
@@ -1148,19 +1176,19 @@ def test_only_the_first_abort_counts(make: Any) -> None:
         won: list[bool] = []
 
         def run(number: int, side: Side = side, gate: Any = gate, won: list[bool] = won) -> None:
-            gate.wait(5)
+            gate.wait(60)
             won.append(side.dul.abort(Ended("aborted", "local", number % 2 * 2, 0)))
 
         threads = [threading.Thread(target=run, args=(n,)) for n in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(5)
+            thread.join(60)
         assert won.count(True) == 1
         assert side.ended is not None
         assert side.peer.exactly(10) == abort(side.ended.source or 0, 0)
         side.peer.close()
-        side.dul.join(5)
+        side.dul.join(60)
         assert side.user.endings == 1
 
 
@@ -1179,7 +1207,7 @@ def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> 
     theirs = chance.choice(["abort", "close", "release", "junk"])
 
     def local() -> None:
-        gate.wait(5)
+        gate.wait(60)
         if doing == "abort":
             side.dul.abort(LOCAL)
         elif doing == "release":
@@ -1188,14 +1216,14 @@ def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> 
 
     def answer() -> None:
         # As an association does: answer a release request, when it comes.
-        gate.wait(5)
+        gate.wait(60)
         certain = doing == "nothing" and theirs == "release"
-        if side.user.released.wait(5 if certain else 0.05):
+        if side.user.released.wait(60 if certain else 0.05):
             with suppress(Stopped):
                 side.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
 
     def peer() -> None:
-        gate.wait(5)
+        gate.wait(60)
         with suppress(OSError):
             if theirs == "close":
                 side.peer.socket.shutdown(socket.SHUT_WR)
@@ -1219,10 +1247,10 @@ def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> 
             if RELEASE_RQ in received:
                 side.peer.socket.settimeout(0.1)
     for thread in (*threads, *senders):
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
     side.peer.close()
-    side.dul.join(5)
+    side.dul.join(60)
     assert not side.dul.is_alive()
     assert side.ended is not None
     assert side.user.endings == 1
@@ -1238,7 +1266,7 @@ def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> 
 
 def gated(gate: threading.Barrier, batches: list[list[bytes]]) -> Iterator[list[bytes]]:
     # With the write lock held, so that the others find it taken.
-    gate.wait(5)
+    gate.wait(60)
     yield from batches
 
 
@@ -1257,20 +1285,20 @@ def test_the_descriptor_is_not_given_back_under_a_writer(make: Any) -> None:
     def batches() -> Iterator[Any]:
         yield [p_data(pdv(1, 0, b"first"))]
         inside.set()
-        go_on.wait(5)
+        go_on.wait(60)
         yield [p_data(pdv(1, 2, b"second"))]
 
     sender = Sender(side, batches())
-    assert inside.wait(5)
+    assert inside.wait(60)
     fd = side.dul.connection.fileno()
     side.peer.close()
-    assert side.user.ended.wait(5)
+    assert side.user.ended.wait(60)
     side.dul.join(0.05)
     assert side.dul.is_alive()
     os.fstat(fd)
     go_on.set()
-    sender.join(5)
-    side.dul.join(5)
+    sender.join(60)
+    side.dul.join(60)
     assert isinstance(sender.outcome, Stopped)
     assert side.dul.connection.fileno() == -1
 
@@ -1285,10 +1313,9 @@ def test_no_descriptor_is_left_for_waking(make: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sending, "LAST_PDU", 0.1)
     side = make()
     sender = Sender(side, message(bytes(4_000_000), 16000))
-    assert sender.is_alive()
     assert until(lambda: side.dul._writer != 0)
     assert side.dul.abort(LOCAL)
-    sender.join(2)
+    sender.join(60)
     assert isinstance(sender.outcome, Stopped)
     assert sender.saw == LOCAL
 
@@ -1312,8 +1339,8 @@ class SecuredSide(Side):
         )
         thread.start()
         plain = self.dul.connection.socket
-        connection = secure(plain, client, "127.0.0.1", time.monotonic() + 5)
-        thread.join(5)
+        connection = secure(plain, client, "127.0.0.1", time.monotonic() + 60)
+        thread.join(60)
         self.peer = Peer(result[0])
         framer = self.dul.framer
         self.dul = DUL(self.user, connection, self.dul.upper_layer, framer)
@@ -1325,7 +1352,7 @@ def secured() -> Iterator[SecuredSide]:
     side.start()
     yield side
     side.peer.close()
-    side.dul.join(5)
+    side.dul.join(60)
     assert not side.dul.is_alive()
 
 
@@ -1336,32 +1363,32 @@ def test_tls_messages_both_ways(secured: SecuredSide) -> None:
     received = b""
     while len(received) < len(data):
         received += secured.peer.pdu()[12:]
-    sender.join(5)
+    sender.join(60)
     assert received == data
     # All of it in few records: what is deciphered does not wait for the next bytes on the socket.
     for _ in range(20):
         secured.peer.send(b"".join(p_data(pdv(1, 2, bytes(n))) for n in range(0, 4000, 100)))
         for _ in range(40):
-            assert secured.user.arrived.acquire(timeout=2)
+            assert secured.user.arrived.acquire(timeout=60)
 
 
 def test_tls_records_that_came_with_the_handshake() -> None:
     side = SecuredSide()
     side.peer.send(p_data(pdv(1, 2, b"early")) + p_data(pdv(1, 2, bytes(15000))))
     assert isinstance(side.dul.connection, TLSConnection)
-    assert wait_for(side.dul.connection.fileno(), 5)
+    assert wait_for(side.dul.connection.fileno(), 60)
     side.dul.connection.receive()  # as the lobby may have done
     side.start()
     for _ in range(2):
-        assert side.user.arrived.acquire(timeout=2)
+        assert side.user.arrived.acquire(timeout=60)
     side.peer.close()
-    side.dul.join(5)
+    side.dul.join(60)
 
 
 def test_tls_says_goodbye(secured: SecuredSide) -> None:
     secured.peer.send(abort(0, 0))
     assert secured.peer.socket.recv(10) == b""  # a close_notify: no error for a missing one
-    assert secured.user.ended.wait(5)
+    assert secured.user.ended.wait(60)
 
 
 def test_tls_release(secured: SecuredSide) -> None:
@@ -1374,30 +1401,39 @@ def test_tls_release(secured: SecuredSide) -> None:
 
 def test_tls_abort_wakes_a_writer(secured: SecuredSide) -> None:
     sender = blocked(secured)
-    begun = time.monotonic()
     assert secured.dul.abort(LOCAL)
-    sender.join(5)
-    assert sender.returned - begun < 0.05
+    sender.join(60)
+    assert not sender.is_alive()
     found = whole_pdus(secured.peer.rest_until_abort())
     assert found[-1] == abort(0, 0)
     assert {pdu[0] for pdu in found[:-1]} == {4}
 
 
-def test_tls_abort_of_a_writer_whose_ciphertext_alone_is_left(secured: SecuredSide) -> None:
+def test_tls_abort_of_a_writer_whose_ciphertext_alone_is_left(
+    secured: SecuredSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """He must not spin while he waits for that to leave."""
+    monkeypatch.setattr(sending, "LAST_PDU", 0.3)
     connection = secured.dul.connection
     while connection.push([p_data(pdv(1, 0, bytes(1000)))]):
         pass
     assert connection.pending
     sender = Sender(secured, [[p_data(pdv(1, 2, b"x"))]])
     assert is_blocked(secured)
-    cpu = time.process_time()
+    pushes: list[int] = []
+    real = connection.push
+
+    def push(buffers: Any) -> int:
+        pushes.append(real(buffers))
+        return pushes[-1]
+
+    monkeypatch.setattr(connection, "push", push)
     assert secured.dul.abort(LOCAL)
-    sender.join(5)
+    sender.join(60)
     assert isinstance(sender.outcome, Stopped)
-    secured.dul.join(sending.LAST_PDU + 0.5)
+    secured.dul.join(60)
     assert not secured.dul.is_alive()
-    assert time.process_time() - cpu < 0.3
+    assert len(pushes) < 10
 
 
 def test_an_abort_is_not_lost_to_a_flush(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1412,7 +1448,7 @@ def test_an_abort_is_not_lost_to_a_flush(make: Any, monkeypatch: pytest.MonkeyPa
             pending[0] = False
             aborter = threading.Thread(target=side.dul.abort, args=(LOCAL,))
             aborter.start()
-            aborter.join(5)
+            aborter.join(60)
             return 0
         return real(buffers)
 
@@ -1439,22 +1475,22 @@ def test_tls_key_update() -> None:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    ours.settimeout(5)
+    ours.settimeout(60)
     sock, _ = ours.accept()
     ours.close()
     connection = TLSConnection(sock, server_context, server_side=True)
     try:
         while not connection.handshake():
             connection.flush()
-            assert wait_for(sock.fileno(), 5)
+            assert wait_for(sock.fileno(), 60)
             connection.receive()
         connection.flush()
-        connection.set_read_timeout(5)
+        connection.set_read_timeout(60)
         view = memoryview(bytearray(100))
         for n in range(5):
             process.stdin.write(b"K\n")
             process.stdin.flush()
-            assert wait_for(sock.fileno(), 5)
+            assert wait_for(sock.fileno(), 60)
             connection.receive()
             assert connection.read_clear(view) is None  # new keys, and no data
             process.stdin.write(b"line %d\n" % n)

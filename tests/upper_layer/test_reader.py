@@ -3,7 +3,6 @@ from __future__ import annotations
 import select
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,9 @@ from pynetdicom.upper_layer.transport import Connection
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="hand-over of the reader's role needs epoll")
 
-DEADLINE = 5.0
+DEADLINE = 60.0
+NEVER = 3600.0
+"""No wait of a test lasts so long: what ends it has woken it."""
 
 
 def is_mine(role: ReaderRole) -> bool:
@@ -50,8 +51,7 @@ def in_thread(call):
 
 def is_woken(role: ReaderRole) -> bool:
     """Whether the DUL thread gets the role because it is woken, not because its time is up."""
-    begun = time.monotonic()
-    return role.wait(DEADLINE) and time.monotonic() - begun < DEADLINE / 2
+    return role.wait(NEVER)
 
 
 def test_dul_thread_gets_the_role_when_something_arrives(pair: Pair) -> None:
@@ -78,15 +78,10 @@ def test_dul_thread_sleeps_while_a_waiter_reads(pair: Pair) -> None:
     pair.peer.send(b"x")
     assert pair.role.wait_readable(DEADLINE)
 
-    def sleep() -> tuple[bool, float]:
-        begun = time.monotonic()
-        return pair.role.wait(0.05), time.monotonic() - begun
-
-    thread, results = in_thread(sleep)
+    assert pair.role._epoll.poll(0.05) == [], "it would be woken for what the waiter reads"
+    thread, results = in_thread(lambda: pair.role.wait(0))
     thread.join(DEADLINE)
-    ((is_taken, slept),) = results
-    assert not is_taken
-    assert slept >= 0.04, "it was woken for what the waiter reads"
+    assert results == [False]
     pair.role.give_back()
     assert is_woken(pair.role), "what the waiter left unread is the DUL thread's again"
     pair.role.give_back()
@@ -104,7 +99,7 @@ def test_dul_thread_that_was_woken_before_finds_the_role_taken_and_is_woken_agai
     pair: Pair,
 ) -> None:
     pair.peer.send(b"x")
-    pair.role._epoll.poll(DEADLINE)  # the DUL thread is on its way
+    assert pair.role._epoll.poll(NEVER)  # the DUL thread is on its way
     assert pair.role.take(from_dul_thread=True)
     thread, results = in_thread(pair.role.take)
     thread.join(DEADLINE)
@@ -121,17 +116,15 @@ def test_wake_ends_the_holders_wait(pair: Pair) -> None:
         assert pair.role.take(from_dul_thread=True)
         taken.set()
         try:
-            return pair.role.wait_readable(DEADLINE)
+            return pair.role.wait_readable(NEVER)
         finally:
             pair.role.give_back()
 
     thread, results = in_thread(waiter)
     assert taken.wait(DEADLINE)
-    begun = time.monotonic()
     pair.role.wake()
     thread.join(DEADLINE)
     assert results == [False]
-    assert time.monotonic() - begun < DEADLINE / 2
 
 
 def test_closing_ends_the_holders_wait() -> None:
@@ -143,23 +136,20 @@ def test_closing_ends_the_holders_wait() -> None:
         assert pair.role.take(from_dul_thread=True)
         taken.set()
         try:
-            return pair.role.wait_readable(DEADLINE)
+            return pair.role.wait_readable(NEVER)
         finally:
             pair.role.give_back()
 
     thread, results = in_thread(waiter)
     assert taken.wait(DEADLINE)
-    begun = time.monotonic()
     pair.close()
     thread.join(DEADLINE)
     assert results == [False]
-    assert time.monotonic() - begun < DEADLINE / 2
 
 
-def lasts(pair: Pair, seconds: float = 0.05) -> bool:
-    """Whether the holder's wait lasts until its time is up."""
-    begun = time.monotonic()
-    return not pair.role.wait_readable(seconds) and time.monotonic() - begun >= seconds * 0.8
+def lasts(pair: Pair) -> bool:
+    """Whether the holder's wait lasts until its time is up: nothing is there to wake it."""
+    return not pair.role._poll.poll(50) and not pair.role.wait_readable(0.01)
 
 
 def test_wake_is_harmless_when_nobody_waits(pair: Pair) -> None:
@@ -175,9 +165,7 @@ def test_wake_is_harmless_when_nobody_waits(pair: Pair) -> None:
 def test_a_finalizer_wakes_its_own_thread_that_is_about_to_wait(pair: Pair) -> None:
     assert pair.role.take(from_dul_thread=True)
     pair.role.wake()
-    begun = time.monotonic()
-    assert not pair.role.wait_readable(DEADLINE)
-    assert time.monotonic() - begun < DEADLINE / 2
+    assert not pair.role.wait_readable(NEVER)
     assert lasts(pair)  # it was woken once
     pair.role.give_back()
 
@@ -208,14 +196,13 @@ def test_while_paused_the_dul_thread_sleeps_until_it_is_resumed(pair: Pair) -> N
     assert pair.role.wait(DEADLINE)
     pair.role.is_paused = True
     pair.role.give_back()
-    begun = time.monotonic()
-    assert pair.role.wait(0.1)  # time is up
-    assert time.monotonic() - begun >= 0.09
+    assert pair.role._epoll.poll(0.05) == []
+    assert pair.role.wait(0)  # time is up
     assert not pair.role.has_hung_up
     pair.role.give_back()
-    thread, results = in_thread(lambda: (pair.role.wait(DEADLINE), pair.role.give_back()))
+    thread, results = in_thread(lambda: (pair.role.wait(NEVER), pair.role.give_back()))
     pair.role.resume()
-    thread.join(DEADLINE / 2)
+    thread.join(DEADLINE)
     assert results == [(True, None)]
     assert not pair.role.is_paused
     assert is_woken(pair.role), "what was left unread wakes it again"
@@ -228,9 +215,7 @@ def test_while_paused_the_dul_thread_is_woken_by_the_peers_end(pair: Pair) -> No
     pair.role.give_back()
     pair.peer.send(b"x")
     pair.peer.shutdown(socket.SHUT_WR)
-    begun = time.monotonic()
-    assert pair.role.wait(DEADLINE)
-    assert time.monotonic() - begun < DEADLINE / 2
+    assert pair.role.wait(NEVER)
     assert pair.role.has_hung_up
     pair.role.give_back()
 

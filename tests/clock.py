@@ -1,0 +1,40 @@
+"""A clock that goes on only when it is told to: how quick the machine is makes no difference."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+class Clock:
+    """Stands for the module `time` in some modules of the library, or in all that are loaded.
+
+    Waits that were under way take as long as they would have; see `later`.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+        self.now = time.monotonic()
+        for module in modules or [
+            module
+            for name, module in list(sys.modules.items())
+            if name.startswith("pynetdicom.") and vars(module).get("time") is time
+        ]:
+            patch.setattr(module, "time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def later(self, seconds: float, *assocs: Any) -> None:
+        """Have the time go on, and whoever waits on these associations look at it."""
+        self.now += seconds
+        for assoc in assocs:
+            assoc.dul.wake_reader()
+            with assoc.operations._room:
+                assoc.operations._room.notify_all()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
