@@ -110,8 +110,8 @@ class Association(Negotiation, Querying):
                 self._contextvars.run(self._live)
             else:
                 self._live()
-        except BaseException:
-            LOGGER.exception("an association did not end in order")
+        except BaseException as error:
+            raised.log(LOGGER, "an association did not end in order:", error)
         finally:
             _living.discard(self)
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from pynetdicom import raised
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.deadlines import stretch
 
@@ -69,8 +70,8 @@ class _Clock:
         while (deadline := self._next()) is not None:
             try:
                 deadline.expire()
-            except BaseException:  # the other deadlines still count on this thread
-                LOGGER.exception("a deadline's call failed")
+            except BaseException as error:  # the other deadlines still count on this thread
+                raised.log(LOGGER, "a deadline's call failed:", error)
 
     def _next(self) -> Deadline | None:
         with self._changed:

@@ -161,8 +161,8 @@ class Lobby:
         for visitor in list(self._visitors.values()):
             try:
                 self._dismiss(visitor)
-            except Exception:
-                LOGGER.exception("a connection from %s was not closed", visitor.address[0])
+            except Exception as error:
+                raised.log(LOGGER, f"a connection from {visitor.address[0]} was not closed:", error)
         self._deadlines.clear()
         if self._selector is not None:
             self._selector.close()

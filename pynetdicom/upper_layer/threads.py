@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from pynetdicom import raised
+
 LOGGER = logging.getLogger("pynetdicom.dul")
 
 
@@ -24,9 +26,9 @@ def start(
     def run() -> None:
         try:
             call()
-        except BaseException:  # SystemExit, too: a handler of the user may have been called
+        except BaseException as error:  # SystemExit, too: a handler may have been called
             try:
-                LOGGER.exception("the thread %s failed", name)
+                raised.log(LOGGER, f"the thread {name} failed:", error)
             finally:
                 if failed is not None:
                     failed()
