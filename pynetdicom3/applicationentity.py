@@ -54,6 +54,9 @@ class ApplicationEntity(_ApplicationEntity):
         return super().associate(addr, port, *args, **kwargs)
 
 
+AE = ApplicationEntity
+
+
 def _uids(given: Any) -> Iterator[str]:
     """The UIDs of a SOP Class or transfer syntax, or of lists of them, within each other too."""
     if isinstance(given, PresentationContext):
