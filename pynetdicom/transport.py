@@ -19,6 +19,7 @@ from pynetdicom import _config, loading, unserved
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.upper_layer.addresses import AddressInformation, remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
+from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -114,11 +115,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
-        abstract_syntaxes = [context.abstract_uid for context in contexts]
-        handled = bool(evt_handlers) or bool(ae.assigned_callbacks)
-        loading.load(abstract_syntaxes, handled=preload and handled)
-        unserved.note_contexts(abstract_syntaxes)
-        unserved.note_callbacks(ae.assigned_callbacks)
+        self._prepare(preload)
         self._stopped = threading.Event()
         self._started = False
         socketserver.TCPServer.__init__(
@@ -134,6 +131,23 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             self.socket.close()
             raise
         ae.servers_changed(self, added=True)
+
+    def _prepare(self, preload: bool) -> None:
+        """Load what the first peer would wait for, and say what no peer will be served."""
+        abstract_syntaxes = [context.abstract_uid for context in self.contexts]
+        callbacks = self.ae.assigned_callbacks
+        loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
+        unserved.note_contexts(abstract_syntaxes)
+        unserved.note_callbacks(callbacks)
+
+    @property
+    def ae_title(self) -> str:
+        """Get or set the AE title to be known by, from the next association on."""
+        return self._ae_title
+
+    @ae_title.setter
+    def ae_title(self, value: str | bytes) -> None:
+        self._ae_title = set_ae(value, "ae_title", False, False) or ""
 
     @property
     def address_info(self) -> AddressInformation:
