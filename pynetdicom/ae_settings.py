@@ -107,13 +107,12 @@ class Settings(Callbacks):
         RuntimeError
             The AE has a server or an association.
         """
-        with self._lock:
-            if self._servers or not all(assoc.has_ended for assoc in self._associations):
-                raise RuntimeError(
-                    "an AE with a server or an association can be neither pickled nor copied:"
-                    " do so before or after, or shut it down"
-                )
-            state = {name: value for name, value in vars(self).items() if name not in _RUNNING}
+        if self._servers or self.active_associations:
+            raise RuntimeError(
+                "an AE with a server or an association can be neither pickled nor copied:"
+                " do so before or after, or shut it down"
+            )
+        state = {name: value for name, value in vars(self).items() if name not in _RUNNING}
         # A copy's are its own, also where it is not a deep one.
         state["_requested"] = _Requested(context.copy() for context in self._requested)
         state["_supported"] = {uid: context.copy() for uid, context in self._supported.items()}

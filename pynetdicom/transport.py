@@ -15,11 +15,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, loading, unserved
+from pynetdicom import _config, loading, unserved, utils
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.upper_layer.addresses import AddressInformation, remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
-from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -115,13 +114,13 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
-        self._prepare(preload)
         self._stopped = threading.Event()
         self._started = False
         socketserver.TCPServer.__init__(
             self, where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False
         )
         try:
+            self._prepare(preload)
             if self.address_family == socket.AF_INET6 and where.addr == "::":
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self.server_bind()
@@ -147,7 +146,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
 
     @ae_title.setter
     def ae_title(self, value: str | bytes) -> None:
-        self._ae_title = set_ae(value, "ae_title", False, False) or ""
+        self._ae_title = utils.set_ae(value, "ae_title", False, False) or ""
 
     @property
     def address_info(self) -> AddressInformation:

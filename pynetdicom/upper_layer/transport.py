@@ -29,22 +29,6 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
 _EVER = 1e8
-_OF_TLS = frozenset(
-    (
-        "cipher",
-        "compression",
-        "context",
-        "get_channel_binding",
-        "getpeercert",
-        "selected_alpn_protocol",
-        "server_hostname",
-        "server_side",
-        "session",
-        "session_reused",
-        "shared_ciphers",
-        "version",
-    )
-)
 _ONE = struct.pack("=Q", 1)
 
 
@@ -205,6 +189,24 @@ class Connection:
         with self._life:
             self._closed = True
             self._socket.close()
+
+
+_OF_TLS = frozenset(
+    (
+        "cipher",
+        "compression",
+        "context",
+        "get_channel_binding",
+        "getpeercert",
+        "selected_alpn_protocol",
+        "server_hostname",
+        "server_side",
+        "session",
+        "session_reused",
+        "shared_ciphers",
+        "version",
+    )
+)
 
 
 class _SecuredSocket:
