@@ -92,13 +92,12 @@ class Settings(Callbacks):
         RuntimeError
             The AE has a server or an association.
         """
-        with self._lock:
-            if self._servers or not all(assoc.has_ended for assoc in self._associations):
-                raise RuntimeError(
-                    "an AE with a server or an association can be neither pickled nor copied:"
-                    " do so before or after, or shut it down"
-                )
-            state = {name: value for name, value in vars(self).items() if name not in _RUNNING}
+        if self._servers or self.active_associations:
+            raise RuntimeError(
+                "an AE with a server or an association can be neither pickled nor copied:"
+                " do so before or after, or shut it down"
+            )
+        state = {name: value for name, value in vars(self).items() if name not in _RUNNING}
         # A copy's are its own, also where it is not a deep one.
         state["_requested"] = _Requested(context.copy() for context in self._requested)
         state["_supported"] = {uid: context.copy() for uid, context in self._supported.items()}
@@ -340,6 +339,10 @@ class Settings(Callbacks):
         """
         context = PresentationContext(abstract_syntax, _listed(transfer_syntax))
         context.scu_role, context.scp_role = scu_role, scp_role
+        # The tables of services, which a requestor does without.
+        from pynetdicom import unserved
+
+        unserved.note_contexts([context.abstract_uid])
         known = self._supported.get(context.abstract_uid)
         if known is None:
             context.context_id = 1

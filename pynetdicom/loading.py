@@ -12,7 +12,14 @@ from importlib import import_module
 ASSOCIATIONS = ("association", "extended_negotiation", "serving", "upper_layer.primitives")
 """What any association of an acceptor uses."""
 
-HANDLERS = ("destinations", "dsutils", "pdu_primitives", "response_status", "sub_operations")
+HANDLERS = (
+    "destinations",
+    "dimse.element_write",
+    "dsutils",
+    "pdu_primitives",
+    "response_status",
+    "sub_operations",
+)
 """What is used where handlers are called, or by them."""
 
 PYDICOM = ("charset", "dataset", "filereader", "filewriter", "uid", "valuerep")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, loading, unserved
+from pynetdicom import _config, loading, unserved, utils
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.timeouts import seconds_of
 from pynetdicom.upper_layer import threads
@@ -118,17 +118,13 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
-        abstract_syntaxes = [context.abstract_uid for context in contexts]
-        handled = bool(evt_handlers) or bool(ae.assigned_callbacks)
-        loading.load(abstract_syntaxes, handled=preload and handled)
-        unserved.note_contexts(abstract_syntaxes)
-        unserved.note_callbacks(ae.assigned_callbacks)
         self._stopped = threading.Event()
         self._started = False
         socketserver.TCPServer.__init__(
             self, where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False
         )
         try:
+            self._prepare(preload)
             if self.address_family == socket.AF_INET6 and where.addr == "::":
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self.server_bind()
@@ -138,6 +134,23 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             self.socket.close()
             raise
         ae.servers_changed(self, added=True)
+
+    def _prepare(self, preload: bool) -> None:
+        """Load what the first peer would wait for, and say what no peer will be served."""
+        abstract_syntaxes = [context.abstract_uid for context in self.contexts]
+        callbacks = self.ae.assigned_callbacks
+        loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
+        unserved.note_contexts(abstract_syntaxes)
+        unserved.note_callbacks(callbacks)
+
+    @property
+    def ae_title(self) -> str:
+        """Get or set the AE title to be known by, from the next association on."""
+        return self._ae_title
+
+    @ae_title.setter
+    def ae_title(self, value: str | bytes) -> None:
+        self._ae_title = utils.set_ae(value, "ae_title", False, False) or ""
 
     @property
     def address_info(self) -> AddressInformation:

@@ -40,15 +40,13 @@ def note_callbacks(names: Iterable[str]) -> None:
 
 
 def note_contexts(abstract_syntaxes: Iterable[str]) -> None:
-    """Say of supported SOP Classes which of their operations are not served, by service."""
-    missing: dict[str, dict[str, None]] = {}
+    """Say of services whose SOP Classes are supported which of their operations are not served."""
     for uid in abstract_syntaxes:
-        lacking = [name for name in registry.operations(uid) if not is_served(name)]
-        if lacking:
-            service = registry.service_class_of(uid).name or uid
-            missing.setdefault(service, {}).update(dict.fromkeys(lacking))
-    for service, operations in missing.items():
-        _say(f"{service} is supported", ", ".join(operations))
+        declared = registry.declared(uid)
+        if declared is not None and not all(map(is_served, declared[1])):
+            service = declared[0]
+            lacking = [name for name in service.operations if not is_served(name)]
+            _say(f"{service.name or uid} is supported", ", ".join(lacking))
 
 
 def _say(what: str, operations: str) -> None:

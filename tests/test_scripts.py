@@ -261,7 +261,11 @@ def test_titles_are_taken_as_text_or_bytes(give: Callable[[str], Any], scp: Any)
         handlers = [(evt.EVT_C_MOVE, handle_move), (evt.EVT_C_STORE, handle_store)]
         there = scp(ae, *handlers, ae_title=give("SERVER"))
         assert there.server.ae_title == "SERVER"
+        there.server.ae_title = give("LATER")
+        assert there.server.ae_title == "LATER"
         assoc = ae.associate("127.0.0.1", there.port, ae_title=give("CALLED"))
+        assoc.acceptor.ae_title = give("PEER")
+        assert assoc.remote["ae_title"] == "PEER"
         assert assoc.acceptor.primitive.called_ae_title == "CALLED"
         statuses = [s.Status for s, _ in assoc.send_c_move(query(), give("DEST"), STUDY_MOVE)]
         assert statuses == [0xFF00, 0x0000]

@@ -28,22 +28,6 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 # then needs one system call for each read instead of two.
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
-_OF_TLS = frozenset(
-    (
-        "cipher",
-        "compression",
-        "context",
-        "get_channel_binding",
-        "getpeercert",
-        "selected_alpn_protocol",
-        "server_hostname",
-        "server_side",
-        "session",
-        "session_reused",
-        "shared_ciphers",
-        "version",
-    )
-)
 
 
 class Waker:
@@ -232,6 +216,24 @@ class Connection:
         with self._life:
             self._closed = True
             self._socket.close()
+
+
+_OF_TLS = frozenset(
+    (
+        "cipher",
+        "compression",
+        "context",
+        "get_channel_binding",
+        "getpeercert",
+        "selected_alpn_protocol",
+        "server_hostname",
+        "server_side",
+        "session",
+        "session_reused",
+        "shared_ciphers",
+        "version",
+    )
+)
 
 
 class _SecuredSocket:
