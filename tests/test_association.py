@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, Association, _config, build_role, evt
+from pynetdicom import AE, Association, _config, association, build_role, evt
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.upper_layer import dul, reader
@@ -725,7 +725,8 @@ def test_an_acceptor_that_never_gets_to_its_connection(
 
 
 def test_associate_does_not_wait_for_the_peers_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dul, "LINGER", 60.0)
+    for module in (association, dul):
+        monkeypatch.setattr(module, "LINGER", 3600.0)
     over = threading.Event()
 
     def script(peer: Acceptor) -> None:
