@@ -28,7 +28,17 @@ from tests.faults.peer import (
     request,
     until,
 )
-from tests.peers import CT, DEADLINE, VERIFICATION, Acceptor, Call, ct, listening, requestor
+from tests.peers import (
+    CT,
+    DEADLINE,
+    LONG,
+    VERIFICATION,
+    Acceptor,
+    Call,
+    ct,
+    listening,
+    requestor,
+)
 
 STORE_RQ = BEGUN + p_data(pdv(3, 2, bytes(500)))
 NOTIFICATIONS = [event for event in evt.ALL_EVENTS.values() if event.is_notification]
@@ -119,7 +129,7 @@ def test_attributes(sides: Sides) -> None:
     assert assoc.accepted_contexts[0].abstract_syntax == VERIFICATION
     assert assoc.rejected_contexts == []
     assert assoc.network_timeout_response == "A-ABORT"
-    assert (assoc.acse_timeout, assoc.dimse_timeout, assoc.network_timeout) == (5, 5, 60)
+    assert (assoc.acse_timeout, assoc.dimse_timeout, assoc.network_timeout) == (*LONG.values(),)
     assert assoc.connection_timeout is None
     assert assoc.ended is None
     assert bool(assoc.dimse) is False

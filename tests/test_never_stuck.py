@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +35,7 @@ from tests.faults.peer import (
     request,
     until,
 )
-from tests.peers import DEADLINE, Acceptor, Call, ct, listening, requestor
+from tests.peers import DEADLINE, Acceptor, Call, ct, interrupted_when, listening, requestor
 
 FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 LARGE = 16 << 20  # more than the kernel's buffers of both ends take
@@ -694,16 +693,13 @@ def test_ctrl_c_during_associate(scene: Scene, aes: Callable[..., AE]) -> None:
         scene.reached.set()
         assert peer.exactly(10) == ABORT
 
-    def interrupt() -> None:
-        assert scene.reached.wait(DEADLINE)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
     ae = aes()
     with peer_with(script, scene) as port:
-        call = Call(interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            interrupted_when(lambda: scene.reached.wait(DEADLINE)),
+        ):
             ae.associate("127.0.0.1", port)
-        call.result()
         assert until(lambda: not ae._associations)
 
 
