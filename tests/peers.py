@@ -21,7 +21,7 @@ from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 LONG = {"acse_timeout": 3600.0, "dimse_timeout": 3600.0, "network_timeout": 3600.0}
 """Time-outs that end no test: what ends a wait is what the test is about."""
 

@@ -24,7 +24,7 @@ from tests.faults.peer import until
 from tests.peers import interrupted_when
 
 VERIFICATION = "1.2.840.10008.1.1"
-DEADLINE = 60.0
+DEADLINE = 300.0
 
 
 @pytest.fixture(params=[True, False], ids=["hand-over", "DUL thread only"], autouse=True)

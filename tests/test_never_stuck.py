@@ -816,7 +816,7 @@ def test_interpreter_exit(end: str, waits: bool, scene: Scene) -> None:
             process.stdin.write(b"\n")
             process.stdin.close()
             errors = process.stderr.read()
-            process.wait(60)
+            process.wait(300)
         assert b"Fatal" not in errors, errors
     assert seen == [ABORT]
 
@@ -846,7 +846,7 @@ sys.stdin.readline()
             assert process.stdout.readline() == b"in handler\n"
             process.stdin.close()
             assert peer.exactly(10) == ABORT
-            process.wait(60)
+            process.wait(300)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
