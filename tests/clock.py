@@ -17,7 +17,7 @@ class Clock:
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
-        self.now = time.monotonic()
+        self.now = float(int(time.monotonic()))  # so that sums with whole numbers are exact
         for module in modules or [
             module
             for name, module in list(sys.modules.items())

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAK_DEADLINE = 60.0
+LEAK_DEADLINE = 120.0
 REQUIRE_INTEROP = "PYNETDICOM_REQUIRE_INTEROP"
 DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmdump", "dcmqrscp", "findscu", "movescu")
 

@@ -14,7 +14,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
-DEADLINE = 60.0
+DEADLINE = 300.0
 
 
 def serve(ae: AE, **kwargs: Any) -> ThreadedAssociationServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 LONG = {"acse_timeout": 3600.0, "dimse_timeout": 3600.0, "network_timeout": 3600.0}
 """Time-outs that end no test: what ends a wait is what the test is about."""
 
@@ -179,3 +180,32 @@ def ct(size: int = 1000) -> Any:
     ds.PatientName = "SECRET^PATIENT"
     ds.add_new(0x00091001, "OB", bytes(size + size % 2))
     return ds
+
+
+@contextlib.contextmanager
+def interrupted_when(reached: Callable[[], Any]) -> Iterator[None]:
+    """The main thread, which this is, is interrupted as by Ctrl-C once `reached` has returned.
+
+    A signal that comes just before a system call is only seen after it: it is sent again until it
+    is, and interrupts once.
+    """
+    seen = threading.Event()
+
+    def interrupt(*_: Any) -> None:
+        if not seen.is_set():
+            seen.set()
+            raise KeyboardInterrupt
+
+    def send() -> None:
+        assert reached()
+        while not seen.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            seen.wait(0.1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    call = Call(send)
+    try:
+        yield
+    finally:
+        call.result()
+        signal.signal(signal.SIGUSR1, before)

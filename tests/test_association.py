@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, Association, _config, build_role, evt
+from pynetdicom import AE, Association, _config, association, build_role, evt
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.upper_layer import dul, reader
@@ -28,7 +28,17 @@ from tests.faults.peer import (
     request,
     until,
 )
-from tests.peers import CT, DEADLINE, VERIFICATION, Acceptor, Call, ct, listening, requestor
+from tests.peers import (
+    CT,
+    DEADLINE,
+    LONG,
+    VERIFICATION,
+    Acceptor,
+    Call,
+    ct,
+    listening,
+    requestor,
+)
 
 STORE_RQ = BEGUN + p_data(pdv(3, 2, bytes(500)))
 NOTIFICATIONS = [event for event in evt.ALL_EVENTS.values() if event.is_notification]
@@ -119,7 +129,7 @@ def test_attributes(sides: Sides) -> None:
     assert assoc.accepted_contexts[0].abstract_syntax == VERIFICATION
     assert assoc.rejected_contexts == []
     assert assoc.network_timeout_response == "A-ABORT"
-    assert (assoc.acse_timeout, assoc.dimse_timeout, assoc.network_timeout) == (5, 5, 60)
+    assert (assoc.acse_timeout, assoc.dimse_timeout, assoc.network_timeout) == (*LONG.values(),)
     assert assoc.connection_timeout is None
     assert assoc.ended is None
     assert bool(assoc.dimse) is False
@@ -725,7 +735,8 @@ def test_an_acceptor_that_never_gets_to_its_connection(
 
 
 def test_associate_does_not_wait_for_the_peers_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dul, "LINGER", 60.0)
+    for module in (association, dul):
+        monkeypatch.setattr(module, "LINGER", 3600.0)
     over = threading.Event()
 
     def script(peer: Acceptor) -> None:

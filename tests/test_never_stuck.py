@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +35,7 @@ from tests.faults.peer import (
     request,
     until,
 )
-from tests.peers import DEADLINE, Acceptor, Call, ct, listening, requestor
+from tests.peers import DEADLINE, Acceptor, Call, ct, interrupted_when, listening, requestor
 
 FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 LARGE = 16 << 20  # more than the kernel's buffers of both ends take
@@ -694,16 +693,13 @@ def test_ctrl_c_during_associate(scene: Scene, aes: Callable[..., AE]) -> None:
         scene.reached.set()
         assert peer.exactly(10) == ABORT
 
-    def interrupt() -> None:
-        assert scene.reached.wait(DEADLINE)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
     ae = aes()
     with peer_with(script, scene) as port:
-        call = Call(interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            interrupted_when(lambda: scene.reached.wait(DEADLINE)),
+        ):
             ae.associate("127.0.0.1", port)
-        call.result()
         assert until(lambda: not ae._associations)
 
 
@@ -820,7 +816,7 @@ def test_interpreter_exit(end: str, waits: bool, scene: Scene) -> None:
             process.stdin.write(b"\n")
             process.stdin.close()
             errors = process.stderr.read()
-            process.wait(60)
+            process.wait(300)
         assert b"Fatal" not in errors, errors
     assert seen == [ABORT]
 
@@ -850,7 +846,7 @@ sys.stdin.readline()
             assert process.stdout.readline() == b"in handler\n"
             process.stdin.close()
             assert peer.exactly(10) == ABORT
-            process.wait(60)
+            process.wait(300)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

@@ -11,7 +11,6 @@ import importlib
 import inspect
 import logging
 import re
-import signal
 import socket
 import socketserver
 import subprocess
@@ -30,7 +29,7 @@ import pynetdicom3
 from pynetdicom import AE, Association, _config, debug_logger, evt
 from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
 from tests.pair import CT, DEADLINE, VERIFICATION, Pair, acceptor_of, ct, ended, serve
-from tests.peers import Call
+from tests.peers import Call, interrupted_when
 
 with (Path(__file__).parent / "data" / "public_api.tsv").open() as file:
     FACTS = [tuple(row.values()) for row in csv.DictReader(file, delimiter="\t")]
@@ -503,17 +502,16 @@ def test_ctrl_c_ends_start_in_order(free_port: int) -> None:
     scu = AE()
     scu.add_requested_context(VERIFICATION)
 
-    def interrupt() -> Association:
-        assert opened.wait(DEADLINE)
-        assoc = scu.associate("127.0.0.1", free_port)
-        established = assoc.is_established  # so it is served by now
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        assert established
-        return assoc
+    associations: list[Association] = []
 
-    call = Call(interrupt)
-    ae.start()
-    assoc = call.result()
+    def is_served() -> bool:
+        assert opened.wait(DEADLINE)
+        associations.append(scu.associate("127.0.0.1", free_port))
+        return associations[0].is_established
+
+    with interrupted_when(is_served):
+        ae.start()
+    (assoc,) = associations
     ended(assoc)
     assert assoc.is_aborted
     assert ae.active_associations == []

@@ -333,12 +333,12 @@ def test_the_handler_is_closed_in_its_own_thread_when_the_association_ends(
 
 def test_a_peer_that_does_not_read_holds_the_handler_up(scp: QueryScp) -> None:
     """A million matches take the memory of a few; and then the peer's time runs out."""
-    scp.ae.network_timeout = 0.5
     yielded = 0
     closed = Seen()
 
     def handler(event: evt.Event) -> Iterator[Any]:
         nonlocal yielded
+        event.assoc.network_timeout = 0.5
         ds = match(1)
         ds.PatientComments = "x" * 10000
         try:

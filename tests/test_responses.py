@@ -6,11 +6,10 @@ import contextlib
 import gc
 import queue
 import random
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,7 +24,7 @@ from pynetdicom.upper_layer import dul, items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import IMPLICIT, echo_rq, request, until
 from tests.pair import serve
-from tests.peers import DEADLINE, Call
+from tests.peers import DEADLINE, Call, interrupted_when
 from tests.scp import FIND, GET, MOVE, PENDING, Scp, associated, encoded, identifier, matching
 
 
@@ -343,27 +342,16 @@ def test_two_threads_cannot_ask_for_the_next_response_at_once() -> None:
         assert waiting.result() is None
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C interrupts, also where the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_waiting_cancels() -> None:
     scp = Cancellable(first=1)
     with associated(scp) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
         next(responses)
-        main = threading.main_thread().ident
-        assert main is not None
-        timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            interrupted_when(lambda: not threading.Event().wait(0.1)),
+        ):
             next(responses)
-        timer.join()
         assert scp.got_cancel.wait(DEADLINE)
         assert list(responses) == []
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3

@@ -1,6 +1,6 @@
 """Hold connections that never associate: ``crowd.py PORT SILENT SLOW``.
 
-They are closed when the standard input ends. The slow ones send a byte of their request each second.
+They are closed when the standard input ends. The slow ones send a byte each second.
 """
 
 from __future__ import annotations

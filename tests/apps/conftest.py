@@ -38,7 +38,7 @@ def run_app(python_env: dict[str, str], tmp_path: Path) -> RunApp:
     """``run_app("echoscu", …)`` runs an app to its end."""
 
     def run(
-        app: str, *arguments: object, timeout: float = 60, env: dict[str, str] | None = None
+        app: str, *arguments: object, timeout: float = 300, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             [sys.executable, "-m", "pynetdicom", app, *map(str, arguments)],
@@ -85,7 +85,7 @@ class Served:
         """Stop it and give its exit code."""
         self.process.send_signal(number)
         try:
-            self.process.communicate(timeout=60)
+            self.process.communicate(timeout=300)
         finally:
             self.process.kill()
         return self.process.returncode

@@ -18,7 +18,7 @@ from pynetdicom.apps.query import NEGOTIATED, UPS_PULL
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 RARE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # whole slide microscopy
 RAREST = "1.2.840.10008.5.1.4.1.1.66.8"  # height map segmentation
 WAYS = {"C-FIND": evt.EVT_C_FIND, "C-GET": evt.EVT_C_GET, "C-MOVE": evt.EVT_C_MOVE}
@@ -26,11 +26,13 @@ WAYS = {"C-FIND": evt.EVT_C_FIND, "C-GET": evt.EVT_C_GET, "C-MOVE": evt.EVT_C_MO
 
 @contextmanager
 def started(
-    app: str, *arguments: object, env: dict[str, str], cwd: Path
+    app: str, *arguments: object, env: dict[str, str], cwd: Path, before: str = ""
 ) -> Iterator[subprocess.Popen[str]]:
-    """An app that runs in the background, and is gone afterwards."""
+    """An app that runs in the background, after some code, and is gone afterwards."""
+    code = f"{before}; import sys; from pynetdicom.__main__ import main; sys.exit(main())"
+    program = ["-c", code] if before else ["-m", "pynetdicom"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pynetdicom", app, *map(str, arguments)],
+        [sys.executable, *program, app, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -34,7 +34,7 @@ def test_it_proves_that_all_is_well(python_env: dict[str, str]) -> None:
         env=python_env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")

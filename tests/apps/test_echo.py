@@ -126,7 +126,7 @@ def test_an_interrupt_ends_a_requestor(python_env: dict[str, str]) -> None:
         with connection:
             connection.recv(1)  # it waits for an answer now
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert errors == "echoscu: interrupted\n"
 

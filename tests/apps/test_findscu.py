@@ -354,13 +354,14 @@ def test_a_second_ctrl_c_does_not_wait(
 
     scp = make_scp(stubborn)
     arguments = ("127.0.0.1", scp.port, *KEYS)
-    with started("findscu", *arguments, env=python_env, cwd=tmp_path) as process:
+    patient = "from pynetdicom.apps import query; query.FINAL_RESPONSE_SECONDS = 3600"
+    with started("findscu", *arguments, env=python_env, cwd=tmp_path, before=patient) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "match 1\n"
         process.send_signal(signal.SIGINT)
         assert cancelled.wait(DEADLINE)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=query.FINAL_RESPONSE_SECONDS / 2)
+        _, errors = process.communicate(timeout=DEADLINE)
     over.set()
     assert (process.returncode, errors) == (130, "findscu: interrupted\n")
 

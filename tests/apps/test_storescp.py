@@ -346,7 +346,7 @@ def test_many_associations_store_the_same_instance(
         )
         for first in (0, 1, 2, 0, 1, 2)
     ]
-    assert [sender.wait(timeout=60) for sender in senders] == [0] * 6
+    assert [sender.wait(timeout=300) for sender in senders] == [0] * 6
     uid = ds.SOPInstanceUID
     assert scp.files() == [f"{uid}.dcm", f"{uid}_2.dcm", f"{uid}_3.dcm"]
     stored = {dcmread(path).PatientID for path in scp.directory.iterdir()}

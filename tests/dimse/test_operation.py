@@ -368,9 +368,9 @@ def test_what_arrives_for_others_renews_the_wait_for_an_answer(
     looks: list[float] = []
 
     def heard() -> float:
-        clock.now = begun + (0.05, 0.2)[len(looks)]  # so long it has waited by then
+        clock.now = begun + (0.1, 1.0)[len(looks)]  # so long it has waited by then
         looks.append(clock.now)
-        return begun + 0.15
+        return begun + 0.2
 
     with pytest.raises(TimeoutError):
         operation.wait(0.05, heard, nobody_reads)

@@ -92,7 +92,7 @@ def run(script: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=env,
         cwd=script.parent,
         check=False,

@@ -23,8 +23,8 @@ __all__ = ["dcmtk"]  # a fixture
 HERE = Path(__file__).parent
 EXAMPLES = ROOT / "examples"
 MANUAL_PORT = 11112
-START_DEADLINE = 60.0
-END_DEADLINE = 60.0
+START_DEADLINE = 300.0
+END_DEADLINE = 300.0
 TCP_LISTEN = "0A"
 
 # Waits, in a network namespace whose loopback interface is up, until its standard input ends.
@@ -115,7 +115,7 @@ class Scripts:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             env=self._env,
             cwd=self.directory,
             check=False,
@@ -182,7 +182,7 @@ class Network:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=60,
+            timeout=300,
             env=env,
             cwd=self.directory,
             check=False,

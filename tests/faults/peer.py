@@ -95,7 +95,7 @@ class Peer:
     Reading raises `TimeoutError` when what was expected does not come within `patience` seconds.
     """
 
-    patience = 60.0
+    patience = 300.0
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
@@ -210,7 +210,7 @@ def is_served(address: tuple[Any, ...]) -> None:
         peer.release()
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> bool:
+def until(condition: Callable[[], Any], seconds: float = 300.0) -> bool:
     """Whether `condition` comes true by the deadline; for what has nothing to wait on, such as the
     kernel."""
     deadline = time.monotonic() + seconds

@@ -227,11 +227,12 @@ def test_how_long_artim_is_without_a_timeout_is_configured(
 ) -> None:
     server.ae.acse_timeout = None
     monkeypatch.setattr(_config, "ARTIM", 60.0)
-    with monkeypatch.context() as patch, server.connect():
+    with monkeypatch.context() as patch:
         clock = Clock(patch, lobby)
-        assert until(lambda: len(server.server._lobby) == 1)
-        (visitor,) = server.server._lobby._visitors.values()
-        assert visitor.deadline == clock.now + 60
+        with server.connect():
+            assert until(lambda: len(server.server._lobby) == 1)
+            (visitor,) = server.server._lobby._visitors.values()
+            assert visitor.deadline == clock.now + 60
     monkeypatch.setattr(_config, "ARTIM", 0.2)
     with server.connect() as peer:
         assert peer.rest() == b""

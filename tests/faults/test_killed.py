@@ -48,7 +48,7 @@ def start(python_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     yield serve
     for process in started:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 def address(process: subprocess.Popen[str]) -> tuple[str, int]:
@@ -60,7 +60,7 @@ def address(process: subprocess.Popen[str]) -> tuple[str, int]:
 
 def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
-    assert process.wait(60) == -signal.SIGKILL
+    assert process.wait(300) == -signal.SIGKILL
 
 
 def written(process: subprocess.Popen[str], directory: Path) -> int:

@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import find_free_port
 
 HERE = Path(__file__).parent
-START_DEADLINE = 60.0
+START_DEADLINE = 300.0
 TCP_LISTEN = "0A"
 
 
@@ -100,7 +100,7 @@ class Listening:
         if self.process.poll() is None:
             self.process.send_signal(number)
             try:
-                self.process.wait(60)
+                self.process.wait(300)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -122,7 +122,7 @@ class Dcmtk:
         self,
         tool: str,
         *arguments: object,
-        timeout: float = 60,
+        timeout: float = 300,
         env: dict[str, str] | None = None,
         check: bool = False,
     ) -> subprocess.CompletedProcess[str]:

@@ -152,7 +152,7 @@ def test_the_peer_dies_between_objects(dcmtk: Any) -> None:
     answers = assoc.send_c_stores(paths())
     assert next(answers)[1].Status == 0x0000
     scp.process.kill()
-    scp.process.wait(60)
+    scp.process.wait(300)
     ((path, status),) = answers
     assert path == MR
     assert status.problem
@@ -231,7 +231,7 @@ def test_the_sender_stops(
     stopped = threading.Event()
 
     def act() -> None:
-        sender.get(timeout=60).send_signal(number)
+        sender.get(timeout=300).send_signal(number)
         stopped.set()
 
     count = after(20 * MIB, act)
@@ -319,7 +319,7 @@ def test_a_large_object_out(dcmtk: Any, large: Path, python_env: dict[str, str])
         [sys.executable, "-c", SCU, str(scp.port), str(CT), str(large)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=python_env,
         check=False,
     )
@@ -355,7 +355,7 @@ def test_a_large_object_in(
             for path in (CT, large):
                 dcmtk.run("storescu", "-pdu", 131072, "127.0.0.1", port, path, check=True)
                 peaks.append(int(process.stdout.readline()))
-            process.communicate("", timeout=60)
+            process.communicate("", timeout=300)
         finally:
             process.kill()
     assert process.returncode == 0

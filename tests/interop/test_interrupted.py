@@ -36,7 +36,7 @@ from tests.interop.test_store_scu import (
 
 __all__ = ["make_scp", "run_app", "serve_app"]  # fixtures
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -458,7 +458,7 @@ def test_both_ways_at_once(dcmtk: Any, make_scp: Callable[[], Scp], dcmtk_tools:
         assoc = scp.ae.associate("127.0.0.1", theirs.port)
         assert {status.Status for _, status in assoc.send_c_stores([CT, MR] * 10)} == {0x0000}
         assoc.release()
-        assert [process.wait(60) for process in senders] == [0, 0, 0]
+        assert [process.wait(300) for process in senders] == [0, 0, 0]
     finally:
         for process in senders:
             process.kill()

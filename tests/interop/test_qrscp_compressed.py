@@ -33,7 +33,7 @@ __all__ = ["archive", "location", "run_app", "tool"]  # fixtures
 
 pytestmark = pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 PATIENT = "COMPRESSED"
 DEFLATED = uid.DeflatedExplicitVRLittleEndian
 OPTIONS = {

@@ -27,7 +27,7 @@ __all__ = ["archive", "certificates", "has_tls", "location"]  # fixtures
 
 pytestmark = pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 FILES = (CT, MR)
 EXPLICIT = "1.2.840.10008.1.2.1"
 

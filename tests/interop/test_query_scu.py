@@ -35,7 +35,7 @@ from tests.peers import Call
 
 __all__ = ["tool"]  # a fixture
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 FIND = PatientRootQueryRetrieveInformationModelFind
 GET = PatientRootQueryRetrieveInformationModelGet

@@ -108,7 +108,7 @@ class Scp:
 
     def ended(self) -> Any:
         """How the association that ended last did so, once there is one more that has."""
-        assert self._closed.acquire(timeout=60)
+        assert self._closed.acquire(timeout=300)
         return self.associations[-1].ended
 
 

@@ -29,7 +29,7 @@ from tests.interop.test_store_scu import MR_IMPLICIT, SR, ae_for
 
 __all__ = ["make_scp"]  # fixtures
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 FIELDS = [
     "_ws.expert.message",
     "_ws.malformed",
@@ -144,7 +144,7 @@ class Capture:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
         lines = result.stdout.splitlines()

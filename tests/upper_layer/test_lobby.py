@@ -89,7 +89,7 @@ class Place:
         """A well-behaved visitor gets in."""
         with self.connect() as peer:
             peer.send(request())
-            assert self.host.admitted.get(timeout=60).request is not None
+            assert self.host.admitted.get(timeout=300).request is not None
 
     def later(self, clock: Clock, seconds: float) -> None:
         """Have the time go on, and the lobby look at it."""
@@ -135,7 +135,7 @@ def test_a_request_is_handed_over(place: Place) -> None:
     place.host.keep = True
     with place.connect() as peer:
         peer.send(request() + b"and more")
-        visitor = place.host.admitted.get(timeout=60)
+        visitor = place.host.admitted.get(timeout=300)
         assert visitor.raw == request()
         assert visitor.request.calling_ae_title == "PEER"
         assert visitor.framer.in_pdu  # what came with it is not lost
@@ -149,7 +149,7 @@ def test_a_request_in_slices(place: Place, size: int) -> None:
     with place.connect() as peer:
         for start in range(0, len(data), size):
             peer.send(data[start : start + size])
-        assert place.host.admitted.get(timeout=60).raw == data
+        assert place.host.admitted.get(timeout=300).raw == data
 
 
 AA_1 = {
@@ -215,7 +215,7 @@ def test_protocol_version(place: Place) -> None:
         assert peer.exactly(10) == reject(1, 2, 2)
     with place.connect() as peer:
         peer.send(request(protocol_version=3))  # other bits are not tested
-        assert place.host.admitted.get(timeout=60)
+        assert place.host.admitted.get(timeout=300)
 
 
 def test_too_many(place: Place) -> None:
@@ -224,7 +224,7 @@ def test_too_many(place: Place) -> None:
         peer.send(request())
         assert peer.exactly(10) == reject(2, 3, 2)
         assert peer.silent(0.02)
-    assert place.host.rejected.get(timeout=60).reason == 2
+    assert place.host.rejected.get(timeout=300).reason == 2
     assert place.lobby.turned_away == 1
 
 
@@ -322,7 +322,7 @@ def test_the_one_silent_longest_makes_room(place: Place, monkeypatch: pytest.Mon
         assert peers[0].silent(0.02)
         assert peers[2].silent(0.02)
         peers[0].send(request()[10:])
-        assert place.host.admitted.get(timeout=60)
+        assert place.host.admitted.get(timeout=300)
 
 
 def test_a_storm_of_resets(place: Place) -> None:
@@ -448,7 +448,7 @@ def test_without_descriptors_it_waits(make: Callable[..., Place], code: int) -> 
             listener.code = None
             place.lobby.descriptor_freed()
             peer.send(request())
-            assert place.host.admitted.get(timeout=60)
+            assert place.host.admitted.get(timeout=300)
 
 
 def test_a_visitor_who_leaves_frees_a_descriptor(make: Callable[..., Place]) -> None:
@@ -462,7 +462,7 @@ def test_a_visitor_who_leaves_frees_a_descriptor(make: Callable[..., Place]) -> 
         assert until(lambda: listener.calls == 1)
         listener.code = None
         watcher.close()
-        assert place.host.admitted.get(timeout=60)
+        assert place.host.admitted.get(timeout=300)
 
 
 def test_a_peer_that_had_gone_does_not_stop_it(make: Callable[..., Place]) -> None:
@@ -471,13 +471,13 @@ def test_a_peer_that_had_gone_does_not_stop_it(make: Callable[..., Place]) -> No
     listener.code = errno.ECONNABORTED
     with place.connect() as first:
         first.send(request())
-        assert place.host.admitted.get(timeout=60)
+        assert place.host.admitted.get(timeout=300)
     place.lobby._listener = listener  # type: ignore[assignment]
     with place.connect() as peer:
         peer.send(request())
         assert until(lambda: listener.calls > 0)
         listener.code = None
-        assert place.host.admitted.get(timeout=60)
+        assert place.host.admitted.get(timeout=300)
 
 
 EMFILE_SCRIPT = """
@@ -542,7 +542,7 @@ def test_emfile_and_recovery(python_env: dict[str, str]) -> None:
         say()
         assert process.stdout.readline() == "down\n"
     finally:
-        process.communicate("\n\n\n", timeout=60)
+        process.communicate("\n\n\n", timeout=300)
 
 
 def test_stopping_with_visitors(make: Callable[..., Place]) -> None:
@@ -589,7 +589,7 @@ def test_a_request_through_tls(secured: tuple[Place, ssl.SSLContext]) -> None:
     with place.connect() as peer, client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
         for byte in request():
             sock.send(bytes([byte]))
-        visitor = place.host.admitted.get(timeout=60)
+        visitor = place.host.admitted.get(timeout=300)
         assert visitor.raw == request()
         assert isinstance(visitor.connection, TLSConnection)
 
@@ -628,7 +628,7 @@ def test_a_slow_handshake_is_in_nobodys_way(
             client.wrap_socket(other.socket, server_hostname=LOCAL) as sock,
         ):
             sock.send(request())
-            assert place.host.admitted.get(timeout=60)
+            assert place.host.admitted.get(timeout=300)
         for number in range(50, len(data) - 1 if slow else 50):
             place.later(clock, 0.01)
             peer.send(data[number : number + 1])
@@ -649,7 +649,7 @@ def test_plaintext_to_a_tls_port(secured: tuple[Place, ssl.SSLContext], junk: by
         assert answer[:1] in (b"\x15", b"")  # an alert, where the session could make one
     with place.connect() as peer, client.wrap_socket(peer.socket, server_hostname=LOCAL) as sock:
         sock.send(request())
-        assert place.host.admitted.get(timeout=60)
+        assert place.host.admitted.get(timeout=300)
 
 
 def test_tls_to_a_plaintext_port(place: Place) -> None:

@@ -12,7 +12,7 @@ from pynetdicom.upper_layer.transport import Connection
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="hand-over of the reader's role needs epoll")
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 NEVER = 3600.0
 """No wait of a test lasts so long: what ends it has woken it."""
 
