@@ -61,7 +61,7 @@ class _Requested(list[PresentationContext]):
         added = list(contexts)
         for context in added:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
         if len(self) + len(added) > MAXIMUM_CONTEXTS:
             raise ValueError(
                 f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
@@ -319,7 +319,7 @@ class Settings(Callbacks):
             self._supported = {}
         for context in added:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
         for context in added:
             self.add_supported_context(
                 context.abstract_uid, context.transfer_uids, context.scu_role, context.scp_role
