@@ -218,6 +218,7 @@ class ApplicationEntity(Settings):
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
+        preload: bool = True,
     ) -> ThreadedAssociationServer | None:
         """Listen for association requests.
 
@@ -225,8 +226,7 @@ class ApplicationEntity(Settings):
         ----------
         address : tuple
             ``(host, port)`` or ``(host, port, flowinfo, scope_id)``; host ``""`` for all of IPv4,
-            ``"::"`` for IPv6
-            too; port 0 for a free one.
+            ``"::"`` for IPv6 too; port 0 for a free one.
         block : bool
             Serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return at
             once.
@@ -246,6 +246,9 @@ class ApplicationEntity(Settings):
         unrestricted_storage : bool, optional
             Accept every SOP Class that no other service has as storage; default
             ``_config.UNRESTRICTED_STORAGE_SERVICE``.
+        preload : bool
+            Load pydicom before listening, if there are handlers or callbacks, so that the first
+            peer does not wait for it. False suits handlers that decode nothing.
 
         Returns
         -------
@@ -271,6 +274,7 @@ class ApplicationEntity(Settings):
             spool_dir=spool_dir,
             spool_threshold=spool_threshold,
             unrestricted_storage=unrestricted_storage,
+            preload=preload,
         )
         assert isinstance(server, ThreadedAssociationServer)
         if not block:
@@ -310,7 +314,8 @@ class ApplicationEntity(Settings):
         from pynetdicom.transport import AssociationServer
 
         server_class = server_class or AssociationServer
-        if not _is_subclass(server_class, AssociationServer):
+        given: object = server_class
+        if not isinstance(given, type) or not issubclass(given, AssociationServer):
             raise TypeError("'server_class' must be a subclass of AssociationServer")
         unrestricted = kwargs.get("unrestricted_storage")
         if unrestricted is None:
@@ -401,9 +406,10 @@ class ApplicationEntity(Settings):
             self._reserved -= 1
 
     @property
-    def has_callbacks(self) -> bool:
-        """Whether a callback was assigned, or is overridden."""
-        return any(is_assigned(self, name) for name in vars(Callbacks) if name.startswith("on_"))
+    def assigned_callbacks(self) -> list[str]:
+        """The names of the callbacks that were assigned, or are overridden."""
+        names = [name for name in vars(Callbacks) if name.startswith("on_")]
+        return [name for name in names if is_assigned(self, name)]
 
     def associations_changed(self, assoc: Association, *, added: bool) -> None:
         """Take note of an association that begins or ends."""
@@ -419,10 +425,6 @@ class ApplicationEntity(Settings):
                 self._servers.append(server)
             elif server in self._servers:
                 self._servers.remove(server)
-
-
-def _is_subclass(value: object, base: type) -> bool:
-    return isinstance(value, type) and issubclass(value, base)
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:

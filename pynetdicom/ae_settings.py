@@ -356,6 +356,10 @@ class Settings(Callbacks):
         """
         context = PresentationContext(abstract_syntax, _listed(transfer_syntax))
         context.scu_role, context.scp_role = scu_role, scp_role
+        # The tables of services, which a requestor does without.
+        from pynetdicom import unserved
+
+        unserved.note_contexts([context.abstract_uid])
         known = self._supported.get(context.abstract_uid)
         if known is None:
             context.context_id = 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import pynetdicom3
 from pynetdicom import AE, QueryRetrievePresentationContexts, build_context, build_role
 from tests.pair import CT, IMPLICIT, VERIFICATION, Pair, serve
 
@@ -145,6 +146,18 @@ def test_no_copy_while_something_runs(copied_by: Callable[[AE], AE]) -> None:
         copied_by(ae)
     server.server_close()
     assert copied_by(ae).supported_contexts == ae.supported_contexts
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", [AE, pynetdicom3.AE])
+def test_any_protocol_of_pickle(kind: type[AE], protocol: int) -> None:
+    ae = kind("TITLE")
+    ae.add_requested_context(CT)
+    ae.add_supported_context(CT, scu_role=True, scp_role=True)
+    other = pickle.loads(pickle.dumps(ae, protocol))
+    assert type(other) is kind
+    assert str(other) == str(ae)
+    assert other.supported_contexts == ae.supported_contexts
 
 
 def test_a_handler_that_cannot_be_pickled() -> None:
