@@ -284,7 +284,7 @@ def test_a_context_that_is_not_accepted(run_app: Any, serve_app: Any) -> None:
     result = run_app("storescu", "127.0.0.1", scp.port, "-cx", CT_JPEG2000, CT)
     assert result.returncode == 1
     assert f"storescu: {CT_JPEG2000}: " in result.stderr
-    assert f"storescu: {CT}: " in result.stderr
+    assert f"storescu: {CT}: no accepted presentation context for CTImageStorage (" in result.stderr
     assert scp.files() == []
     result = run_app("storescu", "127.0.0.1", scp.port, CT_JPEG2000, CT)
     assert result.returncode == 1
