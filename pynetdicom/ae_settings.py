@@ -65,6 +65,9 @@ class Settings(Callbacks):
         self._servers: list[AssociationServer] = []
         self._reserved = 0
         self._associations: set[Association] = set()
+        # Those on which many files are being sent, which others take the place of when they end. A
+        # set's own operations are atomic.
+        self.sending: set[Association] = set()
         self.ae_title = ae_title
         self.port = port
         self.bind_addr = ""

@@ -84,6 +84,19 @@ class Association(Negotiation, Querying):
         """The association control service element, for handlers that reject."""
         return ACSE(self)
 
+    def make_successor(self) -> Association:
+        """An association like this one, which we requested; it is not requested yet."""
+        assert self._target is not None
+        assert self._request_pdu is not None
+        address, bind_address, tls_args = self._target
+        other = Association(self.ae, "requestor", evt_handlers=self.handler_specs())
+        other.acceptor.ae_title = self._request_pdu.called_ae_title
+        other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)
+        for name in ("acse_timeout", "dimse_timeout", "connection_timeout", "_network_timeout"):
+            setattr(other, name, getattr(self, name))
+        other.network_timeout_response = self.network_timeout_response
+        return other
+
     # The thread
 
     def run(self) -> None:
@@ -364,8 +377,10 @@ class Association(Negotiation, Querying):
             Called on the association's DUL thread, which must not be held up.
         """
         if self.has_ended:
+            self.wants_no_more = True
             return
         self._refuse_on_dul_thread("release()")
+        self.wants_no_more = True
         if not self._is_established:
             return
         if threading.current_thread() is self:
@@ -381,6 +396,13 @@ class Association(Negotiation, Querying):
         elif not self.has_ended:  # a handler does not return
             self._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
+    def release_later(self) -> None:
+        """Have the association released by its own thread, and wait for nothing."""
+        self.wants_no_more = True
+        self.inbox.put(WE_RELEASE)
+        if self._dul is not None:
+            self._dul.wake_reader()
+
     def abort(self, block: bool = True) -> None:
         """Abort the association; whoever waits for something on it is woken at once (PS3.8 7.3).
 
@@ -389,6 +411,7 @@ class Association(Negotiation, Querying):
         block : bool
             Wait for the association's end, for at most a second; never from its own threads.
         """
+        self.wants_no_more = True
         self._fail(Ended("aborted", "local", 0, 0))
         # After that, or else the connection attempt would end it with a reason of its own.
         self._connector.give_up()
@@ -398,6 +421,7 @@ class Association(Negotiation, Querying):
 
     def kill(self) -> None:
         """Abort the association without giving anything the time to be completed."""
+        self.wants_no_more = True
         ended = Ended("aborted", "local", 0, 0)
         if self._dul is None:
             self._fail(ended)
@@ -407,7 +431,7 @@ class Association(Negotiation, Querying):
         self._abort_sub_associations()
 
     def _abort_sub_associations(self) -> None:
-        """Abort those that serve a C-MOVE of this one, on which its thread may be waiting."""
+        """Abort those that serve a C-MOVE of this one, or go on for it with what is to be sent."""
         for assoc in list(self.sub_associations):
             assoc.abort(block=False)
 

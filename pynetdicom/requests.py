@@ -118,14 +118,20 @@ class Requests(AssociationState):
         then_reads: bool = False,
     ) -> Operation | None:
         """Send a request, as it was made ready if it was; None when nothing can be sent."""
-        context_id = context.context_id or 0
         expected = request.__dict__.get("MessageID")
-        operation = self._begin(request, context_id, msg_id)
+        operation = self._begin(request, context.context_id or 0, msg_id)
         if operation is None:
             return None
+        if operation.message_id != expected:
+            ready = None
+        return self._send_begun(operation, ready, then_reads=then_reads)
+
+    def _send_begun(
+        self, operation: Operation, ready: list[Batch] | None, *, then_reads: bool = False
+    ) -> Operation | None:
+        """Send the request of an operation that was begun; None when not all of it can be sent."""
+        request, context_id = operation.request, operation.context_id
         try:
-            if operation.message_id != expected:
-                ready = None
             self.send_message(request, context_id, ready, then_reads=then_reads)
         except Stopped:
             self.operations.finish(operation)

@@ -119,7 +119,7 @@ def _answer_in_parts(
         return retrieval.retrieve(
             invocation,
             lambda ask, ahead: sub_operations.SameAssociation(
-                scp, sub_operations.Originator(request)
+                scp, sub_operations.originator(request)
             ),
         )
     return retrieval.retrieve(

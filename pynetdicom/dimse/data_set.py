@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pynetdicom.dimse.character_sets import NotInCharacterSet
 from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
-from pynetdicom.dimse.element_walk import Encoding, WalkError, encoding_of, walk
+from pynetdicom.dimse.element_walk import Encoding, WalkError, WalkResult, encoding_of, walk
 from pynetdicom.errors import DataSetDecodeError, TruncatedFile
 
 if TYPE_CHECKING:
@@ -161,9 +161,28 @@ class EncodedDataSet:
 
     def check(self) -> None:
         """Raise DataSetDecodeError if an element overruns the data set, or it nests too deeply."""
-        self._walk(
-            self._inflate() if encoding_of(self.transfer_syntax).deflated else self._memory()
-        )
+        self.inspect()
+
+    def inspect(self, *wanted: int) -> WalkResult:
+        """Go over it to its end once, without decoding it.
+
+        Parameters
+        ----------
+        *wanted : int
+            The tags of elements of the data set itself whose encoded values are picked up.
+
+        Returns
+        -------
+        WalkResult
+            Those values, and whether it is in implicit VR.
+
+        Raises
+        ------
+        DataSetDecodeError
+            If an element overruns the data set, or it nests too deeply.
+        """
+        deflated = encoding_of(self.transfer_syntax).deflated
+        return self._walk(self._inflate() if deflated else self._memory(), wanted)
 
     def peek(self, *wanted: int) -> dict[int, bytes]:
         """Give the encoded values of elements of the data set itself, without decoding it.
@@ -180,7 +199,7 @@ class EncodedDataSet:
         """
         deflated = encoding_of(self.transfer_syntax).deflated
         memory = self._inflate() if deflated else self._memory()
-        return self._walk(memory, wanted, max(wanted) + 1)
+        return self._walk(memory, wanted, max(wanted) + 1).values
 
     def close(self) -> None:
         """Let go of the file, if there is one."""
@@ -194,7 +213,7 @@ class EncodedDataSet:
         memory: Bytes | None,
         wanted: Collection[int] = (),
         stop: int | None = None,
-    ) -> dict[int, bytes]:
+    ) -> WalkResult:
         encoding = encoding_of(self.transfer_syntax)
         read = None
         size = self.size
@@ -204,7 +223,7 @@ class EncodedDataSet:
             size = len(memory)
         try:
             elements = bytes(memory) if isinstance(memory, memoryview) else memory or b""
-            return walk(elements, size, encoding, read=read, wanted=wanted, stop=stop).values
+            return walk(elements, size, encoding, read=read, wanted=wanted, stop=stop)
         except WalkError as error:
             raise DataSetDecodeError(f"data set: {error}") from None
 

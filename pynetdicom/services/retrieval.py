@@ -63,7 +63,7 @@ class Destination(Protocol):
     """Where the sub-operations of a retrieve go."""
 
     def make_ready(self, data_set: Any) -> Any:
-        """Read what the handler has yielded; the result is for `store`, which raises what fails."""
+        """Read what the handler has yielded; the result, if only that it failed, is for `store`."""
 
     def store(
         self, data_set: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None
