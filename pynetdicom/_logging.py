@@ -1,4 +1,7 @@
-"""The library's loggers: whatever their handlers and filters raise, no association suffers."""
+"""The library's loggers, and what they show of a peer's text.
+
+Whatever their handlers and filters raise, no association suffers.
+"""
 
 from __future__ import annotations
 
@@ -29,3 +32,15 @@ def guard() -> None:
             # The program may have its own kind of logger, and may have made this one already.
             plain = kind is logging.Logger
             logger.__class__ = _Guarded if plain else type(kind.__name__, (_Guarded, kind), {})
+
+
+def printable(text: str | bytes, limit: int = 512) -> str:
+    """Return a peer's text as one line of at most `limit` ASCII characters.
+
+    Control characters, backslashes and whatever is not ASCII are escaped as in Python, so that a
+    log line is one line and means one thing.
+    """
+    if isinstance(text, bytes):
+        text = text[: limit + 1].decode("latin-1")
+    shown = text[: limit + 1].encode("unicode_escape").decode("ascii")
+    return shown if len(shown) <= limit else shown[: max(limit - 3, 0)] + "..."[:limit]

@@ -13,6 +13,7 @@ from pynetdicom._version import (
 )
 from pynetdicom.callbacks import Callbacks
 from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import set_ae, set_uid
 
@@ -233,14 +234,14 @@ class Settings(Callbacks):
         Parameters
         ----------
         abstract_syntax : str or pydicom.uid.UID
-            Usually a SOP Class UID.
+            Usually a SOP Class: its UID, or its keyword such as ``"CTImageStorage"``.
         transfer_syntax : str or pydicom.uid.UID or sequence of them, optional
-            Default `DEFAULT_TRANSFER_SYNTAXES`.
+            UIDs or keywords; default `DEFAULT_TRANSFER_SYNTAXES`.
 
         Raises
         ------
         ValueError
-            There are 128 already, or a UID is not valid.
+            There are 128 already, or what is given is neither a valid UID nor a keyword.
         """
         if len(self._requested) >= MAXIMUM_CONTEXTS:
             raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
@@ -250,10 +251,12 @@ class Settings(Callbacks):
         self, abstract_syntax: str, transfer_syntax: Syntaxes = None
     ) -> None:
         """Remove proposed contexts of `abstract_syntax`, or only transfer syntaxes of them."""
+        uid = abstract_syntax_uid(abstract_syntax)
+        gone = _uids(transfer_syntax)
         self._requested = [
             context
             for context in self._requested
-            if context.abstract_uid != str(abstract_syntax) or _reduce(context, transfer_syntax)
+            if context.abstract_uid != uid or _reduce(context, gone)
         ]
 
     @property
@@ -286,9 +289,9 @@ class Settings(Callbacks):
         Parameters
         ----------
         abstract_syntax : str or pydicom.uid.UID
-            Usually a SOP Class UID.
+            Usually a SOP Class: its UID, or its keyword such as ``"CTImageStorage"``.
         transfer_syntax : str or pydicom.uid.UID or sequence of them, optional
-            The preferred one first; default `DEFAULT_TRANSFER_SYNTAXES`.
+            UIDs or keywords, the preferred one first; default `DEFAULT_TRANSFER_SYNTAXES`.
         scu_role, scp_role : bool, optional
             Whether a requestor that proposes to be SCU, or SCP, is accepted as such. Both or none.
 
@@ -297,7 +300,7 @@ class Settings(Callbacks):
         TypeError
             A role is neither bool nor None.
         ValueError
-            A UID is not valid.
+            What is given is neither a valid UID nor a keyword.
 
         Notes
         -----
@@ -318,8 +321,9 @@ class Settings(Callbacks):
         self, abstract_syntax: str, transfer_syntax: Syntaxes = None
     ) -> None:
         """Remove the supported context of `abstract_syntax`, or only transfer syntaxes of it."""
-        context = self._supported.get(str(abstract_syntax))
-        if context is not None and not _reduce(context, transfer_syntax):
+        context = self._supported.get(abstract_syntax_uid(abstract_syntax))
+        gone = _uids(transfer_syntax)
+        if context is not None and not _reduce(context, gone):
             del self._supported[context.abstract_uid]
 
     @property
@@ -368,10 +372,16 @@ def _listed(transfer_syntax: Syntaxes) -> list[str]:
     return list(transfer_syntax)
 
 
-def _reduce(context: PresentationContext, transfer_syntax: Syntaxes) -> bool:
-    """Remove transfer syntaxes from a context, all if None; whether any are left."""
+def _uids(transfer_syntax: Syntaxes) -> set[str] | None:
+    """The UIDs of transfer syntaxes that are to be removed; None for all."""
     if transfer_syntax is None:
+        return None
+    return set(map(transfer_syntax_uid, _listed(transfer_syntax)))
+
+
+def _reduce(context: PresentationContext, gone: set[str] | None) -> bool:
+    """Remove transfer syntaxes from a context, all if None; whether any are left."""
+    if gone is None:
         return False
-    gone = set(_listed(transfer_syntax))
     context.transfer_uids = [uid for uid in context.transfer_uids if uid not in gone]
     return bool(context.transfer_uids)

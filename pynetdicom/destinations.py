@@ -92,7 +92,9 @@ def plan(
             chosen[context.abstract_uid, rest] = None
     for context, (_, syntax) in itertools.product(usual, needed):
         chosen[context.abstract_uid, (syntax,)] = None
-    return [build_context(*row) for row in itertools.islice(chosen, MAXIMUM_CONTEXTS)]
+    # What a file has as SOP Class UID is proposed as it is: it may be no UID, and is no keyword.
+    rows = itertools.islice(chosen, MAXIMUM_CONTEXTS)
+    return [PresentationContext.from_wire(None, *row) for row in rows]
 
 
 class _Gone(Exception):

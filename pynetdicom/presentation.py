@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from pynetdicom.uids import abstract_syntax_uid
 from pynetdicom.upper_layer.contexts import (
     PresentationContext,
     PresentationContextTuple,
@@ -164,9 +165,16 @@ def build_context(
     Parameters
     ----------
     abstract_syntax : str or pydicom.uid.UID
-        The abstract syntax, usually a SOP Class UID.
+        The abstract syntax, usually a SOP Class: its UID, or its keyword such as
+        ``"CTImageStorage"``.
     transfer_syntax : str or pydicom.uid.UID or sequence of them, optional
-        The transfer syntaxes, the preferred one first; default `DEFAULT_TRANSFER_SYNTAXES`.
+        The transfer syntaxes, by UID or keyword such as ``"JPEGBaseline8Bit"``, the preferred one
+        first; default `DEFAULT_TRANSFER_SYNTAXES`.
+
+    Raises
+    ------
+    ValueError
+        One of them is neither a UID nor a keyword; the message names those like it.
 
     Notes
     -----
@@ -187,7 +195,7 @@ def build_role(
     Parameters
     ----------
     uid : str or pydicom.uid.UID
-        The SOP Class UID.
+        The SOP Class: its UID or its keyword.
     scu_role, scp_role : bool
         Whether the requestor proposes to be SCU, to be SCP.
 
@@ -196,7 +204,7 @@ def build_role(
     PS3.7 D.3.3.4
     """
     role = SCP_SCU_RoleSelectionNegotiation()
-    role.sop_class_uid = uid
+    role.sop_class_uid = abstract_syntax_uid(uid, "uid")
     role.scu_role = scu_role
     role.scp_role = scp_role
     return role

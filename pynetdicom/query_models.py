@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pynetdicom.uids import abstract_syntax_uid
+
 _ROOT = "1.2.840.10008.5.1.4."
 OPERATIONS = ("C-FIND", "C-MOVE", "C-GET")
 _LETTERS: dict[str, tuple[str, str, str]] = {
@@ -35,12 +37,12 @@ def query_model_uid(operation: str, query_model: str | None) -> str:
     ----------
     operation : {'C-FIND', 'C-GET', 'C-MOVE'}
     query_model : str or None
-        A UID, or one of the letters of pynetdicom 1.x; None for ``"P"``.
+        A UID, a keyword, or one of the letters of pynetdicom 1.x; None for ``"P"``.
 
     Raises
     ------
     ValueError
-        There is no such letter for that operation.
+        There is no such letter for that operation, or no such keyword.
     """
     if query_model is None:
         query_model = "P"
@@ -50,10 +52,11 @@ def query_model_uid(operation: str, query_model: str | None) -> str:
         column = OPERATIONS.index(operation)
         known = ", ".join(letter for letter, uids in _LETTERS.items() if uids[column])
         raise ValueError(
-            f"{query_model!r} is not a query model of {operation}: it is a UID or one of {known}"
+            f"{query_model!r} is not a query model of {operation}: it is a UID, a keyword or one of"
+            f" {known}"
         )
     if len(query_model) > 2:
-        return str(query_model)
+        return abstract_syntax_uid(query_model, "query_model")
     return _ROOT + _LETTERS[query_model][OPERATIONS.index(operation)]
 
 

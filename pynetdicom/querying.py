@@ -68,7 +68,7 @@ class Querying(Storing):
         dataset : pydicom.dataset.Dataset
             The identifier: what is looked for, and empty elements for what is to be told of it.
         query_model : str, optional
-            The SOP Class UID of the information model, or one of the letters of pynetdicom 1.x:
+            The information model's SOP Class, by UID or keyword, or a letter of pynetdicom 1.x:
             ``"P"`` (patient root, also for None), ``"S"`` (study root), ``"O"`` (patient/study
             only), ``"W"`` (modality worklist), ``"G"``, ``"B"``, ``"C"`` (general, breast and
             cardiac relevant patient information), ``"PC"``, ``"SA"`` (product characteristics,
@@ -231,7 +231,7 @@ class Querying(Storing):
             The ID of the operation's presentation context, where the library does not know the
             operation.
         query_model : str, optional
-            The same as SOP Class UID or letter.
+            The same as SOP Class UID, keyword or letter.
 
         Raises
         ------

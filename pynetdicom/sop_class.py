@@ -15,101 +15,7 @@ from pydicom.uid import UID
 from pynetdicom.services import registry
 from pynetdicom.services.classes import ServiceClass
 from pynetdicom.services.registry import register_uid
-
-# Other name → keyword in pydicom's UID dictionary.
-# fmt: off
-ALIASES = {
-    # Spellings of version 2 and 3 that differ from PS3.6.
-    "ColorPaletteInformationModelFind": "ColorPaletteQueryRetrieveInformationModelFind",
-    "ColorPaletteInformationModelGet": "ColorPaletteQueryRetrieveInformationModelGet",
-    "ColorPaletteInformationModelMove": "ColorPaletteQueryRetrieveInformationModelMove",
-    "ModalityWorklistInformationFind": "ModalityWorklistInformationModelFind",
-    "OphthlamicOpticalCoherenceTomographyBscanVolumeAnalysisStorage":
-        "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
-    "PseudoColorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
-    "RTBrachyApplicationSetupDeliveryInstructionsStorage":
-        "RTBrachyApplicationSetupDeliveryInstructionStorage",
-    "RoboticArmRadiationRecordStorage": "RoboticRadiationRecordStorage",
-    "VariableModalityLUTSoftcopyPresentationStageStorage":
-        "VariableModalityLUTSoftcopyPresentationStateStorage",
-    # Names of versions 1.0 to 1.5.
-    "BasicAnnotationBoxSOPClass": "BasicAnnotationBox",
-    "BasicColorImageBoxSOPClass": "BasicColorImageBox",
-    "BasicColorPrintManagementMetaSOPClass": "BasicColorPrintManagementMeta",
-    "BasicColourImageBoxSOPClass": "BasicColorImageBox",
-    "BasicFilmBoxSOPClass": "BasicFilmBox",
-    "BasicFilmSessionSOPClass": "BasicFilmSession",
-    "BasicGrayscaleImageBoxSOPClass": "BasicGrayscaleImageBox",
-    "BasicGrayscalePrintManagementMetaSOPClass": "BasicGrayscalePrintManagementMeta",
-    "BreastProjectionXRayImagePresentationStorage":
-        "BreastProjectionXRayImageStorageForPresentation",
-    "BreastProjectionXRayImageProcessingStorage": "BreastProjectionXRayImageStorageForProcessing",
-    "DigitalIntraOralXRayImagePresentationStorage":
-        "DigitalIntraOralXRayImageStorageForPresentation",
-    "DigitalIntraOralXRayImageProcessingStorage": "DigitalIntraOralXRayImageStorageForProcessing",
-    "DigitalMammographyXRayImagePresentationStorage":
-        "DigitalMammographyXRayImageStorageForPresentation",
-    "DigitalMammographyXRayImageProcessingStorage":
-        "DigitalMammographyXRayImageStorageForProcessing",
-    "DigitalXRayImagePresentationStorage": "DigitalXRayImageStorageForPresentation",
-    "DigitalXRayImageProcessingStorage": "DigitalXRayImageStorageForProcessing",
-    "DisplaySystemSOPClass": "DisplaySystem",
-    "DisplaySystemSOPInstance": "DisplaySystemInstance",
-    "ImplantationPlanSRDocumentStorage": "ImplantationPlanSRStorage",
-    "InstanceAvailabilityNotificationSOPClass": "InstanceAvailabilityNotification",
-    "IntravascularOpticalCoherenceTomographyImagePresentationStorage":
-        "IntravascularOpticalCoherenceTomographyImageStorageForPresentation",
-    "IntravascularOpticalCoherenceTomographyImageProcessingStorage":
-        "IntravascularOpticalCoherenceTomographyImageStorageForProcessing",
-    "KeyObjectSelectionStorage": "KeyObjectSelectionDocumentStorage",
-    "MacularGridThicknessAndVolumeReport": "MacularGridThicknessAndVolumeReportStorage",
-    "MediaCreationManagementSOPClass": "MediaCreationManagement",
-    "ModalityPerformedProcedureStepNotificationSOPClass":
-        "ModalityPerformedProcedureStepNotification",
-    "ModalityPerformedProcedureStepRetrieveSOPClass": "ModalityPerformedProcedureStepRetrieve",
-    "ModalityPerformedProcedureStepSOPClass": "ModalityPerformedProcedureStep",
-    "MultiframeGrayscaleByteSecondaryCaptureImageStorage":
-        "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
-    "MultiframeGrayscaleWordSecondaryCaptureImageStorage":
-        "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
-    "MultiframeSingleBitSecondaryCaptureImageStorage":
-        "MultiFrameSingleBitSecondaryCaptureImageStorage",
-    "MultiframeTrueColorSecondaryCaptureImageStorage":
-        "MultiFrameTrueColorSecondaryCaptureImageStorage",
-    "OphthlamicOpticalCoherenceTomographyBScanVolumeAnalysisStorage":
-        "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
-    "PerformedImagingAgestAdministrationSRStorage": "PerformedImagingAgentAdministrationSRStorage",
-    "PresentationLUTSOPClass": "PresentationLUT",
-    "PrintJobSOPClass": "PrintJob",
-    "PrinterConfigurationRetrievalSOPClass": "PrinterConfigurationRetrieval",
-    "PrinterConfigurationRetrievalSOPInstance": "PrinterConfigurationRetrievalInstance",
-    "PrinterSOPClass": "Printer",
-    "PrinterSOPInstance": "PrinterInstance",
-    "ProceduralEventLoggingSOPClass": "ProceduralEventLogging",
-    "ProceduralEventLoggingSOPInstance": "ProceduralEventLoggingInstance",
-    "ProcedureSRStorage": "ProcedureLogStorage",
-    "ProductCharacteristicsQueryInformationModelFind": "ProductCharacteristicsQuery",
-    "PseudocolorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
-    "StorageCommitmentPushModelSOPClass": "StorageCommitmentPushModel",
-    "StorageCommitmentPushModelSOPInstance": "StorageCommitmentPushModelInstance",
-    "SubstanceAdministrationLoggingSOPClass": "SubstanceAdministrationLogging",
-    "SubstanceAdministrationLoggingSOPInstance": "SubstanceAdministrationLoggingInstance",
-    "SubstanceApprovalQueryInformationModelFind": "SubstanceApprovalQuery",
-    "UPSFilteredGlobalSubscriptionSOPInstance": "UPSFilteredGlobalSubscriptionInstance",
-    "UPSGlobalSubscriptionSOPInstance": "UPSGlobalSubscriptionInstance",
-    "UltrasoundMultiframeImageStorage": "UltrasoundMultiFrameImageStorage",
-    "UnifiedProcedureStepEventSOPClass": "UnifiedProcedureStepEvent",
-    "UnifiedProcedureStepPullSOPClass": "UnifiedProcedureStepPull",
-    "UnifiedProcedureStepPushSOPClass": "UnifiedProcedureStepPush",
-    "UnifiedProcedureStepQuerySOPClass": "UnifiedProcedureStepQuery",
-    "UnifiedProcedureStepWatchSOPClass": "UnifiedProcedureStepWatch",
-    "UnitedProcedureStepEvent": "UnifiedProcedureStepEvent",
-    "UnitedProcedureStepPull": "UnifiedProcedureStepPull",
-    "UnitedProcedureStepPush": "UnifiedProcedureStepPush",
-    "UnitedProcedureStepWatch": "UnifiedProcedureStepWatch",
-    "VerificationSOPClass": "Verification",
-}
-# fmt: on
+from pynetdicom.uids import ALIASES, standard_names, uid_of
 
 
 class SOPClass(UID):
@@ -139,20 +45,20 @@ def _sop_class(uid: str) -> SOPClass:
 
 
 def _get(name: str) -> UID:
-    uid = registry.uid_of(name) or registry.uid_of(ALIASES.get(name, name))
+    uid = uid_of(name)
     if uid is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return UID(uid) if registry.is_sop_instance(uid) else _sop_class(uid)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *registry.standard_names(), *ALIASES})
+    return sorted({*globals(), *standard_names(), *ALIASES})
 
 
 if not TYPE_CHECKING:
     __getattr__ = _get
     __all__ = ["SOPClass", "register_uid", "uid_to_service_class", "uid_to_sop_class"]
-    __all__ += [*registry.standard_names(), *ALIASES]  # noqa: PLE0604
+    __all__ += [*standard_names(), *ALIASES]  # noqa: PLE0604
 else:
     # What `_get` gives, for type checkers and editors; a test keeps it in step.
     # fmt: off

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from pynetdicom import _config
+from pynetdicom._logging import printable as printable
 from pynetdicom.upper_layer.fields import checked_uid
 
 if TYPE_CHECKING:
@@ -162,18 +163,6 @@ def is_file_name(uid: str) -> bool:
     """Return whether a UID that a peer sent can be a file name: 1 to 64 digits and dots."""
     # No separator, no drive, and not "." or "..".
     return len(uid) <= 64 and _FILE_NAME.issuperset(uid) and uid.strip(".") != ""
-
-
-def printable(text: str | bytes, limit: int = 512) -> str:
-    """Return a peer's text as one line of at most `limit` ASCII characters.
-
-    Control characters, backslashes and whatever is not ASCII are escaped as in Python, so that a
-    log line is one line and means one thing.
-    """
-    if isinstance(text, bytes):
-        text = text[: limit + 1].decode("latin-1")
-    shown = text[: limit + 1].encode("unicode_escape").decode("ascii")
-    return shown if len(shown) <= limit else shown[: max(limit - 3, 0)] + "..."[:limit]
 
 
 def pretty_bytes(

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-from pynetdicom import presentation
+from pynetdicom import presentation, uids
 from pynetdicom.presentation import (
     ALL_TRANSFER_SYNTAXES,
     CONTEXT_LISTS,
@@ -167,7 +167,7 @@ def test_default_transfer_syntaxes() -> None:
 
 @pytest.mark.skipif(pydicom.__version_info__[:2] != ("3", "0"), reason="a newer dictionary")
 def test_all_transfer_syntaxes() -> None:
-    dictionary = registry.uid_dictionary()
+    dictionary = uids.uid_dictionary()
     current = {uid for uid, row in dictionary.items() if row[1] == "Transfer Syntax" and not row[3]}
     encapsulated_uncompressed, big_endian = "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.2"
     assert set(ALL_TRANSFER_SYNTAXES) == current - {encapsulated_uncompressed} | {big_endian}

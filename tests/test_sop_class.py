@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-from pynetdicom import service_class, service_class_n, sop_class
+from pynetdicom import service_class, service_class_n, sop_class, uids
 from pynetdicom.service_class import ServiceClass, StorageServiceClass, VerificationServiceClass
 from pynetdicom.services import classes, registry
 from pynetdicom.sop_class import SOPClass, register_uid, uid_to_service_class, uid_to_sop_class
@@ -42,9 +42,9 @@ ALIASES = {row["alias"]: row for row in rows("sop_class_aliases.tsv")}
 @pytest.fixture
 def forget_registered() -> Iterator[None]:
     """Takes away what a test registers."""
-    known, registered = dict(registry._known), dict(registry._registered)
+    known, registered = dict(registry._known), dict(uids.registered)
     yield
-    for kept, before in ((registry._known, known), (registry._registered, registered)):
+    for kept, before in ((registry._known, known), (uids.registered, registered)):
         kept.clear()
         kept.update(before)  # type: ignore[arg-type]
 
@@ -80,8 +80,8 @@ def test_instance(keyword: str) -> None:
 
 
 def test_no_alias_hides_a_keyword() -> None:
-    assert not set(sop_class.ALIASES) & set(registry.standard_names())
-    assert set(sop_class.ALIASES.values()) <= set(registry.standard_names())
+    assert not set(sop_class.ALIASES) & set(uids.standard_names())
+    assert set(sop_class.ALIASES.values()) <= set(uids.standard_names())
 
 
 def test_pydicoms_keywords_are_names_too() -> None:
@@ -110,7 +110,7 @@ def test_what_type_checkers_see_is_what_there_is() -> None:
         for name in node.elts
         if isinstance(name, ast.Name)
     ]
-    there = {*registry.standard_names(), *sop_class.ALIASES}
+    there = {*uids.standard_names(), *sop_class.ALIASES}
     assert len(declared) == len(set(declared))
     assert set(declared) - there == set()
     assert there - set(declared) == set()

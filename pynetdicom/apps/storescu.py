@@ -173,14 +173,18 @@ def describe(status: int) -> str:
 
 def store(args: Namespace, terminal: Terminal) -> int:
     """Look through the files and send them."""
-    from pynetdicom.presentation import build_context
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
     files = list(read_files(find_paths(args.path, args.recurse, terminal), terminal))
     total = len(files)
     stored = size = 0
     with terminal.progress(total, sum(file.size for file in files)) as display:
         for kinds, members in plan(files, contexts_for(args)):
-            contexts = [build_context(sop_class, syntax) for sop_class, syntax in kinds]
+            # As the files have them: what is no UID is proposed as it is.
+            contexts = [
+                PresentationContext.from_wire(None, sop_class, [syntax])
+                for sop_class, syntax in kinds
+            ]
             with association(args, contexts, terminal) as assoc:
                 if assoc is None:
                     break

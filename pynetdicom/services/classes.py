@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 from pynetdicom.services.statuses import StatusDict, status_dict
-
-ROOT = "1.2.840.10008."
-"""Root of all UIDs that the standard assigns (PS3.5 9.1)."""
+from pynetdicom.uids import ROOT
 
 FIND = ("C-FIND",)
 GET = ("C-GET",)

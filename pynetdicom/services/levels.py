@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pynetdicom.errors import DataSetDecodeError
-from pynetdicom.services.classes import ROOT
+from pynetdicom.uids import ROOT
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.data_set import EncodedDataSet

@@ -1,4 +1,4 @@
-"""SOP Class UID → service class and operations; names of SOP Classes → UIDs.
+"""SOP Class UID → service class and operations.
 
 The service classes list their SOP Classes, and storage the usual ones. Those answer without
 pydicom, which takes as long to import as hundreds of images take to send. Whatever else the
@@ -12,39 +12,20 @@ from functools import cache
 from keyword import iskeyword
 
 from pynetdicom.services.classes import (
-    ROOT,
     SERVICE_CLASSES,
     STORE,
     NonPatientObjectStorageServiceClass,
     ServiceClass,
     StorageServiceClass,
 )
+from pynetdicom.uids import ROOT, Row, registered, standard_names, uid_dictionary
 
 MEDIA_STORAGE_DIRECTORY = ROOT + "1.3.10"
 """Named like a storage class, but of media: it is never sent by itself (PS3.3 F)."""
 
-_TS = "Transfer Syntax"
-_SOP = "SOP Class"
-
-ADDITIONS: tuple[tuple[str, str, str], ...] = (
-    ("1.2.4.110", "JPEG XL Lossless", _TS),
-    ("1.2.4.111", "JPEG XL JPEG Recompression", _TS),
-    ("1.2.4.112", "JPEG XL", _TS),
-    ("1.2.8.1", "Deflated Image Frame Compression", _TS),
-    ("5.1.4.1.1.2.3", "CT Image Storage - For Processing", _SOP),
-    ("5.1.4.1.1.2.4", "Enhanced CT Image Storage - For Processing", _SOP),
-    ("5.1.4.1.1.2.5", "Legacy Converted Enhanced CT Image Storage - For Processing", _SOP),
-    ("5.1.4.1.1.9.100.1", "Waveform Presentation State Storage", _SOP),
-    ("5.1.4.1.1.9.100.2", "Waveform Acquisition Presentation State Storage", _SOP),
-    ("5.1.4.1.1.66.7", "Label Map Segmentation Storage", _SOP),
-    ("5.1.4.1.1.66.8", "Height Map Segmentation Storage", _SOP),
-)
-"""UID without root, name and type of what PS3.6 has and pydicom's dictionary lacked at 3.0.2."""
-
 _LATE = frozenset(ROOT + f"5.1.4.1.1.2.{n}" for n in (3, 4, 5))
 """Storage, but younger than the list of 170 that scripts know as all storage classes."""
 
-_NAMED_TYPES = ("SOP Class", "Meta SOP Class", "Well-known SOP Instance")
 _STORAGE_KEYWORD = re.compile(r".*Storage(ForPresentation|ForProcessing|Retired|Trial)?")
 
 _known: dict[str, tuple[type[ServiceClass], tuple[str, ...]]] = {
@@ -53,23 +34,8 @@ _known: dict[str, tuple[type[ServiceClass], tuple[str, ...]]] = {
     for uid, operations in service_class.sop_classes.items()
 }
 _known[MEDIA_STORAGE_DIRECTORY] = (ServiceClass, ())
-_registered: dict[str, str] = {}
 _UNKNOWN: tuple[type[ServiceClass], tuple[str, ...]] = (ServiceClass, ())
 _STORAGE: tuple[type[ServiceClass], tuple[str, ...]] = (StorageServiceClass, STORE)
-
-Row = tuple[str, str, str, str, str]
-"""A row of pydicom's dictionary: name, type, info, ``"Retired"`` or empty, keyword."""
-
-
-@cache
-def uid_dictionary() -> dict[str, Row]:
-    """Return pydicom's UID dictionary, with what it lacks added, so that ``UID(…).name`` works."""
-    from pydicom._uid_dict import UID_dictionary
-
-    for uid, name, kind in ADDITIONS:
-        keyword = "".join(re.findall(r"\w+", name))
-        UID_dictionary.setdefault(ROOT + uid, (name, kind, "", "", keyword))
-    return UID_dictionary
 
 
 def _is_storage_row(row: Row) -> bool:
@@ -124,18 +90,6 @@ def _by_number(uid: str) -> list[int]:
     return [int(part) for part in uid.split(".")]
 
 
-@cache
-def standard_names() -> dict[str, str]:
-    """Return keyword → UID of the standard's SOP Classes and well-known SOP Instances."""
-    rows = uid_dictionary().items()
-    return {row[4]: uid for uid, row in rows if row[1] in _NAMED_TYPES and row[4]}
-
-
-def uid_of(keyword: str) -> str | None:
-    """Return the UID that `keyword` names in the standard or by `register_uid`."""
-    return _registered.get(keyword) or standard_names().get(keyword)
-
-
 def is_named(uid: str) -> bool:
     """Return whether `uid` is of the standard or has been registered."""
     return uid in _known or uid in uid_dictionary()
@@ -188,4 +142,4 @@ def register_uid(
             )
         allowed = (dimse_msg_type,)
     _known[str(uid)] = (service_class, allowed)
-    _registered[keyword] = str(uid)
+    registered[keyword] = str(uid)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
 from pynetdicom.upper_layer.fields import checked_uid
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
@@ -57,9 +58,10 @@ class PresentationContext:
     Parameters
     ----------
     abstract_syntax : str, bytes or pydicom.uid.UID, optional
-        The abstract syntax, usually a SOP Class UID.
+        The abstract syntax, usually a SOP Class: its UID, or its keyword such as
+        ``"CTImageStorage"``.
     transfer_syntax : sequence of str, bytes or pydicom.uid.UID, optional
-        The transfer syntaxes, the preferred one first.
+        The transfer syntaxes, by UID or keyword, the preferred one first.
     context_id : int, optional
         Odd, 1 to 255.
 
@@ -139,7 +141,7 @@ class PresentationContext:
 
     @abstract_syntax.setter
     def abstract_syntax(self, value: str | bytes) -> None:
-        self.abstract_uid = checked_uid(value, "abstract_syntax")
+        self.abstract_uid = checked_uid(abstract_syntax_uid(value), "abstract_syntax")
 
     @property
     def transfer_syntax(self) -> list[UID]:
@@ -150,11 +152,11 @@ class PresentationContext:
     def transfer_syntax(self, value: Sequence[str | bytes]) -> None:
         if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
             raise TypeError("'transfer_syntax' must be a list")
-        self.transfer_uids = list(dict.fromkeys(checked_uid(v, "transfer_syntax") for v in value))
+        self.transfer_uids = list(dict.fromkeys(map(_checked_syntax, value)))
 
     def add_transfer_syntax(self, syntax: str | bytes) -> None:
         """Append a transfer syntax, unless it is there already."""
-        uid = checked_uid(syntax, "transfer_syntax")
+        uid = _checked_syntax(syntax)
         if uid not in self.transfer_uids:
             self.transfer_uids.append(uid)
 
@@ -226,6 +228,10 @@ class PresentationContext:
         if self.result is not None:
             lines.append(f"Result: {self.status}")
         return "\n".join(lines)
+
+
+def _checked_syntax(value: object) -> str:
+    return checked_uid(transfer_syntax_uid(value), "transfer_syntax")
 
 
 def _checked_role(value: bool | None, name: str) -> bool | None:

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
+from pynetdicom import uids
 from pynetdicom.services import classes, registry
 from pynetdicom.services.classes import (
     QueryRetrieveServiceClass,
@@ -34,9 +35,9 @@ CT = ROOT + "5.1.4.1.1.2"
 @pytest.fixture
 def forget_registered() -> Iterator[None]:
     """Takes away what a test registers."""
-    known, registered = dict(registry._known), dict(registry._registered)
+    known, registered = dict(registry._known), dict(uids.registered)
     yield
-    for kept, before in ((registry._known, known), (registry._registered, registered)):
+    for kept, before in ((registry._known, known), (uids.registered, registered)):
         kept.clear()
         kept.update(before)  # type: ignore[arg-type]
 
@@ -51,7 +52,7 @@ def test_the_service_classes_of_the_standards_table() -> None:
 
 
 def test_what_is_known_without_pydicom_agrees_with_the_whole_dictionary() -> None:
-    dictionary = registry.uid_dictionary()
+    dictionary = uids.uid_dictionary()
     for uid in StorageServiceClass.sop_classes:
         assert registry._is_storage_row(dictionary[uid])
         assert registry.service_class_of(uid) is StorageServiceClass
@@ -61,7 +62,7 @@ def test_what_is_known_without_pydicom_agrees_with_the_whole_dictionary() -> Non
 
 
 def test_the_operations_agree_with_the_keywords() -> None:
-    dictionary = registry.uid_dictionary()
+    dictionary = uids.uid_dictionary()
     for service_class in classes.SERVICE_CLASSES:
         for uid, operations in service_class.sop_classes.items():
             keyword = dictionary[uid][4]
@@ -74,12 +75,12 @@ def test_the_operations_agree_with_the_keywords() -> None:
 
 def test_a_private_uid_cannot_be_in_the_dictionary() -> None:
     named = ("SOP Class", "Meta SOP Class")
-    uids = [uid for uid, row in registry.uid_dictionary().items() if row[1] in named]
-    assert all(uid.startswith(ROOT) for uid in uids)
+    ours = [uid for uid, row in uids.uid_dictionary().items() if row[1] in named]
+    assert all(uid.startswith(ROOT) for uid in ours)
 
 
 def test_nothing_but_sop_classes_has_a_service() -> None:
-    for uid, row in registry.uid_dictionary().items():
+    for uid, row in uids.uid_dictionary().items():
         if row[1] not in ("SOP Class", "Meta SOP Class"):
             assert registry.service_class_of(uid) is ServiceClass
             assert registry.operations(uid) == ()
@@ -142,13 +143,13 @@ def test_all_storage() -> None:
 
 
 def test_the_additions_are_those_of_the_standard() -> None:
-    ours = [(ROOT + uid, name, kind) for uid, name, kind in registry.ADDITIONS]
+    ours = [(ROOT + uid, name, kind) for uid, name, kind in uids.ADDITIONS]
     listed = [(r["uid"], r["name"], r["kind"].split(" (")[0]) for r in rows("uid_additions.tsv")]
     assert ours == listed
 
 
 def test_the_additions_have_names_in_pydicom() -> None:
-    registry.uid_dictionary()
+    uids.uid_dictionary()
     jpeg_xl = UID(ROOT + "1.2.4.110")
     assert jpeg_xl.name == "JPEG XL Lossless"
     assert jpeg_xl.keyword == "JPEGXLLossless"
@@ -160,9 +161,9 @@ def test_the_additions_have_names_in_pydicom() -> None:
 
 
 def test_names() -> None:
-    assert registry.uid_of("CTImageStorage") == CT
-    assert registry.uid_of("PrinterInstance") == ROOT + "5.1.1.17"
-    assert registry.uid_of("ImplicitVRLittleEndian") is None
+    assert uids.uid_of("CTImageStorage") == CT
+    assert uids.uid_of("PrinterInstance") == ROOT + "5.1.1.17"
+    assert uids.uid_of("ImplicitVRLittleEndian") is None
     assert registry.is_named(CT)
     assert not registry.is_named("1.2.3")
     assert registry.is_sop_instance(ROOT + "5.1.1.17")
@@ -175,7 +176,7 @@ class TestRegister:
         registry.register_uid("1.2.3.4", "MyStorage", StorageServiceClass)
         assert registry.is_storage("1.2.3.4")
         assert registry.service_class_of("1.2.3.4") is StorageServiceClass
-        assert registry.uid_of("MyStorage") == "1.2.3.4"
+        assert uids.uid_of("MyStorage") == "1.2.3.4"
         assert registry.is_named("1.2.3.4")
 
     def test_again(self) -> None:
@@ -205,7 +206,7 @@ class TestRegister:
 
         registry.register_uid(UID("1.2.3.4"), "MyService", Mine)
         assert registry.operations("1.2.3.4") == ("N-GET",)
-        assert type(registry.uid_of("MyService")) is str
+        assert type(uids.uid_of("MyService")) is str
 
     @pytest.mark.parametrize("keyword", ["My Storage", "class", "", "2D"])
     def test_bad_keyword(self, keyword: str) -> None:

@@ -1,0 +1,248 @@
+"""UIDs and their names: what a message calls a UID, and the UID that a keyword stands for.
+
+The names are those of pydicom's UID dictionary, with what that lacks added. It takes as long to
+import as hundreds of images take to send: nothing here loads it before a name is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from pynetdicom._logging import printable
+
+ROOT = "1.2.840.10008."
+"""Root of all UIDs that the standard assigns (PS3.5 9.1)."""
+
+_TS = "Transfer Syntax"
+_SOP = "SOP Class"
+_ABSTRACT = (_SOP, "Meta SOP Class", "Well-known SOP Instance")
+
+ADDITIONS: tuple[tuple[str, str, str], ...] = (
+    ("1.2.4.110", "JPEG XL Lossless", _TS),
+    ("1.2.4.111", "JPEG XL JPEG Recompression", _TS),
+    ("1.2.4.112", "JPEG XL", _TS),
+    ("1.2.8.1", "Deflated Image Frame Compression", _TS),
+    ("5.1.4.1.1.2.3", "CT Image Storage - For Processing", _SOP),
+    ("5.1.4.1.1.2.4", "Enhanced CT Image Storage - For Processing", _SOP),
+    ("5.1.4.1.1.2.5", "Legacy Converted Enhanced CT Image Storage - For Processing", _SOP),
+    ("5.1.4.1.1.9.100.1", "Waveform Presentation State Storage", _SOP),
+    ("5.1.4.1.1.9.100.2", "Waveform Acquisition Presentation State Storage", _SOP),
+    ("5.1.4.1.1.66.7", "Label Map Segmentation Storage", _SOP),
+    ("5.1.4.1.1.66.8", "Height Map Segmentation Storage", _SOP),
+)
+"""UID without root, name and type of what PS3.6 has and pydicom's dictionary lacked at 3.0.2."""
+
+# Other name → keyword in pydicom's UID dictionary.
+# fmt: off
+ALIASES = {
+    # Spellings of version 2 and 3 that differ from PS3.6.
+    "ColorPaletteInformationModelFind": "ColorPaletteQueryRetrieveInformationModelFind",
+    "ColorPaletteInformationModelGet": "ColorPaletteQueryRetrieveInformationModelGet",
+    "ColorPaletteInformationModelMove": "ColorPaletteQueryRetrieveInformationModelMove",
+    "ModalityWorklistInformationFind": "ModalityWorklistInformationModelFind",
+    "OphthlamicOpticalCoherenceTomographyBscanVolumeAnalysisStorage":
+        "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
+    "PseudoColorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
+    "RTBrachyApplicationSetupDeliveryInstructionsStorage":
+        "RTBrachyApplicationSetupDeliveryInstructionStorage",
+    "RoboticArmRadiationRecordStorage": "RoboticRadiationRecordStorage",
+    "VariableModalityLUTSoftcopyPresentationStageStorage":
+        "VariableModalityLUTSoftcopyPresentationStateStorage",
+    # Names of versions 1.0 to 1.5.
+    "BasicAnnotationBoxSOPClass": "BasicAnnotationBox",
+    "BasicColorImageBoxSOPClass": "BasicColorImageBox",
+    "BasicColorPrintManagementMetaSOPClass": "BasicColorPrintManagementMeta",
+    "BasicColourImageBoxSOPClass": "BasicColorImageBox",
+    "BasicFilmBoxSOPClass": "BasicFilmBox",
+    "BasicFilmSessionSOPClass": "BasicFilmSession",
+    "BasicGrayscaleImageBoxSOPClass": "BasicGrayscaleImageBox",
+    "BasicGrayscalePrintManagementMetaSOPClass": "BasicGrayscalePrintManagementMeta",
+    "BreastProjectionXRayImagePresentationStorage":
+        "BreastProjectionXRayImageStorageForPresentation",
+    "BreastProjectionXRayImageProcessingStorage": "BreastProjectionXRayImageStorageForProcessing",
+    "DigitalIntraOralXRayImagePresentationStorage":
+        "DigitalIntraOralXRayImageStorageForPresentation",
+    "DigitalIntraOralXRayImageProcessingStorage": "DigitalIntraOralXRayImageStorageForProcessing",
+    "DigitalMammographyXRayImagePresentationStorage":
+        "DigitalMammographyXRayImageStorageForPresentation",
+    "DigitalMammographyXRayImageProcessingStorage":
+        "DigitalMammographyXRayImageStorageForProcessing",
+    "DigitalXRayImagePresentationStorage": "DigitalXRayImageStorageForPresentation",
+    "DigitalXRayImageProcessingStorage": "DigitalXRayImageStorageForProcessing",
+    "DisplaySystemSOPClass": "DisplaySystem",
+    "DisplaySystemSOPInstance": "DisplaySystemInstance",
+    "ImplantationPlanSRDocumentStorage": "ImplantationPlanSRStorage",
+    "InstanceAvailabilityNotificationSOPClass": "InstanceAvailabilityNotification",
+    "IntravascularOpticalCoherenceTomographyImagePresentationStorage":
+        "IntravascularOpticalCoherenceTomographyImageStorageForPresentation",
+    "IntravascularOpticalCoherenceTomographyImageProcessingStorage":
+        "IntravascularOpticalCoherenceTomographyImageStorageForProcessing",
+    "KeyObjectSelectionStorage": "KeyObjectSelectionDocumentStorage",
+    "MacularGridThicknessAndVolumeReport": "MacularGridThicknessAndVolumeReportStorage",
+    "MediaCreationManagementSOPClass": "MediaCreationManagement",
+    "ModalityPerformedProcedureStepNotificationSOPClass":
+        "ModalityPerformedProcedureStepNotification",
+    "ModalityPerformedProcedureStepRetrieveSOPClass": "ModalityPerformedProcedureStepRetrieve",
+    "ModalityPerformedProcedureStepSOPClass": "ModalityPerformedProcedureStep",
+    "MultiframeGrayscaleByteSecondaryCaptureImageStorage":
+        "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
+    "MultiframeGrayscaleWordSecondaryCaptureImageStorage":
+        "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
+    "MultiframeSingleBitSecondaryCaptureImageStorage":
+        "MultiFrameSingleBitSecondaryCaptureImageStorage",
+    "MultiframeTrueColorSecondaryCaptureImageStorage":
+        "MultiFrameTrueColorSecondaryCaptureImageStorage",
+    "OphthlamicOpticalCoherenceTomographyBScanVolumeAnalysisStorage":
+        "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
+    "PerformedImagingAgestAdministrationSRStorage": "PerformedImagingAgentAdministrationSRStorage",
+    "PresentationLUTSOPClass": "PresentationLUT",
+    "PrintJobSOPClass": "PrintJob",
+    "PrinterConfigurationRetrievalSOPClass": "PrinterConfigurationRetrieval",
+    "PrinterConfigurationRetrievalSOPInstance": "PrinterConfigurationRetrievalInstance",
+    "PrinterSOPClass": "Printer",
+    "PrinterSOPInstance": "PrinterInstance",
+    "ProceduralEventLoggingSOPClass": "ProceduralEventLogging",
+    "ProceduralEventLoggingSOPInstance": "ProceduralEventLoggingInstance",
+    "ProcedureSRStorage": "ProcedureLogStorage",
+    "ProductCharacteristicsQueryInformationModelFind": "ProductCharacteristicsQuery",
+    "PseudocolorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
+    "StorageCommitmentPushModelSOPClass": "StorageCommitmentPushModel",
+    "StorageCommitmentPushModelSOPInstance": "StorageCommitmentPushModelInstance",
+    "SubstanceAdministrationLoggingSOPClass": "SubstanceAdministrationLogging",
+    "SubstanceAdministrationLoggingSOPInstance": "SubstanceAdministrationLoggingInstance",
+    "SubstanceApprovalQueryInformationModelFind": "SubstanceApprovalQuery",
+    "UPSFilteredGlobalSubscriptionSOPInstance": "UPSFilteredGlobalSubscriptionInstance",
+    "UPSGlobalSubscriptionSOPInstance": "UPSGlobalSubscriptionInstance",
+    "UltrasoundMultiframeImageStorage": "UltrasoundMultiFrameImageStorage",
+    "UnifiedProcedureStepEventSOPClass": "UnifiedProcedureStepEvent",
+    "UnifiedProcedureStepPullSOPClass": "UnifiedProcedureStepPull",
+    "UnifiedProcedureStepPushSOPClass": "UnifiedProcedureStepPush",
+    "UnifiedProcedureStepQuerySOPClass": "UnifiedProcedureStepQuery",
+    "UnifiedProcedureStepWatchSOPClass": "UnifiedProcedureStepWatch",
+    "UnitedProcedureStepEvent": "UnifiedProcedureStepEvent",
+    "UnitedProcedureStepPull": "UnifiedProcedureStepPull",
+    "UnitedProcedureStepPush": "UnifiedProcedureStepPush",
+    "UnitedProcedureStepWatch": "UnifiedProcedureStepWatch",
+    "VerificationSOPClass": "Verification",
+}
+# fmt: on
+
+Row = tuple[str, str, str, str, str]
+"""A row of pydicom's dictionary: name, type, info, ``"Retired"`` or empty, keyword."""
+
+registered: dict[str, str] = {}
+"""Keyword → UID of what `register_uid` has made known."""
+
+_NUMERIC = frozenset("0123456789.")
+
+
+@cache
+def uid_dictionary() -> dict[str, Row]:
+    """Return pydicom's UID dictionary, with what it lacks added, so that ``UID(…).name`` works."""
+    from pydicom._uid_dict import UID_dictionary
+
+    for uid, name, kind in ADDITIONS:
+        keyword = "".join(re.findall(r"\w+", name))
+        UID_dictionary.setdefault(ROOT + uid, (name, kind, "", "", keyword))
+    return UID_dictionary
+
+
+def _keywords(kinds: Iterable[str]) -> dict[str, str]:
+    rows = uid_dictionary().items()
+    return {row[4]: uid for uid, row in rows if row[1] in kinds and row[4]}
+
+
+@cache
+def standard_names() -> dict[str, str]:
+    """Return keyword → UID of the standard's SOP Classes and well-known SOP Instances."""
+    return _keywords(_ABSTRACT)
+
+
+@cache
+def transfer_syntaxes() -> dict[str, str]:
+    """Return keyword → UID of the standard's transfer syntaxes."""
+    return _keywords((_TS,))
+
+
+def uid_of(keyword: str) -> str | None:
+    """Return the UID that `keyword`, or another name, has in the standard or by `register_uid`."""
+    names = standard_names()
+    return registered.get(keyword) or names.get(keyword) or names.get(ALIASES.get(keyword, ""))
+
+
+def keyword_of(uid: str) -> str:
+    """Return the keyword of a UID in the standard or by `register_uid`; empty where it has none."""
+    for keyword, other in list(registered.items()):
+        if other == uid:
+            return keyword
+    # No UID outside the standard's root is in the dictionary: a private one costs no import.
+    if not uid.startswith(ROOT):
+        return ""
+    try:
+        row = uid_dictionary().get(uid)
+    except ImportError:  # the interpreter exits, or a signal came while it is being imported
+        return ""
+    return row[4] if row is not None else ""
+
+
+def named(uid: str) -> str:
+    """Return what a message calls a UID: its keyword and itself, or itself alone.
+
+    What a peer sent as a UID may be anything; it is escaped.
+    """
+    shown = printable(uid, 64)
+    keyword = keyword_of(uid)
+    return f"{keyword} ({shown})" if keyword else shown
+
+
+def named_all(uids: Iterable[str]) -> str:
+    """Return what a message calls several UIDs."""
+    return ", ".join(map(named, uids))
+
+
+def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
+    """Return an abstract syntax given as UID or by keyword as UID, which remains to be checked.
+
+    Raises
+    ------
+    TypeError
+        It is neither str nor bytes.
+    ValueError
+        It is neither digits and dots nor a keyword; the message says which keywords are like it.
+    """
+    text = _text(value, name)
+    if _NUMERIC.issuperset(text):
+        return text
+    return uid_of(text) or _unknown(text, name, {**standard_names(), **ALIASES, **registered})
+
+
+def transfer_syntax_uid(value: object, name: str = "transfer_syntax") -> str:
+    """Return a transfer syntax given as UID or by keyword as UID, as `abstract_syntax_uid` does."""
+    text = _text(value, name)
+    if _NUMERIC.issuperset(text):
+        return text
+    known = transfer_syntaxes()
+    return known.get(text) or _unknown(text, name, known)
+
+
+def _text(value: object, name: str) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if not isinstance(value, str):
+        raise TypeError(f"{name!r} must be str or bytes, not {type(value).__name__!r}")
+    # str.__str__ makes a plain str of a pydicom UID.
+    return str.__str__(value).rstrip("\0 ")
+
+
+def _unknown(text: str, name: str, known: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
+    spellings = {keyword.lower(): keyword for keyword in known}
+    alike = get_close_matches(re.sub(r"\W", "", text[:128]).lower(), spellings, cutoff=0.7)
+    like = f"; did you mean {' or '.join(spellings[spelling] for spelling in alike)}?"
+    raise ValueError(
+        f"Invalid {name!r} value '{printable(text, 128)}' - neither a UID, which has digits and"
+        f" dots, nor a keyword{like if alike else ''}"
+    )
