@@ -93,6 +93,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.wants_no_more = False
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         # Asked once: messages come too often for it.
+        # What a peer is tolerated to do is noted once.
+        self.told_of_groups = self.told_of_roles = False
         self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
         self.peer_maximum = 0
         self.peer_address: tuple[Any, ...] = ("", 0)

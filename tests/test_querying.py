@@ -313,7 +313,7 @@ def test_what_a_status_has() -> None:
     more = {"ErrorComment": "why", "OffendingElement": [0x00100010], "ErrorID": 5}
     with associated(Recorder(0xB000, **numbers, **more), GET) as assoc:
         ((status, found),) = list(assoc.send_c_get(identifier(), GET))
-        assert found is None
+        assert found == Dataset()  # the peer sends none
         assert status.Status == 0xB000
         for keyword, value in numbers.items():
             assert status[keyword].value == value
