@@ -112,7 +112,7 @@ class FileStream:
             while sent is not None:
                 result = self._result_of(sent, succession)
                 sent = None
-                if send_ahead and not succession.is_over:
+                if not succession.is_over and send_ahead:
                     sent = self._send_next(succession)
                 yield result
                 if succession.is_over and sent is None:

@@ -138,6 +138,7 @@ class Storing(Requests):
         abort or release what it sends on. If the peer cannot be reached again, rejects, or answers
         nothing in time twice in a row, or if it was the peer who requested this association, the
         rest is given out with a ``problem``; the paths are asked for to their end all the same.
+        When the peer releases the association, no more is sent.
 
         PS3.7 9.1.1
         """

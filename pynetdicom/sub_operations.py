@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom.dimse.data_set import EncodedDataSet
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.services.instances import (
     Instance,
@@ -41,7 +42,10 @@ def taken(data_set: Any) -> Instance | Outcome:
     try:
         return take(data_set)
     except Exception as error:
-        return Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
+        outcome = Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
+        if isinstance(data_set, EncodedDataSet):
+            data_set.close()
+        return outcome
 
 
 def originator(request: Any, ae_title: str = "") -> StoreParameters:

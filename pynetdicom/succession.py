@@ -64,15 +64,22 @@ class Succession:
     def __init__(self, first: Association) -> None:
         self.first = self.current = first
         self.endurance = Endurance()
+        self._is_over = False
         self.gone = ""
         """Why nothing more is sent; empty while that is not so."""
         first.ae.sending.add(first)
 
     @property
     def is_over(self) -> bool:
-        """Whether the local user has ended it."""
+        """Whether the local user has ended it, or the peer in peace."""
         ended = self.current.ended
-        return self.first.wants_no_more or (ended is not None and was_wanted(ended))
+        # Once it is, it stays so: the peer may still break the connection after it has released.
+        self._is_over = (
+            self._is_over
+            or self.first.wants_no_more
+            or (ended is not None and (ended.kind == "released" or was_wanted(ended)))
+        )
+        return self._is_over
 
     def association(self) -> Association | None:
         """The association to send on, another one if it has ended; None where there is none."""
