@@ -193,10 +193,11 @@ def test_a_peer_that_releases_wants_no_more(scu: AE, files: Callable[..., list[P
 
 
 def test_a_thousand_files_with_every_tenth_bad(scu: AE, files: Callable[..., list[Path]]) -> None:
+    paths = files(1000)
     peers = Peers(*(f"1.2.3.{number}" for number in range(0, 1000, 10)))
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(files(1000), send_ahead=True))
+        results = list(assoc.store_files(paths, send_ahead=True))
     assert [result.status is None for result in results] == [n % 10 == 0 for n in range(1000)]
     assert len(peers.stored) == 900
     assert len(peers.seen) == 101
