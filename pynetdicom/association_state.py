@@ -93,6 +93,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         # Asked once: messages come too often for it.
         self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
         self.peer_maximum = 0
+        # Oddities of data sets that the log has told of already.
+        self._noted: set[str] = set()
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.dimse.primitives import C_STORE, Primitive
@@ -328,8 +327,7 @@ class Storing(Requests):
             context = self._context_for(header.sop_class_uid, header.transfer_syntax)
             data_set = header.data_set()
             if header.transfer_syntax not in context.transfer_uids:
-                with closing(data_set):
-                    data_set = _re_encoded(data_set, context.transfer_uids[0])
+                data_set = _re_encoded(data_set, context.transfer_uids[0])
             request = parameters.request(header.sop_class_uid, header.sop_instance_uid, data_set)
             ready = None
             if ahead and data_set.read_ahead():
@@ -384,9 +382,9 @@ def _file_status(result: StoreResult) -> Dataset:
 
 
 def _re_encoded(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedDataSet:
-    from pynetdicom.dimse.data_set import encode_dataset
+    from pynetdicom.dimse.data_set import change_syntax
 
     try:
-        return encode_dataset(data_set.decode(), transfer_syntax)
+        return change_syntax(data_set, transfer_syntax)
     except DataSetDecodeError as error:
         raise ValueError(f"cannot be re-encoded: {error}") from error

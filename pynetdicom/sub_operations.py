@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.dimse.data_set import EncodedDataSet, encode_dataset
+from pynetdicom.dimse.data_set import EncodedDataSet, change_syntax, encode_dataset
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -79,7 +79,7 @@ class Candidate:
             if not isinstance(source, EncodedDataSet):
                 source = encode_dataset(source, syntax)
             elif source.transfer_syntax != syntax:
-                source = encode_dataset(source.decode(), syntax)
+                source = change_syntax(source, syntax)
         except (DataSetDecodeError, ValueError) as error:
             raise Unsendable(str(error), self.sop_instance) from error
         encoded: EncodedDataSet = source

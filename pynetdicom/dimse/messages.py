@@ -23,7 +23,7 @@ from pynetdicom.errors import DIMSEDecodeError, PDUTooShort, TruncatedFile
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.dimse.encoded import EncodedDataSet
     from pynetdicom.dimse.spool import Spool
 
 OWN_MAXIMUM_LENGTH = 131072

@@ -16,23 +16,28 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-from pynetdicom.dimse.data_set import (
-    INFLATED_LIMIT,
-    EncodedDataSet,
-    InFile,
-    InMemory,
-    inflate,
-)
 from pynetdicom.dimse.descriptor import Descriptor, open_file, pread
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     LONG_VRS,
+    Read,
     WalkError,
     encoding_of,
     walk,
 )
+from pynetdicom.dimse.encoded import (
+    INFLATED_LIMIT,
+    EncodedDataSet,
+    InFile,
+    InMemory,
+    Survey,
+    check_encoding,
+    inflate,
+    survey,
+)
+from pynetdicom.dimse.representations import begins_element
 from pynetdicom.errors import (
     DataSetDecodeError,
     FileProblem,
@@ -78,6 +83,7 @@ class Part10:
         self._descriptor = descriptor
         self._head = head
         self._prefix = prefix
+        self._survey: Survey | None = None
         self.transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
         self.size = file_size - self.offset
         self._inflated: bytes | None = None
@@ -87,7 +93,7 @@ class Part10:
         if self._encoding.deflated:
             self._inflate()
         self._values: dict[int, bytes] = {}
-        self._walked = self._walk(0, _AFTER_UIDS)
+        self._find_uids()
 
     @property
     def sop_class_uid(self) -> str:
@@ -121,7 +127,8 @@ class Part10:
         MissingUID
             If there is no SOP Class UID or SOP Instance UID.
         """
-        self._walked = self._walk(self._walked, None)
+        if self._survey is None:
+            self._survey = self._walk_on()
         self._uid(SOP_CLASS_UID, "SOP Class UID")
         self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
 
@@ -134,12 +141,7 @@ class Part10:
             If it is in implicit VR and should not be, or the other way round. Reading takes it for
             what it is, but a peer is told the transfer syntax and nothing else.
         """
-        if self._encoding.implicit != encoding_of(self.transfer_syntax).implicit:
-            kind = "implicit" if self._encoding.implicit else "explicit"
-            raise FileProblem(
-                f"the data set is in {kind} VR, which its transfer syntax,"
-                f" {self.transfer_syntax}, is not"
-            )
+        check_encoding(self._encoding.implicit, self.transfer_syntax)
 
     def meta(self) -> bytes:
         """The encoded meta information; empty where there is none."""
@@ -148,9 +150,16 @@ class Part10:
     def data_set(self) -> EncodedDataSet:
         """Give the data set as it is encoded in the file; it stays readable after `close`."""
         end = self.offset + self.size
+        data_set: EncodedDataSet
         if len(self._head) == end:
-            return InMemory(self._head[self.offset :], self.transfer_syntax)
-        return InFile(self._descriptor.duplicate(), self.offset, self.size, self.transfer_syntax)
+            data_set = InMemory(self._head[self.offset :], self.transfer_syntax)
+        else:
+            data_set = InFile(
+                self._descriptor.duplicate(), self.offset, self.size, self.transfer_syntax
+            )
+        if self._survey is not None:
+            data_set.take_survey(self._survey)
+        return data_set
 
     def close(self) -> None:
         """Close the file."""
@@ -177,27 +186,45 @@ class Part10:
         except DataSetDecodeError as error:
             raise TruncatedFile(str(error)) from None
 
-    def _walk(self, start: int, stop: int | None) -> int:
-        inflated = self._inflated
+    def _reader(self) -> Read | None:
+        """What gives more of the data set than `_data`."""
+        if self._inflated is not None:
+            return None
         offset, fd = self.offset, self._descriptor.fd
+        return lambda at, size: pread(fd, size, offset + at)
+
+    def _length(self) -> int:
+        return self.size if self._inflated is None else len(self._inflated)
+
+    def _find_uids(self) -> None:
         try:
-            result = walk(
+            found = walk(
                 self._data(),
-                self.size if inflated is None else len(inflated),
+                self._length(),
                 self._encoding,
-                read=None
-                if inflated is not None
-                else lambda at, size: pread(fd, size, offset + at),
+                read=self._reader(),
                 wanted=_UIDS,
-                start=start,
-                stop=stop,
+                stop=_AFTER_UIDS,
                 nested=False,
             )
         except WalkError as error:
-            raise TruncatedFile(f"the file is truncated or damaged: {error}") from None
-        self._values.update(result.values)
-        self._encoding = self._encoding._replace(implicit=result.implicit)
-        return result.offset
+            raise _truncated(error) from None
+        self._values.update(found.values)
+        self._encoding = self._encoding._replace(implicit=found.implicit)
+
+    def _walk_on(self) -> Survey:
+        """Walk to the end."""
+        length = self._length()
+        try:
+            found = survey(self._data(), length, self._encoding, self._reader())
+        except DataSetDecodeError as error:
+            raise _truncated(error) from None
+        if length != found.end:
+            reader = self._reader()
+            rest = self._data()[found.end :] if reader is None else reader(found.end, 8)
+            if begins_element(rest, found.last, self._encoding):
+                raise _truncated("it ends within an element header")
+        return found
 
     def _uid(self, tag: int, name: str) -> str:
         value = self._values.get(tag, b"").decode("latin-1").strip(" \0")
@@ -262,6 +289,10 @@ def _problem(error: OSError) -> FileProblem:
     if error.errno == errno.EISDIR:
         return NotDICOM("it is a directory")
     return FileProblem(f"it cannot be read: {error.strerror or type(error).__name__}")
+
+
+def _truncated(why: object) -> TruncatedFile:
+    return TruncatedFile(f"the file is truncated or damaged: {why}")
 
 
 def _is_plausible(head: bytes) -> bool:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from pynetdicom import _config
-from pynetdicom.dimse.data_set import EncodedDataSet
 from pynetdicom.dimse.descriptor import Descriptor
+from pynetdicom.dimse.encoded import EncodedDataSet
 from pynetdicom.dimse.provisional import (
     ProvisionalFile,
     Spares,
