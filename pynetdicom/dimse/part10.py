@@ -306,17 +306,28 @@ def _is_plausible(head: bytes) -> bool:
 
 
 def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int) -> tuple[str, int]:
-    """Read group 0002 to its last element, whatever it says of its length: transfer syntax, end."""
+    """Read the meta information: transfer syntax, and where the data set begins.
+
+    That is where the group length says, also if elements of group 0002 follow (PS3.10 7.1). It is
+    not believed where it is wrong: not at the end of an element, or before the transfer syntax, or
+    before an element that is encoded as the meta information is and not as the data set; nor is
+    there always one. Then it ends before the first element of another group.
+    """
     vr = head[prefix + 4 : prefix + 6]
     # Tolerated: meta information in implicit VR.
     implicit = not (vr.isalpha() and vr.isupper())
     transfer_syntax = ""
     offset = prefix
+    announced = -1
     while head[offset : offset + 2] == b"\x02\0":
         if len(head) < offset + 12 and len(head) < file_size:
             if offset > MAXIMUM_META:
                 raise NotDICOM("its meta information is too long")
             head = pread(descriptor.fd, offset + FIRST_READ, 0)
+        if offset == announced and transfer_syntax and _is_of_data_set(
+            head[offset + 4 : offset + 6], implicit, transfer_syntax
+        ):
+            break
         try:
             _, number, vr, length = _unpack_short(head, offset)
             start = offset + 8
@@ -333,9 +344,20 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
         if offset > len(head):
             # So long an element is nothing that is of interest here.
             head = pread(descriptor.fd, min(offset, MAXIMUM_META) + FIRST_READ, 0)
-        if number == 0x0010:
+        if number == 0 and length == 4:
+            announced = offset + int.from_bytes(head[start:offset], "little")
+        elif number == 0x0010:
             transfer_syntax = head[start:offset].decode("latin-1").strip(" \0")
     return transfer_syntax, offset
+
+
+def _is_of_data_set(vr: bytes, meta_is_implicit: bool, transfer_syntax: str) -> bool:
+    """Tell whether an element of group 0002 that follows the meta information is none of it."""
+    encoding = encoding_of(transfer_syntax)
+    if encoding.deflated or not encoding.little:
+        return encoding.deflated
+    is_implicit = not (vr.isalpha() and vr.isupper())
+    return is_implicit == encoding.implicit or is_implicit != meta_is_implicit
 
 
 def _guess_transfer_syntax(data: bytes) -> str:

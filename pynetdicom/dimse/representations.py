@@ -126,7 +126,7 @@ def begins_element(data: bytes, last: int, encoding: Encoding) -> bool:
     encoding : Encoding
         That of the data set.
     """
-    if len(data) < 2:
+    if len(set(data)) == 1:  # as padding is
         return False
     order: Literal["little", "big"] = "little" if encoding.little else "big"
     group = int.from_bytes(data[:2], order)
