@@ -79,7 +79,7 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
         )
     except (DataSetDecodeError, WalkError, NotImplementedError):
         return data_set
-    notes = found.oddities(data_set.size)
+    notes = data_set.oddities
     return _mended(pieces, data_set.transfer_syntax, found.implicit, notes)
 
 
@@ -113,7 +113,7 @@ def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedData
             raise ValueError(f"a data set is not re-encoded from {syntax} to {transfer_syntax}")
     source, target = encoding_of(syntax), encoding_of(transfer_syntax)
     found = data_set.survey()
-    notes = () if source.deflated else found.oddities(data_set.size)
+    notes = data_set.oddities
     if source.deflated:
         limit = INFLATED_LIMIT + 64 * data_set.size
         data_set = InMemory(inflate(data_set.parts(), limit), EXPLICIT_VR_LITTLE_ENDIAN)

@@ -239,7 +239,7 @@ def _elements(
     while offset < end:
         index = offset - base
         if index + 12 > len(data):
-            if watch is not None and end - offset < 8:
+            if watch is not None and end - offset < 8 and offset:
                 break  # stray bytes
             # The last element may be shorter than the 12 bytes of the longest header.
             index = window.at(offset, min(12, max(8, window.size - offset)))

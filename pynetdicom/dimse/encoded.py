@@ -156,8 +156,10 @@ class EncodedDataSet:
         memory = self._memory()
         if encoding.deflated:
             memory = self._inflate()
-        # What follows the last element is none of pydicom's affair.
-        size = self._walk(memory).offset
+        found = self._walk(memory)
+        if not encoding.deflated:
+            self._survey = _survey_of(found)
+        size = found.offset  # what follows the last element is none of pydicom's affair
         source: Any
         if memory is not None:
             source = io.BytesIO(memoryview(memory)[:size])
@@ -211,6 +213,13 @@ class EncodedDataSet:
             )
         return found
 
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """What is odd in it, without values, as far as its elements have been gone over."""
+        if self._survey is None or encoding_of(self.transfer_syntax).deflated:
+            return ()
+        return self._survey.oddities(self.size)
+
     def take_survey(self, found: Survey) -> None:
         """Take what is known already: the data set is not walked then."""
         self._survey = found
@@ -244,6 +253,9 @@ class EncodedDataSet:
         deflated = encoding_of(self.transfer_syntax).deflated
         memory = self._inflate() if deflated else self._memory()
         return self._walk(memory, wanted, max(wanted) + 1).values
+
+    def handled(self) -> None:
+        """Say that the handler of the message that it came with has returned."""
 
     def close(self) -> None:
         """Let go of the file, if there is one."""
@@ -396,6 +408,10 @@ def survey(
             found = walk(data, size, encoding, read=read, start=start, nested=False)
         except WalkError as error:
             raise DataSetDecodeError(f"data set: {error}") from None
+    return _survey_of(found)
+
+
+def _survey_of(found: WalkResult) -> Survey:
     odd = found.odd
     return Survey(found.offset, odd[0] if odd else 0, len(odd), found.implicit, found.last)
 

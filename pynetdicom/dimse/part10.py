@@ -324,8 +324,10 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
             if offset > MAXIMUM_META:
                 raise NotDICOM("its meta information is too long")
             head = pread(descriptor.fd, offset + FIRST_READ, 0)
-        if offset == announced and transfer_syntax and _is_of_data_set(
-            head[offset + 4 : offset + 6], implicit, transfer_syntax
+        if (
+            offset == announced
+            and transfer_syntax
+            and _is_of_data_set(head[offset + 4 : offset + 6], implicit, transfer_syntax)
         ):
             break
         try:
