@@ -240,6 +240,7 @@ class Association(Negotiation, Querying):
                 self._release()
             elif item is not None:
                 self.serve_request(item, asks_nobody)
+            item = None  # which nobody else may hold any more
 
     def _read_on(self, waits: Callable[[], bool]) -> None:
         """Read on this thread while it waits, which saves waking it for what there is to do."""
@@ -259,7 +260,7 @@ class Association(Negotiation, Querying):
             if response is not None:
                 self.send_message(response, message.context_id, then_reads=self._waits())
         finally:
-            message.close()
+            message.handled()
         self.spares.replenish()
 
     def _answer(self, message: Message, asks_nobody: bool) -> Primitive | None:
@@ -362,6 +363,7 @@ class Association(Negotiation, Querying):
                 return
             if isinstance(item, Message):
                 self.serve_request(item, False)
+            item = None
 
     def release(self) -> None:
         """Release the association.

@@ -97,6 +97,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.told_of_groups = self.told_of_roles = False
         self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
         self.peer_maximum = 0
+        # Oddities of data sets that the log has told of already.
+        self._noted: set[str] = set()
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor

@@ -61,8 +61,9 @@ class _File:
             return self.planned
         try:
             context = assoc._context_for(instance.sop_class, instance.transfer_syntax)
+            is_in_memory = instance.read_ahead()
             request = instance.request(context, parameters)
-            ready = assoc._make_ready(request, context) if instance.read_ahead() else None
+            ready = assoc._make_ready(request, context) if is_in_memory else None
             self.planned = _Planned(assoc, request, context, ready)
         except Exception as error:
             self.planned, self.problem = None, why_not(error)

@@ -115,7 +115,6 @@ class Responses(Generator["Response", None, None]):
         elif response.data_set is not None:
             # Tolerated: an identifier where the standard has none; it is no match.
             LOGGER.debug("the data set of a %s is ignored", response.message_name)
-            response.data_set.close()
         return status, identifier
 
     def _no_answer(self) -> Response:
@@ -212,8 +211,6 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
         status.__dict__["problem"] = problem
         LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
         return None
-    finally:
-        data_set.close()
     if response.name != "C-FIND" and isinstance(identifier.get(_FAILED_LIST), bytes):
         from pynetdicom.services.retrieval import failed_uids
 

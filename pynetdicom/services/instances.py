@@ -14,7 +14,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.dimse.data_set import EncodedDataSet, encode_dataset
+from pynetdicom.dimse.data_set import EncodedDataSet, change_syntax, encode_dataset
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -121,10 +121,8 @@ class Instance:
         content = self._content
         if not isinstance(content, EncodedDataSet):
             return encode_dataset(content, transfer_syntax)
-        if content.transfer_syntax == transfer_syntax:
-            return content
         try:
-            return encode_dataset(content.decode(), transfer_syntax)
+            return change_syntax(content, transfer_syntax)
         except DataSetDecodeError as error:
             raise Unsendable(f"cannot be re-encoded: {error}") from error
 
@@ -197,18 +195,15 @@ def _from_encoded(data_set: EncodedDataSet) -> Instance:
     sop_instance = getattr(data_set, "sop_instance_uid", "")
     if sop_class and sop_instance:
         return Instance(sop_class, sop_instance, syntax, data_set)
-    found = data_set.inspect(SOP_CLASS_UID, SOP_INSTANCE_UID)
+    data_set.check()
+    values = data_set.peek(SOP_CLASS_UID, SOP_INSTANCE_UID)
     sop_class, sop_instance = (
-        found.values.get(tag, b"").decode("latin-1").strip(" \0")
+        values.get(tag, b"").decode("latin-1").strip(" \0")
         for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)
     )
     if not (sop_class and sop_instance):
         raise MissingUID("the data set has no SOP Class UID or SOP Instance UID")
-    if found.implicit != encoding_of(syntax).implicit:
-        kind = "implicit" if found.implicit else "explicit"
-        raise FileProblem(
-            f"the data set is in {kind} VR, which its transfer syntax, {syntax}, is not"
-        )
+    data_set.check_encoding()
     return Instance(sop_class, sop_instance, syntax, data_set)
 
 
