@@ -59,6 +59,16 @@ DEATHS = {
 }
 
 
+class Taker(Scp):
+    """Takes data sets in whatever encoding."""
+
+    def message(self) -> tuple[int, Primitive, None]:
+        context_id, request = self.command()
+        while request.has_data_set and not self.pdu()[11] & 2:
+            pass
+        return context_id, request, None
+
+
 class Peers:
     """What listens: takes instances, but dies at the `bad` ones, each time in an own way.
 
@@ -79,7 +89,7 @@ class Peers:
         self.accept: Callable[[Scp, int], Any] = lambda peer, number: peer.accept()
 
     def __call__(self, acceptor: Acceptor) -> None:
-        peer = Scp(acceptor.socket)
+        peer = Taker(acceptor.socket)
         number = len(self.seen)
         self.seen.append([])
         if number >= self.limit:
