@@ -67,6 +67,7 @@ _LAZY: dict[str, str] = {
 _MODULES = frozenset(
     (
         "_config",
+        "_globals",
         "ae",
         "association",
         "dimse_primitives",
@@ -124,7 +125,8 @@ __all__ = [
     "register_uid",
 ]
 
-logging.getLogger("pynetdicom").addHandler(logging.NullHandler())
+# No handler is added, not even one that does nothing: where a program has not configured logging,
+# Python's last resort prints warnings and errors, so that they are seen.
 _logging.guard()
 
 

@@ -28,6 +28,11 @@ LOG_REQUEST_IDENTIFIERS: bool = True
 LOG_RESPONSE_IDENTIFIERS: bool = True
 """Show the identifiers of C-FIND responses, at DEBUG only."""
 
+DECODE_STORE_DATASETS: bool = True
+"""Decode the data sets of C-STORE requests for ``on_c_store``; with False it gets the bytes that
+were received, without File Meta Information. Event handlers have both in any case.
+"""
+
 STORE_SEND_CHUNKED_DATASET: bool = False
 """Without effect: files are always sent in chunks."""
 

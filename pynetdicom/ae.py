@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom.ae_settings import DEFAULT_PDU_SIZE, Settings
+from pynetdicom.ae_settings import Settings
 from pynetdicom.callbacks import Callbacks, is_assigned
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.uids import named
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:
@@ -53,6 +55,9 @@ class ApplicationEntity(Settings):
         If not empty, the calling AE titles that are accepted.
     require_called_aet : bool
         Whether the called AE title must be ours.
+    require_user_identity : bool
+        Whether a peer must say by user identity negotiation who its user is, and a handler of
+        ``EVT_USER_ID`` let that user in; default False: who says nothing is let in.
     spool_dir : str or None
         Where received data sets are kept that do not fit into memory; None for the system's
         temporary directory.
@@ -68,7 +73,7 @@ class ApplicationEntity(Settings):
         port: int,
         contexts: Sequence[PresentationContext] | None = None,
         ae_title: str | bytes = "ANY-SCP",
-        max_pdu: int = DEFAULT_PDU_SIZE,
+        max_pdu: int = DEFAULT_MAX_LENGTH,
         ext_neg: Sequence[Any] | None = None,
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
@@ -126,7 +131,7 @@ class ApplicationEntity(Settings):
         port: int,
         contexts: Sequence[PresentationContext] | None = None,
         ae_title: str | bytes = "ANY-SCP",
-        max_pdu: int = DEFAULT_PDU_SIZE,
+        max_pdu: int = DEFAULT_MAX_LENGTH,
         ext_neg: Sequence[Any] | None = None,
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
@@ -316,7 +321,7 @@ class ApplicationEntity(Settings):
                 raise ValueError("'contexts' must be PresentationContext items")
             if (context.scu_role is None) != (context.scp_role is None):
                 raise ValueError(
-                    f"only one of scu_role and scp_role is set for {context.abstract_uid}"
+                    f"only one of scu_role and scp_role is set for {named(context.abstract_uid)}"
                 )
         title = set_ae(ae_title, "ae_title", allow_empty=False) or self.ae_title
         return server_class(
@@ -330,6 +335,13 @@ class ApplicationEntity(Settings):
         )
 
     # Ending
+
+    def __enter__(self) -> Self:
+        """Give itself; it is shut down at the end of the ``with``."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
 
     def shutdown(self) -> None:
         """Abort all associations and stop all servers; it takes at most 2 s.

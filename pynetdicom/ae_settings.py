@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom._version import (
     PYNETDICOM_IMPLEMENTATION_UID,
@@ -15,6 +15,7 @@ from pynetdicom.callbacks import Callbacks
 from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
 from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-DEFAULT_PDU_SIZE = 16382
+_RUNNING = frozenset(("_lock", "_servers", "_reserved", "_associations", "sending"))
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
 Syntaxes = str | Sequence[str] | None
@@ -53,6 +54,23 @@ def _timeout(name: str, otherwise: float | None) -> Any:
     return property(get, set_, doc=f"Seconds of the `{name}`, None for no limit.")
 
 
+class _Requested(list[PresentationContext]):
+    """The contexts to propose: ``ae.requested_contexts += […]`` adds copies, all or none."""
+
+    def __iadd__(self, contexts: Iterable[PresentationContext]) -> Self:  # type: ignore[override,misc]  # checked here
+        added = list(contexts)
+        for context in added:
+            if not isinstance(context, PresentationContext):
+                raise ValueError("'contexts' must be PresentationContext items")
+        if len(self) + len(added) > MAXIMUM_CONTEXTS:
+            raise ValueError(
+                f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
+                f" there are {len(self)} and {len(added)} would be added"
+            )
+        self.extend(PresentationContext(cx.abstract_uid, cx.transfer_uids) for cx in added)
+        return self
+
+
 class Settings(Callbacks):
     """The attributes of an `ApplicationEntity`; see there."""
 
@@ -62,13 +80,7 @@ class Settings(Callbacks):
     connection_timeout = _timeout("connection_timeout", None)
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
-        self._lock = threading.Lock()
-        self._servers: list[AssociationServer] = []
-        self._reserved = 0
-        self._associations: set[Association] = set()
-        # Those on which many files are being sent, which others take the place of when they end. A
-        # set's own operations are atomic.
-        self.sending: set[Association] = set()
+        self._run_nothing()
         self.ae_title = ae_title
         self.port = port
         self.bind_addr = ""
@@ -78,12 +90,50 @@ class Settings(Callbacks):
         self.spool_dir: str | None = None
         self._require_calling_aet: list[str] = []
         self._require_called_aet = False
+        self.require_user_identity = False
         self._maximum_associations = 10
-        self._maximum_pdu_size = DEFAULT_PDU_SIZE
+        self._maximum_pdu_size = DEFAULT_MAX_LENGTH
         self._implementation_uid = PYNETDICOM_IMPLEMENTATION_UID
         self._implementation_version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION
-        self._requested: list[PresentationContext] = []
+        self._requested = _Requested()
         self._supported: dict[str, PresentationContext] = {}
+
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what is to be pickled or copied: all but what runs, and that only while none does.
+
+        Raises
+        ------
+        RuntimeError
+            The AE has a server or an association.
+        """
+        with self._lock:
+            if self._servers or not all(assoc.has_ended for assoc in self._associations):
+                raise RuntimeError(
+                    "an AE with a server or an association can be neither pickled nor copied:"
+                    " do so before or after, or shut it down"
+                )
+            state = {name: value for name, value in vars(self).items() if name not in _RUNNING}
+        # A copy's are its own, also where it is not a deep one.
+        state["_requested"] = _Requested(context.copy() for context in self._requested)
+        state["_supported"] = {uid: context.copy() for uid, context in self._supported.items()}
+        state["_require_calling_aet"] = list(self._require_calling_aet)
+        state["extended_negotiation"] = list(self.extended_negotiation)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._run_nothing()
+        vars(self).update(state)
+
+    def _run_nothing(self) -> None:
+        self._lock = threading.Lock()
+        self._servers: list[AssociationServer] = []
+        self._reserved = 0
+        self._associations: set[Association] = set()
+        # Those on which many files are being sent, which others take the place of when they end. A
+        # set's own operations are atomic.
+        self.sending: set[Association] = set()
 
     # Who we are
 
@@ -186,12 +236,19 @@ class Settings(Callbacks):
 
     @property
     def require_calling_aet(self) -> list[str]:
-        """Get or set the accepted calling AE titles; none means all. A lone title will do."""
+        """Get or set the accepted calling AE titles; none means all.
+
+        A lone title will do; an empty one, or None, is none.
+        """
         return self._require_calling_aet
 
     @require_calling_aet.setter
-    def require_calling_aet(self, value: str | bytes | Iterable[str | bytes]) -> None:
-        titles = [value] if isinstance(value, (str, bytes)) else list(value or ())
+    def require_calling_aet(self, value: str | bytes | Iterable[str | bytes] | None) -> None:
+        if isinstance(value, (str, bytes)):
+            # Scripts of the first generation ask for no restriction so.
+            title = set_ae(value, "require_calling_aet", allow_none=False) or ""
+            value = [title] if title.strip(" ") else []
+        titles = list(value or ())
         checked = [set_ae(title, "require_calling_aet", False, False) for title in titles]
         self._require_calling_aet = [title for title in checked if title is not None]
 
@@ -213,20 +270,13 @@ class Settings(Callbacks):
 
     @requested_contexts.setter
     def requested_contexts(self, contexts: Iterable[PresentationContext] | None) -> None:
-        added = list(contexts or ())
-        if not added:
-            self._requested = []
+        if contexts is self._requested:  # += has added to it already
             return
-        for context in added:
-            if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
-        if len(self._requested) + len(added) > MAXIMUM_CONTEXTS:
-            raise ValueError(
-                f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
-                f" there are {len(self._requested)} and {len(added)} would be added"
-            )
-        for context in added:
-            self.add_requested_context(context.abstract_uid, context.transfer_uids)
+        added = list(contexts or ())
+        if added:
+            self._requested += added
+        else:
+            self._requested = _Requested()
 
     def add_requested_context(self, abstract_syntax: str, transfer_syntax: Syntaxes = None) -> None:
         """Add a presentation context to propose.
@@ -253,11 +303,12 @@ class Settings(Callbacks):
         """Remove proposed contexts of `abstract_syntax`, or only transfer syntaxes of them."""
         uid = abstract_syntax_uid(abstract_syntax)
         gone = _uids(transfer_syntax)
-        self._requested = [
+        # A new list: the caller may be going through the old one.
+        self._requested = _Requested(
             context
             for context in self._requested
             if context.abstract_uid != uid or _reduce(context, gone)
-        ]
+        )
 
     @property
     def supported_contexts(self) -> list[PresentationContext]:
@@ -346,6 +397,7 @@ class Settings(Callbacks):
             f"  Connection timeout (s): {self.connection_timeout}",
             f"  Calling AE titles: {', '.join(self._require_calling_aet) or 'any'}",
             f"  Called AE title must match: {self._require_called_aet}",
+            f"  User identity required: {self.require_user_identity}",
         ]
         for heading, contexts in (
             ("Requested", self._requested),

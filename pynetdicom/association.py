@@ -21,9 +21,9 @@ from collections.abc import Callable
 from functools import cache
 from queue import Empty
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom import debug_log
+from pynetdicom import debug_log, raised
 from pynetdicom import events as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
@@ -37,6 +37,7 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.addresses import remaining
 from pynetdicom.upper_layer.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.service_user import ServiceUser as ServiceUser
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -84,18 +85,19 @@ class Association(Negotiation, Querying):
         """The association control service element, for handlers that reject."""
         return ACSE(self)
 
-    def make_successor(self) -> Association:
-        """An association like this one, which we requested; it is not requested yet."""
-        assert self._target is not None
-        assert self._request_pdu is not None
-        address, bind_address, tls_args = self._target
-        other = Association(self.ae, "requestor", evt_handlers=self.handler_specs())
-        other.acceptor.ae_title = self._request_pdu.called_ae_title
-        other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)
-        for name in ("acse_timeout", "dimse_timeout", "connection_timeout", "_network_timeout"):
-            setattr(other, name, getattr(self, name))
-        other.network_timeout_response = self.network_timeout_response
-        return other
+    def __enter__(self) -> Self:
+        """Give itself; it is released at the end of the ``with``, and aborted by an exception."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+            return
+        try:
+            self.release()
+        except BaseException:  # Ctrl-C while it waits, or it was called where it cannot wait
+            self.abort(block=False)
+            raise
 
     # The thread
 
@@ -123,7 +125,7 @@ class Association(Negotiation, Querying):
         except PDUTooShort as error:  # nothing can be answered
             self._fail(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()
-            LOGGER.exception("an association failed")
+            raised.log(LOGGER, f"the association with {self._peer_name()} failed:", error)
             self._fail(Ended("aborted", "local", 2, 0, error=error))
         finally:
             try:
@@ -200,6 +202,7 @@ class Association(Negotiation, Querying):
         pdu = pdus.A_ASSOCIATE_RJ(
             result=ended.result or 1, source=ended.source or 1, reason=ended.reason or 1
         )
+        self.acceptor.rejects(pdu)
         self.notify(evt.EVT_ACSE_RECV, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
 

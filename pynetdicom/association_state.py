@@ -177,12 +177,12 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
 
     @property
     def local(self) -> dict[str, Any]:
-        """The local side, as callbacks see it."""
+        """The local side: title, address, port, mode and maximum length, as a dict."""
         return (self.requestor if self.is_requestor else self.acceptor).info
 
     @property
     def remote(self) -> dict[str, Any]:
-        """The peer, as callbacks see it."""
+        """The peer: title, address, port, mode and maximum length, as a dict."""
         return (self.acceptor if self.is_requestor else self.requestor).info
 
     @property

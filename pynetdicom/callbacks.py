@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import _config, raised
 from pynetdicom import events as evt
 from pynetdicom.errors import DataSetDecodeError
 
 if TYPE_CHECKING:
     from pynetdicom.association_state import AssociationState
     from pynetdicom.upper_layer.ended import Ended
+    from pynetdicom.upper_layer.service_user import ServiceUser
 
 LOGGER = logging.getLogger("pynetdicom.events")
 
@@ -29,14 +31,18 @@ class Callbacks:
         return 0x0000
 
     def on_c_store(self, dataset: Any, context: Any, info: Any) -> Any:
-        """A C-STORE request: return its status."""
+        """A C-STORE request: return its status.
+
+        With ``_config.DECODE_STORE_DATASETS = False`` the data set comes as the bytes received.
+        """
         raise NotImplementedError
 
     def on_c_find(self, dataset: Any, context: Any, info: Any) -> Any:
         """A C-FIND request: yield (status, identifier) for each match.
 
         0xFF00 or 0xFF01 goes with a match: a pydicom `Dataset`, or one that is encoded already. Any
-        other status is the last one; without one it is 0x0000. ``info["cancelled"](message_id)``
+        other status is the last one; without one it is 0x0000, and so it is for None instead of a
+        generator or a list. ``info["cancelled"](message_id)``
         says whether the peer has cancelled the request (PS3.4 C.4.1).
         """
         raise NotImplementedError
@@ -186,12 +192,17 @@ def _titled(title: str | None) -> bytes | None:
     return None if title is None else title.encode("latin-1", "replace").ljust(16)
 
 
+def _side(user: ServiceUser) -> dict[str, Any]:
+    """One side of the association, as that generation of callbacks sees it."""
+    return {**user.info, "ae_title": _titled(user.ae_title)}
+
+
 def _info(event: evt.Event, **parameters: Any) -> dict[str, Any]:
     """What callbacks are told about the association and the request."""
     assoc = event.assoc
     return {
-        "requestor": assoc.requestor.info,
-        "acceptor": assoc.acceptor.info,
+        "requestor": _side(assoc.requestor),
+        "acceptor": _side(assoc.acceptor),
         "parameters": {"message_id": event.message_id, **parameters},
         "sop_class_extended": assoc.acceptor.sop_class_extended,
         "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
@@ -212,6 +223,8 @@ def _on_store(event: evt.Event) -> tuple[Any, ...]:
     )
     if event.assoc.is_requestor:  # its other name, where a C-GET is answered
         info["parameters"]["original_message_id"] = rq.MoveOriginatorMessageID
+    if not _config.DECODE_STORE_DATASETS:
+        return (event.encoded_dataset(include_meta=False), event.context, info)
     return (event.dataset, event.context, info)
 
 
@@ -265,7 +278,7 @@ CALLBACKS: dict[evt.EventType, tuple[str, Adapter]] = {
             event.user_id_type,
             event.primary_field,
             event.secondary_field,
-            {"requestor": event.assoc.requestor.info},
+            {"requestor": _side(event.assoc.requestor)},
         ),
     ),
 }
@@ -317,6 +330,12 @@ def ask(event: evt.Event) -> Any:
     return getattr(ae, name)(*args)
 
 
+def handler_of(assoc: AssociationState, event: evt.EventType) -> Any:
+    """What is bound to an intervention event, or assigned to the AE in its place."""
+    bound = assoc._handlers.get(event)
+    return bound[0][0] if bound else getattr(assoc.ae, CALLBACKS[event][0])
+
+
 def told_of(assoc: AssociationState, event: evt.EventType) -> list[tuple[str, Any]]:
     """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
@@ -338,5 +357,5 @@ def tell(assoc: AssociationState, event: evt.EventType, primitive: Any) -> None:
             primitive = _primitive_of(assoc.ended)
         try:
             call(primitive)
-        except (Exception, SystemExit):
-            LOGGER.exception("%s raised", name)
+        except (Exception, SystemExit) as error:
+            raised.log(LOGGER, f"{name} raised", error, call)

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
+from pynetdicom.uids import named, named_all
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 ACSE = logging.getLogger("pynetdicom.acse")
 DIMSE = logging.getLogger("pynetdicom.dimse")
@@ -31,6 +33,16 @@ def show_pdu(verb: str, pdu: Any) -> None:
         show_lines(ACSE, verb, pdu.dump("  ").splitlines())
 
 
+def show_contexts(contexts: Iterable[PresentationContext]) -> None:
+    """Show what became of the presentation contexts, if that is wanted: a line each, by name."""
+    if not is_wanted(ACSE):
+        return
+    for context in sorted(contexts, key=lambda context: context.context_id or 0):
+        syntax = "" if context.result else f", {named_all(context.transfer_uids)}"
+        what = f"{named(context.abstract_uid)}: {context.status}{syntax}"
+        ACSE.debug("presentation context %s: %s", context.context_id, what)
+
+
 def show_lines(logger: logging.Logger, head: str, lines: Iterable[str]) -> None:
     """Show what takes several lines, each a record of its own."""
     logger.debug("%s", head)
@@ -40,4 +52,8 @@ def show_lines(logger: logging.Logger, head: str, lines: Iterable[str]) -> None:
 
 def show_message(verb: str, message: Message) -> None:
     """Show a message in one line."""
-    DIMSE.debug("%s %s", verb, printable(repr(message)[1:-1]))
+    primitive = message.primitive
+    uids = (getattr(primitive, f"{side}SOPClassUID", None) for side in ("Affected", "Requested"))
+    which = "".join(f", {named(uid)}" for uid in uids if uid)
+    what = f"{message.name} on context {message.context_id}{which}"
+    DIMSE.debug("%s %s: %s", verb, what, printable(repr(primitive), 512 - len(what)))

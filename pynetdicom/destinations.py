@@ -24,6 +24,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import raised
 from pynetdicom.dimse.data_set import InFile
 from pynetdicom.dimse.element_walk import (
     DEFLATED,
@@ -31,6 +32,7 @@ from pynetdicom.dimse.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
 )
+from pynetdicom.errors import NothingAccepted
 from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
@@ -40,7 +42,7 @@ from pynetdicom.services.instances import Instance, Kind, StoreParameters, kind_
 from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
 from pynetdicom.sub_operations import context_for, make_ready, originator, store, taken
 from pynetdicom.succession import Endurance
-from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -97,8 +99,8 @@ def plan(
     return [PresentationContext.from_wire(None, *row) for row in rows]
 
 
-class _Gone(Exception):
-    """There is no association with the destination any more, nor will there be."""
+class _Unsent(Exception):
+    """An instance cannot be sent; the message says why."""
 
 
 class MoveDestination:
@@ -179,7 +181,7 @@ class MoveDestination:
                 return what
             try:
                 outcome = store(self._assoc_for(what), what, self._parameters, meanwhile)
-            except _Gone as error:
+            except _Unsent as error:
                 return Outcome(None, what.sop_instance, str(error))
             finally:
                 what.close()
@@ -209,8 +211,8 @@ class MoveDestination:
         ------
         Unreachable
             None came about, not even at first.
-        _Gone
-            There is none any more.
+        _Unsent
+            There is none for it, or none any more.
         """
         kind = (what.sop_class, what.transfer_syntax)
         assoc = self._assoc
@@ -218,8 +220,10 @@ class MoveDestination:
             self._lose(assoc)
             assoc = None
         if assoc is None:
+            if kind in self._refused:
+                raise _Unsent(no_context(*kind))
             if self._gone:
-                raise _Gone(self._gone)
+                raise _Unsent(self._gone)
         elif kind in self._refused or _suits_well(assoc, what):
             return assoc
         contexts = self._proposal(kind)
@@ -282,13 +286,17 @@ class MoveDestination:
         ended = assoc.ended
         if ended is not None:  # or else that of the C-MOVE has ended, and none was requested
             LOGGER.error("association with a move destination: %s", printable(str(ended)))
+            if isinstance(ended.error, NothingAccepted):
+                self._was_reached = True
+                self._refused.update(k for k in _kinds_of(contexts) if _is_final(contexts, k))
+                raise _Unsent(no_context(what.sop_class, what.transfer_syntax))
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
         if not self._was_reached:
             raise Unreachable(why, what.sop_instance)
         self._gone = why
-        raise _Gone(why)
+        raise _Unsent(why)
 
 
 def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:
@@ -325,17 +333,26 @@ def _suits_well(assoc: Association, what: Instance) -> bool:
     if context is None:
         return False
     syntax = what.transfer_syntax
+    kind = (what.sop_class, syntax)
+    proposed = assoc.requestor.requested_contexts
     if syntax == context.transfer_uids[0]:
         return True
     # What is to be encoded anyway; but some values have no other byte order that we would know.
     is_easy = syntax in (*_USUAL_SYNTAXES, DEFLATED)
-    return is_easy and (not what.is_encoded or syntax in _proposed(assoc, what.sop_class))
+    return is_easy and (not what.is_encoded or kind in _kinds_of(proposed))
 
 
-def _proposed(assoc: Association, sop_class: str) -> set[str]:
-    """The transfer syntaxes that were proposed for a SOP Class, in whichever contexts."""
-    contexts = assoc.requestor.requested_contexts
-    return {s for c in contexts if c.abstract_uid == sop_class for s in c.transfer_uids}
+def _kinds_of(contexts: Iterable[PresentationContext]) -> set[Kind]:
+    """The kinds that contexts were proposed for."""
+    return {(cx.abstract_uid, syntax) for cx in contexts for syntax in cx.transfer_uids}
+
+
+def _is_final(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
+    """Whether there is nothing more to propose for a kind: what is uncompressed has other forms."""
+    sop_class, syntax = kind
+    if syntax not in UNCOMPRESSED:
+        return True
+    return _kinds_of(contexts).issuperset((sop_class, usual) for usual in _USUAL_SYNTAXES)
 
 
 def _has_refused(assoc: Association, kind: Kind) -> bool:
@@ -344,8 +361,8 @@ def _has_refused(assoc: Association, kind: Kind) -> bool:
     It has not where it has chosen another one of several transfer syntaxes.
     """
     sop_class, syntax = kind
-    if syntax in UNCOMPRESSED and not _proposed(assoc, sop_class).issuperset(_USUAL_SYNTAXES):
-        return False  # it may take another encoding
+    if not _is_final(assoc.requestor.requested_contexts, kind):
+        return False
     accepted = {context.context_id for context in assoc.accepted_contexts}
     return any(
         context.abstract_uid == sop_class
@@ -367,6 +384,7 @@ def begin_move(
     try:
         return MoveDestination(scp, parameters, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
-        LOGGER.error("the handler's move destination is none: %s", type(error).__name__)
-        LOGGER.debug("why the destination is none", exc_info=True)
-        raise Refusal(answers.bad_destination, "Invalid move destination") from error
+        raised.show(LOGGER, error)
+        due = "instead of (address, port) or (address, port, dict of options)"
+        given = f"{raised.kind(target)} {due} ({type(error).__name__})"
+        raise Refusal(answers.bad_destination, "Invalid move destination", given) from error

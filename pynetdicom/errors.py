@@ -55,6 +55,10 @@ class DIMSEDecodeError(PeerError):
     """A message from the peer that cannot be put together or understood (PS3.7, PS3.8 Annex E)."""
 
 
+class NothingAccepted(PynetdicomError):
+    """The peer has accepted none of the presentation contexts; the message names each and why."""
+
+
 class PDUTooShort(PeerError, ValueError):
     """The peer takes PDUs that are too short for any message."""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import raised
 from pynetdicom.running import Ahead, HandlerItems, running_handlers
 from pynetdicom.running import handled_here as handled_here
 
@@ -32,6 +33,7 @@ LOGGER = logging.getLogger("pynetdicom.events")
 Handler = Callable[..., Any]
 HandlerSpec = tuple[Any, ...]
 """``(event, handler)`` or ``(event, handler, [args])``."""
+EventHandlerType = HandlerSpec
 
 
 class EventType:
@@ -327,8 +329,13 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone."""
-        request = self._request("is_cancelled", *_IDENTIFIED)
+        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone.
+
+        False where there is nothing to be cancelled: of any other event.
+        """
+        request = self.__dict__.get("request")
+        if request is None or request.name not in _IDENTIFIED:
+            return False
         return self.assoc.is_request_cancelled(request.MessageID)
 
     @property
@@ -526,8 +533,8 @@ def _notify(
         happened = happened or Event(assoc, event, attrs, timestamp)
         try:
             handler(happened, *(args or ()))
-        except (Exception, SystemExit):
-            LOGGER.exception("a handler of %s raised", event)
+        except (Exception, SystemExit) as error:
+            raised.log(LOGGER, f"a handler of {event} raised", error, handler)
     callbacks.tell(assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
 
 

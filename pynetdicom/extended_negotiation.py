@@ -6,7 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom import events as evt
+from pynetdicom import raised
+from pynetdicom.callbacks import handler_of
 from pynetdicom.services.engines import NoHandler
+from pynetdicom.uids import named
 from pynetdicom.upper_layer.items import (
     AsynchronousOperationsWindowNegotiation,
     SOPClassCommonExtendedNegotiation,
@@ -16,6 +19,7 @@ from pynetdicom.upper_layer.items import (
 
 if TYPE_CHECKING:
     from pynetdicom.association_state import AssociationState
+    from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC
 
 LOGGER = logging.getLogger("pynetdicom.acse")
 
@@ -24,7 +28,7 @@ class Answers(NamedTuple):
     """What the acceptor says to the requestor's extended negotiation items."""
 
     is_verified: bool
-    """Whether the user identity, if there was one, was accepted."""
+    """Whether the user identity was accepted, or there was none and need not be."""
     items: list[Any]
     common_extended: dict[str, SOPClassCommonExtendedNegotiation]
 
@@ -55,9 +59,16 @@ def _ask(assoc: AssociationState, event: evt.EventType, attrs: dict[str, Any]) -
         return None
     except NotImplementedError:  # a callback that is overridden only to refuse
         return None
-    except (Exception, SystemExit):
-        LOGGER.exception("the handler of %s raised", event)
+    except (Exception, SystemExit) as error:
+        raised.log(LOGGER, f"the handler of {event} raised", error, handler_of(assoc, event))
         return None
+
+
+def _note(assoc: AssociationState, event: evt.EventType, answer: Any, due: str) -> None:
+    """Log what kind of thing a handler gave instead of what was due."""
+    handler = raised.named(handler_of(assoc, event))
+    kind = raised.kind(answer)
+    LOGGER.error("the handler of %s (%s) gave %s instead of %s", event, handler, kind, due)
 
 
 def _window(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
@@ -84,9 +95,15 @@ def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
     app_info = {item.sop_class_uid: item.service_class_application_information for item in proposed}
     answer = _ask(assoc, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
     items = []
-    for uid, information in (answer if isinstance(answer, dict) else {}).items():
+    if answer is not None and not isinstance(answer, dict):
+        _note(assoc, evt.EVT_SOP_EXTENDED, answer, "a dict or None")
+        return []
+    for uid, information in (answer or {}).items():
         if uid not in app_info:
-            LOGGER.error("the answer to EVT_SOP_EXTENDED for %s, which was not proposed", uid)
+            LOGGER.error(
+                "the handler of EVT_SOP_EXTENDED answers for %s, which was not proposed",
+                named(str(uid)),
+            )
             continue
         try:
             item = SOPClassExtendedNegotiation(
@@ -94,8 +111,8 @@ def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
             )
             item.encode()
             items.append(item)
-        except (TypeError, ValueError) as error:
-            LOGGER.error("the answer to EVT_SOP_EXTENDED for %s cannot be sent: %s", uid, error)
+        except (TypeError, ValueError):
+            _note(assoc, evt.EVT_SOP_EXTENDED, information, f"bytes that fit, for {named(uid)}")
     return items
 
 
@@ -104,14 +121,30 @@ def _common_extended(assoc: AssociationState, proposed: list[Any]) -> dict[str, 
         return {}
     items = {item.sop_class_uid: item for item in proposed}
     answer = _ask(assoc, evt.EVT_SOP_COMMON, {"items": items})
+    if answer is None:
+        return {}
     if not isinstance(answer, dict):
+        _note(assoc, evt.EVT_SOP_COMMON, answer, "a dict")
         return {}
     return {uid: item for uid, item in answer.items() if uid in items}
 
 
+def fits(ac: A_ASSOCIATE_AC) -> bool:
+    """Whether the handlers' answers can be sent: the length fields have 16 bits."""
+    try:
+        ac.encode()
+    except ValueError as error:
+        LOGGER.error("the answers to the extended negotiation cannot be sent: %s", error)
+        return False
+    return True
+
+
 def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[Any]]:
+    required = assoc.ae.require_user_identity
     if not proposed:
-        return True, []
+        if required:
+            LOGGER.warning("a user identity is required, and the peer sends none")
+        return not required, []
     item = proposed[0]
     attrs = {
         "user_id_type": item.user_identity_type,
@@ -119,15 +152,26 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
         "secondary_field": item.secondary_field,
     }
     try:
-        verified, response = evt.trigger(assoc, evt.EVT_USER_ID, attrs)
+        answer = evt.trigger(assoc, evt.EVT_USER_ID, attrs)
+        if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
+            _note(assoc, evt.EVT_USER_ID, answer, "(bool, bytes or None)")
+            return False, []
+        verified, response = answer
         if not verified:
             return False, []
         if not item.positive_response_requested:
             return True, []
+        if not isinstance(response, (bytes, type(None))):
+            _note(assoc, evt.EVT_USER_ID, response, "bytes or None as response")
+            return False, []
         return True, [UserIdentityNegotiation(server_response=response or b"")]
     except (NoHandler, NotImplementedError):
-        return True, []  # nobody checks identities here
-    except (Exception, SystemExit):
+        # Nobody checks identities here.
+        if required:
+            LOGGER.error("a user identity is required, and there is no handler to check it")
+        return not required, []
+    except (Exception, SystemExit) as error:
         # Whoever cannot be checked is not let in.
-        LOGGER.exception("the handler of EVT_USER_ID raised, or its answer cannot be sent")
+        handler = handler_of(assoc, evt.EVT_USER_ID)
+        raised.log(LOGGER, "the handler of EVT_USER_ID raised", error, handler)
         return False, []

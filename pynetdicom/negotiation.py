@@ -6,11 +6,12 @@ import contextlib
 import logging
 import time
 from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pynetdicom import _config
+from pynetdicom import _config, debug_log
 from pynetdicom import events as evt
 from pynetdicom.association_state import ENDED
+from pynetdicom.errors import NothingAccepted
 from pynetdicom.events import trigger
 from pynetdicom.indications import Indications
 from pynetdicom.upper_layer import acse
@@ -26,6 +27,7 @@ from pynetdicom.upper_layer.transport import Connection
 if TYPE_CHECKING:
     import ssl
 
+    from pynetdicom.association import Association
     from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.lobby import Visitor
 
@@ -50,6 +52,20 @@ class Negotiation(Indications):
         self._target = (address, bind_address, tls_args)
         self._request_pdu = request
         self.peer_address = (address.addr, address.port)
+
+    def make_successor(self) -> Association:
+        """An association like this one, which we requested; it is not requested yet."""
+        assert self._target is not None
+        assert self._request_pdu is not None
+        address, bind_address, tls_args = self._target
+        made = type(self)(self.ae, "requestor", evt_handlers=self.handler_specs())
+        other = cast("Association", made)
+        other.acceptor.ae_title = self._request_pdu.called_ae_title
+        other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)
+        for name in ("acse_timeout", "dimse_timeout", "connection_timeout", "_network_timeout"):
+            setattr(other, name, getattr(self, name))
+        other.network_timeout_response = self.network_timeout_response
+        return other
 
     def wait_negotiated(self) -> None:
         """Wait for the outcome of the negotiation, which has deadlines of its own."""
@@ -127,11 +143,20 @@ class Negotiation(Indications):
             if isinstance(item, pdus.A_ASSOCIATE_AC):
                 self.notify(evt.EVT_ACSE_RECV, item)
                 self.notify(evt.EVT_ACCEPTED, item)
+                if not self.accepted_contexts:  # nothing can be sent on it (PS3.8 7.1.1.13)
+                    self._fail(Ended("aborted", "local", 0, 0, error=self._nothing_accepted(item)))
+                    return False
+                debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
                 accepted, rejected = len(self.accepted_contexts), len(self.rejected_contexts)
                 self.summarise(
                     f"accepted, {accepted} of {accepted + rejected} presentation contexts"
                 )
                 return True
+
+    def _nothing_accepted(self, answer: pdus.A_ASSOCIATE_AC) -> NothingAccepted:
+        assert self._request_pdu is not None
+        refusals = acse.conclude(self._request_pdu, answer).refusals
+        return NothingAccepted(f"no presentation context was accepted: {'; '.join(refusals)}")
 
     # Negotiation as acceptor
 
@@ -163,7 +188,7 @@ class Negotiation(Indications):
             self._reject(rejection)
             return False
         # Only an acceptor answers, and serves.
-        from pynetdicom.extended_negotiation import answers
+        from pynetdicom.extended_negotiation import answers, fits
         from pynetdicom.serving import may_be_storage
 
         said = answers(self, rq.user_information)
@@ -186,6 +211,9 @@ class Negotiation(Indications):
             unrestricted=may_be_storage if unrestricted else False,
             user_items=said.items,
         )
+        if said.items and not fits(ac):
+            self._reject(pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1))
+            return False
         self.acceptor.load(ac)
         self.acceptor.accepted_common_extended = said.common_extended
         self.rejected_contexts = [c for c in contexts if c.result]
@@ -193,8 +221,18 @@ class Negotiation(Indications):
         dul.perform("Evt7", ac)
         self.notify(evt.EVT_ACSE_SENT, ac)
         self.notify(evt.EVT_ACCEPTED, ac)
-        self.summarise("accepted")
+        self._summarise_answer(acse.refusals(acse.contexts_of(rq), contexts))
         return True
+
+    def _summarise_answer(self, refusals: list[str]) -> None:
+        """Log what we have accepted, and why nothing if it is nothing."""
+        debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
+        accepted = len(self.accepted_contexts)
+        what = f"accepted, {accepted} of {accepted + len(refusals)} presentation contexts"
+        if not refusals:
+            self.summarise("accepted")
+        else:
+            self.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
     def _seed(self, server: AssociationServer) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
@@ -252,6 +290,7 @@ class Negotiation(Indications):
     def _reject(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
         assert self._dul is not None
         ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
+        self.acceptor.rejects(pdu)
         self._dul.perform("Evt8", pdu, ended)
         self.notify(evt.EVT_ACSE_SENT, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
@@ -264,6 +303,7 @@ class Negotiation(Indications):
         if self._server is not None:
             self._seed(self._server)
         self.notify(evt.EVT_REQUESTED, self._visitor.request)
+        self.acceptor.rejects(pdu)
         if self.watches_data:
             self.on_data(pdu.encode(), True)
         if self.watches_pdus:

@@ -27,6 +27,7 @@ from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_
 from pynetdicom.requests import prepare_statuses
 from pynetdicom.responses import LOGGER, Responses
 from pynetdicom.storing import Storing
+from pynetdicom.uids import named_all
 from pynetdicom.upper_layer.dul import Stopped
 from pynetdicom.upper_layer.ended import Ended
 
@@ -435,4 +436,5 @@ class Querying(Storing):
         for context in self.accepted_contexts:
             if context.abstract_uid in uids:
                 return context
-        raise ValueError(f"no presentation context for the query model {query_model} was accepted")
+        model = named_all(dict.fromkeys(uids))
+        raise ValueError(f"no presentation context for the query model {model} was accepted")

@@ -21,6 +21,7 @@ from pynetdicom.dimse.messages import Batch, Message, fragments
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
 from pynetdicom.events import trigger
+from pynetdicom.upper_layer.contexts import no_context
 from pynetdicom.upper_layer.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
 
@@ -97,8 +98,7 @@ class Requests(AssociationState):
                 usable = []
             usable = [c for c in usable if c.transfer_uids[0] in UNCOMPRESSED]
         if not usable:
-            with_syntax = f" with transfer syntax {transfer_syntax}" if transfer_syntax else ""
-            raise ValueError(f"no accepted presentation context for {abstract_syntax}{with_syntax}")
+            raise ValueError(no_context(abstract_syntax, transfer_syntax))
         return usable[0]
 
     def _exchange(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config
 from pynetdicom import events as evt
-from pynetdicom.callbacks import is_assigned
+from pynetdicom.callbacks import handler_of, is_assigned
 from pynetdicom.debug_log import show_lines
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
@@ -69,7 +70,11 @@ def answer(assoc: AssociationState, message: Message, is_alone: bool = False) ->
     if refusal is not None:
         status, why = refusal
         LOGGER.warning(
-            "%s %d refused: %s", request.message_name, getattr(request, "MessageID", None), why
+            "%s %s for %s refused: %s",
+            request.message_name,
+            getattr(request, "MessageID", None),
+            named(context.abstract_uid),
+            why,
         )
         response = request.response(status)
         if "ErrorComment" in response.parameters:
@@ -82,7 +87,8 @@ def answer(assoc: AssociationState, message: Message, is_alone: bool = False) ->
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
-        return engines.single(request, trigger, assoc, event, attrs)
+        bound = partial(handler_of, assoc, event)
+        return engines.single(request, trigger, assoc, event, attrs, bound=bound)
     return _answer_in_parts(assoc, message, event, attrs)
 
 
@@ -111,6 +117,7 @@ def _answer_in_parts(
         send,
         lambda: scp.is_request_cancelled(message_id),
         assoc.contexts[context_id].transfer_uids[0],
+        partial(handler_of, assoc, event),
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)

@@ -6,16 +6,50 @@ for the same UIDs since version 1.0; `register_uid` adds more.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydicom import config
 from pydicom.uid import UID
 
-from pynetdicom.services import registry
+from pynetdicom.services import classes, registry
 from pynetdicom.services.classes import ServiceClass
 from pynetdicom.services.registry import register_uid
-from pynetdicom.uids import ALIASES, standard_names, uid_of
+from pynetdicom.uids import ALIASES, SPELLINGS, standard_names, uid_of
+
+_GROUPS = {
+    # Names that scripts import, of dicts of keyword → UID: the service class.
+    "_APPLICATION_EVENT_CLASSES": "ApplicationEventLogging",
+    "_BASIC_WORKLIST_CLASSES": "BasicWorklistManagement",
+    "_COLOR_PALETTE_CLASSES": "ColorPaletteQueryRetrieve",
+    "_DEFINED_PROCEDURE_CLASSES": "DefinedProcedureProtocolQueryRetrieve",
+    "_DISPLAY_SYSTEM_CLASSES": "DisplaySystemManagement",
+    "_HANGING_PROTOCOL_CLASSES": "HangingProtocolQueryRetrieve",
+    "_IMPLANT_TEMPLATE_CLASSES": "ImplantTemplateQueryRetrieve",
+    "_INSTANCE_AVAILABILITY_CLASSES": "InstanceAvailabilityNotification",
+    "_INVENTORY_CLASSES": "InventoryQueryRetrieve",
+    "_MEDIA_CREATION_CLASSES": "MediaCreationManagement",
+    "_MEDIA_STORAGE_CLASSES": "",
+    "_NON_PATIENT_OBJECT_CLASSES": "NonPatientObjectStorage",
+    "_PRINT_MANAGEMENT_CLASSES": "PrintManagement",
+    "_PROCEDURE_STEP_CLASSES": "ProcedureStep",
+    "_PROTOCOL_APPROVAL_CLASSES": "ProtocolApprovalQueryRetrieve",
+    "_QR_CLASSES": "QueryRetrieve",
+    "_RELEVANT_PATIENT_QUERY_CLASSES": "RelevantPatientInformationQuery",
+    "_RT_MACHINE_VERIFICATION_CLASSES": "RTMachineVerification",
+    "_STORAGE_CLASSES": "",
+    "_STORAGE_COMMITMENT_CLASSES": "StorageCommitment",
+    "_STORAGE_MANAGEMENT_CLASSES": "StorageManagement",
+    "_SUBSTANCE_ADMINISTRATION_CLASSES": "SubstanceAdministrationQuery",
+    "_UNIFIED_PROCEDURE_STEP_CLASSES": "UnifiedProcedureStep",
+    "_VERIFICATION_CLASSES": "Verification",
+}
+_LISTS: dict[str, Callable[[], Iterable[str]]] = {
+    # Those of version 0.9; together with Verification they fit into one association.
+    "STORAGE_CLASS_LIST": lambda: classes.StorageServiceClass.sop_classes,
+    "QR_CLASS_LIST": lambda: list(classes.QueryRetrieveServiceClass.sop_classes)[:12],
+}
 
 
 class SOPClass(UID):
@@ -44,7 +78,26 @@ def _sop_class(uid: str) -> SOPClass:
     return SOPClass(uid, validation_mode=config.IGNORE)
 
 
-def _get(name: str) -> UID:
+def _group(name: str) -> Iterable[str]:
+    """The UIDs of a group of `_GROUPS`."""
+    if name == "_STORAGE_CLASSES":
+        return registry.all_storage()
+    if name == "_MEDIA_STORAGE_CLASSES":
+        return (registry.MEDIA_STORAGE_DIRECTORY,)
+    service_class: type[ServiceClass] = getattr(classes, f"{_GROUPS[name]}ServiceClass")
+    return service_class.sop_classes
+
+
+def _get(name: str) -> Any:
+    if name in _GROUPS:
+        names = {
+            **standard_names(),
+            **{n: uid_of(SPELLINGS[n]) for n in SPELLINGS},
+        }
+        name_of = dict(zip(names.values(), names, strict=True))  # the spelling goes last
+        return {name_of[uid]: uid for uid in _group(name)}
+    if name in _LISTS:
+        return [_sop_class(uid) for uid in _LISTS[name]()]
     uid = uid_of(name)
     if uid is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -52,7 +105,7 @@ def _get(name: str) -> UID:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *standard_names(), *ALIASES})
+    return sorted({*globals(), *standard_names(), *ALIASES, *_GROUPS, *_LISTS})
 
 
 if not TYPE_CHECKING:

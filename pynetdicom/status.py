@@ -7,13 +7,20 @@ code → (category, meaning).
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pynetdicom.services import statuses
 from pynetdicom.services.statuses import StatusDict, code_to_category
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+STATUS_SUCCESS: Final = statuses.SUCCESS
+STATUS_PENDING: Final = statuses.PENDING
+STATUS_CANCEL: Final = statuses.CANCEL
+STATUS_WARNING: Final = statuses.WARNING
+STATUS_FAILURE: Final = statuses.FAILURE
+STATUS_UNKNOWN: Final = statuses.UNKNOWN
 
 # Made on first use: some have more than 4,000 entries.
 APPLICATION_EVENT_LOGGING_SERVICE_CLASS_STATUS: StatusDict
@@ -49,6 +56,7 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:
     __getattr__ = _get
     __all__ = ["Status", "code_to_category", "code_to_status", *statuses.TABLES]  # noqa: PLE0604
+    __all__ += [name for name in globals() if name.startswith("STATUS_")]
 
 
 class Status(IntEnum):
@@ -101,5 +109,5 @@ def code_to_status(code: int) -> Dataset:
 
     code_to_category(code)
     status = Dataset()
-    status.Status = code
+    status.Status = int(code)
     return status

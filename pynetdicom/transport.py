@@ -127,6 +127,11 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             raise
         ae.servers_changed(self, added=True)
 
+    @property
+    def address_info(self) -> AddressInformation:
+        """Where it listens, as `server_address`."""
+        return AddressInformation.from_tuple(self.server_address)
+
     # What the lobby asks its host
 
     @property

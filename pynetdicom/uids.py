@@ -36,8 +36,8 @@ ADDITIONS: tuple[tuple[str, str, str], ...] = (
 
 # Other name → keyword in pydicom's UID dictionary.
 # fmt: off
-ALIASES = {
-    # Spellings of version 2 and 3 that differ from PS3.6.
+SPELLINGS = {
+    # Those of version 2 and 3 that differ from PS3.6.
     "ColorPaletteInformationModelFind": "ColorPaletteQueryRetrieveInformationModelFind",
     "ColorPaletteInformationModelGet": "ColorPaletteQueryRetrieveInformationModelGet",
     "ColorPaletteInformationModelMove": "ColorPaletteQueryRetrieveInformationModelMove",
@@ -50,6 +50,9 @@ ALIASES = {
     "RoboticArmRadiationRecordStorage": "RoboticRadiationRecordStorage",
     "VariableModalityLUTSoftcopyPresentationStageStorage":
         "VariableModalityLUTSoftcopyPresentationStateStorage",
+}
+ALIASES = {
+    **SPELLINGS,
     # Names of versions 1.0 to 1.5.
     "BasicAnnotationBoxSOPClass": "BasicAnnotationBox",
     "BasicColorImageBoxSOPClass": "BasicColorImageBox",

@@ -1,4 +1,7 @@
-"""The library under its first name: ``pynetdicom3.x`` is the module ``pynetdicom.x``, no copy."""
+"""The library under its first name: ``pynetdicom3.x`` is the module ``pynetdicom.x``, no copy.
+
+Its `AE` takes the arguments of version 0.9 as well, and there are that version's names.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +54,25 @@ if not any(getattr(finder, "__module__", "") == __name__ for finder in sys.meta_
     # In front of the path finder, which would load the files a second time under the other name.
     sys.meta_path.insert(0, _AliasFinder())
 
-# An empty path makes this a package to the import system, while no file is found through it.
-__path__ = []
+# Where the names of version 0.9 are that the library itself does not have.
+_OLD = {
+    "AE": ("pynetdicom3.applicationentity", "ApplicationEntity"),
+    "QueryRetrieveSOPClassList": ("pynetdicom.sop_class", "QR_CLASS_LIST"),
+    "StorageSOPClassList": ("pynetdicom.sop_class", "STORAGE_CLASS_LIST"),
+    "VerificationSOPClass": ("pynetdicom.sop_class", "Verification"),
+    "pynetdicom_implementation_uid": ("pynetdicom", "PYNETDICOM_IMPLEMENTATION_UID"),
+    "pynetdicom_uid_prefix": ("pynetdicom", "PYNETDICOM_UID_PREFIX"),
+    "pynetdicom_version": ("pynetdicom", "PYNETDICOM_IMPLEMENTATION_VERSION"),
+}
 
 
 def __getattr__(name: str) -> object:
+    if name in _OLD:
+        module, attribute = _OLD[name]
+        value: object = getattr(importlib.import_module(module), attribute)
+        return value
     return getattr(pynetdicom, name)
 
 
 def __dir__() -> list[str]:
-    return dir(pynetdicom)
+    return sorted({*dir(pynetdicom), *_OLD, "applicationentity"})

@@ -112,7 +112,7 @@ def test_attributes(sides: Sides) -> None:
     assert (assoc.requestor.ae_title, assoc.acceptor.ae_title) == ("SCU", "ANY-SCP")
     assert (acceptor.requestor.ae_title, acceptor.acceptor.ae_title) == ("SCU", "SCP")
     assert assoc.requestor.port == acceptor.requestor.port
-    assert assoc.local["ae_title"] == b"SCU             "
+    assert assoc.local["ae_title"] == "SCU"
     assert assoc.remote == assoc.acceptor.info
     assert acceptor.local == acceptor.acceptor.info
     assert acceptor.remote["address"] == "127.0.0.1"

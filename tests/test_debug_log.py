@@ -11,7 +11,7 @@ from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
-from tests.pair import Pair, ct
+from tests.pair import CT, Pair, ct
 
 SECRET = "swordfish"
 
@@ -44,7 +44,12 @@ def test_negotiation_and_messages(caplog: pytest.LogCaptureFixture) -> None:
     assert negotiation.count("  A_ASSOCIATE_RQ") == negotiation.count("  A_ASSOCIATE_AC") == 2
     assert "    called_ae_title: 'ANY-SCP'" in negotiation
     assert "        abstract_syntax: '1.2.840.10008.1.1'" in negotiation
+    implicit = "Accepted, ImplicitVRLittleEndian (1.2.840.10008.1.2)"
+    for named in ("Verification (1.2.840.10008.1.1)", f"CTImageStorage ({CT})"):
+        shown = [text for text in negotiation if f"{named}: {implicit}" in text]
+        assert len(shown) == 2, negotiation  # on both sides
     messages = [text for name, text in lines if name == "pynetdicom.dimse"]
+    assert any(f"C-STORE-RQ on context 3, CTImageStorage ({CT}): " in text for text in messages)
     for what in ("C-ECHO-RQ", "C-ECHO-RSP", "C-STORE-RQ", "C-STORE-RSP"):
         assert sorted(text.split(" on ")[0] for text in messages if f"{what} on" in text) == [
             f"received {what}",

@@ -283,6 +283,18 @@ def test_the_destination_takes_none_of_the_contexts(scp: QueryScp, destination: 
     assert len(store.associations) == 1
 
 
+def test_the_destination_takes_none_of_the_contexts_that_were_tried_first(
+    scp: QueryScp, destination: Any
+) -> None:
+    """What it takes is sent to it all the same, however many kinds it has refused before."""
+    scp.ae.add_requested_context("PositronEmissionTomographyImageStorage")
+    refused = [f"1.3.6.1.4.1.99999.{number}" for number in range(3)]
+    store = destination([MR])
+    images = [image(f"1.2.{n}", sop_class) for n, sop_class in enumerate([*refused, MR])]
+    final = moved(scp, moves(store.port, *images))
+    assert counters(final) == (0xB000, None, 1, 3, 0)
+
+
 def stores_first(count: int, then: Callable[[Acceptor], Any]) -> Callable[[Acceptor], None]:
     """A script for a destination that takes so many instances."""
 

@@ -15,6 +15,7 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 from pynetdicom.upper_layer import dul
+from tests.pair import DEADLINE
 from tests.peers import CT, VERIFICATION, ct
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -289,6 +290,120 @@ def test_user_identity_callback_that_is_not_implemented(sides: Sides) -> None:
 
     sides.scp.on_user_identity = on_user_identity  # type: ignore[method-assign]
     assert sides.associate([identity()]).is_established
+
+
+# A user identity that is required
+
+
+def never(event: evt.Event) -> Any:
+    raise AssertionError(f"{event.event} was asked")
+
+
+def rejected(assoc: Any) -> bool:
+    ended = assoc.ended
+    return (ended.kind, ended.result, ended.source, ended.reason) == ("rejected", 1, 1, 1)
+
+
+@pytest.mark.parametrize("handlers", [[], [(evt.EVT_USER_ID, never)]])
+def test_none_is_given_where_one_is_required(
+    sides: Sides, handlers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    sides.scp.require_user_identity = True
+    others = [
+        (event, never)
+        for event in (evt.EVT_ASYNC_OPS, evt.EVT_SOP_EXTENDED, evt.EVT_SOP_COMMON, evt.EVT_C_ECHO)
+    ]
+    with caplog.at_level("WARNING", "pynetdicom"):
+        assoc = sides.associate([window(), extended(), common()], *handlers, *others)
+    assert rejected(assoc)
+    assert "a user identity is required" in caplog.text
+    assert "was asked" not in caplog.text
+
+
+def test_none_is_given_and_none_is_required(sides: Sides) -> None:
+    """The handler is asked about identities, and about nothing else."""
+    assert sides.scp.require_user_identity is False
+    assert sides.associate([], (evt.EVT_USER_ID, never)).is_established
+
+
+def test_one_is_given_where_one_is_required(sides: Sides) -> None:
+    sides.scp.require_user_identity = True
+    seen: list[bytes] = []
+
+    def on_identity(event: evt.Event) -> tuple[bool, None]:
+        seen.append(event.primary_field)
+        return event.primary_field == b"user", None
+
+    assert sides.associate([identity()], (evt.EVT_USER_ID, on_identity)).is_established
+    other = identity()
+    other.primary_field = b"other"
+    assert rejected(sides.associate([other], (evt.EVT_USER_ID, on_identity)))
+    assert seen == [b"user", b"other"]
+    sides.scp.require_user_identity = False
+    assert sides.associate([], (evt.EVT_USER_ID, on_identity)).is_established
+
+
+def test_one_is_given_by_callback_where_one_is_required(sides: Sides) -> None:
+    sides.scp.require_user_identity = True
+    sides.scp.on_user_identity = lambda *args: (True, None)  # type: ignore[method-assign]
+    assert sides.associate([identity()]).is_established
+    assert rejected(sides.associate([]))
+
+
+def test_one_is_required_and_nobody_checks_it(
+    sides: Sides, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever cannot be checked is not let in."""
+    sides.scp.require_user_identity = True
+    assert rejected(sides.associate([identity()]))
+    assert "there is no handler to check it" in caplog.text
+
+
+def test_a_peer_turned_away_takes_no_place(sides: Sides) -> None:
+    sides.scp.require_user_identity = True
+    sides.scp.maximum_associations = 1
+    for _ in range(3):
+        assert rejected(sides.associate([]))
+        sides.acceptors[-1].join(DEADLINE)
+    assert sides.associate([identity()], (evt.EVT_USER_ID, lambda e: (True, None))).is_established
+
+
+# Answers that are too long
+
+
+@pytest.mark.parametrize("length", [65531, 65532, 65533, 65534, 65535, 65536, 100_000])
+def test_a_response_that_is_too_long(
+    sides: Sides, length: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For itself, or for the User Information item that it is in: 65,535 bytes each."""
+    answer = b"k" * length
+    assoc = sides.associate(
+        [identity(answered=True)], (evt.EVT_USER_ID, lambda event: (True, answer))
+    )
+    assert rejected(assoc)
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+    assert "kkk" not in caplog.text
+    # The next one comes in.
+    assert sides.associate([identity()], (evt.EVT_USER_ID, lambda e: (True, None))).is_established
+
+
+def test_a_response_that_is_as_long_as_it_may_be(sides: Sides) -> None:
+    handler = (evt.EVT_USER_ID, lambda event: (True, b"k" * 65_000))
+    assoc = sides.associate([identity(3, answered=True)], handler)
+    assert assoc.is_established
+    assert len(assoc.acceptor.user_identity.server_response) == 65_000
+
+
+def test_a_long_response_that_was_not_asked_for(sides: Sides) -> None:
+    handler = (evt.EVT_USER_ID, lambda event: (True, b"k" * 100_000))
+    assert sides.associate([identity()], handler).is_established
+
+
+def test_answers_that_are_too_long_together(sides: Sides, caplog: pytest.LogCaptureFixture) -> None:
+    handler = (evt.EVT_SOP_EXTENDED, lambda event: dict.fromkeys(event.app_info, bytes(40_000)))
+    assoc = sides.associate([extended(), extended(MR)], handler)
+    assert rejected(assoc)
+    assert "cannot be sent: user_information takes" in caplog.text
 
 
 # Role selection

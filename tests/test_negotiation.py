@@ -12,6 +12,7 @@ import pytest
 
 from pynetdicom import AE, _config, association_state, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.errors import NothingAccepted
 from pynetdicom.upper_layer import dul
 from tests.peers import CT, DEADLINE, VERIFICATION, Call, listening, requestor
 
@@ -29,13 +30,15 @@ class Sides:
         self.scp.add_supported_context(VERIFICATION)
         self.scp.add_supported_context(CT)
         self.problems: list[BaseException] = []
+        self.handlers: list[tuple[Any, ...]] = []
 
     def associate(self, *handlers: tuple[Any, ...], **kwargs: Any) -> Association:
         server = self.scp.start_server(
             ("127.0.0.1", 0), block=False, evt_handlers=list(handlers), **kwargs
         )
         assert server is not None
-        return self.scu.associate("127.0.0.1", server.server_address[1])
+        port = server.server_address[1]
+        return self.scu.associate("127.0.0.1", port, evt_handlers=self.handlers)
 
 
 @pytest.fixture
@@ -150,12 +153,24 @@ def test_titles_that_are_required(sides: Sides) -> None:
 
 
 def test_no_context_in_common(sides: Sides) -> None:
-    """The association stays; what cannot be sent says so."""
+    """The association is aborted before anybody uses it, and says why."""
+    seen: list[Any] = []
+    for event in (evt.EVT_ACCEPTED, evt.EVT_ABORTED, evt.EVT_ESTABLISHED):
+        sides.handlers.append((event, seen.append))
     assoc = sides.associate(contexts=[build_context(PRIVATE)])
-    assert assoc.is_established
+    assert not assoc.is_established
+    assert assoc.is_aborted
     assert assoc.accepted_contexts == []
     assert [cx.result for cx in assoc.rejected_contexts] == [3, 3]
-    with pytest.raises(ValueError):
+    assert values(assoc) == ("aborted", "local", None, 0, 0)
+    assert isinstance(assoc.ended.error, NothingAccepted)
+    assert str(assoc.ended) == (
+        "aborted by the local side: no presentation context was accepted:"
+        " Verification (1.2.840.10008.1.1): abstract syntax not supported;"
+        f" CTImageStorage ({CT}): abstract syntax not supported"
+    )
+    assert [event.event for event in seen] == [evt.EVT_ACCEPTED, evt.EVT_ABORTED]
+    with pytest.raises(RuntimeError):
         assoc.send_c_echo()
 
 

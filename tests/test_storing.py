@@ -164,7 +164,7 @@ def test_a_transfer_syntax_that_contradicts_the_encoding(store: Store) -> None:
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
     ds.set_original_encoding(True, True)
-    with pytest.raises(ValueError, match="Explicit VR Big Endian"):
+    with pytest.raises(ValueError, match=r"ExplicitVRBigEndian \(1.2.840.10008.1.2.2\)"):
         store.associate().send_c_store(ds)
 
 

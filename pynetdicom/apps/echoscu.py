@@ -42,11 +42,12 @@ def echo(args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.presentation import build_context
 
     contexts = [build_context(VERIFICATION, args.requested)]
-    with association(args, contexts, terminal) as assoc:
+    with association(args, contexts, terminal, refusable=True) as assoc:
         if assoc is None:
             return options.FAILED
         if not assoc.accepted_contexts:
-            terminal.problem(f"{peer_name(args)} does not accept verification as proposed")
+            why = assoc.ended and assoc.ended.error
+            terminal.problem(f"{peer_name(args)} does not accept verification as proposed: {why}")
         else:
             for _ in range(args.repeat):
                 started = time.perf_counter()

@@ -37,13 +37,18 @@ def association(
     contexts: Sequence[PresentationContext],
     terminal: Terminal,
     ae: ApplicationEntity | None = None,
+    *,
+    refusable: bool = False,
     **others: Any,
 ) -> Iterator[Association | None]:
     """Make an association and end it; None, with the problem reported, if there is none.
 
-    It is released, unless the body raises: then it is aborted. `others` are parameters of
+    With `refusable` one of which nothing was accepted is given as it is, unreported. It is
+    released, unless the body raises: then it is aborted. `others` are parameters of
     `ApplicationEntity.associate`.
     """
+    from pynetdicom.errors import NothingAccepted
+
     ae = ae or make_ae(args)
     assoc = ae.associate(
         args.addr,
@@ -53,6 +58,10 @@ def association(
         max_pdu=args.max_pdu,
         **others,
     )
+    ended = assoc.ended
+    if refusable and ended is not None and isinstance(ended.error, NothingAccepted):
+        yield assoc
+        return
     if not assoc.is_established:
         terminal.problem(f"no association with {peer_name(args)}: {assoc.ended}")
         yield None

@@ -159,14 +159,20 @@ def describe(status: int) -> str:
 
 def store(args: Namespace, terminal: Terminal) -> int:
     """Look through the files and send them."""
+    from pynetdicom.upper_layer.contexts import no_context
+
     files = list(read_files(find_paths(args.path, args.recurse, terminal), terminal))
     total = len(files)
     stored = size = 0
     with terminal.progress(total, sum(file.size for file in files)) as display:
         for kinds, members in plan(files, contexts_for(args)):
-            with association(args, to_contexts(kinds), terminal) as assoc:
+            with association(args, to_contexts(kinds), terminal, refusable=True) as assoc:
                 if assoc is None:
                     break
+                if not assoc.accepted_contexts:  # of others it may accept some
+                    for file in members:
+                        terminal.problem(f"{file.path}: {no_context(*file.kind)}")
+                    continue
                 stored += send(assoc, members, terminal, display)
                 size += sum(file.size for file in members)
     if stored < total:

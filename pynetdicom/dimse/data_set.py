@@ -26,6 +26,7 @@ from pynetdicom.dimse.encoded import (
 from pynetdicom.dimse.pieces import Pieces
 from pynetdicom.dimse.read_buffers import CHUNK
 from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.uids import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -179,7 +180,7 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     except Exception as error:
         # pydicom's own text may quote a value.
         raise ValueError(
-            f"the data set cannot be encoded as {transfer_syntax}: {type(error).__name__}"
+            f"the data set cannot be encoded as {named(transfer_syntax)}: {type(error).__name__}"
         ) from error
     return InMemory(data, transfer_syntax)
 
@@ -204,9 +205,14 @@ def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
         return
     if not uid.is_compressed or encoding_of(transfer_syntax).deflated:
         if element.is_undefined_length:
-            raise ValueError(f"encapsulated pixel data cannot be encoded as {transfer_syntax}")
+            raise ValueError(
+                f"encapsulated pixel data cannot be encoded as {named(transfer_syntax)}: decompress"
+                " it first"
+            )
     elif (element.value or b"")[:4] != b"\xfe\xff\x00\xe0":
-        raise ValueError(f"pixel data has to be encapsulated for {transfer_syntax}")
+        raise ValueError(
+            f"pixel data has to be encapsulated for {named(transfer_syntax)}: compress it first"
+        )
     else:
         element.is_undefined_length = True
 

@@ -6,7 +6,7 @@ service class of a SOP Class UID.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pynetdicom.services.statuses import StatusDict, status_dict
 from pynetdicom.uids import ROOT
@@ -136,6 +136,11 @@ class ServiceClass:
     operations: ClassVar[tuple[str, ...]] = ()
     sop_classes: ClassVar[SopClasses] = {}
     status_table: ClassVar[str] = "GENERAL_STATUS"
+
+    def __init__(self, assoc: Any = None) -> None:
+        """Stand for the service on an association; nothing of this library needs such an object."""
+        self.assoc = assoc
+        self.ae = getattr(assoc, "ae", None)
 
     @classmethod
     def statuses(cls, operation: str = "") -> StatusDict:

@@ -13,7 +13,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pynetdicom import raised
+from pynetdicom._logging import printable
 from pynetdicom.services.classes import ANSWERS
+from pynetdicom.services.statuses import to_code
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -37,18 +40,31 @@ class NoHandler(Exception):
     """Nobody has bound a handler, nor assigned a callback."""
 
 
+class NotIterable(Exception):
+    """The handler has not given what can be gone through, but what the message says."""
+
+
 class Undecodable(Exception):
     """The data set does not decode, before the handler was called."""
 
 
-def single(request: Primitive, handler: Callable[..., Any], *args: Any) -> Primitive:
+Bound = Callable[[], Any]
+"""Gives the callable that was bound or assigned as handler, for the log."""
+
+
+def single(
+    request: Primitive, handler: Callable[..., Any], *args: Any, bound: Bound | None = None
+) -> Primitive:
     """Serve an operation that has one response without a data set: C-ECHO, C-STORE.
 
     Parameters
     ----------
     request : Primitive
     handler : callable
-        Called with `args`, gives the status: an int, or a pydicom `Dataset` with a Status.
+        Called with `args`, gives the status: an integer of any type, or a pydicom `Dataset` with a
+        Status.
+    bound : callable, optional
+        See `Bound`.
 
     Returns
     -------
@@ -58,8 +74,8 @@ def single(request: Primitive, handler: Callable[..., Any], *args: Any) -> Primi
     try:
         status = handler(*args)
     except HANDLER_ERRORS as error:
-        return failed(request, error)
-    return with_status(request, status)
+        return failed(request, error, bound)
+    return with_status(request, status, bound)
 
 
 class Invocation(NamedTuple):
@@ -76,6 +92,8 @@ class Invocation(NamedTuple):
         Whether the peer has cancelled the operation, or is gone.
     transfer_syntax : str
         How data sets are encoded on the presentation context of the request.
+    bound : callable or None
+        See `Bound`.
     """
 
     request: Primitive
@@ -83,6 +101,7 @@ class Invocation(NamedTuple):
     send: Callable[[Primitive], None]
     is_cancelled: Callable[[], bool]
     transfer_syntax: str
+    bound: Bound | None = None
 
 
 class Yielded:
@@ -103,12 +122,14 @@ class Yielded:
     """
 
     def __init__(self, given: Any) -> None:
-        if isinstance(given, int) or hasattr(given, "group_dataset"):
+        if to_code(given) is not None or hasattr(given, "group_dataset"):
             given = [(given, None)]
         elif isinstance(given, tuple) and len(given) == 2 and given[1] is None:
             given = [given]
         self.ahead: Any = given if isinstance(given, (list, tuple)) else ()
         self.may_run_ahead: bool = bool(self.ahead) or getattr(given, "may_run_ahead", False)
+        if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
+            raise NotIterable(raised.kind(given))
         self._iterator = iter(given)
 
     def next(self) -> Any:
@@ -134,15 +155,20 @@ class Yielded:
         try:
             close()
         except HANDLER_ERRORS as error:
-            LOGGER.error("closing a handler raised %s", _where(error))
-            LOGGER.debug("what closing the handler raised", exc_info=True)
+            raised.log(LOGGER, "closing a handler raised", error, close)
 
 
 def split(item: Any) -> tuple[Any, Any]:
     """Take a yielded (status, data set) apart; what is not such a pair has no valid status."""
     if isinstance(item, (tuple, list)) and len(item) == 2:
         return item[0], item[1]
-    return None, None
+    return _NoPair(raised.kind(item)), None
+
+
+class _NoPair(NamedTuple):
+    """What stands for the status of something that has none."""
+
+    kind: str
 
 
 def code_of(item: Any) -> int | None:
@@ -150,10 +176,10 @@ def code_of(item: Any) -> int | None:
     status, _ = split(item)
     if hasattr(status, "group_dataset"):
         status = status.get("Status")
-    return status if isinstance(status, int) and not isinstance(status, bool) else None
+    return to_code(status)
 
 
-def failed(request: Primitive, error: BaseException) -> Primitive:
+def failed(request: Primitive, error: BaseException, bound: Bound | None = None) -> Primitive:
     """Make the response to a request whose handler has raised."""
     answers = ANSWERS[request.name]
     if isinstance(error, NoHandler):
@@ -162,39 +188,62 @@ def failed(request: Primitive, error: BaseException) -> Primitive:
     if isinstance(error, Undecodable):
         LOGGER.error("the data set of the %s cannot be decoded: %s", request.message_name, error)
         return failure(request, answers.undecodable, "Data set cannot be decoded")
+    if isinstance(error, NotIterable):
+        LOGGER.error("%s gave %s instead of a generator or a list", name_of(request, bound), error)
+        return failure(request, answers.failed, "Unable to process")
     # Its text may be about the patient.
-    LOGGER.error("the handler of the %s raised %s", request.message_name, _where(error))
-    LOGGER.debug("what the handler raised", exc_info=error)
+    handler = None if bound is None else bound()
+    raised.log(LOGGER, f"the handler of the {request.message_name} raised", error, handler)
     if request.name == "C-STORE" and isinstance(error, OSError) and error.errno in _NO_SPACE:
         return failure(request, answers.no_resources, os.strerror(error.errno))
     return failure(request, answers.failed, "Unable to process")
 
 
-def with_status(request: Primitive, status: Any) -> Primitive:
+def with_status(request: Primitive, status: Any, bound: Bound | None = None) -> Primitive:
     """Make a response of what a handler gave as status."""
     answers = ANSWERS[request.name]
-    if isinstance(status, int) and not isinstance(status, bool):
-        if 0 <= status <= 0xFFFF:
-            return request.response(int(status))
-        LOGGER.error("the handler of the %s gave the status %r", request.message_name, status)
+    number = to_code(status)
+    if number is not None:
+        if 0 <= number <= 0xFFFF:
+            return request.response(number)
+        _note_bad_status(request, bound, "an int that is not 0x0000 to 0xFFFF")
         return failure(request, answers.bad_status, "Invalid status")
     if hasattr(status, "group_dataset"):  # a pydicom Dataset, which need not be imported to tell
-        code = status.get("Status")
-        if not isinstance(code, int) or not 0 <= code <= 0xFFFF:
-            LOGGER.error(
-                "the handler of the %s gave a Dataset without Status", request.message_name
-            )
+        value = status.get("Status")
+        code = to_code(value)
+        if code is None or not 0 <= code <= 0xFFFF:
+            what = "without Status" if value is None else "whose Status is not 0x0000 to 0xFFFF"
+            _note_bad_status(request, bound, f"a Dataset {what}")
             return failure(request, answers.no_status, "No status")
         response = request.response(code)
         for keyword in _STATUS_ELEMENTS:
             if keyword in status and keyword in response.parameters:
                 try:
                     setattr(response, keyword, getattr(status, keyword))
-                except (TypeError, ValueError) as error:
-                    LOGGER.error("the handler's %s cannot be sent: %s", keyword, error)
+                except (TypeError, ValueError) as error:  # its text may quote the value
+                    whose, what = name_of(request, bound), raised.kind(status.get(keyword))
+                    LOGGER.error("%s gave as %s %s that cannot be sent", whose, keyword, what)
+                    LOGGER.debug("why it cannot be sent: %s", printable(str(error)))
         return response
-    LOGGER.error("the handler of the %s gave %r as status", request.message_name, type(status))
+    is_pair = not isinstance(status, _NoPair)
+    what = raised.kind(status) if is_pair else f"{status.kind} instead of (status, data set)"
+    _note_bad_status(request, bound, what)
     return failure(request, answers.bad_status, "Invalid status")
+
+
+def _note_bad_status(request: Primitive, bound: Bound | None, what: str) -> None:
+    """Log what kind of thing a handler gave; not the thing, which may be about the patient."""
+    LOGGER.error(
+        "%s gave %s; a status is an int of 0x0000 to 0xFFFF, or a Dataset with Status",
+        name_of(request, bound),
+        what,
+    )
+
+
+def name_of(request: Primitive, bound: Bound | None) -> str:
+    """What the log calls the handler of a request."""
+    where = "" if bound is None else f" ({raised.named(bound())})"
+    return f"the handler of the {request.message_name}{where}"
 
 
 def failure(request: Primitive, status: int, comment: str) -> Primitive:
@@ -203,14 +252,3 @@ def failure(request: Primitive, status: int, comment: str) -> Primitive:
     if status and "ErrorComment" in response.parameters:
         response.ErrorComment = comment[:64]
     return response
-
-
-def _where(error: BaseException) -> str:
-    """The kind of an exception and the line that raised it."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    name = type(error).__name__
-    if traceback is None:
-        return name
-    return f"{name} at {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"

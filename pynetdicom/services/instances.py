@@ -24,6 +24,7 @@ from pynetdicom.dimse.element_walk import (
 from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, read_header
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID
+from pynetdicom.uids import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -218,8 +219,8 @@ def _from_dataset(ds: Any) -> Instance:
         encoding = encoding_of(str(syntax))
         if None not in (implicit, little) and (implicit, little) != encoding[:2]:
             raise Unsendable(
-                "the data set is not encoded as its file_meta.TransferSyntaxUID says, "
-                + getattr(syntax, "name", str(syntax))
+                "the data set is not encoded as its file_meta.TransferSyntaxUID says,"
+                f" {named(str(syntax))}"
             )
     elif little is False:
         syntax = EXPLICIT_VR_BIG_ENDIAN

@@ -23,6 +23,7 @@ from pynetdicom.services.engines import (
     code_of,
     failed,
     failure,
+    name_of,
     split,
     with_status,
 )
@@ -37,25 +38,28 @@ def matches(invocation: Invocation) -> Primitive:
     """Serve an operation that has a response with an identifier for each match: C-FIND.
 
     The handler yields ``(0xFF00, identifier)`` or ``(0xFF01, identifier)`` for each match and may
-    end with another status; if it just ends, that is success. An identifier is a pydicom `Dataset`,
-    or an `EncodedDataSet`, whose bytes go out as they are if its transfer syntax is the context's.
+    end with another status; if it just ends, or returns None, that is success. An identifier is a
+    pydicom `Dataset`, or an `EncodedDataSet`, whose bytes go out as they are if its transfer syntax
+    is the context's.
 
     Returns
     -------
     Primitive
         The final response, which is left to be sent.
     """
-    request = invocation.request
+    request, bound = invocation.request, invocation.bound
     try:
-        items = Yielded(invocation.handler())
+        given = invocation.handler()
+        # A handler that returns nothing has found nothing.
+        items = Yielded(() if given is None else given)
     except HANDLER_ERRORS as error:
-        return failed(request, error)
+        return failed(request, error, bound)
     try:
         while True:
             try:
                 item = items.next()
             except HANDLER_ERRORS as error:
-                return failed(request, error)
+                return failed(request, error, bound)
             if invocation.is_cancelled() and code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
             if item is END:
@@ -66,7 +70,7 @@ def matches(invocation: Invocation) -> Primitive:
             try:
                 invocation.send(response)
             except (OSError, FileProblem) as error:  # the match was in a file
-                return _not_encodable(request, error)
+                return _not_encodable(invocation, error)
     finally:
         items.close()
 
@@ -74,19 +78,20 @@ def matches(invocation: Invocation) -> Primitive:
 def _to_response(invocation: Invocation, item: Any) -> Primitive:
     request = invocation.request
     status, identifier = split(item)
-    response = with_status(request, status)
+    response = with_status(request, status, invocation.bound)
     if response.Status in PENDING:
         try:
             response.data_set = encoded(identifier, invocation.transfer_syntax)
         except Exception as error:
-            return _not_encodable(request, error)
+            return _not_encodable(invocation, error)
     return response
 
 
-def _not_encodable(request: Primitive, error: Exception) -> Primitive:
+def _not_encodable(invocation: Invocation, error: Exception) -> Primitive:
+    request = invocation.request
     # Unless it is of our own making, its text may be about the patient.
     why = error if isinstance(error, (ValueError, FileProblem)) else type(error).__name__
-    LOGGER.error("a match of the %s cannot be sent: %s", request.message_name, why)
+    LOGGER.error("a match of %s cannot be sent: %s", name_of(request, invocation.bound), why)
     return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
 
 

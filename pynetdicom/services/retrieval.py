@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
+from pynetdicom import raised
 from pynetdicom.dimse.data_set import InMemory, deflate
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.services.classes import (
@@ -32,6 +33,7 @@ from pynetdicom.services.engines import (
     code_of,
     failed,
     failure,
+    name_of,
     split,
     with_status,
 )
@@ -113,12 +115,15 @@ class Refusal(Exception):
     ----------
     status : int
     comment : str
+    given : str
+        What kind of thing the handler gave instead of what was due, for the log.
     """
 
-    def __init__(self, status: int, comment: str) -> None:
+    def __init__(self, status: int, comment: str, given: str = "") -> None:
         super().__init__(comment)
         self.status = status
         self.comment = comment
+        self.given = given
 
 
 class _Over(Exception):
@@ -154,7 +159,7 @@ def retrieve(invocation: Invocation, begin: Begin) -> Primitive:
     try:
         items = Yielded(invocation.handler())
     except HANDLER_ERRORS as error:
-        response = failed(invocation.request, error)
+        response = failed(invocation.request, error, invocation.bound)
         response.data_set = failed_list((), invocation.transfer_syntax)
         return response
     retrieval = _Retrieval(invocation, items)
@@ -170,6 +175,7 @@ class _Retrieval:
     def __init__(self, invocation: Invocation, items: Yielded) -> None:
         self._invocation = invocation
         self._request = invocation.request
+        self._bound = invocation.bound
         self._answers = ANSWERS[self._request.name]
         self._items = items
         self._announced: int | None = None
@@ -193,11 +199,9 @@ class _Retrieval:
         except _Over as over:
             return over.response
         except Refusal as refusal:
-            return self._failure(refusal.status, refusal.comment)
-
-    def _failure(self, status: int, comment: str) -> Primitive:
-        LOGGER.error("%s: %s", self._request.message_name, comment)
-        return failure(self._request, status, comment)
+            whose = name_of(self._request, self._bound)
+            LOGGER.error("%s: %s%s", whose, refusal.comment, refusal.given and f": {refusal.given}")
+            return failure(self._request, refusal.status, refusal.comment)
 
     def _ask(self, missing: str = "") -> Any:
         """The handler's next item; where something else than a status is due, `missing` is that.
@@ -211,7 +215,7 @@ class _Retrieval:
         try:
             item = self._next()
         except HANDLER_ERRORS as error:
-            raise _Over(failed(request, error)) from error
+            raise _Over(failed(request, error, self._bound)) from error
         if self._invocation.is_cancelled() and code_of(item) != CANCELLED:
             _let_go(item)
             raise _Over(request.response(CANCELLED))
@@ -221,7 +225,7 @@ class _Retrieval:
             answers = self._answers
             raise Refusal(answers.no_destination or answers.bad_count, missing)
         if missing and code_of(item) not in (None, *PENDING):  # it refuses
-            raise _Over(with_status(request, split(item)[0]))
+            raise _Over(with_status(request, split(item)[0], self._bound))
         return item
 
     def _next(self) -> Any:
@@ -252,7 +256,8 @@ class _Retrieval:
         except TypeError:
             count = -1
         if count < 0:
-            raise Refusal(self._answers.bad_count, "Invalid number of sub-operations")
+            comment = "Invalid number of sub-operations"
+            raise Refusal(self._answers.bad_count, comment, raised.kind(item))
         if count > MAXIMUM_SUB_OPERATIONS:
             comment = f"More than {MAXIMUM_SUB_OPERATIONS} sub-operations"
             raise Refusal(self._answers.too_many, comment)
@@ -262,7 +267,7 @@ class _Retrieval:
         fetch = partial(self._fetch, destination) if self._items.may_run_ahead else None
         while True:
             status, data_set = split(self._ask())
-            response = with_status(self._request, status)
+            response = with_status(self._request, status, self._bound)
             if response.Status not in PENDING:
                 self._take_failed_list(data_set)
                 raise _Over(response)

@@ -7,8 +7,9 @@ when asked for.
 
 from __future__ import annotations
 
+import operator
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 SUCCESS: Final = "Success"
 PENDING: Final = "Pending"
@@ -206,6 +207,19 @@ TABLES: dict[str, Rows] = {
 }
 
 
+def to_code(value: Any) -> int | None:
+    """Return the status code that `value` is; None where it is none.
+
+    Anything that counts as an integer will do, also one of numpy's; a bool does not.
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
 def code_to_category(code: int) -> str:
     """Return the category of a status code.
 
@@ -219,8 +233,8 @@ def code_to_category(code: int) -> str:
     ValueError
         If `code` is not an int of 0 or more (PS3.7 Annex C).
     """
-    given: object = code
-    if not isinstance(given, int) or given < 0:
+    given = to_code(code)
+    if given is None or given < 0:
         raise ValueError(f"a status code is an int of 0 or more, not {code!r}")
     if code == 0x0000:
         return SUCCESS

@@ -6,8 +6,10 @@ PS3.8 7.1 and 9.3, PS3.7 Annex D.3. Contexts and their negotiation are in `conte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
+from pynetdicom.uids import named
 from pynetdicom.upper_layer.contexts import (
     ACCEPTED,
     MAXIMUM_CONTEXTS,
@@ -19,6 +21,7 @@ from pynetdicom.upper_layer.contexts import (
     negotiate_as_acceptor,
     negotiate_as_requestor,
     negotiate_unrestricted,
+    refusal,
 )
 from pynetdicom.upper_layer.fields import UnknownItem
 from pynetdicom.upper_layer.items import (
@@ -154,7 +157,8 @@ def request(
     free = iter([number for number in range(1, 256, 2) if number not in taken])
     for cx in contexts:
         if not cx.abstract_uid or not cx.transfer_uids:
-            raise ValueError(f"{cx!r} lacks its abstract syntax or transfer syntaxes")
+            what = f"the presentation context of {named(cx.abstract_uid)} has no transfer syntaxes"
+            raise ValueError(what if cx.abstract_uid else f"{cx!r} has no abstract syntax")
     for item in ext_neg:
         if not isinstance(item, EXTENDED_NEGOTIATION):
             raise TypeError(f"{item!r} is not a valid extended negotiation item")
@@ -232,23 +236,48 @@ class Conclusion(NamedTuple):
     rejected: list[PresentationContext]
     notes: list[str]
     """What was wrong with it and how it was taken, for the log."""
+    refusals: list[str]
+    """Which contexts were not accepted and why."""
 
 
 def conclude(rq: A_ASSOCIATE_RQ, ac: A_ASSOCIATE_AC) -> Conclusion:
     """Return what a requestor makes of the answer to its request: never more than it proposed."""
     notes: list[str] = []
     proposed_roles, accepted_roles = roles_in(rq), roles_in(ac)
-    contexts = conclude_contexts(
-        contexts_of(rq), ac.presentation_contexts, proposed_roles, accepted_roles, notes
+    proposed = contexts_of(rq)
+    concluded = conclude_contexts(
+        proposed, ac.presentation_contexts, proposed_roles, accepted_roles
     )
+    for cx, problem in concluded:
+        if problem:
+            how = "" if cx.result == ACCEPTED else " counts as rejected"
+            which = f"{named(cx.abstract_uid)}: presentation context {cx.context_id}"
+            notes.append(f"{which}{how}: {problem}")
+    theirs = {answer.context_id for answer in ac.presentation_contexts}
+    for number in sorted(theirs - {cx.context_id for cx in proposed}):
+        notes.append(f"presentation context {number} was not proposed: ignored")
     for uid in accepted_roles:
         if uid not in proposed_roles:
-            notes.append(f"roles for {uid!r} were not proposed: ignored")
+            notes.append(f"roles for {named(uid)} were not proposed: ignored")
     for cls in (_WINDOW, UserIdentityNegotiation):
         if _has(ac, cls) and not _has(rq, cls):
             notes.append(f"{cls.__name__} was not proposed: ignored")
     return Conclusion(
-        [cx for cx in contexts if cx.result == ACCEPTED],
-        [cx for cx in contexts if cx.result != ACCEPTED],
+        [cx for cx, _ in concluded if cx.result == ACCEPTED],
+        [cx for cx, _ in concluded if cx.result != ACCEPTED],
         notes,
+        refusals(proposed, *zip(*concluded, strict=True)),
     )
+
+
+def refusals(
+    proposed: Iterable[PresentationContext],
+    answers: Iterable[PresentationContext],
+    problems: Iterable[str] = repeat(""),
+) -> list[str]:
+    """Say which of the proposed contexts were not accepted, and why."""
+    return [
+        refusal(rq, answer, problem)
+        for rq, answer, problem in zip(proposed, answers, problems, strict=False)
+        if answer.result != ACCEPTED
+    ]

@@ -10,6 +10,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.addresses import AddressInformation, remaining, resolve
+from pynetdicom.upper_layer.ended import CLOSED
+from pynetdicom.upper_layer.tls_faults import in_words
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
 
 if TYPE_CHECKING:
@@ -137,6 +139,9 @@ def secure(
             with contextlib.suppress(BlockingIOError):
                 connection.receive()
         _flush(connection, deadline)
+    except ConnectionError as error:
+        connection.close()
+        raise ConnectionResetError(in_words(error, CLOSED)) from error
     except BaseException:
         connection.close()
         raise

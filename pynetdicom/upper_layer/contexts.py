@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
+from pynetdicom.uids import abstract_syntax_uid, named, named_all, transfer_syntax_uid
 from pynetdicom.upper_layer.fields import checked_uid
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
@@ -42,6 +42,12 @@ def to_uid(uid: str) -> UID:
 
     # What a peer sent is shown as it is: pydicom shall not warn about it.
     return UID(uid, validation_mode=config.IGNORE)
+
+
+def no_context(abstract_uid: str, transfer_uid: str = "") -> str:
+    """Say that nothing was accepted on which something could be sent."""
+    with_syntax = f" with transfer syntax {named(transfer_uid)}" if transfer_uid else ""
+    return f"no accepted presentation context for {named(abstract_uid)}{with_syntax}"
 
 
 class PresentationContextTuple(NamedTuple):
@@ -378,7 +384,7 @@ def negotiate_as_requestor(
         )
         for cx in ac_contexts
     ]
-    return conclude_contexts(rq_contexts, answers, proposed, roles or {}, [])
+    return [cx for cx, _ in conclude_contexts(rq_contexts, answers, proposed, roles or {})]
 
 
 def conclude_contexts(
@@ -386,22 +392,17 @@ def conclude_contexts(
     answers: Sequence[PresentationContextAC],
     proposed_roles: Roles,
     accepted_roles: Roles,
-    notes: list[str],
-) -> list[PresentationContext]:
-    """Return what became of the proposed contexts, and add what was wrong to the notes."""
+) -> list[tuple[PresentationContext, str]]:
+    """Return what became of the proposed contexts, and what was wrong with the answers to them."""
     by_id = {answer.context_id: answer for answer in answers}
     counts = Counter(answer.context_id for answer in answers)
     concluded = []
     for rq in proposed:
-        uid, answer = rq.abstract_uid, by_id.pop(rq.context_id or 0, None)
+        uid, answer = rq.abstract_uid, by_id.get(rq.context_id or 0)
         cx = PresentationContext.from_wire(rq.context_id, uid, rq.transfer_uids[:1])
         cx.as_scu = cx.as_scp = False
         problem = _problem_of_answer(rq, answer, counts[rq.context_id or 0])
-        if answer is None or problem:
-            cx.result = PROVIDER_REJECTED
-            notes.append(f"presentation context {rq.context_id} counts as rejected: {problem}")
-        else:
-            cx.result = answer.result
+        cx.result = PROVIDER_REJECTED if answer is None or problem else answer.result
         if answer is not None and cx.result == ACCEPTED:
             cx.transfer_uids = [answer.transfer_syntax]
             roles = roles_of_requestor(proposed_roles.get(uid), accepted_roles.get(uid))
@@ -409,10 +410,17 @@ def conclude_contexts(
             offered = proposed_roles.get(uid)
             cx.scp_unanswered = bool(offered and offered[1]) and uid not in accepted_roles
             if not any(roles):
-                notes.append(f"presentation context {rq.context_id}: both roles were refused")
-        concluded.append(cx)
-    notes += [f"presentation context {number} was not proposed: ignored" for number in by_id]
+                problem = "both roles were refused"
+        concluded.append((cx, problem))
     return concluded
+
+
+def refusal(proposed: PresentationContext, answer: PresentationContext, problem: str) -> str:
+    """Say which context was not accepted, and why."""
+    why = problem or RESULTS.get(answer.result or 0, f"result {answer.result}").lower()
+    if answer.result == NO_TRANSFER_SYNTAX and not problem:
+        why = f"none of the transfer syntaxes is supported: {named_all(proposed.transfer_uids)}"
+    return f"{named(proposed.abstract_uid)}: {why}"
 
 
 def _problem_of_answer(

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pynetdicom import raised
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
@@ -83,6 +84,11 @@ class DUL(Sending):
         self._pdvs: list[pdus.PDV] = []
         self._pdv = bytearray()
 
+    @property
+    def socket(self) -> Connection:
+        """The connection; its `socket` knows the peer's address and, with TLS, its certificate."""
+        return self.connection
+
     def start(self) -> None:
         """Start to read.
 
@@ -131,7 +137,7 @@ class DUL(Sending):
                         self._reader.give_back()
         except Exception as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
-            LOGGER.exception("the DUL thread failed")
+            raised.log(LOGGER, "the DUL thread failed:", error)
             self.abort(Ended("aborted", "local", 2, 0, error=error))
         finally:
             self._close()

@@ -22,6 +22,9 @@ from pynetdicom.upper_layer.fields import (
 from pynetdicom.upper_layer.fields import UnknownItem as UnknownItem
 from pynetdicom.upper_layer.structure import Structure
 
+DEFAULT_MAX_LENGTH = 16382
+"""The longest P-DATA-TF that is announced unless asked otherwise."""
+
 
 class PresentationContextRQ(Structure):
     """A proposed presentation context (PS3.8 9.3.2.2)."""
@@ -54,7 +57,7 @@ class MaximumLengthNotification(Structure):
     """The longest P-DATA-TF PDU that the sender takes, 0 for no limit (PS3.8 D.1)."""
 
     item_types = (0x51,)
-    maximum_length_received = UInt(4, 16382)
+    maximum_length_received = UInt(4, DEFAULT_MAX_LENGTH)
 
 
 class ImplementationClassUIDNotification(Structure):

@@ -20,12 +20,13 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pynetdicom import _config
+from pynetdicom import _config, raised
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.dul import LINGER
-from pynetdicom.upper_layer.framing import Framer
+from pynetdicom.upper_layer.framing import Framer, TLSRecord
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, UpperLayer
+from pynetdicom.upper_layer.tls_faults import Complaints, in_words, is_ssl, of_handshake
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ class Lobby:
         self._lock = threading.Lock()
         self.turned_away = 0
         self.never_asked = 0
+        self._complaints = Complaints(LOGGER)
 
     def __len__(self) -> int:
         return len(self._visitors)
@@ -267,6 +269,9 @@ class Lobby:
             visitor = heapq.heappop(self._deadlines)[2]
             if not visitor.gone and visitor.deadline <= now:
                 self.never_asked += visitor.upper_layer.state == "Sta2"
+                if visitor.connection.heard and not visitor.is_secure:
+                    late = TimeoutError("the handshake was not completed in time")
+                    self._complaints.say(visitor.address, in_words(late))
                 visitor.upper_layer.take("Evt18")
                 self._dismiss(visitor)
         if not self._listening and self._listen_at <= now:
@@ -300,12 +305,15 @@ class Lobby:
         except BlockingIOError:
             return
         except OSError as error:
-            LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
+            if connection.heard and (not visitor.is_secure or is_ssl(error.__cause__)):
+                self._complaints.say(visitor.address, of_handshake(connection.heard, error))
+            else:
+                LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
             self.never_asked += visitor.upper_layer.state == "Sta2"
             self._dismiss(visitor)
-        except Exception:
+        except Exception as error:
             # Whatever went wrong with one must not end the others.
-            LOGGER.exception("a connection from %s failed", visitor.address[0])
+            raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
             self._dismiss(visitor)
 
     def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
@@ -343,6 +351,9 @@ class Lobby:
                 self._on_pdu(visitor, data)
                 return
         except PDUDecodeError as error:
+            if isinstance(error, TLSRecord):
+                what = "the peer asks for TLS, which this port does not speak"
+                self._complaints.say(visitor.address, what)
             LOGGER.debug("%s sent no A-ASSOCIATE-RQ: %s", visitor.address[0], error)
             self._abort(visitor, "Evt19")
 
@@ -370,8 +381,8 @@ class Lobby:
     def _admit(self, visitor: Visitor) -> None:
         try:
             self._host.admit(visitor)
-        except Exception:  # no thread to be had, most likely
-            LOGGER.exception("no association could be made for %s", visitor.address[0])
+        except Exception as error:  # no thread to be had, most likely
+            raised.log(LOGGER, f"no association could be made for {visitor.address[0]}:", error)
             # Temporary congestion (AE-8).
             visitor.upper_layer.take("Evt8")
             self._keep(visitor, LINGER)
@@ -385,8 +396,8 @@ class Lobby:
         self._push(visitor, pdu)
         try:
             self._host.turned_away(visitor, pdu)
-        except Exception:
-            LOGGER.exception("nobody could be told of a rejection")
+        except Exception as error:
+            raised.log(LOGGER, "nobody could be told of a rejection:", error)
 
     def _abort(self, visitor: Visitor, event: str) -> None:
         """Send A-ABORT (AA-1) and wait for the peer's close."""

@@ -22,10 +22,12 @@ from pynetdicom.upper_layer.items import (
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
-from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
+
+    from pynetdicom.upper_layer.primitives import A_ASSOCIATE
 
 T = TypeVar("T")
 
@@ -65,6 +67,25 @@ class ServiceUser:
         self._items: list[Any] = []
         self._said: list[Any] = []
         self._accepted_common_extended: dict[str, Any] = {}
+        self._pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ | None = None
+
+    @property
+    def primitive(self) -> A_ASSOCIATE | None:
+        """What this side has said, as the A-ASSOCIATE primitive; None before it has.
+
+        The acceptor's says by `result_str`, `source_str` and `reason_str` why it rejects.
+        """
+        if self._pdu is None:
+            return None
+        # Few ask for it, and each association would have to wait for it.
+        from pynetdicom.upper_layer.primitives import A_ASSOCIATE
+
+        return A_ASSOCIATE.from_pdu(self._pdu)
+
+    def rejects(self, pdu: A_ASSOCIATE_RJ) -> None:
+        """Take note of the acceptor's rejection; it is read-only from now on."""
+        self._pdu = pdu
+        self._writeable = False
 
     def load(self, pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> None:
         """Take over what this side said in its A-ASSOCIATE PDU; from now on it is read-only.
@@ -72,6 +93,7 @@ class ServiceUser:
         The acceptor's title is taken from there only when nobody has set it: an A-ASSOCIATE-AC has
         reserved bytes in its place (PS3.8 9.3.3).
         """
+        self._pdu = pdu
         self._writeable = False
         if isinstance(pdu, A_ASSOCIATE_RQ):
             self.ae_title = pdu.calling_ae_title
@@ -131,10 +153,10 @@ class ServiceUser:
 
     @property
     def info(self) -> dict[str, Any]:
-        """Return title (padded bytes), address, port, mode, maximum length, for callbacks."""
+        """Return title, address, port, mode and maximum length as a dict."""
         where = self.address_info
         return {
-            "ae_title": self.ae_title.encode("latin-1", "replace").ljust(16),
+            "ae_title": self.ae_title,
             "address": None if where is None else where.address,
             "port": None if where is None else where.port,
             "mode": self._mode,

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.buffers import Buffer
+from pynetdicom.upper_layer.tls_faults import in_words
 
 if TYPE_CHECKING:
     import ssl
@@ -29,6 +30,22 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
 _TLS_CHUNK = 256 * 1024
 _EVER = 1e8
+_OF_TLS = frozenset(
+    (
+        "cipher",
+        "compression",
+        "context",
+        "get_channel_binding",
+        "getpeercert",
+        "selected_alpn_protocol",
+        "server_hostname",
+        "server_side",
+        "session",
+        "session_reused",
+        "shared_ciphers",
+        "version",
+    )
+)
 _ONE = struct.pack("=Q", 1)
 
 
@@ -95,6 +112,8 @@ class Connection:
     """
 
     is_tls = False
+    heard = b""
+    """With TLS the first bytes that the peer has sent, which tell whether it speaks TLS."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -191,6 +210,17 @@ class Connection:
             self._socket.close()
 
 
+class _SecuredSocket:
+    """A socket that can be asked about its TLS session as well, as an `ssl.SSLSocket` can."""
+
+    def __init__(self, sock: socket.socket, tls: ssl.SSLObject) -> None:
+        self._socket = sock
+        self._tls = tls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tls if name in _OF_TLS else self._socket, name)
+
+
 class TLSConnection(Connection):
     """A TCP connection with TLS: an `ssl.SSLObject` between two memory BIOs.
 
@@ -228,6 +258,11 @@ class TLSConnection(Connection):
         self._end: ConnectionError | int | None = None
 
     @property
+    def socket(self) -> Any:
+        """The socket itself, with what an `ssl.SSLSocket` tells of the session."""
+        return _SecuredSocket(self._socket, self._object)
+
+    @property
     def tls(self) -> ssl.SSLObject:
         """The TLS session: its cipher, version and the peer's certificate."""
         return self._object
@@ -255,6 +290,7 @@ class TLSConnection(Connection):
         """Take ciphertext from the peer; none means that the peer has closed."""
         with self._lock:
             if data:
+                self.heard = self.heard or bytes(data[:3])
                 self._in.write(data)
             else:
                 self._in.write_eof()
@@ -294,7 +330,7 @@ class TLSConnection(Connection):
         except (self._ssl.SSLZeroReturnError, self._ssl.SSLEOFError):
             return 0
         except self._ssl.SSLError as error:
-            raise ConnectionError(f"TLS: {error.reason or error}") from error
+            raise ConnectionError(in_words(error)) from error
 
     def recv_into(self, view: memoryview) -> int:
         return self._recv(view, super().recv_into)
@@ -319,7 +355,7 @@ class TLSConnection(Connection):
                 try:
                     self._object.write(buffer)
                 except self._ssl.SSLError as error:
-                    raise ConnectionError(f"TLS: {error.reason or error}") from error
+                    raise ConnectionError(in_words(error)) from error
             taken += len(buffer)
         self.flush()
         return taken

@@ -15,6 +15,7 @@ import pytest
 
 from pynetdicom import _config, evt
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
+from pynetdicom.errors import NothingAccepted
 from pynetdicom.upper_layer import dul, items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults import tls
@@ -22,6 +23,7 @@ from tests.faults.peer import CT, IMPLICIT, RELEASE_RP, VERIFICATION, abort, p_d
 from tests.peers import Acceptor, acceptance, ct, listening, requestor
 
 EXPLICIT = "1.2.840.10008.1.2.1"
+NONE_OF_THEM = "none of the transfer syntaxes is supported"
 
 
 @pytest.fixture(autouse=True)
@@ -58,31 +60,67 @@ def releases(peer: Acceptor) -> None:
         ([answer(1), answer(3, 0, EXPLICIT)], [1]),
         ([answer(1), answer(3, 5)], [1]),
         ([answer(1), answer(3, 255)], [1]),
-        ([answer(5), answer(1, 0, EXPLICIT), answer(3), answer(3)], []),
         ([answer(1)], [1]),
     ],
-    ids=["unproposed", "twice", "syntax", "result 5", "result 255", "none usable", "unanswered"],
+    ids=["unproposed", "twice", "syntax", "result 5", "result 255", "unanswered"],
 )
 def test_contexts(answers: list[Any], usable: list[int]) -> None:
     def script(peer: Acceptor) -> None:
         peer.accept(*answers)
-        if usable:
-            peer.serve_echo()
+        peer.serve_echo()
         releases(peer)
 
     with associated(script) as assoc:
         assert assoc.is_established
         assert [c.context_id for c in assoc.accepted_contexts] == usable
         assert {c.context_id for c in assoc.rejected_contexts} == {1, 3} - set(usable)
-        with pytest.raises(ValueError, match="no accepted presentation context"):
+        named = rf"no accepted presentation context for CTImageStorage \({CT}\)"
+        with pytest.raises(ValueError, match=named):
             assoc.send_c_store(ct())
-        if usable:
-            assert assoc.send_c_echo().Status == 0
-        else:
-            with pytest.raises(ValueError, match="no accepted presentation context"):
-                assoc.send_c_echo()
+        assert assoc.send_c_echo().Status == 0
         assoc.release()
         assert assoc.is_released
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        (
+            [answer(5), answer(1, 0, EXPLICIT), answer(3), answer(3)],
+            (
+                "it was accepted with a transfer syntax that was not proposed",
+                "it was answered more than once",
+            ),
+        ),
+        ([answer(5)], ("it was not answered", "it was not answered")),
+        ([answer(1, 3), answer(3, 1)], ("abstract syntax not supported", "user rejected")),
+        ([answer(1, 2), answer(3, 255)], ("provider rejected", "result 255")),
+        (
+            [answer(1, 4), answer(3, 4)],
+            2 * (f"{NONE_OF_THEM}: ImplicitVRLittleEndian ({IMPLICIT})",),
+        ),
+    ],
+    ids=["unusable", "unanswered", "refused", "other results", "transfer syntaxes"],
+)
+def test_no_context_is_accepted(answers: list[Any], why: tuple[str, str]) -> None:
+    aborts = []
+
+    def script(peer: Acceptor) -> None:
+        peer.accept(*answers)
+        aborts.append(peer.pdu())
+
+    with associated(script) as assoc:
+        assert not assoc.is_established
+        assert assoc.is_aborted
+        assert isinstance(assoc.ended.error, NothingAccepted)
+        assert str(assoc.ended) == (
+            "aborted by the local side: no presentation context was accepted:"
+            f" Verification ({VERIFICATION}): {why[0]}; CTImageStorage ({CT}): {why[1]}"
+        )
+        assert {c.context_id for c in assoc.rejected_contexts} == {1, 3}
+        with pytest.raises(RuntimeError):
+            assoc.send_c_echo()
+    assert aborts == [abort(0, 0)]
 
 
 def test_answers_to_what_was_not_proposed(caplog: pytest.LogCaptureFixture) -> None:

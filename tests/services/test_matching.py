@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
@@ -80,7 +81,22 @@ HANDLERS: dict[str, tuple[Callable[[], Any], int, int]] = {
     "None as item": (lambda: iter([None]), 0, 0xC002),
     "a data set as item": (lambda: iter([match()]), 0, 0xC002),
     "text": (lambda: "matches", 0, 0xC002),
-    "None": (lambda: None, 0, 0xC311),
+    "None": (lambda: None, 0, 0x0000),
+    "an empty list": (list, 0, 0x0000),
+    "a generator that ends at once": (lambda: iter(()), 0, 0x0000),
+    "numpy's statuses": (
+        lambda: [(np.uint16(0xFF00), match()), (np.int64(0xA700), None)],
+        1,
+        0xA700,
+    ),
+    "refuses by a status of numpy's": (lambda: np.uint16(0xA700), 0, 0xA700),
+    "a Dataset with a status of numpy's": (
+        lambda: [(status(Status=np.int64(0xB001)), None)],
+        0,
+        0xB001,
+    ),
+    "a status that is numpy's True": (lambda: [(np.True_, match())], 0, 0xC002),
+    "a status that is a float": (lambda: [(np.float64(0xFF00), match())], 0, 0xC002),
     "a match without identifier": (lambda: iter([(0xFF00, match()), (0xFF00, None)]), 1, 0xC312),
     "an identifier that is text": (lambda: iter([(0xFF00, "*")]), 0, 0xC312),
     "identifier bytes": (lambda: iter([(0xFF00, b"\0\0\0\0")]), 0, 0xC312),

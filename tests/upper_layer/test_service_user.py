@@ -112,7 +112,7 @@ class TestBefore:
     def test_info(self, requestor):
         requestor.ae_title = "SCU"
         assert requestor.info == {
-            "ae_title": b"SCU" + b" " * 13,
+            "ae_title": "SCU",
             "address": None,
             "port": None,
             "mode": "requestor",
