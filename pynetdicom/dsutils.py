@@ -18,6 +18,7 @@ from pynetdicom.dimse.data_set import (
     write_elements,
 )
 from pynetdicom.dimse.element_walk import MAXIMUM_DEPTH, Encoding
+from pynetdicom.services.instances import KnownPath
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
@@ -27,6 +28,7 @@ __all__ = [
     "EncodedDataSet",
     "InFile",
     "InMemory",
+    "KnownPath",
     "create_file_meta",
     "decode",
     "encode",
