@@ -18,7 +18,7 @@ from pydicom.uid import UID
 
 from pynetdicom import AE, association, build_context, evt
 from pynetdicom.destinations import MoveDestination, plan
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.data_set import InMemory, encode_dataset
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import StoragePresentationContexts
@@ -623,6 +623,46 @@ def test_planned_from_the_first_instance(scp: QueryScp, destination: Any) -> Non
     assert contexts[0] == (CT, (JPEG_2000,))
     assert len(contexts) == 128
     assert {uid for uid, _ in contexts} == {c.abstract_uid for c in StoragePresentationContexts}
+
+
+@pytest.mark.parametrize("order", [[IMPLICIT, EXPLICIT], [EXPLICIT, IMPLICIT]])
+@pytest.mark.parametrize("first", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("returned", [False, True])
+def test_objects_go_out_as_they_are(
+    scp: QueryScp, destination: Any, order: list[str], first: str, returned: bool
+) -> None:
+    """Whichever transfer syntax the destination prefers, if it takes the other one too."""
+    store = destination([CT, MR], order)
+    other = IMPLICIT if first == EXPLICIT else EXPLICIT
+    images = [
+        image("1.2.1", CT, first),
+        image("1.2.2", CT, first),
+        image("1.2.3", MR, first),
+        image("1.2.4", CT, other),
+    ]
+    items = moves(store.port, *images)
+    final = moved(scp, (lambda event: items) if returned else items)
+    assert counters(final) == (0, None, 4, 0, 0)
+    assert store.uids == [f"1.2.{n}" for n in (1, 2, 3, 4)]
+    assert store.syntaxes == [first, first, first, other]
+    assert len(store.associations) == 1
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+def test_a_destination_that_knows_one_encoding_only(
+    scp: QueryScp, destination: Any, syntax: str
+) -> None:
+    """What it does not take as it is goes out as it takes it."""
+    store = destination([CT, MR], [syntax])
+    other = IMPLICIT if syntax == EXPLICIT else EXPLICIT
+    images = [
+        encode_dataset(image("1.2.7", CT), other),
+        encode_dataset(image("1.2.8", MR), other),
+        encode_dataset(image("1.2.9", MR), other),
+    ]
+    final = moved(scp, moves(store.port, *images))
+    assert counters(final) == (0, None, 3, 0, 0)
+    assert store.syntaxes == [syntax] * 3
 
 
 def test_planned_from_what_the_ae_requests(scp: QueryScp, destination: Any) -> None:
