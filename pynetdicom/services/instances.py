@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pynetdicom.dimse.data_set import EncodedDataSet, change_syntax, encode_dataset
 from pynetdicom.dimse.element_walk import (
@@ -45,19 +45,21 @@ class Incomplete(Unsendable, AttributeError):
     """A data set lacks what a C-STORE request has to say of it."""
 
 
-class KnownPath:
+class KnownPath(str):
     """The path of a file whose SOP Instance UID is known from elsewhere, such as an index.
 
     A C-GET or C-MOVE handler may yield it in the place of a path: should the file turn out to be
     unreadable, it is listed among those that failed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], sop_instance_uid: str) -> None:
-        self.path = os.fspath(path)
-        self.sop_instance_uid = sop_instance_uid
+    __slots__ = ("sop_instance_uid",)
+    sop_instance_uid: str
 
-    def __fspath__(self) -> str:
-        return self.path
+    def __new__(cls, path: str | os.PathLike[str], sop_instance_uid: str) -> Self:
+        """Make one."""
+        known = super().__new__(cls, os.fspath(path))
+        known.sop_instance_uid = sop_instance_uid
+        return known
 
 
 class StoreParameters(NamedTuple):

@@ -159,9 +159,7 @@ def retrieve(invocation: Invocation, begin: Begin) -> Primitive:
     try:
         items = Yielded(invocation.handler())
     except HANDLER_ERRORS as error:
-        response = failed(invocation.request, error, invocation.bound)
-        response.data_set = failed_list((), invocation.transfer_syntax)
-        return response
+        return failed(invocation.request, error, invocation.bound)
     retrieval = _Retrieval(invocation, items)
     try:
         return retrieval.finish(retrieval.perform(begin))
@@ -324,17 +322,18 @@ class _Retrieval:
 
     def finish(self, response: Primitive) -> Primitive:
         """Add to the final response what the counters say (PS3.4 C.4.2.1.5 ff., C.4.2.3.1)."""
-        if self._announced is not None:
-            if response.Status == CANCELLED:
-                response.NumberOfRemainingSuboperations = self._remaining
-            else:
-                # What the handler has announced and will not yield any more has failed.
-                self._failed += self._remaining
-            if response.Status == 0x0000 and (self._failed or self._warned):
-                succeeded = self._completed or self._warned
-                response.Status = SUB_OPERATIONS_FAILED if succeeded else ALL_SUB_OPERATIONS_FAILED
-                response.ErrorComment = f"{self._failed} failed, {self._warned} with a warning"
-            self._add_counters(response)
+        if self._announced is None:  # it has not begun
+            return response
+        if response.Status == CANCELLED:
+            response.NumberOfRemainingSuboperations = self._remaining
+        else:
+            # What the handler has announced and will not yield any more has failed.
+            self._failed += self._remaining
+        if response.Status == 0x0000 and (self._failed or self._warned):
+            succeeded = self._completed or self._warned
+            response.Status = SUB_OPERATIONS_FAILED if succeeded else ALL_SUB_OPERATIONS_FAILED
+            response.ErrorComment = f"{self._failed} failed, {self._warned} with a warning"
+        self._add_counters(response)
         if response.Status != 0x0000:  # with an empty list, where nothing has failed
             response.data_set = failed_list(self._failed_uids, self._invocation.transfer_syntax)
         return response

@@ -91,7 +91,6 @@ def test_retrieve(
     assert len(handler.closed_by) == 1
     assert response.Status not in (0xFF00, 0xFF01)
     assert response.missing() == []
-    assert (response.data_set is not None) is (response.Status != 0)
     response.encode()
     assert len(peer.responses) == len(store.stored)
     for done, sent in enumerate(peer.responses, 1):
@@ -102,9 +101,11 @@ def test_retrieve(
     remaining, completed, failed, warning = counters(response)
     if completed is None:
         assert peer.responses == []
+        assert response.data_set is None
         return
     assert failed is not None
     assert warning is not None
+    assert (response.data_set is not None) is (response.Status != 0)
     total = completed + failed + warning + (remaining or 0)
     assert total == count or (total == count + 1 and response.Status == 0xB000)
     assert (remaining is not None) is (response.Status == 0xFE00)

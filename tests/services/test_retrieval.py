@@ -175,8 +175,9 @@ def test_counters_and_statuses(asked: Callable[..., Any], what: str) -> None:
     response, peer, store = asked(items)
     assert response.Status == final
     assert counters(response) == counted
-    # A warning, failure or cancel has an empty list where nothing failed.
-    assert failed_uids(response) == (uids or ([] if response.Status else None))
+    # A warning, failure or cancel has an empty list where nothing failed, once it has begun.
+    begun = response.Status and response.NumberOfCompletedSuboperations is not None
+    assert failed_uids(response) == (uids or ([] if begun else None))
     assert response.missing() == []
     response.encode()
     assert store.is_closed
@@ -296,7 +297,7 @@ def test_a_handler_that_raises(asked: Callable[..., Any], after: int) -> None:
     assert response.ErrorComment == "Unable to process"
     if after:
         assert counters(response) == (None, min(1, after - 1), 2 - min(1, after - 1), 0)
-    assert failed_uids(response) == (["1.2.1"] if after == 3 else [])
+    assert failed_uids(response) == (["1.2.1"] if after == 3 else [] if after else None)
 
 
 def test_a_function_that_raises_or_gives_nothing() -> None:
