@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.association import Association
+    from pynetdicom.succession import Succession
     from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.ae")
@@ -131,9 +132,9 @@ class Settings(Callbacks):
         self._servers: list[AssociationServer] = []
         self._reserved = 0
         self._associations: set[Association] = set()
-        # Those on which many files are being sent, which others take the place of when they end. A
-        # set's own operations are atomic.
-        self.sending: set[Association] = set()
+        # What goes on when an association ends on which many files are being sent. A set's own
+        # operations are atomic.
+        self.sending: set[Succession] = set()
 
     # Who we are
 

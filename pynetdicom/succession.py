@@ -67,7 +67,7 @@ class Succession:
         self._is_over = False
         self.gone = ""
         """Why nothing more is sent; empty while that is not so."""
-        first.ae.sending.add(first)
+        first.ae.sending.add(self)
 
     @property
     def is_over(self) -> bool:
@@ -106,6 +106,6 @@ class Succession:
 
     def close(self, end: Callable[[Association], None]) -> None:
         """End the association that has taken the place of the first one, if one has."""
-        self.first.ae.sending.discard(self.first)
+        self.first.ae.sending.discard(self)
         if self.current is not self.first:
             end(self.current)
