@@ -184,7 +184,8 @@ class FileStream:
             expected = request.__dict__.get("MessageID")
             try:
                 operation = assoc._begin(request, context.context_id or 0, None)
-                if operation is None and assoc is before and not succession.is_over:
+                has_broken = operation is None and assoc.ended is not None
+                if has_broken and assoc is before and not succession.is_over:
                     continue  # nothing of it was sent: it is not the one that broke it
                 if operation is not None:
                     is_expected = operation.message_id == expected
