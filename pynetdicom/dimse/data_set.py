@@ -13,6 +13,7 @@ from pynetdicom.dimse.element_walk import (
     Encoding,
     WalkError,
     encoding_of,
+    is_sequence,
 )
 from pynetdicom.dimse.encoded import (
     DEFER_SIZE,
@@ -169,7 +170,8 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         by anything.
     """
     encoding = encoding_of(transfer_syntax)
-    if any(tag <= 0x0002FFFF for tag in ds.keys()):  # noqa: SIM118 - its elements are not its keys
+    # Its elements are not its keys.
+    if any(tag <= 0x0002FFFF and tag >> 16 != 1 for tag in ds.keys()):  # noqa: SIM118
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     _check_pixel_data(ds, transfer_syntax)
     problem = why_not_in_byte_order(ds, encoding)
@@ -232,24 +234,29 @@ def _beginning(value: Any) -> bytes:
         raise ValueError(f"(7FE0,0010) PixelData {error}") from None
 
 
-def why_not_in_byte_order(ds: Dataset, encoding: Encoding) -> str | None:
-    """Name an element of words that were decoded, and whose byte order pydicom would not change.
+def why_not_in_byte_order(ds: Dataset, encoding: Encoding, *, is_whole: bool = True) -> str | None:
+    """Name an element of words of a data set that was read in another byte order.
 
-    What was not decoded says itself which it is in.
+    Once decoded they do not say whether they are still in it. What was not decoded and came from
+    elsewhere says it, and is turned round.
     """
-    is_other = ds.original_encoding[1] not in (None, encoding.little)
+    from pynetdicom.dimse.element_write import WORDS, vr_of
+
+    original = ds.original_encoding[1]
+    is_other = original not in (None, encoding.little)
     element: Any
     for element in ds.elements():
-        if element.is_raw:
+        if element.is_raw and not (is_other and is_whole and element.is_little_endian == original):
             continue
-        if element.VR == "SQ":
-            for item in element.value or ():
-                problem = why_not_in_byte_order(item, encoding)
+        vr = vr_of(ds, element)
+        if vr == "SQ":
+            if element.is_raw and not is_sequence(element.value or b"", ds.original_encoding):
+                continue  # and goes as what it is
+            for item in ds[element.tag].value or ():
+                is_same = is_whole and item.original_encoding[1] == original
+                problem = why_not_in_byte_order(item, encoding, is_whole=is_same)
                 if problem is not None:
                     return problem
-        elif is_other and element.VR in _WORDS and element.value:
+        elif is_other and vr in WORDS and element.value != b"":
             return f"{name_of(element.tag)} has values in another byte order"
     return None
-
-
-_WORDS = ("OW", "OF", "OD", "OL", "OV")

@@ -311,7 +311,7 @@ def may_be_sequence(window: Window, begin: int, length: int, tag: int) -> bool:
     return bool(group << 16 | element == ITEM) and (size == UNDEFINED or size <= length - 8)
 
 
-def is_sequence(value: bytes, encoding: tuple[bool, bool]) -> bool:
+def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
     """Tell whether a value is items, encoded in implicit VR or not, in little endian or not."""
     implicit, little = encoding
     order = "<" if little else ">"
@@ -322,7 +322,7 @@ def is_sequence(value: bytes, encoding: tuple[bool, bool]) -> bool:
     if value[:4] != struct.pack(order + "HH", 0xFFFE, 0xE000):
         return not value
     try:
-        walk(data, len(data), Encoding(implicit, little, False))
+        walk(data, len(data), Encoding(bool(implicit), bool(little), False))
     except WalkError:
         return False
     return True

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _ASCII = "ISO_IR 6"
 _TEXT = TEXT_VRS | DEFAULT_VRS
+WORDS = ("OW", "OF", "OD", "OL", "OV")
+"""VRs whose byte order pydicom does not change."""
 _SHORT = 0xFFFE
 """How long a value of a VR with a length of 16 bits is at most."""
 
@@ -46,10 +48,16 @@ class _Level(NamedTuple):
     """Whether it was read with this character set."""
     is_copied: bool
     """Whether what is not decoded was read elsewhere, with a character set that is not known."""
+    is_whole: bool
+    """Whether it was read together with the data set that it is, or is in."""
 
     def takes(self, raw: Any) -> bool:
         """Tell whether an element that is not decoded is in this encoding."""
         return (raw.is_implicit_VR, raw.is_little_endian) == self.encoding[:2]
+
+    def takes_from(self, raw: Any) -> bool:
+        """Tell whether an element that is not decoded was read with the others."""
+        return bool(self.ds.original_encoding[1] == raw.is_little_endian)
 
 
 def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
@@ -77,6 +85,7 @@ def _write(
     ancestors: tuple[Dataset, ...],
     *,
     is_copied: bool = False,
+    is_whole: bool = True,
 ) -> Pieces:
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_data_element
@@ -88,6 +97,7 @@ def _write(
         character_set,
         not is_copied and is_read_with(ds, character_set),
         is_copied or None in ds.original_encoding,
+        is_whole,
     )
     ancestors = (ds, *ancestors)
     pieces = Pieces()
@@ -136,15 +146,12 @@ def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> An
         if not (level.has_character_set and level.takes(element)):
             element = _without_decoding(level, element)
         if element.is_raw:
-            odd = element.value is not None and len(element.value) & 1
-            return _raw(element, vr_of(level.ds, element), element.value) if odd else element
+            return element
     if element.VR in AMBIGUOUS_VR:
         correct_ambiguous_vr_element(element, level.ds, level.encoding.little, list(ancestors))
     vr = element.VR
     if element.is_buffered:
         return _buffered(element, level.encoding)
-    if isinstance(element.value, bytes) and len(element.value) & 1 and vr == "UN":
-        return _raw(element, vr, element.value)
     if vr == "SQ":
         return _sequence(level, element, ancestors, is_copied=is_copied)
     if vr in TEXT_VRS:
@@ -187,13 +194,20 @@ def _without_decoding(level: _Level, raw: Any) -> Any:
 def _copied(level: _Level, raw: Any, vr: str) -> Any:
     """Give what was read in another encoding, its value copied."""
     value = raw.value
+    if raw.VR == "UN" != vr:
+        return level.ds[raw.tag]
+    if vr in _TEXT:
+        value = value.rstrip(b" \0")  # and padded anew, as pydicom does it
+    is_turned = raw.is_little_endian != level.encoding.little
+    if is_turned and vr in WORDS and level.is_whole and level.takes_from(raw):
+        return level.ds[raw.tag]  # as pydicom has it: such a data set is refused before
     if "OW" in vr:  # as which it is in implicit VR, but for curves and audio (PS3.5 A.1)
         vr = "OW" if not 0x5000 <= raw.tag.group < 0x5100 or vr == "OW" else "OB"
     elif vr == "US or SS" and can_hold(b"US", len(value)):
         return level.ds[raw.tag]
-    vr = "UN" if raw.VR == "UN" or " or " in vr else vr
+    vr = "UN" if " or " in vr else vr
     code = vr.encode()
-    if raw.is_little_endian != level.encoding.little and vr != "UN":
+    if is_turned and vr != "UN":
         if is_whole(code, len(value)):
             value = bytes(swapped(value, UNITS[code])) if code in UNITS else value
         elif raw.is_little_endian:
@@ -248,7 +262,12 @@ def _sequence(
     parts: list[bytes] = []
     for item in element.value or ():
         data = _write(
-            item, level.encoding, level.character_set, ancestors, is_copied=is_copied
+            item,
+            level.encoding,
+            level.character_set,
+            ancestors,
+            is_copied=is_copied,
+            is_whole=level.is_whole and item.original_encoding[1] == level.ds.original_encoding[1],
         ).getvalue()
         if getattr(item, "is_undefined_length_sequence_item", False):
             parts += head(0xFFFE, 0xE000, UNDEFINED), data, head(0xFFFE, 0xE00D, 0)
@@ -280,7 +299,7 @@ def _raw(element: Any, vr: str, data: bytes, *, undefined: bool = False) -> Any:
     """An element whose value is encoded already."""
     from pydicom.dataelem import RawDataElement
 
-    if len(data) & 1:
+    if len(data) & 1 and vr in _TEXT:
         data += padding(vr.encode())
     length = UNDEFINED if undefined else len(data)
     return RawDataElement(element.tag, vr, length, data, 0, False, True)
