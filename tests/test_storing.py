@@ -76,6 +76,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     yield made
     made.scu.shutdown()
     made.ae.shutdown()
+    made.events.clear()  # whose data sets live as long
 
 
 @pytest.fixture
@@ -401,6 +402,7 @@ def test_what_was_received_is_sent_on(store: Store, size: int) -> None:
         router.shutdown()
     assert store.stored == [data] * 2
     assert kept[0].getvalue() == data  # as long as somebody holds it
+    kept.clear()
 
 
 def test_a_name_that_its_character_set_lacks(store: Store) -> None:
