@@ -3,7 +3,8 @@
     python examples/negotiation_scp.py 127.0.0.1 11112 ct.dcm
 
 A peer that proposes to be Storage SCP by role selection, and says who it is by user identity, is
-sent the files over its own association. Runs until Ctrl-C or SIGTERM, and then ends with 0.
+sent the files over its own association. One that does not say who it is is rejected. Runs until
+Ctrl-C or SIGTERM, and then ends with 0.
 """
 
 import argparse
@@ -18,7 +19,10 @@ USERS = {b"alice": b"correct horse"}
 
 
 def handle_user_identity(event):
-    """Say whether a peer is let in, and what is answered to one that asks for an answer."""
+    """Say whether a peer is let in, and what is answered to one that asks for an answer.
+
+    It is asked about identities only: `require_user_identity` keeps those out that send none.
+    """
     if event.user_id_type != 2:  # user name and passcode
         return False, None
     return USERS.get(event.primary_field) == event.secondary_field, None
@@ -58,6 +62,7 @@ def main():
         signal.signal(number, lambda *_: stop.set())
 
     ae = AE("ROLE_EXAMPLE")
+    ae.require_user_identity = True
     ae.add_supported_context(Verification)
     for context in StoragePresentationContexts:
         # Requestors of these may be SCP as well as SCU, if they propose it.

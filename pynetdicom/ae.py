@@ -180,13 +180,15 @@ class ApplicationEntity(Settings):
         """Copies of the contexts to propose, with their IDs."""
         chosen = self._requested if contexts is None else contexts
         if not chosen:
-            raise RuntimeError("at least one presentation context must be requested")
+            raise RuntimeError(
+                "at least one presentation context must be requested: add_requested_context()"
+            )
         if len(chosen) > MAXIMUM_CONTEXTS:
             raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
         copies = []
         for index, context in enumerate(chosen):
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
             copy = context.copy()
             copy.context_id = 2 * index + 1
             copies.append(copy)
@@ -216,6 +218,7 @@ class ApplicationEntity(Settings):
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
+        preload: bool = True,
     ) -> ThreadedAssociationServer | None:
         """Listen for association requests.
 
@@ -223,8 +226,7 @@ class ApplicationEntity(Settings):
         ----------
         address : tuple
             ``(host, port)`` or ``(host, port, flowinfo, scope_id)``; host ``""`` for all of IPv4,
-            ``"::"`` for IPv6
-            too; port 0 for a free one.
+            ``"::"`` for IPv6 too; port 0 for a free one.
         block : bool
             Serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return at
             once.
@@ -244,6 +246,9 @@ class ApplicationEntity(Settings):
         unrestricted_storage : bool, optional
             Accept every SOP Class that no other service has as storage; default
             ``_config.UNRESTRICTED_STORAGE_SERVICE``.
+        preload : bool
+            Load pydicom before listening, if there are handlers or callbacks, so that the first
+            peer does not wait for it. False suits handlers that decode nothing.
 
         Returns
         -------
@@ -269,6 +274,7 @@ class ApplicationEntity(Settings):
             spool_dir=spool_dir,
             spool_threshold=spool_threshold,
             unrestricted_storage=unrestricted_storage,
+            preload=preload,
         )
         assert isinstance(server, ThreadedAssociationServer)
         if not block:
@@ -308,17 +314,18 @@ class ApplicationEntity(Settings):
         from pynetdicom.transport import AssociationServer
 
         server_class = server_class or AssociationServer
-        if not _is_subclass(server_class, AssociationServer):
+        given: object = server_class
+        if not isinstance(given, type) or not issubclass(given, AssociationServer):
             raise TypeError("'server_class' must be a subclass of AssociationServer")
         unrestricted = kwargs.get("unrestricted_storage")
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
         supported = self.supported_contexts if contexts is None else list(contexts)
         if not supported and not unrestricted:
-            raise ValueError("no presentation contexts are supported")
+            raise ValueError("no presentation contexts are supported: add_supported_context()")
         for context in supported:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
             if (context.scu_role is None) != (context.scp_role is None):
                 raise ValueError(
                     f"only one of scu_role and scp_role is set for {named(context.abstract_uid)}"
@@ -403,9 +410,10 @@ class ApplicationEntity(Settings):
             self._reserved -= 1
 
     @property
-    def has_callbacks(self) -> bool:
-        """Whether a callback was assigned, or is overridden."""
-        return any(is_assigned(self, name) for name in vars(Callbacks) if name.startswith("on_"))
+    def assigned_callbacks(self) -> list[str]:
+        """The names of the callbacks that were assigned, or are overridden."""
+        names = [name for name in vars(Callbacks) if name.startswith("on_")]
+        return [name for name in names if is_assigned(self, name)]
 
     def associations_changed(self, assoc: Association, *, added: bool) -> None:
         """Take note of an association that begins or ends."""
@@ -421,10 +429,6 @@ class ApplicationEntity(Settings):
                 self._servers.append(server)
             elif server in self._servers:
                 self._servers.remove(server)
-
-
-def _is_subclass(value: object, base: type) -> bool:
-    return isinstance(value, type) and issubclass(value, base)
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:

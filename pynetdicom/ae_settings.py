@@ -62,7 +62,7 @@ class _Requested(list[PresentationContext]):
         added = list(contexts)
         for context in added:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
         if len(self) + len(added) > MAXIMUM_CONTEXTS:
             raise ValueError(
                 f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
@@ -323,7 +323,7 @@ class Settings(Callbacks):
             self._supported = {}
         for context in added:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
         for context in added:
             self.add_supported_context(
                 context.abstract_uid, context.transfer_uids, context.scu_role, context.scp_role
@@ -360,6 +360,10 @@ class Settings(Callbacks):
         """
         context = PresentationContext(abstract_syntax, _listed(transfer_syntax))
         context.scu_role, context.scp_role = scu_role, scp_role
+        # The tables of services, which a requestor does without.
+        from pynetdicom import unserved
+
+        unserved.note_contexts([context.abstract_uid])
         known = self._supported.get(context.abstract_uid)
         if known is None:
             context.context_id = 1

@@ -434,6 +434,10 @@ class Handlers:
                 bound = [*bound, entry]
             # A new list each time: whoever is calling the handlers goes on with the old one.
             self._handlers[event] = bound
+        if event.name.startswith("EVT_N_"):  # the tables of services are loaded by few
+            from pynetdicom import unserved
+
+            unserved.note_event(event.name)
         self._handlers_changed()
 
     def unbind(self, event: EventType, handler: Handler) -> None:

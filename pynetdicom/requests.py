@@ -74,7 +74,11 @@ class Requests(AssociationState):
     def _must_be_established(self, what: str) -> None:
         self._refuse_on_dul_thread(what)
         if not self.is_established:
-            raise RuntimeError("The association with a peer SCP must be established before sending")
+            ended = self.ended
+            why = "" if ended is None else f": it is over, {ended}"
+            raise RuntimeError(
+                f"The association with a peer SCP must be established before sending{why}"
+            )
 
     def _context_for(self, abstract_syntax: str, transfer_syntax: str = "") -> PresentationContext:
         """The accepted context for a SOP Class, of that transfer syntax if it matters."""

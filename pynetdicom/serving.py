@@ -17,6 +17,9 @@ from pynetdicom.services.classes import (
     ANSWERS,
     DUPLICATE_INVOCATION,
     IDENTIFIER_MISMATCH,
+    SERVED,
+    SEVERAL,
+    SINGLE,
     SOP_CLASS_NOT_SUPPORTED,
     UNRECOGNIZED_OPERATION,
     ServiceClass,
@@ -35,13 +38,6 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.service")
 
 MISTYPED_ARGUMENT = 0x0212
-
-SINGLE = frozenset(("C-ECHO", "C-STORE"))
-"""The operations that have one response, without a data set."""
-
-SEVERAL = frozenset(("C-FIND", "C-GET", "C-MOVE"))
-"""The operations that have pending responses, and an identifier."""
-
 
 _TOLD_OF_ECHO = frozenset((evt.EVT_C_ECHO, evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT))
 
@@ -184,7 +180,7 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
         allowed = ("C-STORE",)
     if request.name not in allowed:
         return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
-    if not (request.name in SINGLE or request.name in SEVERAL):
+    if request.name not in SERVED:
         return UNRECOGNIZED_OPERATION, f"{request.name} is not served by this version"
     if missing := request.missing():
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"

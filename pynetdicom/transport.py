@@ -15,10 +15,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
+from pynetdicom import _config, loading, unserved
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.upper_layer.addresses import AddressInformation, remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
+from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -60,6 +61,8 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     unrestricted_storage : bool, optional
         Accept every SOP Class that no other service has as storage; None for
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
+    preload : bool
+        Load pydicom before listening, if there are handlers or callbacks.
 
     Attributes
     ----------
@@ -93,6 +96,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
+        preload: bool = True,
     ) -> None:
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise TypeError("'ssl_context' must be an ssl.SSLContext")
@@ -111,6 +115,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self._associations: set[Association] = set()
         self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
+        self._prepare(preload)
         self._stopped = threading.Event()
         self._started = False
         socketserver.TCPServer.__init__(
@@ -126,6 +131,23 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             self.socket.close()
             raise
         ae.servers_changed(self, added=True)
+
+    def _prepare(self, preload: bool) -> None:
+        """Load what the first peer would wait for, and say what no peer will be served."""
+        abstract_syntaxes = [context.abstract_uid for context in self.contexts]
+        callbacks = self.ae.assigned_callbacks
+        loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
+        unserved.note_contexts(abstract_syntaxes)
+        unserved.note_callbacks(callbacks)
+
+    @property
+    def ae_title(self) -> str:
+        """Get or set the AE title to be known by, from the next association on."""
+        return self._ae_title
+
+    @ae_title.setter
+    def ae_title(self, value: str | bytes) -> None:
+        self._ae_title = set_ae(value, "ae_title", False, False) or ""
 
     @property
     def address_info(self) -> AddressInformation:
@@ -173,7 +195,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
         from pynetdicom.association import Association
 
-        if not self.get_events() and not self.ae.has_callbacks:
+        if not self.get_events() and not self.ae.assigned_callbacks:
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         threading.Thread(

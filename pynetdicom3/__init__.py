@@ -67,6 +67,8 @@ _OLD = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "applicationentity":
+        return importlib.import_module(f"{__name__}.{name}")
     if name in _OLD:
         module, attribute = _OLD[name]
         value: object = getattr(importlib.import_module(module), attribute)

@@ -1,8 +1,10 @@
-from pynetdicom import *
-from pynetdicom.sop_class import SOPClass
-from pynetdicom3.applicationentity import ApplicationEntity
+# Its AE is another one than the library's: the first import of a name counts for type checkers.
+# isort: off
+from pynetdicom3.applicationentity import AE as AE
+from pynetdicom import *  # type: ignore[assignment]  # of AE, see above
 
-class AE(ApplicationEntity): ...  # type: ignore[no-redef]  # other than the library's own
+# isort: on
+from pynetdicom.sop_class import SOPClass
 
 QueryRetrieveSOPClassList: list[SOPClass]
 StorageSOPClassList: list[SOPClass]

@@ -18,9 +18,6 @@ class ApplicationEntity(_ApplicationEntity):
 
     Parameters
     ----------
-    ae_title : str or bytes
-    port : int
-        Where `start` listens.
     scu_sop_class, scp_sop_class : optional
         What is requested, what is supported: a SOP Class, or a list of SOP Classes and such lists.
     transfer_syntax : optional
@@ -52,6 +49,9 @@ class ApplicationEntity(_ApplicationEntity):
         if args and isinstance(args[0], (str, bytes)):
             args = (None, *args)
         return super().associate(addr, port, *args, **kwargs)
+
+
+AE = ApplicationEntity
 
 
 def _uids(given: Any) -> Iterator[str]:

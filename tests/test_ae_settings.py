@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import pynetdicom3
 from pynetdicom import AE, QueryRetrievePresentationContexts, build_context, build_role
 from tests.pair import CT, IMPLICIT, VERIFICATION, Pair, serve
 
@@ -147,6 +148,18 @@ def test_no_copy_while_something_runs(copied_by: Callable[[AE], AE]) -> None:
     assert copied_by(ae).supported_contexts == ae.supported_contexts
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", [AE, pynetdicom3.AE])
+def test_any_protocol_of_pickle(kind: type[AE], protocol: int) -> None:
+    ae = kind("TITLE")
+    ae.add_requested_context(CT)
+    ae.add_supported_context(CT, scu_role=True, scp_role=True)
+    other = pickle.loads(pickle.dumps(ae, protocol))
+    assert type(other) is kind
+    assert str(other) == str(ae)
+    assert other.supported_contexts == ae.supported_contexts
+
+
 def test_a_handler_that_cannot_be_pickled() -> None:
     ae = AE()
     ae.on_c_store = lambda dataset, context, info: 0x0000  # type: ignore[method-assign]
@@ -234,3 +247,55 @@ def test_a_calling_title_that_is_none(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         ae.require_calling_aet = wrong
     assert ae.require_calling_aet == ["A"]
+
+
+# Keywords
+
+
+def test_contexts_by_keyword() -> None:
+    ct, mr, jpeg = (
+        "1.2.840.10008.5.1.4.1.1.2",
+        "1.2.840.10008.5.1.4.1.1.4",
+        "1.2.840.10008.1.2.4.50",
+    )
+    ae = AE()
+    ae.add_requested_context("CTImageStorage", "JPEGBaseline8Bit")
+    ae.add_requested_context("MRImageStorage", ["JPEGBaseline8Bit", "ImplicitVRLittleEndian"])
+    ae.add_supported_context("CTImageStorage")
+    ae.add_supported_context(ct, "JPEGBaseline8Bit")
+    assert [cx.abstract_uid for cx in ae.requested_contexts] == [ct, mr]
+    assert ae.requested_contexts[0].transfer_uids == [jpeg]
+    (supported,) = ae.supported_contexts
+    assert supported.transfer_uids[-1] == jpeg
+    ae.remove_requested_context("MRImageStorage", "JPEGBaseline8Bit")
+    assert ae.requested_contexts[1].transfer_uids == ["1.2.840.10008.1.2"]
+    ae.remove_requested_context("MRImageStorage")
+    ae.remove_supported_context("CTImageStorage", ["JPEGBaseline8Bit"])
+    assert jpeg not in ae.supported_contexts[0].transfer_uids
+    ae.remove_supported_context("CTImageStorage")
+    assert [cx.abstract_uid for cx in ae.requested_contexts] == [ct]
+    assert ae.supported_contexts == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "add_requested_context",
+        "add_supported_context",
+        "remove_requested_context",
+        "remove_supported_context",
+    ],
+)
+def test_what_is_neither_a_uid_nor_a_keyword(name: str) -> None:
+    ae = AE()
+    ae.add_requested_context("CTImageStorage")
+    ae.add_supported_context("CTImageStorage")
+    method = getattr(ae, name)
+    with pytest.raises(ValueError, match="did you mean CTImageStorage"):
+        method("CTImagestorage")
+    with pytest.raises(ValueError, match="did you mean JPEGBaseline8Bit"):
+        method("CTImageStorage", "JPEGBaseline")
+    with pytest.raises(ValueError, match="did you mean JPEGBaseline8Bit"):
+        method("CTImageStorage", ["1.2.840.10008.1.2", "JPEGBaseline"])
+    assert len(ae.requested_contexts) == len(ae.supported_contexts) == 1
+    assert len(ae.requested_contexts[0].transfer_uids) == 4

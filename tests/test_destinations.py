@@ -288,7 +288,8 @@ def test_the_destination_takes_none_of_the_contexts_that_were_tried_first(
 ) -> None:
     """What it takes is sent to it all the same, however many kinds it has refused before."""
     scp.ae.add_requested_context("PositronEmissionTomographyImageStorage")
-    refused = [f"1.3.6.1.4.1.99999.{number}" for number in range(3)]
+    # The last one is no UID: what is in a file is proposed as it is.
+    refused = ["1.3.6.1.4.1.99999.1", "1.3.6.1.4.1.99999.2", "CTImageStorage"]
     store = destination([MR])
     images = [image(f"1.2.{n}", sop_class) for n, sop_class in enumerate([*refused, MR])]
     final = moved(scp, moves(store.port, *images))

@@ -137,6 +137,12 @@ def test_letters_of_other_operations(operation: str, letter: str) -> None:
         query_model_uid(operation, letter)
 
 
+def test_a_query_model_by_keyword() -> None:
+    assert query_model_uid("C-FIND", "PatientRootQueryRetrieveInformationModelFind") == FIND
+    with pytest.raises(ValueError, match="did you mean PatientRoot"):
+        query_model_uid("C-FIND", "PatientRootQueryRetrieveInformationFind")
+
+
 def test_what_is_no_query_model_at_all() -> None:
     with pytest.raises(TypeError):
         query_model_uid("C-FIND", 5)  # type: ignore[arg-type]  # that is the test

@@ -215,14 +215,23 @@ class EventTable(Table):
     required_arguments = 1
 
     def text(self) -> str:
-        from pynetdicom import events
+        from pynetdicom import events, unserved
 
+        asked = {event: operation for operation, event in events.OPERATION_EVENTS.items()}
         chosen = [
             event
             for event in events.ALL_EVENTS.values()
             if event.is_notification == (self.arguments[0] == "notification")
         ]
-        rows = [(f"``{event.name}``", event.description) for event in chosen]
+        rows = [
+            (
+                f"``{event.name}``",
+                event.description
+                if event not in asked or unserved.is_served(asked[event])
+                else f"{event.description}: **not served by this version**, nobody is asked",
+            )
+            for event in chosen
+        ]
         return list_table(("Event", "What has happened"), rows)
 
 
@@ -232,11 +241,23 @@ class ContextLists(Table):
     def text(self) -> str:
         from pynetdicom import presentation
 
-        rows = (
-            (f"``{name}``", str(len(list(presentation.abstract_syntaxes(name)))))
-            for name in presentation.CONTEXT_LISTS
-        )
-        return list_table(("List", "Contexts"), rows)
+        lists = {
+            name: list(presentation.abstract_syntaxes(name)) for name in presentation.CONTEXT_LISTS
+        }
+        rows = ((f"``{name}``", str(len(uids)), operations(uids)) for name, uids in lists.items())
+        return list_table(("List", "Contexts", "Operations"), rows)
+
+
+def operations(uids: Iterable[str]) -> str:
+    """The operations of SOP Classes, with what of them is not served."""
+    from pynetdicom import unserved
+    from pynetdicom.services import registry
+
+    names = list(dict.fromkeys(name for uid in uids for name in registry.operations(uid)))
+    served = ", ".join(name for name in names if unserved.is_served(name))
+    others = ", ".join(name for name in names if not unserved.is_served(name))
+    parts = [served, f"**not served by this version:** {others}" if others else ""]
+    return "; ".join(part for part in parts if part) or FILLED
 
 
 class SOPClassTable(Table):

@@ -33,7 +33,7 @@ from pynetdicom.apps.retrieve import (
 from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.dimse.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
 from pynetdicom.query_models import query_model_uid
-from pynetdicom.uids import named_all
+from pynetdicom.uids import abstract_syntax_uid, named_all
 from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
@@ -64,14 +64,13 @@ Kind = tuple[str, list[str]]
 
 def sop_class(text: str) -> str:
     """A SOP Class UID, or the keyword of one."""
-    if is_file_name(text) and "." in text:
-        return text
-    from pynetdicom import sop_class as names
-
-    uid = getattr(names, text, None) if text.isidentifier() else None
-    if not isinstance(uid, str) or not is_file_name(uid):
-        raise ArgumentTypeError(f"{text!r} is neither a UID nor the name of a SOP Class")
-    return str(uid)
+    try:
+        uid = abstract_syntax_uid(text, "--sop-class")
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if not is_file_name(uid) or "." not in uid:
+        raise ArgumentTypeError(f"{text!r} is not a UID")
+    return uid
 
 
 CONTEXTS = (

@@ -131,6 +131,7 @@ def listening(args: Namespace, ae: ApplicationEntity, arrivals: Arrivals) -> Ite
             evt_handlers=[(EVT_C_STORE, arrivals.handle)],
             spool_dir=arrivals.directory,
             unrestricted_storage=True,
+            preload=False,  # arrivals are saved, not decoded
         )
     except OSError as error:
         reason = error.strerror or error

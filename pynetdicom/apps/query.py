@@ -18,6 +18,7 @@ from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.requestor import peer_name
 from pynetdicom.query_models import query_model_uid
+from pynetdicom.uids import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -182,7 +183,9 @@ def is_accepted(args: Namespace, operation: str, assoc: Association, terminal: T
         report_refused(args, operation, assoc, terminal)
         return True
     name = MODEL_NAMES[args.model]
-    terminal.problem(f"{peer_name(args)} does not do {operation} with {name}")
+    terminal.problem(
+        f"{peer_name(args)} does not do {operation} with {name}: {named(uid)} was not accepted"
+    )
     return False
 
 

@@ -220,6 +220,7 @@ def listen(args: Namespace, terminal: Terminal) -> int:
         evt_handlers=[handler],
         spool_dir=directory,
         unrestricted_storage=any_syntax,
+        preload=False,  # what is received is saved, not decoded
     )
 
 

@@ -51,6 +51,15 @@ class Answers(NamedTuple):
     unknown_destination: int = 0xA801
 
 
+SINGLE = frozenset(("C-ECHO", "C-STORE"))
+"""The operations that have one response, without a data set."""
+
+SEVERAL = frozenset(("C-FIND", "C-GET", "C-MOVE"))
+"""The operations that have pending responses, and an identifier."""
+
+SERVED = SINGLE | SEVERAL
+"""The operations that this version serves; requests for others are answered with 0x0211."""
+
 _N = Answers(failed=0x0110)
 
 ANSWERS: dict[str, Answers] = {

@@ -53,6 +53,14 @@ def _lookup(uid: str) -> tuple[type[ServiceClass], tuple[str, ...]]:
     return _STORAGE if row is not None and _is_storage_row(row) else _UNKNOWN
 
 
+def declared(uid: str) -> tuple[type[ServiceClass], tuple[str, ...]] | None:
+    """Return service class and operations of a SOP Class UID that is in a table, or registered.
+
+    Those that are known by rule alone are of storage; to apply the rule takes pydicom.
+    """
+    return _known.get(uid)
+
+
 def service_class_of(uid: str) -> type[ServiceClass]:
     """Return the service class of a SOP Class UID; `ServiceClass` when there is none."""
     return _lookup(uid)[0]

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from pynetdicom import raised
+from pynetdicom._logging import printable
 from pynetdicom.dimse.data_set import InMemory, deflate
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.services.classes import (
@@ -301,7 +302,8 @@ class _Retrieval:
             self._failed += 1
             why = outcome.problem or f"status 0x{outcome.status or 0:04X}"
             level = logging.WARNING if self._failed <= _SHOWN_FAILURES else logging.DEBUG
-            LOGGER.log(level, "a sub-operation of the %s failed: %s", self._request.name, why)
+            what = printable(why)
+            LOGGER.log(level, "a sub-operation of the %s failed: %s", self._request.name, what)
             if outcome.sop_instance:
                 self._failed_uids[outcome.sop_instance] = None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.uids import abstract_syntax_uid, named, named_all, transfer_syntax_uid
 from pynetdicom.upper_layer.fields import checked_uid
@@ -210,6 +210,14 @@ class PresentationContext:
             setattr(other, name, getattr(self, name))
         other.transfer_uids = list(self.transfer_uids)
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what is pickled, by any of pickle's protocols."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PresentationContext):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from pynetdicom.errors import PynetdicomError
 from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.upper_layer.tls_faults import in_words, is_ssl
 
@@ -37,12 +38,17 @@ CLOSED = " during the handshake: does it speak TLS?"
 _CUT_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
+# Of any other exception the text may be a program's own, and about the patient.
+_SAY_WHAT_IS_WRONG = (PynetdicomError, OSError, OverflowError)
+
+
 def _said_by(error: BaseException) -> str:
     if is_ssl(error):
         return in_words(error, CLOSED)
     if isinstance(error, TLSRecord):
         return f"{error}: does the peer expect TLS?"
-    return str(error) or type(error).__name__  # Ctrl-C has no text
+    text = str(error) if isinstance(error, _SAY_WHAT_IS_WRONG) else ""
+    return text or type(error).__name__
 
 
 def unanswered(error: BaseException | None, is_tls: bool) -> BaseException:

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pynetdicom import _config, raised
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.complaints import Complaints
 from pynetdicom.upper_layer.dul import LINGER
 from pynetdicom.upper_layer.framing import Framer, TLSRecord
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, UpperLayer
-from pynetdicom.upper_layer.tls_faults import Complaints, in_words, is_ssl, of_handshake
+from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker
 
 if TYPE_CHECKING:

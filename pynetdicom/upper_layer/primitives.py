@@ -126,6 +126,9 @@ class A_ASSOCIATE(_Primitive):
     called_presentation_address: Any
     presentation_context_definition_list: list[PresentationContext]
     presentation_context_definition_results_list: list[PresentationContext]
+    # The same in each (PS3.8 7.1.1).
+    presentation_requirements = "Presentation Kernel"
+    session_requirements = ""
 
     _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {
         "application_context_name": (None, _uid),

@@ -44,8 +44,6 @@ class ServiceUser:
 
     Attributes
     ----------
-    ae_title : str
-        Its AE title.
     address_info : AddressInformation or None
         Its address and port.
     """
@@ -68,6 +66,17 @@ class ServiceUser:
         self._said: list[Any] = []
         self._accepted_common_extended: dict[str, Any] = {}
         self._pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ | None = None
+
+    @property
+    def ae_title(self) -> str:
+        """Get or set the AE title; bytes are decoded, stripped and cut at 16."""
+        return self._ae_title
+
+    @ae_title.setter
+    def ae_title(self, value: str | bytes) -> None:
+        if isinstance(value, bytes):
+            value = value.decode("latin-1").strip(" \0")[:16]
+        self._ae_title = value
 
     @property
     def primitive(self) -> A_ASSOCIATE | None:

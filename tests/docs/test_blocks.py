@@ -37,7 +37,7 @@ from tests.examples.conftest import Running, Scripts, pydicom_file
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 CONSOLE = [block for block in BLOCKS if block.language == "console"]
 TOML = [block for block in BLOCKS if block.language == "toml"]
-ASKED_HERE = {"serves echo", "serves store", "serves roles", "serves tls"}
+ASKED_HERE = {"serves echo", "serves store", "serves roles", "serves tls", "serves identity"}
 SERVING = [block for block in PYTHON if block.needs in ASKED_HERE]
 PAIRS = [
     (asking, serving)
@@ -120,12 +120,15 @@ def ask(what: str, port: int, directory: Path) -> None:
     if what == "tls":
         options["tls_args"] = (client_context(directory), "localhost")
     if what == "roles":
+        options["ext_neg"] = [build_role(CTImageStorage, scp_role=True)]
+    title = "MY_SCP"  # of those that want to be called by name
+    if what == "identity":
+        assert ae.associate("127.0.0.1", port).is_rejected
         identity = UserIdentityNegotiation()
         identity.user_identity_type = 2
         identity.primary_field = b"alice"
         identity.secondary_field = b"correct horse"
-        options["ext_neg"] = [build_role(CTImageStorage, scp_role=True), identity]
-    title = "MY_SCP"  # of those that want to be called by name
+        options["ext_neg"] = [identity]
     assoc = ae.associate("127.0.0.1", port, ae_title=title, **options)
     assert assoc.is_established, assoc.ended
     contexts = {context.abstract_syntax: context for context in assoc.accepted_contexts}

@@ -14,6 +14,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from pynetdicom import AE
 from pynetdicom.dsutils import split_dataset
 from pynetdicom.sop_class import HangingProtocolStorage
 from tests.conftest import find_free_port
@@ -367,6 +368,14 @@ def test_negotiation_with_a_wrong_passcode(scripts: Scripts) -> None:
     result = negotiate(scripts, "--passcode", "guess")
     assert result.returncode == 1
     assert "no association: rejected permanently" in result.stderr
+
+
+def test_negotiation_without_an_identity(scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / "negotiation_scp.py", find_free_port(), CT)
+    ae = AE()
+    ae.add_requested_context("1.2.840.10008.1.1")
+    assert ae.associate(LOCAL, int(server.port)).is_rejected
+    assert server.stop(signal.SIGTERM) == 0
 
 
 # Queries

@@ -18,7 +18,7 @@ import pytest
 
 from pynetdicom import AE
 from pynetdicom.upper_layer import dul
-from pynetdicom.upper_layer.tls_faults import Complaints
+from pynetdicom.upper_layer.complaints import Complaints
 from tests.examples.certificates import write_certificates
 from tests.faults.peer import request
 from tests.pair import DEADLINE

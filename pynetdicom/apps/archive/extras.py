@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-EXTRAS = {"sqlalchemy": "apps", "psycopg": "postgres", "fsspec": "cloud"}
-"""Package → the extra of pynetdicom that brings it."""
+REQUIREMENTS = {
+    "sqlalchemy": "sqlalchemy>=2",
+    "psycopg": "psycopg[binary]>=3",
+    "fsspec": "fsspec>=2023.1",
+}
+"""Package → what pip is told to install it; the extras apps, postgres and cloud say the same."""
 
 
 class MissingExtra(Exception):
@@ -26,5 +30,6 @@ def require(package: str) -> Any:
     except ImportError as error:
         raise MissingExtra(
             f"{package} is needed for this and cannot be imported ({error}): "
-            f"pip install 'pynetdicom[{EXTRAS[package]}]'"
+            # Not by our own name, which is another project's on the Python Package Index.
+            f"pip install '{REQUIREMENTS[package]}'"
         ) from error
