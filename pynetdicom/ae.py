@@ -355,6 +355,10 @@ class ApplicationEntity(Settings):
 
         Called from a handler, it does not wait for that handler's own association.
         """
+        for succession in list(
+            self.sending
+        ):  # first of all, or else others would take their places
+            succession.first.abort(block=False)
         with self._lock:
             servers, associations = list(self._servers), list(self._associations)
         self._end(servers, associations)

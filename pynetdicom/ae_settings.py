@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.association import Association
+    from pynetdicom.succession import Succession
     from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-_RUNNING = frozenset(("_lock", "_servers", "_reserved", "_associations"))
+_RUNNING = frozenset(("_lock", "_servers", "_reserved", "_associations", "sending"))
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
 Syntaxes = str | Sequence[str] | None
@@ -131,6 +132,9 @@ class Settings(Callbacks):
         self._servers: list[AssociationServer] = []
         self._reserved = 0
         self._associations: set[Association] = set()
+        # What goes on when an association ends on which many files are being sent. A set's own
+        # operations are atomic.
+        self.sending: set[Succession] = set()
 
     # Who we are
 

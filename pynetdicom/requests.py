@@ -6,14 +6,16 @@ answer them, which the DUL thread brings.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pynetdicom import debug_log
 from pynetdicom import events as evt
 from pynetdicom.association_state import AssociationState
+from pynetdicom.dimse.data_set import for_wire
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
 from pynetdicom.dimse.messages import Batch, Message, fragments
 from pynetdicom.dimse.operation import Operation
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.upper_layer.acse import PresentationContext
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -122,14 +126,20 @@ class Requests(AssociationState):
         then_reads: bool = False,
     ) -> Operation | None:
         """Send a request, as it was made ready if it was; None when nothing can be sent."""
-        context_id = context.context_id or 0
         expected = request.__dict__.get("MessageID")
-        operation = self._begin(request, context_id, msg_id)
+        operation = self._begin(request, context.context_id or 0, msg_id)
         if operation is None:
             return None
+        if operation.message_id != expected:
+            ready = None
+        return self._send_begun(operation, ready, then_reads=then_reads)
+
+    def _send_begun(
+        self, operation: Operation, ready: list[Batch] | None, *, then_reads: bool = False
+    ) -> Operation | None:
+        """Send the request of an operation that was begun; None when not all of it can be sent."""
+        request, context_id = operation.request, operation.context_id
         try:
-            if operation.message_id != expected:
-                ready = None
             self.send_message(request, context_id, ready, then_reads=then_reads)
         except Stopped:
             self.operations.finish(operation)
@@ -146,11 +156,23 @@ class Requests(AssociationState):
     def _make_ready(self, request: Primitive, context: PresentationContext) -> list[Batch]:
         """Encode a request that is going to be sent, and whose data set stays in memory."""
         request.__dict__["MessageID"] = self.operations.next_id
-        return list(
-            fragments(
-                context.context_id or 0, request.encode(), request.data_set, self.peer_maximum
-            )
-        )
+        return list(self._fragments(request, context.context_id or 0))
+
+    def _fragments(self, primitive: Primitive, context_id: int) -> Iterable[Batch]:
+        data_set = primitive.data_set
+        if data_set is not None:
+            data_set = for_wire(data_set)
+            if data_set.mended:
+                self.note_oddities(data_set.mended, "sent without")
+        return fragments(context_id, primitive.encode(), data_set, self.peer_maximum)
+
+    def note_oddities(self, oddities: Iterable[str], what: str) -> None:
+        """Log what is odd in data sets, each kind once an association."""
+        for oddity in oddities:
+            kind = f"{what} {oddity.partition(':')[0]}"
+            if kind not in self._noted:
+                self._noted.add(kind)
+                LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
 
     def abandon(self, operation: Operation) -> None:
         """Want no response to an operation."""
@@ -266,8 +288,7 @@ class Requests(AssociationState):
         dul = self._dul or self.dul
         watched = evt.EVT_DIMSE_SENT in self._handlers
         dul.send_data(
-            ready
-            or fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum),
+            ready or self._fragments(primitive, context_id),
             # A handler may want to wait for something that has to be read.
             then_reads=then_reads and not watched,
         )
