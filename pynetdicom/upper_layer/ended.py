@@ -38,17 +38,17 @@ CLOSED = " during the handshake: does it speak TLS?"
 _CUT_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
-# Of any other exception the text may be a program's own, and about the patient.
+# Of any other exception that has escaped the text may be a program's, and about the patient.
 _SAY_WHAT_IS_WRONG = (PynetdicomError, OSError, OverflowError)
 
 
-def _said_by(error: BaseException) -> str:
+def _said_by(error: BaseException, escaped: bool) -> str:
     if is_ssl(error):
         return in_words(error, CLOSED)
     if isinstance(error, TLSRecord):
         return f"{error}: does the peer expect TLS?"
-    text = str(error) if isinstance(error, _SAY_WHAT_IS_WRONG) else ""
-    return text or type(error).__name__
+    has_escaped = escaped and not isinstance(error, _SAY_WHAT_IS_WRONG)
+    return ("" if has_escaped else str(error)) or type(error).__name__  # Ctrl-C has no text
 
 
 def unanswered(error: BaseException | None, is_tls: bool) -> BaseException:
@@ -104,5 +104,6 @@ class Ended(NamedTuple):
         if self.timer:
             text += f", {self.timer} ran out"
         if self.error is not None:
-            text += f": {_said_by(self.error)}"
+            # An exception that nobody expected is answered with an A-ABORT (2, 0).
+            text += f": {_said_by(self.error, (self.source, self.reason) == (2, 0))}"
         return text
