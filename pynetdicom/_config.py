@@ -46,6 +46,13 @@ UNRESTRICTED_STORAGE_SERVICE: bool = False
 """Accept private and unlisted SOP Classes as storage; `AE.start_server` can say it for one server.
 """
 
+STRICT_ROLES: bool = False
+"""Refuse what a peer sends for a C-GET of ours (0x0122) if it has not answered our proposal to be
+SCP of its SOP Class (PS3.7 D.3.3.4). Otherwise that is taken and noted once, since there are
+archives that answer no role selection. Where a peer has answered that we are not SCP, what it sends
+is always refused.
+"""
+
 WINDOWS_TIMER_RESOLUTION: int | None = 1
 """Without effect: no wait of this library depends on the timer's resolution."""
 

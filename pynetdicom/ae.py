@@ -180,13 +180,15 @@ class ApplicationEntity(Settings):
         """Copies of the contexts to propose, with their IDs."""
         chosen = self._requested if contexts is None else contexts
         if not chosen:
-            raise RuntimeError("at least one presentation context must be requested")
+            raise RuntimeError(
+                "at least one presentation context must be requested: add_requested_context()"
+            )
         if len(chosen) > MAXIMUM_CONTEXTS:
             raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
         copies = []
         for index, context in enumerate(chosen):
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
             copy = context.copy()
             copy.context_id = 2 * index + 1
             copies.append(copy)
@@ -320,10 +322,10 @@ class ApplicationEntity(Settings):
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
         supported = self.supported_contexts if contexts is None else list(contexts)
         if not supported and not unrestricted:
-            raise ValueError("no presentation contexts are supported")
+            raise ValueError("no presentation contexts are supported: add_supported_context()")
         for context in supported:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
             if (context.scu_role is None) != (context.scp_role is None):
                 raise ValueError(
                     f"only one of scu_role and scp_role is set for {named(context.abstract_uid)}"
@@ -353,6 +355,10 @@ class ApplicationEntity(Settings):
 
         Called from a handler, it does not wait for that handler's own association.
         """
+        for succession in list(
+            self.sending
+        ):  # first of all, or else others would take their places
+            succession.first.abort(block=False)
         with self._lock:
             servers, associations = list(self._servers), list(self._associations)
         self._end(servers, associations)

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.association import Association
+    from pynetdicom.succession import Succession
     from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-_RUNNING = frozenset(("_lock", "_servers", "_reserved", "_associations"))
+_RUNNING = frozenset(("_lock", "_servers", "_reserved", "_associations", "sending"))
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
 Syntaxes = str | Sequence[str] | None
@@ -40,7 +41,7 @@ class _Requested(list[PresentationContext]):
         added = list(contexts)
         for context in added:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
         if len(self) + len(added) > MAXIMUM_CONTEXTS:
             raise ValueError(
                 f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
@@ -114,6 +115,9 @@ class Settings(Callbacks):
         self._servers: list[AssociationServer] = []
         self._reserved = 0
         self._associations: set[Association] = set()
+        # What goes on when an association ends on which many files are being sent. A set's own
+        # operations are atomic.
+        self.sending: set[Succession] = set()
 
     # Who we are
 
@@ -302,7 +306,7 @@ class Settings(Callbacks):
             self._supported = {}
         for context in added:
             if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items")
+                raise ValueError("'contexts' must be PresentationContext items: build_context()")
         for context in added:
             self.add_supported_context(
                 context.abstract_uid, context.transfer_uids, context.scu_role, context.scp_role

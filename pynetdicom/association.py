@@ -253,6 +253,7 @@ class Association(Negotiation, Querying):
                 self._release()
             elif item is not None:
                 self.serve_request(item, asks_nobody)
+            item = None  # which nobody else may hold any more
 
     def _read_on(self, waits: Callable[[], bool]) -> None:
         """Read on this thread while it waits, which saves waking it for what there is to do."""
@@ -270,7 +271,7 @@ class Association(Negotiation, Querying):
             if response is not None:
                 self.send_message(response, message.context_id, then_reads=self._waits())
         finally:
-            message.close()
+            message.handled()
         self.spares.replenish()
 
     def _answer(self, message: Message, asks_nobody: bool) -> Primitive | None:
@@ -372,6 +373,7 @@ class Association(Negotiation, Querying):
                 return
             if isinstance(item, Message):
                 self.serve_request(item, False)
+            item = None
 
     def release(self) -> None:
         """Release the association.
@@ -387,8 +389,10 @@ class Association(Negotiation, Querying):
             Called on the association's DUL thread, which must not be held up.
         """
         if self.has_ended:
+            self.wants_no_more = True
             return
         self._refuse_on_dul_thread("release()")
+        self.wants_no_more = True
         if not self._is_established:
             return
         if threading.current_thread() is self:
@@ -403,6 +407,13 @@ class Association(Negotiation, Querying):
         elif not self.has_ended:  # a handler does not return
             self._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
+    def release_later(self) -> None:
+        """Have the association released by its own thread, and wait for nothing."""
+        self.wants_no_more = True
+        self.inbox.put(WE_RELEASE)
+        if self._dul is not None:
+            self._dul.wake_reader()
+
     def abort(self, block: bool = True) -> None:
         """Abort the association; whoever waits for something on it is woken at once (PS3.8 7.3).
 
@@ -411,6 +422,7 @@ class Association(Negotiation, Querying):
         block : bool
             Wait for the association's end, for at most a second; never from its own threads.
         """
+        self.wants_no_more = True
         self._fail(Ended("aborted", "local", 0, 0))
         # After that, or else the connection attempt would end it with a reason of its own.
         self._connector.give_up()
@@ -420,6 +432,7 @@ class Association(Negotiation, Querying):
 
     def kill(self) -> None:
         """Abort the association without giving anything the time to be completed."""
+        self.wants_no_more = True
         ended = Ended("aborted", "local", 0, 0)
         if self._dul is None:
             self._fail(ended)
@@ -429,7 +442,7 @@ class Association(Negotiation, Querying):
         self._abort_sub_associations()
 
     def _abort_sub_associations(self) -> None:
-        """Abort those that serve a C-MOVE of this one, on which its thread may be waiting."""
+        """Abort those that serve a C-MOVE of this one, or go on for it with what is to be sent."""
         for assoc in list(self.sub_associations):
             assoc.abort(block=False)
 

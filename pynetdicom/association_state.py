@@ -92,13 +92,19 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.inbox = Inbox()
         # Whether the Association thread is going to read, as it has nothing else to do.
         self._waits: Callable[[], bool] = self.inbox.is_waiting
-        # Those that serve a C-MOVE of this one, and do not outlive an abort of it. A set's own
-        # operations are atomic.
+        # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
+        # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Association] = set()
+        # Whether the local user has ended it, from whatever thread: none is to take its place.
+        self.wants_no_more = False
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         # Asked once: messages come too often for it.
+        # What a peer is tolerated to do is noted once.
+        self.told_of_groups = self.told_of_roles = False
         self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
         self.peer_maximum = 0
+        # Oddities of data sets that the log has told of already.
+        self._noted: set[str] = set()
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor

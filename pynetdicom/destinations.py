@@ -10,12 +10,15 @@ receivers take only one. Its presentation contexts are planned from what will be
   AE requests, or if it has none those of `StoragePresentationContexts`.
 
 When an instance comes that no context fits, the association is released and another one requested,
-which has what that instance needs too. What the destination refuses is not proposed to it again. If
-the association breaks, another one is requested, once; what it broke at counts as failed.
+which has what that instance needs too. Bytes go out as they are unless the destination, asked for
+it, refuses the context for them or chooses another transfer syntax. What it refuses is not proposed
+to it again. If the association breaks, another one is requested for the rest, see `succession`;
+what it broke at has failed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -35,16 +38,10 @@ from pynetdicom.presentation import PresentationContext, abstract_syntaxes, buil
 from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
 from pynetdicom.services.engines import split
+from pynetdicom.services.instances import Instance, Kind, StoreParameters, kind_of
 from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
-from pynetdicom.sub_operations import (
-    Candidate,
-    Originator,
-    Unsendable,
-    candidate,
-    context_for,
-    make_ready,
-    store,
-)
+from pynetdicom.sub_operations import context_for, make_ready, originator, store, taken
+from pynetdicom.succession import Endurance
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
 from pynetdicom.utils import printable
 
@@ -60,9 +57,6 @@ _TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_tim
 
 _USUAL_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _USUAL = "StoragePresentationContexts"
-
-Kind = tuple[str, str]
-"""What a presentation context has to be for: a SOP Class and a transfer syntax."""
 
 _ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
 
@@ -89,14 +83,24 @@ def plan(
     for sop_class, syntax in needed:
         if syntax in UNCOMPRESSED:
             chosen[sop_class, tuple(s for s in _USUAL_SYNTAXES if s != syntax)] = None
+    # Others of the same study are likely to be encoded in the same way.
+    likely = [syntax for _, syntax in needed if syntax in UNCOMPRESSED][:1]
     for context in usual:
-        chosen[context.abstract_uid, tuple(context.transfer_uids)] = None
-    # Others of the same study are likely to be compressed in the same way.
+        syntaxes = context.transfer_uids
+        alone = tuple(syntax for syntax in likely if syntax in syntaxes)
+        chosen[context.abstract_uid, alone or tuple(syntaxes)] = None
+    for context in usual:
+        if rest := tuple(syntax for syntax in context.transfer_uids if syntax not in likely):
+            chosen[context.abstract_uid, rest] = None
     for context, (_, syntax) in itertools.product(usual, needed):
         chosen[context.abstract_uid, (syntax,)] = None
     # What a file has as SOP Class UID is proposed as it is: it may be no UID, and is no keyword.
     rows = itertools.islice(chosen, MAXIMUM_CONTEXTS)
     return [PresentationContext.from_wire(None, *row) for row in rows]
+
+
+class _Unsent(Exception):
+    """An instance cannot be sent; the message says why."""
 
 
 class MoveDestination:
@@ -106,7 +110,7 @@ class MoveDestination:
     ----------
     scp : Association
         On which the C-MOVE was requested.
-    originator : Originator
+    parameters : StoreParameters
     target : tuple
         ``(addr, port)`` or ``(addr, port, kwargs)`` as the handler gave it; the kwargs are those of
         `AE.associate`, and the four timeouts.
@@ -124,13 +128,13 @@ class MoveDestination:
     def __init__(
         self,
         scp: Association,
-        originator: Originator,
+        parameters: StoreParameters,
         target: Any,
         title: str,
         ahead: Sequence[Any] = (),
     ) -> None:
         self._scp = scp
-        self._originator = originator
+        self._parameters = parameters
         addr, port, given_options = target if len(target) == 3 else (*target, {})
         options = dict(given_options)
         self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
@@ -152,7 +156,8 @@ class MoveDestination:
         self._assoc: Association | None = None
         self._proposed: Any = None
         self._was_reached = False
-        self._attempts_left = 2
+        self._endurance = Endurance()
+        self._gone = ""
         self._reports = PendingReports()
 
     make_ready = staticmethod(make_ready)
@@ -171,16 +176,18 @@ class MoveDestination:
             No association came about, not even at first.
         """
         with self._reports.during(report):
+            what = taken(data_set)
+            if isinstance(what, Outcome):
+                return what
             try:
-                what = candidate(data_set)
-            except Unsendable as error:
-                return Outcome(None, error.sop_instance, str(error))
-            try:
-                return store(self._assoc_for(what), what, self._originator, meanwhile)
-            except Unsendable as error:
+                outcome = store(self._assoc_for(what), what, self._parameters, meanwhile)
+            except _Unsent as error:
                 return Outcome(None, what.sop_instance, str(error))
             finally:
                 what.close()
+            if outcome.status is not None:
+                self._endurance.answered()
+            return outcome
 
     def close(self) -> None:
         """Be done with the destination."""
@@ -197,15 +204,15 @@ class MoveDestination:
         assoc.release()
         self._scp.sub_associations.discard(assoc)
 
-    def _assoc_for(self, what: Candidate) -> Association:
+    def _assoc_for(self, what: Instance) -> Association:
         """The association to send an instance over, with a context for it if there can be one.
 
         Raises
         ------
         Unreachable
             None came about, not even at first.
-        Unsendable
-            There is none any more.
+        _Unsent
+            There is none for it, or none any more.
         """
         kind = (what.sop_class, what.transfer_syntax)
         assoc = self._assoc
@@ -214,11 +221,10 @@ class MoveDestination:
             assoc = None
         if assoc is None:
             if kind in self._refused:
-                raise Unsendable(no_context(*kind), what.sop_instance)
-            self._attempts_left -= 1
-            if self._attempts_left < 0:
-                raise Unsendable("the move destination is gone", what.sop_instance)
-        elif kind in self._refused or _suits_well(context_for(assoc, what), kind):
+                raise _Unsent(no_context(*kind))
+            if self._gone:
+                raise _Unsent(self._gone)
+        elif kind in self._refused or _suits_well(assoc, what):
             return assoc
         contexts = self._proposal(kind)
         if assoc is not None:
@@ -232,8 +238,8 @@ class MoveDestination:
         """The association with the destination has ended without our doing."""
         ended = assoc.ended
         LOGGER.error("the association with a move destination %s", printable(str(ended)))
-        if ended is not None and ended.by == "local" and not (ended.timer or ended.error):
-            self._attempts_left = 0  # after all: `abort` or `shutdown` was called
+        if not self._endurance.goes_on(ended):
+            self._gone = "the move destination is gone"
         self._release()
 
     def _proposal(self, kind: Kind) -> Sequence[PresentationContext]:
@@ -263,7 +269,7 @@ class MoveDestination:
             build_context(uid, _USUAL_SYNTAXES) for uid in abstract_syntaxes(_USUAL)
         ]
 
-    def _associate(self, contexts: Sequence[PresentationContext], what: Candidate) -> Association:
+    def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Association:
         scp = self._scp
         assoc = self._make(contexts)
         for name, seconds in self._timeouts.items():
@@ -282,18 +288,15 @@ class MoveDestination:
             LOGGER.error("association with a move destination: %s", printable(str(ended)))
             if isinstance(ended.error, NothingAccepted):
                 self._was_reached = True
-                self._attempts_left += 1
-                proposed = ((cx.abstract_uid, uid) for cx in contexts for uid in cx.transfer_uids)
-                self._refused.update(proposed)
-                problem = no_context(what.sop_class, what.transfer_syntax)
-                raise Unsendable(problem, what.sop_instance)
+                self._refused.update(k for k in _kinds_of(contexts) if _is_final(contexts, k))
+                raise _Unsent(no_context(what.sop_class, what.transfer_syntax))
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
         if not self._was_reached:
             raise Unreachable(why, what.sop_instance)
-        self._attempts_left = 0
-        raise Unsendable(why, what.sop_instance)
+        self._gone = why
+        raise _Unsent(why)
 
 
 def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:
@@ -302,18 +305,16 @@ def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext
     return [contexts[start : start + size] for start in range(0, max(1, len(contexts)), size)]
 
 
-def _kinds(items: Iterable[Any]) -> Iterable[Kind]:
+def _kinds(items: Iterable[Any]) -> list[Kind]:
     """Tell what the data sets among a handler's items need."""
+    found: list[Kind] = []
     for item in items:
         _, data_set = split(item)
         if isinstance(data_set, InFile):  # looking into each of them would leave them all open
             continue
-        try:
-            what = candidate(data_set, check=False)
-        except Unsendable:
-            continue
-        what.close()
-        yield what.sop_class, what.transfer_syntax
+        with contextlib.suppress(Exception):  # what cannot be sent is said when its turn comes
+            found.append(kind_of(data_set))
+    return found
 
 
 def _suits(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
@@ -326,12 +327,32 @@ def _suits(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
     )
 
 
-def _suits_well(context: PresentationContext | None, kind: Kind) -> bool:
-    """Whether a context takes what is of a kind as it is, or what can be encoded anew for sure."""
+def _suits_well(assoc: Association, what: Instance) -> bool:
+    """Whether an instance can go out as it is, or at least the peer was asked for that."""
+    context = context_for(assoc, what)
     if context is None:
         return False
-    # Some values have no other byte order that we would know.
-    return kind[1] in (context.transfer_uids[0], *_USUAL_SYNTAXES, DEFLATED)
+    syntax = what.transfer_syntax
+    kind = (what.sop_class, syntax)
+    proposed = assoc.requestor.requested_contexts
+    if syntax == context.transfer_uids[0]:
+        return True
+    # What is to be encoded anyway; but some values have no other byte order that we would know.
+    is_easy = syntax in (*_USUAL_SYNTAXES, DEFLATED)
+    return is_easy and (not what.is_encoded or kind in _kinds_of(proposed))
+
+
+def _kinds_of(contexts: Iterable[PresentationContext]) -> set[Kind]:
+    """The kinds that contexts were proposed for."""
+    return {(cx.abstract_uid, syntax) for cx in contexts for syntax in cx.transfer_uids}
+
+
+def _is_final(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
+    """Whether there is nothing more to propose for a kind: what is uncompressed has other forms."""
+    sop_class, syntax = kind
+    if syntax not in UNCOMPRESSED:
+        return True
+    return _kinds_of(contexts).issuperset((sop_class, usual) for usual in _USUAL_SYNTAXES)
 
 
 def _has_refused(assoc: Association, kind: Kind) -> bool:
@@ -340,6 +361,8 @@ def _has_refused(assoc: Association, kind: Kind) -> bool:
     It has not where it has chosen another one of several transfer syntaxes.
     """
     sop_class, syntax = kind
+    if not _is_final(assoc.requestor.requested_contexts, kind):
+        return False
     accepted = {context.context_id for context in assoc.accepted_contexts}
     return any(
         context.abstract_uid == sop_class
@@ -357,9 +380,9 @@ def begin_move(
     target = ask("The handler gave no destination")
     if isinstance(target, (tuple, list)) and tuple(target[:2]) == (None, None):
         raise Refusal(answers.unknown_destination, "Unknown move destination")
-    originator = Originator(request, scp.requestor.ae_title)
+    parameters = originator(request, scp.requestor.ae_title)
     try:
-        return MoveDestination(scp, originator, target, request.MoveDestination or "", ahead)
+        return MoveDestination(scp, parameters, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
         raised.show(LOGGER, error)
         due = "instead of (address, port) or (address, port, dict of options)"

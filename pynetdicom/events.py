@@ -150,6 +150,9 @@ _IDENTIFIED = ("C-FIND", "C-GET", "C-MOVE")
 class Event:
     """An event that has happened, as its handler gets it.
 
+    It may be kept when its handler returns, for another thread for instance. What was received is
+    given back when nobody holds the event, its ``request``, or a data set made of them.
+
     The attributes below depend on the event, see the reference of the events; asking for one that
     the event does not have raises `AttributeError`.
 
@@ -195,7 +198,10 @@ class Event:
         if self._decoded is None:
             from pydicom.dataset import Dataset
 
-            self._decoded = Dataset() if request.data_set is None else request.data_set.decode()
+            data_set = request.data_set
+            self._decoded = Dataset() if data_set is None else data_set.decode()
+            if data_set is not None and data_set.oddities:
+                self.assoc.note_oddities(data_set.oddities, "received with")
         decoded: Dataset = self._decoded
         return decoded
 
@@ -242,7 +248,7 @@ class Event:
         """The data set of a request as it was received, to be sent on without being decoded.
 
         It goes to ``send_c_store``, ``send_c_find``, ``send_c_get`` and ``send_c_move`` of another
-        association, and is valid until the handler returns.
+        association, also on another thread and after the handler has returned.
         """
         request = self._request("received")
         if request.data_set is None:
@@ -287,7 +293,11 @@ class Event:
 
     @property
     def dataset_path(self) -> Any:
-        """Path of a file with the data set of a C-STORE request, until the handler returns."""
+        """Path of a file with the data set of a C-STORE request, until the handler returns.
+
+        Everything else of an event stays for as long as the event is held: it may be put into a
+        queue, and a worker may read it when the sender has had its answer.
+        """
         return self._request("dataset_path", "C-STORE").data_set.path
 
     def save_as(self, path: Any, overwrite: bool = True, sync: bool = False) -> None:

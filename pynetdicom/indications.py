@@ -37,6 +37,14 @@ class Indications(AssociationState):
             self.inbox.put(message)
             return
         primitive = message.primitive
+        if not self.told_of_groups and any(
+            tag > 0xFFFF for tag in primitive.__dict__.get("extra", ())
+        ):
+            self.told_of_groups = True
+            LOGGER.warning(
+                "the peer's %s has elements of other groups than 0000 in its command set: ignored",
+                primitive.message_name,
+            )
         if primitive.CommandField >= 0x8000:
             if not self.operations.deliver(message):
                 LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)

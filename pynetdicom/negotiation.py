@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
 from pynetdicom import events as evt
@@ -27,6 +27,7 @@ from pynetdicom.upper_layer.transport import Connection
 if TYPE_CHECKING:
     import ssl
 
+    from pynetdicom.association import Association
     from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.lobby import Visitor
 
@@ -51,6 +52,20 @@ class Negotiation(Indications):
         self._target = (address, bind_address, tls_args)
         self._request_pdu = request
         self.peer_address = (address.addr, address.port)
+
+    def make_successor(self) -> Association:
+        """An association like this one, which we requested; it is not requested yet."""
+        assert self._target is not None
+        assert self._request_pdu is not None
+        address, bind_address, tls_args = self._target
+        made = type(self)(self.ae, "requestor", evt_handlers=self.handler_specs())
+        other = cast("Association", made)
+        other.acceptor.ae_title = self._request_pdu.called_ae_title
+        other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)
+        for name in ("acse_timeout", "dimse_timeout", "connection_timeout", "_network_timeout"):
+            setattr(other, name, getattr(self, name))
+        other.network_timeout_response = self.network_timeout_response
+        return other
 
     def wait_negotiated(self) -> None:
         """Wait for the outcome of the negotiation, which has deadlines of its own."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from pynetdicom.planning import build_contexts_for, plan_associations
 from pynetdicom.uids import abstract_syntax_uid
 from pynetdicom.upper_layer.contexts import (
     PresentationContext,
@@ -218,9 +219,11 @@ __all__ = [  # noqa: PLE0604
     "PresentationContextTuple",
     "abstract_syntaxes",
     "build_context",
+    "build_contexts_for",
     "build_role",
     "negotiate_as_acceptor",
     "negotiate_as_requestor",
     "negotiate_unrestricted",
+    "plan_associations",
     *CONTEXT_LISTS,
 ]

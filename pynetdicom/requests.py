@@ -6,14 +6,16 @@ answer them, which the DUL thread brings.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pynetdicom import debug_log
 from pynetdicom import events as evt
 from pynetdicom.association_state import AssociationState
+from pynetdicom.dimse.data_set import for_wire
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
 from pynetdicom.dimse.messages import Batch, Message, fragments
 from pynetdicom.dimse.operation import Operation
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.upper_layer.acse import PresentationContext
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -71,7 +75,11 @@ class Requests(AssociationState):
     def _must_be_established(self, what: str) -> None:
         self._refuse_on_dul_thread(what)
         if not self.is_established:
-            raise RuntimeError("The association with a peer SCP must be established before sending")
+            ended = self.ended
+            why = "" if ended is None else f": it is over, {ended}"
+            raise RuntimeError(
+                f"The association with a peer SCP must be established before sending{why}"
+            )
 
     def _context_for(self, abstract_syntax: str, transfer_syntax: str = "") -> PresentationContext:
         """The accepted context for a SOP Class, of that transfer syntax if it matters."""
@@ -119,14 +127,20 @@ class Requests(AssociationState):
         then_reads: bool = False,
     ) -> Operation | None:
         """Send a request, as it was made ready if it was; None when nothing can be sent."""
-        context_id = context.context_id or 0
         expected = request.__dict__.get("MessageID")
-        operation = self._begin(request, context_id, msg_id)
+        operation = self._begin(request, context.context_id or 0, msg_id)
         if operation is None:
             return None
+        if operation.message_id != expected:
+            ready = None
+        return self._send_begun(operation, ready, then_reads=then_reads)
+
+    def _send_begun(
+        self, operation: Operation, ready: list[Batch] | None, *, then_reads: bool = False
+    ) -> Operation | None:
+        """Send the request of an operation that was begun; None when not all of it can be sent."""
+        request, context_id = operation.request, operation.context_id
         try:
-            if operation.message_id != expected:
-                ready = None
             self.send_message(request, context_id, ready, then_reads=then_reads)
         except Stopped:
             self.operations.finish(operation)
@@ -143,11 +157,23 @@ class Requests(AssociationState):
     def _make_ready(self, request: Primitive, context: PresentationContext) -> list[Batch]:
         """Encode a request that is going to be sent, and whose data set stays in memory."""
         request.__dict__["MessageID"] = self.operations.next_id
-        return list(
-            fragments(
-                context.context_id or 0, request.encode(), request.data_set, self.peer_maximum
-            )
-        )
+        return list(self._fragments(request, context.context_id or 0))
+
+    def _fragments(self, primitive: Primitive, context_id: int) -> Iterable[Batch]:
+        data_set = primitive.data_set
+        if data_set is not None:
+            data_set = for_wire(data_set)
+            if data_set.mended:
+                self.note_oddities(data_set.mended, "sent without")
+        return fragments(context_id, primitive.encode(), data_set, self.peer_maximum)
+
+    def note_oddities(self, oddities: Iterable[str], what: str) -> None:
+        """Log what is odd in data sets, each kind once an association."""
+        for oddity in oddities:
+            kind = f"{what} {oddity.partition(':')[0]}"
+            if kind not in self._noted:
+                self._noted.add(kind)
+                LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
 
     def abandon(self, operation: Operation) -> None:
         """Want no response to an operation."""
@@ -263,8 +289,7 @@ class Requests(AssociationState):
         dul = self._dul or self.dul
         watched = evt.EVT_DIMSE_SENT in self._handlers
         dul.send_data(
-            ready
-            or fragments(context_id, primitive.encode(), primitive.data_set, self.peer_maximum),
+            ready or self._fragments(primitive, context_id),
             # A handler may want to wait for something that has to be read.
             then_reads=then_reads and not watched,
         )

@@ -30,7 +30,9 @@ LOGGER = logging.getLogger("pynetdicom.service")
 
 Response = tuple["Dataset", "Dataset | None"]
 
+SUCCESS = 0x0000
 _FAILED_LIST = "FailedSOPInstanceUIDList"
+FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 _COUNTERS = {
     "NumberOfRemainingSuboperations": 0x00001020,
     "NumberOfCompletedSuboperations": 0x00001021,
@@ -46,8 +48,9 @@ class Responses(Generator["Response", None, None]):
     the numbers of sub-operations; its attribute ``message_id`` is that of the request, and its
     attribute ``problem`` says, if it is not None, why there is no identifier or no further
     response. The identifier is a `pydicom.dataset.Dataset`, or None where the response has none:
-    matches of a C-FIND have one, and the final response of a C-GET or C-MOVE may list what has
-    failed.
+    matches of a C-FIND have one. So has the final response of a C-GET or C-MOVE that did not
+    succeed: it lists what has failed as Failed SOP Instance UID List, and is empty where the peer
+    sends none.
 
     When there is no (further) answer, ``(Dataset(), None)`` comes once as the last.
 
@@ -107,10 +110,11 @@ class Responses(Generator["Response", None, None]):
         identifier = None
         if is_pending is self._pending_has_identifier:
             identifier = _identifier(response, status)
+            if response.data_set is None and not is_pending and response.Status != SUCCESS:
+                identifier = _without_identifier(response)
         elif response.data_set is not None:
             # Tolerated: an identifier where the standard has none; it is no match.
             LOGGER.debug("the data set of a %s is ignored", response.message_name)
-            response.data_set.close()
         return status, identifier
 
     def _no_answer(self) -> Response:
@@ -178,6 +182,20 @@ def _status(response: Primitive, message_id: int) -> Dataset:
     return status
 
 
+def _without_identifier(response: Primitive) -> Dataset:
+    """What stands for the identifier of a retrieve that did not succeed, if the peer sent none."""
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.services.retrieval import failed_uids
+
+    identifier = Dataset()
+    # Tolerated: the list of what failed is in the command set.
+    raw = response.__dict__.get("extra", {}).get(FAILED_SOP_INSTANCE_UID_LIST)
+    if raw is not None:
+        identifier.FailedSOPInstanceUIDList = failed_uids({_FAILED_LIST: raw})
+    return identifier
+
+
 def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
     """The decoded identifier; None, and a word on it in the status, if it does not decode."""
     data_set = response.data_set
@@ -193,8 +211,6 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
         status.__dict__["problem"] = problem
         LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
         return None
-    finally:
-        data_set.close()
     if response.name != "C-FIND" and isinstance(identifier.get(_FAILED_LIST), bytes):
         from pynetdicom.services.retrieval import failed_uids
 

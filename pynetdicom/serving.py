@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pynetdicom.association_state import AssociationState
     from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
@@ -123,7 +124,7 @@ def _answer_in_parts(
         return retrieval.retrieve(
             invocation,
             lambda ask, ahead: sub_operations.SameAssociation(
-                scp, sub_operations.Originator(request)
+                scp, sub_operations.originator(request)
             ),
         )
     return retrieval.retrieve(
@@ -149,6 +150,25 @@ def show_identifier(message: Primitive, identifier: Dataset) -> None:
     show_lines(LOGGER, f"identifier of the {message.message_name}", pretty_dataset(identifier, 1))
 
 
+def _takes_unanswered(
+    assoc: AssociationState, request: Primitive, context: PresentationContext
+) -> bool:
+    """Whether an object is taken though the peer has not answered that we are SCP.
+
+    Tolerated: an acceptor that ignores role selection, and sends all the same what our C-GET asks
+    for.
+    """
+    if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
+        return False
+    if not assoc.told_of_roles:
+        assoc.told_of_roles = True
+        LOGGER.warning(
+            "the peer has not answered the role selection for %s: what it sends is taken",
+            named(context.abstract_uid),
+        )
+    return True
+
+
 def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:
     """Why a request is refused before anybody is asked, as status and text; None if it is not."""
     request = message.primitive
@@ -164,8 +184,11 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
         return UNRECOGNIZED_OPERATION, f"{request.name} is not served by this version"
     if missing := request.missing():
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
-    if context.as_scp is False:
-        return SOP_CLASS_NOT_SUPPORTED, "no SCP for this SOP Class was negotiated"
+    if context.as_scp is False and not _takes_unanswered(assoc, request, context):
+        why = "no SCP for this SOP Class was negotiated"
+        if context.scp_unanswered:
+            why = "the peer has not answered that we are SCP (role selection)"
+        return SOP_CLASS_NOT_SUPPORTED, why
     data_set = request.data_set
     error = getattr(data_set, "error", None)
     if error is not None:

@@ -1,132 +1,24 @@
 """What an association asks of its peer with C-STORE: data sets and files, one by one or many.
 
-In: data sets, encoded or not, and paths. Out: C-STORE requests by `Requests`; a file is sent as it
-is, and the next one is made ready while the peer works on the last.
+In: data sets, encoded or not, and paths. Out: C-STORE requests, which `services.instances` makes;
+many files go through `file_stream`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, cast
 
-from pynetdicom.dimse.primitives import C_STORE, Primitive
-from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID
+from pynetdicom.file_stream import FileStream, Path, StoreResult
 from pynetdicom.requests import Requests, prepare_statuses, to_status
-from pynetdicom.uids import named
+from pynetdicom.services.instances import StoreParameters, take
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from pynetdicom.association import Association
     from pynetdicom.dimse.data_set import EncodedDataSet
-    from pynetdicom.dimse.messages import Batch
-    from pynetdicom.dimse.operation import Operation
-    from pynetdicom.upper_layer.acse import PresentationContext
-
-Path = str | os.PathLike[str]
-
-
-class StoreResult(NamedTuple):
-    """What became of a file that was to be sent."""
-
-    path: Path
-    status: int | None
-    """The peer's status; None when there is none."""
-    problem: str | None
-    """Why there is none."""
-    response: Primitive | None = None
-    message_id: int = 0
-
-
-class StoreParameters(NamedTuple):
-    """What a C-STORE request says besides its SOP Instance."""
-
-    priority: int
-    originator_aet: str | bytes | None
-    originator_id: int | None
-
-    def request(self, sop_class: str, sop_instance: str, data_set: EncodedDataSet) -> C_STORE:
-        """Make a request; raises TypeError or ValueError for what cannot be in one."""
-        request = C_STORE(
-            AffectedSOPClassUID=sop_class,
-            Priority=self.priority,
-            AffectedSOPInstanceUID=sop_instance,
-            data_set=data_set,
-        )
-        if self.originator_aet is not None:
-            request.MoveOriginatorApplicationEntityTitle = self.originator_aet
-        if self.originator_id is not None:
-            request.MoveOriginatorMessageID = self.originator_id
-        return request
-
-
-class _Sent(NamedTuple):
-    """A file that is on its way, or why it is not."""
-
-    path: Path
-    operation: Operation | None
-    problem: str | None = None
-
-
-class _Instance(NamedTuple):
-    """A SOP Instance that is ready to be sent."""
-
-    request: C_STORE
-    data_set: EncodedDataSet
-    context: PresentationContext
-    ready: list[Batch] | None = None
-    """The message, as it goes out if its Message ID is the one that was expected."""
-
-
-class _Ahead:
-    """The files that are to be sent, the next one of which may be read before it is asked for."""
-
-    def __init__(self, paths: Iterator[Path], prepare: Callable[[Path], _Instance]) -> None:
-        self._paths = paths
-        self._prepare = prepare
-        self._next: tuple[Path, _Instance | str] | None = None
-        self._error: Exception | None = None
-
-    def take(self) -> tuple[Path, _Instance | str] | None:
-        """The next file, ready to be sent, or with the reason why it cannot be.
-
-        Raises
-        ------
-        Exception
-            What the caller's iterable has raised.
-        """
-        self.read()
-        ready, self._next = self._next, None
-        if ready is None and self._error is not None:
-            raise self._error
-        return ready
-
-    def read(self) -> None:
-        """Make the next file ready."""
-        if self._next is not None or self._error is not None:
-            return
-        try:
-            path = next(self._paths, None)
-        except Exception as error:  # told when the files before it have had their answers
-            self._error = error
-            return
-        if path is None:
-            return
-        try:
-            self._next = path, self._prepare(path)
-        except OSError as error:
-            self._next = path, f"cannot be read: {error.strerror or error}"
-        except (FileProblem, ValueError) as error:
-            self._next = path, str(error)
-        except Exception as error:  # its text may be about the patient
-            self._next = path, f"cannot be sent: {type(error).__name__}"
-
-    def close(self) -> None:
-        """Let go of a file that is not going to be sent."""
-        ready, self._next = self._next, None
-        if ready is not None and not isinstance(ready[1], str):
-            ready[1].data_set.close()
 
 
 class Storing(Requests):
@@ -185,22 +77,23 @@ class Storing(Requests):
         PS3.7 9.1.1
         """
         self._must_be_established("send_c_store()")
-        from pynetdicom.dimse.data_set import EncodedDataSet
-
         prepare_statuses()
-        parameters = StoreParameters(priority, originator_aet, originator_id)
-        if isinstance(dataset, (str, os.PathLike)):
-            os.stat(dataset)  # FileNotFoundError says more than FileProblem
-            instance = self._from_file(dataset, parameters)
-        elif isinstance(dataset, EncodedDataSet):
-            instance = self._from_encoded(dataset, parameters)
-        else:
-            instance = self._from_dataset(dataset, parameters)
+        is_path = isinstance(dataset, (str, os.PathLike))
+        if is_path:
+            os.stat(cast("Path", dataset))  # FileNotFoundError says more than FileProblem
+        elif hasattr(dataset, "group_dataset"):
+            meta = getattr(dataset, "file_meta", None)
+            if meta is None or not meta.get("TransferSyntaxUID"):
+                raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
+        instance = take(dataset)
         try:
-            return to_status(*self._exchange(instance.request, instance.context, msg_id))
+            context = self._context_for(instance.sop_class, instance.transfer_syntax)
+            parameters = StoreParameters(priority, originator_aet, originator_id)
+            request = instance.request(context, parameters)
+            return to_status(*self._exchange(request, context, msg_id))
         finally:
-            if instance.data_set is not dataset:
-                instance.data_set.close()
+            if is_path:
+                instance.close()
 
     def send_c_stores(
         self,
@@ -227,8 +120,7 @@ class Storing(Requests):
         ------
         tuple of path and pydicom.dataset.Dataset
             The file and its status. A file that could not be sent, or was not answered, has an
-            empty data set whose attribute ``problem`` says why; the others are still sent. When the
-            association ends, no more are.
+            empty data set whose attribute ``problem`` says why; the others are still sent.
 
         Raises
         ------
@@ -237,6 +129,17 @@ class Storing(Requests):
 
         Notes
         -----
+        When the peer ends the association, or the connection breaks, the file that was under way
+        has failed and is not tried again. For those after it another association is made, as often
+        as it takes: to the same address, with the same AE, contexts, titles, TLS, timeouts and
+        handlers. It belongs to the iterator, which releases it in the end. `is_established` of this
+        association is False from then on and `ended` says how it ended; nothing else can be sent on
+        it. `abort` and `release` of this association, and the AE's `shutdown`, end the iterator and
+        abort or release what it sends on. If the peer cannot be reached again, rejects, or answers
+        nothing in time twice in a row, or if it was the peer who requested this association, the
+        rest is given out with a ``problem``; the paths are asked for to their end all the same.
+        When the peer releases the association, no more is sent.
+
         PS3.7 9.1.1
         """
         prepare_statuses()
@@ -260,134 +163,11 @@ class Storing(Requests):
     ) -> Iterator[StoreResult]:
         """As `send_c_stores`, with plain numbers as statuses."""
         self._must_be_established("store_files()")
-        return self._store_files(
-            iter(paths), StoreParameters(priority, originator_aet, originator_id), send_ahead
-        )
-
-    def _store_files(
-        self, paths: Iterator[Path], parameters: StoreParameters, send_ahead: bool
-    ) -> Iterator[StoreResult]:
-        ahead = _Ahead(paths, lambda path: self._from_file(path, parameters, ahead=True))
-        try:
-            sent = self._send_next(ahead)
-            while sent is not None:
-                # What comes next is ready: whoever reads has it on its way before others may read.
-                result = self._result_of(sent, ahead, keeps_role=send_ahead)
-                sent = None
-                is_over = result.status is None and self.ended is not None
-                try:
-                    if send_ahead and not is_over:
-                        sent = self._send_next(ahead)
-                finally:
-                    self.dul.unclaim_reading()
-                yield result
-                if is_over:
-                    return
-                if not send_ahead:
-                    sent = self._send_next(ahead)
-        finally:
-            ahead.close()
-
-    def _send_next(self, ahead: _Ahead) -> _Sent | None:
-        """Send the next file; None when there is no other."""
-        ready = ahead.take()
-        if ready is None:
-            return None
-        path, instance = ready
-        if isinstance(instance, str):
-            return _Sent(path, None, instance)
-        try:
-            operation = self._send_request(instance.request, instance.context, None, instance.ready)
-            return _Sent(path, operation)
-        except (FileProblem, OSError, ValueError) as error:
-            return _Sent(path, None, f"not sent: {error}")
-        finally:
-            instance.data_set.close()
-
-    def _result_of(self, sent: _Sent, ahead: _Ahead, *, keeps_role: bool = False) -> StoreResult:
-        """Wait for the answer to what was sent; make the next file ready meanwhile."""
-        path, operation, problem = sent
-        if problem is not None:
-            return StoreResult(path, None, problem)
-        if operation is not None:
-            ahead.read()
-        response = self._response_to(operation, keeps_role=keeps_role)
-        if response is None or operation is None:
-            return StoreResult(path, None, f"no answer: {self.ended}")
-        return StoreResult(path, response.Status, None, response, operation.message_id)
-
-    def _from_file(
-        self, path: Path, parameters: StoreParameters, *, ahead: bool = False
-    ) -> _Instance:
-        from pynetdicom.dimse.part10 import read_header
-
-        if not isinstance(path, (str, os.PathLike)):
-            raise ValueError(f"a {type(path).__name__} is not a path")
-        with read_header(path) as header:
-            header.check()
-            header.check_encoding()
-            context = self._context_for(header.sop_class_uid, header.transfer_syntax)
-            data_set = header.data_set()
-            if header.transfer_syntax not in context.transfer_uids:
-                with closing(data_set):
-                    data_set = _re_encoded(data_set, context.transfer_uids[0])
-            request = parameters.request(header.sop_class_uid, header.sop_instance_uid, data_set)
-            ready = None
-            if ahead and data_set.read_ahead():
-                ready = self._make_ready(request, context)
-            return _Instance(request, data_set, context, ready)
-
-    def _from_encoded(self, data_set: EncodedDataSet, parameters: StoreParameters) -> _Instance:
-        from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID
-
-        data_set.check()
-        values = data_set.peek(SOP_CLASS_UID, SOP_INSTANCE_UID)
-        sop_class, sop_instance = (
-            values.get(tag, b"").decode("latin-1").strip(" \0")
-            for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)
-        )
-        if not (sop_class and sop_instance):
-            raise MissingUID("the data set has no SOP Class UID or SOP Instance UID")
-        context = self._context_for(sop_class, data_set.transfer_syntax)
-        if data_set.transfer_syntax not in context.transfer_uids:
-            data_set = _re_encoded(data_set, context.transfer_uids[0])
-        return _Instance(parameters.request(sop_class, sop_instance, data_set), data_set, context)
-
-    def _from_dataset(self, dataset: Dataset, parameters: StoreParameters) -> _Instance:
-        from pynetdicom.dimse.data_set import encode_dataset
-
-        for keyword in ("SOPClassUID", "SOPInstanceUID"):
-            if not dataset.get(keyword):
-                raise AttributeError(f"the data set has no {keyword}")
-        meta = getattr(dataset, "file_meta", None)
-        if meta is None or not meta.get("TransferSyntaxUID"):
-            raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
-        transfer_syntax = meta.TransferSyntaxUID
-        implicit, little = dataset.original_encoding
-        encoding = (transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)
-        if None not in (implicit, little) and (implicit, little) != encoding:
-            raise ValueError(
-                f"the data set is not encoded as its file_meta.TransferSyntaxUID says,"
-                f" {named(str(transfer_syntax))}"
-            )
-        context = self._context_for(str(dataset.SOPClassUID), str(transfer_syntax))
-        data_set = encode_dataset(dataset, context.transfer_uids[0])
-        request = parameters.request(
-            str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), data_set
-        )
-        return _Instance(request, data_set, context)
+        parameters = StoreParameters(priority, originator_aet, originator_id)
+        return FileStream(cast("Association", self), iter(paths), parameters).results(send_ahead)
 
 
 def _file_status(result: StoreResult) -> Dataset:
     status = to_status(result.response, result.message_id)
     status.__dict__["problem"] = result.problem
     return status
-
-
-def _re_encoded(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedDataSet:
-    from pynetdicom.dimse.data_set import encode_dataset
-
-    try:
-        return encode_dataset(data_set.decode(), transfer_syntax)
-    except DataSetDecodeError as error:
-        raise ValueError(f"cannot be re-encoded: {error}") from error

@@ -247,3 +247,55 @@ def test_a_calling_title_that_is_none(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         ae.require_calling_aet = wrong
     assert ae.require_calling_aet == ["A"]
+
+
+# Keywords
+
+
+def test_contexts_by_keyword() -> None:
+    ct, mr, jpeg = (
+        "1.2.840.10008.5.1.4.1.1.2",
+        "1.2.840.10008.5.1.4.1.1.4",
+        "1.2.840.10008.1.2.4.50",
+    )
+    ae = AE()
+    ae.add_requested_context("CTImageStorage", "JPEGBaseline8Bit")
+    ae.add_requested_context("MRImageStorage", ["JPEGBaseline8Bit", "ImplicitVRLittleEndian"])
+    ae.add_supported_context("CTImageStorage")
+    ae.add_supported_context(ct, "JPEGBaseline8Bit")
+    assert [cx.abstract_uid for cx in ae.requested_contexts] == [ct, mr]
+    assert ae.requested_contexts[0].transfer_uids == [jpeg]
+    (supported,) = ae.supported_contexts
+    assert supported.transfer_uids[-1] == jpeg
+    ae.remove_requested_context("MRImageStorage", "JPEGBaseline8Bit")
+    assert ae.requested_contexts[1].transfer_uids == ["1.2.840.10008.1.2"]
+    ae.remove_requested_context("MRImageStorage")
+    ae.remove_supported_context("CTImageStorage", ["JPEGBaseline8Bit"])
+    assert jpeg not in ae.supported_contexts[0].transfer_uids
+    ae.remove_supported_context("CTImageStorage")
+    assert [cx.abstract_uid for cx in ae.requested_contexts] == [ct]
+    assert ae.supported_contexts == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "add_requested_context",
+        "add_supported_context",
+        "remove_requested_context",
+        "remove_supported_context",
+    ],
+)
+def test_what_is_neither_a_uid_nor_a_keyword(name: str) -> None:
+    ae = AE()
+    ae.add_requested_context("CTImageStorage")
+    ae.add_supported_context("CTImageStorage")
+    method = getattr(ae, name)
+    with pytest.raises(ValueError, match="did you mean CTImageStorage"):
+        method("CTImagestorage")
+    with pytest.raises(ValueError, match="did you mean JPEGBaseline8Bit"):
+        method("CTImageStorage", "JPEGBaseline")
+    with pytest.raises(ValueError, match="did you mean JPEGBaseline8Bit"):
+        method("CTImageStorage", ["1.2.840.10008.1.2", "JPEGBaseline"])
+    assert len(ae.requested_contexts) == len(ae.supported_contexts) == 1
+    assert len(ae.requested_contexts[0].transfer_uids) == 4

@@ -13,8 +13,9 @@ from pynetdicom import evt
 from pynetdicom.dimse.data_set import InFile
 from pynetdicom.dimse.primitives import C_GET, Primitive
 from pynetdicom.services.engines import Invocation
+from pynetdicom.services.instances import Instance
 from pynetdicom.services.retrieval import Outcome, retrieve
-from pynetdicom.sub_operations import Candidate, Unsendable, make_ready
+from pynetdicom.sub_operations import make_ready
 
 SYNTAX = "1.2.840.10008.1.2"
 GET = C_GET(AffectedSOPClassUID="1.2.840.10008.5.1.4.1.2.1.3", MessageID=1, Priority=2)
@@ -187,10 +188,10 @@ def test_what_is_made_ready(tmp_path: Path) -> None:
     path.write_bytes(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes())
     what = make_ready(path)
     path.unlink()
-    assert isinstance(what, Candidate)
-    assert isinstance(what._source, InFile)
-    assert what._source._memory() is not None
+    assert isinstance(what, Instance)
+    assert isinstance(what._content, InFile)
+    assert what._content._memory() is not None
     what.close()
     missing = make_ready(path)
-    assert isinstance(missing, Unsendable)
-    assert "No such file" in str(missing)
+    assert isinstance(missing, Outcome)
+    assert "No such file" in missing.problem

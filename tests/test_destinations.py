@@ -17,11 +17,11 @@ from pydicom.uid import UID
 
 from pynetdicom import AE, association, build_context, evt
 from pynetdicom.destinations import MoveDestination, plan
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.dimse.data_set import InMemory, encode_dataset
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import StoragePresentationContexts
-from pynetdicom.sub_operations import Originator
+from pynetdicom.sub_operations import originator
 from pynetdicom.upper_layer import dul
 from pynetdicom.upper_layer.dul import Stopped
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, abort, reject
@@ -287,7 +287,8 @@ def test_the_destination_takes_none_of_the_contexts_that_were_tried_first(
 ) -> None:
     """What it takes is sent to it all the same, however many kinds it has refused before."""
     scp.ae.add_requested_context("PositronEmissionTomographyImageStorage")
-    refused = [f"1.3.6.1.4.1.99999.{number}" for number in range(3)]
+    # The last one is no UID: what is in a file is proposed as it is.
+    refused = ["1.3.6.1.4.1.99999.1", "1.3.6.1.4.1.99999.2", "CTImageStorage"]
     store = destination([MR])
     images = [image(f"1.2.{n}", sop_class) for n, sop_class in enumerate([*refused, MR])]
     final = moved(scp, moves(store.port, *images))
@@ -346,12 +347,35 @@ def test_a_destination_that_dies_half_way_and_comes_back(scp: QueryScp, how: str
     assert final.data == element(0x00080058, b"1.2.2")
 
 
-def test_a_destination_that_dies_twice(scp: QueryScp) -> None:
-    scripts = [stores_first(1, DEATHS["aborts"]), stores_first(1, DEATHS["closes"])]
+def test_a_destination_that_dies_again_and_again(scp: QueryScp) -> None:
+    """Each time it costs the instance that it died at, and no other."""
+    scripts = [
+        stores_first(1, DEATHS["aborts"]),
+        stores_first(0, DEATHS["resets"]),
+        stores_first(1, DEATHS["closes"]),
+        stores_first(1, released),
+    ]
     with listening(lambda peer: scripts.pop(0)(peer)) as listener:
-        final = moved(scp, moves(listener.port, *(image(f"1.2.{n}") for n in range(7))))
-    assert counters(final) == (0xB000, None, 2, 5, 0)
-    assert final.data == element(0x00080058, b"1.2.1\\1.2.3\\1.2.4\\1.2.5\\1.2.6")
+        final = moved(scp, moves(listener.port, *(image(f"1.2.{n}") for n in range(6))))
+    assert counters(final) == (0xB000, None, 3, 3, 0)
+    assert final.data == element(0x00080058, b"1.2.1\\1.2.2\\1.2.4")
+    assert scripts == []
+
+
+def test_a_destination_that_answers_nothing_in_time(scp: QueryScp) -> None:
+    """Twice in a row is enough: the others are not tried."""
+
+    def silent(peer: Acceptor) -> None:
+        peer.accept()
+        request_of(peer)
+        assert peer.pdu() == abort(0, 0)
+
+    scripts = [stores_first(1, DEATHS["aborts"]), silent, silent]
+    options = {"dimse_timeout": 0.1}
+    with listening(lambda peer: scripts.pop(0)(peer)) as listener:
+        items = moves(listener.port, *(image(f"1.2.{n}") for n in range(6)), options=options)
+        final = moved(scp, items)
+    assert counters(final) == (0xB000, None, 1, 5, 0)
     assert scripts == []
 
 
@@ -598,6 +622,46 @@ def test_planned_from_the_first_instance(scp: QueryScp, destination: Any) -> Non
     assert {uid for uid, _ in contexts} == {c.abstract_uid for c in StoragePresentationContexts}
 
 
+@pytest.mark.parametrize("order", [[IMPLICIT, EXPLICIT], [EXPLICIT, IMPLICIT]])
+@pytest.mark.parametrize("first", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("returned", [False, True])
+def test_objects_go_out_as_they_are(
+    scp: QueryScp, destination: Any, order: list[str], first: str, returned: bool
+) -> None:
+    """Whichever transfer syntax the destination prefers, if it takes the other one too."""
+    store = destination([CT, MR], order)
+    other = IMPLICIT if first == EXPLICIT else EXPLICIT
+    images = [
+        image("1.2.1", CT, first),
+        image("1.2.2", CT, first),
+        image("1.2.3", MR, first),
+        image("1.2.4", CT, other),
+    ]
+    items = moves(store.port, *images)
+    final = moved(scp, (lambda event: items) if returned else items)
+    assert counters(final) == (0, None, 4, 0, 0)
+    assert store.uids == [f"1.2.{n}" for n in (1, 2, 3, 4)]
+    assert store.syntaxes == [first, first, first, other]
+    assert len(store.associations) == 1
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+def test_a_destination_that_knows_one_encoding_only(
+    scp: QueryScp, destination: Any, syntax: str
+) -> None:
+    """What it does not take as it is goes out as it takes it."""
+    store = destination([CT, MR], [syntax])
+    other = IMPLICIT if syntax == EXPLICIT else EXPLICIT
+    images = [
+        encode_dataset(image("1.2.7", CT), other),
+        encode_dataset(image("1.2.8", MR), other),
+        encode_dataset(image("1.2.9", MR), other),
+    ]
+    final = moved(scp, moves(store.port, *images))
+    assert counters(final) == (0, None, 3, 0, 0)
+    assert store.syntaxes == [syntax] * 3
+
+
 def test_planned_from_what_the_ae_requests(scp: QueryScp, destination: Any) -> None:
     store = destination()
     scp.ae.add_requested_context(VERIFICATION)
@@ -715,13 +779,13 @@ def test_a_data_set_that_says_how_it_is_encoded(scp: QueryScp, destination: Any)
 
 def test_a_requestor_whose_title_a_command_set_cannot_hold() -> None:
     request = C_STORE(Priority=0, MessageID=7)
-    assert Originator(request, "OK").parameters.originator_aet == "OK"
-    assert Originator(request, "OK").parameters.originator_id == 7
-    assert Originator(request).parameters.originator_id is None
-    odd = Originator(request, "x" * 17)
-    assert odd.parameters.originator_aet is None
+    assert originator(request, "OK").originator_aet == "OK"
+    assert originator(request, "OK").originator_id == 7
+    assert originator(request).originator_id is None
+    odd = originator(request, "x" * 17)
+    assert odd.originator_aet is None
     request.__dict__["Priority"] = 77  # what the peer has sent
-    assert Originator(request).parameters.priority == 0
+    assert originator(request).priority == 0
 
 
 def test_two_moves_at_once(scp: QueryScp, destination: Any) -> None:
@@ -752,7 +816,7 @@ def test_nothing_is_left_of_a_destination(scp: QueryScp, destination: Any) -> No
         assert assoc.sub_associations == set()
         assert scp.ae.active_associations == [assoc]
     with pytest.raises(TypeError):
-        MoveDestination(assoc, Originator(C_STORE(Priority=0)), ("host", "x"), "DEST")
+        MoveDestination(assoc, originator(C_STORE(Priority=0)), ("host", "x"), "DEST")
 
 
 # What the requestor hears of a sub-operation that takes long

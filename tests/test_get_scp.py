@@ -14,9 +14,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import JPEG2000, ExplicitVRLittleEndian
 
 from pynetdicom import association, evt
-from pynetdicom.dimse.data_set import InFile, InMemory
+from pynetdicom.dimse.data_set import InFile, InMemory, encode_dataset
 from pynetdicom.dimse.element_walk import encoding_of, walk
 from pynetdicom.dimse.part10 import read_header
+from pynetdicom.services.instances import KnownPath
 from pynetdicom.upper_layer import dul
 from tests.faults.peer import CT, IMPLICIT, abort
 from tests.pair import DEADLINE, Seen
@@ -190,6 +191,86 @@ def test_what_cannot_be_sent_is_counted_as_failed(
     assert uids == [short, compressed.SOPInstanceUID, "1.2.6", "1.2.7", "1.2.8", "1.2.9"]
     assert "DOE" not in caplog.text
     assert "SECRET" not in caplog.text
+
+
+def test_a_sub_operation_has_the_checks_of_every_other_c_store(
+    scp: QueryScp, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is encoded otherwise than it says, or cut off, was sent with success."""
+    explicit = encode_dataset(image("1.2.1"), EXPLICIT).getvalue()
+    (tmp_path / "raw").write_bytes(explicit)
+    ds = image("1.2.2")
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.save_as(tmp_path / "lies.dcm", enforce_file_format=True)
+    data = (tmp_path / "lies.dcm").read_bytes()
+    start = len(data) - len(encode_dataset(ds, EXPLICIT).getvalue())
+    (tmp_path / "lies.dcm").write_bytes(data[:start] + encoded("1.2.2"))
+    cut = encoded("1.2.3")[:-2]
+    (tmp_path / "cut").write_bytes(cut)
+    bad = [
+        InMemory(explicit, IMPLICIT),
+        InFile(str(tmp_path / "raw"), 0, len(explicit), IMPLICIT),
+        tmp_path / "lies.dcm",
+        InMemory(cut, IMPLICIT),
+        InFile(str(tmp_path / "cut"), 0, len(cut), IMPLICIT),
+    ]
+    scp.handler = lambda event: [len(bad) + 1, *((PENDING, b) for b in bad), (PENDING, image())]
+    stored: list[Received] = []
+    with scp.connect() as peer:
+        peer.request(GET)
+        final = list(peer.serve(lambda rq: stored.append(rq) or 0))[-1]
+        peer.is_still_served()
+    assert [r.primitive.AffectedSOPInstanceUID for r in stored] == ["1.2.3.4"]
+    assert counters(final) == (0xB000, None, 1, len(bad), 0)
+    assert final.data == element(0x00080058, b"1.2.1\\1.2.2\\1.2.3")
+    assert "explicit VR" in caplog.text
+    assert "implicit VR" in caplog.text
+
+
+def test_instances_whose_files_cannot_be_read_are_listed(scp: QueryScp, tmp_path: Path) -> None:
+    """By what is known of them; what is not known is counted."""
+    whole = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
+    uid = dcmread(str(get_testdata_file("CT_small.dcm"))).SOPInstanceUID
+    for name, end in [("short.dcm", -100), ("shorter.dcm", 600), ("tiny.dcm", 20)]:
+        (tmp_path / name).write_bytes(whole[:end])
+    bad: list[Any] = [
+        tmp_path / "short.dcm",
+        tmp_path / "shorter.dcm",
+        tmp_path / "tiny.dcm",
+        KnownPath(tmp_path / "missing.dcm", "1.2.77"),
+        tmp_path / "missing.dcm",
+        None,
+    ]
+    scp.handler = lambda event: [len(bad), *((PENDING, b) for b in bad)]
+    with scp.connect() as peer:
+        peer.request(GET)
+        final = list(peer.serve(lambda rq: 0))[-1]
+    assert counters(final) == (0xA702, None, 0, len(bad), 0)
+    assert final.data is not None
+    assert final.data[8:].rstrip(b"\0").decode().split("\\") == [uid, "1.2.77"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "items", "status"),
+    [
+        ([0xB007], [(PENDING, image())], 0xB000),
+        ([], [(0xA701, None)], 0xA701),
+        ([], [(0xFE00, None)], 0xFE00),
+        ([], [], 0xA702),
+    ],
+)
+def test_what_is_no_success_has_a_list_in_any_case(
+    scp: QueryScp, answers: list[int], items: list[Any], status: int
+) -> None:
+    """An empty one, where nothing is known to have failed."""
+    scp.handler = lambda event: [1, *items]
+    with scp.connect() as peer:
+        peer.request(GET)
+        final = list(peer.serve(lambda rq: answers[0]))[-1]
+        peer.is_still_served()
+    assert final.primitive.Status == status
+    assert final.data == element(0x00080058, b"")
 
 
 def test_what_is_not_compressed_may_be_encoded_anew(scp: QueryScp) -> None:

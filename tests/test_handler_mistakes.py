@@ -243,6 +243,29 @@ def test_handlers_of_the_negotiation(event: Any, caplog: pytest.LogCaptureFixtur
     assert re.fullmatch(rf"the handler of {event} raised {WAY}", text)
 
 
+class Stop(BaseException):
+    """What no program should raise, and what a handler of signals may."""
+
+
+def test_what_ends_the_association(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in the log nor in how the association has ended is what the exception says."""
+
+    def stop(event: Any) -> Any:
+        raise Stop(NAME)
+
+    with scp_of((evt.EVT_C_ECHO, stop)) as pair:
+        assoc = pair.established()
+        acceptor = acceptor_of(pair)
+        assert "Status" not in assoc.send_c_echo()
+        ended(acceptor)
+        assert str(acceptor.ended) == "aborted by the local side (no reason given): Stop"
+        assert isinstance(acceptor.ended and acceptor.ended.error, Stop)
+    assert errors(caplog) == []
+    texts = [text for text in caplog.messages if " failed: Stop at " in text]
+    assert len(texts) == 1
+    assert re.search(rf"failed: Stop at {HERE}:\d+ in stop$", texts[0])
+
+
 def test_our_store_handler_of_a_c_get_raises(caplog: pytest.LogCaptureFixture) -> None:
     with scp_of((evt.EVT_C_GET, lambda event: iter([1, (0xFF00, stored())]))) as pair:
         contexts = [build_context(CT), build_context(f"{MODEL}1.3")]

@@ -152,12 +152,15 @@ def test_titles_that_are_required(sides: Sides) -> None:
     assert sides.associate().is_established
 
 
-def test_no_context_in_common(sides: Sides) -> None:
-    """The association is aborted before anybody uses it, and says why."""
+def test_no_context_in_common(sides: Sides, caplog: pytest.LogCaptureFixture) -> None:
+    """The association is aborted before anybody uses it, and both sides say why."""
+    caplog.set_level("INFO", "pynetdicom")
+    over = threading.Event()
     seen: list[Any] = []
     for event in (evt.EVT_ACCEPTED, evt.EVT_ABORTED, evt.EVT_ESTABLISHED):
         sides.handlers.append((event, seen.append))
-    assoc = sides.associate(contexts=[build_context(PRIVATE)])
+    told = (evt.EVT_ABORTED, lambda event: over.set())
+    assoc = sides.associate(told, contexts=[build_context(PRIVATE)])
     assert not assoc.is_established
     assert assoc.is_aborted
     assert assoc.accepted_contexts == []
@@ -170,8 +173,13 @@ def test_no_context_in_common(sides: Sides) -> None:
         f" CTImageStorage ({CT}): abstract syntax not supported"
     )
     assert [event.event for event in seen] == [evt.EVT_ACCEPTED, evt.EVT_ABORTED]
-    with pytest.raises(RuntimeError):
+    with pytest.raises(
+        RuntimeError, match="it is over, aborted by the local side: no presentation"
+    ):
         assoc.send_c_echo()
+    assert over.wait(DEADLINE)
+    named = "accepted, 0 of 2 presentation contexts: Verification (1.2.840.10008.1.1): abstract"
+    assert any(named in text for text in caplog.messages)
 
 
 @pytest.mark.parametrize("how", ["server", "config"])

@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -205,6 +207,40 @@ class TestBuildContext:
             build_context("1" * 65)
         with pytest.raises(TypeError):
             build_context(5)  # type: ignore[arg-type]
+
+
+def test_keywords() -> None:
+    ct, jpeg = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.4.50"
+    for context in (
+        build_context("CTImageStorage", "JPEGBaseline8Bit"),
+        build_context("CTImageStorage", ["JPEGBaseline8Bit", jpeg]),
+        PresentationContext("CTImageStorage", ["JPEGBaseline8Bit"]),
+        PresentationContext(b"CTImageStorage", [b"JPEGBaseline8Bit"]),
+    ):
+        assert (context.abstract_uid, context.transfer_uids) == (ct, [jpeg])
+        assert type(context.abstract_uid) is str
+    context.abstract_syntax = "MRImageStorage"
+    context.transfer_syntax = ["ImplicitVRLittleEndian"]
+    context.add_transfer_syntax("ImplicitVRLittleEndian")
+    context.add_transfer_syntax("ExplicitVRLittleEndian")
+    assert context.abstract_uid == "1.2.840.10008.5.1.4.1.1.4"
+    assert context.transfer_uids == ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
+    assert build_role("VerificationSOPClass", scp_role=True).sop_class_uid == "1.2.840.10008.1.1"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: build_context("CTImageStorag"),
+        lambda: PresentationContext("CTImageStorag"),
+        lambda: build_role("CTImageStorag", True),
+        lambda: build_context("CTImageStorage", "CTImageStorag"),
+        lambda: build_context("1.2").add_transfer_syntax("CTImageStorag"),
+    ],
+)
+def test_what_is_neither_a_uid_nor_a_keyword(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match="'CTImageStorag' - neither a UID"):
+        make()
 
 
 @pytest.mark.parametrize(("scu", "scp"), [(True, False), (False, True), (True, True)])

@@ -148,7 +148,7 @@ JUNK = [
     b"\xff" * 50,
     b"GET / HTTP/1.1\r\n\r\n",
     element(0x00080052, b"STUDY ")[:-2],
-    element(0x00080052, b"STUDY ") + b"\x10\x00",
+    element(0x00080052, b"STUDY ") + b"\x10\x00\x20\x00\x01\x00\x00\x00",
     element(0x00080052, b"STUDY ") + element(0x00401101, b"\xfe\xff\x00\xe0\xff\xff\xff\xff") * 70,
 ]
 

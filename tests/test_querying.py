@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import dul
 from tests.clock import Clock
 from tests.faults.peer import CT, IMPLICIT, Peer, context, p_data, pdv, request, until
+from tests.pair import Pair
 from tests.peers import DEADLINE, Call
 from tests.scp import (
     FIND,
@@ -134,6 +136,12 @@ def test_unknown_letters(operation: str, letter: str) -> None:
 def test_letters_of_other_operations(operation: str, letter: str) -> None:
     with pytest.raises(ValueError, match=f"not a query model of {operation}"):
         query_model_uid(operation, letter)
+
+
+def test_a_query_model_by_keyword() -> None:
+    assert query_model_uid("C-FIND", "PatientRootQueryRetrieveInformationModelFind") == FIND
+    with pytest.raises(ValueError, match="did you mean PatientRoot"):
+        query_model_uid("C-FIND", "PatientRootQueryRetrieveInformationFind")
 
 
 def test_what_is_no_query_model_at_all() -> None:
@@ -314,7 +322,7 @@ def test_what_a_status_has() -> None:
     more = {"ErrorComment": "why", "OffendingElement": [0x00100010], "ErrorID": 5}
     with associated(Recorder(0xB000, **numbers, **more), GET) as assoc:
         ((status, found),) = list(assoc.send_c_get(identifier(), GET))
-        assert found is None
+        assert found == Dataset()  # the peer sends none
         assert status.Status == 0xB000
         for keyword, value in numbers.items():
             assert status[keyword].value == value
@@ -345,6 +353,85 @@ def test_the_final_response_of_a_retrieval_may_have_an_identifier() -> None:
             results = list(send(identifier(), *where, model))
             assert [status.Status for status, _ in results] == [PENDING, 0xB000]
             assert [found for _, found in results] == [None, failed]
+
+
+@pytest.mark.parametrize("model", [GET, MOVE])
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xA702, 0xFE00, 0xC123])
+def test_a_final_response_without_an_identifier(model: str, status: int) -> None:
+    """An empty one is given in its place, unless the retrieval succeeded."""
+    where = ["DESTINATION"] if model is MOVE else []
+    with associated(Recorder(status), model) as assoc:
+        send = assoc.send_c_get if model is GET else assoc.send_c_move
+        ((got, found),) = list(send(identifier(), *where, model))
+        assert got.Status == status
+        assert found == (Dataset() if status else None)
+
+
+@pytest.mark.parametrize("model", [GET, MOVE])
+@pytest.mark.parametrize(
+    ("value", "uids"),
+    [
+        (b"1.2.3\\1.2.4\0", ["1.2.3", "1.2.4"]),
+        (b"1.2.3\0", ["1.2.3"]),
+        (b"", []),
+        (b"\\".join([b"1.2.840.113619.2.1.1.1.1.%d" % n for n in range(500)]), 500),
+    ],
+    ids=["two", "one", "none", "many"],
+)
+def test_a_list_of_failed_instances_in_the_command_set(
+    model: str, value: bytes, uids: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which large archives send: it is taken as if it were in an identifier, and noted once."""
+    value += b"\0" * (len(value) % 2)
+
+    def script(peer: Scp) -> None:
+        for _ in range(2):
+            context_id, request, _ = peer.message()
+            response = request.response(0xB000)
+            response.NumberOfFailedSuboperations = 2
+            foreign = struct.pack("<HHI", 8, 0x58, len(value)) + value
+            foreign += struct.pack("<HHI", 8, 0x52, 6) + b"STUDY "
+            peer.send(p_data(pdv(context_id, 3, response.encode() + foreign)))
+        peer.rest_until_abort()
+
+    where = ["DESTINATION"] if model is MOVE else []
+    with associated(script, model) as assoc:
+        send = assoc.send_c_get if model is GET else assoc.send_c_move
+        for _ in range(2):
+            ((status, found),) = list(send(identifier(), *where, model))
+            assert (status.Status, status.NumberOfFailedSuboperations) == (0xB000, 2)
+            assert status.problem is None
+            given = found.get("FailedSOPInstanceUIDList") or []
+            given = [given] if isinstance(given, str) else list(given)
+            assert (len(given) if isinstance(uids, int) else given) == uids
+    assert caplog.text.count("other groups than 0000") == 1
+
+
+def test_an_identifier_is_believed_more_than_the_command_set() -> None:
+    failed = Dataset()
+    failed.FailedSOPInstanceUIDList = ["1.2.3", "1.2.4"]
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        response = request.response(0xB000)
+        response.extra[0x00080058] = b"9.9\0"
+        peer.answer(context_id, response, failed)
+        peer.rest_until_abort()
+
+    with associated(script, GET) as assoc:
+        assert [found for _, found in assoc.send_c_get(identifier(), GET)] == [failed]
+
+
+def test_a_request_with_elements_of_other_groups_is_served() -> None:
+    """They are for nobody."""
+    with Pair() as pair:
+        assoc = pair.established()
+        assert assoc.send_c_echo().Status == 0
+        request = C_ECHO(MessageID=2, AffectedSOPClassUID="1.2.840.10008.1.1")
+        request.extra[0x00100010] = b"SECRET"
+        response, _ = assoc._exchange(request, assoc._context_for("1.2.840.10008.1.1"), None)
+        assert response is not None
+        assert response.Status == 0
 
 
 def test_an_identifier_with_the_final_response_of_a_query_is_no_match() -> None:
@@ -851,6 +938,58 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
         else:
             assert status.get("Status") is None
             assert assoc.ended.timer == "dimse_timeout"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_peer_that_does_not_answer_role_selection(
+    strict: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it sends is taken, which is noted once; unless that is not wanted."""
+    from tests.pair import CT
+
+    monkeypatch.setattr(_config, "STRICT_ROLES", strict)
+    scp = Retrieved(3)
+    handled: list[Any] = []
+
+    def store(event: Any) -> int:
+        handled.append(event.request.AffectedSOPInstanceUID)
+        return 0
+
+    roles = [build_role(CT, scp_role=True)]
+    handlers = [(evt.EVT_C_STORE, store)]
+    with associated(scp, GET, CT, ext_neg=roles, evt_handlers=handlers) as assoc:
+        context = next(cx for cx in assoc.accepted_contexts if cx.abstract_syntax == CT)
+        assert (context.as_scu, context.as_scp, context.scp_unanswered) == (True, False, True)
+        assert list(assoc.send_c_get(identifier(), GET))[-1][0].Status == 0
+    if strict:
+        assert scp.statuses == [0x0122] * 3
+        assert handled == []
+        assert "has not answered that we are SCP (role selection)" in caplog.text
+    else:
+        assert scp.statuses == [0] * 3
+        assert handled == ["1.2.0", "1.2.1", "1.2.2"]
+        note = f"has not answered the role selection for CTImageStorage ({CT})"
+        assert caplog.text.count(note) == 1
+
+
+def test_a_peer_that_answers_that_we_are_not_scp(caplog: pytest.LogCaptureFixture) -> None:
+    from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
+    from tests.pair import CT
+
+    def role(**values: Any) -> Any:
+        return SCP_SCU_RoleSelectionNegotiation(**(values | {"scu_role": True, "scp_role": False}))
+
+    scp = Retrieved(2)
+    with associated(
+        scp,
+        GET,
+        CT,
+        ext_neg=[build_role(CT, scu_role=True, scp_role=True)],
+        accept=lambda peer: accept_with_roles(peer, role, CT),
+    ) as assoc:
+        assert list(assoc.send_c_get(identifier(), GET))[-1][0].Status == 0
+    assert scp.statuses == [0x0122] * 2
+    assert "no SCP for this SOP Class was negotiated" in caplog.text
 
 
 def test_a_sub_operation_without_the_scp_role() -> None:

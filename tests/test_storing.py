@@ -75,6 +75,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     yield made
     made.scu.shutdown()
     made.ae.shutdown()
+    made.events.clear()  # whose data sets live as long
 
 
 @pytest.fixture
@@ -399,8 +400,8 @@ def test_what_was_received_is_sent_on(store: Store, size: int) -> None:
     finally:
         router.shutdown()
     assert store.stored == [data] * 2
-    with pytest.raises(ValueError, match="closed"):
-        kept[0].getvalue()
+    assert kept[0].getvalue() == data  # as long as somebody holds it
+    kept.clear()
 
 
 def test_a_name_that_its_character_set_lacks(store: Store) -> None:
@@ -543,8 +544,8 @@ def test_the_end_of_the_association_in_the_midst(
     store.status = status
     paths = files(6)
     results = list(store.associate().send_c_stores(paths))
-    assert [path for path, _ in results] == paths[:3]
-    assert [status.get("Status") for _, status in results] == [0, 0, None]
+    assert [path for path, _ in results] == paths
+    assert [status.get("Status") for _, status in results] == [0, 0, None, 0, 0, 0]
     assert "aborted by the peer" in results[2][1].problem
 
 
@@ -636,7 +637,7 @@ def test_leaving_early_with_a_file_under_way(
     assert assoc.is_released
 
 
-def test_send_ahead_and_a_peer_that_is_gone(
+def test_send_ahead_and_a_peer_that_aborts(
     store: Store, files: Callable[[int], list[Path]]
 ) -> None:
     def abort(event: evt.Event) -> int:
@@ -646,7 +647,7 @@ def test_send_ahead_and_a_peer_that_is_gone(
 
     store.status = abort
     results = list(store.associate().store_files(files(4), send_ahead=True))
-    assert [result.status for result in results] == [0, None]
+    assert [result.status for result in results] == [0, None, 0, 0]
     assert "no answer" in str(results[1].problem)
 
 

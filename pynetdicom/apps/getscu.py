@@ -33,6 +33,7 @@ from pynetdicom.apps.retrieve import (
 from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.dimse.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
 from pynetdicom.query_models import query_model_uid
+from pynetdicom.uids import abstract_syntax_uid, named_all
 from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
@@ -54,20 +55,22 @@ PERHAPS_NOT_PROPOSED = (
     " transfer syntaxes"
 )
 
+NAMED = 3
+"""So many SOP Classes are named in a hint."""
+
 Kind = tuple[str, list[str]]
 """SOP Class UID and transfer syntax UIDs of a context."""
 
 
 def sop_class(text: str) -> str:
     """A SOP Class UID, or the keyword of one."""
-    if is_file_name(text) and "." in text:
-        return text
-    from pynetdicom import sop_class as names
-
-    uid = getattr(names, text, None) if text.isidentifier() else None
-    if not isinstance(uid, str) or not is_file_name(uid):
-        raise ArgumentTypeError(f"{text!r} is neither a UID nor the name of a SOP Class")
-    return str(uid)
+    try:
+        uid = abstract_syntax_uid(text, "--sop-class")
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if not is_file_name(uid) or "." not in uid:
+        raise ArgumentTypeError(f"{text!r} is not a UID")
+    return uid
 
 
 CONTEXTS = (
@@ -169,6 +172,7 @@ def get(args: Namespace, terminal: Terminal) -> int:
 def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Terminal) -> bool:
     """Retrieve in up to five associations; gives whether Ctrl-C has cancelled it."""
     final = None
+    without_role: dict[str, bool] = {}
     for kinds in plan(args.sop_class):
         with receiving(args, kinds, arrivals, terminal) as assoc:
             if assoc is None or (
@@ -177,6 +181,7 @@ def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Termi
                 break
             if final is not None and not may_bring_more(args, assoc):
                 continue
+            without_role |= not_granted(assoc, kinds)
             left = args.cancel and max(args.cancel - arrivals.stored, 1)
             operation = Cancellable(assoc, assoc.send_c_get(query, args.model))
             one = follow(args, OPERATION, operation, left, terminal)
@@ -188,7 +193,10 @@ def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Termi
         return False
     sent = account(OPERATION, final, terminal, arrivals.refused)
     if has_unknown_failures(final, arrivals.refused):
-        terminal.warning(ONLY_THE_NAMED if args.sop_class else PERHAPS_NOT_PROPOSED)
+        if without_role:
+            terminal.warning(hint_of_roles(without_role))
+        else:
+            terminal.warning(ONLY_THE_NAMED if args.sop_class else PERHAPS_NOT_PROPOSED)
     look_at = "look at the peer's log, it may count what it could not send"
     compare(sent, arrivals.stored, look_at, terminal)
     report_stored(args, arrivals.stored, terminal)
@@ -214,11 +222,35 @@ def receiving(
         yield assoc
 
 
+def not_granted(assoc: Association, kinds: Sequence[Kind]) -> dict[str, bool]:
+    """Which SOP Classes the peer has accepted without our being SCP; whether it has said so."""
+    proposed = {uid for uid, _ in kinds}
+    return {
+        cx.abstract_uid: not cx.scp_unanswered
+        for cx in assoc.accepted_contexts
+        if cx.abstract_uid in proposed and not cx.as_scp
+    }
+
+
+def hint_of_roles(without_role: dict[str, bool]) -> str:
+    """What may be the matter where we have not become SCP of all that was accepted."""
+    refused = [uid for uid, is_said in without_role.items() if is_said]
+    uids = refused or list(without_role)
+    what = "refused us" if refused else "has not answered that we propose"
+    more = f" and {len(uids) - NAMED} more" if len(uids) > NAMED else ""
+    return (
+        f"the peer {what} the SCP role (role selection), without which it may not send"
+        f" {named_all(uids[:NAMED])}{more}"
+    )
+
+
 def may_bring_more(args: Namespace, assoc: Association) -> bool:
     """Whether the peer has accepted anything that it may send."""
     uid = query_model_uid(OPERATION, args.model)
     contexts = assoc.accepted_contexts
-    return any(cx.abstract_syntax == uid for cx in contexts) and any(cx.as_scp for cx in contexts)
+    return any(cx.abstract_uid == uid for cx in contexts) and any(
+        cx.as_scp or cx.scp_unanswered for cx in contexts
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

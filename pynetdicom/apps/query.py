@@ -19,6 +19,7 @@ from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.requestor import peer_name
 from pynetdicom.query_models import query_model_uid
+from pynetdicom.uids import named
 from pynetdicom.upper_layer import threads
 
 if TYPE_CHECKING:
@@ -186,7 +187,9 @@ def is_accepted(args: Namespace, operation: str, assoc: Association, terminal: T
         report_refused(args, operation, assoc, terminal)
         return True
     name = MODEL_NAMES[args.model]
-    terminal.problem(f"{peer_name(args)} does not do {operation} with {name}")
+    terminal.problem(
+        f"{peer_name(args)} does not do {operation} with {name}: {named(uid)} was not accepted"
+    )
     return False
 
 

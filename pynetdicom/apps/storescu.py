@@ -16,14 +16,12 @@ from pynetdicom.apps import options
 from pynetdicom.apps.progress import Display, Terminal
 from pynetdicom.apps.requestor import association
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
+from pynetdicom.planning import Kind, in_associations, needed_by, to_contexts
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
 
 option = options.option
-
-MAXIMUM_CONTEXTS = 128
-FALLBACKS = (options.EXPLICIT_LITTLE, options.IMPLICIT_LITTLE)
 
 FILES = option("path", nargs="+", help="DICOM files, and directories of files, to send")
 INPUT = (option("-r", "--recurse", action="store_true", help="search directories recursively"),)
@@ -33,9 +31,6 @@ MISCELLANEOUS = (
         help="propose only the transfer syntaxes of the files, none to fall back to",
     ),
 )  # fmt: skip
-
-Kind = tuple[str, str]
-"""SOP Class UID and transfer syntax UID."""
 
 
 class File(NamedTuple):
@@ -118,7 +113,7 @@ def contexts_for(args: Namespace) -> Callable[[Kind], list[Kind]]:
             return [(sop_class, args.requested)]
         if args.required_contexts:
             return [kind]
-        return [kind, *((sop_class, fallback) for fallback in FALLBACKS)]
+        return needed_by(kind)
 
     return needed
 
@@ -127,18 +122,9 @@ def plan(
     files: Sequence[File], needed: Callable[[Kind], list[Kind]]
 ) -> Iterator[tuple[list[Kind], list[File]]]:
     """Give contexts and files of each association; one association has 128 contexts at most."""
-    kinds = dict.fromkeys(file.kind for file in files)
-    contexts: dict[Kind, None] = {}
-    members: set[Kind] = set()
-    for kind in kinds:
-        together = contexts | dict.fromkeys(needed(kind))
-        if len(together) > MAXIMUM_CONTEXTS:
-            yield list(contexts), [file for file in files if file.kind in members]
-            together, members = dict.fromkeys(needed(kind)), set()
-        contexts = together
-        members.add(kind)
-    if members:
-        yield list(contexts), [file for file in files if file.kind in members]
+    for contexts, kinds in in_associations((file.kind for file in files), needed):
+        members = set(kinds)
+        yield contexts, [file for file in files if file.kind in members]
 
 
 def send(assoc: Association, files: Sequence[File], terminal: Terminal, display: Display) -> int:
@@ -173,19 +159,14 @@ def describe(status: int) -> str:
 
 def store(args: Namespace, terminal: Terminal) -> int:
     """Look through the files and send them."""
-    from pynetdicom.upper_layer.contexts import PresentationContext, no_context
+    from pynetdicom.upper_layer.contexts import no_context
 
     files = list(read_files(find_paths(args.path, args.recurse, terminal), terminal))
     total = len(files)
     stored = size = 0
     with terminal.progress(total, sum(file.size for file in files)) as display:
         for kinds, members in plan(files, contexts_for(args)):
-            # As the files have them: what is no UID is proposed as it is.
-            contexts = [
-                PresentationContext.from_wire(None, sop_class, [syntax])
-                for sop_class, syntax in kinds
-            ]
-            with association(args, contexts, terminal, refusable=True) as assoc:
+            with association(args, to_contexts(kinds), terminal, refusable=True) as assoc:
                 if assoc is None:
                     break
                 if not assoc.accepted_contexts:  # of others it may accept some

@@ -21,7 +21,7 @@ from pynetdicom.dimse.provisional import ProvisionalFile, system_directory, writ
 from pynetdicom.dimse.spool import ReceivedDataSet
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.dimse.encoded import EncodedDataSet
 
 # A message in the file: its context ID, the lengths of its command set and of its data set.
 _RECORD = Struct("<BII")

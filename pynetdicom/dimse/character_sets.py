@@ -32,9 +32,9 @@ _CHINESE = ("GB18030", "GBK")
 _ESCAPE = b"\x1b"
 _ASCII_IN_G0 = b"\x1b(B"
 _ROMAJI_IN_G0 = b"\x1b(J"
-# Before and after each of them the character set of value 1 is active (PS3.5 6.1.2.5.3).
-_TEXT_DELIMITERS = "\r\n\t\f"
-_NAME_DELIMITERS = _TEXT_DELIMITERS + "\\^="
+# Before and after each of them the character sets of value 1 are active (PS3.5 6.1.2.5.3).
+_TEXT_DELIMITERS = frozenset(map(chr, range(0x20))) - {"\x1b"}
+_NAME_DELIMITERS = _TEXT_DELIMITERS | {"\\", "^", "="}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -65,8 +65,10 @@ def is_read_with(ds: Dataset, character_set: Declared) -> bool:
     return names == encodings_of(character_set)
 
 
-def encode_text(text: str, character_set: Declared, delimiters: str = _TEXT_DELIMITERS) -> bytes:
-    """Encode a text.
+def encode_text(
+    text: str, character_set: Declared, delimiters: frozenset[str] = _TEXT_DELIMITERS
+) -> bytes:
+    """Encode a text: one value of an element.
 
     Raises
     ------
@@ -155,8 +157,13 @@ def _encode(text: str, encoding: str) -> bytes | None:
     return None if encoding == _KATAKANA and len(data) != len(text) else data
 
 
-def _encode_with_extensions(text: str, encodings: tuple[str, ...], delimiters: str) -> bytes | None:
-    """Encode a text with escape sequences from one character set to another (PS3.5 6.1.2.5)."""
+def _encode_with_extensions(
+    text: str, encodings: tuple[str, ...], delimiters: frozenset[str]
+) -> bytes | None:
+    """Encode a text with escape sequences from one character set to another (PS3.5 6.1.2.5).
+
+    Before each delimiter, and at the end, the initial sets are designated again, to G0 and to G1.
+    """
     from pydicom.charset import ENCODINGS_TO_CODES
 
     if "\x1b" in text:  # pydicom leaves some escape sequences in what it decodes
@@ -165,7 +172,9 @@ def _encode_with_extensions(text: str, encodings: tuple[str, ...], delimiters: s
     first = encodings[0]
     g0_at_first = g0 = _ROMAJI_IN_G0 if first == _KATAKANA else _ASCII_IN_G0
     g1_at_first = None if first == _DEFAULT or first in _EXTENSIONS else first
-    g1: str | None = g1_at_first
+    g1 = g1_at_first
+    # G1 keeps what it has when something is designated to G0, but not every reader (pydicom) knows.
+    is_known = True
     parts: list[bytes] = []
     for character in text:
         encoding, data = _find(character, g1, encodings)
@@ -179,20 +188,23 @@ def _encode_with_extensions(text: str, encodings: tuple[str, ...], delimiters: s
             parts.append(data)
             continue
         if g0 != g0_at_first:
-            # G1 keeps what it has, but not every reader (pydicom) knows.
             parts.append(g0_at_first)
-            g0, g1 = g0_at_first, ""
+            g0, is_known = g0_at_first, False
         if encoding:
-            if g1 != encoding:
+            if g1 != encoding or not is_known:
                 parts.append(escape)
-                g1 = encoding
-        elif character in delimiters and g1 and g1 != g1_at_first:
+                g1, is_known = encoding, True
+        elif character in delimiters and g1 != g1_at_first:
             if g1_at_first is not None:
                 parts.append(ENCODINGS_TO_CODES[g1_at_first])
+                is_known = True
             g1 = g1_at_first
         parts.append(data)
     if g0 != g0_at_first:
         parts.append(g0_at_first)
+        is_known = first == _KATAKANA
+    if g1_at_first is not None and (g1 != g1_at_first or not is_known):
+        parts.append(ENCODINGS_TO_CODES[g1_at_first])
     return b"".join(parts)
 
 

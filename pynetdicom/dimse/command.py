@@ -121,12 +121,13 @@ def decode(data: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
     Returns
     -------
     tuple of dict
-        The values by keyword, and what is in group 0000 besides as element number → bytes.
+        The values by keyword, and what there is besides as tag → bytes. Tolerated: elements of
+        other groups, which some archives add; they mean nothing here.
 
     Raises
     ------
     DIMSEDecodeError
-        If an element overruns the command set or belongs to another group.
+        If an element overruns the command set.
     """
     values: dict[str, Any] = {}
     extra: dict[int, bytes] = {}
@@ -149,10 +150,8 @@ def decode(data: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
                     value = (read or _decode_number)(data[start:offset])
                     if value or read is None:
                         values[keyword] = value
-            elif tag & 0xFFFF:
-                raise _fault(tag, start - 8, "is not of group 0000")
             elif tag != _GROUP_LENGTH_TAG:
-                extra[tag >> 16] = data[start:offset]
+                extra[(tag & 0xFFFF) << 16 | tag >> 16] = data[start:offset]
     except struct.error:
         raise DIMSEDecodeError(
             f"command set: ends within an element header at offset {offset}"
@@ -189,9 +188,9 @@ def _encode_with_extra(
         for keyword, _ in layout
         if (value := values.get(keyword)) is not None
     }
-    for element, raw in extra.items():
-        parts.setdefault(element, _header(0, element, len(raw)) + raw)
-    body = b"".join(parts[element] for element in sorted(parts))
+    for tag, raw in extra.items():
+        parts.setdefault(tag, _header(tag >> 16, tag & 0xFFFF, len(raw)) + raw)
+    body = b"".join(parts[tag] for tag in sorted(parts))
     return _group_length(0, 0, 4, len(body)) + body
 
 

@@ -2,7 +2,10 @@
 
 pydicom raises on nothing, neither a data set that was cut off nor random bytes. So before one is
 sent from a file or handed out decoded, this goes over its element headers to the end: an element
-that overruns what it is in is a fault. It also picks up the values of a few elements on the way.
+that overruns what it is in is a fault. It also picks up the values of a few elements on the way,
+and says which values are of odd length.
+
+Up to 7 bytes after the last element, too few for another one, are none of the data set's.
 """
 
 from __future__ import annotations
@@ -86,9 +89,13 @@ class WalkResult(NamedTuple):
     offset: int
     values: dict[int, bytes]
     implicit: bool
+    odd: list[int]
+    """The tags of the values of odd length that were passed, fragments under the tag of an item."""
+    last: int
+    """The tag of the last element of the data set itself, 0 for none; for what follows it."""
 
 
-class _Window:
+class Window:
     """The bytes around the walk's position, and the unpacking of headers."""
 
     def __init__(self, data: bytes | bytearray, size: int, read: Read | None, little: bool) -> None:
@@ -100,6 +107,8 @@ class _Window:
         self.explicit = struct.Struct(order + "HH2sH").unpack_from
         self.implicit = struct.Struct(order + "HHI").unpack_from
         self.long = struct.Struct(order + "I").unpack_from
+        self.odd: list[int] = []
+        self.last = 0
 
     def at(self, offset: int, size: int) -> int:
         """Have `size` bytes from `offset` on in `data`; give the index of the first."""
@@ -108,14 +117,30 @@ class _Window:
             return index
         if offset + size > self.size or self.read is None:
             raise WalkError(f"it ends within an element header at offset {offset}")
-        self.data = self.read(offset, max(WINDOW, size))
+        self.data = self.read(offset, min(max(WINDOW, size), self.size - offset))
         self.base = offset
         if len(self.data) < size:
             raise WalkError(f"it ends within an element header at offset {offset}")
         return 0
 
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """Give some bytes."""
+        index = self.at(offset, size) if size else 0
+        return bytes(self.data[index : index + size])
 
-class _Level(NamedTuple):
+    def header(self, offset: int, implicit: bool) -> tuple[int, bytes, int, int]:
+        """Give an element's tag, VR (empty where there is none), length, and the value's offset."""
+        index = self.at(offset, 8)
+        group, element, vr, length = self.explicit(self.data, index)
+        tag, value = group << 16 | element, offset + 8
+        if implicit or not is_vr(vr):
+            return tag, b"", self.long(self.data, index + 4)[0], value
+        if vr in LONG_VRS:
+            return tag, vr, self.long(self.data, self.at(offset, 12) + 8)[0], offset + 12
+        return tag, vr, length, value
+
+
+class Level(NamedTuple):
     """What the walk is in: elements (a data set, an item), items, or fragments."""
 
     kind: int
@@ -124,7 +149,7 @@ class _Level(NamedTuple):
     implicit: bool
 
 
-_ELEMENTS, _ITEMS, _FRAGMENTS = range(3)
+ELEMENTS, ITEMS, FRAGMENTS = range(3)
 
 
 class _Watch(NamedTuple):
@@ -174,17 +199,17 @@ def walk(
     WalkError
         If an element overruns what it is in, or sequences nest deeper than `MAXIMUM_DEPTH`.
     """
-    window = _Window(data, size, read, encoding.little)
+    window = Window(data, size, read, encoding.little)
     implicit = encoding.implicit
     if not start and size >= 6:
         index = window.at(0, 6)
-        implicit = not _is_vr(window.data[index + 4 : index + 6])
+        implicit = not is_vr(window.data[index + 4 : index + 6])
     watch = _Watch(wanted, stop, {})
-    levels = [_Level(_ELEMENTS, size, False, implicit)]
+    levels = [Level(ELEMENTS, size, False, implicit)]
     offset = start
     while True:
         level = levels[-1]
-        if level.kind == _ELEMENTS:
+        if level.kind == ELEMENTS:
             offset, inner = _elements(
                 window, offset, level, watch if len(levels) == 1 else None, nested
             )
@@ -196,23 +221,26 @@ def walk(
                 raise WalkError(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
             levels.append(inner)
         elif len(levels) == 1:
-            return WalkResult(offset, watch.values, implicit)
+            return WalkResult(offset, watch.values, implicit, window.odd, window.last)
         else:
             levels.pop()
 
 
 def _elements(
-    window: _Window, offset: int, level: _Level, watch: _Watch | None, nested: bool
-) -> tuple[int, _Level | None]:
+    window: Window, offset: int, level: Level, watch: _Watch | None, nested: bool
+) -> tuple[int, Level | None]:
     """Walk elements until they end (None) or one of them has to be gone into (its level)."""
     _, end, delimited, implicit = level
     unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
     wanted, stop, values = watch or _NOTHING
     data, base = window.data, window.base
     vr = b""
+    tag = window.last
     while offset < end:
         index = offset - base
         if index + 12 > len(data):
+            if watch is not None and end - offset < 8 and offset:
+                break  # stray bytes
             # The last element may be shorter than the 12 bytes of the longest header.
             index = window.at(offset, min(12, max(8, window.size - offset)))
             data, base = window.data, window.base
@@ -226,7 +254,7 @@ def _elements(
                 if vr in LONG_VRS:
                     value = offset + 12
                     (length,) = unpack_long(data, window.at(offset, 12) + 8)
-                elif not _is_vr(vr):
+                elif not is_vr(vr):
                     # Tolerated: some writers change to implicit VR within sequences. Delimiters
                     # have no VR at all.
                     vr = b""
@@ -239,16 +267,20 @@ def _elements(
                 if delimited or (value == end and end != window.size):
                     return value, None
                 raise WalkError(f"an item ends at offset {offset} where there is none")
+            if watch is not None:
+                window.last = tag
             if length == UNDEFINED and value <= end:
-                return value, _undefined(value, end, tag, vr)
+                return value, undefined_level(value, end, tag, vr)
             if nested and length and value + length <= end:
                 if vr == b"SQ":
-                    return value, _Level(_ITEMS, value + length, False, False)
-                if not vr and _may_be_sequence(window, value, length, tag):
-                    return value, _Level(_ITEMS, value + length, False, True)
+                    return value, Level(ITEMS, value + length, False, False)
+                if not vr and may_be_sequence(window, value, length, tag):
+                    return value, Level(ITEMS, value + length, False, True)
                 data, base = window.data, window.base
         if value + length > end:
-            raise _overrun(tag, offset)
+            raise overrun(tag, offset)
+        if length & 1:
+            window.odd.append(tag)
         offset = value + length
         if tag in wanted:
             at = window.at(value, length) if length else 0
@@ -256,18 +288,20 @@ def _elements(
             values[tag] = bytes(data[at : at + length])
     if delimited:
         raise WalkError(f"an item of undefined length at offset {offset} does not end")
+    if watch is not None:
+        window.last = tag
     return offset, None
 
 
 _NOTHING = _Watch((), None, {})
 
 
-def _is_vr(vr: bytes | bytearray) -> bool:
+def is_vr(vr: bytes | bytearray) -> bool:
     """Tell whether these two bytes can be a VR."""
     return len(vr) == 2 and 0x41 <= vr[0] <= 0x5A and 0x41 <= vr[1] <= 0x5A
 
 
-def _may_be_sequence(window: _Window, begin: int, length: int, tag: int) -> bool:
+def may_be_sequence(window: Window, begin: int, length: int, tag: int) -> bool:
     """Tell whether a value without a VR is a sequence: it begins with an item, in a usual group."""
     if tag & 0x10000 or tag >= 0x50000000 or length < 8:
         return False
@@ -277,17 +311,34 @@ def _may_be_sequence(window: _Window, begin: int, length: int, tag: int) -> bool
     return bool(group << 16 | element == ITEM) and (size == UNDEFINED or size <= length - 8)
 
 
-def _undefined(value: int, end: int, tag: int, vr: bytes) -> _Level:
+def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
+    """Tell whether a value is items, encoded in implicit VR or not, in little endian or not."""
+    implicit, little = encoding
+    order = "<" if little else ">"
+    form = order + ("HHI" if implicit else "HH2sxxI")
+    vr = () if implicit else (b"SQ",)
+    header = struct.pack(form, 0x0008, 0x1140, *vr, len(value))
+    data = header + value
+    if value[:4] != struct.pack(order + "HH", 0xFFFE, 0xE000):
+        return not value
+    try:
+        walk(data, len(data), Encoding(bool(implicit), bool(little), False))
+    except WalkError:
+        return False
+    return True
+
+
+def undefined_level(value: int, end: int, tag: int, vr: bytes) -> Level:
     """Say what an element of undefined length holds: items, or fragments of pixel data."""
     if vr == b"SQ":
-        return _Level(_ITEMS, end, True, False)
+        return Level(ITEMS, end, True, False)
     if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
         # A UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
-        return _Level(_ITEMS, end, True, True)
-    return _Level(_FRAGMENTS, end, True, False)
+        return Level(ITEMS, end, True, True)
+    return Level(FRAGMENTS, end, True, False)
 
 
-def _items(window: _Window, offset: int, level: _Level) -> tuple[int, _Level | None]:
+def _items(window: Window, offset: int, level: Level) -> tuple[int, Level | None]:
     """Walk items until they end (None) or one of them has to be gone into (its level)."""
     kind, end, delimited, implicit = level
     while offset < end:
@@ -301,29 +352,32 @@ def _items(window: _Window, offset: int, level: _Level) -> tuple[int, _Level | N
             return value, None
         if tag != ITEM:
             raise WalkError(f"({group:04X},{element:04X}) at offset {offset} is not an item")
-        if kind == _ITEMS and length:
+        if kind == ITEMS and length:
             undefined = length == UNDEFINED
             if not undefined and value + length > end:
-                raise _overrun(tag, offset)
+                raise overrun(tag, offset)
             inner_end = end if undefined else value + length
-            inner_implicit = implicit and _item_is_implicit(window, value, inner_end)
-            return value, _Level(_ELEMENTS, inner_end, undefined, inner_implicit)
+            inner_implicit = implicit and item_is_implicit(window, value, inner_end)
+            return value, Level(ELEMENTS, inner_end, undefined, inner_implicit)
+        if length & 1:
+            window.odd.append(tag)
         offset = value + length
         if offset > end:
-            raise _overrun(tag, value - 8)
+            raise overrun(tag, value - 8)
     if delimited:
         raise WalkError(f"a sequence of undefined length at offset {offset} does not end")
     return offset, None
 
 
-def _item_is_implicit(window: _Window, value: int, end: int) -> bool:
+def item_is_implicit(window: Window, value: int, end: int) -> bool:
     """Look at an item's first element where its sequence's VR does not say what it is in."""
     if end - value < 8:
         return True
     index = window.at(value, 6)
-    return not _is_vr(window.data[index + 4 : index + 6])
+    return not is_vr(window.data[index + 4 : index + 6])
 
 
-def _overrun(tag: int, offset: int) -> WalkError:
+def overrun(tag: int, offset: int) -> WalkError:
+    """Make the error for an element that is longer than what it is in."""
     name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
     return WalkError(f"element {name} at offset {offset} overruns what it is in")

@@ -16,23 +16,28 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-from pynetdicom.dimse.data_set import (
-    INFLATED_LIMIT,
-    EncodedDataSet,
-    InFile,
-    InMemory,
-    inflate,
-)
 from pynetdicom.dimse.descriptor import Descriptor, open_file, pread
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     LONG_VRS,
+    Read,
     WalkError,
     encoding_of,
     walk,
 )
+from pynetdicom.dimse.encoded import (
+    INFLATED_LIMIT,
+    EncodedDataSet,
+    InFile,
+    InMemory,
+    Survey,
+    check_encoding,
+    inflate,
+    survey,
+)
+from pynetdicom.dimse.representations import begins_element
 from pynetdicom.errors import (
     DataSetDecodeError,
     FileProblem,
@@ -40,7 +45,6 @@ from pynetdicom.errors import (
     NotDICOM,
     TruncatedFile,
 )
-from pynetdicom.uids import named
 
 FIRST_READ = 16384
 """Bytes that are read at once: the whole header of most files, and the whole of small ones."""
@@ -79,6 +83,7 @@ class Part10:
         self._descriptor = descriptor
         self._head = head
         self._prefix = prefix
+        self._survey: Survey | None = None
         self.transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
         self.size = file_size - self.offset
         self._inflated: bytes | None = None
@@ -88,7 +93,7 @@ class Part10:
         if self._encoding.deflated:
             self._inflate()
         self._values: dict[int, bytes] = {}
-        self._walked = self._walk(0, _AFTER_UIDS)
+        self._find_uids()
 
     @property
     def sop_class_uid(self) -> str:
@@ -122,7 +127,8 @@ class Part10:
         MissingUID
             If there is no SOP Class UID or SOP Instance UID.
         """
-        self._walked = self._walk(self._walked, None)
+        if self._survey is None:
+            self._survey = self._walk_on()
         self._uid(SOP_CLASS_UID, "SOP Class UID")
         self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
 
@@ -135,12 +141,7 @@ class Part10:
             If it is in implicit VR and should not be, or the other way round. Reading takes it for
             what it is, but a peer is told the transfer syntax and nothing else.
         """
-        if self._encoding.implicit != encoding_of(self.transfer_syntax).implicit:
-            kind = "implicit" if self._encoding.implicit else "explicit"
-            raise FileProblem(
-                f"the data set is in {kind} VR, which its transfer syntax,"
-                f" {named(self.transfer_syntax)}, is not"
-            )
+        check_encoding(self._encoding.implicit, self.transfer_syntax)
 
     def meta(self) -> bytes:
         """The encoded meta information; empty where there is none."""
@@ -149,9 +150,16 @@ class Part10:
     def data_set(self) -> EncodedDataSet:
         """Give the data set as it is encoded in the file; it stays readable after `close`."""
         end = self.offset + self.size
+        data_set: EncodedDataSet
         if len(self._head) == end:
-            return InMemory(self._head[self.offset :], self.transfer_syntax)
-        return InFile(self._descriptor.duplicate(), self.offset, self.size, self.transfer_syntax)
+            data_set = InMemory(self._head[self.offset :], self.transfer_syntax)
+        else:
+            data_set = InFile(
+                self._descriptor.duplicate(), self.offset, self.size, self.transfer_syntax
+            )
+        if self._survey is not None:
+            data_set.take_survey(self._survey)
+        return data_set
 
     def close(self) -> None:
         """Close the file."""
@@ -178,27 +186,45 @@ class Part10:
         except DataSetDecodeError as error:
             raise TruncatedFile(str(error)) from None
 
-    def _walk(self, start: int, stop: int | None) -> int:
-        inflated = self._inflated
+    def _reader(self) -> Read | None:
+        """What gives more of the data set than `_data`."""
+        if self._inflated is not None:
+            return None
         offset, fd = self.offset, self._descriptor.fd
+        return lambda at, size: pread(fd, size, offset + at)
+
+    def _length(self) -> int:
+        return self.size if self._inflated is None else len(self._inflated)
+
+    def _find_uids(self) -> None:
         try:
-            result = walk(
+            found = walk(
                 self._data(),
-                self.size if inflated is None else len(inflated),
+                self._length(),
                 self._encoding,
-                read=None
-                if inflated is not None
-                else lambda at, size: pread(fd, size, offset + at),
+                read=self._reader(),
                 wanted=_UIDS,
-                start=start,
-                stop=stop,
+                stop=_AFTER_UIDS,
                 nested=False,
             )
         except WalkError as error:
-            raise TruncatedFile(f"the file is truncated or damaged: {error}") from None
-        self._values.update(result.values)
-        self._encoding = self._encoding._replace(implicit=result.implicit)
-        return result.offset
+            raise _truncated(error) from None
+        self._values.update(found.values)
+        self._encoding = self._encoding._replace(implicit=found.implicit)
+
+    def _walk_on(self) -> Survey:
+        """Walk to the end."""
+        length = self._length()
+        try:
+            found = survey(self._data(), length, self._encoding, self._reader())
+        except DataSetDecodeError as error:
+            raise _truncated(error) from None
+        if length != found.end:
+            reader = self._reader()
+            rest = self._data()[found.end :] if reader is None else reader(found.end, 8)
+            if begins_element(rest, found.last, self._encoding):
+                raise _truncated("it ends within an element header")
+        return found
 
     def _uid(self, tag: int, name: str) -> str:
         value = self._values.get(tag, b"").decode("latin-1").strip(" \0")
@@ -265,6 +291,10 @@ def _problem(error: OSError) -> FileProblem:
     return FileProblem(f"it cannot be read: {error.strerror or type(error).__name__}")
 
 
+def _truncated(why: object) -> TruncatedFile:
+    return TruncatedFile(f"the file is truncated or damaged: {why}")
+
+
 def _is_plausible(head: bytes) -> bool:
     """Tell whether a file without "DICM" begins as meta information or a data set does."""
     if len(head) < 8:
@@ -276,17 +306,30 @@ def _is_plausible(head: bytes) -> bool:
 
 
 def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int) -> tuple[str, int]:
-    """Read group 0002 to its last element, whatever it says of its length: transfer syntax, end."""
+    """Read the meta information: transfer syntax, and where the data set begins.
+
+    That is where the group length says, also if elements of group 0002 follow (PS3.10 7.1). It is
+    not believed where it is wrong: not at the end of an element, or before the transfer syntax, or
+    before an element that is encoded as the meta information is and not as the data set; nor is
+    there always one. Then it ends before the first element of another group.
+    """
     vr = head[prefix + 4 : prefix + 6]
     # Tolerated: meta information in implicit VR.
     implicit = not (vr.isalpha() and vr.isupper())
     transfer_syntax = ""
     offset = prefix
+    announced = -1
     while head[offset : offset + 2] == b"\x02\0":
         if len(head) < offset + 12 and len(head) < file_size:
             if offset > MAXIMUM_META:
                 raise NotDICOM("its meta information is too long")
             head = pread(descriptor.fd, offset + FIRST_READ, 0)
+        if (
+            offset == announced
+            and transfer_syntax
+            and _is_of_data_set(head[offset + 4 : offset + 6], implicit, transfer_syntax)
+        ):
+            break
         try:
             _, number, vr, length = _unpack_short(head, offset)
             start = offset + 8
@@ -303,9 +346,20 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
         if offset > len(head):
             # So long an element is nothing that is of interest here.
             head = pread(descriptor.fd, min(offset, MAXIMUM_META) + FIRST_READ, 0)
-        if number == 0x0010:
+        if number == 0 and length == 4:
+            announced = offset + int.from_bytes(head[start:offset], "little")
+        elif number == 0x0010:
             transfer_syntax = head[start:offset].decode("latin-1").strip(" \0")
     return transfer_syntax, offset
+
+
+def _is_of_data_set(vr: bytes, meta_is_implicit: bool, transfer_syntax: str) -> bool:
+    """Tell whether an element of group 0002 that follows the meta information is none of it."""
+    encoding = encoding_of(transfer_syntax)
+    if encoding.deflated or not encoding.little:
+        return encoding.deflated
+    is_implicit = not (vr.isalpha() and vr.isupper())
+    return is_implicit == encoding.implicit or is_implicit != meta_is_implicit
 
 
 def _guess_transfer_syntax(data: bytes) -> str:

@@ -16,7 +16,7 @@ from pynetdicom.dimse import command
 from pynetdicom.dimse.parameters import AE, AT, LO, UI, US, DataSetParameter, Parameter
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.dimse.encoded import EncodedDataSet
 
 WITH_DATA_SET = 0x0001
 """The Command Data Set Type we send when a data set follows."""
@@ -31,7 +31,8 @@ class Primitive:
     Attributes
     ----------
     extra : dict of int to bytes
-        Elements of group 0000 that are not of this message: element number → value.
+        Elements that are not of this message: tag → value. Of other groups than 0000 there should
+        be none in a command set.
     """
 
     name: ClassVar[str] = ""
@@ -136,7 +137,7 @@ class Primitive:
 
     @cached_property
     def extra(self) -> dict[int, bytes]:
-        """Elements of group 0000 that are not of this message."""
+        """Elements that are not of this message."""
         return {}
 
     @property

@@ -86,6 +86,14 @@ class ProvisionalFile:
             self.name = name
         return self.name
 
+    def take_name(self) -> None:
+        """Take the name from it that it was given; it can have no other after that."""
+        if self.unnamed and self.name is not None:
+            name, self.name = self.name, None
+            self.unnamed = False
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+
     def _link(self, name: str) -> None:
         # With a descriptor given, Python calls linkat with AT_SYMLINK_FOLLOW; an absolute path
         # makes no other use of it.

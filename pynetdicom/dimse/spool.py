@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from pynetdicom import _config
-from pynetdicom.dimse.data_set import EncodedDataSet
 from pynetdicom.dimse.descriptor import Descriptor
+from pynetdicom.dimse.encoded import EncodedDataSet
 from pynetdicom.dimse.provisional import (
     ProvisionalFile,
     Spares,
@@ -256,14 +256,14 @@ class ReceivedDataSet(EncodedDataSet):
         except BaseException:
             copy.close()
             raise
-        # Closing it is left to `close`, which is called when the peer has had its answer.
+        # Closing it is left to `handled`, which is called when the peer has had its answer.
         before, self._saved = self._saved, copy
         if before is not None:
             before.close()
 
     @property
     def path(self) -> str:
-        """A Part 10 file with the data set, to be read only, that is there until `close`."""
+        """A Part 10 file with the data set, to be read only, that is there until `handled`."""
         readable = self._readable
         if readable is None:
             self._memory()
@@ -272,6 +272,21 @@ class ReceivedDataSet(EncodedDataSet):
                 readable = self._copy(system_directory())
             self._readable = readable
         return readable.name_it()
+
+    def handled(self) -> None:
+        """Let go of what only the handler may use: `path`, and what was saved.
+
+        The rest lives for as long as anybody holds this object, on whatever thread.
+        """
+        readable, self._readable = self._readable, None
+        saved, self._saved = self._saved, None
+        if readable is not None:
+            if readable is self._part:
+                readable.take_name()
+            else:
+                readable.close()
+        if saved is not None:
+            saved.close()
 
     def close(self) -> None:
         """Let go of the file or the memory."""

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from pynetdicom import raised
+from pynetdicom._logging import printable
 from pynetdicom.dimse.data_set import InMemory, deflate
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.services.classes import (
@@ -65,7 +66,7 @@ class Destination(Protocol):
     """Where the sub-operations of a retrieve go."""
 
     def make_ready(self, data_set: Any) -> Any:
-        """Read what the handler has yielded; the result is for `store`, which raises what fails."""
+        """Read what the handler has yielded; the result, if only that it failed, is for `store`."""
 
     def store(
         self, data_set: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None
@@ -301,7 +302,8 @@ class _Retrieval:
             self._failed += 1
             why = outcome.problem or f"status 0x{outcome.status or 0:04X}"
             level = logging.WARNING if self._failed <= _SHOWN_FAILURES else logging.DEBUG
-            LOGGER.log(level, "a sub-operation of the %s failed: %s", self._request.name, why)
+            what = printable(why)
+            LOGGER.log(level, "a sub-operation of the %s failed: %s", self._request.name, what)
             if outcome.sop_instance:
                 self._failed_uids[outcome.sop_instance] = None
 
@@ -322,7 +324,7 @@ class _Retrieval:
 
     def finish(self, response: Primitive) -> Primitive:
         """Add to the final response what the counters say (PS3.4 C.4.2.1.5 ff., C.4.2.3.1)."""
-        if self._announced is None:
+        if self._announced is None:  # it has not begun
             return response
         if response.Status == CANCELLED:
             response.NumberOfRemainingSuboperations = self._remaining
@@ -334,7 +336,7 @@ class _Retrieval:
             response.Status = SUB_OPERATIONS_FAILED if succeeded else ALL_SUB_OPERATIONS_FAILED
             response.ErrorComment = f"{self._failed} failed, {self._warned} with a warning"
         self._add_counters(response)
-        if self._failed_uids and response.Status != 0x0000:
+        if response.Status != 0x0000:  # with an empty list, where nothing has failed
             response.data_set = failed_list(self._failed_uids, self._invocation.transfer_syntax)
         return response
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.addresses import AddressInformation, resolve
 from pynetdicom.upper_layer.deadlines import remaining
+from pynetdicom.upper_layer.ended import CLOSED
+from pynetdicom.upper_layer.tls_faults import in_words
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
 
 if TYPE_CHECKING:
@@ -138,6 +140,9 @@ def secure(
             with contextlib.suppress(BlockingIOError):
                 connection.receive()
         _flush(connection, deadline)
+    except ConnectionError as error:
+        connection.close()
+        raise ConnectionResetError(in_words(error, CLOSED)) from error
     except BaseException:
         connection.close()
         raise

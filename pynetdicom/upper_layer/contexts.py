@@ -78,6 +78,9 @@ class PresentationContext:
         4 transfer syntaxes not supported; None before the negotiation.
     as_scu, as_scp : bool or None
         Whether the local side may act in that role on the accepted context.
+    scp_unanswered : bool
+        Whether the local side, the requestor, has proposed to be SCP, and the acceptor has accepted
+        the context without a word on roles.
 
     Notes
     -----
@@ -92,6 +95,7 @@ class PresentationContext:
         "as_scp",
         "as_scu",
         "result",
+        "scp_unanswered",
         "transfer_uids",
     )
 
@@ -106,6 +110,7 @@ class PresentationContext:
         self.result: int | None = None
         self.as_scu: bool | None = None
         self.as_scp: bool | None = None
+        self.scp_unanswered = False
         self._context_id: int | None = None
         self._scu_role: bool | None = None
         self._scp_role: bool | None = None
@@ -410,6 +415,8 @@ def conclude_contexts(
             cx.transfer_uids = [answer.transfer_syntax]
             roles = roles_of_requestor(proposed_roles.get(uid), accepted_roles.get(uid))
             cx.as_scu, cx.as_scp = roles
+            offered = proposed_roles.get(uid)
+            cx.scp_unanswered = bool(offered and offered[1]) and uid not in accepted_roles
             if not any(roles):
                 problem = "both roles were refused"
         concluded.append((cx, problem))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from pynetdicom.errors import PynetdicomError
+from pynetdicom.upper_layer.framing import TLSRecord
+from pynetdicom.upper_layer.tls_faults import in_words, is_ssl
+
 _REJECT_RESULTS = {1: "permanently", 2: "transiently"}
 _REJECT_REASONS = {
     # source: {reason: text}, PS3.8 Table 9-21
@@ -25,6 +29,36 @@ _ABORT_REASONS = {
     5: "unexpected PDU parameter",
     6: "invalid PDU parameter value",
 }
+
+
+CLOSED = " during the handshake: does it speak TLS?"
+"""What to say of a peer that closes the connection while we want TLS of it."""
+
+
+_CUT_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+
+
+# Of any other exception that has escaped the text may be a program's, and about the patient.
+_SAY_WHAT_IS_WRONG = (PynetdicomError, OSError, OverflowError)
+
+
+def _said_by(error: BaseException, escaped: bool) -> str:
+    if is_ssl(error):
+        return in_words(error, CLOSED)
+    if isinstance(error, TLSRecord):
+        return f"{error}: does the peer expect TLS?"
+    has_escaped = escaped and not isinstance(error, _SAY_WHAT_IS_WRONG)
+    return ("" if has_escaped else str(error)) or type(error).__name__  # Ctrl-C has no text
+
+
+def unanswered(error: BaseException | None, is_tls: bool) -> BaseException:
+    """Say that the connection was closed or broken instead of an answer to our request."""
+    if error is not None and not isinstance(error, _CUT_OFF):
+        return error
+    hint = "does it accept our certificate?" if is_tls else "does it expect TLS?"
+    told = ConnectionResetError(f"the peer closed the connection: {hint}")
+    told.__cause__ = error
+    return told
 
 
 class Ended(NamedTuple):
@@ -70,5 +104,6 @@ class Ended(NamedTuple):
         if self.timer:
             text += f", {self.timer} ran out"
         if self.error is not None:
-            text += f": {str(self.error) or type(self.error).__name__}"  # Ctrl-C has no text
+            # An exception that nobody expected is answered with an A-ABORT (2, 0).
+            text += f": {_said_by(self.error, (self.source, self.reason) == (2, 0))}"
         return text

@@ -32,6 +32,7 @@ and a slice of 512 by 512 pixels comes in one piece.
 """
 
 _P_DATA_TF = 0x04
+_TLS_RECORDS = range(0x14, 0x18)  # change_cipher_spec, alert, handshake, application_data
 _ASSOCIATE = frozenset((0x01, 0x02))
 _SHORT = frozenset((0x03, 0x05, 0x06, 0x07))
 
@@ -279,7 +280,13 @@ class Framer:
         return True
 
 
+class TLSRecord(PDUDecodeError):
+    """A TLS record where a PDU should be: the peer expects TLS."""
+
+
 def _known_type(pdu_type: int) -> None:
     """Raise unless PS3.8 9.3.1 knows the PDU type."""
+    if pdu_type in _TLS_RECORDS:
+        raise TLSRecord(f"type {pdu_type:#04x} is none of a PDU, but of TLS", reason=1)
     if not 1 <= pdu_type <= 7:
         raise PDUDecodeError(f"type {pdu_type:#04x} is not one of the seven PDUs", reason=1)

@@ -22,9 +22,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pynetdicom import _config, raised
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.complaints import Complaints
 from pynetdicom.upper_layer.deadlines import stretch
 from pynetdicom.upper_layer.dul import LINGER
+from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU
+from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker, wait_for
 from pynetdicom.upper_layer.visitor import Visitor
 
@@ -106,6 +109,7 @@ class Lobby:
         self._stopping = False
         self.turned_away = 0
         self.never_asked = 0
+        self._complaints = Complaints(LOGGER)
 
     def __len__(self) -> int:
         return len(self._visitors)
@@ -257,6 +261,9 @@ class Lobby:
             visitor = heapq.heappop(self._deadlines)[2]
             if not visitor.gone and visitor.deadline <= now:
                 self.never_asked += visitor.upper_layer.state == "Sta2"
+                if visitor.connection.heard and not visitor.is_secure:
+                    late = TimeoutError("the handshake was not completed in time")
+                    self._complaints.say(visitor.address, in_words(late))
                 visitor.upper_layer.take("Evt18")
                 self._dismiss(visitor)
         if not self._listening and self._listen_at <= now:
@@ -292,7 +299,10 @@ class Lobby:
         except BlockingIOError:
             return
         except OSError as error:
-            LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
+            if connection.heard and (not visitor.is_secure or is_ssl(error.__cause__)):
+                self._complaints.say(visitor.address, of_handshake(connection.heard, error))
+            else:
+                LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
             self.never_asked += visitor.upper_layer.state == "Sta2"
             self._dismiss(visitor)
         except BaseException as error:
@@ -337,6 +347,9 @@ class Lobby:
                 self._on_pdu(visitor, data)
                 return
         except PDUDecodeError as error:
+            if isinstance(error, TLSRecord):
+                what = "the peer asks for TLS, which this port does not speak"
+                self._complaints.say(visitor.address, what)
             LOGGER.debug("%s sent no A-ASSOCIATE-RQ: %s", visitor.address[0], error)
             self._abort(visitor, "Evt19")
 

@@ -29,7 +29,7 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.buffers import Buffer, advance, rest_of_pdu
 from pynetdicom.upper_layer.clock import Deadline, call_at
-from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.ended import Ended, unanswered
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import DATA_STATES, SENDING_STATES, TABLE, Action, UpperLayer
 from pynetdicom.upper_layer.reader import ReaderRole
@@ -462,8 +462,11 @@ class Sending(threading.Thread):
     def _lost(self, error: BaseException | None) -> None:
         """The transport connection is closed or broken (Evt17), or its time is up (Evt18)."""
         event = "Evt18" if self._expired and self.state == "Sta13" else "Evt17"
+        problem = error or self._problem
+        if self.state == "Sta5":
+            problem = unanswered(problem, self.connection.is_tls)
         with contextlib.suppress(RuntimeError):  # it is known already
-            self._take(event, Ended("aborted", "network", error=error or self._problem))
+            self._take(event, Ended("aborted", "network", error=problem))
         self._tell()
 
     # The reader, whoever it is

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.buffers import Buffer
 from pynetdicom.upper_layer.deadlines import after, stretch, wait_until
+from pynetdicom.upper_layer.tls_faults import in_words
 
 if TYPE_CHECKING:
     import ssl
@@ -122,6 +123,8 @@ class Connection:
     """
 
     is_tls = False
+    heard = b""
+    """With TLS the first bytes that the peer has sent, which tell whether it speaks TLS."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -316,6 +319,7 @@ class TLSConnection(Connection):
         """Take ciphertext from the peer; none means that the peer has closed."""
         with self._lock:
             if data:
+                self.heard = self.heard or bytes(data[:3])
                 self._in.write(data)
             else:
                 self._in.write_eof()
@@ -355,7 +359,7 @@ class TLSConnection(Connection):
         except (self._ssl.SSLZeroReturnError, self._ssl.SSLEOFError):
             return 0
         except self._ssl.SSLError as error:
-            raise ConnectionError(f"TLS: {error.reason or error}") from error
+            raise ConnectionError(in_words(error)) from error
 
     def recv_into(self, view: memoryview) -> int:
         return self._recv(view, super().recv_into)
@@ -380,7 +384,7 @@ class TLSConnection(Connection):
                 try:
                     self._object.write(buffer)
                 except self._ssl.SSLError as error:
-                    raise ConnectionError(f"TLS: {error.reason or error}") from error
+                    raise ConnectionError(in_words(error)) from error
             taken += len(buffer)
         self.flush()
         return taken

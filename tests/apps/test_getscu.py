@@ -18,13 +18,19 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from pynetdicom.apps.getscu import OFTEN, UNCOMPRESSED, plan, sop_class
+from pynetdicom.apps.getscu import OFTEN, UNCOMPRESSED, hint_of_roles, plan, sop_class
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.retrieve import Final, account, compare, merged
 from pynetdicom.apps.storescp import storage_classes
+from pynetdicom.dimse.data_set import encode_dataset
+from pynetdicom.dimse.primitives import C_STORE, Primitive
 from pynetdicom.query_models import query_model_uid
+from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
 from tests.apps.query_scp import DEADLINE, RARE, RAREST, QueryScp, started
+from tests.peers import Acceptor, acceptance, listening
+from tests.scp import Scp
 
 KEYS = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1")
 STUDY = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2")
@@ -400,6 +406,86 @@ def test_a_peer_that_can_send_the_same_in_several_ways(
     assert [syntaxes for syntaxes in seen if syntaxes] == [[EXPLICIT], [RLE]]
     assert names(tmp_path) == ["1.2.3.dcm", "1.2.4.dcm"]
     assert dcmread(tmp_path / "1.2.3.dcm").file_meta.TransferSyntaxUID == EXPLICIT
+
+
+class Unanswering:
+    """A peer that accepts all, and answers each role selection with `role`, or not at all."""
+
+    def __init__(self, role: bool | None, failing: int = 0) -> None:
+        self.role = role
+        self.failing = failing
+        self.statuses: list[int | None] = []
+
+    def __call__(self, acceptor: Acceptor) -> None:
+        peer = Scp(acceptor.socket)
+        rq = pdus.decode_pdu(peer.pdu())
+        assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
+        ac = pdus.decode_pdu(acceptance(rq))
+        assert isinstance(ac, pdus.A_ASSOCIATE_AC)
+        for item in rq.user_information:
+            if self.role is not None and isinstance(item, SCP_SCU_RoleSelectionNegotiation):
+                ac.user_information.append(
+                    SCP_SCU_RoleSelectionNegotiation(item.sop_class_uid, True, self.role)
+                )
+        peer.send(ac.encode())
+        context = next(cx for cx in rq.presentation_contexts if cx.abstract_syntax == CT_CLASS)
+
+        def handle(context_id: int, request: Primitive, asked: Any) -> None:
+            sub = C_STORE(
+                MessageID=1,
+                AffectedSOPClassUID=CT_CLASS,
+                AffectedSOPInstanceUID="1.2.3.4",
+                Priority=2,
+            )
+            ds = Dataset()
+            ds.SOPClassUID, ds.SOPInstanceUID = CT_CLASS, "1.2.3.4"
+            data = encode_dataset(ds, context.transfer_syntaxes[0]).getvalue()
+            peer.answer(context.context_id, sub, data)
+            self.statuses.append(peer.command()[1].Status)
+            response = request.response(0xB000 if self.failing else 0)
+            response.NumberOfCompletedSuboperations = 1
+            response.NumberOfFailedSuboperations = self.failing
+            peer.answer(context_id, response)
+
+        peer.serve(handle)
+
+
+def test_a_peer_that_answers_no_role_selection(run_app: RunApp, tmp_path: Path) -> None:
+    """It sends all the same, and that is taken."""
+    peer = Unanswering(None)
+    with listening(peer) as listener:
+        result = run_app("getscu", "127.0.0.1", listener.port, *KEYS, "-od", tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert peer.statuses == [0]
+    assert result.stdout == "1 object stored\n"
+
+
+@pytest.mark.parametrize(
+    ("role", "failing", "hint"),
+    [
+        (None, 1, "the peer has not answered that we propose the SCP role (role selection)"),
+        (False, 1, "the peer refused us the SCP role (role selection)"),
+        (True, 1, "no classes were proposed but those named with --sop-class"),
+    ],
+)
+def test_the_hint_names_the_role_when_it_is_one(
+    run_app: RunApp, tmp_path: Path, role: bool | None, failing: int, hint: str
+) -> None:
+    with listening(Unanswering(role, failing)) as listener:
+        where = ("127.0.0.1", listener.port, "-od", tmp_path)
+        result = run_app("getscu", *where, *KEYS, "--sop-class", "CTImageStorage")
+    assert result.returncode == 1
+    assert hint in result.stderr
+    if role is not True:
+        assert f"CTImageStorage ({CT_CLASS})" in result.stderr
+
+
+def test_a_hint_names_a_few() -> None:
+    assert hint_of_roles({f"1.2.{n}": False for n in range(5)}).endswith(
+        "1.2.0, 1.2.1, 1.2.2 and 2 more"
+    )
+    # What was refused matters more than what was not answered.
+    assert "refused us" in hint_of_roles({"1.2.1": False, "1.2.2": True})
 
 
 def test_names_of_classes() -> None:

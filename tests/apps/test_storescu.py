@@ -25,6 +25,8 @@ from tests.apps.conftest import (
     WITHOUT_UIDS,
     imported,
 )
+from tests.peers import listening
+from tests.test_succession import Peers
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, BIG, IMPLICIT = (
@@ -284,7 +286,7 @@ def test_a_context_that_is_not_accepted(run_app: Any, serve_app: Any) -> None:
     result = run_app("storescu", "127.0.0.1", scp.port, "-cx", CT_JPEG2000, CT)
     assert result.returncode == 1
     assert f"storescu: {CT_JPEG2000}: " in result.stderr
-    assert f"storescu: {CT}: " in result.stderr
+    assert f"storescu: {CT}: no accepted presentation context for CTImageStorage (" in result.stderr
     assert scp.files() == []
     result = run_app("storescu", "127.0.0.1", scp.port, CT_JPEG2000, CT)
     assert result.returncode == 1
@@ -315,13 +317,51 @@ def test_an_uncompressed_file_is_sent_in_the_requested_syntax(
     assert stored == dcmread(TEST_FILES / name)
 
 
-def test_pixels_are_not_turned_round(run_app: Any, serve_app: Any) -> None:
+def test_pixels_are_turned_round(run_app: Any, serve_app: Any) -> None:
+    """Word by word, as all values are."""
+    from pydicom import dcmread
+
     scp = serve_app("storescp")
     result = run_app("storescu", "127.0.0.1", scp.port, "-xb", MR)
+    assert (result.returncode, result.stderr) == (0, "")
+    (stored,) = (dcmread(path) for path in scp.directory.iterdir())
+    assert stored.file_meta.TransferSyntaxUID == BIG
+    assert (stored.pixel_array == dcmread(MR).pixel_array).all()
+
+
+def test_a_bad_file_costs_none_of_the_others(run_app: Any, tmp_path: Path) -> None:
+    """The peer aborts at it, and another association is made for those after it."""
+    from pydicom import dcmread
+
+    ds = dcmread(MR)
+    paths = []
+    for number in range(4):
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        paths.append(tmp_path / f"{number}.dcm")
+        ds.save_as(paths[-1])
+    peers = Peers("1.2.3.1")
+    with listening(peers) as listener:
+        result = run_app("storescu", "127.0.0.1", listener.port, *paths)
     assert result.returncode == 1
-    assert f"storescu: {MR}: " in result.stderr
-    assert "byte order" in result.stderr
-    assert scp.files() == []
+    assert result.stdout == "3 files stored\n"
+    problems = [line for line in result.stderr.splitlines() if line.startswith("storescu: ")]
+    assert problems[0] == f"storescu: {paths[1]}: no answer: aborted by the peer"
+    assert peers.stored == ["1.2.3.0", "1.2.3.2", "1.2.3.3"]
+    assert len(peers.seen) == 2
+
+
+def test_a_peer_that_is_gone_for_good(run_app: Any, tmp_path: Path) -> None:
+    """Each file is accounted for."""
+    from pydicom import dcmread
+
+    peers = Peers(str(dcmread(MR).SOPInstanceUID), limit=1)
+    with listening(peers) as listener:
+        result = run_app("storescu", "127.0.0.1", listener.port, MR, MR, MR)
+    assert result.returncode == 1
+    assert result.stderr.count("no answer: aborted by the peer") == 1
+    assert result.stderr.count("not sent: aborted by the peer, and no other association") == 2
+    assert "3 of 3 files were not stored" in result.stderr
+    assert len(peers.seen) == 2
 
 
 def test_a_refused_connection_is_one_line(run_app: Any, free_port: int) -> None:

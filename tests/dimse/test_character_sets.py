@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydicom.charset import decode_bytes
+from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
 from pynetdicom.dimse.character_sets import (
@@ -197,3 +198,118 @@ def test_checks() -> None:
         for data in b"M\xfcller", b"\x1b$B;3\x1b(B":
             with pytest.raises(NotInCharacterSet):
                 check_encoded(data, character_set)
+
+
+SAMPLES = {
+    "": "abc",
+    "ISO 2022 IR 6": "abc",
+    "ISO 2022 IR 100": "üñé",
+    "ISO 2022 IR 101": "őłň",
+    "ISO 2022 IR 109": "ĥŝĝ",
+    "ISO 2022 IR 110": "ķļģ",
+    "ISO 2022 IR 144": "Джб",
+    "ISO 2022 IR 127": "قبا",
+    "ISO 2022 IR 126": "Διο",
+    "ISO 2022 IR 138": "שרו",
+    "ISO 2022 IR 148": "şğı",
+    "ISO 2022 IR 13": "ﾔﾏﾀ",
+    "ISO 2022 IR 166": "นาม",
+    "ISO 2022 IR 87": "山田太",
+    "ISO 2022 IR 159": "丂丄丅",
+    "ISO 2022 IR 149": "홍길동",
+    "ISO 2022 IR 58": "张王小",
+}
+PAIRS = [
+    (first, second)
+    for first in SAMPLES
+    for second in SAMPLES
+    if second and first != second and first not in ("ISO 2022 IR 87", "ISO 2022 IR 159")
+]
+
+
+def layouts(a: str, b: str) -> list[list[str]]:
+    """Values in which one set or the other comes before and after each kind of delimiter."""
+    return [
+        [f"{b}^{b[0]}", f"{a}^x{a[0]}"],
+        [f"{a}{b}", f"{b}{a}", a, b, f"{b}x{b}"],
+        [f"A^B={b}^{b}={a}^{b[:2]}", f"{a}={b}", f"{b}={a}^^{a}"],
+        [f"{b}^{a}", "plain^ascii", f"{a}"],
+        [f"{a}", f"{b}{b}^", f"^{a}"],
+    ]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+def test_all_pairs_of_sets(pair: tuple[str, str]) -> None:
+    """Values, name parts and component groups begin with the initial sets, for any reader."""
+    from pynetdicom.dimse.data_set import encode_dataset
+    from pynetdicom.services.matching import encoded as encoded_match
+
+    a, b = SAMPLES[pair[0]], SAMPLES[pair[1]]
+    for values in layouts(a, b):
+        ds = Dataset()
+        ds.SpecificCharacterSet = list(pair)
+        ds.OtherPatientNames = values
+        ds.OtherPatientIDs = [value.replace("^", " ").replace("=", "-") for value in values]
+        ds.AdditionalPatientHistory = "\r\n".join(values) + "\t" + a + "\f" + b + "\v" + a
+        for encode in (encode_dataset, encoded_match):
+            for syntax in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
+                read = encode(ds, syntax).decode()
+                # pydicom leaves the escape sequence of IR 58 in what it decodes.
+                names = [str(name).replace("\x1b$)A", "") for name in read.OtherPatientNames]
+                ids = [text.replace("\x1b$)A", "") for text in read.OtherPatientIDs]
+                history = read.AdditionalPatientHistory.replace("\x1b$)A", "")
+                assert names == values
+                assert ids == [v.rstrip() for v in ds.OtherPatientIDs]
+                assert history == ds.AdditionalPatientHistory
+                conforming = read_by_the_standard(
+                    encode(ds, syntax).peek(0x00101001)[0x00101001], pair
+                )
+                assert conforming == "\\".join(values)
+
+
+def read_by_the_standard(data: bytes, pair: tuple[str, str]) -> str:
+    """What a reader makes of names that keeps G0 and G1 apart and sets both back by itself."""
+    from pydicom.charset import CODES_TO_ENCODINGS, ENCODINGS_TO_CODES
+
+    first = encodings_of(declared(list(pair)))[0]
+    initial = None if first in ("iso8859", "euc_kr", "iso_ir_58") else first
+    g0, g1 = b"", initial
+    text, at = "", 0
+    while at < len(data):
+        code = next((c for c in CODES_TO_ENCODINGS if data.startswith(c, at)), None)
+        if code is not None:
+            encoding = CODES_TO_ENCODINGS[code]
+            if code[1:2] in b"-)" or code[1:3] == b"$)":
+                g1 = encoding
+            else:
+                g0 = code if code[1:2] == b"$" else b""
+            at += len(code)
+            continue
+        byte = data[at]
+        if g0 and byte < 0x80:
+            encoding = CODES_TO_ENCODINGS[g0]
+            text += (g0 + data[at : at + 2] + b"\x1b(B").decode(encoding)
+            at += 2
+        elif byte < 0x80:
+            if chr(byte) in "\\^=":
+                assert g1 == initial or initial is None, (data, at)
+                assert not g0
+                g1 = initial
+            text += chr(byte)
+            at += 1
+        else:
+            assert g1 is not None, (data, at)
+            size = 2 if g1 in ("euc_kr", "iso_ir_58") else 1
+            prefix = ENCODINGS_TO_CODES[g1] if g1 == "iso_ir_58" else b""
+            text += (prefix + data[at : at + size]).decode(g1).lstrip("\x1b$)A")
+            at += size
+    return text.rstrip(" ")
+
+
+def test_the_second_value_is_not_in_the_first_ones_set() -> None:
+    character_set = declared(["ISO 2022 IR 100", "ISO 2022 IR 144"])
+    names = [encode_name(PersonName(name), character_set) for name in ("Дж^Б", "Müller^Jörg")]
+    assert names == [
+        b"\x1b-L\xb4\xd6\x1b-A^\x1b-L\xb1\x1b-A",
+        b"M\xfcller^J\xf6rg",
+    ]

@@ -98,13 +98,24 @@ def test_unknown_elements_are_kept() -> None:
     assert again[12:] == raw
 
 
+def test_elements_of_other_groups_are_kept_too() -> None:
+    raw = element(0x0900, b"\0\0") + element(0x0058, b"1.2\\1.3\0", group=0x0008)
+    values, extra = command.decode(raw)
+    assert values == {"Status": 0}
+    assert extra == {0x00080058: b"1.2\\1.3\0"}
+    assert command.encode(values, command.layout_of(values), extra)[12:] == raw
+
+
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
         (element(0x0110, b"\1\0")[:-1], "offset 0 overruns"),
         (element(0x0110, b"\1\0") + b"\0\0\0\1", "ends within an element header at offset 10"),
         (struct.pack("<HHI", 0, 0x0002, 0xFFFFFFFF), "overruns"),
-        (element(0x0900, b"\1\0") + element(0x20, b"", group=0x10), r"\(0010,0020\) .* group 0000"),
+        (
+            element(0x0900, b"\1\0") + element(0x20, b"1", group=0x10)[:-1],
+            r"\(0010,0020\) .*overruns",
+        ),
     ],
 )
 def test_decode_faults(raw: bytes, text: str) -> None:

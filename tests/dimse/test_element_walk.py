@@ -141,7 +141,7 @@ def _walks(data: bytes, encoding: Encoding) -> bool:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (CLASS + b"\0", "ends within an element header at offset 12"),
+        (CLASS + b"\x10\0\x10\0OB\0\0", "ends within an element header at offset 12"),
         (CLASS + short(0x00100010, b"PN", b"A^B ")[:-1], r"\(0010,0010\) at offset 12 overruns"),
         (CLASS + long(0x7FE00010, b"OB", b"", 1000), r"\(7FE0,0010\) at offset 12 overruns"),
         (CLASS + long(0x00081140, b"SQ", item(NAME, 100)) + bytes(200), r"\(FFFE,E000\) .* over"),
@@ -211,7 +211,7 @@ def test_window_gives_the_same_as_the_whole() -> None:
 def test_stop_and_start() -> None:
     data = CLASS + NAME
     first = walk(data, len(data), EXPLICIT, wanted=(0x00080016,), stop=0x00080018)
-    assert first == (len(CLASS), {0x00080016: b"1.2\0"}, False)
+    assert first[:3] == (len(CLASS), {0x00080016: b"1.2\0"}, False)
     second = walk(data, len(data), EXPLICIT, wanted=(0x00100010,), start=first.offset)
     assert second.values == {0x00100010: b"A^B "}
     assert second.offset == len(data)
@@ -240,4 +240,6 @@ def test_encodings_are_those_of_pydicom() -> None:
 @example(b"\x08\0\x16\0OB\0\0\xff\xff\xff\xff", EXPLICIT)
 def test_any_bytes_walk_or_raise(data: bytes, encoding: Encoding) -> None:
     with contextlib.suppress(WalkError):
-        assert walk(data, len(data), encoding).offset == len(data)
+        end = walk(data, len(data), encoding).offset
+        assert end or not data
+        assert len(data) - 8 < end <= len(data)

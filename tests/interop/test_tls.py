@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,15 @@ def says(scp: Scp) -> tuple[str, str]:
     return ended.kind, ended.by
 
 
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the listener warns of: of each peer once."""
+    return [
+        record.getMessage().partition(" failed: ")[2]
+        for record in caplog.records
+        if record.name == "pynetdicom.lobby" and record.levelno == logging.WARNING
+    ]
+
+
 # DCMTK requests
 
 
@@ -133,12 +143,26 @@ def test_dcmtk_does_not_trust_us(
 
 
 def test_dcmtk_with_tls_to_a_plain_port(
-    dcmtk: Any, make_scp: Callable[[], Scp], certificates: Path
+    dcmtk: Any, make_scp: Callable[[], Scp], certificates: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     scp = make_scp().start()
     address = ["127.0.0.1", scp.port]
-    assert dcmtk.run("echoscu", *options(certificates, "scu"), *address).returncode != 0
+    for _ in range(2):
+        assert dcmtk.run("echoscu", *options(certificates, "scu"), *address).returncode != 0
     dcmtk.run("echoscu", *address, check=True)
+    assert warnings(caplog) == ["the peer asks for TLS, which this port does not speak"]
+
+
+def test_dcmtk_without_tls_to_a_tls_port(
+    dcmtk: Any, make_scp: Callable[[], Scp], certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scp = make_scp().start(ssl_context=server_context(certificates))
+    address = ["127.0.0.1", scp.port]
+    for _ in range(2):
+        assert dcmtk.run("echoscu", *address).returncode != 0
+    dcmtk.run("echoscu", *options(certificates, "scu"), *address, check=True)
+    expected = "the peer has sent an A-ASSOCIATE-RQ without TLS, which this port expects"
+    assert warnings(caplog) == [expected]
 
 
 # We request
@@ -184,10 +208,11 @@ def test_who_does_not_trust_whom(dcmtk: Any, certificates: Path) -> None:
     assert isinstance(not_theirs.ended.error, ssl.SSLCertVerificationError)
     wrong_name = echo(scp.port, trusting, "pacs.example.org")
     assert isinstance(wrong_name.ended.error, ssl.SSLCertVerificationError)
-    for context in (unknown, nameless, None):
+    for context, words in ((unknown, "TLS"), (nameless, "TLS"), (None, "expect TLS?")):
         assoc = echo(scp.port, context)
         assert not assoc.is_established
         assert assoc.is_aborted
+        assert words in str(assoc.ended) or "our certificate" in str(assoc.ended)
 
     assoc = echo(scp.port, trusting)
     assert assoc.is_established, assoc.ended
@@ -199,6 +224,7 @@ def test_tls_to_a_plain_port(dcmtk: Any, certificates: Path) -> None:
     assoc = echo(scp.port, client_context(certificates))
     assert assoc.is_aborted
     assert assoc.ended.kind == "failed"
+    assert "speak TLS" in str(assoc.ended)
     again = echo(scp.port, None)
     assert again.is_established
     again.release()

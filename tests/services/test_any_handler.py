@@ -105,6 +105,7 @@ def test_retrieve(
         return
     assert failed is not None
     assert warning is not None
+    assert (response.data_set is not None) is (response.Status != 0)
     total = completed + failed + warning + (remaining or 0)
     assert total == count or (total == count + 1 and response.Status == 0xB000)
     assert (remaining is not None) is (response.Status == 0xFE00)

@@ -28,6 +28,7 @@ from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store,
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
 from pynetdicom.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.services.instances import KnownPath
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import printable
 
@@ -228,7 +229,9 @@ class Archive:
                 path = self._fetch(stack, found)
                 if path is None:
                     missing.append(found.sop_instance_uid)
-                yield PENDING, path
+                    yield PENDING, None
+                else:
+                    yield PENDING, KnownPath(path, found.sop_instance_uid)
         if missing:
             from pydicom.dataset import Dataset
 

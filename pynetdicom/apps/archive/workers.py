@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pynetdicom import raised
 from pynetdicom.apps.acceptor import StopSignals
 from pynetdicom.apps.archive.config import Config
 from pynetdicom.apps.options import FAILED
@@ -133,8 +134,8 @@ class Workers:
                 os.write(writer, b".")
 
             code = self._serve(self._config, ready)
-        except BaseException:
-            LOGGER.exception("a worker ends")
+        except BaseException as error:
+            raised.log(LOGGER, "a worker ends:", error)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

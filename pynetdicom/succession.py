@@ -1,0 +1,111 @@
+"""What becomes of the rest when an association breaks on which many instances are sent.
+
+The instance that it broke at has failed, and is not tried again; another association is made for
+those after it. So one bad instance costs itself, never the others, and there is at most one
+association more than instances. It ends where the peer cannot be reached again or rejects, where
+it was the local user who ended the association, and where the peer has answered nothing within the
+timeouts on two associations in a row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+    from pynetdicom.upper_layer.ended import Ended
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
+
+_SILENCES = 2
+"""So many associations in a row on which nothing was answered in time are the last."""
+
+
+def was_wanted(ended: Ended) -> bool:
+    """Whether an association ended because the local user wanted it to."""
+    return ended.by == "local" and not (ended.timer or ended.error)
+
+
+class Endurance:
+    """Whether another association is to follow one that has ended."""
+
+    def __init__(self) -> None:
+        self._silences = 0
+
+    def answered(self) -> None:
+        """The peer has answered a request."""
+        self._silences = 0
+
+    def goes_on(self, ended: Ended | None) -> bool:
+        """Whether another one is to be made."""
+        if ended is None or was_wanted(ended):
+            return False
+        self._silences = self._silences + 1 if ended.timer else 0
+        return self._silences < _SILENCES
+
+
+class Succession:
+    """An association on which many files are sent, and those that take its place if it breaks.
+
+    They are like the first one: the same AE, address, contexts, titles, TLS, timeouts and handlers.
+    There is one at a time, made when there is something to be sent, and released by `close`. What
+    ends the first one, or the AE, from whatever thread, ends the succession: `Association.abort`
+    and `release` say so in `wants_no_more`, before they look for what there is to be ended.
+
+    Parameters
+    ----------
+    first : Association
+    """
+
+    def __init__(self, first: Association) -> None:
+        self.first = self.current = first
+        self.endurance = Endurance()
+        self._is_over = False
+        self.gone = ""
+        """Why nothing more is sent; empty while that is not so."""
+        first.ae.sending.add(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the local user has ended it, or the peer in peace."""
+        ended = self.current.ended
+        # Once it is, it stays so: the peer may still break the connection after it has released.
+        self._is_over = (
+            self._is_over
+            or self.first.wants_no_more
+            or (ended is not None and (ended.kind == "released" or was_wanted(ended)))
+        )
+        return self._is_over
+
+    def association(self) -> Association | None:
+        """The association to send on, another one if it has ended; None where there is none."""
+        ended = self.current.ended
+        if ended is None or self.gone:
+            return None if self.gone else self.current
+        if self.first.is_acceptor or self.is_over or not self.endurance.goes_on(ended):
+            self.gone = str(ended)
+            return None
+        LOGGER.warning("another association is requested for what was not sent yet")
+        successor = self.first.make_successor()
+        self.first.sub_associations.discard(self.current)
+        self.current = successor
+        self.first.sub_associations.add(successor)
+        # After that: who ends it now either finds the successor, or is found here.
+        if self.first.wants_no_more:
+            self.gone = str(ended)
+            return None
+        self.first.ae.request_association(successor)
+        if successor.is_established:
+            return successor
+        self.gone = f"{ended}, and no other association: {printable(str(successor.ended))}"
+        return None
+
+    def close(self, end: Callable[[Association], None]) -> None:
+        """End the association that has taken the place of the first one, if one has."""
+        self.first.ae.sending.discard(self)
+        if self.current is not self.first:
+            end(self.current)
