@@ -20,7 +20,7 @@ from pynetdicom import _config
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.timeouts import seconds_of
 from pynetdicom.upper_layer import threads
-from pynetdicom.upper_layer.addresses import AddressInformation
+from pynetdicom.upper_layer.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
 
@@ -76,7 +76,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         The address cannot be listened on.
     """
 
-    allow_reuse_address = True
+    allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
     timeout = 60
 
@@ -212,6 +212,12 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             present = list(self._associations)
         for assoc in present:
             assoc.unbind(event, handler)
+
+    def server_bind(self) -> None:
+        """Bind the socket; nobody else has its port, unless that is asked for."""
+        if not self.allow_reuse_address:
+            self.socket.setsockopt(socket.SOL_SOCKET, OURS_ALONE, 1)
+        super().server_bind()
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until `shutdown` is called from another thread; `poll_interval` has no meaning."""
