@@ -164,9 +164,10 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         try:
             assoc.start()
         except BaseException:  # no thread to be had: the lobby has it again
-            self.ae.associations_changed(assoc, added=False)
-            with self._gate:
-                self._associations.discard(assoc)
+            if assoc.ident is None:  # Ctrl-C may come when it has begun
+                self.ae.associations_changed(assoc, added=False)
+                with self._gate:
+                    self._associations.discard(assoc)
             raise
 
     def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:

@@ -136,9 +136,8 @@ class Lobby:
                 try:
                     self._turn(self._selector)
                 except BaseException as error:
-                    is_main = threading.current_thread() is threading.main_thread()
-                    if is_main and not isinstance(error, Exception):
-                        raise  # Ctrl-C, or what a signal's handler raises
+                    if _is_for_the_program(error):
+                        raise
                     _log_and_rest(error, self._waker)
         finally:
             self._close()
@@ -297,9 +296,9 @@ class Lobby:
             self._dismiss(visitor)
         except BaseException as error:
             # Whatever went wrong with one must not end the others.
-            self._dismiss(visitor)
-            if not isinstance(error, Exception):
+            if _is_for_the_program(error):
                 raise
+            self._dismiss(visitor)
             LOGGER.exception("a connection from %s failed", visitor.address[0])
 
     def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
@@ -364,7 +363,9 @@ class Lobby:
     def _admit(self, visitor: Visitor) -> None:
         try:
             self._host.admit(visitor)
-        except Exception:  # no thread to be had, most likely
+        except BaseException as error:  # no thread to be had, most likely
+            if _is_for_the_program(error):
+                raise
             LOGGER.exception("no association could be made for %s", visitor.address[0])
             # Temporary congestion (AE-8).
             visitor.upper_layer.take("Evt8")
@@ -392,6 +393,12 @@ class Lobby:
     def _push(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ | pdus.A_ABORT) -> None:
         """Send a PDU. Nothing was sent before it, so that the kernel has room for it."""
         visitor.connection.push([pdu.encode()])
+
+
+def _is_for_the_program(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, or what a signal's handler raises, and the program serves here."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and not isinstance(error, Exception)
 
 
 def _log_and_rest(error: BaseException, waker: Waker) -> None:
