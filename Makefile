@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= auto
 
-.PHONY: demo test lint types docs bench dist clean
+.PHONY: demo test test-portable lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -33,6 +33,14 @@ demo: $(VENV)/apps.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+# As if on Windows: what it lacks is taken away from Python.
+PORTABLE := $(addprefix tests/,test_portable.py test_association.py test_storing.py test_querying.py \
+	test_serving.py test_never_stuck.py test_destinations.py faults/test_dimse.py apps/test_echo.py \
+	apps/test_storescu.py dimse/test_provisional.py dimse/test_spool.py upper_layer/test_lobby.py)
+
+test-portable: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n $(WORKERS) -p tests.as_windows $(PORTABLE) $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

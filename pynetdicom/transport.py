@@ -20,7 +20,7 @@ from pynetdicom import _config, loading, unserved, utils
 from pynetdicom.events import Handlers, HandlerSpec
 from pynetdicom.timeouts import seconds_of
 from pynetdicom.upper_layer import threads
-from pynetdicom.upper_layer.addresses import AddressInformation
+from pynetdicom.upper_layer.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
 
@@ -78,7 +78,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         The address cannot be listened on.
     """
 
-    allow_reuse_address = True
+    allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
     timeout = 60
 
@@ -190,9 +190,10 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         try:
             assoc.start()
         except BaseException:  # no thread to be had: the lobby has it again
-            self.ae.associations_changed(assoc, added=False)
-            with self._gate:
-                self._associations.discard(assoc)
+            if assoc.ident is None:  # Ctrl-C may come when it has begun
+                self.ae.associations_changed(assoc, added=False)
+                with self._gate:
+                    self._associations.discard(assoc)
             raise
 
     def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
@@ -238,6 +239,12 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             present = list(self._associations)
         for assoc in present:
             assoc.unbind(event, handler)
+
+    def server_bind(self) -> None:
+        """Bind the socket; nobody else has its port, unless that is asked for."""
+        if not self.allow_reuse_address:
+            self.socket.setsockopt(socket.SOL_SOCKET, OURS_ALONE, 1)
+        super().server_bind()
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until `shutdown` is called from another thread; `poll_interval` has no meaning."""

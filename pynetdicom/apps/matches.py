@@ -161,10 +161,10 @@ def write_match(match: Dataset, number: int, sop_class: str) -> None:
     content = io.BytesIO()
     dcmwrite(content, match, enforce_file_format=True)
     name = file_name(number)
-    with open(name, "xb") as file:
-        try:
+    file = open(name, "xb")  # noqa: SIM115  # Windows removes no open file
+    try:
+        with file:
             file.write(content.getvalue())
-            file.flush()
-        except BaseException:
-            os.unlink(name)  # a part of a match must not look like one
-            raise
+    except BaseException:
+        os.unlink(name)  # a part of a match must not look like one
+        raise

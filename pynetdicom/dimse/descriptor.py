@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from typing import Any
 
-if sys.platform == "win32":
+POSIX = os.name == "posix"
+"""Whether a file may be renamed and removed while it is open, and a directory be opened: Windows
+says no."""
+
+if hasattr(os, "pread") and hasattr(os, "preadv"):
+    pread = os.pread
+
+    def pread_into(fd: int, buffer: memoryview, offset: int) -> int:
+        """Read into `buffer` at `offset`."""
+        return os.preadv(fd, [buffer], offset)
+
+else:
     import threading
 
     _lock = threading.Lock()
@@ -27,13 +37,6 @@ if sys.platform == "win32":
         data = pread(fd, len(buffer), offset)
         buffer[: len(data)] = data
         return len(data)
-
-else:
-    pread = os.pread
-
-    def pread_into(fd: int, buffer: memoryview, offset: int) -> int:
-        """Read into `buffer` at `offset`."""
-        return os.preadv(fd, [buffer], offset)
 
 
 class Descriptor:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 
+from pynetdicom.dimse import descriptor
 from pynetdicom.dimse.descriptor import Descriptor, pread
 
 IOV_MAX = 1024
@@ -29,6 +29,9 @@ _COPY_CHUNK = 1 << 20
 _OLD = 86400
 """Seconds after which a name that does not tell the host is nobody's any more."""
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+
+_kept_open: set[str] = set()
+"""What could not be removed on Windows, as it is still read: when the next one is closed."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -66,7 +69,7 @@ class ProvisionalFile:
 
     def _hide(self) -> None:
         """Let nobody else read it under a provisional name: the directory may be everybody's."""
-        if sys.platform != "win32":
+        if hasattr(os, "fchmod"):
             if self._mode is None:
                 self._mode = os.fstat(self.fd).st_mode & 0o777
             os.fchmod(self.fd, 0o600)
@@ -102,7 +105,7 @@ class ProvisionalFile:
 
     def publish(self, target: str, *, overwrite: bool, sync: bool) -> None:
         """Make it visible as `target`, all at once."""
-        if self._mode is not None and sys.platform != "win32":
+        if self._mode is not None and hasattr(os, "fchmod"):
             os.fchmod(self.fd, self._mode)
         if sync:
             os.fsync(self.fd)
@@ -110,12 +113,8 @@ class ProvisionalFile:
             self._publish_by_link(target, overwrite)
         else:
             self._publish_by_rename(target, overwrite)
-        if sync and sys.platform != "win32":
-            directory = os.open(os.path.dirname(target) or os.curdir, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+        if sync:
+            sync_directory(os.path.dirname(target) or os.curdir)
 
     def _publish_by_link(self, target: str, overwrite: bool) -> None:
         try:
@@ -137,10 +136,12 @@ class ProvisionalFile:
         if self.name is None or self._is_known:
             # It has got its final name already, or has to keep this one: as if on another disk.
             raise OSError(errno.EXDEV, "the file cannot be renamed")
-        if sys.platform == "win32":
+        if not descriptor.POSIX:
             self.descriptor.close()
         if not overwrite:
             try:
+                if not hasattr(os, "link"):
+                    raise OSError(errno.ENOSYS, "no links")
                 os.link(self.name, target)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
@@ -159,8 +160,22 @@ class ProvisionalFile:
         name, self.name = self.name, None
         self.descriptor.close()
         if name is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+            _remove(name)
+        for other in list(_kept_open):
+            _remove(other)
+
+
+def _remove(name: str) -> None:
+    try:
+        os.unlink(name)
+    except FileNotFoundError:
+        pass
+    except PermissionError:
+        if descriptor.POSIX:
+            raise
+        _kept_open.add(name)
+        return
+    _kept_open.discard(name)
 
 
 class Spares:
@@ -209,7 +224,7 @@ class Spares:
 
 def write_all(fd: int, buffers: Sequence[Buffer]) -> None:
     """Write all buffers, by as few calls as there may be."""
-    if sys.platform == "win32":
+    if not hasattr(os, "writev"):
         _write_rest(fd, buffers, 0)
         return
     for start in range(0, len(buffers), IOV_MAX):
@@ -279,6 +294,8 @@ def this_host() -> str:
 def _is_alive(pid: int) -> bool:
     if pid == os.getpid():
         return True
+    if not descriptor.POSIX:  # where that signal would be Ctrl-C; and no file is removed in use
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -295,7 +312,7 @@ def _provisional(directory: str) -> str:
 
 @lru_cache(1)
 def _has_unnamed_files() -> bool:
-    return hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
+    return hasattr(os, "O_TMPFILE") and hasattr(os, "link") and os.path.isdir("/proc/self/fd")
 
 
 def copy_file(source: int, destination: int, size: int) -> None:
@@ -318,6 +335,16 @@ def copy_file(source: int, destination: int, size: int) -> None:
             raise OSError(errno.EIO, "the spool file became shorter")
         write_all(destination, [data])
         offset += len(data)
+
+
+def sync_directory(path: str) -> None:
+    """Have the names in a directory on the disk; Windows sees to that itself."""
+    if descriptor.POSIX:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def system_directory() -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 
 from pynetdicom import _config
+from pynetdicom.dimse import descriptor
 from pynetdicom.dimse.descriptor import Descriptor
 from pynetdicom.dimse.encoded import EncodedDataSet
 from pynetdicom.dimse.provisional import (
@@ -241,7 +241,7 @@ class ReceivedDataSet(EncodedDataSet):
         target = os.fspath(path)
         part = self._part
         # Windows renames no open file.
-        if part is not None and not self._given_away and sys.platform != "win32":
+        if part is not None and not self._given_away and descriptor.POSIX:
             try:
                 part.publish(target, overwrite=overwrite, sync=sync)
             except OSError as error:

@@ -18,6 +18,11 @@ def address_text(address: Sequence[Any]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+OURS_ALONE: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+"""The option of a socket that is going to be bound where connections of an earlier one linger; on
+Windows ``SO_REUSEADDR`` would let two servers have one port."""
+
+
 class AddressInformation:
     """Where an application entity is: a host or address, a port, and what IPv6 adds.
 

@@ -9,11 +9,11 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.upper_layer.addresses import AddressInformation, resolve
+from pynetdicom.upper_layer.addresses import OURS_ALONE, AddressInformation, resolve
 from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.ended import CLOSED
 from pynetdicom.upper_layer.tls_faults import in_words
-from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker, wait_for
 
 if TYPE_CHECKING:
     import ssl
@@ -25,29 +25,31 @@ class Connector:
     """One attempt to connect, over all of a peer's addresses; another thread can give it up."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
+        # What wakes a thread that waits for the connection: Windows does not end a connection that
+        # is not there yet.
+        self._waker: Waker | None = None
         self._connection: Connection | None = None
         self._given_up = False
         self._resolved = threading.Event()
 
+    # Without a lock: who gives up says so before it looks for what to wake, and who connects looks
+    # for that after it has said what is to be woken.
+
     def give_up(self) -> None:
         """Have `connect` fail now, or as soon as it is called."""
-        with self._lock:
-            self._given_up = True
-            self._resolved.set()
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-            if self._connection is not None:
-                self._connection.cut()
+        self._given_up = True
+        self._resolved.set()
+        waker, connection = self._waker, self._connection
+        if waker is not None:
+            waker.set()
+        if connection is not None:
+            connection.cut()
 
     def hold(self, connection: Connection | None) -> None:
         """Have `give_up` cut this connection too; None: no longer."""
-        with self._lock:
-            self._connection = connection
-            if self._given_up and connection is not None:
-                connection.cut()
+        self._connection = connection
+        if self._given_up and connection is not None:
+            connection.cut()
 
     def connect(
         self,
@@ -83,30 +85,34 @@ class Connector:
         try:
             sock.setblocking(False)
             if bind_address is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.setsockopt(socket.SOL_SOCKET, OURS_ALONE, 1)
                 sock.bind(bind_address)
-            with self._lock:
-                if self._given_up:
-                    raise ConnectionAbortedError("given up")
-                self._socket = sock
-                code = sock.connect_ex(sockaddr)
-            if code in _WOULD_BLOCK or code == errno.EINTR:
-                if not wait_for(sock.fileno(), remaining(deadline), write=True):
-                    raise TimeoutError(f"no answer from {sockaddr[0]} port {sockaddr[1]} in time")
-                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if self._given_up:
-                raise ConnectionAbortedError("given up")
-            if code:
-                raise OSError(code, f"{os.strerror(code)}: {sockaddr[0]} port {sockaddr[1]}")
+            self._waker = waker = Waker()
+            try:
+                self._finish(sock, sockaddr, deadline, waker)
+            finally:
+                self._waker = None
+                waker.close()
             return sock
         except BaseException:
-            with self._lock:
-                self._socket = None
-                sock.close()
+            sock.close()
             raise
-        finally:
-            with self._lock:
-                self._socket = None
+
+    def _finish(
+        self, sock: socket.socket, sockaddr: tuple[Any, ...], deadline: float | None, waker: Waker
+    ) -> None:
+        code = 0
+        if not self._given_up:
+            code = sock.connect_ex(sockaddr)
+            if code in _WOULD_BLOCK or code == errno.EINTR:
+                ready = wait_for(sock.fileno(), remaining(deadline), write=True, waker=waker)
+                if not ready and not self._given_up:
+                    raise TimeoutError(f"no answer from {sockaddr[0]} port {sockaddr[1]} in time")
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if self._given_up:
+            raise ConnectionAbortedError("given up")
+        if code:
+            raise OSError(code, f"{os.strerror(code)}: {sockaddr[0]} port {sockaddr[1]}")
 
 
 def secure(

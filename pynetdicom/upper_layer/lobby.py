@@ -140,9 +140,8 @@ class Lobby:
                 try:
                     self._turn(self._selector)
                 except BaseException as error:
-                    is_main = threading.current_thread() is threading.main_thread()
-                    if is_main and not isinstance(error, Exception):
-                        raise  # Ctrl-C, or what a signal's handler raises
+                    if _is_for_the_program(error):
+                        raise
                     _log_and_rest(error, self._waker)
         finally:
             self._close()
@@ -307,9 +306,9 @@ class Lobby:
             self._dismiss(visitor)
         except BaseException as error:
             # Whatever went wrong with one must not end the others.
-            self._dismiss(visitor)
-            if not isinstance(error, Exception):
+            if _is_for_the_program(error):
                 raise
+            self._dismiss(visitor)
             raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
 
     def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
@@ -377,7 +376,9 @@ class Lobby:
     def _admit(self, visitor: Visitor) -> None:
         try:
             self._host.admit(visitor)
-        except Exception as error:  # no thread to be had, most likely
+        except BaseException as error:  # no thread to be had, most likely
+            if _is_for_the_program(error):
+                raise
             raised.log(LOGGER, f"no association could be made for {visitor.address[0]}:", error)
             # Temporary congestion (AE-8).
             visitor.upper_layer.take("Evt8")
@@ -407,10 +408,16 @@ class Lobby:
         visitor.connection.push([pdu.encode()])
 
 
+def _is_for_the_program(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, or what a signal's handler raises, and the program serves here."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and not isinstance(error, Exception)
+
+
 def _log_and_rest(error: BaseException, waker: Waker) -> None:
     """A defect of ours, or no memory: it must not end the listener, nor have it spin."""
     with contextlib.suppress(Exception):
-        LOGGER.error("the listener has failed, and goes on", exc_info=error)
+        raised.log(LOGGER, "the listener has failed, and goes on:", error)
     with contextlib.suppress(Exception):
         wait_for(waker.fileno(), _RETRY)
 

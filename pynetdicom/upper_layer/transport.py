@@ -11,7 +11,6 @@ import contextlib
 import select
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 # Where a single call can be told not to block, the descriptor itself stays blocking: the reader
 # then needs one system call for each read instead of two.
-_BLOCKING = bool(_DONTWAIT) and sys.platform != "win32"
+_BLOCKING = bool(_DONTWAIT)
 _TLS_CHUNK = 256 * 1024
 
 

@@ -451,7 +451,7 @@ def test_giving_up_while_it_connects(deaf: tuple[str, int]) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert until(lambda: connector._socket is not None)
+    assert until(lambda: connector._waker is not None)
     connector.give_up()
     thread.join(60)
     assert problems

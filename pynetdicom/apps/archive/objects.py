@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from pynetdicom import _config
 from pynetdicom.apps.archive.extras import require
 from pynetdicom.apps.storescp import HASHED, name_of, same_data_set
-from pynetdicom.dimse.spool import remove_parts
+from pynetdicom.dimse.provisional import remove_parts, sync_directory
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
@@ -196,7 +196,7 @@ class FileStore:
         with suppress(FileExistsError):
             os.mkdir(path)
             if self._sync:
-                _sync_directory(self.directory)
+                sync_directory(self.directory)
         self._made.add(folder)
 
     @contextmanager
@@ -341,11 +341,3 @@ class CloudStore:
         for folder, _ in list(self.folders()):
             for location in self.list(folder):
                 self._files.rm_file(self.path(location))
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
