@@ -14,7 +14,7 @@ from pynetdicom.dimse.data_set import (
     InFile,
     InMemory,
     encode_dataset,
-    is_in_other_byte_order,
+    why_not_in_byte_order,
     write_elements,
 )
 from pynetdicom.dimse.element_walk import MAXIMUM_DEPTH, Encoding
@@ -120,8 +120,9 @@ def _why_not(ds: Dataset, encoding: Encoding) -> str | None:
     """Say why pydicom would encode a data set wrongly."""
     if encoding not in _TRANSFER_SYNTAXES:
         return _NO_ENCODING
-    if is_in_other_byte_order(ds, encoding):
-        return "it has values in another byte order"
+    problem = why_not_in_byte_order(ds, encoding)
+    if problem is not None:
+        return problem
     is_encapsulated = "PixelData" in ds and ds["PixelData"].is_undefined_length
     if is_encapsulated and (encoding.implicit or not encoding.little or encoding.deflated):
         return "encapsulated pixel data is in Explicit VR Little Endian"

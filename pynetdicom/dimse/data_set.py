@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom.dimse.character_sets import NotInCharacterSet
-from pynetdicom.dimse.element_rewrite import NotEncodable, rewrite
+from pynetdicom.dimse.element_rewrite import rewrite
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
+    UNDEFINED,
     Encoding,
     WalkError,
     encoding_of,
+    is_sequence,
 )
 from pynetdicom.dimse.encoded import (
     DEFER_SIZE,
@@ -23,8 +25,9 @@ from pynetdicom.dimse.encoded import (
     deflate,
     inflate,
 )
-from pynetdicom.dimse.pieces import Pieces
+from pynetdicom.dimse.pieces import Buffered, NotEncodable, Pieces
 from pynetdicom.dimse.read_buffers import CHUNK
+from pynetdicom.dimse.representations import name_of
 from pynetdicom.errors import DataSetDecodeError
 
 if TYPE_CHECKING:
@@ -167,25 +170,30 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         by anything.
     """
     encoding = encoding_of(transfer_syntax)
-    if any(tag <= 0x0002FFFF for tag in ds.keys()):  # noqa: SIM118 - its elements are not its keys
+    # Its elements are not its keys.
+    if any(tag <= 0x0002FFFF and tag >> 16 != 1 for tag in ds.keys()):  # noqa: SIM118
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     _check_pixel_data(ds, transfer_syntax)
-    if is_in_other_byte_order(ds, encoding):
-        raise ValueError("the data set has values in another byte order")
+    problem = why_not_in_byte_order(ds, encoding)
+    if problem is not None:
+        raise ValueError(problem)
+    from pynetdicom.dimse import element_write
+
     try:
-        data = write_elements(ds, encoding)
+        pieces = element_write.write_pieces(ds, encoding)
     except NotInCharacterSet as error:
         raise ValueError(f"the data set cannot be encoded: {error}") from None
-    except Exception as error:
-        # pydicom's own text may quote a value.
+    except NotEncodable as error:
         raise ValueError(
-            f"the data set cannot be encoded as {transfer_syntax}: {type(error).__name__}"
-        ) from error
-    return InMemory(data, transfer_syntax)
+            f"the data set cannot be encoded as {transfer_syntax}: {error}"
+        ) from error.__cause__
+    if encoding.deflated:
+        return InMemory(deflate(pieces.getvalue()), transfer_syntax)
+    return pieces.to_data_set(transfer_syntax)
 
 
 def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
-    """Have the elements written; raises NotInCharacterSet, or whatever pydicom raises."""
+    """Have the elements written; raises NotInCharacterSet or NotEncodable."""
     from pynetdicom.dimse import element_write
 
     data = element_write.write_elements(ds, encoding)
@@ -198,34 +206,57 @@ def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
         return
     from pydicom.uid import UID
 
-    element = ds["PixelData"]
     uid = UID(transfer_syntax)
     if not uid.is_transfer_syntax or uid.is_private:
         return
-    if not uid.is_compressed or encoding_of(transfer_syntax).deflated:
-        if element.is_undefined_length:
-            raise ValueError(f"encapsulated pixel data cannot be encoded as {transfer_syntax}")
-    elif (element.value or b"")[:4] != b"\xfe\xff\x00\xe0":
-        raise ValueError(f"pixel data has to be encapsulated for {transfer_syntax}")
+    element: Any = ds.get_item("PixelData", keep_deferred=True)
+    if element.is_raw:
+        is_encapsulated = element.length == UNDEFINED
     else:
-        element.is_undefined_length = True
+        is_encapsulated = element.is_undefined_length
+    if not uid.is_compressed or encoding_of(transfer_syntax).deflated:
+        if is_encapsulated:
+            raise ValueError(f"encapsulated pixel data cannot be encoded as {transfer_syntax}")
+    elif element.value is None and is_encapsulated:
+        return  # it is still in its file
+    elif _beginning(element.value) != b"\xfe\xff\x00\xe0":
+        raise ValueError(f"pixel data has to be encapsulated for {transfer_syntax}")
+    elif not is_encapsulated:
+        ds["PixelData"].is_undefined_length = True
 
 
-def is_in_other_byte_order(ds: Dataset, encoding: Encoding) -> bool:
-    """Tell whether there are values that pydicom would leave in another byte order."""
-    return ds.original_encoding[1] not in (None, encoding.little) and _has_words(ds)
+def _beginning(value: Any) -> bytes:
+    if not hasattr(value, "readinto"):
+        return bytes((value or b"")[:4])
+    try:
+        return Buffered(value).begin()
+    except NotEncodable as error:
+        raise ValueError(f"(7FE0,0010) PixelData {error}") from None
 
 
-def _has_words(ds: Dataset) -> bool:
-    """Tell whether there are values that pydicom leaves in the byte order they are in."""
-    from pynetdicom.dimse.element_write import vr_of
+def why_not_in_byte_order(ds: Dataset, encoding: Encoding, *, is_whole: bool = True) -> str | None:
+    """Name an element of words of a data set that was read in another byte order.
 
-    for tag in ds.keys():  # noqa: SIM118 - its elements are not its keys
-        element = ds.get_item(tag, keep_deferred=True)
+    Once decoded they do not say whether they are still in it. What was not decoded and came from
+    elsewhere says it, and is turned round.
+    """
+    from pynetdicom.dimse.element_write import WORDS, vr_of
+
+    original = ds.original_encoding[1]
+    is_other = original not in (None, encoding.little)
+    element: Any
+    for element in ds.elements():
+        if element.is_raw and not (is_other and is_whole and element.is_little_endian == original):
+            continue
         vr = vr_of(ds, element)
-        if vr in ("OW", "OF", "OD", "OL", "OV"):
-            if ds[tag].value:
-                return True
-        elif vr == "SQ" and any(map(_has_words, ds[tag].value or ())):
-            return True
-    return False
+        if vr == "SQ":
+            if element.is_raw and not is_sequence(element.value or b"", ds.original_encoding):
+                continue  # and goes as what it is
+            for item in ds[element.tag].value or ():
+                is_same = is_whole and item.original_encoding[1] == original
+                problem = why_not_in_byte_order(item, encoding, is_whole=is_same)
+                if problem is not None:
+                    return problem
+        elif is_other and vr in WORDS and element.value != b"":
+            return f"{name_of(element.tag)} has values in another byte order"
+    return None

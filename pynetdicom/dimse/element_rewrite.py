@@ -29,7 +29,7 @@ from pynetdicom.dimse.element_walk import (
     undefined_level,
     walk,
 )
-from pynetdicom.dimse.pieces import Pieces, ReadInto, Stretch, swapped
+from pynetdicom.dimse.pieces import NotEncodable, Pieces, ReadInto, Stretch, swapped
 from pynetdicom.dimse.representations import (
     PIXEL_REPRESENTATION,
     UNITS,
@@ -44,10 +44,6 @@ from pynetdicom.dimse.representations import (
 
 COPIED = 4096
 """Values as short as this are copied when headers around them change."""
-
-
-class NotEncodable(ValueError):
-    """An element that cannot be encoded otherwise; the message names it, and not its value."""
 
 
 class _Element(NamedTuple):

@@ -311,6 +311,23 @@ def may_be_sequence(window: Window, begin: int, length: int, tag: int) -> bool:
     return bool(group << 16 | element == ITEM) and (size == UNDEFINED or size <= length - 8)
 
 
+def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
+    """Tell whether a value is items, encoded in implicit VR or not, in little endian or not."""
+    implicit, little = encoding
+    order = "<" if little else ">"
+    form = order + ("HHI" if implicit else "HH2sxxI")
+    vr = () if implicit else (b"SQ",)
+    header = struct.pack(form, 0x0008, 0x1140, *vr, len(value))
+    data = header + value
+    if value[:4] != struct.pack(order + "HH", 0xFFFE, 0xE000):
+        return not value
+    try:
+        walk(data, len(data), Encoding(bool(implicit), bool(little), False))
+    except WalkError:
+        return False
+    return True
+
+
 def undefined_level(value: int, end: int, tag: int, vr: bytes) -> Level:
     """Say what an element of undefined length holds: items, or fragments of pixel data."""
     if vr == b"SQ":

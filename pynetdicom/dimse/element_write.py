@@ -1,7 +1,8 @@
 """The elements of a pydicom data set, encoded: pydicom writes them, but for their text.
 
 Text is encoded here, as it is or not at all. What pydicom has not decoded goes out as it was read,
-also to another transfer syntax, for as long as its character set is the same.
+also to another transfer syntax, for as long as its character set is the same; how it was read it
+says itself, since it may come from another data set. What is in a buffer is read when it goes out.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ from pynetdicom.dimse.character_sets import (
     is_plain,
     is_read_with,
 )
-from pynetdicom.dimse.element_walk import UNDEFINED, Encoding
+from pynetdicom.dimse.element_walk import LONG_VRS, UNDEFINED, Encoding, is_sequence
+from pynetdicom.dimse.pieces import Buffered, NotEncodable, Pieces, Stretch, swapped
+from pynetdicom.dimse.representations import UNITS, can_hold, is_whole, name_of, padding
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _ASCII = "ISO_IR 6"
 _TEXT = TEXT_VRS | DEFAULT_VRS
+WORDS = ("OW", "OF", "OD", "OL", "OV")
+"""VRs whose byte order pydicom does not change."""
+_SHORT = 0xFFFE
+"""How long a value of a VR with a length of 16 bits is at most."""
 
 
 class _Level(NamedTuple):
@@ -37,27 +44,36 @@ class _Level(NamedTuple):
     ds: Dataset
     encoding: Encoding
     character_set: Declared
-    has_encoding: bool
-    """Whether it was read in this encoding."""
     has_character_set: bool
     """Whether it was read with this character set."""
     is_copied: bool
     """Whether what is not decoded was read elsewhere, with a character set that is not known."""
+    is_whole: bool
+    """Whether it was read together with the data set that it is, or is in."""
 
     def takes(self, raw: Any) -> bool:
         """Tell whether an element that is not decoded is in this encoding."""
-        return self.has_encoding and bool(raw.VR or self.encoding.implicit)
+        return (raw.is_implicit_VR, raw.is_little_endian) == self.encoding[:2]
+
+    def takes_from(self, raw: Any) -> bool:
+        """Tell whether an element that is not decoded was read with the others."""
+        return bool(self.ds.original_encoding[1] == raw.is_little_endian)
 
 
 def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
+    """Encode the elements of a data set, not deflated; see `write_pieces`."""
+    return write_pieces(ds, encoding).getvalue()
+
+
+def write_pieces(ds: Dataset, encoding: Encoding) -> Pieces:
     """Encode the elements of a data set, not deflated.
 
     Raises
     ------
     NotInCharacterSet
         If a text cannot be encoded as it is.
-    Exception
-        Whatever pydicom raises.
+    NotEncodable
+        If another value cannot; the cause is what pydicom raised.
     """
     return _write(ds, encoding, (), ())
 
@@ -69,61 +85,73 @@ def _write(
     ancestors: tuple[Dataset, ...],
     *,
     is_copied: bool = False,
-) -> bytes:
+    is_whole: bool = True,
+) -> Pieces:
     from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import correct_ambiguous_vr_element, write_data_element
-    from pydicom.valuerep import AMBIGUOUS_VR
+    from pydicom.filewriter import write_data_element
 
     character_set = declared(ds.get("SpecificCharacterSet", character_set))
     level = _Level(
         ds,
         encoding,
         character_set,
-        ds.original_encoding == encoding[:2],
         not is_copied and is_read_with(ds, character_set),
         is_copied or None in ds.original_encoding,
+        is_whole,
     )
     ancestors = (ds, *ancestors)
-    if not level.has_encoding:
-        for element in ds.elements():
-            if element.VR in AMBIGUOUS_VR:
-                correct_ambiguous_vr_element(element, ds, encoding.little, list(ancestors))
-    file = DicomBytesIO()
-    file.is_implicit_VR = encoding.implicit
-    file.is_little_endian = encoding.little
+    pieces = Pieces()
+
+    def new_file() -> DicomBytesIO:
+        file = DicomBytesIO()
+        file.is_implicit_VR = encoding.implicit
+        file.is_little_endian = encoding.little
+        return file
+
+    file = new_file()
     for tag in sorted(ds.keys(), key=int):
         if tag.element == 0 and tag.group > 6:  # a group length, which is retired (PS3.5 7.2)
             continue
         try:
             prepared = _prepared(level, ds.get_item(tag), ancestors)
+            if isinstance(prepared, Pieces):
+                pieces.add(file.getvalue())
+                file = new_file()
+                pieces.extend(prepared)
+            else:
+                write_data_element(file, prepared, _ASCII)
         except NotInCharacterSet as error:
-            raise NotInCharacterSet(_named(tag, error)) from None
-        write_data_element(file, prepared, _ASCII)
-    return bytes(file.getvalue())
-
-
-def _named(tag: Any, error: NotInCharacterSet) -> str:
-    """Say in which element it is; one of an item has been named already."""
-    from pydicom.datadict import keyword_for_tag
-
-    text = str(error)
-    if text.startswith("("):
-        return text
-    keyword = keyword_for_tag(tag)
-    name = f"({tag.group:04X},{tag.element:04X})"
-    return f"{name} {keyword} {text}" if keyword else f"{name} {text}"
+            text = str(error)  # one of an item has been named already
+            raise NotInCharacterSet(
+                text if text.startswith("(") else f"{name_of(tag)} {text}"
+            ) from None
+        except NotEncodable as error:
+            text = str(error)
+            raise NotEncodable(
+                text if text.startswith("(") else f"{name_of(tag)} {text}"
+            ) from error.__cause__
+        except Exception as error:  # pydicom's own text may quote a value
+            raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
+    pieces.add(file.getvalue())
+    return pieces
 
 
 def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> Any:
-    """Give an element that pydicom writes as it should be."""
+    """Give an element that pydicom writes as it should be, or pieces that are it."""
+    from pydicom.filewriter import correct_ambiguous_vr_element
+    from pydicom.valuerep import AMBIGUOUS_VR
+
     is_copied = element.is_raw and level.is_copied
     if element.is_raw:
-        if level.has_character_set and level.takes(element):
-            return element
-        element = _without_decoding(level, element)
+        if not (level.has_character_set and level.takes(element)):
+            element = _without_decoding(level, element)
         if element.is_raw:
             return element
+    if element.VR in AMBIGUOUS_VR:
+        correct_ambiguous_vr_element(element, level.ds, level.encoding.little, list(ancestors))
     vr = element.VR
+    if element.is_buffered:
+        return _buffered(element, level.encoding)
     if vr == "SQ":
         return _sequence(level, element, ancestors, is_copied=is_copied)
     if vr in TEXT_VRS:
@@ -153,12 +181,67 @@ def _without_decoding(level: _Level, raw: Any) -> Any:
         return _raw(raw, vr, raw.value)
     if vr != "SQ" and level.takes(raw):
         return raw
-    if vr == "SQ" and level.is_copied:
+    if vr != "SQ" or not is_sequence(raw.value, (raw.is_implicit_VR, raw.is_little_endian)):
+        return _copied(level, raw, vr)
+    if level.is_copied:
         # Which is not kept: pydicom takes the text in it for Latin-1.
         element = convert_raw_data_element(raw, encoding=None, ds=ds)
         ds._set_pixel_representation(element)
         return element
     return ds[raw.tag]
+
+
+def _copied(level: _Level, raw: Any, vr: str) -> Any:
+    """Give what was read in another encoding, its value copied."""
+    value = raw.value
+    if raw.VR == "UN" != vr:
+        return level.ds[raw.tag]
+    if vr in _TEXT:
+        value = value.rstrip(b" \0")  # and padded anew, as pydicom does it
+    is_turned = raw.is_little_endian != level.encoding.little
+    if is_turned and vr in WORDS and level.is_whole and level.takes_from(raw):
+        return level.ds[raw.tag]  # as pydicom has it: such a data set is refused before
+    if "OW" in vr:  # as which it is in implicit VR, but for curves and audio (PS3.5 A.1)
+        vr = "OW" if not 0x5000 <= raw.tag.group < 0x5100 or vr == "OW" else "OB"
+    elif vr == "US or SS" and can_hold(b"US", len(value)):
+        return level.ds[raw.tag]
+    vr = "UN" if " or " in vr else vr
+    code = vr.encode()
+    if is_turned and vr != "UN":
+        if is_whole(code, len(value)):
+            value = bytes(swapped(value, UNITS[code])) if code in UNITS else value
+        elif raw.is_little_endian:
+            vr = "UN"  # which is in little endian everywhere (PS3.5 6.2.2)
+        else:
+            raise NotEncodable("is not as its VR has it, in the other byte order")
+    is_too_long = len(value) > _SHORT and code not in LONG_VRS
+    if not level.encoding.implicit and (
+        vr == "SQ" or is_too_long or not can_hold(code, len(value))
+    ):
+        vr = "UN"
+    return _raw(raw, vr, value, undefined=raw.length == UNDEFINED)
+
+
+def _buffered(element: Any, encoding: Encoding) -> Pieces:
+    """Give an element whose value is in a buffer."""
+    source = Buffered(element.value)
+    undefined = element.is_undefined_length
+    if undefined and element.tag == 0x7FE00010 and source.begin() != b"\xfe\xff\0\xe0":
+        raise NotEncodable("is of undefined length, and not encapsulated")
+    length = UNDEFINED if undefined else source.length + source.length % 2
+    group, number = element.tag.group, element.tag.element
+    order = "<" if encoding.little else ">"
+    pieces = Pieces()
+    if encoding.implicit:
+        pieces.add(struct.pack(order + "HHI", group, number, length))
+    else:
+        pieces.add(struct.pack(order + "HH2sxxI", group, number, element.VR.encode(), length))
+    pieces.keep(Stretch(source.read_into, 0, source.length))
+    if source.length & 1:
+        pieces.add(b"\0")
+    if undefined:
+        pieces.add(struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
+    return pieces
 
 
 def vr_of(ds: Dataset, element: Any) -> str:
@@ -178,7 +261,14 @@ def _sequence(
     head = struct.Struct("<HHI" if level.encoding.little else ">HHI").pack
     parts: list[bytes] = []
     for item in element.value or ():
-        data = _write(item, level.encoding, level.character_set, ancestors, is_copied=is_copied)
+        data = _write(
+            item,
+            level.encoding,
+            level.character_set,
+            ancestors,
+            is_copied=is_copied,
+            is_whole=level.is_whole and item.original_encoding[1] == level.ds.original_encoding[1],
+        ).getvalue()
         if getattr(item, "is_undefined_length_sequence_item", False):
             parts += head(0xFFFE, 0xE000, UNDEFINED), data, head(0xFFFE, 0xE00D, 0)
         else:
@@ -209,7 +299,7 @@ def _raw(element: Any, vr: str, data: bytes, *, undefined: bool = False) -> Any:
     """An element whose value is encoded already."""
     from pydicom.dataelem import RawDataElement
 
-    if len(data) & 1 and vr != "SQ":
-        data += b"\0" if vr == "UI" else b" "
+    if len(data) & 1 and vr in _TEXT:
+        data += padding(vr.encode())
     length = UNDEFINED if undefined else len(data)
     return RawDataElement(element.tag, vr, length, data, 0, False, True)

@@ -10,18 +10,25 @@ import io
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from io import SEEK_END, BufferedIOBase
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.dimse.encoded import EncodedDataSet, InMemory
 from pynetdicom.dimse.read_buffers import CHUNK, give_back, take_buffer
+from pynetdicom.errors import TruncatedFile
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 ReadInto = Callable[[memoryview, int], None]
 """Reads as many bytes as the buffer holds, from an offset: ``read_into(buffer, offset)``."""
+
+
+class NotEncodable(ValueError):
+    """An element that cannot be encoded so; the message names it, and not its value."""
+
 
 _TYPES = {2: "H", 4: "I", 8: "Q"}
 
@@ -53,6 +60,54 @@ def swapped(data: bytes | bytearray, unit: int) -> memoryview:
     words.frombytes(data)
     words.byteswap()
     return memoryview(words).cast("B")
+
+
+class Buffered:
+    """What a buffer (`io.BufferedIOBase`) holds from its position on.
+
+    Parameters
+    ----------
+    buffer : io.BufferedIOBase
+        Its position is the same after each read.
+
+    Raises
+    ------
+    NotEncodable
+        It is closed, or cannot be read from a position.
+    """
+
+    def __init__(self, buffer: BufferedIOBase) -> None:
+        self._buffer = buffer
+        try:
+            self._start = buffer.tell()
+            self.length = buffer.seek(0, SEEK_END) - self._start
+            buffer.seek(self._start)
+        except (OSError, ValueError):
+            state = "is closed" if buffer.closed else "cannot be read from a position"
+            raise NotEncodable(f"has its value in a buffer that {state}") from None
+
+    def begin(self) -> bytes:
+        """The first four bytes."""
+        data = bytearray(min(4, self.length))
+        self.read_into(memoryview(data), 0)
+        return bytes(data)
+
+    def read_into(self, part: memoryview, offset: int) -> None:
+        """Read as many bytes as `part` holds, from an offset."""
+        buffer = self._buffer
+        if buffer.closed:
+            raise NotEncodable("a value is in a buffer that was closed before it was sent")
+        before = buffer.tell()
+        try:
+            buffer.seek(self._start + offset)
+            done = 0
+            while done < len(part):
+                count = buffer.readinto(part[done:])
+                if not count:
+                    raise TruncatedFile("a buffer became shorter while it was read")
+                done += count
+        finally:
+            buffer.seek(before)
 
 
 Piece = bytes | bytearray | Stretch
@@ -101,12 +156,18 @@ class Pieces:
             else:
                 self.add(piece)
 
+    def getvalue(self) -> bytes:
+        """Read and join them."""
+        pieces = _joined(self.pieces)
+        if len(pieces) == 1 and isinstance(pieces[0], bytes):
+            return pieces[0]
+        return Pieced(pieces, self.size, "").getvalue()
+
     def to_data_set(self, transfer_syntax: str) -> EncodedDataSet:
-        """Give them as one data set: in memory, unless it is long."""
-        joined = Pieced(_joined(self.pieces), self.size, transfer_syntax)
-        if self.size > CHUNK:
-            return joined
-        return InMemory(joined.getvalue(), transfer_syntax)
+        """Give them as one data set: in memory, unless something long is elsewhere."""
+        if self.size <= CHUNK or not any(isinstance(piece, Stretch) for piece in self.pieces):
+            return InMemory(self.getvalue(), transfer_syntax)
+        return Pieced(_joined(self.pieces), self.size, transfer_syntax)
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:

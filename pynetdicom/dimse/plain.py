@@ -63,8 +63,14 @@ def _elements(ds: Dataset, encoding: Encoding, character_set: Declared, depth: i
             raise _NotPlain
         if element.is_raw:
             if is_as_read is None:
-                is_as_read = _is_as_read(ds, encoding, character_set)
-            if value is None or element.length == UNDEFINED or not is_as_read:
+                is_as_read = is_read_with(ds, character_set)
+            if (
+                value is None
+                or element.length == UNDEFINED
+                or not is_as_read
+                or (element.is_implicit_VR, element.is_little_endian) != encoding[:2]
+                or len(value) & 1
+            ):
                 raise _NotPlain
             parts.append(heads(element.tag, vr, len(value)))
             parts.append(value)
@@ -80,11 +86,6 @@ def _elements(ds: Dataset, encoding: Encoding, character_set: Declared, depth: i
         parts.append(heads(element.tag, vr, len(data)))
         parts.append(data)
     return b"".join(parts)
-
-
-def _is_as_read(ds: Dataset, encoding: Encoding, character_set: Declared) -> bool:
-    """Whether what was not decoded can go out as it was read."""
-    return ds.original_encoding == encoding[:2] and is_read_with(ds, character_set)
 
 
 def _number(element: Any) -> int:

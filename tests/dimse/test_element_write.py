@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +19,17 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
 from pynetdicom.dimse.character_sets import TEXT_VRS, NotInCharacterSet
-from pynetdicom.dimse.data_set import InMemory, encode_dataset
+from pynetdicom.dimse.data_set import (
+    CHUNK,
+    InMemory,
+    change_syntax,
+    encode_dataset,
+    for_wire,
+)
 from pynetdicom.dimse.element_walk import Encoding, encoding_of
 from pynetdicom.dimse.element_write import write_elements
+from pynetdicom.dimse.pieces import Pieced
+from pynetdicom.errors import TruncatedFile
 from pynetdicom.services.matching import encoded as encoded_match
 
 IMPLICIT = "1.2.840.10008.1.2"
@@ -363,3 +374,181 @@ def test_private_elements_are_named_by_their_tag(encode: Encode) -> None:
     ds.add_new(0x00091001, "LO", "é")
     with pytest.raises(ValueError, match=r"\(0009,1001\) has a character outside ASCII"):
         encode(ds, EXPLICIT)
+
+
+# Elements that are not decoded, of other encodings than their data set's
+
+
+def raw_sample() -> Dataset:
+    ds = Dataset()
+    ds.PatientID = "ab"
+    ds.Rows = 258
+    ds.RedPaletteColorLookupTableData = b"\1\2\3\4"
+    ds.FrameIncrementPointer = 0x00181063
+    ds.RecommendedDisplayFrameRateInFloat = 1.5
+    item = Dataset()
+    item.Columns = 258
+    item.add_new(0x00281201, "OW", b"\1\2")
+    ds.ReferencedImageSequence = [item]
+    ds.add_new(0x00660016, "OF", b"\1\2\3\4")
+    return ds
+
+
+@pytest.mark.parametrize("source", [IMPLICIT, EXPLICIT, BIG])
+@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG])
+@pytest.mark.parametrize("way", ["update", "to a new one", "as an item", "an item of it"])
+def test_a_raw_element_says_how_it_is_encoded(
+    source: str, target: str, way: str, encode: Encode
+) -> None:
+    """The data set that it was moved to does not know."""
+    sent = change_syntax(encode_dataset(raw_sample(), EXPLICIT), source)
+    moved = sent.decode()
+    expected = change_syntax(sent, target).getvalue()
+    if way == "update":
+        ds = InMemory(b"", target).decode() if target == IMPLICIT else Dataset()
+        ds.PatientName = "x"
+        ds = encode_dataset(ds, target).decode()
+        ds.update(moved)
+        del ds.PatientName
+    elif way == "to a new one":
+        ds = Dataset()
+        ds.update(moved)
+    elif way == "as an item":
+        ds = Dataset()
+        ds.ReferencedImageSequence = Sequence([moved])
+    else:
+        ds = Dataset()
+        ds.ReferencedImageSequence = Sequence(moved.ReferencedImageSequence)
+        expected = expected[expected.index(b"\xfe\xff" if target != BIG else b"\xff\xfe") :][8:20]
+    assert expected in encode(ds, target).getvalue()
+
+
+@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG])
+def test_odd_raw_elements_are_sent(target: str, encode: Encode) -> None:
+    """Also those that pydicom cannot decode: their values are copied."""
+    header = struct.Struct("<HHI").pack
+    data = b"".join(
+        header(tag >> 16, tag & 0xFFFF, len(value)) + value
+        for tag, value in (
+            (0x00010001, b"ABCD"),
+            (0x00120064, b"text, no sequence "),
+            (0x00189073, b"1234"),
+            (0x00280010, b"123"),
+            (0x00280106, b"123"),
+            (0x00283006, b"\1\2"),
+            (0x50003000, b"\1\2"),
+        )
+    )
+    ds = InMemory(data, IMPLICIT).decode()
+    sent = for_wire(encode(ds, target))
+    assert sent.getvalue() == change_syntax(InMemory(data, IMPLICIT), target).getvalue() or (
+        target == IMPLICIT and sent.getvalue() == for_wire(InMemory(data, IMPLICIT)).getvalue()
+    )
+
+
+def test_the_element_that_cannot_be_encoded_is_named(encode: Encode) -> None:
+    ds = Dataset()
+    ds.PatientID = "secret"
+    ds.Rows = 1
+    ds["Rows"]._value = "secret"
+    with pytest.raises(ValueError, match=r"\(0028,0010\) Rows") as caught:
+        encode(ds, EXPLICIT)
+    assert "secret" not in str(caught.value)
+    outer = Dataset()
+    outer.ReferencedImageSequence = [ds]
+    with pytest.raises(ValueError, match=r"\(0028,0010\) Rows"):
+        encode(outer, EXPLICIT)
+
+
+# Values in buffers
+
+
+def with_pixels(value: Any, *, undefined: bool = False) -> Dataset:
+    ds = Dataset()
+    ds.SOPClassUID = "1.2"
+    ds.BitsAllocated = 8
+    ds.PixelData = value
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = undefined
+    ds.add_new(0xFFFCFFFC, "OB", b"ab")
+    return ds
+
+
+JPEG = "1.2.840.10008.1.2.4.50"
+
+
+@pytest.mark.parametrize("size", [0, 4, 5, 3 * CHUNK + 1])
+@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG, JPEG])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_value_in_a_buffer(
+    tmp_path: Path, encode: Encode, size: int, start: int, target: str, in_file: bool
+) -> None:
+    pixels = bytes(range(250)) * (size // 250 + 1)
+    value = pixels[:size]
+    if target == JPEG:
+        value = b"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0" + struct.pack("<L", size) + value
+    (tmp_path / "pixels").write_bytes(b"xyz"[:start] + value)
+    with (
+        (tmp_path / "pixels").open("rb") if in_file else io.BytesIO(b"xyz"[:start] + value) as file
+    ):
+        file.seek(start)
+        sent = for_wire(encode(with_pixels(file, undefined=target == JPEG), target))
+        expected = for_wire(encode(with_pixels(value, undefined=target == JPEG), target))
+        assert sent.getvalue() == expected.getvalue()
+        assert max(map(len, sent.parts(16376))) <= CHUNK
+        assert sent.size == expected.size
+        assert sent.size % 2 == 0
+        assert file.tell() == start
+        if size > CHUNK:
+            assert isinstance(sent, Pieced)
+
+
+def test_a_buffer_in_an_item() -> None:
+    icon = with_pixels(io.BytesIO(b"abcde"))
+    ds = Dataset()
+    ds.IconImageSequence = [icon]
+    assert encode_dataset(ds, EXPLICIT).decode().IconImageSequence[0].PixelData == b"abcde\0"
+
+
+def test_buffered_pixel_data_is_encapsulated_or_not() -> None:
+    with pytest.raises(ValueError, match="encapsulated"):
+        encode_dataset(with_pixels(io.BytesIO(b"abcd")), JPEG)
+    with pytest.raises(ValueError, match="encapsulated"):
+        encode_dataset(with_pixels(io.BytesIO(b"abcd"), undefined=True), EXPLICIT)
+    encapsulated = io.BytesIO(b"\xfe\xff\0\xe0\0\0\0\0")
+    assert (
+        encode_dataset(with_pixels(encapsulated), JPEG).getvalue().count(b"\xff\xff\xff\xff") == 1
+    )
+
+
+@pytest.mark.parametrize("target", [EXPLICIT, JPEG])
+def test_a_closed_buffer(target: str, tmp_path: Path) -> None:
+    file = io.BytesIO(b"\xfe\xff\0\xe0\0\0\0\0")
+    ds = with_pixels(file)
+    file.close()
+    with pytest.raises(ValueError, match=r"\(7FE0,0010\) PixelData .* closed"):
+        encode_dataset(ds, target)
+
+
+def test_a_buffer_that_changes_before_it_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(2 * CHUNK))
+    with (tmp_path / "x").open("rb") as file:
+        sent = encode_dataset(with_pixels(file), EXPLICIT)
+        os.truncate(tmp_path / "x", CHUNK)
+        with pytest.raises(TruncatedFile):
+            sent.getvalue()
+    with pytest.raises(ValueError, match="closed"):
+        sent.getvalue()
+
+
+def test_a_buffer_that_cannot_be_sought() -> None:
+    class Pipe(io.BufferedReader):
+        def seek(self, *args: Any) -> int:
+            raise io.UnsupportedOperation("seek")
+
+    ds = with_pixels(b"")
+    with open(os.devnull, "rb", buffering=0) as raw, Pipe(raw) as pipe:
+        ds["PixelData"]._value = pipe
+        with pytest.raises(ValueError, match=r"PixelData .* cannot be read from a position"):
+            encode_dataset(ds, EXPLICIT)
