@@ -150,7 +150,6 @@ def test_a_large_odd_file_by_small_fragments(peer: Peer, tmp_path: Path) -> None
     peer.ae.maximum_pdu_size = 16384
     value = bytes(3_000_001)
     path = tmp_path / "large.dcm"
-    path.write_bytes(HEADER + UIDS + long(0x7FE00010, b"OB", value) + short(0xFFFCFFFC, b"OB", b""))
     path.write_bytes(
         HEADER + UIDS + short(0x00100020, b"LO", b"x") + long(0x7FE00010, b"OB", value)
     )
