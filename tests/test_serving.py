@@ -56,6 +56,7 @@ def scp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scp]:
     made = Scp()
     yield made
     made.ae.shutdown()
+    made.requests.clear()  # whose data sets live as long
 
 
 def store(message_id: int = 1, **parameters: Any) -> C_STORE:
