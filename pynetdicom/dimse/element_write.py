@@ -101,7 +101,6 @@ def _write(
         is_whole,
     )
     ancestors = (ds, *ancestors)
-    pieces = Pieces()
 
     def new_file() -> DicomBytesIO:
         file = DicomBytesIO()
@@ -109,7 +108,7 @@ def _write(
         file.is_little_endian = encoding.little
         return file
 
-    file = new_file()
+    pieces, file = Pieces(), new_file()
     tag: Any = None
     try:
         for tag in sorted(ds.keys(), key=int):
