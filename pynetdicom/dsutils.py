@@ -13,6 +13,7 @@ from pynetdicom.dimse.data_set import (
     EncodedDataSet,
     InFile,
     InMemory,
+    NotEncodable,
     encode_dataset,
     why_not_in_byte_order,
     write_elements,
@@ -107,7 +108,7 @@ def encode(
         why = _why_not(ds, encoding)
         if why is None:
             return write_elements(ds, encoding)
-    except NotInCharacterSet as error:
+    except (NotInCharacterSet, NotEncodable) as error:
         why = str(error)
     except Exception as error:
         # pydicom's own text may quote a value.

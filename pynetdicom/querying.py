@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from pynetdicom import _config
 from pynetdicom import events as evt
+from pynetdicom.dimse.element_walk import UNCOMPRESSED
 from pynetdicom.dimse.operation import PENDING, Operation
 from pynetdicom.dimse.primitives import C_CANCEL, C_FIND, C_GET, C_MOVE, Primitive
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
@@ -310,12 +311,15 @@ class Querying(Storing):
     ) -> tuple[PresentationContext, EncodedDataSet]:
         from pydicom.dataset import Dataset
 
-        from pynetdicom.dimse.data_set import EncodedDataSet, encode_dataset
+        from pynetdicom.dimse.data_set import EncodedDataSet, change_syntax, encode_dataset
 
         if isinstance(dataset, EncodedDataSet):
             context = self._context_for(sop_class, dataset.transfer_syntax)
             if dataset.transfer_syntax in context.transfer_uids:
                 return context, dataset
+            syntax = context.transfer_uids[0]
+            if UNCOMPRESSED.issuperset((dataset.transfer_syntax, syntax)):
+                return context, change_syntax(dataset, syntax)
             dataset = dataset.decode()
         elif not isinstance(dataset, Dataset):
             raise TypeError(f"an identifier is a Dataset, not a {type(dataset).__name__}")

@@ -21,13 +21,13 @@ from pynetdicom.dimse.encoded import (
     EncodedDataSet,
     InFile,
     InMemory,
-    Survey,
     deflate,
     inflate,
 )
 from pynetdicom.dimse.pieces import Buffered, NotEncodable, Pieces
 from pynetdicom.dimse.read_buffers import CHUNK
 from pynetdicom.dimse.representations import name_of
+from pynetdicom.dimse.survey import Survey
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.uids import named
 

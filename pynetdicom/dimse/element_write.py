@@ -8,6 +8,7 @@ says itself, since it may come from another data set. What is in a buffer is rea
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.dimse.character_sets import (
@@ -100,7 +101,6 @@ def _write(
         is_whole,
     )
     ancestors = (ds, *ancestors)
-    pieces = Pieces()
 
     def new_file() -> DicomBytesIO:
         file = DicomBytesIO()
@@ -108,11 +108,12 @@ def _write(
         file.is_little_endian = encoding.little
         return file
 
-    file = new_file()
-    for tag in sorted(ds.keys(), key=int):
-        if tag.element == 0 and tag.group > 6:  # a group length, which is retired (PS3.5 7.2)
-            continue
-        try:
+    pieces, file = Pieces(), new_file()
+    tag: Any = None
+    try:
+        for tag in sorted(ds.keys(), key=int):
+            if tag.element == 0 and tag.group > 6:  # a group length, which is retired (PS3.5 7.2)
+                continue
             prepared = _prepared(level, ds.get_item(tag), ancestors)
             if isinstance(prepared, Pieces):
                 pieces.add(file.getvalue())
@@ -120,35 +121,32 @@ def _write(
                 pieces.extend(prepared)
             else:
                 write_data_element(file, prepared, _ASCII)
-        except NotInCharacterSet as error:
-            text = str(error)  # one of an item has been named already
-            raise NotInCharacterSet(
-                text if text.startswith("(") else f"{name_of(tag)} {text}"
-            ) from None
-        except NotEncodable as error:
-            text = str(error)
-            raise NotEncodable(
-                text if text.startswith("(") else f"{name_of(tag)} {text}"
-            ) from error.__cause__
-        except Exception as error:  # pydicom's own text may quote a value
-            raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
+    except NotInCharacterSet as error:
+        raise NotInCharacterSet(_named(tag, error)) from None
+    except NotEncodable as error:
+        raise NotEncodable(_named(tag, error)) from error.__cause__
+    except Exception as error:  # pydicom's own text may quote a value
+        raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
     pieces.add(file.getvalue())
     return pieces
 
 
+def _named(tag: int, error: Exception) -> str:
+    """Say in which element it is; one of an item has been named already."""
+    text = str(error)
+    return text if text.startswith("(") else f"{name_of(tag)} {text}"
+
+
 def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> Any:
     """Give an element that pydicom writes as it should be, or pieces that are it."""
-    from pydicom.filewriter import correct_ambiguous_vr_element
-    from pydicom.valuerep import AMBIGUOUS_VR
-
     is_copied = element.is_raw and level.is_copied
     if element.is_raw:
         if not (level.has_character_set and level.takes(element)):
             element = _without_decoding(level, element)
         if element.is_raw:
             return element
-    if element.VR in AMBIGUOUS_VR:
-        correct_ambiguous_vr_element(element, level.ds, level.encoding.little, list(ancestors))
+    if len(element.VR) > 2:
+        element = _unambiguous(level, element, ancestors)
     vr = element.VR
     if element.is_buffered:
         return _buffered(element, level.encoding)
@@ -162,6 +160,25 @@ def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> An
         values = _values(element.value)
         check_default("".join([_text_of(value) for value in values]))
     return element
+
+
+def _unambiguous(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> Any:
+    """Give an element of several VRs with the one that it has here."""
+    from pydicom.filewriter import correct_ambiguous_vr_element
+
+    with suppress(Exception):  # what it depends on is not there
+        correct_ambiguous_vr_element(element, level.ds, level.encoding.little, list(ancestors))
+    value = element.value
+    if len(element.VR) > 2 and isinstance(value, (bytes, bytearray)):
+        return _raw(element, _words_or_bytes(element.tag, element.VR), bytes(value))
+    return element
+
+
+def _words_or_bytes(tag: Any, vr: str) -> str:
+    """What is OW or something else is OW in implicit VR, but for curves and audio (PS3.5 A.1)."""
+    if "OW" not in vr:
+        return vr if len(vr) == 2 else "UN"
+    return "OB" if 0x5000 <= tag.group < 0x5100 and vr != "OW" else "OW"
 
 
 def _without_decoding(level: _Level, raw: Any) -> Any:
@@ -201,11 +218,9 @@ def _copied(level: _Level, raw: Any, vr: str) -> Any:
     is_turned = raw.is_little_endian != level.encoding.little
     if is_turned and vr in WORDS and level.is_whole and level.takes_from(raw):
         return level.ds[raw.tag]  # as pydicom has it: such a data set is refused before
-    if "OW" in vr:  # as which it is in implicit VR, but for curves and audio (PS3.5 A.1)
-        vr = "OW" if not 0x5000 <= raw.tag.group < 0x5100 or vr == "OW" else "OB"
-    elif vr == "US or SS" and can_hold(b"US", len(value)):
+    if vr == "US or SS" and can_hold(b"US", len(value)):
         return level.ds[raw.tag]
-    vr = "UN" if " or " in vr else vr
+    vr = _words_or_bytes(raw.tag, vr)
     code = vr.encode()
     if is_turned and vr != "UN":
         if is_whole(code, len(value)):

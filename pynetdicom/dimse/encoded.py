@@ -11,19 +11,18 @@ import io
 import os
 import zlib
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
 from pynetdicom.dimse.element_walk import (
-    Encoding,
-    Read,
     WalkError,
     WalkResult,
     encoding_of,
     walk,
 )
 from pynetdicom.dimse.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
-from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.dimse.survey import Survey, check_encoding, survey, survey_of
+from pynetdicom.errors import DataSetDecodeError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -35,30 +34,6 @@ DEFER_SIZE = 65536
 
 INFLATED_LIMIT = 256 << 20
 """Bytes that a deflated data set may inflate to, plus 64 times its own size."""
-
-
-class Survey(NamedTuple):
-    """What a walk over a data set has shown."""
-
-    end: int
-    """Where its last element ends; up to 7 stray bytes may follow."""
-    first_odd: int
-    """The tag of the first value of odd length, 0 for none."""
-    odd_count: int
-    implicit: bool
-    """How it begins, whatever its transfer syntax says."""
-    last: int = 0
-    """The tag of the last element."""
-
-    def oddities(self, size: int) -> tuple[str, ...]:
-        """What is wrong with a data set of `size` bytes, and taken all the same; no values."""
-        notes = []
-        if self.odd_count:
-            first = f"({self.first_odd >> 16:04X},{self.first_odd & 0xFFFF:04X})"
-            notes.append(f"values of odd length: {self.odd_count}, the first of them {first}")
-        if self.end != size:
-            notes.append(f"bytes after the last element: {size - self.end}")
-        return tuple(notes)
 
 
 class EncodedDataSet:
@@ -158,7 +133,7 @@ class EncodedDataSet:
             memory = self._inflate()
         found = self._walk(memory)
         if not encoding.deflated:
-            self._survey = _survey_of(found)
+            self._survey = survey_of(found)
         size = found.offset  # what follows the last element is none of pydicom's affair
         source: Any
         if memory is not None:
@@ -388,41 +363,6 @@ class InFile(EncodedDataSet):
         buffer, self._buffer, self._read = self._buffer, None, None
         if buffer is not None:
             give_back(buffer)
-
-
-def survey(
-    data: bytes | bytearray, size: int, encoding: Encoding, read: Read | None, start: int = 0
-) -> Survey:
-    """Go over the element headers of a data set to its end.
-
-    Raises
-    ------
-    DataSetDecodeError
-        If an element overruns the data set, or it nests too deeply.
-    """
-    try:
-        found = walk(data, size, encoding, read=read, start=start)
-    except WalkError:
-        # What is within a value of a definite length does not matter to the rest.
-        try:
-            found = walk(data, size, encoding, read=read, start=start, nested=False)
-        except WalkError as error:
-            raise DataSetDecodeError(f"data set: {error}") from None
-    return _survey_of(found)
-
-
-def _survey_of(found: WalkResult) -> Survey:
-    odd = found.odd
-    return Survey(found.offset, odd[0] if odd else 0, len(odd), found.implicit, found.last)
-
-
-def check_encoding(implicit: bool, transfer_syntax: str) -> None:
-    """Raise FileProblem if a data set is not in the VR, implicit or explicit, that it should be."""
-    if implicit != encoding_of(transfer_syntax).implicit:
-        kind = "implicit" if implicit else "explicit"
-        raise FileProblem(
-            f"the data set is in {kind} VR, which its transfer syntax, {transfer_syntax}, is not"
-        )
 
 
 def inflate(parts: Iterator[memoryview], limit: int) -> bytes:

@@ -32,12 +32,10 @@ from pynetdicom.dimse.encoded import (
     EncodedDataSet,
     InFile,
     InMemory,
-    Survey,
-    check_encoding,
     inflate,
-    survey,
 )
 from pynetdicom.dimse.representations import begins_element
+from pynetdicom.dimse.survey import Survey, check_encoding, survey
 from pynetdicom.errors import (
     DataSetDecodeError,
     FileProblem,

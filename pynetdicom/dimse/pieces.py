@@ -209,6 +209,8 @@ class Pieced(EncodedDataSet):
             give_back(buffer)
 
     def read_into(self, part: memoryview, offset: int) -> None:
+        if part and not self._pieces:
+            raise ValueError("the data set is closed")
         index = bisect_right(self._ends, offset)
         done = 0
         while done < len(part):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.dimse.data_set import EncodedDataSet, InMemory, encode_dataset
-from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.dimse.data_set import EncodedDataSet, InMemory, change_syntax, encode_dataset
+from pynetdicom.dimse.element_walk import UNCOMPRESSED, encoding_of
 from pynetdicom.dimse.plain import encode_plain
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
@@ -111,6 +111,8 @@ def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
         if data_set.transfer_syntax == transfer_syntax:
             return data_set
         try:
+            if UNCOMPRESSED.issuperset((data_set.transfer_syntax, transfer_syntax)):
+                return change_syntax(data_set, transfer_syntax)
             data_set = data_set.decode()
         except DataSetDecodeError as error:
             raise ValueError(f"it does not decode: {error}") from error

@@ -173,7 +173,7 @@ def test_what_does_not_walk_is_left_as_it_is() -> None:
 
 
 def test_an_even_data_set_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pynetdicom.dimse import encoded as module
+    from pynetdicom.dimse import survey as module
 
     walks = []
 

@@ -552,3 +552,13 @@ def test_a_buffer_that_cannot_be_sought() -> None:
         ds["PixelData"]._value = pipe
         with pytest.raises(ValueError, match=r"PixelData .* cannot be read from a position"):
             encode_dataset(ds, EXPLICIT)
+
+
+def test_decoded_elements_of_several_vrs(encode: Encode) -> None:
+    """Whatever their VR depends on is not there."""
+    for tag, vr in ((0x50003000, b"OB"), (0x00283006, b"OW"), (0x54001010, b"OW")):
+        ds = Dataset()
+        ds.add_new(tag, "OB or OW" if tag != 0x00283006 else "US or OW", b"\1\2")
+        data = encode(ds, EXPLICIT).getvalue()
+        assert data[4:6] == vr
+        assert data.endswith(b"\2\0\0\0\1\2")
