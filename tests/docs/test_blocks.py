@@ -203,8 +203,8 @@ def test_a_configuration_is_one(block: Block, place: Path) -> None:
     path = place / "archive.toml"
     path.write_text(block.text)
     loaded = config.load(str(path))
-    assert qrscp.server_tls(loaded) is None or loaded.tls_certificate is not None
-    qrscp.destination_tls(loaded)
+    assert server_tls(loaded) is None or loaded.tls_certificate is not None
+    destination_tls(loaded)
     if block.needs == "complete":
         document = tomllib.loads(block.text)
         peers = document.pop("peer")

@@ -8,14 +8,20 @@ store only, and is indexed now.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 from pynetdicom.apps.archive.index import Index, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import ObjectStore
 from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.utils import printable
 
 LOGGER = logging.getLogger(__name__)
+
+
+_SHOWN_FOREIGN = 5
+
+_UNREADABLE = (NotIndexable, DataSetDecodeError, FileProblem, OSError)
 
 
 class NoObjects(Exception):
@@ -33,12 +39,20 @@ class Findings(NamedTuple):
         Objects that the index lacked, and rows of objects that are gone.
     unreadable : int
         Objects that cannot be indexed; they are left where they are.
+    foreign : tuple of str
+        What is there that is not the archive's.
     """
 
     folders: int = 0
     added: int = 0
     removed: int = 0
     unreadable: int = 0
+    foreign: tuple[str, ...] = ()
+
+    def plus(self, other: Findings) -> Findings:
+        """Both together."""
+        sums: Any = (a + b for a, b in zip(self, other, strict=True))  # type: ignore[operator]  # each is of the type of its field
+        return Findings(*sums)
 
 
 Progress = Callable[[int, int], None]
@@ -46,7 +60,12 @@ Progress = Callable[[int, int], None]
 
 
 def check(
-    index: Index, store: ObjectStore, *, full: bool = False, progress: Progress | None = None
+    index: Index,
+    store: ObjectStore,
+    *,
+    full: bool = False,
+    progress: Progress | None = None,
+    ours: Collection[str] = (),
 ) -> Findings:
     """Make the index agree with the store; other processes may be storing meanwhile.
 
@@ -58,6 +77,8 @@ def check(
         Look into all folders and read all objects; otherwise only into folders that have changed,
         and only what the index lacks is read.
     progress : callable, optional
+    ours : collection of str
+        Paths of what else is the archive's, and may be among the objects.
 
     Raises
     ------
@@ -74,16 +95,18 @@ def check(
         )
     for name in indexed - present.keys():
         present[name] = None
-    findings = Findings()
+    findings = Findings(foreign=tuple(store.foreign(None, ours)))
     for done, (name, state) in enumerate(sorted(present.items())):
         if progress is not None:
             progress(done, len(present))
         if state is not None and known.get(name) == state:
             continue
-        found = _check_folder(index, store, name, full=full)
-        findings = Findings(*(a + b for a, b in zip(findings, found, strict=True)))
-        # What could not be read is tried again next time.
-        index.set_folder_states({name: None if found.unreadable else state})
+        found = _check_folder(index, store, name, full=full, ours=ours)
+        findings = findings.plus(found)
+        # What could not be read is tried again next time, and what is not ours told again.
+        is_over = not (found.unreadable or found.foreign)
+        index.set_folder_states({name: state if is_over else None})
+    _settle(index, store)
     if progress is not None:
         progress(len(present), len(present))
     if findings.added or findings.removed or findings.unreadable:
@@ -93,10 +116,34 @@ def check(
             findings.removed,
             findings.unreadable,
         )
+    if findings.foreign:
+        shown = ", ".join(map(printable, findings.foreign[:_SHOWN_FOREIGN]))
+        more = ", …" if len(findings.foreign) > _SHOWN_FOREIGN else ""
+        count = len(findings.foreign)
+        LOGGER.warning(
+            "%d %s among the objects not the archive's, and passed over: %s",
+            count,
+            "file is" if count == 1 else "files are",
+            shown + more,
+        )
     return findings
 
 
-def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) -> Findings:
+def _settle(index: Index, store: ObjectStore) -> None:
+    """Have what objects said that are gone said by others, if any does."""
+    for level, pk, locations in index.in_doubt():
+        for location in locations:
+            try:
+                record = read_record(store, location)
+                index.merge(record, location, store.arrived(location))
+            except _UNREADABLE as error:
+                LOGGER.error("%s cannot be read: %s", location, error)
+        index.settle(level, pk)
+
+
+def _check_folder(
+    index: Index, store: ObjectStore, name: str, *, full: bool, ours: Collection[str]
+) -> Findings:
     locations = store.list(name)
     indexed = index.locations(name)
     # What was stored since the folder was listed is indexed, and not in the list.
@@ -108,16 +155,17 @@ def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) ->
             continue
         try:
             record = read_record(store, location)
-        except (NotIndexable, DataSetDecodeError, FileProblem, OSError) as error:
+            arrived = store.arrived(location)
+        except _UNREADABLE as error:
             LOGGER.error("%s cannot be indexed: %s", location, error)
             unreadable += 1
             continue
         if location in indexed:
-            index.refresh(record, location, name)
+            index.refresh(record, location, name, arrived)
         else:
-            index.add(record, location, name)
+            index.add(record, location, name, arrived)
             added += 1
-    return Findings(1, added, len(gone), unreadable)
+    return Findings(1, added, len(gone), unreadable, tuple(store.foreign(name, ours)))
 
 
 def read_record(store: ObjectStore, location: str) -> Record:

@@ -11,8 +11,9 @@ import pytest
 
 from pynetdicom.apps.archive import check as check_module
 from pynetdicom.apps.archive.check import Findings, NoObjects, check, read_record
+from pynetdicom.apps.archive.cloud import CloudStore
 from pynetdicom.apps.archive.index import Index
-from pynetdicom.apps.archive.objects import CloudStore, FileStore, ObjectStore, folder_of
+from pynetdicom.apps.archive.objects import FileStore, ObjectStore, folder_of
 from tests.apps.archive.conftest import MakeEvent, make
 
 

@@ -50,6 +50,7 @@ def request(name: str, identifier: Dataset, calling: str, destination: str = "DE
     return SimpleNamespace(
         request=SimpleNamespace(name=name),
         identifier=identifier,
+        is_cancelled=False,
         move_destination=destination,
         context=SimpleNamespace(
             abstract_syntax=f"{PATIENT_ROOT}{number}", transfer_syntax=EXPLICIT
