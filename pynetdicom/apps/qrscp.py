@@ -244,8 +244,8 @@ def prepare(config: Config, source: str, *, full: bool) -> None:
 
 def _open(config: Config, source: str) -> Archive:
     """Open database and store; ConfigError names the key of what is at fault."""
-    from pynetdicom.apps.archive.ownership import DatabaseProblem
     from pynetdicom.apps.archive.handlers import Archive
+    from pynetdicom.apps.archive.ownership import DatabaseProblem
 
     try:
         return Archive(config)

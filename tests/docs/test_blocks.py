@@ -25,9 +25,9 @@ from pynetdicom import (
     evt,
 )
 from pynetdicom.__main__ import APPS
-from pynetdicom.apps import qrscp
 from pynetdicom.apps.archive import config, worklist
 from pynetdicom.apps.archive.matching import Options
+from pynetdicom.apps.archive.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 from tests.conftest import ROOT, find_free_port

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pynetdicom.apps.archive.index import Index, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import ObjectStore
@@ -39,20 +39,12 @@ class Findings(NamedTuple):
         Objects that the index lacked, and rows of objects that are gone.
     unreadable : int
         Objects that cannot be indexed; they are left where they are.
-    foreign : tuple of str
-        What is there that is not the archive's.
     """
 
     folders: int = 0
     added: int = 0
     removed: int = 0
     unreadable: int = 0
-    foreign: tuple[str, ...] = ()
-
-    def plus(self, other: Findings) -> Findings:
-        """Both together."""
-        sums: Any = (a + b for a, b in zip(self, other, strict=True))  # type: ignore[operator]  # each is of the type of its field
-        return Findings(*sums)
 
 
 Progress = Callable[[int, int], None]
@@ -95,16 +87,19 @@ def check(
         )
     for name in indexed - present.keys():
         present[name] = None
-    findings = Findings(foreign=tuple(store.foreign(None, ours)))
+    findings = Findings()
+    foreign = store.foreign(None, ours)
     for done, (name, state) in enumerate(sorted(present.items())):
         if progress is not None:
             progress(done, len(present))
         if state is not None and known.get(name) == state:
             continue
-        found = _check_folder(index, store, name, full=full, ours=ours)
-        findings = findings.plus(found)
+        found = _check_folder(index, store, name, full=full)
+        findings = Findings(*(a + b for a, b in zip(findings, found, strict=True)))
+        strangers = store.foreign(name, ours)
+        foreign += strangers
         # What could not be read is tried again next time, and what is not ours told again.
-        is_over = not (found.unreadable or found.foreign)
+        is_over = not (found.unreadable or strangers)
         index.set_folder_states({name: state if is_over else None})
     _settle(index, store)
     if progress is not None:
@@ -116,15 +111,14 @@ def check(
             findings.removed,
             findings.unreadable,
         )
-    if findings.foreign:
-        shown = ", ".join(map(printable, findings.foreign[:_SHOWN_FOREIGN]))
-        more = ", …" if len(findings.foreign) > _SHOWN_FOREIGN else ""
-        count = len(findings.foreign)
+    if foreign:
+        shown = ", ".join(map(printable, foreign[:_SHOWN_FOREIGN]))
         LOGGER.warning(
-            "%d %s among the objects not the archive's, and passed over: %s",
-            count,
-            "file is" if count == 1 else "files are",
-            shown + more,
+            "%d %s among the objects not the archive's, and passed over: %s%s",
+            len(foreign),
+            "file is" if len(foreign) == 1 else "files are",
+            shown,
+            ", …" if len(foreign) > _SHOWN_FOREIGN else "",
         )
     return findings
 
@@ -141,9 +135,7 @@ def _settle(index: Index, store: ObjectStore) -> None:
         index.settle(level, pk)
 
 
-def _check_folder(
-    index: Index, store: ObjectStore, name: str, *, full: bool, ours: Collection[str]
-) -> Findings:
+def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) -> Findings:
     locations = store.list(name)
     indexed = index.locations(name)
     # What was stored since the folder was listed is indexed, and not in the list.
@@ -165,7 +157,7 @@ def _check_folder(
         else:
             index.add(record, location, name, arrived)
             added += 1
-    return Findings(1, added, len(gone), unreadable, tuple(store.foreign(name, ours)))
+    return Findings(1, added, len(gone), unreadable)
 
 
 def read_record(store: ObjectStore, location: str) -> Record:

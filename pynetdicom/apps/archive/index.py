@@ -212,7 +212,7 @@ class Index:
         if said.merged(level, found, row, arrival):
             # Seldom: once more, with nobody else changing it meanwhile.
             here = table.c.pk == pk
-            locked = sa.select(table).where(here).with_for_update()
+            locked = sa.select(table).where(here).with_for_update(key_share=True)
             now = connection.execute(locked).mappings().first()
             changes = {} if now is None else said.merged(level, now, row, arrival)
             if changes:
@@ -383,25 +383,33 @@ def _remove(connection: Connection, locations: list[str]) -> dict[tuple[str, int
     dict
         Level and key of the rows whose values are in doubt now → what their `said` was.
     """
-    connection.execute(duplicate.delete().where(duplicate.c.location.in_(locations)))
-    gone = instance.delete().where(instance.c.location.in_(locations))
-    keys = sorted(set(connection.scalars(gone.returning(instance.c.series_pk))))
     in_doubt: dict[tuple[str, int], str] = {}
+    gone = instance.c.location.in_(locations)
+    for level in LEVELS[:-1]:  # from above, as those change these rows that add objects
+        keys = sa.select(TABLES[level].c.pk).select_from(joined(level, "IMAGE")).where(gone)
+        in_doubt |= _doubt(connection, level, connection.scalars(keys.distinct()).all(), locations)
+    connection.execute(duplicate.delete().where(duplicate.c.location.in_(locations)))
+    keys_below = _delete(connection, "IMAGE", gone)
     for level, below in (("SERIES", "IMAGE"), ("STUDY", "SERIES"), ("PATIENT", "STUDY")):
         table, lower = TABLES[level], TABLES[below]
         # Two transactions that each remove the last object but the other's would leave an empty
         # series: the second one waits here, and sees then what the first one has removed.
-        rows = sa.select(table.c.pk).where(table.c.pk.in_(keys)).order_by(table.c.pk)
+        rows = sa.select(table.c.pk).where(table.c.pk.in_(keys_below)).order_by(table.c.pk)
         connection.execute(rows.with_for_update())
         used = sa.exists().where(lower.c[PARENT_KEYS[below]] == table.c.pk)
-        parents: list[int] = []
-        if level != "PATIENT":
-            above = sa.select(table.c[PARENT_KEYS[level]]).where(table.c.pk.in_(keys))
-            parents = sorted(set(connection.scalars(above)))
-        connection.execute(table.delete().where(table.c.pk.in_(keys), ~used))
-        in_doubt |= _doubt(connection, level, keys, locations)
-        keys = parents
+        keys_below = _delete(connection, level, sa.and_(table.c.pk.in_(keys_below), ~used))
     return in_doubt
+
+
+def _delete(connection: Connection, level: str, where: sa.ColumnElement[bool]) -> list[int]:
+    """Delete rows; the keys of the rows that they belonged to."""
+    table = TABLES[level]
+    if level == "PATIENT":
+        connection.execute(table.delete().where(where))
+        return []
+    column = table.c[PARENT_KEYS[level]]
+    deleted = connection.scalars(table.delete().where(where).returning(column))
+    return sorted(set(deleted))
 
 
 def _doubt(
