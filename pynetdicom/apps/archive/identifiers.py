@@ -115,6 +115,7 @@ class _Bounds:
         patterns = [
             value
             for value in values
+            if value.strip("*")  # or else it matches everything
             if has_wildcard(value)
             or "PN" in vrs
             or ("-" in value and not vrs.isdisjoint(RANGE_VRS))
