@@ -150,6 +150,10 @@ class Index:
         # Taken out meanwhile: if that row is no more, the next attempt looks for another one.
         parent, merged_since = self._series.pop(lineage, (None, LATE))
         if parent is None or arrival < merged_since:
+            # What a second copy says does not count.
+            if self._has_other(connection, record.sop_instance_uid, location):
+                self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+                return False
             parent = self._merge(connection, record, arrival)
         merged_since = min(merged_since, arrival)
         values: dict[str, object] = dict(record.values["IMAGE"])
@@ -164,16 +168,16 @@ class Index:
         if len(self._series) >= _REMEMBERED:
             self._series.clear()
         self._series[lineage] = parent, merged_since
-        if not is_new:  # there is one already
-            found = connection.scalar(
-                sa.select(instance.c.location).where(
-                    instance.c.sop_instance_uid == record.sop_instance_uid
-                )
-            )
-            if found != location:
-                self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
-                return False
+        if not is_new and self._has_other(connection, record.sop_instance_uid, location):
+            self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+            return False
         return True
+
+    @staticmethod
+    def _has_other(connection: Connection, uid: str, location: str) -> bool:
+        """Whether there is an object of a UID at another location."""
+        query = sa.select(instance.c.location).where(instance.c.sop_instance_uid == uid)
+        return connection.scalar(query) not in (None, location)
 
     def _merge(self, connection: Connection, record: Record, arrival: Arrival) -> int:
         """Merge what an object says of its patient, study and series; the row of the series."""

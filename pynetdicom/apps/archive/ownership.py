@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -19,7 +19,6 @@ from pynetdicom.apps.archive import schema
 from pynetdicom.utils import printable
 
 _MAGIC = b"SQLite format 3\0"
-_APPLICATION_ID = slice(68, 72)  # of the file's header
 _SHOWN_TABLES = 5
 
 TABLES_OF_SQLITE = (
@@ -42,10 +41,17 @@ class DatabaseProblem(Exception):
 
 
 class Content(NamedTuple):
-    """What a database has: its tables, and the version that ours say."""
+    """What a database has: its tables, and the version that ours say.
+
+    Attributes
+    ----------
+    is_marked : bool
+        Whether a program has put its number into a file of SQLite.
+    """
 
     tables: Collection[str]
     version: str | None
+    is_marked: bool = False
 
 
 def is_ours(content: Content, where: str) -> bool:
@@ -59,7 +65,7 @@ def is_ours(content: Content, where: str) -> bool:
     if not content.tables:
         return False
     version = content.version
-    if version is None or not version.isdecimal():
+    if not isinstance(version, str) or not version.isdecimal():
         names = sorted(content.tables)
         shown = ", ".join(map(printable, names[:_SHOWN_TABLES]))
         more = ", …" if len(names) > _SHOWN_TABLES else ""
@@ -95,7 +101,7 @@ def file_is_ours(path: str) -> bool:
     """
     try:
         with open(path, "rb") as file:
-            header = file.read(100)
+            header = file.read(len(_MAGIC))
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -110,7 +116,7 @@ def file_is_ours(path: str) -> bool:
         content = _read_copy(path) if _size(f"{path}-wal") else content
     if content is None:
         raise DatabaseProblem(f"{path} is a damaged SQLite database: it is left as it is")
-    if not content.tables and any(header[_APPLICATION_ID]):
+    if not content.tables and content.is_marked:
         raise DatabaseProblem(f"{path} is the database of another program: it is left as it is")
     return is_ours(content, path)
 
@@ -120,10 +126,12 @@ def _read(uri: str) -> Content | None:
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             tables = [row[0] for row in connection.execute(TABLES_OF_SQLITE)]
-            if not has_ours(tables):
-                return Content(tables, None)
-            row = connection.execute(VERSION_OF).fetchone()
-            return Content(tables, None if row is None else str(row[0]))
+            (mark,) = connection.execute("PRAGMA application_id").fetchone()
+            version = None
+            if has_ours(tables):
+                with suppress(sqlite3.Error):  # a table of that name that is another
+                    (version,) = connection.execute(VERSION_OF).fetchone() or (None,)
+            return Content(tables, version, bool(mark))
     except sqlite3.Error:
         return None
 
