@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
+from pynetdicom import AE, evt
 from pynetdicom.apps import odd_values
 from pynetdicom.dimse.data_set import InMemory
 from pynetdicom.dsutils import pretty_dataset
+from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp
-from tests.apps.query_scp import QueryScp
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 LONG = ("OB", "OW", "SQ", "UN", "UT", "UC", "UR")
@@ -128,14 +129,17 @@ def test_findscu_loses_no_match(
             yield 0xFF00, encoded(odd)
         yield 0xFF00, encoded(element(0x00100010, "PN", "Müller^山".encode()))
 
-    scp = QueryScp("C-FIND", answers)
+    ae = AE()
+    ae.add_supported_context(query_model_uid("C-FIND", "P"), EXPLICIT)
+    scp = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, answers)])
+    assert scp is not None
     try:
         ran = run_app(
-            "findscu", "127.0.0.1", scp.port, "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID",
+            "findscu", "127.0.0.1", scp.server_address[1], "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID",
             *flags, env={"PYTHONIOENCODING": encoding},
         )  # fmt: skip
     finally:
-        scp.close()
+        ae.shutdown()
     count = len(ODD) + 1
     assert (ran.returncode, ran.stderr) == (0, "")
     if "--json" in flags:

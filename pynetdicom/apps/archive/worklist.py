@@ -58,10 +58,10 @@ def read(path: str) -> Dataset | None:
     try:
         with read_header(path) as header, closing(header.data_set()) as data_set:
             return data_set.decode()
-    except FileNotFoundError:  # removed since, but not all of them
-        os.stat(os.path.dirname(path))
-        return None
     except (FileProblem, DataSetDecodeError, OSError) as error:
+        if not os.path.lexists(path):  # removed since; but was the directory, too?
+            os.stat(os.path.dirname(path))
+            return None
         LOGGER.error("worklist file %s: %s", os.path.basename(path), error)
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -347,6 +348,101 @@ def test_the_start_of_a_step_is_one_point_in_time(
         assert [match.PatientID for _, match in archive.find(event)] == found
     finally:
         archive.close()
+
+
+def test_a_worklist_that_disappears(tmp_path: Path) -> None:
+    """An empty worklist would be an answer, and no true one."""
+    directory = tmp_path / "worklist"
+    config = Config(
+        instance_location=str(tmp_path / "objects"),
+        database_location=str(tmp_path / "index.sqlite"),
+        worklist_directory=str(directory),
+    )
+    archive = Archive(config)
+    event = request("C-FIND", Dataset(), "FINDS")
+    event.context.abstract_syntax = worklist.SOP_CLASS
+
+    def answered() -> list[tuple[int, str]]:
+        return [(code(status), status.ErrorComment) for status, _ in archive.find(event)]
+
+    try:
+        assert answered() == [(0xA700, "The worklist cannot be read")]
+        directory.touch()
+        assert answered() == [(0xA700, "The worklist cannot be read")]
+        directory.unlink()
+        directory.mkdir()
+        assert answered() == []
+        # In the midst of it: the files were there when the directory was listed.
+        for name in ("1.wl", "2.wl"):
+            (directory / name).touch()
+        real = worklist.read
+
+        def disappear(path: str) -> Dataset | None:
+            shutil.rmtree(directory, ignore_errors=True)
+            return real(path)
+
+        worklist.read = disappear
+        try:
+            assert answered() == [(0xA700, "The worklist cannot be read")]
+        finally:
+            worklist.read = real
+    finally:
+        archive.close()
+
+
+class Down(Exception):
+    """What a store says that is down; each has exceptions of its own."""
+
+
+@pytest.mark.parametrize("method", ["exists", "makedirs", "put_file", "info"])
+def test_a_store_that_is_down(
+    tmp_path: Path, store_event: MakeEvent, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    config = Config(
+        instance_location="memory://down", database_location=str(tmp_path / "index.sqlite")
+    )
+    archive = Archive(config)
+    store: Any = archive.store_of_objects
+
+    def fail(*arguments: Any, **named: Any) -> None:
+        raise Down("credentials expired")
+
+    try:
+        assert code(archive.store(store_event(make(1)))) == 0x0000
+        with monkeypatch.context() as patched:
+            for name in {method, "get_file"}:
+                patched.setattr(store._files, name, fail, raising=False)
+            status = archive.store(store_event(make(2)))
+            assert (code(status), status.ErrorComment) == (0xA700, "Cannot be stored")
+            found = list(archive.find(request("C-FIND", of_level("PATIENT", PatientID=""), "X")))
+            assert [code(status) for status, _ in found] == [0xFF00]
+            count, sent, (status, failed) = archive.get(
+                request("C-GET", of_level("PATIENT", PatientID="P1"), "X")
+            )
+            assert (count, sent) == (1, (0xFF00, None))
+            assert failed.FailedSOPInstanceUIDList in ("1.2.3.1", ["1.2.3.1"])
+        assert code(archive.store(store_event(make(2)))) == 0x0000
+    finally:
+        store.clear()
+        archive.close()
+
+
+def test_a_folder_that_somebody_has_taken_away(archive: Archive, store_event: MakeEvent) -> None:
+    for _ in range(2):
+        assert code(archive.store(store_event(make(1), calling="STORES"))) == 0x0000
+        store: Any = archive.store_of_objects
+        for name, _ in list(store.folders()):
+            shutil.rmtree(store.path(name))
+
+
+def test_an_identifier_that_is_too_long(archive: Archive) -> None:
+    event = request("C-FIND", of_level("STUDY"), "FINDS")
+    event.request.data_set = SimpleNamespace(size=(1 << 20) + 1)
+    ((status, _),) = archive.find(event)
+    assert (code(status), status.ErrorComment) == (
+        0xA900,
+        "An identifier of more than 1048576 bytes",
+    )
 
 
 def test_a_destination_is_proposed_all_that_it_will_be_sent() -> None:

@@ -27,9 +27,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["openssl", "rsa", "-aes128", "-passout", "pass:x", "-in", "scp.key", "-out", "locked.key"],
         cwd=place, check=True, capture_output=True,
     )  # fmt: skip
-    (place / "both.pem").write_text(
-        (place / "scp.pem").read_text() + (place / "scp.key").read_text()
-    )
+    both = [(place / name).read_text() for name in ("scp.pem", "scp.key")]
+    (place / "both.pem").write_text("".join(both))
     (place / "junk").write_text("junk")
     (place / "empty").touch()
     return place
@@ -89,7 +88,7 @@ def test_files_that_are_in_order(files: Path) -> None:
         ("[tls]\n", "[tls]: needs a certificate"),
         ("[[peer]]\nae_title='X'\ntls=true", "[[peer]] number 1 tls: needs an address too"),
         ("tls = 1", "tls: is a section, [tls], and no key"),
-        ("[archive]\nport = [\n", "line 3"),
+        ("[archive]\nport = [}\n", "line 2"),
         ("[archive]\nport = 1\nport = 2\n", "line 3"),
         ("[archive]\nport = " + "9" * 5000, "Exceeds the limit"),
         ("x = " + "[" * 5000, "nested"),
