@@ -135,7 +135,8 @@ def test_findscu_loses_no_match(
     assert scp is not None
     try:
         ran = run_app(
-            "findscu", "127.0.0.1", scp.server_address[1], "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID",
+            "findscu", "127.0.0.1", scp.server_address[1],
+            "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID",
             *flags, env={"PYTHONIOENCODING": encoding},
         )  # fmt: skip
     finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +19,14 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from pynetdicom import AE
 from pynetdicom.apps.archive import worklist
 from pynetdicom.apps.archive.attributes import clean
 from pynetdicom.apps.archive.check import check
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.handlers import Archive, contexts_for
-from tests.apps.archive.conftest import EXPLICIT, MakeEvent, assoc, make
+from pynetdicom.apps.qrscp import make_ae
+from tests.apps.archive.conftest import CT, EXPLICIT, MakeEvent, assoc, make
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 PEERS = {
@@ -456,3 +460,67 @@ def test_a_destination_is_proposed_all_that_it_will_be_sent() -> None:
     assert {(f"1.3.{n}", ((implicit, explicit)[n % 2],)) for n in range(50)} <= proposed
     assert len(contexts) == 150 + 2 * 50
     assert contexts_for([]) == []
+
+
+# Destinations
+
+
+def silent_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_a_destination_that_cannot_be_reached(tmp_path: Path, store_event: MakeEvent) -> None:
+    """It is known, so 0xA801 would be wrong: 0xA702, and why, but not where to."""
+    picky = AE("PICKY")
+    picky.add_supported_context(CT)
+    picky.require_called_aet = True
+    refuses = picky.start_server(("127.0.0.1", 0), block=False)
+    assert refuses is not None
+    config = Config(
+        bind_address="127.0.0.1",
+        instance_location=str(tmp_path / "objects"),
+        database_location=str(tmp_path / "index.sqlite"),
+        peers={
+            "SILENT": Peer("SILENT", "127.0.0.1", silent_port()),
+            "REFUSES": Peer("REFUSES", "127.0.0.1", refuses.server_address[1]),
+            "NOADDRESS": Peer("NOADDRESS"),
+        },
+    )
+    archive = Archive(config)
+    for number in (1, 2, 3):
+        archive.store(store_event(make(number)))
+    ae = make_ae(config)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=archive.handlers())
+    assert server is not None
+    scu = AE("SCU")
+    scu.add_requested_context(f"{PATIENT_ROOT}2")
+    assoc = scu.associate("127.0.0.1", server.server_address[1])
+    try:
+        answers = {}
+        for title in ("SILENT", "REFUSES", "NOADDRESS", "UNKNOWN"):
+            identifier = of_level("PATIENT", PatientID="P1")
+            *_, (status, _) = assoc.send_c_move(identifier, title, f"{PATIENT_ROOT}2")
+            failed = status.get("NumberOfFailedSuboperations")
+            answers[title] = (status.Status, status.ErrorComment, failed)
+        assert answers["SILENT"] == (
+            0xA702,
+            f"The move destination cannot be reached: {os.strerror(errno.ECONNREFUSED)}",
+            3,
+        )
+        assert answers["REFUSES"] == (
+            0xA702,
+            "The move destination refuses: called AE title not recognised",
+            3,
+        )
+        unknown = (0xA801, "Unknown move destination", None)
+        assert answers["NOADDRESS"] == answers["UNKNOWN"] == unknown
+        assert assoc.is_established
+    finally:
+        assoc.release()
+        ae.shutdown()
+        picky.shutdown()
+        archive.close()
