@@ -196,8 +196,7 @@ def test_a_start_on_a_full_file_system(small: Path, start: Start, killed: bool) 
     assert assoc.send_c_store(an_object(1, SMALL)).Status == 0x0000
     assoc.release()
     if killed:
-        served.process.kill()
-        served.process.wait()
+        served.stop(signal.SIGKILL)
         index.with_name("index.sqlite-shm").unlink()
     else:
         assert served.stop(signal.SIGTERM) == 0
