@@ -14,6 +14,7 @@ from pynetdicom._version import (
 from pynetdicom.callbacks import Callbacks
 from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.upper_layer.latch import Hold
 from pynetdicom.utils import set_ae, set_uid
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ class Settings(Callbacks):
     connection_timeout = _timeout("connection_timeout", None)
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
-        self._lock = threading.Lock()
+        # Only the threads of lobbies take it, to count how many associations there are. What
+        # `shutdown` needs, which may interrupt any of them, are a list and a set, whose own
+        # operations are atomic.
+        self._counting = Hold()
         self._servers: list[AssociationServer] = []
         self._reserved = 0
         self._associations: set[Association] = set()
@@ -319,11 +323,14 @@ class Settings(Callbacks):
         if context is not None and not _reduce(context, transfer_syntax):
             del self._supported[context.abstract_uid]
 
+    def all_associations(self) -> list[Association]:
+        """The associations whose threads have not ended."""
+        return list(self._associations)
+
     @property
     def active_associations(self) -> list[Association]:
         """The associations that have not ended."""
-        with self._lock:
-            return [assoc for assoc in self._associations if not assoc.has_ended]
+        return [assoc for assoc in list(self._associations) if not assoc.has_ended]
 
     def __str__(self) -> str:
         """Several lines on who the AE is and what it does."""

@@ -270,15 +270,11 @@ class Storing(Requests):
         try:
             sent = self._send_next(ahead)
             while sent is not None:
-                # What comes next is ready: whoever reads has it on its way before others may read.
-                result = self._result_of(sent, ahead, keeps_role=send_ahead)
+                result = self._result_of(sent, ahead)
                 sent = None
                 is_over = result.status is None and self.ended is not None
-                try:
-                    if send_ahead and not is_over:
-                        sent = self._send_next(ahead)
-                finally:
-                    self.dul.unclaim_reading()
+                if send_ahead and not is_over:
+                    sent = self._send_next(ahead)
                 yield result
                 if is_over:
                     return
@@ -303,16 +299,16 @@ class Storing(Requests):
         finally:
             instance.data_set.close()
 
-    def _result_of(self, sent: _Sent, ahead: _Ahead, *, keeps_role: bool = False) -> StoreResult:
+    def _result_of(self, sent: _Sent, ahead: _Ahead) -> StoreResult:
         """Wait for the answer to what was sent; make the next file ready meanwhile."""
         path, operation, problem = sent
         if problem is not None:
             return StoreResult(path, None, problem)
         if operation is not None:
             ahead.read()
-        response = self._response_to(operation, keeps_role=keeps_role)
+        response = self._response_to(operation)
         if response is None or operation is None:
-            return StoreResult(path, None, f"no answer: {self.ended}")
+            return StoreResult(path, None, self.why_no_answer())
         return StoreResult(path, response.Status, None, response, operation.message_id)
 
     def _from_file(

@@ -587,20 +587,6 @@ def test_sub_operations_are_served_by_the_association_thread() -> None:
     assert scp.statuses == [0] * 10
 
 
-def test_the_association_thread_reads_only_during_a_c_get() -> None:
-    """It gives the reader's role back with the final response, so that others may read again."""
-    scp = Retrieved(3)
-    with retrieving(scp, lambda event: 0) as assoc:
-        list(assoc.send_c_get(identifier(), GET))
-        role = assoc._dul._reader
-        if role is None:
-            pytest.skip("no epoll here: the DUL thread alone reads")
-        deadline = time.monotonic() + DEADLINE
-        while role.holder == assoc.ident:
-            assert time.monotonic() < deadline, "the role is kept"
-            threading.Event().wait(0.001)
-
-
 @pytest.mark.parametrize("leaves", [False, True])
 def test_a_release_during_a_c_get_has_its_sub_operations_served(leaves: bool) -> None:
     storing, go_on = threading.Event(), threading.Event()

@@ -6,11 +6,11 @@ import contextlib
 import errno
 import os
 import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.addresses import AddressInformation, remaining, resolve
-from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
+from pynetdicom.upper_layer.latch import Latch
+from pynetdicom.upper_layer.transport import Cuttable, TLSConnection, wait_for
 
 if TYPE_CHECKING:
     import ssl
@@ -22,29 +22,24 @@ class Connector:
     """One attempt to connect, over all of a peer's addresses; another thread can give it up."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._connection: Connection | None = None
+        # What `give_up` cuts, which looks for it after it has said so.
+        self._connection: Cuttable | None = None
         self._given_up = False
-        self._resolved = threading.Event()
+        self._resolved = Latch()
 
     def give_up(self) -> None:
-        """Have `connect` fail now, or as soon as it is called."""
-        with self._lock:
-            self._given_up = True
-            self._resolved.set()
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-            if self._connection is not None:
-                self._connection.cut()
+        """Have `connect` fail now, or as soon as it is called; in the midst of anything."""
+        self._given_up = True
+        self._resolved.set()
+        connection = self._connection
+        if connection is not None:
+            connection.cut()
 
-    def hold(self, connection: Connection | None) -> None:
-        """Have `give_up` cut this connection too; None: no longer."""
-        with self._lock:
-            self._connection = connection
-            if self._given_up and connection is not None:
-                connection.cut()
+    def hold(self, connection: Cuttable | None) -> None:
+        """Have `give_up` cut this connection; None: no longer."""
+        self._connection = connection
+        if self._given_up and connection is not None:
+            connection.cut()
 
     def connect(
         self,
@@ -77,16 +72,18 @@ class Connector:
         bind_address: tuple[Any, ...] | None,
     ) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
+        connection = None
         try:
             sock.setblocking(False)
+            connection = Cuttable(sock)
             if bind_address is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(bind_address)
-            with self._lock:
-                if self._given_up:
-                    raise ConnectionAbortedError("given up")
-                self._socket = sock
-                code = sock.connect_ex(sockaddr)
+            self._connection = connection
+            # Before it has begun to connect, it cannot be cut: so this is looked at behind it.
+            code = sock.connect_ex(sockaddr)
+            if self._given_up:
+                raise ConnectionAbortedError("given up")
             if code in _WOULD_BLOCK or code == errno.EINTR:
                 if not wait_for(sock.fileno(), remaining(deadline), write=True):
                     raise TimeoutError(f"no answer from {sockaddr[0]} port {sockaddr[1]} in time")
@@ -97,13 +94,10 @@ class Connector:
                 raise OSError(code, f"{os.strerror(code)}: {sockaddr[0]} port {sockaddr[1]}")
             return sock
         except BaseException:
-            with self._lock:
-                self._socket = None
-                sock.close()
+            (connection or sock).close()
             raise
         finally:
-            with self._lock:
-                self._socket = None
+            self._connection = None
 
 
 def secure(

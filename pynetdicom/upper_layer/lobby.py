@@ -124,14 +124,15 @@ class Lobby:
     def __init__(self, listener: socket.socket, host: Host) -> None:
         self._listener = listener
         self._host = host
-        self._waker = Waker()
+        # None once it is over; it is closed when nobody uses it.
+        self._waker: Waker | None = Waker()
         self._visitors: dict[int, Visitor] = {}
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
         self._listening = False
         self._listen_at = 0.0
         self._stopping = False
-        self._lock = threading.Lock()
+        self.thread = 0
         self.turned_away = 0
         self.never_asked = 0
 
@@ -139,28 +140,33 @@ class Lobby:
         return len(self._visitors)
 
     def stop(self) -> None:
-        """Have `run` return."""
-        with self._lock:
-            if not self._stopping:
-                self._stopping = True
-                self._waker.set()
+        """Have `run` return; from any thread, and in the midst of anything."""
+        self._stopping = True
+        self._wake()
 
     def dispose(self) -> None:
         """Give back what `run` would have, when it was never called."""
-        with self._lock:
-            self._waker.close()
+        self._waker = None
 
     def descriptor_freed(self) -> None:
         """Try to accept again, if there were no descriptors for it."""
-        with self._lock:
-            if not self._listening and not self._stopping:
-                self._waker.set()
+        if not self._listening and not self._stopping:
+            self._wake()
+
+    def _wake(self) -> None:
+        waker = self._waker
+        if waker is not None:
+            waker.set()
 
     def run(self) -> None:
         """Accept connections and serve the lobby until `stop`."""
-        self._listener.setblocking(False)
         self._selector: selectors.BaseSelector | None = None
         try:
+            self.thread = threading.get_ident()
+            if self._stopping:  # as soon as it was to begin; its listener is closed, perhaps
+                return
+            self._listener.setblocking(False)
+            assert self._waker is not None
             self._selector = selectors.DefaultSelector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
@@ -183,9 +189,9 @@ class Lobby:
         self._deadlines.clear()
         if self._selector is not None:
             self._selector.close()
-        with self._lock:
-            self._stopping = True
-            self._waker.close()
+        self._stopping = True
+        self._waker = None
+        self.thread = 0
         if self.never_asked:
             LOGGER.info("%d connections never asked for an association", self.never_asked)
 

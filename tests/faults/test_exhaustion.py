@@ -369,7 +369,7 @@ def test_a_peer_that_never_reads(server: Server, monkeypatch: pytest.MonkeyPatch
 
         thread = threading.Thread(target=ask)
         thread.start()
-        assert until(lambda: assoc.dul._waker is not None)
+        assert until(lambda: assoc.dul._write_waker is not None)
         begun = time.monotonic()
         is_served(server.address)
         assert time.monotonic() - begun < 0.3

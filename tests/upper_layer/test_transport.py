@@ -461,7 +461,7 @@ def test_giving_up_while_it_connects(deaf: tuple[str, int]) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert until(lambda: connector._socket is not None)
+    assert until(lambda: connector._connection is not None)
     begun = time.monotonic()
     connector.give_up()
     thread.join(5)
