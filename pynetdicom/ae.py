@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Sequence
@@ -122,8 +123,12 @@ class ApplicationEntity(Settings):
         assoc = self.prepare_association(
             addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers
         )
-        self.request_association(assoc)
-        return assoc
+        try:
+            self.request_association(assoc)
+            return assoc
+        except BaseException:  # Ctrl-C: nobody would have it
+            self._forget(assoc)
+            raise
 
     def prepare_association(
         self,
@@ -165,14 +170,17 @@ class ApplicationEntity(Settings):
 
     def request_association(self, assoc: Association) -> None:
         """Request an association and wait for the outcome."""
-        self.associations_changed(assoc, added=True)
         try:
+            self.associations_changed(assoc, added=True)
             assoc.request()
         except BaseException:  # Ctrl-C, or no thread to be had
-            assoc.abort(block=False)
-            if assoc.ident is None:
-                self.associations_changed(assoc, added=False)
+            self._forget(assoc)
             raise
+
+    def _forget(self, assoc: Association) -> None:
+        assoc.abort(block=False)
+        if assoc.ident is None:  # it was never started
+            self.associations_changed(assoc, added=False)
 
     def _proposed(
         self, contexts: Sequence[PresentationContext] | None
@@ -264,28 +272,34 @@ class ApplicationEntity(Settings):
         """
         from pynetdicom.transport import ThreadedAssociationServer
 
-        server = self.make_server(
-            address,
-            ae_title,
-            contexts,
-            ssl_context,
-            evt_handlers,
-            ThreadedAssociationServer,
-            spool_dir=spool_dir,
-            spool_threshold=spool_threshold,
-            unrestricted_storage=unrestricted_storage,
-            preload=preload,
-        )
-        assert isinstance(server, ThreadedAssociationServer)
-        if not block:
-            server.start()
-            return server
+        before = list(self._servers)
         try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            self.stop_servers([server])
+            server = self.make_server(
+                address,
+                ae_title,
+                contexts,
+                ssl_context,
+                evt_handlers,
+                ThreadedAssociationServer,
+                spool_dir=spool_dir,
+                spool_threshold=spool_threshold,
+                unrestricted_storage=unrestricted_storage,
+                preload=preload,
+            )
+            assert isinstance(server, ThreadedAssociationServer)
+            if not block:
+                server.start()
+                return server
+            try:
+                server.serve_forever()
+            finally:
+                self.stop_servers([server])
+        except BaseException as error:
+            # Ctrl-C may come as soon as it is made, and on the way out, too.
+            mine = [one for one in list(self._servers) if one.is_made_here and one not in before]
+            self.stop_servers(mine)
+            if not (block and isinstance(error, KeyboardInterrupt)):
+                raise
         return None
 
     def make_server(
@@ -355,13 +369,10 @@ class ApplicationEntity(Settings):
 
         Called from a handler, it does not wait for that handler's own association.
         """
-        for succession in list(
-            self.sending
-        ):  # first of all, or else others would take their places
+        for succession in list(self.sending):
+            # First of all, or else others would take their places.
             succession.first.abort(block=False)
-        with self._lock:
-            servers, associations = list(self._servers), list(self._associations)
-        self._end(servers, associations)
+        self._end(list(self._servers), list(self._associations))
 
     stop = shutdown
     quit = shutdown
@@ -397,17 +408,23 @@ class ApplicationEntity(Settings):
 
     def reserve(self) -> bool:
         """Make room for an association that is about to be accepted; False if there is none."""
-        with self._lock:
-            live = sum(a.is_acceptor for a in self._associations if not a.has_ended)
-            if live + self._reserved >= self._maximum_associations:
-                return False
-            self._reserved += 1
-            return True
+        return bool(self._counting.run(self._reserve))
+
+    def _reserve(self) -> bool:
+        live = sum(a.is_acceptor for a in list(self._associations) if not a.has_ended)
+        if live + self._reserved >= self._maximum_associations:
+            return False
+        self._reserved += 1
+        return True
 
     def unreserve(self) -> None:
         """Give back what `reserve` gave: the association did not come about."""
-        with self._lock:
-            self._reserved -= 1
+        self._counting.run(self._unreserve)
+
+    def _unreserve(self, assoc: Association | None = None) -> None:
+        if assoc is not None:
+            self._associations.add(assoc)
+        self._reserved -= 1
 
     @property
     def assigned_callbacks(self) -> list[str]:
@@ -417,17 +434,19 @@ class ApplicationEntity(Settings):
 
     def associations_changed(self, assoc: Association, *, added: bool) -> None:
         """Take note of an association that begins or ends."""
-        with self._lock:
-            (self._associations.add if added else self._associations.discard)(assoc)
-            if added and assoc.is_acceptor:
-                self._reserved -= 1
+        if not added:
+            self._associations.discard(assoc)
+        elif assoc.is_acceptor:
+            self._counting.run(self._unreserve, assoc)
+        else:
+            self._associations.add(assoc)
 
     def servers_changed(self, server: AssociationServer, *, added: bool) -> None:
         """Take note of a server that begins or ends."""
-        with self._lock:
-            if added:
-                self._servers.append(server)
-            elif server in self._servers:
+        if added:
+            self._servers.append(server)
+        else:
+            with contextlib.suppress(ValueError):  # it is known already
                 self._servers.remove(server)
 
 

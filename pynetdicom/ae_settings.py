@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +16,7 @@ from pynetdicom.timeouts import timeout
 from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
+from pynetdicom.upper_layer.latch import Hold
 from pynetdicom.utils import set_ae, set_uid
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-_RUNNING = frozenset(("_lock", "_servers", "_reserved", "_associations", "sending"))
+_RUNNING = frozenset(("_counting", "_servers", "_reserved", "_associations", "sending"))
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
 Syntaxes = str | Sequence[str] | None
@@ -111,7 +111,10 @@ class Settings(Callbacks):
         vars(self).update(state)
 
     def _run_nothing(self) -> None:
-        self._lock = threading.Lock()
+        # Only the threads of lobbies take it, to count how many associations there are. What
+        # `shutdown` needs, which may interrupt any of them, are a list and a set, whose own
+        # operations are atomic.
+        self._counting = Hold()
         self._servers: list[AssociationServer] = []
         self._reserved = 0
         self._associations: set[Association] = set()
@@ -365,11 +368,14 @@ class Settings(Callbacks):
         if context is not None and not _reduce(context, gone):
             del self._supported[context.abstract_uid]
 
+    def all_associations(self) -> list[Association]:
+        """The associations whose threads have not ended."""
+        return list(self._associations)
+
     @property
     def active_associations(self) -> list[Association]:
         """The associations that have not ended."""
-        with self._lock:
-            return [assoc for assoc in self._associations if not assoc.has_ended]
+        return [assoc for assoc in list(self._associations) if not assoc.has_ended]
 
     def __str__(self) -> str:
         """Several lines on who the AE is and what it does."""

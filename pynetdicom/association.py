@@ -17,7 +17,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from queue import Empty
@@ -29,7 +28,6 @@ from pynetdicom import events as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association_state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
-from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.errors import PDUTooShort
 from pynetdicom.events import trigger
 from pynetdicom.negotiation import Negotiation
@@ -152,7 +150,6 @@ class Association(Negotiation, Querying):
     def _close(self) -> None:
         """See the connection closed."""
         if self._dul is not None:
-            self._dul.unclaim_reading()
             self._see_closed(self._dul)
             trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
         elif self._visitor is not None:
@@ -220,31 +217,18 @@ class Association(Negotiation, Querying):
 
     def _serve(self) -> None:
         """Do what the inbox says until the association has ended."""
-        inbox, dul = self.inbox, self.dul
-        waits = self._waits = inbox.is_waiting if self.is_acceptor else self._waits_in_get
+        inbox = self.inbox
         while True:
             if not self._to_cancel.empty():
                 self.cancel_abandoned()
             if self._release_after:  # asked for in a handler, of a request or of EVT_ESTABLISHED
                 self._release_after = False
-                dul.unclaim_reading()
                 self._release()
             try:
-                if waits():
-                    self._read_on(waits)
-                if inbox.is_waiting():
-                    dul.unclaim_reading()
                 item = inbox.get(self._patience() if inbox.is_waiting() else None)
             except Empty:
                 self._check_idle()
                 continue
-            asks_nobody = (
-                type(item) is Message
-                and item.primitive.CommandField == C_ECHO.request_field
-                and load_serving().asks_nobody(self)
-            )
-            if not asks_nobody:  # or else nobody would read while a handler works
-                dul.unclaim_reading()
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
@@ -252,29 +236,20 @@ class Association(Negotiation, Querying):
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
-                self.serve_request(item, asks_nobody)
+                self.serve_request(item)
             item = None  # which nobody else may hold any more
 
-    def _read_on(self, waits: Callable[[], bool]) -> None:
-        """Read on this thread while it waits, which saves waking it for what there is to do."""
-        assert self._dul is not None
-        self._dul.read_while(waits, after(self._patience()), keeps_role=True)
-
-    def _waits_in_get(self) -> bool:
-        """Whether there is nothing to do, and a C-GET of ours may bring something."""
-        return self.inbox.is_waiting() and self.operations.has_get
-
-    def serve_request(self, message: Message, asks_nobody: bool) -> None:
+    def serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
         try:
-            response = self._answer(message, asks_nobody)
+            response = self._answer(message)
             if response is not None:
-                self.send_message(response, message.context_id, then_reads=self._waits())
+                self.send_message(response, message.context_id)
         finally:
             message.handled()
         self.spares.replenish()
 
-    def _answer(self, message: Message, asks_nobody: bool) -> Primitive | None:
+    def _answer(self, message: Message) -> Primitive | None:
         assert self._dul is not None
         self.inbox.begin(message)
         try:
@@ -284,7 +259,7 @@ class Association(Negotiation, Querying):
                 debug_log.show_message("received", message)
             if evt.EVT_DIMSE_RECV in self._handlers:
                 trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
-            response: Primitive | None = load_serving().answer(self, message, asks_nobody)
+            response: Primitive | None = load_serving().answer(self, message)
             return response
         finally:
             # Before the response is sent: with that its Message ID is the peer's again.
@@ -355,9 +330,7 @@ class Association(Negotiation, Querying):
         It may wait for the answer to one of them before it answers us: to a sub-operation of our
         C-GET, or when it releases, too, and has operations of its own.
         """
-        assert self._dul is not None
         while True:
-            self._dul.unclaim_reading()  # which serving may have left to us
             self.cancel_abandoned()
             if not self.operations.count():
                 return
@@ -367,12 +340,12 @@ class Association(Negotiation, Querying):
             except Empty:
                 item = None
             if left == 0:
-                self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                self._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
             if item is ENDED or item is PEER_RELEASES:
                 self.inbox.put(item)  # nothing is left to be waited for
                 return
             if isinstance(item, Message):
-                self.serve_request(item, False)
+                self.serve_request(item)
             item = None
 
     def release(self) -> None:
@@ -380,8 +353,9 @@ class Association(Negotiation, Querying):
 
         The peer's request being served is answered first, and our operations are waited for, while
         what the peer asks goes on being served. Called from a handler, the release is done when the
-        handler's response has been sent. If it is not done within `acse_timeout`, the association
-        is aborted (PS3.8 7.2).
+        handler's response has been sent; called by a signal's handler, or a finalizer, in the midst
+        of sending a request, when that has been answered: neither waits for it. If it is not done
+        within `acse_timeout`, the association is aborted (PS3.8 7.2).
 
         Raises
         ------
@@ -399,8 +373,8 @@ class Association(Negotiation, Querying):
             self._release_after = True
             return
         self.inbox.put(WE_RELEASE)
-        self.dul.unclaim_reading()  # a signal's handler, and its thread was about to read
-        self.dul.wake_reader()
+        if self.is_sending_here():
+            return
         wait_until(self._is_over.wait, after(self.acse_timeout, LINGER))
         if self.is_released:
             self.join(LINGER)
@@ -411,8 +385,6 @@ class Association(Negotiation, Querying):
         """Have the association released by its own thread, and wait for nothing."""
         self.wants_no_more = True
         self.inbox.put(WE_RELEASE)
-        if self._dul is not None:
-            self._dul.wake_reader()
 
     def abort(self, block: bool = True) -> None:
         """Abort the association; whoever waits for something on it is woken at once (PS3.8 7.3).

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,8 @@ from pynetdicom import events as evt
 from pynetdicom.callbacks import DebugHooks, told_of
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
-from pynetdicom.dimse.operation import Operation, Operations
+from pynetdicom.dimse.operation import Operation
+from pynetdicom.dimse.operations import Operations
 from pynetdicom.dimse.provisional import Spares
 from pynetdicom.events import Handlers, HandlerSpec, trigger
 from pynetdicom.receiving import Receiving
@@ -27,6 +28,7 @@ from pynetdicom.upper_layer.addresses import address_text
 from pynetdicom.upper_layer.connector import Connector
 from pynetdicom.upper_layer.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.latch import Latch
 from pynetdicom.upper_layer.service_user import ServiceUser
 from pynetdicom.utils import printable
 
@@ -88,19 +90,17 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         # What was chosen among them, by abstract and transfer syntax.
         self._chosen: dict[tuple[str, str], PresentationContext] = {}
         self.operations = Operations(self)
-        self.outstanding = self.operations.count
+        self.outstanding = self.operations.in_line
         self.inbox = Inbox()
-        # Whether the Association thread is going to read, as it has nothing else to do.
-        self._waits: Callable[[], bool] = self.inbox.is_waiting
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Association] = set()
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
         self.watches_data = self.watches_pdus = self.watches_transitions = False
-        # Asked once: messages come too often for it.
         # What a peer is tolerated to do is noted once.
         self.told_of_groups = self.told_of_roles = False
+        # Asked once: messages come too often for it.
         self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
         self.peer_maximum = 0
         # Oddities of data sets that the log has told of already.
@@ -111,12 +111,13 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._dul: DUL | None = None
         # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
         self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
-        self._ended: Ended | None = None
+        # How it ended where no DUL service was there to say so: the first counts. A list's own
+        # operations are atomic.
+        self._early: list[Ended] = []
         self._released_by_peer: Ended | None = None
-        self._early = threading.Lock()
         self._connector = Connector()
-        self._negotiated = threading.Event()
-        self._is_over = threading.Event()
+        self._negotiated = Latch()
+        self._is_over = Latch()
         self._is_established = False
         self._release_after = False
         self._request_pdu: A_ASSOCIATE_RQ | None = None
@@ -144,12 +145,14 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         From the moment that the peer requests release there are no more answers to our requests,
         so it counts as released by then; its own requests are still served.
         """
-        return self._ended or (self._dul and self._dul.ended) or self._released_by_peer
+        if self._early:
+            return self._early[0]
+        return (self._dul and self._dul.ended) or self._released_by_peer
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing can be sent any more, not even a response."""
-        return self._ended is not None or (self._dul is not None and self._dul.ended is not None)
+        return bool(self._early) or (self._dul is not None and self._dul.ended is not None)
 
     @property
     def is_established(self) -> bool:
@@ -197,7 +200,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
             return
         self.inbox.put(None)  # the Association thread
         if self._dul is not None:
-            self._dul.wake_reader()
+            self._dul.wake()
 
     @property
     def dimse(self) -> Operations:
@@ -219,9 +222,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
 
     def resume_reading(self) -> None:
-        """Read on, if reading is paused; the caller, who is going to wait, keeps nobody from it."""
+        """Read on, if reading is paused."""
         if self._dul is not None:
-            self._dul.unclaim_reading()
             self._dul.resume()
 
     def cancel_later(self, operation: Operation) -> None:
@@ -231,27 +233,41 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         """
         self._to_cancel.put(operation)
         self.inbox.put(None)
-        if self._dul is not None:
-            self._dul.wake_reader()
 
     def on_idle(self) -> None:
         """Have the Association thread release, which has waited for our operations to end."""
         self.inbox.put(None)
 
     def _fail(self, ended: Ended) -> None:
-        """Have the association ended, as `ended` says unless it has already."""
-        with self._early:
-            if self._dul is None:
-                self._ended = self._ended or ended
-                return
-        self._dul.abort(ended)
+        """Have the association ended, as `ended` says unless it has already; waits for nothing.
+
+        The thread that makes the DUL service looks, once that is there, whether this was said.
+        """
+        if self._dul is None:
+            self._early.append(ended)
+        if self._dul is not None:
+            self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        dul = self._dul
-        if (dul is not None and (dul.is_reading_here or dul.is_writing_here)) or (
+        if (self._dul is not None and self._dul.is_reading_here) or (
             running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
+
+    def is_sending_here(self) -> bool:
+        """Whether the calling thread is at a request that is not out yet.
+
+        So a signal's handler, or a finalizer, that must not wait for what it interrupts.
+        """
+        return self.operations.is_being_sent_here() or (
+            self._dul is not None and self._dul.is_writing_here
+        )
+
+    def why_no_answer(self) -> str:
+        """Say why a request of ours was not sent, or not answered."""
+        if self.ended is None:
+            return "not sent: the association is being released"
+        return f"no answer: {self.ended}"
 
     def summarise(self, what: str, *, level: int = logging.INFO) -> None:
         """Log what became of the association, at INFO unless that is left to handlers."""

@@ -511,8 +511,9 @@ def trigger(
         Whatever the handler of an intervention event raises.
     """
     running = running_handlers.events
-    running.append((assoc, event))
+    depth = len(running)
     try:
+        running.append((assoc, event))
         if event.is_intervention:
             bound = assoc._handlers.get(event)
             handler, args = bound[0] if bound else (get_default_handler(event), None)
@@ -520,7 +521,7 @@ def trigger(
         _notify(assoc, event, attrs or {}, timestamp)
         return None
     finally:
-        running.pop()
+        del running[depth:]
 
 
 RUNNING_HANDLERS = frozenset((trigger.__code__, HandlerItems.__next__.__code__))

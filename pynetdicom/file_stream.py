@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from pynetdicom.dimse.operations import Turn
 from pynetdicom.services.instances import Instance, StoreParameters, take, why_not
 from pynetdicom.succession import Succession
 
@@ -103,6 +104,8 @@ class FileStream:
         # The next file, if it was read already, or what the caller's iterable has raised.
         self._next: _File | None = None
         self._error: Exception | None = None
+        # That of the last request.
+        self._turn: Turn | None = None
 
     def results(self, send_ahead: bool) -> Iterator[StoreResult]:
         """Send the files; with `send_ahead` one before the last one's result is given out."""
@@ -123,6 +126,12 @@ class FileStream:
             end = _release
         except GeneratorExit:  # it may be a finalizer
             end = _release_later
+            raise
+        except (
+            BaseException
+        ):  # Ctrl-C: the request may not be out, and nobody waits for its response
+            if self._turn is not None:
+                self._turn.leave()
             raise
         finally:
             if self._next is not None:
@@ -182,8 +191,9 @@ class FileStream:
                 break
             _, request, context, ready = planned
             expected = request.__dict__.get("MessageID")
+            turn = self._turn = Turn(assoc.operations)
             try:
-                operation = assoc._begin(request, context.context_id or 0, None)
+                operation = assoc._begin(request, context.context_id or 0, None, turn)
                 has_broken = operation is None and assoc.ended is not None
                 if has_broken and assoc is before and not succession.is_over:
                     continue  # nothing of it was sent: it is not the one that broke it
@@ -204,7 +214,7 @@ class FileStream:
             self._read(succession)
         response = assoc._response_to(operation)
         if response is None or operation is None:
-            return StoreResult(path, None, f"no answer: {assoc.ended}")
+            return StoreResult(path, None, assoc.why_no_answer())
         succession.endurance.answered()
         return StoreResult(path, response.Status, None, response, operation.message_id)
 

@@ -83,15 +83,22 @@ class Negotiation(Indications):
         except (OSError, OverflowError) as error:  # the latter for a port that is none
             self._fail(Ended("failed", "network", timer=self._timer_of(error), error=error))
             return False
-        upper_layer = UpperLayer(requestor=True)
-        framer = Framer(self._maximum_length)
-        with self._early:
-            if self._ended is not None:  # aborted meanwhile
-                connection.close()
-                return False
-            self._dul = DUL(self, connection, upper_layer, framer, f"{self.name}-DUL")
+        try:
+            dul = self._make_dul(
+                connection, UpperLayer(requestor=True), Framer(self._maximum_length)
+            )
+        except OSError as error:  # no descriptor for it
+            connection.close()
+            self._fail(Ended("failed", "network", error=error))
+            return False
+        if self._early:  # aborted meanwhile
+            connection.close()
+            return False
         self.requestor.address_info = AddressInformation.from_tuple(connection.socket.getsockname())
-        self._dul.connected()
+        dul.connected()
+        self._dul = dul
+        if self._early:
+            dul.abort(self._early[0])
         trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
         self._dul.start()
         self.requestor.load(self._request_pdu)
@@ -99,6 +106,9 @@ class Negotiation(Indications):
         self._dul.perform("Evt2", self._request_pdu)
         self.notify(evt.EVT_ACSE_SENT, self._request_pdu)
         return self._await_answer(deadline)
+
+    def _make_dul(self, connection: Connection, upper_layer: UpperLayer, framer: Framer) -> DUL:
+        return DUL(self, connection, upper_layer, framer, f"{self.name}-DUL")
 
     def _connect(self) -> tuple[Connection, float | None]:
         """Connect; the connection, and until when the peer has to answer our request."""
@@ -166,12 +176,10 @@ class Negotiation(Indications):
         assert server is not None
         assert visitor.request is not None
         rq = visitor.request
-        dul = DUL(self, visitor.connection, visitor.upper_layer, visitor.framer, f"{self.name}-DUL")
-        with self._early:
-            self._dul = dul
-            stop = self._ended is not None
-        if stop:
-            dul.abort(self._ended or Ended("aborted", "local", 0, 0))
+        dul = self._make_dul(visitor.connection, visitor.upper_layer, visitor.framer)
+        self._dul = dul
+        if self._early:  # aborted meanwhile
+            dul.abort(self._early[0])
         self._introduce(visitor)
         self._seed(server)
         dul.start()
@@ -298,7 +306,7 @@ class Negotiation(Indications):
     def tell_of_rejection(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
         """Trigger the events of an association that the lobby has turned away."""
         assert self._visitor is not None
-        self._ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
+        self._early.append(Ended("rejected", "local", pdu.source, pdu.reason, pdu.result))
         self._introduce(self._visitor)
         if self._server is not None:
             self._seed(self._server)

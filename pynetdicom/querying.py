@@ -23,6 +23,7 @@ from pynetdicom import _config
 from pynetdicom import events as evt
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
 from pynetdicom.dimse.operation import PENDING, Operation
+from pynetdicom.dimse.operations import Turn
 from pynetdicom.dimse.primitives import C_CANCEL, C_FIND, C_GET, C_MOVE, Primitive
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.requests import prepare_statuses
@@ -301,10 +302,13 @@ class Querying(Storing):
             from pynetdicom.serving import show_identifier
 
             show_identifier(request, data_set.decode())
-        operation = self._send_request(request, context, msg_id)
-        if operation is not None and request.name == "C-GET":
-            self.inbox.put(None)  # the Association thread reads from now on
-        return Responses(self, request, operation)
+        turn = Turn(self.operations)
+        try:
+            return Responses(self, request, self._send_request(request, context, msg_id, turn=turn))
+        except BaseException:  # Ctrl-C: nobody will ask for the responses
+            if turn.operation is not None:
+                self.abandon(turn.operation)
+            raise
 
     def _encode_identifier(
         self, dataset: Identifier, sop_class: str
@@ -326,12 +330,14 @@ class Querying(Storing):
         context = self._context_for(sop_class)
         return context, encode_dataset(dataset, context.transfer_uids[0])
 
-    def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
+    def _begin(
+        self, request: Primitive, context_id: int, msg_id: int | None, turn: Turn
+    ) -> Operation | None:
         if not self._to_cancel.empty():
             self.cancel_abandoned()
         if self.outstanding():
             self._refuse_endless_wait(f"a {request.message_name}")
-        operation: Operation | None = super()._begin(request, context_id, msg_id)
+        operation: Operation | None = super()._begin(request, context_id, msg_id, turn)
         if operation is not None and operation.backlog is not None:
             operation.backlog.directory = self.ae.spool_dir
         return operation
@@ -391,17 +397,12 @@ class Querying(Storing):
             self._fail(Ended("aborted", "local", 0, 0, error=error))
         if not operation.is_abandoned:
             self.operations.finish(operation)
-            self._await_end()
+            self.await_end()
         return None
 
     def abandon(self, operation: Operation) -> None:
         """Want no more responses to an operation; cancel it, if it is outstanding."""
-        if operation.backlog is None:
-            super().abandon(operation)
-            return
         self.operations.abandon(operation)
-        if self._dul is not None:
-            self._dul.wake_reader()
         if not self.operations.is_outstanding(operation):
             return
         try:
@@ -409,7 +410,10 @@ class Querying(Storing):
         except RuntimeError:
             self.cancel_later(operation)
         else:
-            self._cancel(operation)
+            # A signal's handler may have interrupted a thread that is sending, or whatever
+            # another waits for: it waits for nobody.
+            if self.is_sending_here() or not self._cancel(operation, waits=False):
+                self.cancel_later(operation)
 
     def cancel_abandoned(self) -> None:
         """Send the C-CANCELs that were left to others."""
@@ -423,14 +427,19 @@ class Querying(Storing):
             if not operation.is_cancelled:
                 self._cancel(operation)
 
-    def _cancel(self, operation: Operation) -> None:
-        if self.operations.is_outstanding(operation):
-            operation.is_cancelled = True
-            self._send_cancel(operation.message_id, operation.context_id)
+    def _cancel(self, operation: Operation, *, waits: bool = True) -> bool:
+        """Send the C-CANCEL of an operation; False if it has to be done later."""
+        if not self.operations.is_outstanding(operation):
+            return True
+        done = self._send_cancel(operation.message_id, operation.context_id, waits=waits)
+        operation.is_cancelled = operation.is_cancelled or done
+        return done
 
-    def _send_cancel(self, message_id: int, context_id: int) -> None:
+    def _send_cancel(self, message_id: int, context_id: int, *, waits: bool = True) -> bool:
+        cancel = C_CANCEL(MessageIDBeingRespondedTo=message_id)
         with contextlib.suppress(Stopped):
-            self.send_message(C_CANCEL(MessageIDBeingRespondedTo=message_id), context_id)
+            return self.send_message(cancel, context_id, waits=waits)
+        return True
 
     def _context_of_model(self, query_model: str) -> PresentationContext:
         """The context of a query model, whichever operation it is for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pynetdicom import debug_log
@@ -19,6 +19,7 @@ from pynetdicom.dimse.data_set import for_wire
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
 from pynetdicom.dimse.messages import Batch, Message, fragments
 from pynetdicom.dimse.operation import Operation
+from pynetdicom.dimse.operations import Turn
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
 from pynetdicom.events import trigger
 from pynetdicom.upper_layer.contexts import no_context
@@ -110,12 +111,14 @@ class Requests(AssociationState):
         self, request: Primitive, context: PresentationContext, msg_id: int | None
     ) -> tuple[Primitive | None, int]:
         """Send a request that has one response, and wait for it; None when none came."""
+        turn = Turn(self.operations)
         try:
-            operation = self._send_request(request, context, msg_id, then_reads=True)
-            return self._response_to(operation), 0 if operation is None else operation.message_id
-        finally:
-            if self._dul is not None:
-                self._dul.unclaim_reading()
+            with turn:
+                operation = self._send_request(request, context, msg_id, turn=turn)
+                response = self._response_to(operation)
+                return response, 0 if operation is None else operation.message_id
+        finally:  # Ctrl-C may come on the way out, too
+            turn.leave()
 
     def _send_request(
         self,
@@ -124,35 +127,40 @@ class Requests(AssociationState):
         msg_id: int | None,
         ready: list[Batch] | None = None,
         *,
-        then_reads: bool = False,
+        turn: Turn | None = None,
     ) -> Operation | None:
-        """Send a request, as it was made ready if it was; None when nothing can be sent."""
-        expected = request.__dict__.get("MessageID")
-        operation = self._begin(request, context.context_id or 0, msg_id)
-        if operation is None:
-            return None
-        if operation.message_id != expected:
-            ready = None
-        return self._send_begun(operation, ready, then_reads=then_reads)
+        """Send a request, as it was made ready if it was; None when nothing can be sent.
 
-    def _send_begun(
-        self, operation: Operation, ready: list[Batch] | None, *, then_reads: bool = False
-    ) -> Operation | None:
-        """Send the request of an operation that was begun; None when not all of it can be sent."""
-        request, context_id = operation.request, operation.context_id
+        Unless it was, nothing is outstanding behind this.
+        """
+        turn = turn or Turn(self.operations)
+        expected = request.__dict__.get("MessageID")
         try:
-            self.send_message(request, context_id, ready, then_reads=then_reads)
+            operation = self._begin(request, context.context_id or 0, msg_id, turn)
+            if operation is None:
+                return None
+            if operation.message_id != expected:
+                ready = None
+            return self._send_begun(operation, ready)
+        except BaseException as error:
+            if not isinstance(error, Exception) and turn.operation and turn.operation.backlog:
+                # Ctrl-C; its request may be out: nobody would take the responses that come then.
+                self._fail(Ended("aborted", "local", 0, 0, error=error))
+            turn.leave()
+            raise
+
+    def _send_begun(self, operation: Operation, ready: list[Batch] | None) -> Operation | None:
+        """Send the request of an operation that was begun; None when not all of it can be sent."""
+        try:
+            self.send_message(operation.request, operation.context_id, ready)
+            self.operations.sent(operation)
+            return operation
         except Stopped:
             self.operations.finish(operation)
             return None
         except Exception:
             self.operations.finish(operation)
             raise
-        except BaseException:  # Ctrl-C; the request may be on its way
-            self.abandon(operation)
-            raise
-        self.operations.sent(operation)
-        return operation
 
     def _make_ready(self, request: Primitive, context: PresentationContext) -> list[Batch]:
         """Encode a request that is going to be sent, and whose data set stays in memory."""
@@ -175,26 +183,22 @@ class Requests(AssociationState):
                 self._noted.add(kind)
                 LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
 
-    def abandon(self, operation: Operation) -> None:
-        """Want no response to an operation."""
-        self.operations.finish(operation)
-
-    def _response_to(
-        self, operation: Operation | None, *, keeps_role: bool = False
-    ) -> Primitive | None:
+    def _response_to(self, operation: Operation | None) -> Primitive | None:
         """Wait for the one response; None when none came."""
         response = None
         if operation is not None:
             try:
-                response = self._await_response(operation, keeps_role=keeps_role)
+                response = self._await_response(operation)
             finally:
                 if not operation.is_finished:
                     self.operations.finish(operation)
         if response is None:
-            self._await_end()
+            self.await_end()
         return response
 
-    def _begin(self, request: Primitive, context_id: int, msg_id: int | None) -> Operation | None:
+    def _begin(
+        self, request: Primitive, context_id: int, msg_id: int | None, turn: Turn
+    ) -> Operation | None:
         """Register an operation, when the window has room for it."""
 
         def make(message_id: int) -> Operation:
@@ -206,33 +210,17 @@ class Requests(AssociationState):
 
         try:
             operation: Operation | None = self.operations.begin(
-                make, msg_id, 1, self.dimse_timeout, self._last_received
+                make, msg_id, 1, self.dimse_timeout, self._last_received, turn
             )
         except TimeoutError as error:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
             return None
         return operation
 
-    def _await_response(
-        self, operation: Operation, *, keeps_role: bool = False
-    ) -> Primitive | None:
-        """The next response to an operation; None when none came and the association has ended.
-
-        With `keeps_role` the caller may have the reader's role after it, see `DUL.read_while`.
-        """
-        read_while = self.dul.read_while
+    def _await_response(self, operation: Operation) -> Primitive | None:
+        """The next response to an operation; None when none came and the association has ended."""
         try:
-            message = operation.wait(
-                self.dimse_timeout,
-                self._last_received,
-                # Of a C-GET the sub-operations are for the Association thread, which reads them
-                # itself while it has nothing else to do.
-                _never
-                if operation.request.name == "C-GET"
-                else partial(read_while, keeps_role=True)
-                if keeps_role
-                else read_while,
-            )
+            message = operation.wait(self.dimse_timeout, self._last_received)
         except TimeoutError:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None
@@ -241,7 +229,6 @@ class Requests(AssociationState):
         if self.shows_messages:
             debug_log.show_message("received", message)
         if evt.EVT_DIMSE_RECV in self._handlers:
-            self.dul.unclaim_reading()  # a handler may want to wait
             trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
         response = message.primitive
         if missing := response.missing():
@@ -250,7 +237,7 @@ class Requests(AssociationState):
             return None
         return response
 
-    def _await_end(self) -> None:
+    def await_end(self) -> None:
         """Wait until `ended` says why there is no answer: a release may be under way."""
         if threading.current_thread() is self:
             return
@@ -268,9 +255,9 @@ class Requests(AssociationState):
         context_id: int,
         ready: list[Batch] | None = None,
         *,
-        then_reads: bool = False,
-    ) -> None:
-        """Send one message.
+        waits: bool = True,
+    ) -> bool:
+        """Send one message; False when it was not, since another thread sends and not `waits`.
 
         Parameters
         ----------
@@ -278,8 +265,8 @@ class Requests(AssociationState):
         context_id : int
         ready : list, optional
             Its fragments, where they were made ready.
-        then_reads : bool
-            Whether the caller reads the answer, as for `Sending.send_data`.
+        waits : bool
+            As for `Sending.send_data`.
 
         Raises
         ------
@@ -288,24 +275,15 @@ class Requests(AssociationState):
         """
         dul = self._dul or self.dul
         watched = evt.EVT_DIMSE_SENT in self._handlers
-        dul.send_data(
-            ready or self._fragments(primitive, context_id),
-            # A handler may want to wait for something that has to be read.
-            then_reads=then_reads and not watched,
-        )
-        if not (watched or self.shows_messages):
-            return
+        done = dul.send_data(ready or self._fragments(primitive, context_id), waits=waits)
+        if not done or not (watched or self.shows_messages):
+            return done
         message = Message(primitive, context_id)
         if self.shows_messages:
             debug_log.show_message("sent", message)
         if watched:
-            dul.unclaim_reading()  # which he may have done after an earlier message
             trigger(self, evt.EVT_DIMSE_SENT, {"message": message})
-
-
-def _never(is_waiting: Callable[[], bool], deadline: float | None) -> bool:
-    """Leave reading to others."""
-    return False
+        return True
 
 
 def to_status(response: Primitive | None, message_id: int) -> Dataset:

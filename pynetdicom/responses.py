@@ -10,7 +10,6 @@ any thread and in the midst of anything, so that it leaves all there is to do to
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +18,7 @@ from pynetdicom import _config
 from pynetdicom.dimse.operation import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.requests import to_status
+from pynetdicom.upper_layer.latch import Hold
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -71,18 +71,22 @@ class Responses(Generator["Response", None, None]):
         self._pending_has_identifier = request.name == "C-FIND"
         # Its final response was given, or it was closed.
         self._is_over = False
-        self._busy = threading.Lock()
+        self._asking = Hold()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Response:
-        if not self._busy.acquire(blocking=False):
-            raise ValueError("another thread is waiting for the next response already")
+        found: list[Response] = []
         try:
-            return self._next()
-        finally:
-            self._busy.release()
+            if not self._asking.attempt(lambda: found.append(self._next())):
+                raise ValueError("another thread is waiting for the next response already")
+            return found[0]
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
 
     def _next(self) -> Response:
         operation = self._operation
@@ -99,6 +103,8 @@ class Responses(Generator["Response", None, None]):
             if operation.is_abandoned:
                 self._is_over = True
                 raise StopIteration
+        else:
+            self._assoc.await_end()  # a release is under way
         if response is None:
             self._is_over = True
             return self._no_answer()
@@ -119,7 +125,7 @@ class Responses(Generator["Response", None, None]):
 
     def _no_answer(self) -> Response:
         status = to_status(None, self.message_id)
-        status.__dict__["problem"] = f"no answer: {self._assoc.ended}"
+        status.__dict__["problem"] = self._assoc.why_no_answer()
         return status, None
 
     def send(self, value: None = None) -> Response:
@@ -148,9 +154,9 @@ class Responses(Generator["Response", None, None]):
         May be called from any thread; one that waits for the next response finds the end instead.
         """
         if not self._is_over:
-            self._is_over = True
             if self._operation is not None:
                 self._assoc.abandon(self._operation)
+            self._is_over = True
 
     def __enter__(self) -> Self:
         return self

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 class _Running(threading.local):
     """The handlers that a thread is running, the innermost last."""
 
-    def __init__(self) -> None:
-        self.events: list[tuple[AssociationState, EventType]] = []
+    @property
+    def events(self) -> list[tuple[AssociationState, EventType]]:
+        # Not made in `__init__`, in whose midst a signal's handler would find nothing.
+        stack: list[tuple[AssociationState, EventType]] = self.__dict__.setdefault("stack", [])
+        return stack
 
 
 running_handlers = _Running()
@@ -70,16 +73,18 @@ class HandlerItems(_Items):
     def __next__(self) -> Any:
         assoc, event = self._running
         running = running_handlers.events
-        running.append((assoc, event))
+        depth = len(running)
         try:
+            running.append((assoc, event))
             return next(self._items)
         finally:
-            running.pop()
+            del running[depth:]
 
     def close(self) -> None:
         running = running_handlers.events
-        running.append(self._running)
+        depth = len(running)
         try:
+            running.append(self._running)
             super().close()
         finally:
-            running.pop()
+            del running[depth:]

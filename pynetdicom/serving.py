@@ -10,6 +10,7 @@ from pynetdicom import _config
 from pynetdicom import events as evt
 from pynetdicom.callbacks import handler_of, is_assigned
 from pynetdicom.debug_log import show_lines
+from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
 from pynetdicom.services import engines, levels, matching, registry, retrieval
@@ -52,8 +53,8 @@ def asks_nobody(assoc: AssociationState) -> bool:
     return _TOLD_OF_ECHO.isdisjoint(assoc._handlers) and not is_assigned(assoc.ae, "on_c_echo")
 
 
-def answer(assoc: AssociationState, message: Message, is_alone: bool = False) -> Primitive | None:
-    """Serve a request, without a handler if `is_alone`, see `asks_nobody`.
+def answer(assoc: AssociationState, message: Message) -> Primitive | None:
+    """Serve a request.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def answer(assoc: AssociationState, message: Message, is_alone: bool = False) ->
         if status == IDENTIFIER_MISMATCH:
             response.OffendingElement = [levels.QUERY_RETRIEVE_LEVEL]
         return response
-    if is_alone:
+    if request.CommandField == C_ECHO.request_field and asks_nobody(assoc):
         return request.response(0x0000)
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]

@@ -22,6 +22,7 @@ from pynetdicom.timeouts import seconds_of
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.upper_layer.deadlines import remaining
+from pynetdicom.upper_layer.latch import Latch
 from pynetdicom.upper_layer.lobby import Lobby, Visitor
 
 if TYPE_CHECKING:
@@ -115,11 +116,15 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         )
         self.unrestricted_storage = unrestricted_storage
         self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
+        # A set's and a list's own operations are atomic.
         self._associations: set[Association] = set()
-        self._gate = threading.Lock()
         Handlers.__init__(self, evt_handlers)
-        self._stopped = threading.Event()
-        self._started = False
+        self._maker = threading.get_ident()
+        self._stopped = Latch()
+        # What is taken by the one thread that serves, or by the one that stops it before that.
+        self._starts = [True]
+        # Whether the thread that serves is to close the socket.
+        self._closes = False
         socketserver.TCPServer.__init__(
             self, where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False
         )
@@ -171,6 +176,11 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """What TLS is made with, if it is."""
         return self.ssl_context
 
+    @property
+    def is_made_here(self) -> bool:
+        """Whether the calling thread has made it."""
+        return self._maker == threading.get_ident()
+
     def reserve(self) -> bool:
         """Make room for an association; False if the AE has as many as it may."""
         return self.ae.reserve()
@@ -179,22 +189,33 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Make an association of an A-ASSOCIATE-RQ."""
         from pynetdicom.association import Association
 
+        assoc = None
         try:
-            with self._gate:  # what is bound from here on is bound on it too
+            while True:
+                specs = self.handler_specs()
                 assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
                 self._associations.add(assoc)
-        except BaseException:
-            self.ae.unreserve()
-            raise
-        self.ae.associations_changed(assoc, added=True)
-        try:
+                # What is bound from here on is bound on it, too.
+                if specs == self.handler_specs():
+                    break
+                self._associations.discard(assoc)
+            self.ae.associations_changed(assoc, added=True)
             assoc.start()
-        except BaseException:  # no thread to be had: the lobby has it again
-            if assoc.ident is None:  # Ctrl-C may come when it has begun
-                self.ae.associations_changed(assoc, added=False)
-                with self._gate:
-                    self._associations.discard(assoc)
+        except BaseException as error:
+            if assoc is None or assoc.ident is None:  # no thread to be had, or Ctrl-C
+                self._give_up(assoc)
+                if not isinstance(error, Exception):  # or else the lobby has it again
+                    visitor.connection.close()
             raise
+
+    def _give_up(self, assoc: Association | None) -> None:
+        """Forget an association that could not be started."""
+        if assoc is not None:
+            self._associations.discard(assoc)
+        if assoc is not None and assoc in self.ae.all_associations():
+            self.ae.associations_changed(assoc, added=False)
+        else:
+            self.ae.unreserve()
 
     def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
@@ -207,37 +228,30 @@ class AssociationServer(Handlers, socketserver.TCPServer):
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""
-        with self._gate:
-            self._associations.discard(assoc)
+        self._associations.discard(assoc)
         self._lobby.descriptor_freed()
 
     # What users call
 
     def all_associations(self) -> list[Association]:
         """The associations of this server whose threads have not ended."""
-        with self._gate:
-            return list(self._associations)
+        return list(self._associations)
 
     @property
     def active_associations(self) -> list[Association]:
         """The associations of this server that have not ended."""
-        with self._gate:
-            return [assoc for assoc in self._associations if not assoc.has_ended]
+        return [assoc for assoc in list(self._associations) if not assoc.has_ended]
 
     def bind(self, event: Any, handler: Any, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""
-        with self._gate:
-            super().bind(event, handler, args)
-            present = list(self._associations)
-        for assoc in present:
+        super().bind(event, handler, args)
+        for assoc in list(self._associations):
             assoc.bind(event, handler, args)
 
     def unbind(self, event: Any, handler: Any) -> None:
         """Unbind a handler, also on the associations that are there already."""
-        with self._gate:
-            super().unbind(event, handler)
-            present = list(self._associations)
-        for assoc in present:
+        super().unbind(event, handler)
+        for assoc in list(self._associations):
             assoc.unbind(event, handler)
 
     def server_bind(self) -> None:
@@ -252,16 +266,22 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self._serve()
 
     def _claim(self) -> None:
-        with self._gate:
-            if self._started:
-                raise RuntimeError("a server serves once")
-            self._started = True
+        if not self._may_start():
+            raise RuntimeError("a server serves once")
+
+    def _may_start(self) -> bool:
+        try:
+            return self._starts.pop()
+        except IndexError:
+            return False
 
     def _serve(self) -> None:
         try:
             self._lobby.run()
         finally:
             self._stopped.set()
+            if self._closes:
+                self.server_close()
 
     def shutdown(self) -> None:
         """Stop listening, abort the associations and close the socket.
@@ -272,15 +292,18 @@ class AssociationServer(Handlers, socketserver.TCPServer):
 
     def stop_listening(self) -> None:
         """Have the lobby's thread end; `wait_stopped` waits for it."""
-        with self._gate:
-            running, self._started = self._started, True
         self._lobby.stop()
-        if not running:
+        if self._may_start():
             self._lobby.dispose()
             self._stopped.set()
 
     def wait_stopped(self, deadline: float) -> None:
-        """Wait until the lobby has closed what it held, and its thread has ended."""
+        """Wait until the lobby has closed what it held, and its thread has ended.
+
+        In a signal's handler which interrupts that thread, it does so after the handler.
+        """
+        if self._lobby.thread == threading.get_ident():
+            return
         self._stopped.wait(remaining(deadline))
         thread = getattr(self, "thread", None)
         if thread is not None and thread is not threading.current_thread():
@@ -291,6 +314,9 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         if not self._stopped.is_set():
             self.stop_listening()
             self.wait_stopped(time.monotonic() + _CLOSING)
+        if self._lobby.thread == threading.get_ident():
+            self._closes = True  # when what is being interrupted goes on
+            return
         socketserver.TCPServer.server_close(self)
         self.ae.servers_changed(self, added=False)
 

@@ -32,9 +32,8 @@ class Clock:
         """Have the time go on, and whoever waits on these associations look at it."""
         self.now += seconds
         for assoc in assocs:
-            assoc.dul.wake_reader()
-            with assoc.operations._room:
-                assoc.operations._room.notify_all()
+            assoc.dul.wake()
+            assoc.operations._wake()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)

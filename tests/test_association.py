@@ -13,7 +13,7 @@ import pytest
 from pynetdicom import AE, Association, _config, association, build_role, evt
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import C_ECHO
-from pynetdicom.upper_layer import dul, reader
+from pynetdicom.upper_layer import dul
 from tests.conftest import leaked_descriptors, open_descriptors
 from tests.faults.peer import (
     BEGUN,
@@ -871,23 +871,9 @@ def test_silence_in_the_midst_of_a_message_is_the_dul_threads_to_judge(
         assert not acceptor.has_ended
 
 
-def test_release_wakes_the_association_thread_that_reads(sides: Sides) -> None:
+def test_release_wakes_the_association_thread_that_waits(sides: Sides) -> None:
     """The acceptor's own, while it waits for requests."""
-    reads = threading.Event()
-
-    def watch(event: evt.Event) -> None:
-        reader = event.assoc.dul._reader
-        wait = reader.wait_readable
-
-        def waits(timeout: float | None) -> bool:
-            reads.set()
-            return bool(wait(timeout))
-
-        reader.wait_readable = waits
-
-    with associated(sides.serve((evt.EVT_ESTABLISHED, watch))) as peer:
-        if reader.HAS_EPOLL:
-            assert reads.wait(DEADLINE)
+    with associated(sides.serve()) as peer:
         release = Call(sides.acceptor.release)
         assert peer.pdu() == RELEASE_RQ
         peer.send(RELEASE_RP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import threading
@@ -16,7 +17,6 @@ from pydicom.dataset import Dataset
 from pynetdicom import _config
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.upper_layer import dul
-from pynetdicom.upper_layer.reader import HAS_EPOLL
 from tests.clock import Clock
 from tests.faults import tls
 from tests.faults.peer import until
@@ -28,14 +28,6 @@ from tests.scp import FIND, GET, MOVE, PENDING, Scp, associated, encoded, identi
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dul, "LINGER", 0.2)
     monkeypatch.setattr(_config, "MAXIMUM_WAITING_RESPONSES", 16)
-
-
-@pytest.fixture(params=["epoll", "DUL thread alone"])
-def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to read."""
-    if request.param == "epoll" and not HAS_EPOLL:
-        pytest.skip("no epoll")
-    monkeypatch.setattr(dul, "HAS_EPOLL", request.param == "epoll")
 
 
 def match(number: int, size: int = 4000) -> bytes:
@@ -146,7 +138,6 @@ def in_order(responses: Any, start: int = 0) -> int:
     return count
 
 
-@pytest.mark.usefixtures("reading")
 def test_a_peer_waits_for_a_slow_consumer_and_goes_on_with_a_quick_one() -> None:
     scp = Flood()
     with associated(scp) as assoc:
@@ -162,7 +153,6 @@ def test_a_peer_waits_for_a_slow_consumer_and_goes_on_with_a_quick_one() -> None
         assert assoc.send_c_echo().Status == 0
 
 
-@pytest.mark.usefixtures("reading")
 def test_waiting_costs_no_processor_time() -> None:
     scp = Flood()
     with associated(scp) as assoc:
@@ -207,7 +197,6 @@ def test_after_a_quarter_of_network_timeout_it_goes_into_a_file(tmp_path: Path) 
         assert assoc.send_c_echo().Status == 0
 
 
-@pytest.mark.usefixtures("reading")
 @pytest.mark.parametrize("what", ["begin", "release", "close"])
 def test_it_is_read_on_at_once_when_somebody_waits(what: str) -> None:
     scp = Flood(1000)
@@ -230,7 +219,6 @@ def test_it_is_read_on_at_once_when_somebody_waits(what: str) -> None:
         assert scp.sent == 1000 or what == "close"
 
 
-@pytest.mark.usefixtures("reading")
 def test_abort_does_not_wait() -> None:
     scp = Flood()
     with associated(scp, network_timeout=3600) as assoc:
@@ -244,7 +232,7 @@ def test_abort_does_not_wait() -> None:
         assert len(results[-1][0]) == 0
 
 
-@pytest.mark.skipif(not HAS_EPOLL, reason="needs epoll")
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="the system cannot tell")
 @pytest.mark.parametrize("how", ["reset", "shutdown", "abort"])
 def test_the_peers_end_is_seen_while_nothing_is_read(how: str) -> None:
     stop, gone = threading.Event(), threading.Event()
@@ -275,7 +263,6 @@ def test_the_peers_end_is_seen_while_nothing_is_read(how: str) -> None:
         assert len(list(responses)[-1][0]) == 0
 
 
-@pytest.mark.usefixtures("reading")
 def test_no_timer_runs_against_a_peer_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in the midst of a message all the while."""
     scp = Flood()
@@ -367,7 +354,6 @@ def test_matches_without_end_take_no_more_memory() -> None:
         assert in_order(responses, 5000) == 6000
 
 
-@pytest.mark.usefixtures("reading")
 def test_pausing_and_resuming_lose_nothing() -> None:
     """By a consumer that is as quick as the peer: pauses begin and end all the time."""
     scp = Flood(4000)
@@ -375,7 +361,6 @@ def test_pausing_and_resuming_lose_nothing() -> None:
         assert in_order(assoc.send_c_find(identifier(), FIND)) == 4000
 
 
-@pytest.mark.usefixtures("reading")
 def test_nested_use_of_a_query_that_lags() -> None:
     scp = Flood(600)
     with associated(scp, network_timeout=3600) as assoc:
@@ -388,7 +373,6 @@ def test_nested_use_of_a_query_that_lags() -> None:
         assert count == 600
 
 
-@pytest.mark.usefixtures("reading")
 def test_over_tls() -> None:
     """What TLS has deciphered already is not forgotten when reading goes on."""
 
@@ -406,40 +390,6 @@ def test_over_tls() -> None:
         assert assoc.send_c_echo().Status == 0
 
 
-@pytest.mark.skipif(not HAS_EPOLL, reason="without epoll the DUL thread alone reads")
-def test_a_consumer_that_has_read_itself_and_stops() -> None:
-    """The DUL thread, asleep for long, is told until when reading is paused."""
-    go_on = threading.Event()
-    count = 1500
-
-    def script(peer: Scp) -> None:
-        context_id, request, _ = peer.message()
-        assert go_on.wait(DEADLINE)
-        # The first ones all come with one read.
-        data = [
-            encoded(context_id, request.response(PENDING), match(number, 4000 * (number >= 90)))
-            for number in range(count)
-        ]
-        peer.send(b"".join(data[:90]))
-        peer.send(b"".join(data[90:]))
-        sent.set()
-        peer.answer(context_id, request.response(0x0000))
-        peer.rest_until_abort()
-
-    sent = threading.Event()
-    with associated(script) as assoc:
-        asked = pauses(assoc, 0.2)
-        responses = assoc.send_c_find(identifier(), FIND)
-        consumer = Call(next, responses)
-        assert until(lambda: assoc.dul._reader.holder == consumer.ident, DEADLINE)
-        go_on.set()
-        assert consumer.result()[0].Status == PENDING
-        assert sent.wait(DEADLINE)
-        assert asked
-        assert in_order(responses, 1) == count
-
-
-@pytest.mark.usefixtures("reading")
 def test_a_peer_that_was_not_listened_to_was_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
     clock = Clock(monkeypatch)
@@ -464,27 +414,3 @@ def test_a_peer_that_was_not_listened_to_was_not_silent(monkeypatch: pytest.Monk
         timer.start()
         assert [status.Status for status, _ in responses] == [0x0000]
         timer.join()
-
-
-@pytest.mark.usefixtures("reading")
-def test_the_late_half_of_an_earlier_resume_makes_nobody_spin() -> None:
-    scp = Flood()
-    with associated(scp, network_timeout=3600) as assoc:
-        responses = assoc.send_c_find(identifier(), FIND)
-        scp.stops(assoc)
-        looks: list[bool] = []
-        rests = assoc.dul._rests
-
-        def look() -> bool:
-            looks.append(rests())
-            return looks[-1]
-
-        assoc.dul._rests = look
-        assoc.dul._set_paused(False)
-        assert until(lambda: looks, DEADLINE)
-        threading.Event().wait(0.3)
-        assert all(looks)
-        assert len(looks) < 5
-        for number in range(1000):
-            assert int(next(responses)[1].PatientID) == number
-        responses.close()

@@ -343,7 +343,7 @@ def test_a_long_upload_is_not_silence(
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
-        assert until(lambda: assoc.operations._queue)
+        assert until(lambda: assoc.operations.in_line() > 1)
         clock.later(2000, assoc)  # twice its timeout
         echo.join(0.1)
         assert echo.is_alive()

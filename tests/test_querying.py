@@ -6,7 +6,6 @@ import contextlib
 import logging
 import struct
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -675,20 +674,6 @@ def test_sub_operations_are_served_by_the_association_thread() -> None:
     assert scp.statuses == [0] * 10
 
 
-def test_the_association_thread_reads_only_during_a_c_get() -> None:
-    """It gives the reader's role back with the final response, so that others may read again."""
-    scp = Retrieved(3)
-    with retrieving(scp, lambda event: 0) as assoc:
-        list(assoc.send_c_get(identifier(), GET))
-        role = assoc._dul._reader
-        if role is None:
-            pytest.skip("no epoll here: the DUL thread alone reads")
-        deadline = time.monotonic() + DEADLINE
-        while role.holder == assoc.ident:
-            assert time.monotonic() < deadline, "the role is kept"
-            threading.Event().wait(0.001)
-
-
 @pytest.mark.parametrize("leaves", [False, True])
 def test_a_release_during_a_c_get_has_its_sub_operations_served(leaves: bool) -> None:
     storing, go_on = threading.Event(), threading.Event()
@@ -862,7 +847,7 @@ def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works(
     clock = Clock(monkeypatch)
 
     def store(event: Any) -> int:
-        assert until(lambda: event.assoc.operations._queue)
+        assert until(lambda: event.assoc.operations.in_line() > 1)
         passes(clock, 2, event.assoc)
         return 0
 

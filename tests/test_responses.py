@@ -8,7 +8,6 @@ import queue
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,7 +21,7 @@ from pynetdicom.dimse.primitives import C_GET, Primitive
 from pynetdicom.services.retrieval import failed_list, failed_uids
 from pynetdicom.upper_layer import dul, items
 from pynetdicom.upper_layer import pdu as pdus
-from tests.faults.peer import IMPLICIT, echo_rq, request, until
+from tests.faults.peer import IMPLICIT, RELEASE_RP, echo_rq, request, until
 from tests.pair import serve
 from tests.peers import DEADLINE, Call, interrupted_when
 from tests.scp import FIND, GET, MOVE, PENDING, Scp, associated, encoded, identifier, matching
@@ -201,9 +200,7 @@ def test_an_acceptors_association_thread_is_woken_too() -> None:
             peer.associate(rq.encode())
             assert isinstance(peer, Scp)
             assert peer.message()[1].name == "C-FIND"
-            assoc, held = asked.get(timeout=DEADLINE)
-            reader = assoc.dul._reader
-            assert reader is None or until(lambda: reader.holder == assoc.ident, DEADLINE)
+            _, held = asked.get(timeout=DEADLINE)
             held.clear()
             assert peer.message()[1].name == "C-CANCEL"
     finally:
@@ -216,25 +213,15 @@ def test_the_finalizer_takes_no_lock() -> None:
     with associated(scp) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
         next(responses)
-        locks = [
-            assoc.dul._write,
-            assoc.dul._state,
-            assoc.operations._lock,
-            assoc._early,
-            assoc._binding,
-            assoc.lock,
-            responses._operation.backlog._lock,
-        ]
-        if assoc.dul._reader is not None:
-            locks.append(assoc.dul._reader._waking)
-        for lock in locks:
-            assert lock.acquire(timeout=DEADLINE)
-        finalize = Call(responses.__del__)
-        try:
-            finalize.result()
-        finally:
-            for lock in locks:
-                lock.release()
+
+        def finalize() -> None:
+            with assoc._binding, assoc.lock:
+                Call(responses.__del__).result(DEADLINE)
+
+        holds = [assoc.dul._write, assoc.dul._telling, assoc.ae._counting, responses._asking]
+        for hold in holds:
+            finalize = partial(hold.run, finalize)  # type: ignore[assignment]
+        finalize()
         assert scp.got_cancel.wait(DEADLINE)
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
 
@@ -273,11 +260,14 @@ def test_the_finalizer_on_the_dul_thread_while_a_writer_holds_the_write_lock() -
         held[0].append(held[0])  # a cycle
         del responses
         assoc.bind(evt.EVT_DATA_RECV, drop)
-        with assoc.dul._write:
+
+        def write() -> None:
             go_on.set()
             assert dropped.wait(DEADLINE)
             assert threads == [assoc.dul.ident]
             assert said == []
+
+        assoc.dul._write.run(write)
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 20
     assert sorted(said) == ["C-CANCEL-RQ", "C-ECHO-RSP", "C-ECHO-RSP"]
 
@@ -312,30 +302,14 @@ def test_closing_wakes_who_waits() -> None:
             assert waiting.result() == []
 
 
-def _reads(assoc: Any, thread: threading.Thread) -> bool:
-    reader = assoc.dul._reader
-    return reader is None or reader.holder == thread.ident
-
-
-def test_closing_wakes_who_reads_himself() -> None:
-    """And a peer that says nothing."""
-    for _ in range(20):
-        with associated(lambda peer: (peer.message(), peer.rest_until_abort())) as assoc:
-            responses = assoc.send_c_find(identifier(), FIND)
-            waiting = Call(list, responses)
-            assert until(partial(_reads, assoc, waiting), DEADLINE)
-            responses.close()
-            assert waiting.result() == []
-
-
 def test_two_threads_cannot_ask_for_the_next_response_at_once() -> None:
     scp = Cancellable(first=0)
     with associated(scp) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
+        asked = threading.Event()
+        assoc.check_wait = lambda operation: asked.set()
         waiting = Call(next, responses, None)
-        deadline = time.monotonic() + DEADLINE
-        while not responses._busy.locked():
-            assert time.monotonic() < deadline
+        assert asked.wait(DEADLINE)
         with pytest.raises(ValueError, match="another thread"):
             next(responses)
         responses.close()
@@ -634,3 +608,34 @@ def test_a_list_of_failed_instances_of_any_length(count: int, syntax: str) -> No
     assert failed_uids(found) == uids
     value = found.FailedSOPInstanceUIDList
     assert ([value] if value and isinstance(value, str) else list(value or [])) == uids
+
+
+def test_a_query_while_we_release_says_why_it_is_not_answered() -> None:
+    go_on = threading.Event()
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        assert go_on.wait(DEADLINE)
+        peer.answer(context_id, request.response(0x0000))
+        assert peer.pdu()[0] == 5
+        peer.send(RELEASE_RP)
+
+    with associated(script) as assoc:
+        first = assoc.send_c_find(identifier(), FIND)
+        release = Call(assoc.release)
+        assert until(lambda: assoc.operations._closed, DEADLINE)
+        second = Call(list, assoc.send_c_find(identifier(), FIND))
+        go_on.set()
+        ((status, found),) = second.result()
+        assert (len(status), found) == (0, None)
+        assert status.problem == "no answer: released by the local side"
+        release.result()
+        assert [status.Status for status, _ in first] == [0x0000]
+
+
+def test_what_is_said_where_the_end_cannot_be_awaited() -> None:
+    """A handler on the Association thread, which is about to release."""
+    with associated(lambda peer: peer.rest_until_abort()) as assoc:
+        assert assoc.why_no_answer() == "not sent: the association is being released"
+        assoc.abort()
+        assert assoc.why_no_answer() == "no answer: aborted by the local side"

@@ -1,14 +1,20 @@
 """Responses that wait for their consumer: in memory as long as they are few, else in a file.
 
 In: messages, from the one thread that reads the association. Out: the same in their order, to the
-one thread that consumes them; that may be a slow one. What was put into the file comes behind what
-was in memory by then; once all of it has been consumed the file is gone, and memory is used again.
+one thread that consumes them; that may be a slow one. One queue holds the order: a message, or the
+file in which the next one is. Once all that is in the file has been consumed it is gone, and memory
+is used again.
+
+There is no lock: each attribute is written by one thread only, and `discard`, which the handler of
+a signal or a finalizer may call in the midst of anything, leaves the file to whoever uses it: it is
+closed when nobody refers to it any more.
 """
 
 from __future__ import annotations
 
 import errno
-import threading
+import weakref
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -29,8 +35,36 @@ _NO_DATA_SET = 0xFFFFFFFF
 _NOT_KEPT = 0xFFFFFFFE
 _CHUNK = 65536
 
-# In the queue, where the file comes in its turn.
-_IN_FILE = object()
+
+class _File(ProvisionalFile):
+    """Responses one behind the other, and how far they have been read.
+
+    It is gone, name and all, when neither the queue nor the one who consumes refers to it any more.
+    """
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self._fetched = 0
+        # What was read of the file and is not consumed.
+        self._chunk = b""
+        self._position = 0
+
+    def read(self, count: int) -> bytes:
+        """Give the next bytes."""
+        while len(self._chunk) - self._position < count:
+            more = pread(self.fd, max(_CHUNK, count), self._fetched)
+            if not more:
+                raise OSError(errno.EIO, "the spool file became shorter")
+            self._fetched += len(more)
+            self._chunk = self._chunk[self._position :] + more
+            self._position = 0
+        start = self._position
+        self._position = start + count
+        return self._chunk[start : self._position]
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # it could not be made
+            self.close()
 
 
 class Backlog:
@@ -44,21 +78,26 @@ class Backlog:
 
     def __init__(self) -> None:
         self.directory: str | None = None
-        self._queue: SimpleQueue[object] = SimpleQueue()
-        self._lock = threading.Lock()
-        # Of what is in memory; each is written by one thread only.
-        self._added = self._bytes_added = 0
-        self._taken = self._bytes_taken = 0
-        self._transfer_syntax = ""
-        self._file: ProvisionalFile | None = None
-        self._written = self._fetched = 0
-        # What was read of the file and is not consumed; the consumer has come to the file.
-        self._chunk = b""
-        self._position = 0
-        self._in_file = False
+        self._queue: SimpleQueue[Message | _File | None] = SimpleQueue()
         self._is_discarded = False
+        # Written by the thread that adds.
+        self._added = self._bytes_added = 0
+        self._transfer_syntax = ""
+        # The file: as long as there is nothing in it, and then without keeping it.
+        self._empty_file: _File | None = None
+        self._used_file: weakref.ref[_File] | None = None
+        self._written = 0
+        # Written by the thread that consumes, of what was in memory.
+        self._taken = self._bytes_taken = 0
 
     # The reader's side
+
+    @property
+    def _file(self) -> _File | None:
+        """Where the next response goes; None once its consumer has caught up."""
+        if self._empty_file is not None or self._used_file is None:
+            return self._empty_file
+        return self._used_file()
 
     @property
     def is_full(self) -> bool:
@@ -73,30 +112,28 @@ class Backlog:
         OSError
             It cannot be kept: the file cannot be written, or is as long as it may be.
         """
-        with self._lock:
-            if self._is_discarded:
-                message.close()
-            elif self._file is None:
-                self._keep(message)
-            else:
-                self._write(self._file, message)
+        file = self._file
+        if self._is_discarded:
+            message.close()
+        elif file is None:
+            self._keep(message)
+        else:
+            self._write(file, message)
 
     def put(self, message: Message | None) -> None:
         """Add the final response, or None when the association has ended; nothing follows."""
-        with self._lock:
-            if message is None:
-                self._queue.put(None)
-            elif self._is_discarded:
-                message.close()
-            else:
-                if not self._written:  # there is nothing in the file, if there is one
-                    self._close_file()
-                self._keep(message)
+        if message is None:
+            self._queue.put(None)
+        else:
+            self._empty_file = None
+            self._keep(message)
 
     def _keep(self, message: Message) -> None:
         self._added += 1
         self._bytes_added += message.size
         self._queue.put(message)
+        if self._is_discarded:  # perhaps just now
+            self._drain()
 
     def spill(self) -> None:
         """Put what is added from now on into a file, until its consumer has caught up.
@@ -106,12 +143,11 @@ class Backlog:
         OSError
             There cannot be one.
         """
-        with self._lock:
-            if self._file is None and not self._is_discarded:
-                self._file = ProvisionalFile(self.directory or system_directory())
-                self._written = self._fetched = 0
+        if self._file is None and not self._is_discarded:
+            self._written = 0
+            self._empty_file = _File(self.directory or system_directory())
 
-    def _write(self, file: ProvisionalFile, message: Message) -> None:
+    def _write(self, file: _File, message: Message) -> None:
         data_set = message.primitive.data_set
         command = message.primitive.encode()
         data = b""
@@ -129,8 +165,8 @@ class Backlog:
             raise OSError(errno.EFBIG, "more responses wait than may be kept")
         write_all(file.fd, record)
         self._written += size
-        if self._written == size:
-            self._queue.put(_IN_FILE)
+        self._queue.put(file)
+        self._used_file, self._empty_file = weakref.ref(file), None
         message.close()
 
     # The consumer's side
@@ -148,7 +184,7 @@ class Backlog:
 
     def empty(self) -> bool:
         """Whether there is nothing to get."""
-        return not self._in_file and not self._is_discarded and self._queue.empty()
+        return not self._is_discarded and self._queue.empty()
 
     def get(self, timeout: float | None = None) -> Message | None:
         """Wait for the next response; None when none will come.
@@ -160,76 +196,39 @@ class Backlog:
         OSError
             The file cannot be read.
         """
-        while not self._is_discarded:
-            if self._in_file:
-                return self._get_from_file()
-            item = self._queue.get(timeout=timeout)
-            if item is _IN_FILE:
-                self._in_file = True
-            elif isinstance(item, Message):
-                self._taken += 1
-                self._bytes_taken += item.size
-                return item
-            else:
-                return None
-        return None
+        item = None if self._is_discarded else self._queue.get(timeout=timeout)
+        if isinstance(item, Message):
+            self._taken += 1
+            self._bytes_taken += item.size
+            return item
+        return None if item is None else self._get_from_file(item)
 
-    def _get_from_file(self) -> Message | None:
-        with self._lock:
-            if self._file is None:  # discarded
-                return None
-            context_id, command_length, length = _RECORD.unpack(self._read(_RECORD.size))
-            primitive = decode_command(self._read(command_length))
-            if length != _NO_DATA_SET:
-                primitive.__dict__["data_set"] = self._data_set(length)
-            if self._position == len(self._chunk) and self._fetched == self._written:
-                self._close_file()
-            return Message(primitive, context_id)
+    def _get_from_file(self, file: _File) -> Message:
+        context_id, command_length, length = _RECORD.unpack(file.read(_RECORD.size))
+        primitive = decode_command(file.read(command_length))
+        if length != _NO_DATA_SET:
+            primitive.__dict__["data_set"] = self._data_set(file, length)
+        return Message(primitive, context_id)
 
-    def _data_set(self, length: int) -> EncodedDataSet:
+    def _data_set(self, file: _File, length: int) -> EncodedDataSet:
         if length == _NOT_KEPT:
             error = OSError(errno.EFBIG, "the data set could not be kept")
             return ReceivedDataSet(b"", self._transfer_syntax, 0, None, error=error)
-        return ReceivedDataSet(b"", self._transfer_syntax, length, self._read(length))
-
-    def _read(self, count: int) -> bytes:
-        """The next bytes of the file."""
-        assert self._file is not None
-        while len(self._chunk) - self._position < count:
-            size = min(max(_CHUNK, count), self._written - self._fetched)
-            more = pread(self._file.fd, size, self._fetched) if size > 0 else b""
-            if not more:
-                raise OSError(errno.EIO, "the spool file became shorter")
-            self._fetched += len(more)
-            self._chunk = self._chunk[self._position :] + more
-            self._position = 0
-        start = self._position
-        self._position = start + count
-        return self._chunk[start : self._position]
-
-    def _close_file(self) -> None:
-        file, self._file = self._file, None
-        self._in_file = False
-        self._chunk = b""
-        self._position = 0
-        if file is not None:
-            file.close()
+        return ReceivedDataSet(b"", self._transfer_syntax, length, file.read(length))
 
     # Both
 
     def discard(self) -> None:
-        """Drop what there is and what will come, and wake whoever waits."""
-        with self._lock:
-            self._is_discarded = True
-            try:
-                while True:
-                    item = self._queue.get_nowait()
-                    if isinstance(item, Message):
-                        item.close()
-            except Empty:
-                pass
-            self._close_file()
-            self._queue.put(None)
+        """Drop what there is and what will come, and wake whoever waits; from any thread."""
+        self._is_discarded = True
+        self._drain()
 
-    def __del__(self) -> None:
-        self._close_file()
+    def _drain(self) -> None:
+        with suppress(Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if isinstance(item, Message):
+                    item.close()
+        self._empty_file = None
+        # Last, and by each who drains: else one could take what another has woken the waiter with.
+        self._queue.put(None)

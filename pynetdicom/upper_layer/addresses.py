@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.deadlines import wait_until
+from pynetdicom.upper_layer.latch import Latch
 
 
 def address_text(address: Sequence[Any]) -> str:
@@ -118,13 +118,13 @@ def _is_numeric(host: str) -> bool:
 
 
 def resolve(
-    address: AddressInformation, deadline: float | None, done: threading.Event | None = None
+    address: AddressInformation, deadline: float | None, done: Latch | None = None
 ) -> list[tuple[Any, ...]]:
     """Look a peer's addresses up, `socket.getaddrinfo` with a deadline.
 
     Parameters
     ----------
-    done : threading.Event, optional
+    done : Latch, optional
         Set by whoever wants to give up.
 
     Raises
@@ -154,7 +154,7 @@ def resolve(
         return look_up()
     # The resolver cannot be interrupted, so it gets a thread that nobody has to wait for.
     outcome: list[Any] = []
-    done = done or threading.Event()
+    done = done or Latch()
 
     def run() -> None:
         try:

@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.addresses import OURS_ALONE, AddressInformation, resolve
 from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.ended import CLOSED
+from pynetdicom.upper_layer.latch import Latch
 from pynetdicom.upper_layer.tls_faults import in_words
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, Waker, wait_for
 
@@ -30,7 +30,7 @@ class Connector:
         self._waker: Waker | None = None
         self._connection: Connection | None = None
         self._given_up = False
-        self._resolved = threading.Event()
+        self._resolved = Latch()
 
     # Without a lock: who gives up says so before it looks for what to wake, and who connects looks
     # for that after it has said what is to be woken.

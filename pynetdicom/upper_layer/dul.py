@@ -3,29 +3,26 @@
 In: bytes from the connection, which `Framer` takes apart; PDUs become events of the state machine,
 PDVs go to the user's `feed`.
 
-Who owns what. One thread at a time reads: the DUL thread, or one that waits for something and has
-the reader's role (see `reader`). The DUL thread alone closes the connection, when nobody writes.
+Who owns what. The DUL thread alone reads, runs the timers, and closes the connection, when nobody
+writes. Other threads wake it to have it look again: when the association has ended, when reading is
+to go on after a pause, when a time-out was changed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import raised
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.deadlines import stretch
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, TABLE, UpperLayer
-from pynetdicom.upper_layer.reader import HAS_EPOLL, ReaderRole
 from pynetdicom.upper_layer.sending import Sending, Stopped
-from pynetdicom.upper_layer.transport import Connection, TLSConnection
+from pynetdicom.upper_layer.transport import Connection, TLSConnection, Watch
 from pynetdicom.upper_layer.user import User
 
 __all__ = ["DUL", "LINGER", "Stopped"]
@@ -34,9 +31,6 @@ LOGGER = logging.getLogger("pynetdicom.dul")
 
 LINGER = 2.0
 """Seconds that a connection in Sta13 waits for the peer to close it."""
-
-# The kernel counts in ticks of up to 10 ms.
-_TICK = 0.02
 
 _P_DATA_TF = 0x04
 
@@ -56,11 +50,6 @@ class DUL(Sending):
         May hold bytes that were received already.
     name : str
         Of the thread.
-
-    Attributes
-    ----------
-    ended : Ended or None
-        How the association ended; set once, before anybody is woken.
     """
 
     def __init__(
@@ -72,16 +61,13 @@ class DUL(Sending):
         name: str = "DUL",
     ) -> None:
         super().__init__(user, connection, upper_layer, framer, name)
-        if HAS_EPOLL:
-            with contextlib.suppress(OSError):  # no descriptor for it: the DUL thread alone reads
-                self._reader = ReaderRole(connection)
-        self._has_begun = False
+        assert self._waker is not None
+        self._watch: Watch = Watch(connection.fileno(), self._waker)
         self._deaf = False
         # Whether a PDU or a message has begun and is not complete, as of the last bytes.
         self._in_midst = False
         # Until when nothing is read, since its consumer lags.
         self._paused_until: float | None = None
-        self._resumed = threading.Event()
         self._pdvs: list[pdus.PDV] = []
         self._pdv = bytearray()
 
@@ -119,23 +105,15 @@ class DUL(Sending):
             # What the lobby has received is ours to understand, before anybody else reads on.
             self._understand()
             self._drain()
-            self._has_begun = True
             while not self._finished:
-                if self._reader is None:
-                    if self._paused_until is not None:
-                        self._resumed.wait(stretch(self._patience()))
-                        if self._rests():
-                            continue
-                    self.connection.set_read_timeout(self._patience())
-                    self._read(self.connection.recv_into)
-                elif self._reader.wait(self._patience()):
-                    try:
-                        if self._paused_until is None or not self._rests():
-                            self._is_reading = True
-                            self._read(self.connection.recv_now)
-                    finally:
-                        self._is_reading = False
-                        self._reader.give_back()
+                paused = self._paused_until is not None
+                ready = self._watch.wait(self._patience(), end_only=paused)
+                if paused and self._rests(ready):
+                    continue
+                if ready:
+                    self._read()
+                if not ready or self.ended is not None:
+                    self._check_silence()
         except BaseException as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
             raised.log(LOGGER, "the DUL thread failed:", error)
@@ -154,11 +132,10 @@ class DUL(Sending):
         return self._paused_until is not None
 
     def pause(self, seconds: float) -> None:
-        """Read no more for so long, or until `resume`; on the thread that reads.
+        """Read no more for so long, or until `resume`; on the DUL thread.
 
-        The connection's end is seen all the same, where there is epoll.
+        The connection's end is seen all the same, where the system can tell.
         """
-        self._set_paused(True)
         self._paused_until = time.monotonic() + seconds
         if self.ended is not None:
             self.resume()
@@ -170,27 +147,14 @@ class DUL(Sending):
         # The peer was not silent: it was not listened to.
         self.last_received = time.monotonic()
         self._paused_until = None
-        self._set_paused(False)
+        self.wake()
 
-    def _set_paused(self, paused: bool) -> None:
-        if self._reader is None:
-            (self._resumed.clear if paused else self._resumed.set)()
-        elif paused:
-            self._reader.is_paused = True
-        else:
-            self._reader.resume()
-
-    def _rests(self) -> bool:
+    def _rests(self, hung_up: bool) -> bool:
         """Whether reading is still paused; if its time is up, it is not."""
         until = self._paused_until
         if until is None:
             return False
-        hung_up = self._reader is not None and self._reader.has_hung_up
         if time.monotonic() < until and not hung_up:
-            # The end of an earlier pause may have been said after the beginning of this one.
-            self._set_paused(True)
-            if not self.is_paused:
-                self._set_paused(False)
             return True
         self._user.on_paused()
         self.resume()
@@ -202,116 +166,41 @@ class DUL(Sending):
         if paused_until is not None:
             return max(0.001, paused_until - time.monotonic())
         if self.ended is None:
+            if not self._in_midst:
+                return None
             timeout = self._user.network_timeout
-            return timeout if timeout is None else self._silence_left(timeout)
-        return self._lingering()
-
-    def _lingering(self) -> float:
-        return max(0.001, self._ended_at + LINGER - time.monotonic())
+            return None if timeout is None else self._silence_left(timeout)
+        return max(0.001, self._time_left(LINGER))
 
     def _silence_left(self, timeout: float) -> float:
-        """Seconds of silence that are left to the peer; in mid-message since its last bytes."""
-        if not self._in_midst:
-            return timeout
+        """Seconds of silence that are left to the peer in mid-message, since its last bytes."""
         return max(0.001, self.last_received + timeout - time.monotonic())
 
     def _close(self) -> None:
         self._finished = True
         self._lost(None)
-        if self._reader is not None:
-            self._reader.close()
-        if not self._write.acquire(blocking=False):
-            # A writer is woken by the cut. The descriptor goes only when he is out, lest he write
-            # to its next owner.
+        if not self._over.is_set():  # Ctrl-C came between the end and telling of it
+            self._tell_end()
+        # A writer is woken by the cut. The descriptor goes only when it is out, lest it write to
+        # the next owner's.
+        if not self._write.attempt(self._close_connection):
             self.connection.cut()
-            self._write.acquire()
-        try:
-            self.connection.say_goodbye()
-            self.connection.close()
-        finally:
-            self._write.release()
-        if self._cut_off is not None:
-            self._cut_off.cancel()
+            self._write.run(self._close_connection)
+        self._after_write()
+        # Who is about to use one of them keeps it open.
+        self._waker = self._write_waker = None
+        self._watch.forget()
 
-    def read_while(
-        self, is_waiting: Callable[[], bool], deadline: float | None, *, keeps_role: bool = False
-    ) -> bool:
-        """Read on the calling thread until what it waits for is there, or `deadline` has passed.
+    def _close_connection(self) -> None:
+        if self._leaving is not None:  # a writer was at it until now
+            self._leave((), 0)
+        self.connection.say_goodbye()
+        self.connection.close()
 
-        False when somebody else reads, or nobody can any more: then wait for it to be brought. With
-        `keeps_role` nobody else reads afterwards, until `unclaim_reading`.
-        """
-        reader = self._reader
-        if (
-            reader is None
-            or self._finished
-            or not self._has_begun
-            or self._paused_until is not None
-        ):
-            self.unclaim_reading()
-            return False
-        reading = False
-        ident = threading.get_ident()
-        try:
-            has_claimed = reader.holder == ident and not self._is_reading
-            if not has_claimed and not reader.take(from_dul_thread=True):
-                return False
-            while is_waiting() and not self.is_paused and not self._finished:
-                if reader.wait_readable(self._reading_time(deadline)):
-                    reading = self._is_reading = True
-                    self._read(self.connection.recv_now)
-                    reading = self._is_reading = False
-                    continue
-                if reader.holder != ident:  # given back by the handler of a signal
-                    return False
-                # Before the caller's time is up: nobody else looks at the peer's while he reads.
-                self._check_silence()
-                if deadline is not None and time.monotonic() >= deadline:
-                    break
-            if not keeps_role or self.is_paused or self._finished:
-                self.unclaim_reading()
-        except BaseException as error:
-            # Ctrl-C, or a defect. What was being received is lost, if it was being taken apart.
-            if reading:
-                self._is_reading = False
-            if reading or isinstance(error, Exception):
-                self._deaf = True
-                self.abort(Ended("aborted", "local", 2, 0, error=error))
-            # Ctrl-C may also come while the role is being taken or given back.
-            reader.give_back(wake_dul_thread=True)
-            raise
-        return True
-
-    def _claim_reading(self) -> None:
-        reader = self._reader
-        if reader is not None and self._has_begun and self._paused_until is None:
-            reader.take(from_dul_thread=True)
-
-    def unclaim_reading(self) -> None:
-        reader = self._reader
-        if (
-            reader is not None
-            and reader.holder == threading.get_ident()
-            and not self._is_reading  # a handler of what is being read
-        ):
-            # It waits for as long as it was to wait before the pause.
-            reader.give_back(wake_dul_thread=self._finished or self._paused_until is not None)
-
-    def _reading_time(self, deadline: float | None) -> float | None:
-        """Seconds to wait for the peer's next bytes."""
-        left = None if deadline is None else deadline - time.monotonic()
-        if not self._in_midst:
-            return left
-        timeout = self._user.network_timeout
-        if timeout is None:
-            return left
-        timeout = self._silence_left(timeout)
-        return timeout if left is None else min(left, timeout)
-
-    def _read(self, recv: Callable[[memoryview], int]) -> None:
+    def _read(self) -> None:
         connection = self.connection
         try:
-            count = self.framer.fill(recv)
+            count = self.framer.fill(connection.recv_now)
         except BlockingIOError:
             self._check_silence()
             return
@@ -469,13 +358,13 @@ class DUL(Sending):
     def _check_silence(self) -> None:
         """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
         timeout = self._user.network_timeout
-        now = time.monotonic()
         if self.ended is not None:
-            if now - self._ended_at >= LINGER - _TICK:
+            self._help()
+            if self._time_left(LINGER) <= 0:
                 self._finished = self._expired = True
         elif timeout is None or not self._in_midst:
             return
-        elif now - self.last_received >= timeout - _TICK:
+        elif time.monotonic() - self.last_received >= timeout:
             self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
 

@@ -185,6 +185,12 @@ class UpperLayer:
         self.requestor = requestor
         self.state = "Sta1"
 
+    def copy(self) -> UpperLayer:
+        """Another one in the same state."""
+        copy = UpperLayer(requestor=self.requestor)
+        copy.state = self.state
+        return copy
+
     def take(self, event: str, *, otherwise: bool = False) -> Action:
         """Move on as Table 9-10 says and return the action that the caller has to carry out.
 

@@ -107,6 +107,8 @@ class Lobby:
         self._listening = False
         self._listen_at = 0.0
         self._stopping = False
+        # The one that serves, while it does.
+        self.thread = 0
         self.turned_away = 0
         self.never_asked = 0
         self._complaints = Complaints(LOGGER)
@@ -132,6 +134,9 @@ class Lobby:
     def run(self) -> None:
         """Accept connections and serve the lobby until `stop`."""
         try:
+            self.thread = threading.get_ident()
+            if self._stopping:  # as soon as it was to begin; its listener is closed, perhaps
+                return
             self._listener.setblocking(False)
             self._selector = selectors.DefaultSelector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
@@ -169,6 +174,7 @@ class Lobby:
         self._deadlines.clear()
         if self._selector is not None:
             self._selector.close()
+        self.thread = 0
         if self.never_asked:
             LOGGER.info("%d connections never asked for an association", self.never_asked)
 

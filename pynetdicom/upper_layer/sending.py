@@ -5,12 +5,14 @@ any thread. Out: whole PDUs on the connection, and the state of the association,
 half, in `dul`, moves too.
 
 The write lock covers a whole message: what goes on the wire is decided while holding it. The state
-lock covers the state and `ended`, and is never held while a socket blocks; it is taken after the
-write lock, never before. Transitions are told when neither is held.
+has no lock: each move of the state machine is one value, which takes its number or comes too late
+and is thought over again. So `abort` may be called in the midst of anything, by the handler of a
+signal or by a finalizer: it waits for nobody, and finds no half of a move.
 
-An A-ABORT is written by whoever can: the aborter if nobody is writing, else the writer, who looks
-for it before every write, and who looks once more after he has given the write lock back, since the
-aborter may have found it taken.
+An A-ABORT is written by whoever can: the aborting thread if nobody is writing, else the writing
+one, which looks for it before every write, and once more after it has given the write lock back,
+since the aborting thread may have found it taken. What is left undone, as Ctrl-C may come between
+any two steps, the DUL thread does when the peer's time is up.
 
 A writer whose connection breaks does not say how the association ended. The peer may have said so
 before it closed, and only the reader sees that.
@@ -28,11 +30,11 @@ from typing import Any
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.buffers import Buffer, advance, rest_of_pdu
-from pynetdicom.upper_layer.clock import Deadline, call_at
 from pynetdicom.upper_layer.ended import Ended, unanswered
 from pynetdicom.upper_layer.framing import Framer
-from pynetdicom.upper_layer.fsm import DATA_STATES, SENDING_STATES, TABLE, Action, UpperLayer
-from pynetdicom.upper_layer.reader import ReaderRole
+from pynetdicom.upper_layer.fsm import DATA_STATES, SENDING_STATES, Action, UpperLayer
+from pynetdicom.upper_layer.latch import Hold, Latch
+from pynetdicom.upper_layer.moves import Move
 from pynetdicom.upper_layer.transport import Connection, Waker
 from pynetdicom.upper_layer.user import User
 
@@ -62,40 +64,49 @@ class Sending(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._user = user
         self.connection = connection
-        self.upper_layer = upper_layer
         self.framer = framer
-        self.ended: Ended | None = None
+        # The last move, or one of late; and the last one that was told.
+        self._recent = self._told = Move(upper_layer)
         self.last_activity = self.last_received = time.monotonic()
-        self._reader: ReaderRole | None = None
-        # Whether the one who has the reader's role is reading, and not just about to.
-        self._is_reading = False
-        self._write = threading.Lock()
-        self._state = threading.Lock()
-        # The thread that holds the write lock for a message.
-        self._writer = 0
-        # The A-ABORT that waits to be written by whoever has the write lock, and the one that was.
+        # What the DUL thread is woken by, None once it has ended. It is closed when nobody uses it.
+        self._waker: Waker | None = Waker()
+        self._write = Hold("a handler of what is being sent cannot send on the same association")
+        # How the association has ended; set once, before anybody is woken. And the A-ABORT that
+        # waits to be written by whoever has the write lock. Both follow from the last move.
+        self.ended: Ended | None = None
         self._leaving: bytes | None = None
-        self._departed: bytes | None = None
+        # Whether the A-ABORT was written, or given to the kernel in part.
+        self._has_left = False
+        # Those that were written and not told of.
+        self._departed: deque[bytes] = deque()
         # Another A-ABORT, for what came in Sta13 (AA-7).
         self._again: bytes | None = None
         self._finishing = False
-        self._waker: Waker | None = None
-        self._over = threading.Event()
-        self._requested = threading.Event()
-        self._ended_at = 0.0
+        # What a writer is woken by that waits for the peer to read.
+        self._write_waker: Waker | None = None
+        self._over = Latch()
+        self._requested = Latch()
         self._finished = False
         self._expired = False
         self._problem: BaseException | None = None
-        self._cut_off: Deadline | None = None
-        self._transitions: deque[tuple[str, str, str, str]] = deque()
-        self._telling = threading.Lock()
+        self._telling = Hold()
 
     # The state machine
 
     @property
+    def _last(self) -> Move:
+        last = self._recent = self._recent.last()
+        return last
+
+    @property
+    def upper_layer(self) -> UpperLayer:
+        """The state machine as it stands; it is not moved but replaced."""
+        return self._last.layer
+
+    @property
     def state(self) -> str:
         """The state of the state machine, such as ``"Sta6"``."""
-        return self.upper_layer.state
+        return self._last.layer.state
 
     def _take(self, event: str, ended: Ended | None = None, *, aborts: bool = False) -> Action:
         """Move the state machine, and note how the association ends if it does so by this.
@@ -106,43 +117,42 @@ class Sending(threading.Thread):
             The event is not possible any more; or, with `aborts`, it is no reason to abort the
             association, or not the first.
         """
-        with self._state:
-            before = self.upper_layer.state
-            if aborts:
-                found = TABLE.get((event, before))
-                if self.ended is not None or found is None or not (found.send or found.close):
-                    raise RuntimeError("there is nothing to abort")
-            action = self.upper_layer.take(event)
-            after = self.upper_layer.state
-            self.framer.accepts_data = after in DATA_STATES
-            ends = ended is not None and self.ended is None
-            if ends:
-                self.ended = ended
-                self._ended_at = time.monotonic()
-            if action.send == "A-ABORT" and ended is not None and ends:
-                self._leaving = pdus.A_ABORT(
-                    source=ended.source or 0, reason=ended.reason or 0
-                ).encode()
-                if self._waker is not None:
-                    self._waker.set()
-            if self._user.watches_transitions:
-                self._transitions.append((action.label, before, event, after))
-        if before == "Sta4":
+        move = self._last.move(event, ended, aborts=aborts)
+        while True:  # another thread, or a handler in this one, may move on meanwhile
+            last = self._last
+            self.framer.accepts_data = last.layer.state in DATA_STATES
+            if last is self._last:
+                break
+        if move.told[1] == "Sta4":
             self._requested.set()
-        if ends:
-            self._over.set()
-            self._user.on_ended()
-            self.wake_reader()
-        return action
+        if move.ends:
+            self._tell_end()
+        return move.action
+
+    def _tell_end(self) -> None:
+        """Wake everybody: `ended` says how the association has ended."""
+        last = self._last
+        self._leaving = last.leaving
+        if self._has_left:  # by another thread, or a handler in this one
+            self._leaving = None
+        self.ended = last.ended
+        waker = self._write_waker
+        if waker is not None:
+            waker.set()
+        self._user.on_ended()
+        self._over.set()
+        self.wake()
 
     def _tell(self) -> None:
         """Tell of transitions in their order, by one thread at a time, which holds no lock."""
-        while self._transitions and self._telling.acquire(blocking=False):
-            try:
-                while self._transitions:
-                    self._user.on_transition(*self._transitions.popleft())
-            finally:
-                self._telling.release()
+        while self._told.next is not None and self._telling.attempt(self._tell_moves):
+            pass
+
+    def _tell_moves(self) -> None:
+        while (move := self._told.next) is not None:
+            self._told = move
+            if self._user.watches_transitions:
+                self._user.on_transition(*move.told)
 
     # Sending
 
@@ -151,32 +161,23 @@ class Sending(threading.Thread):
         self._take("Evt1")
         self._tell()
 
-    def _write_with(self, write: Callable[..., None], *args: Any) -> None:
-        """Call `write` with the write lock, and look after what was left to its holder."""
-        ident = threading.get_ident()
-        if self._writer == ident:
-            raise RuntimeError(
-                "a handler of what is being sent cannot send on the same association"
-            )
+    def _write_with(self, write: Callable[..., None], *args: Any, waits: bool = True) -> bool:
+        """Call `write` with the write lock, and look after what was left to its holder.
+
+        Not `waits`: False when another thread is writing.
+        """
         try:
-            with self._write:
-                self._writer = ident
-                try:
-                    write(*args)
-                finally:
-                    self._writer = 0
-                    if self._waker is not None:
-                        self._drop_waker()
+            if not waits:
+                return self._write.attempt(write, *args)
+            self._write.run(write, *args)
+            return True
         except _Broken as error:
-            self.unclaim_reading()
             self._find_out(error.__cause__)
             raise
         finally:
-            if self.connection.is_tls or not (
-                self._leaving is self._again is self._departed is None
-            ):
+            if self.connection.is_tls or self._leaving or self._again or self._departed:
                 self._after_write()
-            if self._transitions:
+            if self._told is not self._recent:
                 self._tell()
 
     def perform(self, event: str, pdu: Any, ended: Ended | None = None) -> None:
@@ -197,21 +198,28 @@ class Sending(threading.Thread):
 
     def _write_pdu(self, event: str, data: bytes, ended: Ended | None) -> None:
         try:
-            self._take(event, ended)
-        except RuntimeError as error:
-            raise Stopped from error
-        self._put([data])
+            try:
+                self._take(event, ended)
+            except RuntimeError as error:
+                self._help()
+                raise Stopped from error
+            self._put([data])
+        except Stopped:
+            raise
+        except BaseException as error:  # the state says that it was sent
+            self.abort(Ended("aborted", "local", 0, 0, error=error), at_once=True)
+            raise
+        finally:
+            self._write_waker = None
 
-    def send_data(self, batches: Iterable[Sequence[Buffer]], *, then_reads: bool = False) -> None:
+    def send_data(self, batches: Iterable[Sequence[Buffer]], *, waits: bool = True) -> bool:
         """Send one message: batches of whole P-DATA-TF PDUs (DT-1, AR-7).
 
         Parameters
         ----------
         batches : iterable of sequence of buffers
-        then_reads : bool
-            The caller is going to read at once what the peer has to say to this, and takes the
-            reader's role before the peer can: else the DUL thread would be woken for nothing. He
-            calls `DUL.read_while`, or `unclaim_reading`.
+        waits : bool
+            Wait while another thread is writing; otherwise False says that nothing was sent.
 
         Raises
         ------
@@ -223,18 +231,19 @@ class Sending(threading.Thread):
             What `batches` raises. A message that had begun cannot be taken back: the association is
             aborted.
         """
-        self._write_with(self._write_message, batches, then_reads)
+        done = self._write_with(self._write_message, batches, waits=waits)
         self.last_activity = time.monotonic()
+        return done
 
-    def _write_message(self, batches: Iterable[Sequence[Buffer]], then_reads: bool) -> None:
-        if self.upper_layer.state not in SENDING_STATES or self.ended is not None:
+    def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
+        last = self._last
+        if last.layer.state not in SENDING_STATES or last.ended is not None:
+            self._help()
             raise Stopped
         user = self._user
         begun = False
         whole = True
         try:
-            if then_reads:
-                self._claim_reading()
             for batch in batches:
                 begun, whole = True, False
                 self._put(batch)
@@ -242,15 +251,15 @@ class Sending(threading.Thread):
                 if user.watches_data or user.watches_pdus:
                     self._show(batch)
         except Stopped:
-            self.unclaim_reading()
             raise
         except BaseException as error:  # Ctrl-C as well
-            self.unclaim_reading()
             if begun:
                 # Where a PDU was left in its midst nobody knows how to complete it.
                 ended = Ended("aborted", "local", 0, 0, error=error)
                 self.abort(ended, at_once=not whole)
             raise
+        finally:
+            self._write_waker = None
 
     def _put(self, buffers: Sequence[Buffer]) -> None:
         """Write buffers; each PDU begins at the start of one. The write lock is held."""
@@ -273,34 +282,24 @@ class Sending(threading.Thread):
                 rest = advance(rest, count)
                 if connection.is_tls and not connection.pending:
                     continue
-            self.unclaim_reading()  # the peer may wait for us to read before he does
             self._wait_writable()
 
     def _wait_writable(self) -> None:
         """Wait until the peer reads on, for as long as `network_timeout` allows."""
         timeout = self._user.network_timeout
-        with self._state:
-            if self._leaving is not None:
-                return
-            if self.ended is not None:  # by the PDU that is being written
-                timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
-            if self._waker is None:
-                with contextlib.suppress(
-                    OSError
-                ):  # no descriptor for it: woken by the cut, in the end
-                    self._waker = Waker()
-            waker = self._waker
-        if self.connection.wait_writable(timeout, waker) or self._leaving is not None:
+        if self.ended is not None:  # by the PDU that is being written
+            timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
+        if self._write_waker is None:
+            with contextlib.suppress(OSError):  # no descriptor for it: woken by the cut, in the end
+                self._write_waker = Waker()
+        # Whoever aborts looks for the waker after this is set.
+        if self._leaving is not None:
+            return
+        if self.connection.wait_writable(timeout, self._write_waker) or self._leaving is not None:
             return
         ended = Ended("aborted", "local", 0, 0, timer="network_timeout")
         if not self.abort(ended) and self._leaving is None:
             raise _Broken from TimeoutError("the peer does not read")
-
-    def _drop_waker(self) -> None:
-        with self._state:
-            waker, self._waker = self._waker, None
-        if waker is not None:
-            waker.close()
 
     def _show(self, batch: Sequence[Buffer]) -> None:
         """Trigger the events of a batch of P-DATA-TF that was sent."""
@@ -328,12 +327,20 @@ class Sending(threading.Thread):
         event : str
             The event that is the cause, if it is not what `ended` says.
         """
+        try:
+            return self._abort(ended, at_once, event)
+        except BaseException:  # Ctrl-C in its midst: the DUL thread does the rest
+            self.connection.cut()
+            raise
+
+    def _abort(self, ended: Ended, at_once: bool, event: str) -> bool:
         if not event:  # in Sta4 nothing can have been received that would be invalid
             invalid = ended.source == 2 and self.upper_layer.knows("Evt19")
             event = "Evt19" if invalid else "Evt15"
         try:
             action = self._take(event, ended, aborts=True)
         except RuntimeError:
+            self._help()
             if at_once:
                 self.connection.cut()
             return False
@@ -343,63 +350,60 @@ class Sending(threading.Thread):
         self._tell()
         if at_once and (self._leaving is not None or self._finishing):
             self.connection.cut()
-            return True
-        patience = LAST_PDU if self._leaving is not None else self._lingering()
-        try:
-            self._cut_off = call_at(time.monotonic() + patience, self._expire)
-        except RuntimeError:  # no thread to be had
-            self.connection.cut()
-        if self._finished and self._cut_off is not None:
-            self._cut_off.cancel()
+        self.wake()  # the peer's time to take the A-ABORT is over, that to close begins
         return True
 
-    def _lingering(self) -> float:
-        """Seconds that the peer has left to close the connection, in Sta13."""
-        raise NotImplementedError
+    def _help(self) -> None:
+        """Do what the thread that has ended the association has not come to.
 
-    def _expire(self) -> None:
-        """The peer had its time to close the connection, or to take the A-ABORT."""
-        self._expired = True
-        self.connection.cut()
+        It may be the calling one, which a signal's handler has interrupted.
+        """
+        if not self._over.is_set() and self._last.ended is not None:
+            self._tell_end()
+        if self._leaving is not None:
+            self._after_write()
+
+    def _time_left(self, linger: float) -> float:
+        """Seconds that are left to the peer to take the A-ABORT, or to close the connection."""
+        patience = linger if self._leaving is None else LAST_PDU
+        return self._last.ended_at + patience - time.monotonic()
 
     def _after_write(self) -> None:
         """Do what was left to the holder of the write lock: an A-ABORT, or TLS's own messages."""
         flushed = False
-        while (
-            self._leaving is not None
-            or (self._again is not None and not self._finishing)
-            or (self.connection.pending and not flushed)
-        ):
-            if not self._write.acquire(blocking=False):
+        while True:
+            write = self._write_left
+            if self._leaving is None and (self._again is None or self._finishing):
+                if flushed or not self.connection.pending:
+                    break
+                write, flushed = self._write_pending, True
+            if not self._write.attempt(write):
                 break  # its holder comes by here
-            try:
-                if self._leaving is not None:
-                    self._leave((), 0)
-                elif self._again is not None and not self._finishing:
-                    again, self._again = self._again, None
-                    if not self._finished:
-                        self._send_last([again])
-                else:
-                    # What the kernel does not take now goes in front of the next write.
-                    flushed = True
-                    if not self._finished:
-                        self.connection.push(())
-            except OSError:
-                flushed = True
-            finally:
-                self._write.release()
-        if self._departed is not None:
-            with self._state:
-                abort, self._departed = self._departed, None
-            if abort is not None:
-                self._tell_abort(abort)
+        while self._departed:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                self._tell_abort(self._departed.popleft())
+
+    def _write_left(self) -> None:
+        if self._leaving is not None:
+            self._leave((), 0)
+        elif self._again is not None and not self._finishing:
+            again, self._again = self._again, None
+            if not self._finished:
+                self._send_last([again])
+
+    def _write_pending(self) -> None:
+        # What the kernel does not take now goes in front of the next write.
+        if not self._finished:
+            with contextlib.suppress(OSError):
+                self.connection.push(())
 
     def _leave(self, buffers: Sequence[Buffer], sent: int) -> None:
         """Complete the PDU that has begun and write the A-ABORT. The write lock is held."""
-        abort, self._leaving = self._leaving, None
-        if abort is None or self._finished:
-            return
-        self._send_last([*rest_of_pdu(buffers, sent), abort])
+        abort = self._leaving
+        self._has_left = True
+        self._leaving = None
+        if abort is not None:
+            self._send_last([*rest_of_pdu(buffers, sent), abort])
 
     def _send_last(self, left: list[Buffer]) -> None:
         """Write what is left to be said, an A-ABORT at the end. The write lock is held."""
@@ -410,7 +414,7 @@ class Sending(threading.Thread):
         except OSError:
             return
         if not left and not self.connection.pending:
-            self._departed = abort
+            self._departed.append(abort)
             return
         # The peer does not read. Whoever was sending is not to wait for that, nor are his buffers.
         left = [b"".join(left)]
@@ -426,23 +430,26 @@ class Sending(threading.Thread):
 
     def _finish_writing(self, left: list[Buffer], abort: bytes) -> None:
         """Write the last bytes to a peer that does not read, until `LAST_PDU` has passed."""
-        deadline = time.monotonic() + LAST_PDU
-        done = False
-        with self._write, contextlib.suppress(OSError):
-            while not self._finished:
-                count = self.connection.push(left)
-                left = advance(left, count) if count else left
-                done = not left and not self.connection.pending
-                if done or not (
-                    count or self.connection.wait_writable(max(0.0, deadline - time.monotonic()))
-                ):
-                    break
-        if not done:
+        if not self._write.run(self._write_rest, left):
             self.connection.cut()
             return
         self._finishing = False
         self._tell_abort(abort)
         self._after_write()
+
+    def _write_rest(self, left: list[Buffer]) -> bool:
+        deadline = time.monotonic() + LAST_PDU
+        with contextlib.suppress(OSError):
+            while not self._finished:
+                count = self.connection.push(left)
+                left = advance(left, count) if count else left
+                if not left and not self.connection.pending:
+                    return True
+                if not count and not self.connection.wait_writable(
+                    max(0.0, deadline - time.monotonic())
+                ):
+                    break
+        return False
 
     def _tell_abort(self, abort: bytes) -> None:
         """Trigger the events of an A-ABORT that was sent."""
@@ -469,31 +476,19 @@ class Sending(threading.Thread):
             self._take(event, Ended("aborted", "network", error=problem))
         self._tell()
 
-    # The reader, whoever it is
-
     @property
     def is_reading_here(self) -> bool:
         """Whether the calling thread is the one that reads: it must not wait for that."""
-        caller = threading.get_ident()
-        if self._reader is not None and self._reader.holder == caller and self._is_reading:
-            return True
         # Once a thread has ended, the system may give its ident to another one.
-        return caller == self.ident and self.is_alive()
+        return threading.get_ident() == self.ident and self.is_alive()
 
     @property
     def is_writing_here(self) -> bool:
         """Whether the calling thread is in the midst of a message: a signal may interrupt that."""
-        return self._writer == threading.get_ident()
+        return self._write.is_mine
 
-    def _claim_reading(self) -> None:
-        """Take the reader's role for the calling thread, if it can be had."""
-        raise NotImplementedError
-
-    def unclaim_reading(self) -> None:
-        """Leave reading to the DUL thread, if the calling thread has the role and does not read."""
-        raise NotImplementedError
-
-    def wake_reader(self) -> None:
-        """Have a thread that reads while it waits look whether its waiting is over."""
-        if self._reader is not None:
-            self._reader.wake()
+    def wake(self) -> None:
+        """Have the DUL thread look what there is to do."""
+        waker = self._waker
+        if waker is not None:
+            waker.set()

@@ -11,12 +11,12 @@ import contextlib
 import select
 import socket
 import struct
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.upper_layer.buffers import Buffer
 from pynetdicom.upper_layer.deadlines import after, stretch, wait_until
+from pynetdicom.upper_layer.latch import Hold
 from pynetdicom.upper_layer.tls_faults import in_words
 
 if TYPE_CHECKING:
@@ -112,7 +112,102 @@ def _wait_by_select(fd: int, timeout: float | None, write: bool, waker: int | No
     return [one for several in ready for one in several]
 
 
-class Connection:
+class Watch:
+    """What the DUL thread waits for: its connection, and a word of other threads.
+
+    Parameters
+    ----------
+    fd : int
+        The connection's.
+    waker : Waker
+    """
+
+    def __init__(self, fd: int, waker: Waker) -> None:
+        self._fd = fd
+        self._waker: Waker | None = waker
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
+            self._poll.register(waker.fileno(), select.POLLIN)
+            self._poll.register(fd, select.POLLIN)
+        self._end_only = False
+
+    def wait(self, timeout: float | None, *, end_only: bool = False) -> bool:
+        """Wait until there is something to read; False when time is up or the waker was set.
+
+        With `end_only` what there is to read is no reason to wake, but that the peer has hung up,
+        where the system can tell the one from the other.
+        """
+        assert self._waker is not None
+        if self._poll is None:
+            if end_only:
+                wait_for(self._waker.fileno(), timeout)
+                ready = False
+            else:
+                ready = wait_for(self._fd, timeout, waker=self._waker)
+            if not ready:
+                self._waker.clear()
+            return ready
+        if end_only is not self._end_only:
+            self._end_only = end_only
+            events = getattr(select, "POLLRDHUP", 0) if end_only else select.POLLIN
+            self._poll.modify(self._fd, events)
+        ready = False
+        seconds = stretch(timeout)
+        for fd, _ in self._poll.poll(None if seconds is None else seconds * 1000):
+            if fd == self._fd:
+                ready = True
+            else:
+                self._waker.clear()
+        return ready
+
+    def forget(self) -> None:
+        """Let go of the waker: nobody waits any more."""
+        self._waker = None
+
+
+class Cuttable:
+    """A socket that any thread may shut down, and one closes.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        It belongs to this from here on.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._closed = False
+        self._cutting: set[object] = set()
+
+    def cut(self) -> None:
+        """Shut the connection down in both directions, which wakes its reader and its writer.
+
+        From any thread, and in the midst of anything.
+        """
+        # The descriptor must not be another connection's by now: who finds somebody at it leaves
+        # closing it to him. A set's own operations are atomic.
+        me = object()
+        try:
+            try:
+                self._cutting.add(me)
+                if not self._closed:
+                    with contextlib.suppress(OSError):
+                        self._socket.shutdown(socket.SHUT_RDWR)
+            finally:
+                self._cutting.discard(me)
+        finally:  # Ctrl-C may come on the way out, too
+            self._cutting.discard(me)
+            if self._closed:
+                self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back. Nobody may be reading or writing."""
+        self._closed = True
+        if not self._cutting:
+            self._socket.close()
+
+
+class Connection(Cuttable):
     """A TCP connection.
 
     Parameters
@@ -126,9 +221,7 @@ class Connection:
     """With TLS the first bytes that the peer has sent, which tell whether it speaks TLS."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._life = threading.Lock()
-        self._closed = False
+        super().__init__(sock)
         sock.settimeout(None if _BLOCKING else 0.0)
         self._timeout: float | None = None
         with contextlib.suppress(OSError):  # not TCP: a socketpair in a test
@@ -205,20 +298,6 @@ class Connection:
     def say_goodbye(self) -> None:
         """What the transport says before it closes; TCP says nothing."""
 
-    def cut(self) -> None:
-        """Shut the connection down in both directions, which wakes its reader and its writer."""
-        # Under the lock, so that the descriptor cannot be another connection's by now.
-        with self._life:
-            if not self._closed:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Give the descriptor back. Nobody may be reading or writing."""
-        with self._life:
-            self._closed = True
-            self._socket.close()
-
 
 _OF_TLS = frozenset(
     (
@@ -279,7 +358,8 @@ class TLSConnection(Connection):
         self._object = context.wrap_bio(
             self._in, self._out, server_side=server_side, server_hostname=server_hostname or None
         )
-        self._lock = threading.Lock()
+        # A finalizer that the reader meets in here may have an A-ABORT sent.
+        self._touching = Hold()
         self._cipher = memoryview(bytearray(64 * 1024))
         self._waiting: memoryview = memoryview(b"")
         # How reading has ended, where that was seen behind plaintext: 0 for the peer's close.
@@ -307,21 +387,18 @@ class TLSConnection(Connection):
         ssl.SSLError
             It failed. The alert that says so is ready to be sent.
         """
-        with self._lock:
-            try:
-                self._object.do_handshake()
-            except self._ssl.SSLWantReadError:
-                return False
-            return True
+        try:
+            self._touching.share(self._object.do_handshake)
+        except self._ssl.SSLWantReadError:
+            return False
+        return True
 
     def feed(self, data: Buffer) -> None:
         """Take ciphertext from the peer; none means that the peer has closed."""
-        with self._lock:
-            if data:
-                self.heard = self.heard or bytes(data[:3])
-                self._in.write(data)
-            else:
-                self._in.write_eof()
+        if data:
+            self._touching.share(self._in.write, data)
+        else:
+            self._touching.share(self._in.write_eof)
 
     def receive(self) -> None:
         """Feed what ciphertext one read gives; `BlockingIOError` when nothing is there."""
@@ -329,21 +406,24 @@ class TLSConnection(Connection):
 
     def read_clear(self, view: memoryview) -> int | None:
         """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
-        with self._lock:
-            count = self._read_record(view)
-            # A record has 16 KiB at most: go on, so that what is above us has as much at a time as
-            # without TLS.
-            while count and count < len(view) and self._end is None:
-                try:
-                    more = self._read_record(view[count:])
-                except ConnectionError as error:
-                    self._end = error  # what came before it counts
-                    break
-                if not more:
-                    self._end = more
-                    break
-                count += more
-            return count
+        count: int | None = self._touching.share(self._read_records, view)
+        return count
+
+    def _read_records(self, view: memoryview) -> int | None:
+        count = self._read_record(view)
+        # A record has 16 KiB at most: go on, so that what is above us has as much at a time as
+        # without TLS.
+        while count and count < len(view) and self._end is None:
+            try:
+                more = self._read_record(view[count:])
+            except ConnectionError as error:
+                self._end = error  # what came before it counts
+                break
+            if not more:
+                self._end = more
+                break
+            count += more
+        return count
 
     def _read_record(self, view: memoryview) -> int | None:
         if self._end is not None:
@@ -379,11 +459,10 @@ class TLSConnection(Connection):
         for buffer in buffers:
             if taken >= _TLS_CHUNK:
                 break
-            with self._lock:
-                try:
-                    self._object.write(buffer)
-                except self._ssl.SSLError as error:
-                    raise ConnectionError(in_words(error)) from error
+            try:
+                self._touching.share(self._object.write, buffer)
+            except self._ssl.SSLError as error:
+                raise ConnectionError(f"TLS: {error.reason or error}") from error
             taken += len(buffer)
         self.flush()
         return taken
@@ -392,8 +471,7 @@ class TLSConnection(Connection):
         """Send the ciphertext that was made; False when the kernel does not take all of it now."""
         while True:
             if not self._waiting:
-                with self._lock:
-                    self._waiting = memoryview(self._out.read())
+                self._waiting = memoryview(self._touching.share(self._out.read))
                 if not self._waiting:
                     return True
             sent = super().push([self._waiting])
@@ -403,7 +481,7 @@ class TLSConnection(Connection):
 
     def say_goodbye(self) -> None:
         """Send close_notify, without waiting for the peer's."""
-        with contextlib.suppress(OSError), self._lock:
-            self._object.unwrap()
+        with contextlib.suppress(OSError):
+            self._touching.share(self._object.unwrap)
         with contextlib.suppress(OSError):
             self.flush()

@@ -92,9 +92,9 @@ def test_through_the_file_and_back_to_memory(tmp_path: Path) -> None:
             backlog.add(message(number, size=number))
             assert not backlog.is_full
         assert list(rest_of(backlog)) == [*([0] if _ == 0 else []), *range(1, 300)]
-        assert backlog._file is None
         for number in range(4):
             backlog.add(message(number))
+            assert backlog._file is None
         assert backlog.is_full
         assert list(rest_of(backlog)) == [0, 1, 2, 3]
 

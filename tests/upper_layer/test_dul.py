@@ -27,9 +27,7 @@ from pynetdicom.upper_layer.dul import DUL, Stopped
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import UpperLayer
-from pynetdicom.upper_layer.reader import HAS_EPOLL
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, wait_for
-from tests.clock import Clock
 from tests.faults import tls
 from tests.faults.peer import (
     RELEASE_RP,
@@ -42,7 +40,6 @@ from tests.faults.peer import (
     request,
     until,
 )
-from tests.peers import Call
 
 LOCAL = Ended("aborted", "local", 0, 0)
 NEVER = 3600.0
@@ -181,16 +178,16 @@ def message(data: bytes, size: int = 1024) -> list[list[bytes]]:
 class Sender(threading.Thread):
     """A thread that sends a message, and notes how that ended."""
 
-    def __init__(self, side: Side, batches: Any, *, then_reads: bool = False) -> None:
+    def __init__(self, side: Side, batches: Any) -> None:
         super().__init__()
-        self.side, self.batches, self.then_reads = side, batches, then_reads
+        self.side, self.batches = side, batches
         self.outcome: BaseException | None = None
         self.saw: Ended | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            self.side.dul.send_data(self.batches, then_reads=self.then_reads)
+            self.side.dul.send_data(self.batches)
         except BaseException as error:
             self.outcome = error
         self.saw = self.side.ended
@@ -198,7 +195,7 @@ class Sender(threading.Thread):
 
 def is_blocked(side: Side) -> bool:
     """Wait until a writer waits for the peer to read."""
-    return until(lambda: side.dul._waker is not None)
+    return until(lambda: side.dul._write_waker is not None)
 
 
 def blocked(side: Side, size: int = 4_000_000) -> Sender:
@@ -345,24 +342,6 @@ def test_a_peer_that_does_not_read_is_aborted(make: Any, monkeypatch: pytest.Mon
     assert sender.saw == Ended("aborted", "local", 0, 0, timer="network_timeout")
     side.dul.join(60)
     assert not side.dul.is_alive()
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="without epoll the DUL thread alone reads")
-def test_abort_wakes_who_reads_while_he_waits(make: Any) -> None:
-    """Though the peer does nothing about it that would wake him."""
-    side = make()
-    reads = threading.Event()
-
-    def is_waiting() -> bool:
-        reads.set()
-        return side.ended is None
-
-    assert until(lambda: side.dul._has_begun)
-    waiter = Call(side.dul.read_while, is_waiting, None)
-    assert reads.wait(60)
-    assert side.dul.abort(LOCAL)
-    assert waiter.result() is True
-    assert side.dul.is_alive()  # the connection is there still
 
 
 def test_a_slow_reader_is_not_aborted(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -825,39 +804,6 @@ def test_abort_in_the_midst_of_a_collision(make: Any, requestor: bool) -> None:
     assert side.peer.exactly(len(expected)) == expected
 
 
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_a_reader_who_keeps_the_role(make: Any) -> None:
-    """He sends in between, and goes on; nobody else reads before he lets them."""
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-    for count in (1, 2):
-        side.peer.send(p_data(pdv(1, 2, b"request")))
-        assert side.dul.read_while(
-            lambda count=count: len(side.user.messages) < count,
-            time.monotonic() + 60,
-            keeps_role=True,
-        )
-        assert side.dul._reader.holder == threading.get_ident()
-        side.dul.send_data(message(b"answer"), then_reads=True)
-    side.peer.send(p_data(pdv(1, 2, b"third")))
-    assert side.user.arrived.acquire(timeout=60)
-    assert side.user.arrived.acquire(timeout=60)
-    assert not side.user.arrived.acquire(timeout=0.05)
-    side.dul.unclaim_reading()
-    assert side.user.arrived.acquire(timeout=60)
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_a_reader_does_not_keep_the_role_beyond_the_end(make: Any) -> None:
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-    side.peer.close()
-    side.dul.read_while(lambda: True, time.monotonic() + 60, keeps_role=True)
-    assert side.dul._reader.holder != threading.get_ident()
-    side.dul.join(60)
-    assert not side.dul.is_alive()
-
-
 # Silence
 
 
@@ -873,181 +819,23 @@ def test_silence_in_the_midst(make: Any, sent: bytes) -> None:
     assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
 
 
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-@pytest.mark.parametrize("sent", [b"\x04\0", p_data(pdv(1, 0, b"first"))])
-def test_silence_in_the_midst_while_a_waiter_reads(
-    make: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes
-) -> None:
-    """The end of the waiter's time gives the peer no more than it has."""
-    clock = Clock(monkeypatch, dul_module, sending)
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-    side.peer.send(sent)
-    assert until(lambda: side.dul._in_midst)
-    waits = waits_of(side, monkeypatch, clock)
-    begun = clock.now
-    for _ in range(3):
-        side.dul.read_while(lambda: side.ended is None, clock.now + 0.75 * NEVER)
-    assert side.peer.exactly(10) == abort(0, 0)
-    assert waits == [0.75 * NEVER, 0.25 * NEVER]
-    assert clock.now == begun + NEVER
-    assert side.ended == Ended("aborted", "local", 0, 0, timer="network_timeout")
-
-
-def waits_of(side: Side, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[float]:
-    """How long waiters that read wait; their waits are over at once, and the time with them."""
-    waits: list[float] = []
-    real = side.dul._reader.wait_readable
-
-    def wait_readable(timeout: float) -> bool:
-        if real(0):
-            return True
-        waits.append(round(timeout))
-        clock.now += round(timeout)
-        return False
-
-    monkeypatch.setattr(side.dul._reader, "wait_readable", wait_readable)
-    return waits
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
-def test_a_waiter_who_is_interrupted_while_he_takes_apart(
+@pytest.mark.parametrize("error", [ZeroDivisionError])
+def test_a_defect_while_what_was_read_is_taken_apart(
     make: Any, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    """What he was taking apart is lost, so the association cannot go on."""
-    side = make()
-    assert until(lambda: side.dul._has_begun)
+    """What was taken apart is lost, so the association cannot go on."""
+    side = make(start=False)
 
     def fail(*args: Any) -> Any:
         raise error
 
     monkeypatch.setattr(side.dul, "_received", fail)
-
-    def read() -> None:
-        with pytest.raises(error):
-            side.dul.read_while(lambda: True, time.monotonic() + 60)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    assert until(lambda: side.dul.is_alive() and side.dul._reader.holder == thread.ident)
+    side.start()
     side.peer.send(p_data(pdv(1, 2, b"hello")))
     assert side.peer.exactly(10) == abort(2, 0)
-    thread.join(60)
+    side.dul.join(60)
     assert (side.ended.kind, side.ended.by) == ("aborted", "local")
     assert isinstance(side.ended.error, error)
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_silence_counts_from_the_last_bytes(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The DUL thread's own wait may be nearly over when the message begins."""
-    clock = Clock(monkeypatch, dul_module, sending)
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-    clock.now += 0.75 * NEVER
-    waits = waits_of(side, monkeypatch, clock)
-    side.peer.send(b"\4\0")
-    assert until(lambda: side.dul._in_midst)
-    clock.now += 0.5 * NEVER
-    side.dul._check_silence()  # as the DUL thread does when its time is up
-    assert side.ended is None
-    side.dul.read_while(lambda: side.ended is None, clock.now + 2 * NEVER)
-    assert side.peer.exactly(10) == abort(0, 0)
-    assert waits == [0.5 * NEVER]
-
-
-# Reading claimed by whoever sends
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_whoever_is_going_to_read_the_answer_keeps_the_dul_thread_from_it(make: Any) -> None:
-    side = make()
-    readers: list[int] = []
-    feed = side.user.feed
-
-    def note(*args: Any) -> Any:
-        readers.append(threading.get_ident())
-        return feed(*args)
-
-    side.user.feed = note
-    assert until(lambda: side.dul._has_begun)
-    side.dul.send_data(message(b"request"), then_reads=True)
-    assert side.dul._reader.holder == threading.get_ident()
-    side.peer.send(p_data(pdv(1, 2, b"answer")))
-    assert side.dul.read_while(lambda: not side.user.messages, time.monotonic() + 60)
-    assert readers == [threading.get_ident()]
-    assert side.dul._reader.holder != threading.get_ident()
-    side.peer.send(p_data(pdv(1, 2, b"more")))
-    assert side.user.arrived.acquire(timeout=60)
-    assert side.user.arrived.acquire(timeout=60)
-    assert readers == [threading.get_ident(), side.dul.ident]
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_a_claim_that_is_given_up(make: Any) -> None:
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-    side.dul.send_data(message(b"request"), then_reads=True)
-    side.peer.send(p_data(pdv(1, 2, b"answer")))
-    assert not side.user.arrived.acquire(timeout=0.05)
-    side.dul.unclaim_reading()
-    assert side.user.arrived.acquire(timeout=60)
-    side.dul.unclaim_reading()  # it is not his any more
-    assert side.dul._reader.holder != threading.get_ident()
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_a_claim_is_given_up_while_the_peer_does_not_read(make: Any) -> None:
-    """Two sides that both send, and both are going to read, do not lock each other."""
-    side = make(small=True)
-    assert until(lambda: side.dul._has_begun)
-    sender = Sender(side, message(bytes(400_000), 10_001), then_reads=True)
-    assert is_blocked(side)
-    side.peer.send(p_data(pdv(1, 2, b"from the peer")))
-    assert side.user.arrived.acquire(timeout=60)
-    side.peer.exactly(400_000 + 40 * 12)
-    sender.join(60)
-    assert sender.outcome is None
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_no_claim_when_nothing_was_sent(make: Any) -> None:
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-    side.dul.abort(LOCAL)
-    with pytest.raises(Stopped):
-        side.dul.send_data(message(b"request"), then_reads=True)
-    assert side.dul._reader.holder != threading.get_ident()
-
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-
-    def broken() -> Iterator[list[bytes]]:
-        yield message(b"request")[0]
-        raise ValueError("the file became shorter")
-
-    with pytest.raises(ValueError, match="shorter"):
-        side.dul.send_data(broken(), then_reads=True)
-    assert side.dul._reader.holder != threading.get_ident()
-    assert side.peer.exactly(10)  # what was sent before the A-ABORT, and the socket is still read
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="the DUL thread alone reads")
-def test_no_claim_while_reading_is_paused(make: Any) -> None:
-    side = make()
-    assert until(lambda: side.dul._has_begun)
-    side.dul.pause(NEVER)
-    side.dul.send_data(message(b"request"), then_reads=True)
-    assert side.dul._reader.holder != threading.get_ident()
-    side.dul.resume()
-    side.dul.send_data(message(b"request"), then_reads=True)
-    side.dul._paused_until = time.monotonic() + NEVER
-    assert not side.dul.read_while(lambda: True, time.monotonic() + 60)
-    assert side.dul._reader.holder != threading.get_ident()
-    side.dul.resume()
-
-
-# Silence
 
 
 def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
@@ -1309,11 +1097,12 @@ def test_no_descriptor_is_left_for_waking(make: Any, monkeypatch: pytest.MonkeyP
     def none() -> Any:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(sending, "Waker", none)
     monkeypatch.setattr(sending, "LAST_PDU", 0.1)
     side = make()
+    monkeypatch.setattr(sending, "Waker", none)
     sender = Sender(side, message(bytes(4_000_000), 16000))
-    assert until(lambda: side.dul._writer != 0)
+    assert sender.is_alive()
+    assert until(lambda: not side.dul._write.attempt(lambda: None))
     assert side.dul.abort(LOCAL)
     sender.join(60)
     assert isinstance(sender.outcome, Stopped)

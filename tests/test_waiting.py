@@ -1,7 +1,4 @@
-"""The reader's role between the DUL thread and a waiting caller, with real associations.
-
-Each test runs with hand-over and, as on systems without epoll, without it.
-"""
+"""What a thread waits for is brought to it by another, with real associations."""
 
 from __future__ import annotations
 
@@ -18,21 +15,11 @@ from pynetdicom import AE, evt
 from pynetdicom import ae as ae_module
 from pynetdicom.association_state import WE_RELEASE
 from pynetdicom.dimse.operation import Operation
-from pynetdicom.upper_layer import dul as dul_module
-from pynetdicom.upper_layer import reader
 from tests.faults.peer import until
 from tests.peers import interrupted_when
 
 VERIFICATION = "1.2.840.10008.1.1"
 DEADLINE = 300.0
-
-
-@pytest.fixture(params=[True, False], ids=["hand-over", "DUL thread only"], autouse=True)
-def hand_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    if request.param and not reader.HAS_EPOLL:
-        pytest.skip("hand-over of the reader's role needs epoll")
-    monkeypatch.setattr(dul_module, "HAS_EPOLL", request.param)
-    return bool(request.param)
 
 
 def patient() -> AE:
@@ -73,7 +60,7 @@ class Peers:
 
 
 @pytest.fixture
-def peers(hand_over: bool) -> Iterator[Peers]:
+def peers() -> Iterator[Peers]:
     peers = Peers()
     yield peers
     peers.close()
@@ -147,9 +134,7 @@ def test_a_signals_handler_uses_the_association_its_thread_waits_on(peers: Peers
             getattr(peers.assoc, how)()
 
     def is_waiting() -> bool:
-        role = peers.assoc.dul._reader
-        sent = all(one.last_heard < math.inf for one in peers.assoc.operations.outstanding())
-        return sent and (role is None or role._poller != 0)
+        return all(one.last_heard < math.inf for one in peers.assoc.operations.outstanding())
 
     def interrupt() -> None:
         main = threading.main_thread().ident or 0
@@ -189,8 +174,7 @@ def test_a_signals_handler_does_not_wait_for_what_it_interrupts(
 
     def interrupted(buffers: Any) -> int:
         monkeypatch.setattr(connection, "push", push)
-        with pytest.raises(RuntimeError, match="would wait for itself"):
-            peers.assoc.release()
+        peers.assoc.release()
         peers.scu.shutdown()
         returned.append(True)
         return push(buffers)
@@ -201,6 +185,26 @@ def test_a_signals_handler_does_not_wait_for_what_it_interrupts(
     monkeypatch.undo()
     peers.assoc.join(DEADLINE)
     assert not peers.assoc.is_alive()
+
+
+def test_a_release_by_a_signals_handler_in_the_midst_of_sending(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is done when the request that it interrupts has been answered."""
+    peers.go_on.set()
+    connection = peers.assoc.dul.connection
+    push = connection.push
+
+    def interrupted(buffers: Any) -> int:
+        monkeypatch.undo()
+        peers.assoc.release()
+        assert peers.assoc.is_established
+        return push(buffers)
+
+    monkeypatch.setattr(connection, "push", interrupted)
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    peers.assoc.join(DEADLINE)
+    assert peers.assoc.is_released
 
 
 def test_waiter_who_reads_ends_by_his_deadline(peers: Peers) -> None:
@@ -355,7 +359,7 @@ def test_many_threads_get_their_own_answers(peers: Peers) -> None:
 
 
 @pytest.mark.parametrize("ends", ["release", "abort", "release by the peer", "shutdown"])
-def test_an_acceptor_who_answers_by_himself(ends: str, hand_over: bool) -> None:
+def test_an_acceptor_who_answers_by_himself(ends: str) -> None:
     """He reads all the while, as no handler is asked; whoever ends the association is heard."""
     acceptors: list[Any] = []
     scp = patient()

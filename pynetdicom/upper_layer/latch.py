@@ -1,0 +1,128 @@
+"""Waiting and excluding that a signal's handler or a finalizer may meet in the midst of anything.
+
+`threading.Event`, `Condition` and `Lock` are not for that: a handler that sets an event, or takes a
+lock, which the thread that it interrupts is just using waits for its own thread for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+
+class Latch:
+    """Something that happens once, and that any thread may wait for or make happen.
+
+    A `SimpleQueue` may be put to in the midst of its own `put` and `get`; a dict's own operations
+    are atomic.
+    """
+
+    __slots__ = ("_is_set", "_waiters")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiters: dict[SimpleQueue[None], None] = {}
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Make it happen."""
+        self._is_set = True
+        for waiter in list(self._waiters):
+            waiter.put(None)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has happened; False when `timeout` seconds have passed before."""
+        if self._is_set:
+            return True
+        waiter: SimpleQueue[None] = SimpleQueue()
+        try:
+            self._waiters[waiter] = None
+            # It may have happened before the waiter was known.
+            if not self._is_set:
+                waiter.get(timeout=None if timeout is None else max(0.0, timeout))
+        except Empty:
+            pass
+        finally:
+            self._waiters.pop(waiter, None)
+        return self._is_set
+
+
+class Hold:
+    """What one thread at a time may do; its own thread is refused instead of waiting for itself.
+
+    The lock knows its owner, and is looked after twice: Ctrl-C may come on the way out, too, and
+    must not leave it with nobody.
+
+    Parameters
+    ----------
+    refusal : str
+        What a thread is told that comes again.
+    """
+
+    __slots__ = ("_is_mine", "_lock", "_refusal")
+
+    def __init__(self, refusal: str = "it would wait for itself") -> None:
+        self._refusal = refusal
+        self._lock = threading.RLock()
+        # As `threading.Condition` asks it; in one step, unlike an attribute of ours.
+        self._is_mine: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread has it: a handler or a finalizer may interrupt that."""
+        return self._is_mine()
+
+    def run(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call `call` when nobody else does.
+
+        Raises
+        ------
+        RuntimeError
+            The calling thread is at it.
+        """
+        if self._is_mine():
+            raise RuntimeError(self._refusal)
+        try:
+            with self._lock:
+                return call(*args)
+        finally:
+            if self._is_mine():
+                self._lock.release()
+
+    def share(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call `call` when no other thread does; the calling thread may be at it already."""
+        was_mine = self._is_mine()
+        try:
+            with self._lock:
+                return call(*args)
+        finally:
+            if not was_mine and self._is_mine():
+                self._lock.release()
+
+    def attempt(self, call: Callable[..., Any], *args: Any) -> bool:
+        """Call `call`, but only if nobody is at it, the calling thread included."""
+        if self._is_mine():
+            return False
+        # Neither a `try` nor a `return` of a constant while it is taken: these are steps that no
+        # `try` covers.
+        taken = False
+        try:
+            try:
+                taken = self._lock.acquire(blocking=False)
+                if taken:
+                    call(*args)
+            finally:
+                if self._is_mine():
+                    self._lock.release()
+        finally:
+            if self._is_mine():
+                self._lock.release()
+        return taken
+
+    def __reduce__(self) -> tuple[type[Hold], tuple[str]]:
+        return Hold, (self._refusal,)  # whose copy nobody has
