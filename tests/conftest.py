@@ -70,7 +70,8 @@ def nothing_left_behind() -> Iterator[None]:
 
 def pytest_configure() -> None:
     # An example gets 200 ms otherwise, and making examples must not be slow.
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("patient", deadline=None, suppress_health_check=slow)
     settings.load_profile("patient")
     # A shell has what runs in its background ignore SIGINT, and that is inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

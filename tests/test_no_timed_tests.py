@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).parent
 PATIENT = 300
@@ -165,6 +166,11 @@ def test_no_test_compares_a_time_with_a_limit() -> None:
         for line in timed(source)
     ]
     assert not found, "\n".join(["a time is compared with a limit here:", *found])
+
+
+def test_hypothesis_measures_nothing_either() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None
 
 
 @pytest.mark.parametrize(
