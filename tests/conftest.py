@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 LEAK_DEADLINE = 120.0
@@ -68,6 +69,10 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 def pytest_configure() -> None:
+    # An example gets 200 ms otherwise, and making examples must not be slow.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+    settings.load_profile("patient")
     # A shell has what runs in its background ignore SIGINT, and that is inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).parent
 PATIENT = 300
@@ -35,6 +36,7 @@ MENTIONED = re.compile(
     r"monotonic|perf_counter|process_time|thread_time|time\.time|clock_gettime|timeit|os\.times|getrusage"
     r"|mark\.timeout"
 )
+ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 KEEPERS = {"append", "appendleft", "add", "put", "insert", "extend"}
 
 
@@ -148,8 +150,9 @@ def timed(source: str) -> list[int]:
         readings = Readings(scope, module)
         for node in ast.walk(scope):
             match node:
-                case ast.Compare(left=left, comparators=comparators):
-                    if any(map(readings.is_stretch, (left, *comparators))):
+                case ast.Compare(left=left, ops=ops, comparators=comparators):
+                    ordered = any(isinstance(op, ORDERS) for op in ops)
+                    if ordered and any(map(readings.is_stretch, (left, *comparators))):
                         found.add(node.lineno)
                 case ast.Call(args=[ast.Constant(value=int(seconds) | float(seconds))]):
                     if ast.unparse(node.func) == "pytest.mark.timeout" and seconds < PATIENT:
@@ -165,6 +168,11 @@ def test_no_test_compares_a_time_with_a_limit() -> None:
         for line in timed(source)
     ]
     assert not found, "\n".join(["a time is compared with a limit here:", *found])
+
+
+def test_hypothesis_measures_nothing_either() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None
 
 
 @pytest.mark.parametrize(

@@ -356,13 +356,13 @@ def test_a_slow_reader_is_not_aborted(make: Any, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(side.dul.connection, "wait_writable", wait_writable)
     sender = Sender(side, message(bytes(30_000)))
+    assert is_blocked(side)
     total = 0
     while total < 30_000:
         total += len(side.peer.pdu()) - 12
     sender.join(60)
     assert sender.outcome is None
-    assert len(waits) > 2
-    assert set(waits) == {NEVER}
+    assert set(waits) == {NEVER}  # however many there were
 
 
 @pytest.mark.parametrize("timeout", [0.1, None])

@@ -297,7 +297,7 @@ pieces = st.one_of(
 points = st.lists(st.integers(0, 400), max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(pieces, max_size=6).map(b"".join),
     points,
