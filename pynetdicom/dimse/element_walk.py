@@ -303,7 +303,7 @@ def is_vr(vr: bytes | bytearray) -> bool:
 
 def may_be_sequence(window: Window, begin: int, length: int, tag: int) -> bool:
     """Tell whether a value without a VR is a sequence: it begins with an item, in a usual group."""
-    if tag & 0x10000 or tag >= 0x50000000 or length < 8:
+    if tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
         return False
     index = window.at(begin, 8)
     size: int
