@@ -215,9 +215,11 @@ class _Writer:
                 if vr != b"SQ":
                     # In its own encoding, unless it is opaque.
                     vr, inner = b"UN", None
-            if not (vr == b"SQ" and not length) and not may_be_sequence(
-                self._window, value, length, tag
-            ):
+            if not (vr == b"SQ" and not length) and not self._begins_with_item(value, length):
+                return False
+            # One that nobody knows, and that is no usual one, is left as it is unless it is odd.
+            known = vr == b"SQ" or length & 1
+            if not known and not may_be_sequence(self._window, value, length, tag):
                 return False
             if vr == b"UN" and representation(tag, scope) != b"UN":
                 return False

@@ -89,10 +89,22 @@ class WalkResult(NamedTuple):
     offset: int
     values: dict[int, bytes]
     implicit: bool
-    odd: list[int]
-    """The tags of the values of odd length that were passed, fragments under the tag of an item."""
-    last: int
-    """The tag of the last element of the data set itself, 0 for none; for what follows it."""
+
+
+class Noted:
+    """What a walk has noted on its way.
+
+    Attributes
+    ----------
+    odd : list of int
+        The tags of the values of odd length, fragments under the tag of an item.
+    last : int
+        The tag of the last element of the data set itself, 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.odd: list[int] = []
+        self.last = 0
 
 
 class Window:
@@ -107,8 +119,7 @@ class Window:
         self.explicit = struct.Struct(order + "HH2sH").unpack_from
         self.implicit = struct.Struct(order + "HHI").unpack_from
         self.long = struct.Struct(order + "I").unpack_from
-        self.odd: list[int] = []
-        self.last = 0
+        self.noted = Noted()
 
     def at(self, offset: int, size: int) -> int:
         """Have `size` bytes from `offset` on in `data`; give the index of the first."""
@@ -170,6 +181,7 @@ def walk(
     start: int = 0,
     stop: int | None = None,
     nested: bool = True,
+    noted: Noted | None = None,
 ) -> WalkResult:
     """Go over the element headers of a data set.
 
@@ -193,6 +205,8 @@ def walk(
         The walk ends before the first element of the data set itself with a tag from this on.
     nested : bool
         Whether sequences of defined length are looked into.
+    noted : Noted, optional
+        Takes what is noted on the way.
 
     Raises
     ------
@@ -200,6 +214,7 @@ def walk(
         If an element overruns what it is in, or sequences nest deeper than `MAXIMUM_DEPTH`.
     """
     window = Window(data, size, read, encoding.little)
+    window.noted = noted or window.noted
     implicit = encoding.implicit
     if not start and size >= 6:
         index = window.at(0, 6)
@@ -221,7 +236,7 @@ def walk(
                 raise WalkError(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
             levels.append(inner)
         elif len(levels) == 1:
-            return WalkResult(offset, watch.values, implicit, window.odd, window.last)
+            return WalkResult(offset, watch.values, implicit)
         else:
             levels.pop()
 
@@ -235,7 +250,8 @@ def _elements(
     wanted, stop, values = watch or _NOTHING
     data, base = window.data, window.base
     vr = b""
-    tag = window.last
+    noted = window.noted
+    tag = noted.last
     while offset < end:
         index = offset - base
         if index + 12 > len(data):
@@ -268,7 +284,7 @@ def _elements(
                     return value, None
                 raise WalkError(f"an item ends at offset {offset} where there is none")
             if watch is not None:
-                window.last = tag
+                noted.last = tag
             if length == UNDEFINED and value <= end:
                 return value, undefined_level(value, end, tag, vr)
             if nested and length and value + length <= end:
@@ -280,7 +296,7 @@ def _elements(
         if value + length > end:
             raise overrun(tag, offset)
         if length & 1:
-            window.odd.append(tag)
+            noted.odd.append(tag)
         offset = value + length
         if tag in wanted:
             at = window.at(value, length) if length else 0
@@ -289,7 +305,7 @@ def _elements(
     if delimited:
         raise WalkError(f"an item of undefined length at offset {offset} does not end")
     if watch is not None:
-        window.last = tag
+        noted.last = tag
     return offset, None
 
 
@@ -303,7 +319,7 @@ def is_vr(vr: bytes | bytearray) -> bool:
 
 def may_be_sequence(window: Window, begin: int, length: int, tag: int) -> bool:
     """Tell whether a value without a VR is a sequence: it begins with an item, in a usual group."""
-    if tag & 0x10000 or tag >= 0x50000000 or length < 8:
+    if tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
         return False
     index = window.at(begin, 8)
     size: int
@@ -360,7 +376,7 @@ def _items(window: Window, offset: int, level: Level) -> tuple[int, Level | None
             inner_implicit = implicit and item_is_implicit(window, value, inner_end)
             return value, Level(ELEMENTS, inner_end, undefined, inner_implicit)
         if length & 1:
-            window.odd.append(tag)
+            window.noted.odd.append(tag)
         offset = value + length
         if offset > end:
             raise overrun(tag, value - 8)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pynetdicom.dimse.descriptor import Descriptor, Section, Unnamed, open_file, pread, pread_into
 from pynetdicom.dimse.element_walk import (
+    Noted,
     WalkError,
     WalkResult,
     encoding_of,
@@ -131,9 +132,10 @@ class EncodedDataSet:
         memory = self._memory()
         if encoding.deflated:
             memory = self._inflate()
-        found = self._walk(memory)
+        noted = Noted()
+        found = self._walk(memory, noted=noted)
         if not encoding.deflated:
-            self._survey = survey_of(found)
+            self._survey = survey_of(found, noted)
         size = found.offset  # what follows the last element is none of pydicom's affair
         source: Any
         if memory is not None:
@@ -244,11 +246,14 @@ class EncodedDataSet:
         memory: Bytes | None,
         wanted: Collection[int] = (),
         stop: int | None = None,
+        noted: Noted | None = None,
     ) -> WalkResult:
         encoding = encoding_of(self.transfer_syntax)
         read = None if memory is not None else self.read_at
         try:
-            return walk(*self._to_walk(memory), encoding, read=read, wanted=wanted, stop=stop)
+            return walk(
+                *self._to_walk(memory), encoding, read=read, wanted=wanted, stop=stop, noted=noted
+            )
         except WalkError as error:
             raise DataSetDecodeError(f"data set: {error}") from None
 

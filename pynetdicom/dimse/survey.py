@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pynetdicom.dimse.element_walk import Encoding, Read, WalkError, WalkResult, encoding_of, walk
+from pynetdicom.dimse.element_walk import (
+    Encoding,
+    Noted,
+    Read,
+    WalkError,
+    WalkResult,
+    encoding_of,
+    walk,
+)
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 
 
@@ -42,21 +50,23 @@ def survey(
     DataSetDecodeError
         If an element overruns the data set, or it nests too deeply.
     """
+    noted = Noted()
     try:
-        found = walk(data, size, encoding, read=read, start=start)
+        found = walk(data, size, encoding, read=read, start=start, noted=noted)
     except WalkError:
         # What is within a value of a definite length does not matter to the rest.
+        noted = Noted()
         try:
-            found = walk(data, size, encoding, read=read, start=start, nested=False)
+            found = walk(data, size, encoding, read=read, start=start, nested=False, noted=noted)
         except WalkError as error:
             raise DataSetDecodeError(f"data set: {error}") from None
-    return survey_of(found)
+    return survey_of(found, noted)
 
 
-def survey_of(found: WalkResult) -> Survey:
+def survey_of(found: WalkResult, noted: Noted) -> Survey:
     """Say what a walk to the end has shown."""
-    odd = found.odd
-    return Survey(found.offset, odd[0] if odd else 0, len(odd), found.implicit, found.last)
+    odd = noted.odd
+    return Survey(found.offset, odd[0] if odd else 0, len(odd), found.implicit, noted.last)
 
 
 def check_encoding(implicit: bool, transfer_syntax: str) -> None:

@@ -131,6 +131,27 @@ def test_lengths_around_an_odd_value_follow() -> None:
     assert wire(without_vr, IMPLICIT) == implicit(0x00081140, item(implicit(0x00100020, b"abc ")))
 
 
+@pytest.mark.parametrize("tag", [0x52009229, 0x54000100, 0x00091001, 0x7FE11001])
+def test_sequences_of_unusual_groups(tag: int) -> None:
+    """As their lengths follow, they are no opaque values with a byte too many."""
+    creator = implicit(tag & 0xFFFF0000 | 0x10, b"nobody") if tag & 0x10000 else b""
+    odd, even = implicit(0x00100020, b"abc"), implicit(0x00100020, b"abc ")
+    data = creator + implicit(tag, item(odd))
+    assert wire(data, IMPLICIT) == creator + implicit(tag, item(even))
+    if not creator:
+        explicit = long(tag, "SQ", item(short(0x00100020, "LO", b"abc ")))
+        assert changed(data, IMPLICIT, EXPLICIT) == explicit
+        assert changed(explicit, EXPLICIT, IMPLICIT) == implicit(tag, item(even))
+
+
+def test_private_sequences_of_the_private_dictionary() -> None:
+    creator = implicit(0x00710010, b"AGFA-AG_HPState ")
+    data = creator + implicit(0x00711018, item(implicit(0x00100020, b"ab")))
+    assert changed(data, IMPLICIT, EXPLICIT) == short(0x00710010, "LO", b"AGFA-AG_HPState ") + long(
+        0x00711018, "SQ", item(short(0x00100020, "LO", b"ab"))
+    )
+
+
 def test_odd_fragments_are_padded() -> None:
     fragments = item(b"") + item(b"abc") + item(b"abcd") + item(b"e")
     even = item(b"") + item(b"abc\0") + item(b"abcd") + item(b"e\0")
