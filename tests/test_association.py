@@ -696,6 +696,7 @@ def test_the_data_sets_of_requests_that_wait_at_the_end_are_given_back(
         acceptor.join(DEADLINE)
     assert len(kept) == 4
     assert len(stored) == 1
+    del kept[0]  # the one that was served lives for as long as somebody holds it
     assert leaked_descriptors(before) == {}
 
 
