@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -107,7 +108,7 @@ def run_query(
             shown += 1
             if shown == args.cancel:
                 operation.cancel()
-            show(match, output, terminal)
+            show(copy.deepcopy(match) if writes else match, output, terminal)
             writes = writes and write(match, shown, args, terminal)
     output.close(shown)
     table = STATUS_TABLES.get(args.model, "QR_FIND_SERVICE_CLASS_STATUS")

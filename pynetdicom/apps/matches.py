@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pynetdicom.apps import odd_values
 from pynetdicom.apps.progress import one_line
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Output(Protocol):
     """Where matches go."""
 
     def show(self, match: Dataset) -> None:
-        """Show one."""
+        """Show one; it is changed so that it can be."""
 
     def close(self, count: int) -> None:
         """Show what was held back, and how many there were."""
@@ -31,6 +32,7 @@ class JsonLines:
     """DICOM JSON, one object a line, and nothing else (PS3.18 F)."""
 
     def show(self, match: Dataset) -> None:
+        odd_values.for_json(match)
         print(match.to_json(), flush=True)
 
     def close(self, count: int) -> None:
@@ -46,6 +48,7 @@ class Lines:
     def show(self, match: Dataset) -> None:
         from pynetdicom.dsutils import pretty_dataset
 
+        odd_values.for_text(match)
         self._number += 1
         print(f"match {self._number}")
         for line in pretty_dataset(match, 1):
@@ -64,6 +67,7 @@ class Table:
         self._rows: list[list[str]] = []
 
     def show(self, match: Dataset) -> None:
+        odd_values.for_text(match)
         self._rows.append([one_line(value_at(match, path)) for path in self._columns])
         if len(self._rows) == ROWS_OF_A_TABLE:
             self._draw()
@@ -89,6 +93,9 @@ class Table:
 
 def make_output(query: Dataset, *, json: bool) -> Output:
     """Choose how to show matches, by what is asked for and by who looks at it."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a character that it lacks is no reason to show nothing
+        reconfigure(errors="backslashreplace")
     if json:
         return JsonLines()
     if sys.stdout.isatty():
@@ -142,7 +149,7 @@ def file_name(number: int) -> str:
 
 
 def write_match(match: Dataset, number: int, sop_class: str) -> None:
-    """Write a match to a file in the current directory.
+    """Write a match to a file in the current directory; it is changed so that it can be.
 
     Raises
     ------
@@ -153,6 +160,7 @@ def write_match(match: Dataset, number: int, sop_class: str) -> None:
     from pydicom.filewriter import dcmwrite
     from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
+    odd_values.for_file(match)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(sop_class)
     meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
