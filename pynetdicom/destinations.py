@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
+    from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
@@ -131,6 +133,8 @@ class MoveDestination:
         options = dict(given_options)
         self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
         given = options.pop("contexts", None)
+        # What is answered when it cannot be reached: who knows that it is there may say so.
+        self._unreachable: int | None = options.pop("unreachable_status", None)
         options.setdefault("ae_title", title)
         self._make: Callable[[Any], Association] = lambda contexts: scp.ae.prepare_association(
             addr, port, contexts, **options
@@ -278,9 +282,27 @@ class MoveDestination:
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
         if not self._was_reached:
-            raise Unreachable(why, what.sop_instance)
+            if ended is not None and (cause := _cause(ended)):
+                why += f": {cause}"
+            raise Unreachable(why, what.sop_instance, self._unreachable)
         self._attempts_left = 0
         raise Unsendable(why, what.sop_instance)
+
+
+def _cause(ended: Ended) -> str:
+    """Why no association came about, without saying where to; empty if that is not known."""
+    import ssl
+
+    error = ended.error
+    if ended.kind == "rejected":
+        return str(ended).partition(": ")[2]
+    if ended.timer or isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else "its name is not known"
+    return ""
 
 
 def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:

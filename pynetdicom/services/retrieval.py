@@ -99,11 +99,14 @@ class Unreachable(Exception):
         Why, without patient data.
     sop_instance : str
         The SOP Instance UID of what was to be sent.
+    status : int, optional
+        What to answer; default: that the destination is unknown.
     """
 
-    def __init__(self, reason: str, sop_instance: str) -> None:
+    def __init__(self, reason: str, sop_instance: str, status: int | None = None) -> None:
         super().__init__(reason)
         self.sop_instance = sop_instance
+        self.status = status
 
 
 class Refusal(Exception):
@@ -272,7 +275,8 @@ class _Retrieval:
                 outcome = destination.store(data_set, self._report, fetch)
             except Unreachable as error:
                 self._note(Outcome(None, error.sop_instance, str(error)))
-                raise Refusal(self._answers.unknown_destination, str(error)) from error
+                status = error.status or self._answers.unknown_destination
+                raise Refusal(status, str(error)) from error
             self._note(outcome)
             response.Status = PENDING[0]  # these services have one only
             self._report(response)
