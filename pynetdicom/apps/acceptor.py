@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import threading
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +22,33 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+
+
+def _ignore(number: int, frame: object) -> None:
+    pass
+
+
+@contextmanager
+def surviving_hangups() -> Iterator[None]:
+    """Go on when the terminal is closed, or somebody says that there is something to read anew."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if HANGUP is None or not is_main or signal.getsignal(HANGUP) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(HANGUP, _ignore)
+    try:
+        yield
+    finally:
+        signal.signal(HANGUP, before)
+
+
 class StopSignals:
     """Waits for SIGINT or SIGTERM, which do nothing else meanwhile."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    BLOCKED = (*SIGNALS, *((HANGUP,) if HANGUP is not None else ()))
+    """What a process that is being made is not to take yet."""
 
     def __enter__(self) -> StopSignals:
         # The interpreter writes each signal's number to the socket, which wakes the main thread on
@@ -30,7 +56,7 @@ class StopSignals:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno())
-        self._before = {number: signal.signal(number, self._ignore) for number in self.SIGNALS}
+        self._before = {number: signal.signal(number, _ignore) for number in self.SIGNALS}
         return self
 
     def fileno(self) -> int:
@@ -39,8 +65,15 @@ class StopSignals:
 
     def wait(self) -> None:
         """Return when one has come."""
-        while self._reader.recv(1)[0] not in self.SIGNALS:
+        while not self.take():
             pass
+
+    def take(self) -> bool:
+        """Take one that has come; whether it says stop."""
+        number = self._reader.recv(1)[0]
+        if number == HANGUP:  # which `surviving_hangups` lets come here
+            LOGGER.warning("SIGHUP: nothing is read anew, and serving goes on")
+        return number in self.SIGNALS
 
     def __exit__(
         self,
@@ -53,10 +86,6 @@ class StopSignals:
         signal.set_wakeup_fd(self._wakeup_before)
         self._reader.close()
         self._writer.close()
-
-    @staticmethod
-    def _ignore(number: int, frame: object) -> None:
-        pass
 
 
 def serve(args: Namespace, ae: ApplicationEntity, terminal: Terminal, **server_options: Any) -> int:

@@ -7,6 +7,7 @@ Its parts are in `pynetdicom.apps.archive`; here they are put together, in one p
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -14,17 +15,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
-from pynetdicom.apps.acceptor import StopSignals
+from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
 from pynetdicom.apps.archive.config import TIMEOUTS, Config, ConfigError, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
+from pynetdicom.apps.archive.tls import Security, security
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.upper_layer.addresses import address_text
 
 if TYPE_CHECKING:
-    import ssl
-
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.apps.archive.handlers import Archive
 
 LOGGER = logging.getLogger(__name__)
 
@@ -114,32 +115,6 @@ def configuration(args: Namespace) -> Config:
     return override(config, vars(args))
 
 
-def server_tls(config: Config) -> ssl.SSLContext | None:
-    """What the server's TLS is made with; None without a certificate."""
-    if config.tls_certificate is None:
-        return None
-    import ssl
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(config.tls_certificate, config.tls_key)
-    if config.tls_authorities is not None:
-        context.load_verify_locations(config.tls_authorities)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def destination_tls(config: Config) -> ssl.SSLContext | None:
-    """What TLS with move destinations is made with; None if none of them has it."""
-    if not any(peer.tls for peer in config.peers.values()):
-        return None
-    import ssl
-
-    context = ssl.create_default_context(cafile=config.tls_authorities)
-    if config.tls_certificate is not None:
-        context.load_cert_chain(config.tls_certificate, config.tls_key)
-    return context
-
-
 def make_ae(config: Config) -> ApplicationEntity:
     """The application entity, with its limits and what the archive supports beside storage."""
     from pynetdicom.ae import ApplicationEntity
@@ -165,6 +140,7 @@ def serve(
     ready: Callable[[Sequence[Any]], None],
     *,
     reuse_port: bool = False,
+    tls: Security | None = None,
 ) -> int:
     """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
 
@@ -176,6 +152,8 @@ def serve(
         Called with the address once it listens.
     reuse_port : bool
         Whether other processes serve the same port.
+    tls : Security, optional
+        What TLS is made with.
     """
     from pynetdicom.apps.archive.handlers import Archive
     from pynetdicom.transport import ThreadedAssociationServer
@@ -186,13 +164,13 @@ def serve(
         allow_reuse_port = reuse_port
 
     _quiet_pydicom()
-    archive = Archive(config, destination_tls(config))
+    archive = Archive(config, tls.destinations if tls else None)
     ae = make_ae(config)
     with StopSignals() as stop:
         try:
             server = ae.make_server(
                 (config.bind_address, config.port),
-                ssl_context=server_tls(config),
+                ssl_context=tls.server if tls else None,
                 evt_handlers=archive.handlers(),
                 server_class=Server,
                 spool_dir=archive.store_of_objects.spool_dir,
@@ -231,18 +209,73 @@ def _quiet_pydicom() -> None:
     config.settings.reading_validation_mode = config.IGNORE
 
 
-def prepare(config: Config, terminal: Terminal, *, full: bool) -> None:
+def prepare(config: Config, source: str, *, full: bool) -> None:
     """Make the index agree with the objects, before anybody is served."""
-    from pynetdicom.apps.archive.check import check
-    from pynetdicom.apps.archive.handlers import Archive
+    import sqlalchemy as sa
 
-    archive = Archive(config)
+    from pynetdicom.apps.archive.check import check
+    from pynetdicom.apps.archive.database import is_full
+
+    archive = _open(config, source)
     try:
         _quiet_pydicom()
-        findings = check(archive.index, archive.store_of_objects, full=full, progress=_progress)
+        findings = check(
+            archive.index,
+            archive.store_of_objects,
+            full=full,
+            progress=_progress,
+            ours=_beside_objects(config),
+        )
+    except sa.exc.SQLAlchemyError as error:
+        if not is_full(error):
+            why = getattr(error, "orig", None) or error
+            raise ConfigError(f"{source}: [database] location: the index fails: {why}") from error
+        LOGGER.error(
+            "the disk of the index is full: it could not be made to agree with the objects, and"
+            " nothing can be stored until there is room"
+        )
+    except OSError as error:
+        raise _store_problem(config, source, error) from error
+    else:
+        LOGGER.info("checked %d folders", findings.folders)
     finally:
         archive.close()
-    LOGGER.info("checked %d folders", findings.folders)
+
+
+def _open(config: Config, source: str) -> Archive:
+    """Open database and store; ConfigError names the key of what is at fault."""
+    from pynetdicom.apps.archive.handlers import Archive
+    from pynetdicom.apps.archive.ownership import DatabaseProblem
+
+    try:
+        return Archive(config)
+    except DatabaseProblem as error:
+        raise ConfigError(f"{source}: [database] location: {error}") from error
+    except OSError as error:
+        raise _store_problem(config, source, error) from error
+
+
+def _store_problem(config: Config, source: str, error: OSError) -> ConfigError:
+    where = error.filename or config.instance_location
+    return ConfigError(f"{source}: [storage] location: {where}: {error.strerror or error}")
+
+
+def _beside_objects(config: Config) -> list[str]:
+    """Paths of what is the archive's and may be among its objects."""
+    paths = [f"{config.database_location}{end}" for end in ("", "-wal", "-shm", "-journal")]
+    return [os.path.abspath(path) for path in (*paths, config.worklist_directory) if path]
+
+
+def check_worklist(config: Config, source: str) -> None:
+    """See whether the directory of the worklist is there: without it, it would be an empty one."""
+    directory = config.worklist_directory
+    if directory is None:
+        return
+    try:
+        os.listdir(directory)
+    except OSError as error:
+        why = f"{directory}: {error.strerror or error}"
+        raise ConfigError(f"{source}: [worklist] directory: {why}") from error
 
 
 def _progress(done: int, total: int) -> None:
@@ -250,11 +283,9 @@ def _progress(done: int, total: int) -> None:
         LOGGER.info("start-up check: %d of %d folders", done, total)
 
 
-def clean(config: Config) -> None:
+def clean(config: Config, source: str) -> None:
     """Delete all objects and all rows."""
-    from pynetdicom.apps.archive.handlers import Archive
-
-    archive = Archive(config)
+    archive = _open(config, source)
     try:
         archive.store_of_objects.clear()
         archive.index.clear()
@@ -267,27 +298,36 @@ def run(args: Namespace, terminal: Terminal) -> int:
     try:
         config = configuration(args)
         require("sqlalchemy")
-        from pynetdicom.apps.archive.check import NoObjects
-        from pynetdicom.apps.archive.database import DatabaseProblem
     except (ConfigError, MissingExtra) as error:
         terminal.problem(str(error))
         return options.FAILED
+    with surviving_hangups():
+        return _run(config, args, terminal)
+
+
+def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
+    from pynetdicom.apps.archive.check import NoObjects
+    from pynetdicom.apps.archive.ownership import DatabaseProblem
+
+    source = args.config or "command line"
     try:
         if args.clean:
-            clean(config)
+            clean(config, source)
             return 0
-        prepare(config, terminal, full=args.check)
+        check_worklist(config, source)
+        tls = security(config, source)
+        prepare(config, source, full=args.check)
         if config.workers == 1:
-            return serve(config, terminal, partial(tell, config))
+            return serve(config, terminal, partial(tell, config), tls=tls)
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(
             config,
             terminal,
-            lambda shared, ready: serve(shared, terminal, ready, reuse_port=True),
+            lambda shared, ready: serve(shared, terminal, ready, reuse_port=True, tls=tls),
             partial(tell, config),
         )
-    except (DatabaseProblem, MissingExtra, NoObjects) as error:
+    except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))
     except OSError as error:
         terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))

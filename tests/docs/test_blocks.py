@@ -25,9 +25,9 @@ from pynetdicom import (
     evt,
 )
 from pynetdicom.__main__ import APPS
-from pynetdicom.apps import qrscp
 from pynetdicom.apps.archive import config, worklist
 from pynetdicom.apps.archive.matching import Options
+from pynetdicom.apps.archive.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 from tests.conftest import ROOT, find_free_port
@@ -203,8 +203,8 @@ def test_a_configuration_is_one(block: Block, place: Path) -> None:
     path = place / "archive.toml"
     path.write_text(block.text)
     loaded = config.load(str(path))
-    assert qrscp.server_tls(loaded) is None or loaded.tls_certificate is not None
-    qrscp.destination_tls(loaded)
+    assert server_tls(loaded) is None or loaded.tls_certificate is not None
+    destination_tls(loaded)
     if block.needs == "complete":
         document = tomllib.loads(block.text)
         peers = document.pop("peer")

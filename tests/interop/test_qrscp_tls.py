@@ -147,7 +147,7 @@ def test_destinations_that_are_not_who_they_should_be(
     served = start(STRANGER=stranger.port, PLAIN=plain.port, NOBODY=find_free_port())
     feed(dcmtk, served, certificates)
     for title in ("STRANGER", "PLAIN", "NOBODY"):
-        assert move(served, certificates, title).Status == 0xA801, title
+        assert move(served, certificates, title).Status == 0xA702, title
     for destination in (stranger, plain):
         assert list(destination.directory.iterdir()) == []
     assert "CompressedSamples" not in served.errors()
@@ -161,5 +161,5 @@ def test_a_destination_that_does_not_know_the_archive(
     )
     served = start(DEST=destination.port)
     feed(dcmtk, served, certificates)
-    assert move(served, certificates).Status == 0xA801
+    assert move(served, certificates).Status == 0xA702
     assert list(destination.directory.iterdir()) == []

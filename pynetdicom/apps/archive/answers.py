@@ -30,6 +30,11 @@ _NUMBERS = {
     "US": re.compile(r"\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]", re.ASCII),
 }
 
+_SHORT = frozenset(
+    ["AE", "AS", "CS", "DA", "DS", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "US"]
+)
+"""VRs whose length has 16 bits."""
+
 Encode = Callable[[str, str], bytes]
 """Encodes a value, of a VR; raises UnicodeError where it lacks a character."""
 
@@ -120,6 +125,8 @@ class Answers:
         if len(data) & 1:
             data += b"\0" if vr == "UI" else b" "
         implicit, little, _ = self._encoding
+        if len(data) > 0xFFFF and not implicit and vr in _SHORT:
+            vr = "UN"  # longer than an explicit one can be (PS3.5 6.2.2)
         return self._raw(tag, vr, len(data), data, 0, implicit, little)
 
 

@@ -25,9 +25,13 @@ UNIQUE_KEYS = {
     "IMAGE": "SOPInstanceUID",
 }
 
-MAXIMUM_LENGTH = 512
-"""Characters of a value that are indexed: an index of PostgreSQL takes no more than 2,700 bytes. No
-value that PS3.5 6.2 allows in these attributes is that long, but for a text or a list."""
+MAXIMUM_LENGTH = 16384
+"""Characters of a value that can be indexed, more than PS3.5 6.2 allows in these attributes but for
+a list of many. Nothing is ever cut: an object with a longer one is refused."""
+
+HEAD_LENGTH = 512
+"""Characters of a value that PostgreSQL has in its indices, which take no more than 2,700 bytes; of
+a UID, that there may be."""
 
 _TABLE = {
     "PATIENT": (
@@ -170,7 +174,7 @@ def values_of(ds: Dataset, level: str) -> dict[str, str]:
     values = {}
     for tag, attribute in zip(_tags(level), OF_LEVEL[level], strict=True):
         try:
-            text = clean(ds[tag].value)[:MAXIMUM_LENGTH] if tag in ds else ""
+            text = clean(ds[tag].value) if tag in ds else ""
         except Exception:  # whatever pydicom says of a value that is none of its VR
             text = ""
         if attribute.vr == "IS":
@@ -196,6 +200,6 @@ def patient_identity(patient_id: str, issuer: str, study_instance_uid: str) -> s
         return f"of study {study_instance_uid}"
     # With the length in front, no other issuer and ID make the same text.
     identity = f"{len(issuer)}:{issuer}{patient_id}"
-    if len(identity) <= MAXIMUM_LENGTH:
+    if len(identity) <= HEAD_LENGTH:
         return identity
     return hashlib.sha256(identity.encode()).hexdigest()

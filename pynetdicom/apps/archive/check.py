@@ -8,14 +8,20 @@ store only, and is indexed now.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from pynetdicom.apps.archive.index import Index, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import ObjectStore
 from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.utils import printable
 
 LOGGER = logging.getLogger(__name__)
+
+
+_SHOWN_FOREIGN = 5
+
+_UNREADABLE = (NotIndexable, DataSetDecodeError, FileProblem, OSError)
 
 
 class NoObjects(Exception):
@@ -46,7 +52,12 @@ Progress = Callable[[int, int], None]
 
 
 def check(
-    index: Index, store: ObjectStore, *, full: bool = False, progress: Progress | None = None
+    index: Index,
+    store: ObjectStore,
+    *,
+    full: bool = False,
+    progress: Progress | None = None,
+    ours: Collection[str] = (),
 ) -> Findings:
     """Make the index agree with the store; other processes may be storing meanwhile.
 
@@ -58,6 +69,8 @@ def check(
         Look into all folders and read all objects; otherwise only into folders that have changed,
         and only what the index lacks is read.
     progress : callable, optional
+    ours : collection of str
+        Paths of what else is the archive's, and may be among the objects.
 
     Raises
     ------
@@ -75,6 +88,7 @@ def check(
     for name in indexed - present.keys():
         present[name] = None
     findings = Findings()
+    foreign = store.foreign(None, ours)
     for done, (name, state) in enumerate(sorted(present.items())):
         if progress is not None:
             progress(done, len(present))
@@ -82,8 +96,12 @@ def check(
             continue
         found = _check_folder(index, store, name, full=full)
         findings = Findings(*(a + b for a, b in zip(findings, found, strict=True)))
-        # What could not be read is tried again next time.
-        index.set_folder_states({name: None if found.unreadable else state})
+        strangers = store.foreign(name, ours)
+        foreign += strangers
+        # What could not be read is tried again next time, and what is not ours told again.
+        is_over = not (found.unreadable or strangers)
+        index.set_folder_states({name: state if is_over else None})
+    _settle(index, store)
     if progress is not None:
         progress(len(present), len(present))
     if findings.added or findings.removed or findings.unreadable:
@@ -93,7 +111,28 @@ def check(
             findings.removed,
             findings.unreadable,
         )
+    if foreign:
+        shown = ", ".join(map(printable, foreign[:_SHOWN_FOREIGN]))
+        LOGGER.warning(
+            "%d %s among the objects not the archive's, and passed over: %s%s",
+            len(foreign),
+            "file is" if len(foreign) == 1 else "files are",
+            shown,
+            ", …" if len(foreign) > _SHOWN_FOREIGN else "",
+        )
     return findings
+
+
+def _settle(index: Index, store: ObjectStore) -> None:
+    """Have what objects said that are gone said by others, if any does."""
+    for level, pk, locations in index.in_doubt():
+        for location in locations:
+            try:
+                record = read_record(store, location)
+                index.merge(record, location, store.arrived(location))
+            except _UNREADABLE as error:
+                LOGGER.error("%s cannot be read: %s", location, error)
+        index.settle(level, pk)
 
 
 def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) -> Findings:
@@ -108,14 +147,15 @@ def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) ->
             continue
         try:
             record = read_record(store, location)
-        except (NotIndexable, DataSetDecodeError, FileProblem, OSError) as error:
+            arrived = store.arrived(location)
+        except _UNREADABLE as error:
             LOGGER.error("%s cannot be indexed: %s", location, error)
             unreadable += 1
             continue
         if location in indexed:
-            index.refresh(record, location, name)
+            index.refresh(record, location, name, arrived)
         else:
-            index.add(record, location, name)
+            index.add(record, location, name, arrived)
             added += 1
     return Findings(1, added, len(gone), unreadable)
 

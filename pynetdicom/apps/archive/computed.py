@@ -38,7 +38,7 @@ class Computed(NamedTuple):
     column : sqlalchemy.ColumnElement
         Gives it.
     tested, source, where : optional
-        The column with its values and where that is; None: it is not matched.
+        The column with its values and where that is; None: it is matched row by row.
     """
 
     level: str

@@ -18,8 +18,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from pynetdicom.apps.archive.attributes import (
     ATTRIBUTES,
+    HEAD_LENGTH,
     LEVELS,
-    MAXIMUM_LENGTH,
     UNIQUE_KEYS,
     Attribute,
     normal_integer,
@@ -36,7 +36,7 @@ from pynetdicom.apps.archive.matching import (
     name_patterns,
     range_of,
 )
-from pynetdicom.apps.archive.schema import PARENT_KEYS, TABLES
+from pynetdicom.apps.archive.schema import HEADS, PARENT_KEYS, TABLES, Head
 
 Column = sa.ColumnElement[Any]
 Condition = sa.ColumnElement[bool]
@@ -54,7 +54,8 @@ SEVERAL_VALUES = frozenset(
 """Attributes that may have several values, each of which may match: SQL cannot tell."""
 
 _MOST_STARS = 6
-"""More than these in a pattern are left to `matching.glob`, which is linear in each of them."""
+_LONGEST_PATTERN = 64
+"""Beyond these a pattern is left to `matching.glob`: one step of a database stays short."""
 
 _MOST_TESTS = 50
 """More patterns or ranges than these are left to `matching`: databases limit how much an expression
@@ -93,8 +94,38 @@ def _in_postgresql(element: _Listed, compiler: Any, **options: Any) -> str:
     return f"(SELECT jsonb_array_elements_text({array}))"
 
 
+class _Begins(FunctionElement[bool]):
+    """Whether a text begins so, for databases whose index has beginnings only."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(_Begins, "sqlite")
+def _always(element: _Begins, compiler: Any, **options: Any) -> str:
+    return "1"
+
+
+@compiles(_Begins, "postgresql")
+def _begins(element: _Begins, compiler: Any, **options: Any) -> str:
+    column, pattern = element.clauses
+    head = compiler.process(Head(column), **options)
+    return f"{head} LIKE {compiler.process(pattern, **options)} ESCAPE '\\'"
+
+
 def one_of(column: Column, values: Values) -> Condition:
     """Whether a column is one of some values, however many."""
+    if column not in HEADS:
+        return _one_of(column, values)
+    if all(len(value) < HEAD_LENGTH for value in values):
+        return _one_of(Head(column), values)
+    if len(values) > _MOST_TESTS:
+        return _one_of(column, values)
+    literals = [sa.literal(value) for value in values]
+    return sa.or_(*(sa.and_(Head(column) == Head(one), column == one) for one in literals))
+
+
+def _one_of(column: Column, values: Values) -> Condition:
     if len(values) <= _MOST_PARAMETERS:
         return column.in_(values)
     test: Condition = column.op("IN", is_comparison=True)(_Listed(sa.literal(json.dumps(values))))
@@ -113,18 +144,22 @@ def like(column: Column, pattern: str, before: str = "", after: str = "") -> Con
     """A comparison with a pattern of ``*`` and ``?``."""
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     text = before + escaped.replace("*", "%").replace("?", "_") + after
-    return column.like(text, escape="\\")
+    test = column.like(text, escape="\\")
+    beginning = re.match(r"(?:[^\\%_]|\\.)*", text, re.DOTALL)
+    if column in HEADS and beginning is not None and beginning[0]:
+        return sa.and_(_Begins(column, sa.literal(f"{beginning[0]}%")), test)
+    return test
 
 
 def _is_simple(pattern: str) -> bool:
     """Whether a database can be asked for a pattern."""
-    return pattern.count("*") <= _MOST_STARS and len(pattern) <= MAXIMUM_LENGTH
+    return pattern.count("*") <= _MOST_STARS and len(pattern) <= _LONGEST_PATTERN
 
 
 def text_test(vr: str, column: Column, keys: Values) -> Condition | None:
     """Whether a column is like one of some keys; None if SQL is not to be asked."""
     if vr not in WILDCARD_VRS or not any(map(has_wildcard, keys)):
-        return one_of(column, [key[:MAXIMUM_LENGTH] for key in keys])
+        return one_of(column, keys)
     keys = [re.sub(r"\*+", "*", key) for key in keys]
     if len(keys) > _MOST_TESTS or not all(map(_is_simple, keys)):
         return None

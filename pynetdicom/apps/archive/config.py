@@ -15,6 +15,9 @@ from typing import Any
 
 from pynetdicom.apps import options
 
+_SHOWN = 200
+"""Characters of a wrong value that are shown."""
+
 OPERATIONS = ("store", "find", "get", "move")
 
 
@@ -115,13 +118,13 @@ def _flag(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("a text that is not empty")
     return value
 
 
 def _any_text(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "\0" in value:
         raise ValueError("a text")
     return value
 
@@ -224,7 +227,7 @@ def load(path: str) -> Config:
         It cannot be read, or something in it is wrong.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
@@ -248,18 +251,27 @@ def checked(config: Config, source: str) -> Config:
     """
     if config.tls_key is not None and config.tls_certificate is None:
         raise ConfigError(f"{source}: [tls] key: needs a certificate too")
+    if config.tls_authorities is not None and config.tls_certificate is None:
+        raise ConfigError(
+            f"{source}: [tls] authorities: needs a certificate too: without one, the archive would"
+            " listen without TLS, and let everybody in"
+        )
     return config
 
 
 def _from_toml(path: str, text: str) -> Config:
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path}: too deeply nested") from error
+    except ValueError as error:  # also what Python takes for no number
         raise ConfigError(f"{path}: {error}") from error
     peers = document.pop("peer", [])
     values: dict[str, Any] = {}
     for section, table in document.items():
-        if section not in SECTIONS or not isinstance(table, dict):
+        if section in SECTIONS and not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section}: is a section, [{section}], and no key")
+        if section not in SECTIONS:
             raise ConfigError(
                 f"{path}: [{section}]: there is no such section; there are"
                 f" {', '.join(SECTIONS)} and [[peer]]"
@@ -268,6 +280,8 @@ def _from_toml(path: str, text: str) -> Config:
             where = f"{path}: [{section}] {key}"
             name, check = _rule(SECTIONS[section], key, where)
             values[name] = _checked(check, value, where)
+    if document.get("tls") == {}:
+        raise ConfigError(f"{path}: [tls]: needs a certificate")
     return Config(**values, peers=_peers(path, peers))
 
 
@@ -281,7 +295,9 @@ def _checked(check: Check, value: Any, where: str) -> Any:
     try:
         return check(value)
     except ValueError as error:
-        raise ConfigError(f"{where}: {value!r} is not {error}") from None
+        shown = repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        raise ConfigError(f"{where}: {shown} is not {error}") from None
 
 
 def _peers(path: str, tables: Any) -> dict[str, Peer]:
@@ -297,6 +313,8 @@ def _peers(path: str, tables: Any) -> dict[str, Peer]:
         if "ae_title" not in values:
             raise ConfigError(f"{where}: ae_title is missing")
         peer = Peer(**values)
+        if peer.tls and peer.address is None:
+            raise ConfigError(f"{where} tls: needs an address too")
         if peer.ae_title in peers:
             raise ConfigError(f"{where} ae_title: {peer.ae_title!r} is there already")
         peers[peer.ae_title] = peer

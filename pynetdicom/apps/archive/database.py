@@ -4,6 +4,9 @@ SQLite is opened in WAL mode, so that readers and a writer do not wait for each 
 begins with BEGIN IMMEDIATE, since a transaction that reads first and writes then cannot wait for
 another writer. What is committed survives the end of the process, however that comes about; with
 `sync` it survives a power failure too.
+
+Where the disk is full, SQLite cannot make the file by which connections share what they know of the
+database. It is read alone then, by one connection at a time, until there is room again.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, make_url
 
-from pynetdicom.apps.archive import schema
+from pynetdicom.apps.archive import ownership, schema
 from pynetdicom.apps.archive.extras import require
+from pynetdicom.apps.archive.ownership import DatabaseProblem
+from pynetdicom.apps.archive.watch import Cancelled, TookLong, Watch
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a writer waits for those of other processes."""
@@ -34,13 +39,18 @@ CACHE_SIZE = 16 << 20
 ATTEMPTS = 20
 """How often a transaction is tried that another one has got in the way of."""
 
+INSTRUCTIONS = 100
+"""Of SQLite's machine, between two looks whether the query is still wanted."""
+
+STATEMENT_MILLISECONDS = 50
+"""What PostgreSQL has for a statement that can be asked for fewer rows."""
+
+_NO_ROOM = frozenset(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"))
+_QUERY_CANCELED = "57014"
+
 _FIRST_LOCK = 0x444943 << 8  # of PostgreSQL's advisory locks: any number of our own will do
 
 Result = TypeVar("Result")
-
-
-class DatabaseProblem(Exception):
-    """The database cannot be opened, or is not ours."""
 
 
 def database_url(location: str) -> URL:
@@ -62,6 +72,25 @@ def database_url(location: str) -> URL:
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise DatabaseProblem(f"{urlsplit(location).scheme}: neither sqlite nor postgresql")
     return url
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether SQLite says that there is no room left."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorname", None) in _NO_ROOM
+
+
+def _has_file(path: str | None) -> bool:
+    """Whether a database's file is there, and ours; its directory is, afterwards."""
+    if not path or path == ":memory:":
+        raise DatabaseProblem("a database in memory is gone with its process")
+    if path.startswith("file:"):
+        raise DatabaseProblem("a file of SQLite is given by its path, not as file:")
+    is_made = ownership.file_is_ours(path)
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    except OSError as error:
+        raise DatabaseProblem(f"{path}: {error.strerror or error}") from error
+    return is_made
 
 
 def _was_in_the_way(error: sa.exc.DBAPIError) -> bool:
@@ -96,10 +125,9 @@ class Database:
         self._sync = sync
         self._writing = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
         arguments: dict[str, Any] = {}
+        is_made = False
         if self.is_sqlite:
-            if not url.database or url.database == ":memory:":
-                raise DatabaseProblem("a database in memory is gone with its process")
-            os.makedirs(os.path.dirname(url.database), exist_ok=True)
+            is_made = _has_file(url.database)
             arguments["timeout"] = BUSY_TIMEOUT
         elif url.drivername == "postgresql+psycopg":
             require("psycopg")
@@ -115,8 +143,16 @@ class Database:
         )
         sa.event.listen(self.engine, "connect", self._connected)
         sa.event.listen(self.engine, "begin", self._begun)
+        # Where there is no room: one connection at a time, of this process and of all others.
+        self._alone = sa.create_engine(
+            url, connect_args=arguments, poolclass=sa.NullPool, hide_parameters=True
+        )
+        sa.event.listen(self._alone, "connect", self._connected_alone)
+        sa.event.listen(self._alone, "begin", self._begun)
+        self._being_alone = threading.Lock()
         try:
-            self._create()
+            if not is_made:
+                self._create(url)
         except DatabaseProblem:
             self.close()
             raise
@@ -143,27 +179,33 @@ class Database:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
+    def _connected_alone(self, connection: Any, record: object) -> None:
+        connection.isolation_level = None
+        for pragma in ("locking_mode=EXCLUSIVE", "case_sensitive_like=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
     def _begun(self, connection: Connection) -> None:
         if self.is_sqlite:
             writes = connection.get_execution_options().get("writes", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
-    def _create(self) -> None:
+    def _create(self, url: URL) -> None:
+        where = url.render_as_string(hide_password=True)
         with self._writing, self._begin() as connection:
             if not self.is_sqlite:
                 # Several processes and hosts may start at the same time.
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_FIRST_LOCK)))
-            schema.metadata.create_all(connection)
-            version = sa.select(schema.setting.c.value).where(schema.setting.c.name == "version")
-            found = connection.scalar(version)
-            if found is None:
+            if not ownership.is_ours(self._content(connection), where):
+                schema.metadata.create_all(connection)
                 values = {"name": "version", "value": str(schema.VERSION)}
                 connection.execute(schema.setting.insert().values(values))
-            elif found != str(schema.VERSION):
-                raise DatabaseProblem(
-                    f"the index is of version {found}, not {schema.VERSION}: delete the database"
-                    " (not the objects), and it is made anew"
-                )
+
+    def _content(self, connection: Connection) -> ownership.Content:
+        query = ownership.TABLES_OF_SQLITE if self.is_sqlite else ownership.TABLES_OF_POSTGRESQL
+        tables = connection.exec_driver_sql(query).scalars().all()
+        if not ownership.has_ours(tables):
+            return ownership.Content(tables, None)
+        return ownership.Content(tables, connection.exec_driver_sql(ownership.VERSION_OF).scalar())
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[Connection]:
@@ -173,9 +215,64 @@ class Database:
                 yield connection
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that reads."""
-        with self.engine.connect() as connection, connection.begin():
+    def reading(self, watch: Watch | None = None, *, in_time: bool = False) -> Iterator[Connection]:
+        """A transaction that reads.
+
+        Parameters
+        ----------
+        watch : Watch, optional
+            Tells whether what is read is still wanted.
+        in_time : bool
+            Whether a statement may be ended that takes long.
+
+        Raises
+        ------
+        Cancelled
+            It is not wanted any more.
+        TookLong
+            A statement took too long.
+        """
+        with self._connection() as connection, connection.begin():
+            if watch is None:
+                yield connection
+                return
+            watch.look()
+            try:
+                with self._watched(connection, watch, in_time):
+                    yield connection
+            except sa.exc.DBAPIError as error:
+                if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_INTERRUPT":
+                    raise Cancelled from error
+                if in_time and getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
+                    raise TookLong from error
+                raise
+
+    @contextlib.contextmanager
+    def _watched(self, connection: Connection, watch: Watch, in_time: bool) -> Iterator[None]:
+        if not self.is_sqlite:
+            if in_time:
+                limit = f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}"
+                connection.exec_driver_sql(limit)
+            yield
+            return
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(watch.is_cancelled, INSTRUCTIONS)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            connection = self.engine.connect()
+        except sa.exc.OperationalError as error:
+            if not is_full(error):
+                raise
+            with self._being_alone, self._alone.connect() as alone:
+                yield alone
+            return
+        with connection:
             yield connection
 
     def write(self, work: Callable[[Connection], Result]) -> Result:

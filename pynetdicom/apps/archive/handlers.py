@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from pynetdicom import events as evt
 from pynetdicom.apps.archive import worklist
+from pynetdicom.apps.archive.cloud import open_store
 from pynetdicom.apps.archive.config import TIMEOUTS, Config, Peer
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.identifiers import (
@@ -23,9 +24,10 @@ from pynetdicom.apps.archive.identifiers import (
     IdentifierError,
 )
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
-from pynetdicom.apps.archive.matching import Options, key_values
-from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, open_store, uid_and_name
+from pynetdicom.apps.archive.matching import QUERY_RETRIEVE_LEVEL, Options, key_values
+from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
+from pynetdicom.apps.archive.watch import Cancelled, Watch
 from pynetdicom.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
@@ -47,7 +49,11 @@ PENDING_UNSUPPORTED_KEYS = 0xFF01  # PS3.4 Table C.4-1
 INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
 NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.23
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Tables B.2-1 and C.4-1
+NO_SUB_OPERATIONS = 0xA702  # PS3.4 Table C.4-2
 DOES_NOT_MATCH = 0xA900
+MAXIMUM_IDENTIFIER = {"C-FIND": 1 << 20, "C-GET": 1 << 23, "C-MOVE": 1 << 23}
+"""Bytes: as many UIDs as a retrieve can be of; decoding more would take long."""
+
 CANNOT_UNDERSTAND = {"C-STORE": 0xC210, "C-FIND": 0xC310, "C-GET": 0xC410, "C-MOVE": 0xC510}
 
 Responses = Iterator[Any]
@@ -71,8 +77,15 @@ class Archive:
     def __init__(self, config: Config, tls: ssl.SSLContext | None = None) -> None:
         self.config = config
         self._tls = tls
-        self.store_of_objects: ObjectStore = open_store(config.instance_location, sync=config.sync)
+        # Before anything is made: it may be another program's.
         self.database = Database(config.database_location, sync=config.sync)
+        try:
+            self.store_of_objects: ObjectStore = open_store(
+                config.instance_location, sync=config.sync
+            )
+        except BaseException:
+            self.database.close()
+            raise
         self.index = Index(self.database)
 
     def close(self) -> None:
@@ -133,7 +146,7 @@ class Archive:
             is_first = kept.is_first
             if is_first:
                 # Also what was there already: whoever has kept it may not have come to this.
-                is_first = self.index.add(record, kept.location, kept.folder)
+                is_first = self.index.add(record, kept.location, kept.folder, kept.arrived)
             else:
                 self.index.add_duplicate(record.sop_instance_uid, kept.location, kept.folder)
         except sa.exc.SQLAlchemyError as error:
@@ -153,9 +166,10 @@ class Archive:
             yield _status(NOT_AUTHORIZED, "Not authorized to find"), None
             return
         try:
-            identifier = event.identifier
+            identifier = _identifier(event)
+            watch = Watch(lambda: event.is_cancelled)
             if event.context.abstract_syntax == worklist.SOP_CLASS:
-                yield from self._find_in_worklist(event, identifier)
+                yield from self._find_in_worklist(event, identifier, watch)
                 return
             query = Find(identifier, str(event.context.abstract_syntax), self._options(event))
             pending = PENDING if query.is_supported else PENDING_UNSUPPORTED_KEYS
@@ -165,21 +179,31 @@ class Archive:
                 self.config.ae_title,
                 key_values(identifier.get("SpecificCharacterSet")),
                 str(event.context.transfer_syntax),
+                watch,
             ):
                 yield pending, match
                 count += 1
             LOGGER.info("C-FIND at level %s: %d matches", query.level, count)
+        except Cancelled:  # which the library answers, if there is somebody to answer
+            LOGGER.info("C-FIND: nobody wants to know any more")
         except REFUSALS as error:
             yield _refusal(event, error), None
 
-    def _find_in_worklist(self, event: Event, identifier: Dataset) -> Responses:
+    def _find_in_worklist(self, event: Event, identifier: Dataset, watch: Watch) -> Responses:
         directory = self.config.worklist_directory
         count = 0
         if directory is not None:
             title = str(event.assoc.acceptor.ae_title).strip()
-            for item in worklist.find(directory, title, identifier, self._options(event)):
-                yield PENDING, item
-                count += 1
+            try:
+                for item in worklist.find(
+                    directory, title, identifier, self._options(event), watch
+                ):
+                    yield PENDING, item
+                    count += 1
+            except OSError as error:
+                LOGGER.error("the worklist cannot be read: %s", error.strerror or error)
+                yield _status(OUT_OF_RESOURCES, "The worklist cannot be read"), None
+                return
         LOGGER.info("C-FIND in the worklist: %d matches", count)
 
     # C-GET and C-MOVE
@@ -190,10 +214,12 @@ class Archive:
             yield _status(NOT_AUTHORIZED, "Not authorized to retrieve"), None
             return
         try:
-            chosen = self._retrieve(event).choose(self.database)
+            chosen = self._choose(event, self._retrieve(event))
             LOGGER.info("C-GET of %d instances", chosen.count)
             yield chosen.count
             yield from self._send(chosen)
+        except Cancelled:
+            LOGGER.info("C-GET: nobody wants it any more")
         except REFUSALS as error:
             yield _refusal(event, error), None
 
@@ -210,16 +236,22 @@ class Archive:
                 LOGGER.warning("C-MOVE to %s, which is not known", printable(title))
                 yield None, None
                 return
-            chosen = query.choose(self.database)
+            chosen = self._choose(event, query)
             LOGGER.info("C-MOVE of %d instances to %s", chosen.count, printable(title))
             yield peer.address, peer.port, self._association_options(peer, chosen.kinds)
             yield chosen.count
             yield from self._send(chosen)
+        except Cancelled:
+            LOGGER.info("C-MOVE: nobody wants it any more")
         except REFUSALS as error:
             yield _refusal(event, error), None
 
     def _retrieve(self, event: Event) -> Retrieve:
-        return Retrieve(event.identifier, str(event.context.abstract_syntax), self._options(event))
+        identifier = _identifier(event)
+        return Retrieve(identifier, str(event.context.abstract_syntax), self._options(event))
+
+    def _choose(self, event: Event, query: Retrieve) -> Chosen:
+        return query.choose(self.database, Watch(lambda: event.is_cancelled))
 
     def _send(self, chosen: Chosen) -> Responses:
         missing: list[str] = []
@@ -248,6 +280,8 @@ class Archive:
         wanted: dict[str, Any] = {
             name: getattr(peer, name) for name in TIMEOUTS if getattr(peer, name) is not None
         }
+        # It is known, but is not to be had now (PS3.4 C.4.2.1.5).
+        wanted["unreachable_status"] = NO_SUB_OPERATIONS
         if kinds:
             wanted["contexts"] = contexts_for(kinds)
         if peer.tls:
@@ -280,6 +314,16 @@ class Archive:
 _CAPABILITIES = {uid: (1, 1, 1, 0, 0) if uid.endswith(".1") else (1, 0) for uid in MODELS} | {
     worklist.SOP_CLASS: (1, 1, 1, 0)
 }
+
+
+def _identifier(event: Event) -> Dataset:
+    """The identifier of a request; IdentifierError if it is too long to be looked into."""
+    encoded = getattr(event.request, "data_set", None)
+    most = MAXIMUM_IDENTIFIER[event.request.name]
+    if encoded is not None and encoded.size > most:
+        raise IdentifierError(f"An identifier of more than {most} bytes", QUERY_RETRIEVE_LEVEL)
+    return event.identifier
+
 
 REFUSALS = (DataSetDecodeError, IdentifierError, sa.exc.SQLAlchemyError)
 """What becomes a status; whatever else is raised is the library's to answer."""

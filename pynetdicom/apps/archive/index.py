@@ -6,13 +6,24 @@ Any number of associations and processes may add objects of the same study at th
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 
-from pynetdicom.apps.archive.attributes import LEVELS, OF_LEVEL, patient_identity, values_of
+from pynetdicom.apps.archive import said
+from pynetdicom.apps.archive.attributes import (
+    ATTRIBUTES,
+    HEAD_LENGTH,
+    LEVELS,
+    MAXIMUM_LENGTH,
+    patient_identity,
+    values_of,
+)
+from pynetdicom.apps.archive.conditions import joined
+from pynetdicom.apps.archive.said import LATE, Arrival
 from pynetdicom.apps.archive.schema import PARENT_KEYS, TABLES, duplicate, folder, instance
 
 if TYPE_CHECKING:
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _ROWS_AT_ONCE = 500
 _REMEMBERED = 256
 
@@ -65,9 +77,13 @@ def record_of(ds: Dataset, transfer_syntax_uid: str) -> Record:
     Raises
     ------
     NotIndexable
-        It lacks one of the UIDs.
+        It lacks one of the UIDs, or has a value that is too long.
     """
     values = {level: values_of(ds, level) for level in LEVELS}
+    for attribute in ATTRIBUTES.values():
+        most = HEAD_LENGTH if attribute.keyword in _UIDS else MAXIMUM_LENGTH
+        if len(values[attribute.level][attribute.column]) > most:
+            raise NotIndexable(f"{attribute.keyword} is too long")
     for level, column, name in (
         ("STUDY", "study_instance_uid", "Study Instance UID"),
         ("SERIES", "series_instance_uid", "Series Instance UID"),
@@ -96,11 +112,13 @@ class Index:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        # What series, studies and patients say → the row of the series: it has all of that, and the
-        # next object is likely to say the same.
-        self._series: dict[tuple[str, ...], int] = {}
+        # What series, studies and patients say → the row of the series and an arrival: it has all
+        # of that, and the next object is likely to say the same.
+        self._series: dict[tuple[str, ...], tuple[int, Arrival]] = {}
 
-    def add(self, record: Record, location: str, folder_name: str) -> bool:
+    def add(
+        self, record: Record, location: str, folder_name: str, arrived: int | None = None
+    ) -> bool:
         """Add an object; returns when that is committed. One that is there already is left alone.
 
         Parameters
@@ -110,6 +128,8 @@ class Index:
             Where the object is, in its store.
         folder_name : str
             The part of the store that it is in.
+        arrived : int, optional
+            When it came, in nanoseconds; default: now.
 
         Returns
         -------
@@ -117,17 +137,25 @@ class Index:
             Whether it is the one that is found and sent: False for a second copy, elsewhere, of an
             object that is there.
         """
+        arrival = time.time_ns() if arrived is None else arrived, location
         return self.database.write(
-            lambda connection: self._add(connection, record, location, folder_name)
+            lambda connection: self._add(connection, record, arrival, folder_name)
         )
 
-    def _add(self, connection: Connection, record: Record, location: str, folder_name: str) -> bool:
+    def _add(
+        self, connection: Connection, record: Record, arrival: Arrival, folder_name: str
+    ) -> bool:
+        location = arrival[1]
         lineage = tuple(v for level in LEVELS[:-1] for v in record.values[level].values())
         # Taken out meanwhile: if that row is no more, the next attempt looks for another one.
-        parent = self._series.pop(lineage, None)
-        if parent is None:
-            for level in LEVELS[:-1]:
-                parent = self._ancestor(connection, level, record.values[level], parent)
+        parent, merged_since = self._series.pop(lineage, (None, LATE))
+        if parent is None or arrival < merged_since:
+            # What a second copy says does not count.
+            if self._has_other(connection, record.sop_instance_uid, location):
+                self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+                return False
+            parent = self._merge(connection, record, arrival)
+        merged_since = min(merged_since, arrival)
         values: dict[str, object] = dict(record.values["IMAGE"])
         values |= {
             "series_pk": parent,
@@ -139,21 +167,33 @@ class Index:
         is_new = connection.scalar(insert, values) is not None
         if len(self._series) >= _REMEMBERED:
             self._series.clear()
-        assert parent is not None
-        self._series[lineage] = parent
-        if not is_new:  # there is one already
-            found = connection.scalar(
-                sa.select(instance.c.location).where(
-                    instance.c.sop_instance_uid == record.sop_instance_uid
-                )
-            )
-            if found != location:
-                self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
-                return False
+        self._series[lineage] = parent, merged_since
+        if not is_new and self._has_other(connection, record.sop_instance_uid, location):
+            self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+            return False
         return True
 
+    @staticmethod
+    def _has_other(connection: Connection, uid: str, location: str) -> bool:
+        """Whether there is an object of a UID at another location."""
+        query = sa.select(instance.c.location).where(instance.c.sop_instance_uid == uid)
+        return connection.scalar(query) not in (None, location)
+
+    def _merge(self, connection: Connection, record: Record, arrival: Arrival) -> int:
+        """Merge what an object says of its patient, study and series; the row of the series."""
+        parent: int | None = None
+        for level in LEVELS[:-1]:
+            parent = self._ancestor(connection, level, record.values[level], parent, arrival)
+        assert parent is not None
+        return parent
+
     def _ancestor(
-        self, connection: Connection, level: str, values: Mapping[str, object], parent: int | None
+        self,
+        connection: Connection,
+        level: str,
+        values: Mapping[str, object],
+        parent: int | None,
+        arrival: Arrival,
     ) -> int:
         """The row of a patient, study or series, made if there is none."""
         table = TABLES[level]
@@ -166,20 +206,52 @@ class Index:
             same = sa.and_(table.c[uid] == values[uid], table.c[PARENT_KEYS[level]] == parent)
         found = connection.execute(sa.select(table).where(same)).mappings().first()
         if found is None:
+            row["said"] = said.first(level, row, arrival)
             connection.execute(self.database.insert(table), row)
             found = connection.execute(sa.select(table).where(same)).mappings().first()
             if found is None:  # deleted since, by another process
                 raise sa.exc.IntegrityError("row", None, Exception("deleted meanwhile"))
         # The first object to say something is believed; others add what it did not say.
-        for attribute in OF_LEVEL[level]:
-            if row[attribute.column] and not found[attribute.column]:
-                connection.execute(
-                    table.update()
-                    .where(table.c.pk == found["pk"], table.c[attribute.column] == "")
-                    .values({n: row[n] for n in {attribute.column, attribute.search}})
-                )
         pk: int = found["pk"]
+        if said.merged(level, found, row, arrival):
+            # Seldom: once more, with nobody else changing it meanwhile.
+            here = table.c.pk == pk
+            locked = sa.select(table).where(here).with_for_update(key_share=True)
+            now = connection.execute(locked).mappings().first()
+            changes = {} if now is None else said.merged(level, now, row, arrival)
+            if changes:
+                connection.execute(table.update().where(here).values(changes))
         return pk
+
+    def merge(self, record: Record, location: str, arrived: int) -> None:
+        """Merge what an object that is there says of its patient, study and series."""
+        self.database.write(lambda c: self._merge(c, record, (arrived, location)))
+
+    def in_doubt(self) -> Iterator[tuple[str, int, list[str]]]:
+        """The rows with values of objects that are gone, and the locations of what they have."""
+        for level in LEVELS[:-1]:
+            table = TABLES[level]
+            query = sa.select(table.c.pk).where(table.c.said.like(said.IS_DOUBTED))
+            with self.database.reading() as connection:
+                keys = connection.scalars(query).all()
+            for pk in keys:
+                below = sa.select(instance.c.location).select_from(joined(level, "IMAGE"))
+                with self.database.reading() as connection:
+                    yield level, pk, list(connection.scalars(below.where(table.c.pk == pk)))
+
+    def settle(self, level: str, pk: int) -> None:
+        """Forget what a row has of objects that are gone: no other one has said it."""
+
+        def work(connection: Connection) -> None:
+            table = TABLES[level]
+            here = table.c.pk == pk
+            query = sa.select(table).where(here).with_for_update()
+            found = connection.execute(query).mappings().first()
+            if found is not None:
+                changes = said.forgotten(level, found)
+                connection.execute(table.update().where(here).values(changes))
+
+        self.database.write(work)
 
     def _add_duplicate(
         self, connection: Connection, uid: str, location: str, folder_name: str
@@ -225,8 +297,10 @@ class Index:
         for start in range(0, len(gone), _ROWS_AT_ONCE):
             some = gone[start : start + _ROWS_AT_ONCE]
             self.database.write(partial(_remove, locations=some))
+        if gone:
+            self._series.clear()
 
-    def refresh(self, record: Record, location: str, folder_name: str) -> None:
+    def refresh(self, record: Record, location: str, folder_name: str, arrived: int) -> None:
         """Index an object anew, by what it says now."""
 
         def work(connection: Connection) -> None:
@@ -234,9 +308,14 @@ class Index:
                 sa.select(duplicate.c.pk).where(duplicate.c.location == location)
             )
             if was_there is None:
-                _remove(connection, [location])
-                self._add(connection, record, location, folder_name)
+                doubted = _remove(connection, [location])
+                self._add(connection, record, (arrived, location), folder_name)
+                # What it says otherwise now, others may have said before.
+                for (level, pk), before in doubted.items():
+                    if _said(connection, level, pk) != before:
+                        _doubt(connection, level, [pk], [location])
 
+        self._series.clear()
         self.database.write(work)
 
     def folder_states(self) -> dict[str, str]:
@@ -300,18 +379,30 @@ class Index:
 _INDEXED = sa.select(*(instance.c[name] for name in Indexed._fields)).order_by(instance.c.pk)
 
 
-def _remove(connection: Connection, locations: list[str]) -> None:
-    """Delete objects, and of what they belong to that which has nothing left."""
+def _remove(connection: Connection, locations: list[str]) -> dict[tuple[str, int], str]:
+    """Delete objects, and of what they belong to that which has nothing left.
+
+    Returns
+    -------
+    dict
+        Level and key of the rows whose values are in doubt now → what their `said` was.
+    """
+    in_doubt: dict[tuple[str, int], str] = {}
+    gone = instance.c.location.in_(locations)
+    for level in LEVELS[:-1]:  # from above, as those change these rows that add objects
+        keys = sa.select(TABLES[level].c.pk).select_from(joined(level, "IMAGE")).where(gone)
+        in_doubt |= _doubt(connection, level, connection.scalars(keys.distinct()).all(), locations)
     connection.execute(duplicate.delete().where(duplicate.c.location.in_(locations)))
-    keys = _delete(connection, "IMAGE", instance.c.location.in_(locations))
+    keys_below = _delete(connection, "IMAGE", gone)
     for level, below in (("SERIES", "IMAGE"), ("STUDY", "SERIES"), ("PATIENT", "STUDY")):
         table, lower = TABLES[level], TABLES[below]
         # Two transactions that each remove the last object but the other's would leave an empty
         # series: the second one waits here, and sees then what the first one has removed.
-        rows = sa.select(table.c.pk).where(table.c.pk.in_(keys)).order_by(table.c.pk)
+        rows = sa.select(table.c.pk).where(table.c.pk.in_(keys_below)).order_by(table.c.pk)
         connection.execute(rows.with_for_update())
         used = sa.exists().where(lower.c[PARENT_KEYS[below]] == table.c.pk)
-        keys = _delete(connection, level, sa.and_(table.c.pk.in_(keys), ~used))
+        keys_below = _delete(connection, level, sa.and_(table.c.pk.in_(keys_below), ~used))
+    return in_doubt
 
 
 def _delete(connection: Connection, level: str, where: sa.ColumnElement[bool]) -> list[int]:
@@ -323,3 +414,23 @@ def _delete(connection: Connection, level: str, where: sa.ColumnElement[bool]) -
     column = table.c[PARENT_KEYS[level]]
     deleted = connection.scalars(table.delete().where(where).returning(column))
     return sorted(set(deleted))
+
+
+def _doubt(
+    connection: Connection, level: str, keys: Sequence[int], locations: Sequence[str]
+) -> dict[tuple[str, int], str]:
+    """Doubt what rows have of some objects; which rows that are, and what their `said` was."""
+    table = TABLES[level]
+    in_doubt = {}
+    for found in connection.execute(sa.select(table).where(table.c.pk.in_(keys))).mappings().all():
+        now = said.doubted(level, found, locations)
+        if now != found["said"]:
+            in_doubt[level, found["pk"]] = found["said"]
+            change = table.update().where(table.c.pk == found["pk"])
+            connection.execute(change.values(said=now))
+    return in_doubt
+
+
+def _said(connection: Connection, level: str, pk: int) -> str | None:
+    table = TABLES[level]
+    return connection.scalar(sa.select(table.c.said).where(table.c.pk == pk))

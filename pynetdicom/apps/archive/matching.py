@@ -7,7 +7,7 @@ what it can of it into SQL and leaves the rest to this; worklist items are match
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 """VRs in which ``*`` and ``?`` stand for something else (PS3.4 C.2.2.2.4)."""
 
+RANGE_VRS = frozenset(["DA", "TM", "DT"])
+"""VRs in which a hyphen makes a range (PS3.4 C.2.2.2.5)."""
+
 EMPTY_VALUE = '""'
 """The key that matches what has no value (PS3.4 C.2.2.2.7)."""
 
@@ -37,6 +40,10 @@ QUERY_RETRIEVE_LEVEL = 0x00080052
 TIMEZONE_OFFSET = 0x00080201
 NOT_KEYS = frozenset((SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, TIMEZONE_OFFSET))
 """Elements of an identifier that say something about it, and are not matched."""
+
+
+def _no_step() -> None:
+    pass
 
 
 class Options(NamedTuple):
@@ -52,12 +59,15 @@ class Options(NamedTuple):
         Names match by their words, in any order (C.2.2.2.1.1).
     exact_names : bool
         Names are told apart by case and accents.
+    step : callable
+        Called before each comparison; it may raise what ends them.
     """
 
     relational: bool = False
     combined: bool = False
     fuzzy: bool = False
     exact_names: bool = False
+    step: Callable[[], None] = _no_step
 
 
 NOTHING = Options()
@@ -89,6 +99,8 @@ def is_universal(vr: str, keys: Sequence[str]) -> bool:
     """Whether a key matches everything (PS3.4 C.2.2.2.3)."""
     if not any(keys):
         return True
+    if vr in RANGE_VRS and any(key.strip() == "-" for key in keys):
+        return True  # Tolerated: a range that is open at both ends
     if len(keys) == 1 and not keys[0].strip("*"):
         return True  # Tolerated: `*` alone also where there are no wildcards, as many ask for dates
     return vr in WILDCARD_VRS and any(key and not key.strip("*") for key in keys)
@@ -100,23 +112,51 @@ def has_wildcard(key: str) -> bool:
 
 
 def glob(pattern: str, text: str) -> bool:
-    """Whether a text matches a pattern of ``*`` and ``?``; takes at most len × len steps."""
-    at = in_pattern = 0
-    star = -1
-    resume = 0
-    while at < len(text):
-        if in_pattern < len(pattern) and pattern[in_pattern] == "*":
-            star, resume = in_pattern, at
-            in_pattern += 1
-        elif in_pattern < len(pattern) and pattern[in_pattern] in ("?", text[at]):
-            in_pattern += 1
-            at += 1
-        elif star >= 0:
-            resume += 1
-            at, in_pattern = resume, star + 1
-        else:
+    """Whether a text matches a pattern of ``*`` and ``?``.
+
+    What stands between stars is looked for one after the other, each once and never again before
+    where the last one was found.
+    """
+    first, *rest = _parts_of(pattern)
+    if not rest:
+        return len(first.text) == len(text) and first.find(text, 0, len(text)) == 0
+    last = rest.pop()
+    start, end = len(first.text), len(text) - len(last.text)
+    if start > end or first.find(text, 0, start) != 0 or last.find(text, end, len(text)) != end:
+        return False
+    for part in rest:
+        found = part.find(text, start, end)
+        if found < 0:
             return False
-    return not pattern[in_pattern:].strip("*")
+        start = found + len(part.text)
+    return True
+
+
+class _Part(NamedTuple):
+    """What stands between two stars of a pattern."""
+
+    text: str
+    expression: re.Pattern[str] | None
+    """Where it has a ``?``."""
+
+    def find(self, text: str, start: int, end: int) -> int:
+        """Where it first is in a part of a text; -1 if it is not."""
+        if self.expression is None:
+            return text.find(self.text, start, end)
+        match = self.expression.search(text, start, end)
+        return -1 if match is None else match.start()
+
+
+@lru_cache(512)
+def _parts_of(pattern: str) -> tuple[_Part, ...]:
+    return tuple(
+        _Part(part, _expression(part) if "?" in part else None)
+        for part in re.sub(r"\*+", "*", pattern).split("*")
+    )
+
+
+def _expression(part: str) -> re.Pattern[str]:
+    return re.compile("".join("." if one == "?" else re.escape(one) for one in part), re.DOTALL)
 
 
 def range_of(vr: str, key: str) -> Range | None:
@@ -218,10 +258,11 @@ def name_patterns(key: str) -> list[str]:
 
     A component that may be anything may be missing: ``Doe^*`` is ``Doe`` too.
     """
-    patterns = [key.strip()]
-    while patterns[-1].endswith("^*"):
-        patterns.append(patterns[-1][:-2])
-    return list(dict.fromkeys(pattern.rstrip("^") for pattern in patterns))
+    pattern = key.strip()
+    shorter = pattern
+    while shorter.endswith("^*"):  # of which the last star stands for what the others do
+        pattern, shorter = f"{shorter[:-2]}^*", shorter[:-2]
+    return list(dict.fromkeys(one.rstrip("^") for one in (pattern, shorter)))
 
 
 def fuzzy_words(key: str) -> list[str]:
@@ -259,6 +300,7 @@ def value_matches(
     vr: str, key: str, value: str, options: Options, key_zone: str = "", zone: str = ""
 ) -> bool:
     """Whether one value of an entity matches one value of a key."""
+    options.step()
     if vr == "PN":
         return value != "" and name_matches(key, value, options)
     if vr in ("DA", "TM"):
@@ -341,7 +383,8 @@ def data_set_matches(keys: Dataset, entity: Dataset, options: Options, depth: in
     zone = clean(entity.get("TimezoneOffsetFromUTC"))
     together = _combined_pairs(keys) if options.combined else {}
     for key in keys:
-        if key.tag in NOT_KEYS or key.keyword in together.values():
+        options.step()
+        if key.tag in NOT_KEYS or not key.tag.element or key.keyword in together.values():
             continue
         if key.VR == "SQ":
             if not _sequence_matches(key.value, entity.get(key.tag), options, depth):
@@ -379,6 +422,7 @@ def _moment_matches(keys: Dataset, entity: Dataset, date: str, time: str) -> boo
 def _sequence_matches(keys: Any, found: Any, options: Options, depth: int) -> bool:
     """Sequence matching (PS3.4 C.2.2.2.6): one item of the entity has to match the key's item."""
     for item in keys or ():
+        options.step()
         if is_universal_item(item, depth):
             continue
         entities = [] if found is None else found.value or []
@@ -396,5 +440,5 @@ def is_universal_item(item: Dataset, depth: int = 0) -> bool:
         if key.VR == "SQ"
         else is_universal(key.VR, key_values(key.value))
         for key in item
-        if key.tag not in NOT_KEYS
+        if key.tag not in NOT_KEYS and key.tag.element
     )

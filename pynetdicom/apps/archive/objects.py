@@ -1,4 +1,4 @@
-"""Where the objects themselves are: files in hashed folders, or any store that fsspec can reach.
+"""Where the objects themselves are: files in hashed folders; `cloud` has the other kind of store.
 
 An object is visible under its name only when it is complete, and nothing is ever replaced: a second
 copy with other bytes is kept beside the first. The name is that of the SOP Instance UID; the index
@@ -10,20 +10,24 @@ from __future__ import annotations
 import errno
 import hashlib
 import itertools
+import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pynetdicom import _config
-from pynetdicom.apps.archive.extras import require
 from pynetdicom.apps.storescp import HASHED, name_of, same_data_set
+from pynetdicom.dimse.provisional import PART_PREFIX
 from pynetdicom.dimse.spool import remove_parts
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
+
+LOGGER = logging.getLogger(__name__)
 
 FOLDER_DIGITS = 3
 """Hexadecimal digits of a folder's name: 4096 folders, each with 2,500 files of 10 million."""
@@ -31,8 +35,11 @@ FOLDER_DIGITS = 3
 SETTLED = 5 * 10**9
 """Nanoseconds after which a folder's time of change can be trusted to tell of the next change."""
 
+MOST_FOREIGN = 10_000
+"""Files that are not ours, of which it is told how many they are."""
+
 # The UID itself, or its digest.
-_OF_UID = rf"[0-9.]{{1,64}}?|{HASHED}[0-9a-f]{{64}}"
+OF_UID = rf"[0-9.]{{1,64}}?|{HASHED}[0-9a-f]{{64}}"
 
 
 class InvalidUID(Exception):
@@ -51,12 +58,15 @@ class Kept(NamedTuple):
         Whether it was not there yet.
     is_first : bool
         Whether no other object had its SOP Instance UID, as far as the store knows.
+    arrived : int
+        When it came, in nanoseconds, as `arrived` of the store tells ever after.
     """
 
     location: str
     folder: str
     is_new: bool
     is_first: bool
+    arrived: int = 0
 
 
 class ObjectStore(Protocol):
@@ -85,6 +95,18 @@ class ObjectStore(Protocol):
 
     def has(self, location: str) -> bool:
         """Whether there is such an object."""
+
+    def arrived(self, location: str) -> int:
+        """When an object came, in nanoseconds.
+
+        Raises
+        ------
+        OSError
+            It cannot be told.
+        """
+
+    def foreign(self, folder: str | None, ours: Collection[str]) -> list[str]:
+        """What is there that is not the store's, but for some paths: in a folder, or beside all."""
 
     def folders(self) -> Iterator[tuple[str, str | None]]:
         """All folders, and what changes when something is added or removed; None: not known."""
@@ -126,23 +148,6 @@ def uid_and_name(uid: Any, *, hashed: bool = False) -> tuple[str, str]:
     return text, name
 
 
-def open_store(location: str, *, sync: bool = False) -> ObjectStore:
-    """Open a store: a location with ``://`` in it is fsspec's, but for ``file://``.
-
-    Raises
-    ------
-    OSError
-        It cannot be written to.
-    MissingExtra
-        A package is missing.
-    """
-    if location.startswith("file://"):
-        location = location.removeprefix("file://")
-    if "://" in location:
-        return CloudStore(location)
-    return FileStore(location, sync=sync)
-
-
 class FileStore:
     """Objects in files below a directory of the local file system.
 
@@ -154,20 +159,27 @@ class FileStore:
         Whether an object has to be on the disk before its storing is answered.
     """
 
-    _NAME = re.compile(rf"({_OF_UID})(?:_([0-9]+))?\.dcm", re.ASCII)
-    _FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}", re.ASCII)
+    _NAME = re.compile(rf"({OF_UID})(?:_([0-9]+))?\.dcm", re.ASCII)
+    FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}", re.ASCII)
 
     def __init__(self, directory: str, *, sync: bool = False) -> None:
         self.directory = os.path.abspath(directory)
         self._sync = sync
         self._made: set[str] = set()
+        self._last_arrival = 0
         # On the same file system, and no folder of objects.
         incoming = os.path.join(self.directory, "incoming")
         self.spool_dir: str | None = incoming
         os.makedirs(incoming, exist_ok=True)
         remove_parts(incoming)
-        with tempfile.TemporaryFile(dir=incoming):
-            pass
+        try:
+            with tempfile.TemporaryFile(dir=incoming):
+                pass
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # What is there can be found and sent; there may be room again.
+            LOGGER.warning("%s: %s: nothing can be stored", self.directory, error.strerror)
 
     def path(self, location: str) -> str:
         """The file of an object."""
@@ -181,13 +193,60 @@ class FileStore:
             # No name has an underscore: the second copy of one never takes that of another.
             location = f"{folder}/{name}.dcm" if count == 1 else f"{folder}/{name}_{count}.dcm"
             try:
-                event.save_as(self.path(location), overwrite=False, sync=self._sync)
+                self._save(event, folder, location)
             except FileExistsError:
                 if same_data_set(event.request.data_set, self.path(location)):
-                    return Kept(location, folder, False, count == 1)
+                    arrived = self.arrived(location)
+                    return Kept(location, folder, False, count == 1, arrived)
             else:
-                return Kept(location, folder, True, count == 1)
+                return Kept(location, folder, True, count == 1, self._stamp(location))
         raise AssertionError  # pragma: no cover - the count has no end
+
+    def _save(self, event: Event, folder: str, location: str) -> None:
+        try:
+            event.save_as(self.path(location), overwrite=False, sync=self._sync)
+        except FileNotFoundError:
+            if folder not in self._made:
+                raise
+            self._made.discard(folder)  # which somebody has taken away
+            self._make(folder)
+            event.save_as(self.path(location), overwrite=False, sync=self._sync)
+
+    def _stamp(self, location: str) -> int:
+        """Note on a file when it came: the system's own times are too coarse to tell the order."""
+        self._last_arrival = now = max(time.time_ns(), self._last_arrival + 1)
+        with suppress(OSError):
+            os.utime(self.path(location), ns=(now, now))
+        return self.arrived(location)
+
+    def arrived(self, location: str) -> int:
+        """The time of the file."""
+        return os.stat(self.path(location)).st_mtime_ns
+
+    def foreign(self, folder: str | None, ours: Collection[str]) -> list[str]:
+        """The files that are not the store's."""
+        place = self.directory if folder is None else self.path(folder)
+        return list(itertools.islice(self._foreign(folder, place, ours), MOST_FOREIGN))
+
+    def _foreign(self, folder: str | None, place: str, ours: Collection[str]) -> Iterator[str]:
+        known = self.FOLDER if folder is None else self._NAME
+        with suppress(FileNotFoundError):
+            for name in sorted(os.listdir(place)):
+                path = os.path.join(place, name)
+                if (
+                    path in ours
+                    or name.startswith(PART_PREFIX)
+                    or (known.fullmatch(name) and os.path.isdir(path) is (not folder))
+                ):
+                    continue
+                if not os.path.isdir(path):
+                    yield os.path.relpath(path, self.directory)
+                for above, directories, names in os.walk(path):
+                    directories[:] = [d for d in directories if os.path.join(above, d) not in ours]
+                    for one in names:
+                        is_ours = one.startswith(PART_PREFIX) or os.path.join(above, one) in ours
+                        if not is_ours:
+                            yield os.path.relpath(os.path.join(above, one), self.directory)
 
     def _make(self, folder: str) -> None:
         if folder in self._made:
@@ -212,11 +271,9 @@ class FileStore:
 
     def folders(self) -> Iterator[tuple[str, str | None]]:
         """The folders, with the time of their last change where it is long enough ago."""
-        import time
-
         now = time.time_ns()
         for entry in os.scandir(self.directory):
-            if self._FOLDER.fullmatch(entry.name) and entry.is_dir():
+            if self.FOLDER.fullmatch(entry.name) and entry.is_dir():
                 changed = entry.stat().st_mtime_ns
                 yield entry.name, str(changed) if changed < now - SETTLED else None
 
@@ -237,110 +294,6 @@ class FileStore:
         for folder, _ in list(self.folders()):
             for location in self.list(folder):
                 os.unlink(self.path(location))
-
-
-class CloudStore:
-    """Objects in a store that fsspec can reach.
-
-    An object's name has a digest of its bytes in it: two writers of different bytes cannot get in
-    each other's way, and which was first the index says.
-
-    Parameters
-    ----------
-    url : str
-        Such as ``s3://bucket/prefix``.
-    """
-
-    _NAME = re.compile(rf"(?:{_OF_UID})-[0-9a-f]{{32}}\.dcm", re.ASCII)
-
-    spool_dir: str | None = None
-
-    def __init__(self, url: str) -> None:
-        fsspec = require("fsspec")
-        try:
-            self._files, self._root = fsspec.core.url_to_fs(url)
-        except (ImportError, ValueError) as error:
-            raise OSError(errno.EINVAL, f"{url.partition('://')[0]}: {error}") from error
-        self._root = self._root.rstrip("/")
-        self._files.makedirs(self._root, exist_ok=True)
-
-    def path(self, location: str) -> str:
-        """The object's path in the store."""
-        return f"{self._root}/{location}"
-
-    def keep(self, event: Event, name: str) -> Kept:
-        """Keep the object of a C-STORE request; see `ObjectStore`."""
-        folder = folder_of(name)
-        data_set = event.request.data_set
-        digest = hashlib.sha256(data_set.transfer_syntax.encode())
-        for part in data_set.parts():
-            digest.update(part)
-        location = f"{folder}/{name}-{digest.hexdigest()[:32]}.dcm"
-        if self.has(location):
-            return Kept(location, folder, False, True)
-        path = self.path(location)
-        self._files.makedirs(self.path(folder), exist_ok=True)
-        try:
-            # What is put in one go appears in one go; a local file system below fsspec is the
-            # exception, and for that there is `FileStore`.
-            self._files.put_file(event.dataset_path, path)
-        except OSError:
-            raise
-        except Exception as error:  # each store has its own
-            raise OSError(errno.EIO, f"the store fails: {type(error).__name__}") from error
-        return Kept(location, folder, True, True)
-
-    @contextmanager
-    def fetch(self, location: str) -> Iterator[str]:
-        """The path of a temporary file with the object."""
-        descriptor, path = tempfile.mkstemp(prefix=".pynetdicom-", suffix=".dcm")
-        os.close(descriptor)
-        try:
-            try:
-                self._files.get_file(self.path(location), path)
-            except OSError:
-                raise
-            except Exception as error:
-                raise OSError(errno.EIO, f"the store fails: {type(error).__name__}") from error
-            yield path
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def has(self, location: str) -> bool:
-        """Whether there is such an object."""
-        return bool(self._files.exists(self.path(location)))
-
-    def folders(self) -> Iterator[tuple[str, str | None]]:
-        """The folders; a store does not tell whether they have changed."""
-        self._files.invalidate_cache()
-        for name in sorted(self._names(self._root)):
-            if FileStore._FOLDER.fullmatch(name):
-                yield name, None
-
-    def _names(self, path: str) -> list[str]:
-        try:
-            found = self._files.ls(path, detail=False)
-        except FileNotFoundError:
-            return []
-        return [entry.rstrip("/").rpartition("/")[2] for entry in found]
-
-    def list(self, folder: str) -> list[str]:
-        """The objects of a folder, the oldest first where the store tells."""
-        entries = []
-        with suppress(FileNotFoundError):
-            entries = self._files.ls(self.path(folder), detail=True)
-        names = [
-            (str(e.get("created") or e.get("LastModified") or ""), e["name"].rpartition("/")[2])
-            for e in entries
-        ]
-        return [f"{folder}/{name}" for _, name in sorted(names) if self._NAME.fullmatch(name)]
-
-    def clear(self) -> None:
-        """Delete all objects."""
-        for folder, _ in list(self.folders()):
-            for location in self.list(folder):
-                self._files.rm_file(self.path(location))
 
 
 def _sync_directory(path: str) -> None:

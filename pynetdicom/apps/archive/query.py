@@ -8,6 +8,7 @@ transaction open, and a million matches take the memory of a few hundred.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,22 +29,27 @@ from pynetdicom.apps.archive.conditions import (
 )
 from pynetdicom.apps.archive.identifiers import (
     RESPONSE_KEYWORDS,
+    IdentifierError,
     elements,
     level_of,
     levels_of,
     unique_keys,
 )
 from pynetdicom.apps.archive.matching import (
+    EMPTY_VALUE,
     NOT_KEYS,
     NOTHING,
     Options,
+    attribute_matches,
     combined_range,
     is_universal,
     key_values,
     time_keyword,
     values_match,
 )
+from pynetdicom.apps.archive.pages import pages, pieces
 from pynetdicom.apps.archive.schema import TABLES, instance
+from pynetdicom.apps.archive.watch import Watch
 from pynetdicom.dimse.element_walk import EXPLICIT_VR_LITTLE_ENDIAN
 from pynetdicom.services.retrieval import MAXIMUM_SUB_OPERATIONS
 
@@ -53,8 +59,8 @@ if TYPE_CHECKING:
 
     from pynetdicom.apps.archive.database import Database
 
-_ROWS_AT_ONCE = 500
-_KEYS_AT_ONCE = 20 * _ROWS_AT_ONCE
+# What tells the two others of these of each match: their VRs.
+_RESPONSE_VRS = dict(zip(RESPONSE_KEYWORDS, ("CS", "AE", "CS"), strict=True))
 
 
 class Filter(NamedTuple):
@@ -94,6 +100,8 @@ class Find:
         self.is_supported = True
         self._options = options
         self._filters: list[Filter] = []
+        # Keys of what all matches have.
+        self._of_all: list[tuple[str, Values]] = []
         # What a row has, in this order.
         self._elements: dict[str, Attribute | computed.Computed] = {}
         self._columns: dict[str, sa.ColumnElement[Any]] = {}
@@ -120,21 +128,27 @@ class Find:
     def _take(self, key: DataElement, is_combined: bool) -> None:
         """Take a key of the identifier: what it asks for, and that it is to be returned."""
         one = computed.COMPUTED.get(key.keyword) or ATTRIBUTES.get(key.keyword)
-        if one is None or one.level not in self._used_levels:
-            self.is_supported = self.is_supported and key.keyword in RESPONSE_KEYWORDS
+        is_of_all = key.keyword in RESPONSE_KEYWORDS
+        if not is_of_all and (one is None or one.level not in self._used_levels):
+            self.is_supported = False
+            return
+        if key.VR == "SQ":
+            raise IdentifierError(f"{key.keyword} is no sequence", key.tag)
+        values = [value for value in key_values(key.value) if value]
+        if one is None or is_of_all:
+            self._of_all.append((key.keyword, values))
             return
         self._return(one)
-        values = [value for value in key_values(key.value) if value] if key.VR != "SQ" else []
         if is_combined or is_universal(one.vr, values):
             return
         if isinstance(one, Attribute):
             condition, is_all = condition_of(one, values, self._options)
-        elif one.tested is not None:
-            test = text_test(one.vr, one.tested, values)
+        else:
+            test = None
+            if one.tested is not None and values != [EMPTY_VALUE]:
+                test = text_test(one.vr, one.tested, values)
             is_all = test is not None
             condition = sa.true() if test is None else one.has(test)
-        else:
-            return
         self._conditions.append(condition)
         self._tested.add(one.level)
         if not is_all:
@@ -174,31 +188,23 @@ class Find:
         )
         return sa.select(*columns).select_from(source).where(pk.in_(keys)).order_by(pk)
 
-    def rows(self, database: Database) -> Iterator[list[str]]:
+    def rows(self, database: Database, watch: Watch) -> Iterator[list[str]]:
         """The matches, as the texts of what was asked for.
 
         First their keys and then what is shown of them: what is counted or collected would be so of
         all that are left before they are sorted, again and again.
         """
-        statement = self.statement().limit(_KEYS_AT_ONCE)
-        after = 0
-        while True:
-            with database.reading() as connection:
-                keys = connection.scalars(statement.where(TABLES[self.level].c.pk > after)).all()
-            for start in range(0, len(keys), _ROWS_AT_ONCE):
-                with database.reading() as connection:
-                    rows = connection.execute(self.shown(keys[start : start + _ROWS_AT_ONCE])).all()
-                for row in rows:
-                    texts = ["" if value is None else str(value) for value in row]
-                    if self._filters_pass(texts):
-                        yield texts
-            if len(keys) < _KEYS_AT_ONCE:
-                return
-            after = keys[-1]
+        options = self._options._replace(step=watch.step)
+        for page in pages(database, self.statement(), TABLES[self.level].c.pk, watch):
+            keys = [row[0] for row in page]
+            for row in pieces(database, keys, self.shown, watch):
+                texts = ["" if value is None else str(value) for value in row]
+                if self._filters_pass(texts, options):
+                    yield texts
 
-    def _filters_pass(self, row: Sequence[str]) -> bool:
+    def _filters_pass(self, row: Sequence[str], options: Options) -> bool:
         return all(
-            values_match(vr, keys, row[column].split("\\"), self._options)
+            values_match(vr, keys, row[column].split("\\"), options)
             for column, vr, keys in self._filters
         )
 
@@ -208,6 +214,7 @@ class Find:
         retrieve_ae_title: str,
         character_sets: Sequence[str] = (),
         transfer_syntax: str = EXPLICIT_VR_LITTLE_ENDIAN,
+        watch: Watch | None = None,
     ) -> Iterator[Dataset]:
         """The matches as identifiers.
 
@@ -219,11 +226,22 @@ class Find:
             The Specific Character Set of the request, which is used where it suffices.
         transfer_syntax : str
             That of the presentation context that they go out on.
+        watch : Watch, optional
+            Tells whether they are still wanted.
+
+        Raises
+        ------
+        Cancelled
+            They are not.
         """
         texts = (self.level, retrieve_ae_title, "ONLINE")
         fixed = dict(zip(RESPONSE_KEYWORDS, texts, strict=True))
+        for keyword, values in self._of_all:
+            if not attribute_matches(_RESPONSE_VRS[keyword], values, [fixed[keyword]], NOTHING):
+                return
         vrs = {keyword: one.vr for keyword, one in self._elements.items()}
-        yield from map(Answers(vrs, fixed, transfer_syntax, character_sets), self.rows(database))
+        answers = Answers(vrs, fixed, transfer_syntax, character_sets)
+        yield from map(answers, self.rows(database, watch or Watch()))
 
 
 def _highest(levels: Collection[str], level: str) -> str:
@@ -274,14 +292,26 @@ class Retrieve:
         self._where: Condition = sa.and_(*unique(keys))
         self._source = joined(levels[0], "IMAGE")
 
-    def choose(self, database: Database) -> Chosen:
-        """What there is now: what comes later is not sent."""
-        columns = (instance.c.sop_class_uid, instance.c.transfer_syntax_uid)
-        kinds = sa.select(*columns, sa.func.count()).group_by(*columns)
-        keys = sa.select(instance.c.pk).order_by(instance.c.pk).limit(MAXIMUM_SUB_OPERATIONS)
-        with database.reading() as connection:
-            rows = connection.execute(kinds.select_from(self._source).where(self._where)).all()
-            pks = connection.scalars(keys.select_from(self._source).where(self._where))
-            found = array("q", pks)
-        rows = sorted(rows, key=lambda row: -row[2])
-        return Chosen(sum(row[2] for row in rows), [(row[0], row[1]) for row in rows], found)
+    def choose(self, database: Database, watch: Watch | None = None) -> Chosen:
+        """What there is now: what comes later is not sent.
+
+        Of more than can be sent it is not told how many they are.
+
+        Raises
+        ------
+        Cancelled
+            It is not wanted any more.
+        """
+        columns = (instance.c.pk, instance.c.sop_class_uid, instance.c.transfer_syntax_uid)
+        statement = sa.select(*columns).select_from(self._source).where(self._where)
+        kinds: Counter[tuple[str, str]] = Counter()
+        found = array("q")
+        for page in pages(database, statement, instance.c.pk, watch or Watch()):
+            for row in page:
+                pk, sop_class, transfer_syntax = row
+                found.append(pk)
+                kinds[sop_class, transfer_syntax] += 1
+            if len(found) > MAXIMUM_SUB_OPERATIONS:
+                break
+        ordered = [kind for kind, _ in kinds.most_common()]
+        return Chosen(len(found), ordered, found[:MAXIMUM_SUB_OPERATIONS])

@@ -7,11 +7,15 @@ the same UID, so that nobody's images are ever shown as somebody else's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
-from pynetdicom.apps.archive.attributes import OF_LEVEL
+from pynetdicom.apps.archive.attributes import HEAD_LENGTH, OF_LEVEL
 
-VERSION = 2
+VERSION = 3
 """Of the schema; an index of another version is made anew from the objects."""
 
 metadata = sa.MetaData()
@@ -19,6 +23,24 @@ metadata = sa.MetaData()
 # Compared byte by byte, so that ranges and prefixes can use an index whatever the locale.
 _Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class Head(FunctionElement[str]):
+    """The beginning of a text, as it is in an index: SQLite has all of it there."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(Head, "sqlite")
+def _in_sqlite(element: Head, compiler: Any, **options: Any) -> str:
+    text: str = compiler.process(element.clauses, **options)
+    return text
+
+
+@compiles(Head, "postgresql")
+def _in_postgresql(element: Head, compiler: Any, **options: Any) -> str:
+    return f"left({compiler.process(element.clauses, **options)}, {HEAD_LENGTH})"
 
 
 def _columns(level: str) -> list[sa.Column[str]]:
@@ -38,31 +60,33 @@ def _parent(table: str) -> sa.Column[int]:
     return sa.Column(f"{table}_pk", _Key, sa.ForeignKey(f"{table}.pk"), nullable=False)
 
 
+def _said() -> sa.Column[str]:
+    # Which object each value is of, see `said`.
+    return sa.Column("said", _Text, nullable=False, server_default="")
+
+
 patient = _table(
     "patient",
     "PATIENT",
     sa.Column("identity", _Text, nullable=False, unique=True),
-    sa.Index("ix_patient_id", "patient_id"),
-    sa.Index("ix_patient_name", "patient_name_search"),
+    _said(),
     sa.Index("ix_patient_birth_date", "patient_birth_date_search"),
 )
 study = _table(
     "study",
     "STUDY",
     _parent("patient"),
+    _said(),
     sa.UniqueConstraint("study_instance_uid", "patient_pk"),
     sa.Index("ix_study_patient", "patient_pk"),
     sa.Index("ix_study_date", "study_date_search"),
-    sa.Index("ix_study_accession_number", "accession_number"),
-    sa.Index("ix_study_id", "study_id"),
 )
 series = _table(
     "series",
     "SERIES",
     _parent("study"),
+    _said(),
     sa.UniqueConstraint("series_instance_uid", "study_pk"),
-    sa.Index("ix_series_study", "study_pk", "modality"),
-    sa.Index("ix_series_modality", "modality"),
     sa.Index("ix_series_date", "series_date_search"),
 )
 instance = _table(
@@ -76,6 +100,25 @@ instance = _table(
     sa.Index("ix_instance_series", "series_pk", "sop_class_uid"),
     sa.Index("ix_instance_folder", "folder"),
 )
+
+# What a peer may make long, and is compared as it is.
+HEADS = frozenset(
+    (
+        patient.c.patient_id,
+        patient.c.patient_name_search,
+        study.c.accession_number,
+        study.c.study_id,
+        series.c.modality,
+    )
+)
+"""The columns whose index has the beginnings of the values only, in PostgreSQL."""
+
+sa.Index("ix_patient_id", Head(patient.c.patient_id))
+sa.Index("ix_patient_name", Head(patient.c.patient_name_search))
+sa.Index("ix_study_accession_number", Head(study.c.accession_number))
+sa.Index("ix_study_id", Head(study.c.study_id))
+sa.Index("ix_series_study", series.c.study_pk, Head(series.c.modality))
+sa.Index("ix_series_modality", Head(series.c.modality))
 
 duplicate = sa.Table(
     # Second copies that differ from the first: kept, but neither found nor sent.

@@ -80,8 +80,9 @@ class Workers:
             while True:
                 for key, _ in self._selector.select(self._patience()):
                     if key.fd == stop.fileno():
-                        stop.wait()
-                        return 0
+                        if stop.take():
+                            return 0
+                        continue
                     if not self._hear(self._workers[key.fd]) and not announced:
                         return FAILED  # which it has said why
                 self._start_due()
@@ -106,12 +107,12 @@ class Workers:
     def _start(self) -> None:
         reader, writer = os.pipe()
         # A signal that comes before the worker can take it waits until it can.
-        signal.pthread_sigmask(signal.SIG_BLOCK, StopSignals.SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, StopSignals.BLOCKED)
         pid = os.fork()
         if pid == 0:
             os.close(reader)
             self._work(writer)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.BLOCKED)
         os.close(writer)
         self._workers[reader] = _Worker(pid, reader)
         self._selector.register(reader, selectors.EVENT_READ)
@@ -129,7 +130,7 @@ class Workers:
             ).start()
 
             def ready(address: Sequence[Any]) -> None:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.SIGNALS)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.BLOCKED)
                 os.write(writer, b".")
 
             code = self._serve(self._config, ready)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom.apps.archive.identifiers import elements
 from pynetdicom.apps.archive.matching import (
     MAXIMUM_DEPTH,
     NOT_KEYS,
@@ -19,6 +20,7 @@ from pynetdicom.apps.archive.matching import (
     Options,
     data_set_matches,
 )
+from pynetdicom.apps.archive.watch import Watch
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ def files(directory: str, ae_title: str) -> Iterator[str]:
         try:
             names = sorted(os.listdir(place))
         except (FileNotFoundError, NotADirectoryError):
+            if place == directory:
+                raise
             continue
         for name in names:
             if name.endswith(ENDING) and not name.startswith("."):
@@ -54,16 +58,33 @@ def read(path: str) -> Dataset | None:
     try:
         with read_header(path) as header, closing(header.data_set()) as data_set:
             return data_set.decode()
-    except FileNotFoundError:  # removed since
-        return None
     except (FileProblem, DataSetDecodeError, OSError) as error:
+        if not os.path.lexists(path):  # removed since; but was the directory, too?
+            os.stat(os.path.dirname(path))
+            return None
         LOGGER.error("worklist file %s: %s", os.path.basename(path), error)
         return None
 
 
-def find(directory: str, ae_title: str, keys: Dataset, options: Options) -> Iterator[Dataset]:
-    """The items that match the keys of an identifier, as they are to be returned."""
+def find(
+    directory: str, ae_title: str, keys: Dataset, options: Options, watch: Watch | None = None
+) -> Iterator[Dataset]:
+    """The items that match the keys of an identifier, as they are to be returned.
+
+    Raises
+    ------
+    IdentifierError
+        The identifier asks for what cannot be, or for too much.
+    Cancelled
+        They are not wanted any more.
+    OSError
+        The directory cannot be read.
+    """
+    list(elements(keys))  # each of which has to convert
+    watch = watch or Watch()
+    options = options._replace(step=watch.step)
     for path in files(directory, ae_title):
+        watch.look()
         item = read(path)
         if item is not None and data_set_matches(keys, item, options):
             yield returned(keys, item)

@@ -11,8 +11,9 @@ import pytest
 
 from pynetdicom.apps.archive import check as check_module
 from pynetdicom.apps.archive.check import Findings, NoObjects, check, read_record
+from pynetdicom.apps.archive.cloud import CloudStore
 from pynetdicom.apps.archive.index import Index
-from pynetdicom.apps.archive.objects import CloudStore, FileStore, ObjectStore, folder_of
+from pynetdicom.apps.archive.objects import FileStore, ObjectStore, folder_of
 from tests.apps.archive.conftest import MakeEvent, make
 
 
@@ -50,6 +51,54 @@ def test_rows_of_objects_that_are_gone_are_removed(
     shutil.rmtree(store.path(second.partition("/")[0]))
     assert check(index, store)[1:] == (0, 1, 0)
     assert [index.count(level) for level in ("PATIENT", "STUDY", "SERIES", "IMAGE")] == [0] * 4
+
+
+def test_files_that_are_not_ours_are_counted(
+    index: Index, store: FileStore, store_event: MakeEvent, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(store, store_event, 1)
+    ours = Path(store.directory) / "index.sqlite"
+    ours.touch()
+    check(index, store, ours=[str(ours)])
+    assert "not the archive's" not in caplog.text
+    (folder,) = (Path(store.path(name)) for name, _ in store.folders())
+    strangers = [
+        Path(store.directory) / "a\nb.txt",
+        Path(store.directory) / "incoming" / "x.dcm",
+        Path(store.directory) / "backup" / "0c2" / "1.2.3.dcm",
+        folder / "1.2.3.bak",
+    ]
+    for path in strangers:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for _ in range(2):  # also where nothing has changed since
+        caplog.clear()
+        age(store)
+        check(index, store, ours=[str(ours)])
+        (line,) = [one.getMessage() for one in caplog.records if "passed over" in one.getMessage()]
+        assert line.startswith("4 files are among the objects not the archive's")
+        assert "a\\nb.txt" in line
+        assert "\n" not in line
+    for number in range(30):
+        (folder / f"{number}.txt").touch()
+    caplog.clear()
+    check(index, store, ours=[str(ours)])
+    assert "34 files" in caplog.text
+    assert "…" in caplog.text
+    assert index.count("IMAGE") == 1
+
+
+def test_things_that_are_not_ours_in_a_cloud_store(
+    index: Index, store_event: MakeEvent, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = CloudStore("memory://strangers")
+    keep(store, store_event, 1)
+    store._files.pipe_file("/strangers/readme", b"x")
+    (folder,) = (name for name, _ in store.folders())
+    store._files.pipe_file(f"/strangers/{folder}/readme", b"x")
+    check(index, store)
+    assert "2 files are among the objects not the archive's" in caplog.text
+    store.clear()
 
 
 def test_a_disk_that_is_missing_does_not_empty_the_index(

@@ -15,8 +15,12 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from pynetdicom import AE
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
+from pynetdicom import AE, build_role, evt
+from pynetdicom.sop_class import (
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+    Verification,
+)
 from tests.apps.archive.conftest import CT, EXPLICIT, make
 from tests.apps.conftest import Served
 
@@ -181,6 +185,63 @@ def test_an_index_on_a_full_file_system(small: Path, start: Start, tmp_path: Pat
     assoc = associate(start(instances, index).port)
     assert found(assoc) == {f"1.2.3.{number}" for number in [*acknowledged, refused]}
     assoc.release()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_start_on_a_full_file_system(small: Path, start: Start, killed: bool) -> None:
+    """Objects and index have no room at all: what is there is found and sent; later there is."""
+    instances, index = small / "instances", small / "index.sqlite"
+    served = start(instances, index)
+    assoc = associate(served.port)
+    assert assoc.send_c_store(an_object(1, SMALL)).Status == 0x0000
+    assoc.release()
+    if killed:
+        served.stop(signal.SIGKILL)
+        index.with_name("index.sqlite-shm").unlink()
+    else:
+        assert served.stop(signal.SIGTERM) == 0
+    ballast = small / "ballast"
+    fill_up(ballast)
+    served = start(instances, index)
+    assoc = associate(served.port)
+    for _ in range(2):
+        assert found(assoc) == {"1.2.3.1"}
+        assert retrieved(served.port) == ["1.2.3.1"]
+        assert assoc.send_c_store(an_object(2, SMALL)).Status == OUT_OF_RESOURCES
+        if not killed:  # what it had left beside the index was room when that had been read
+            assert assoc.send_c_store(an_object(3, 100)).Status == OUT_OF_RESOURCES
+    assert assoc.send_c_echo().Status == 0x0000
+    ballast.unlink()
+    for number, size in ((2, SMALL), (3, 100)):
+        assert assoc.send_c_store(an_object(number, size)).Status == 0x0000
+    assert found(assoc) == {"1.2.3.1", "1.2.3.2", "1.2.3.3"}
+    assoc.release()
+    assert served.stop(signal.SIGTERM) == 0
+    with sqlite3.connect(index) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
+def retrieved(port: int) -> list[str]:
+    """What a C-GET of the study brings."""
+    got = []
+
+    def keep(event: Any) -> int:
+        got.append(str(event.dataset.SOPInstanceUID))
+        return 0x0000
+
+    ae = AE("PEER")
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE
+    ae.add_requested_context(CT, EXPLICIT)
+    ae.add_requested_context(StudyRootQueryRetrieveInformationModelGet)
+    roles = [build_role(CT, scu_role=True, scp_role=True)]
+    assoc = ae.associate("127.0.0.1", port, ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    ds = Dataset()
+    ds.QueryRetrieveLevel, ds.StudyInstanceUID = "STUDY", "1.2.1"
+    *_, (status, _) = assoc.send_c_get(ds, StudyRootQueryRetrieveInformationModelGet)
+    assert status.Status == 0x0000
+    assoc.release()
+    return got
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of the size of a file")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
+import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +19,14 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from pynetdicom import AE
 from pynetdicom.apps.archive import worklist
 from pynetdicom.apps.archive.attributes import clean
 from pynetdicom.apps.archive.check import check
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.handlers import Archive, contexts_for
-from tests.apps.archive.conftest import EXPLICIT, MakeEvent, assoc, make
+from pynetdicom.apps.qrscp import make_ae
+from tests.apps.archive.conftest import CT, EXPLICIT, MakeEvent, assoc, make
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 PEERS = {
@@ -50,6 +55,7 @@ def request(name: str, identifier: Dataset, calling: str, destination: str = "DE
     return SimpleNamespace(
         request=SimpleNamespace(name=name),
         identifier=identifier,
+        is_cancelled=False,
         move_destination=destination,
         context=SimpleNamespace(
             abstract_syntax=f"{PATIENT_ROOT}{number}", transfer_syntax=EXPLICIT
@@ -348,6 +354,101 @@ def test_the_start_of_a_step_is_one_point_in_time(
         archive.close()
 
 
+def test_a_worklist_that_disappears(tmp_path: Path) -> None:
+    """An empty worklist would be an answer, and no true one."""
+    directory = tmp_path / "worklist"
+    config = Config(
+        instance_location=str(tmp_path / "objects"),
+        database_location=str(tmp_path / "index.sqlite"),
+        worklist_directory=str(directory),
+    )
+    archive = Archive(config)
+    event = request("C-FIND", Dataset(), "FINDS")
+    event.context.abstract_syntax = worklist.SOP_CLASS
+
+    def answered() -> list[tuple[int, str]]:
+        return [(code(status), status.ErrorComment) for status, _ in archive.find(event)]
+
+    try:
+        assert answered() == [(0xA700, "The worklist cannot be read")]
+        directory.touch()
+        assert answered() == [(0xA700, "The worklist cannot be read")]
+        directory.unlink()
+        directory.mkdir()
+        assert answered() == []
+        # In the midst of it: the files were there when the directory was listed.
+        for name in ("1.wl", "2.wl"):
+            (directory / name).touch()
+        real = worklist.read
+
+        def disappear(path: str) -> Dataset | None:
+            shutil.rmtree(directory, ignore_errors=True)
+            return real(path)
+
+        worklist.read = disappear
+        try:
+            assert answered() == [(0xA700, "The worklist cannot be read")]
+        finally:
+            worklist.read = real
+    finally:
+        archive.close()
+
+
+class Down(Exception):
+    """What a store says that is down; each has exceptions of its own."""
+
+
+@pytest.mark.parametrize("method", ["exists", "makedirs", "put_file", "info"])
+def test_a_store_that_is_down(
+    tmp_path: Path, store_event: MakeEvent, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    config = Config(
+        instance_location="memory://down", database_location=str(tmp_path / "index.sqlite")
+    )
+    archive = Archive(config)
+    store: Any = archive.store_of_objects
+
+    def fail(*arguments: Any, **named: Any) -> None:
+        raise Down("credentials expired")
+
+    try:
+        assert code(archive.store(store_event(make(1)))) == 0x0000
+        with monkeypatch.context() as patched:
+            for name in {method, "get_file"}:
+                patched.setattr(store._files, name, fail, raising=False)
+            status = archive.store(store_event(make(2)))
+            assert (code(status), status.ErrorComment) == (0xA700, "Cannot be stored")
+            found = list(archive.find(request("C-FIND", of_level("PATIENT", PatientID=""), "X")))
+            assert [code(status) for status, _ in found] == [0xFF00]
+            count, sent, (status, failed) = archive.get(
+                request("C-GET", of_level("PATIENT", PatientID="P1"), "X")
+            )
+            assert (count, sent) == (1, (0xFF00, None))
+            assert failed.FailedSOPInstanceUIDList in ("1.2.3.1", ["1.2.3.1"])
+        assert code(archive.store(store_event(make(2)))) == 0x0000
+    finally:
+        store.clear()
+        archive.close()
+
+
+def test_a_folder_that_somebody_has_taken_away(archive: Archive, store_event: MakeEvent) -> None:
+    for _ in range(2):
+        assert code(archive.store(store_event(make(1), calling="STORES"))) == 0x0000
+        store: Any = archive.store_of_objects
+        for name, _ in list(store.folders()):
+            shutil.rmtree(store.path(name))
+
+
+def test_an_identifier_that_is_too_long(archive: Archive) -> None:
+    event = request("C-FIND", of_level("STUDY"), "FINDS")
+    event.request.data_set = SimpleNamespace(size=(1 << 20) + 1)
+    ((status, _),) = archive.find(event)
+    assert (code(status), status.ErrorComment) == (
+        0xA900,
+        "An identifier of more than 1048576 bytes",
+    )
+
+
 def test_a_destination_is_proposed_all_that_it_will_be_sent() -> None:
     """Compressed as it is, the rest in other uncompressed encodings too; all 200 kinds of it."""
     implicit, explicit = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
@@ -359,3 +460,67 @@ def test_a_destination_is_proposed_all_that_it_will_be_sent() -> None:
     assert {(f"1.3.{n}", ((implicit, explicit)[n % 2],)) for n in range(50)} <= proposed
     assert len(contexts) == 150 + 2 * 50
     assert contexts_for([]) == []
+
+
+# Destinations
+
+
+def silent_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_a_destination_that_cannot_be_reached(tmp_path: Path, store_event: MakeEvent) -> None:
+    """It is known, so 0xA801 would be wrong: 0xA702, and why, but not where to."""
+    picky = AE("PICKY")
+    picky.add_supported_context(CT)
+    picky.require_called_aet = True
+    refuses = picky.start_server(("127.0.0.1", 0), block=False)
+    assert refuses is not None
+    config = Config(
+        bind_address="127.0.0.1",
+        instance_location=str(tmp_path / "objects"),
+        database_location=str(tmp_path / "index.sqlite"),
+        peers={
+            "SILENT": Peer("SILENT", "127.0.0.1", silent_port()),
+            "REFUSES": Peer("REFUSES", "127.0.0.1", refuses.server_address[1]),
+            "NOADDRESS": Peer("NOADDRESS"),
+        },
+    )
+    archive = Archive(config)
+    for number in (1, 2, 3):
+        archive.store(store_event(make(number)))
+    ae = make_ae(config)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=archive.handlers())
+    assert server is not None
+    scu = AE("SCU")
+    scu.add_requested_context(f"{PATIENT_ROOT}2")
+    assoc = scu.associate("127.0.0.1", server.server_address[1])
+    try:
+        answers = {}
+        for title in ("SILENT", "REFUSES", "NOADDRESS", "UNKNOWN"):
+            identifier = of_level("PATIENT", PatientID="P1")
+            *_, (status, _) = assoc.send_c_move(identifier, title, f"{PATIENT_ROOT}2")
+            failed = status.get("NumberOfFailedSuboperations")
+            answers[title] = (status.Status, status.ErrorComment, failed)
+        assert answers["SILENT"] == (
+            0xA702,
+            f"The move destination cannot be reached: {os.strerror(errno.ECONNREFUSED)}",
+            3,
+        )
+        assert answers["REFUSES"] == (
+            0xA702,
+            "The move destination refuses: called AE title not recognised",
+            3,
+        )
+        unknown = (0xA801, "Unknown move destination", None)
+        assert answers["NOADDRESS"] == answers["UNKNOWN"] == unknown
+        assert assoc.is_established
+    finally:
+        assoc.release()
+        ae.shutdown()
+        picky.shutdown()
+        archive.close()

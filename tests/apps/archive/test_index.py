@@ -135,8 +135,8 @@ def test_refreshing(index: Index) -> None:
     add(index, 1, StudyDescription="old")
     index.add_duplicate("1.2.3.1", "abc/1_2", "abc")
     record = record_of(make(1, StudyDescription="new"), EXPLICIT)
-    index.refresh(record, "abc/1", "abc")
-    index.refresh(record, "abc/1_2", "abc")
+    index.refresh(record, "abc/1", "abc", 1)
+    index.refresh(record, "abc/1_2", "abc", 2)
     with index.database.reading() as connection:
         assert connection.scalars(sa.select(schema.study.c.study_description)).all() == ["new"]
     assert counts(index) == [1, 1, 1, 1]

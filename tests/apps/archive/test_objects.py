@@ -14,14 +14,13 @@ import pytest
 from pydicom import dcmread
 
 from pynetdicom.apps.archive import extras
+from pynetdicom.apps.archive.cloud import CloudStore, open_store
 from pynetdicom.apps.archive.extras import MissingExtra
 from pynetdicom.apps.archive.objects import (
-    CloudStore,
     FileStore,
     InvalidUID,
     ObjectStore,
     folder_of,
-    open_store,
     uid_and_name,
 )
 from tests.apps.archive.conftest import MakeEvent, make

@@ -38,6 +38,32 @@ def served(python_env: dict[str, str], tmp_path: Path) -> Iterator[Served]:
     assert "Traceback" not in started.errors()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
+@pytest.mark.parametrize("workers", [1, WORKERS])
+def test_a_hangup_ends_nothing(python_env: dict[str, str], tmp_path: Path, workers: int) -> None:
+    """One line in the log of each process, and serving goes on."""
+    place = tmp_path / "qrscp"
+    place.mkdir()
+    command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
+    served = Served([*command, "--workers", str(workers)], python_env, place)
+    try:
+        processes = {served.process.pid, *workers_of(served)}
+        assert len(processes) == (1 if workers == 1 else 1 + workers)
+        for pid in processes:
+            os.kill(pid, signal.SIGHUP)
+        told = "SIGHUP: nothing is read anew, and serving goes on"
+        assert wait_until(lambda: served.errors().count(told) == len(processes))
+        ae = AE()
+        ae.add_requested_context(Verification)
+        for _ in range(4):
+            assoc = ae.associate("127.0.0.1", served.port)
+            assert assoc.send_c_echo().Status == 0x0000
+            assoc.release()
+        assert {served.process.pid, *workers_of(served)} == processes
+    finally:
+        assert served.stop(signal.SIGTERM) == 0, served.errors()
+
+
 def workers_of(served: Served) -> set[int]:
     """The processes that serve."""
     pid = served.process.pid
