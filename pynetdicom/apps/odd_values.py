@@ -27,8 +27,8 @@ Make = Callable[[Any, str, bytes], "DataElement"]
 
 
 def for_json(match: Dataset) -> None:
-    """Have what JSON cannot say as bytes of VR UN."""
-    _mend(match, _as_json, _unknown, 0)
+    """Have what JSON cannot say as bytes of VR OB."""
+    _mend(match, _as_json, _as_bytes, 0)
 
 
 def for_text(match: Dataset) -> None:
@@ -37,8 +37,8 @@ def for_text(match: Dataset) -> None:
 
 
 def for_file(match: Dataset) -> None:
-    """Have what cannot be encoded as bytes of VR UN."""
-    _mend(match, _as_file, _unknown, 0)
+    """Have what cannot be encoded as bytes of VR OB."""
+    _mend(match, _as_file, _as_bytes, 0)
 
 
 def _mend(match: Dataset, test: Test, make: Make, depth: int) -> None:
@@ -107,13 +107,11 @@ def _as_file(element: DataElement) -> None:
     write_data_element(target, element)
 
 
-def _unknown(tag: Any, vr: str, data: bytes) -> DataElement:
+def _as_bytes(tag: Any, vr: str, data: bytes) -> DataElement:
     from pydicom.dataelem import DataElement
 
-    # Of a VR that pydicom does not look up: it would try once more what the dictionary says.
-    element = DataElement(tag, "OB", data + b"\0" * (len(data) % 2))
-    element.VR = "UN"
-    return element
+    # Not UN: readers, pydicom among them, try once more then what the dictionary says.
+    return DataElement(tag, "OB", data + b"\0" * (len(data) % 2))
 
 
 def _told(tag: Any, vr: str, data: bytes) -> DataElement:

@@ -69,7 +69,7 @@ def inline(value: Any) -> Iterator[str]:
     """The bytes in JSON, however deep."""
     if isinstance(value, dict):
         if "InlineBinary" in value:
-            assert value["vr"] == "UN"
+            assert value["vr"] == "OB"
             yield value["InlineBinary"]
         for one in value.values():
             yield from inline(one)
@@ -88,6 +88,7 @@ def test_the_rest_is_shown(name: str, tmp_path: Path) -> None:
     odd_values.for_json(match)
     shown = json.loads(match.to_json(), parse_constant=pytest.fail)
     assert shown["00100020"]["Value"] == ["P1"]
+    assert Dataset.from_json(match.to_json()).PatientID == "P1"
     (found,) = (base64.b64decode(one) for one in inline(shown))
     assert found.startswith(data)
     match = encoded(odd).decode()

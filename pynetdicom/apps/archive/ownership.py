@@ -75,8 +75,8 @@ def is_ours(content: Content, where: str) -> bool:
         )
     if int(version) > schema.VERSION:
         raise DatabaseProblem(
-            f"{where} is an index of version {version}, made by a newer qrscp than this one, which"
-            f" knows version {schema.VERSION}: it is left as it is"
+            f"the index is of version {version}, made by a newer qrscp than this one, which knows"
+            f" version {schema.VERSION}: it is left as it is. It is {where}"
         )
     if int(version) < schema.VERSION:
         raise DatabaseProblem(
