@@ -473,7 +473,7 @@ class Handlers:
         """What is bound, as it is given to `bind`."""
         return [
             (event, handler, args)
-            for event, bound in self._handlers.items()
+            for event, bound in list(self._handlers.items())  # another thread may bind meanwhile
             for handler, args in bound
         ]
 
