@@ -356,7 +356,7 @@ def test_a_peer_that_does_not_read_holds_the_handler_up(scp: QueryScp) -> None:
 
 
 def test_a_handler_that_gives_something_wrong_does_no_harm(scp: QueryScp) -> None:
-    wrong = [None, 5, [(PENDING, None)], [("x", None)], [None], object(), [(PENDING, object())]]
+    wrong = [5, [(PENDING, None)], [("x", None)], [None], object(), [(PENDING, object())]]
     with scp.connect() as peer:
         for message_id, given in enumerate(wrong, 1):
             scp.handler = lambda event, given=given: given
