@@ -161,6 +161,8 @@ def _takes_unanswered(
     """
     if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
         return False
+    if not assoc.has_asked_for_objects:
+        return False
     if not assoc.told_of_roles:
         assoc.told_of_roles = True
         LOGGER.warning(

@@ -118,9 +118,11 @@ def test_nobody_is_there_to_answer(scp: QueryScp, context_id: int, code: int) ->
 
 LEVELS = [
     (FIND, element(0x00080052, b"FRAME "), 0xA900),
-    (FIND, element(0x00100010, b"*"), 0xA900),
-    (FIND, b"", 0xA900),
-    (GET, element(0x00080052, b""), 0xA900),
+    (FIND, element(0x00100010, b"*"), 0x0000),
+    (FIND, b"", 0x0000),
+    (GET, element(0x00080052, b""), 0x0000),
+    (GET, element(0x00100010, b"*"), 0x0000),
+    (MOVE, element(0x00100010, b"*"), 0x0000),
     (MOVE, element(0x00080052, b"NONE"), 0xA900),
     (FIND_WORKLIST, element(0x00100010, b"*"), 0x0000),
     (FIND_WORKLIST, b"", 0x0000),
@@ -130,7 +132,8 @@ LEVELS = [
 @pytest.mark.parametrize(("context_id", "data", "status"), LEVELS)
 def test_levels(scp: QueryScp, context_id: int, data: bytes, status: int) -> None:
     asked: list[Any] = []
-    scp.handler = lambda event: asked.append(event) or iter(())
+    items = {GET: [0], MOVE: [("127.0.0.1", 104), 0]}.get(context_id, [])
+    scp.handler = lambda event: asked.append(event) or iter(items)
     with scp.connect() as peer:
         peer.request(context_id, data=data)
         final = peer.final().primitive
@@ -356,7 +359,7 @@ def test_a_peer_that_does_not_read_holds_the_handler_up(scp: QueryScp) -> None:
 
 
 def test_a_handler_that_gives_something_wrong_does_no_harm(scp: QueryScp) -> None:
-    wrong = [None, 5, [(PENDING, None)], [("x", None)], [None], object(), [(PENDING, object())]]
+    wrong = [5, [(PENDING, None)], [("x", None)], [None], object(), [(PENDING, object())]]
     with scp.connect() as peer:
         for message_id, given in enumerate(wrong, 1):
             scp.handler = lambda event, given=given: given

@@ -1,8 +1,8 @@
 """The levels of the Query/Retrieve information models (PS3.4 C.6).
 
-What is checked here can be told without knowing what a handler is able to do: that a request says
-at which of the model's levels it is. Which keys it has to have depends on whether the handler takes
-relational queries, so that is the handler's to check.
+What is checked here can be told without knowing what a handler is able to do: that the level that a
+request names is one of the model's. Whether there has to be one, and which keys, depends on whether
+the handler takes relational queries, so that is the handler's to check.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ LEVELS: dict[str, tuple[str, ...]] = {
 def problem_of_level(sop_class: str, identifier: EncodedDataSet | None) -> str:
     """Why an identifier does not match its SOP Class, as far as its level goes; empty if it does.
 
-    An identifier that does not decode is left to whoever decodes it.
+    One without level is the handler's to judge. An identifier that does not decode is left to
+    whoever decodes it.
     """
     levels = LEVELS.get(sop_class)
     if levels is None or identifier is None:
@@ -42,8 +43,6 @@ def problem_of_level(sop_class: str, identifier: EncodedDataSet | None) -> str:
     except (DataSetDecodeError, OSError):
         return ""
     level = value.decode("latin-1").strip(" \0").upper()
-    if not level:
-        return "No Query/Retrieve Level"
-    if level not in levels:
+    if level and level not in levels:
         return f"Query/Retrieve Level is none of {', '.join(levels)}"
     return ""

@@ -33,9 +33,10 @@ CASES = [
     (PATIENT_ROOT, b"SERIES", True),
     (PATIENT_ROOT, b"IMAGE\0", True),
     (PATIENT_ROOT, b"image ", True),
-    (PATIENT_ROOT, b"", False),
-    (PATIENT_ROOT, b"  ", False),
-    (PATIENT_ROOT, None, False),
+    # The handler decides.
+    (PATIENT_ROOT, b"", True),
+    (PATIENT_ROOT, b"  ", True),
+    (PATIENT_ROOT, None, True),
     (PATIENT_ROOT, b"FRAME ", False),
     (PATIENT_ROOT, b"STUDY\\SERIES", False),
     (PATIENT_ROOT, b"\xff\xfe", False),
