@@ -22,6 +22,7 @@ import contextlib
 import itertools
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from pynetdicom.dimse.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
 )
-from pynetdicom.errors import NothingAccepted
+from pynetdicom.errors import NothingAccepted, PeerError
 from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
@@ -43,7 +44,9 @@ from pynetdicom.services.instances import Instance, Kind, StoreParameters, kind_
 from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
 from pynetdicom.sub_operations import context_for, make_ready, originator, store, taken
 from pynetdicom.succession import Endurance
+from pynetdicom.upper_layer.addresses import NameProblem
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
+from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -314,11 +317,21 @@ def _cause(ended: Ended) -> str:
         return str(ended).partition(": ")[2]
     if ended.timer or isinstance(error, TimeoutError):
         return "no answer in time"
+    if ended.kind == "aborted" and ended.by == "peer":
+        return "it aborts"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "TLS certificate refused"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
+    if isinstance(error, (NameProblem, socket.gaierror)):
+        return "its name is not known"
     if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno) if error.errno > 0 else "its name is not known"
-    return ""
+        return os.strerror(error.errno)
+    if isinstance(error, TLSRecord):
+        return "it expects TLS"
+    if isinstance(error, PeerError):
+        return "it speaks no DICOM"
+    return "connection closed" if ended.by == "network" else ""
 
 
 def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:
