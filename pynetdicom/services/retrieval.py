@@ -38,6 +38,7 @@ from pynetdicom.services.engines import (
     split,
     with_status,
 )
+from pynetdicom.services.instances import Instance
 from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 
 if TYPE_CHECKING:
@@ -347,9 +348,9 @@ class _Retrieval:
 
 def _let_go(item: Any) -> None:
     """Close what was read early and is not going to be sent."""
-    close = getattr(split(item)[1], "close", None)
-    if close is not None:
-        close()
+    what = split(item)[1]
+    if isinstance(what, Instance):
+        what.close()
 
 
 def failed_uids(identifier: Any) -> list[str]:
