@@ -161,6 +161,7 @@ class Querying(Storing):
 
         PS3.7 9.1.3, PS3.4 C.4.3
         """
+        self.has_asked_for_objects = True
         return self._query(C_GET, dataset, args, kwargs)
 
     @overload
@@ -337,6 +338,11 @@ class Querying(Storing):
             self.cancel_abandoned()
         if self.outstanding():
             self._refuse_endless_wait(f"a {request.message_name}")
+            if self.is_sending_here() and evt.EVT_DIMSE_SENT not in evt.handled_here(self):
+                # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
+                raise RuntimeError(
+                    f"a {request.message_name} would wait for the request that it interrupts"
+                )
         operation: Operation | None = super()._begin(request, context_id, msg_id, turn)
         if operation is not None and operation.backlog is not None:
             operation.backlog.directory = self.ae.spool_dir

@@ -396,6 +396,7 @@ class TLSConnection(Connection):
     def feed(self, data: Buffer) -> None:
         """Take ciphertext from the peer; none means that the peer has closed."""
         if data:
+            self.heard = self.heard or bytes(data[:3])
             self._touching.share(self._in.write, data)
         else:
             self._touching.share(self._in.write_eof)
