@@ -133,11 +133,8 @@ def begins_element(data: bytes, last: int, encoding: Encoding) -> bool:
     if len(data) < 4:
         return group == last >> 16 or (group > last >> 16 and group in _groups())
     tag = group << 16 | int.from_bytes(data[2:4], order)
-    if group & 1 and group != last >> 16:
-        # A private group begins with its length or a creator (PS3.5 7.8.1).
-        is_next = is_creator(tag) or not tag & 0xFFFF
-    else:
-        is_next = group == last >> 16 or group in _groups()
+    # A private group begins with a creator (PS3.5 7.8.1), or should.
+    is_next = group == last >> 16 or group in _groups() or is_creator(tag)
     is_vr = data[4:6].isalpha() and data[4:6].isupper()
     return tag > last and is_next and (encoding.implicit or len(data) < 6 or is_vr)
 
