@@ -50,15 +50,28 @@ class KnownPath(str):
 
     A C-GET or C-MOVE handler may yield it in the place of a path: should the file turn out to be
     unreadable, it is listed among those that failed.
+
+    Parameters
+    ----------
+    path : str or path-like
+    sop_instance_uid : str
+    is_whole : bool
+        Whether it is known that the file was never cut off: one that `Event.save_as` wrote, for
+        instance. Bytes after its last element that look like the beginning of another one are then
+        no reason not to send it.
     """
 
-    __slots__ = ("sop_instance_uid",)
+    __slots__ = ("is_whole", "sop_instance_uid")
     sop_instance_uid: str
+    is_whole: bool
 
-    def __new__(cls, path: str | os.PathLike[str], sop_instance_uid: str) -> Self:
+    def __new__(
+        cls, path: str | os.PathLike[str], sop_instance_uid: str, *, is_whole: bool = False
+    ) -> Self:
         """Make one."""
         known = super().__new__(cls, os.fspath(path))
         known.sop_instance_uid = sop_instance_uid
+        known.is_whole = is_whole
         return known
 
 
@@ -187,7 +200,7 @@ def take(given: Any) -> Instance:
 
 def _from_path(path: str | os.PathLike[str]) -> Instance:
     with read_header(path) as header:
-        header.check()
+        header.check(is_whole=isinstance(path, KnownPath) and path.is_whole)
         header.check_encoding()
         return Instance(
             header.sop_class_uid,
