@@ -200,7 +200,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
             return
         self.inbox.put(None)  # the Association thread
         if self._dul is not None:
-            self._dul.wake()
+            self._dul.look_again()
 
     @property
     def dimse(self) -> Operations:

@@ -8,7 +8,7 @@ no further. An intervention event asks one handler for an answer; unless one is 
 from __future__ import annotations
 
 import logging
-import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import raised
 from pynetdicom.running import Ahead, HandlerItems, running_handlers
 from pynetdicom.running import handled_here as handled_here
+from pynetdicom.upper_layer.latch import Hold
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -411,7 +412,10 @@ class Handlers:
 
     def __init__(self, evt_handlers: Iterable[HandlerSpec] | None = None) -> None:
         self._handlers: dict[EventType, list[tuple[Handler, list[Any] | None]]] = {}
-        self._binding = threading.Lock()
+        # Changes to it, made one after another, all that follows from them included: a signal's
+        # handler may ask for one in the midst of another.
+        self._changes: deque[Callable[[], None]] = deque()
+        self._changing = Hold()
         for event, handler, *args in evt_handlers or ():
             self.bind(event, handler, *args)
 
@@ -426,7 +430,8 @@ class Handlers:
         if not callable(handler):
             raise TypeError(f"the handler of {event} must be callable")
         entry = (handler, None if args is None else list(args))
-        with self._binding:
+
+        def change() -> None:
             bound = self._handlers.get(event, [])
             if event.is_intervention:
                 bound = [entry]
@@ -434,21 +439,37 @@ class Handlers:
                 bound = [*bound, entry]
             # A new list each time: whoever is calling the handlers goes on with the old one.
             self._handlers[event] = bound
+
+        self._change(change)
         if event.name.startswith("EVT_N_"):  # the tables of services are loaded by few
             from pynetdicom import unserved
 
             unserved.note_event(event.name)
-        self._handlers_changed()
 
     def unbind(self, event: EventType, handler: Handler) -> None:
         """Undo `bind`; an intervention event gets its default handler back."""
-        with self._binding:
+
+        def change() -> None:
             kept = [entry for entry in self._handlers.get(event, ()) if entry[0] != handler]
             if kept:
                 self._handlers[event] = kept
             else:
                 self._handlers.pop(event, None)
-        self._handlers_changed()
+
+        self._change(change)
+
+    def _change(self, change: Callable[[], None]) -> None:
+        """Make a change, from any thread; in the midst of another, when that has been made."""
+        self._changes.append(change)
+        while not self._changing.is_mine:
+            self._changing.run(self._make_changes)
+            if not self._changes:
+                break
+
+    def _make_changes(self) -> None:
+        while self._changes:
+            self._changes.popleft()()
+            self._handlers_changed()
 
     def get_events(self) -> list[EventType]:
         """The events to which something is bound, by name."""
@@ -473,7 +494,7 @@ class Handlers:
         """What is bound, as it is given to `bind`."""
         return [
             (event, handler, args)
-            for event, bound in self._handlers.items()
+            for event, bound in list(self._handlers.items())  # another thread may bind meanwhile
             for handler, args in bound
         ]
 

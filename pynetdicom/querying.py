@@ -337,6 +337,11 @@ class Querying(Storing):
             self.cancel_abandoned()
         if self.outstanding():
             self._refuse_endless_wait(f"a {request.message_name}")
+            if self.is_sending_here() and evt.EVT_DIMSE_SENT not in evt.handled_here(self):
+                # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
+                raise RuntimeError(
+                    f"a {request.message_name} would wait for the request that it interrupts"
+                )
         operation: Operation | None = super()._begin(request, context_id, msg_id, turn)
         if operation is not None and operation.backlog is not None:
             operation.backlog.directory = self.ae.spool_dir

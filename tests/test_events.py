@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -840,3 +841,79 @@ def test_handlers_of_the_end_see_how_it_ended() -> None:
         assert seen.wait(2) == [("EVT_RELEASED", "released"), ("EVT_CONN_CLOSE", "released")]
         pair.established().abort()
         assert seen.wait(4)[2:] == [("EVT_ABORTED", "aborted"), ("EVT_CONN_CLOSE", "aborted")]
+
+
+class _Midst:
+    """A handler that something happens at while others are compared with it."""
+
+    def __init__(self, happens: Any) -> None:
+        self._happens = happens
+
+    def __call__(self, event: evt.Event) -> None:
+        pass
+
+    def __eq__(self, other: object) -> bool:
+        happens, self._happens = self._happens, lambda: None
+        happens()
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]  # it is compared
+
+
+@pytest.mark.parametrize("event", [evt.EVT_PDU_SENT, evt.EVT_DIMSE_SENT])
+def test_bound_in_the_midst_of_binding(event: evt.EventType) -> None:
+    """As a signal's handler may: neither waits for itself, and neither is lost."""
+
+    def inner(happened: evt.Event) -> None:
+        pass
+
+    def outer(happened: evt.Event) -> None:
+        pass
+
+    assoc = Association(AE(), "requestor")
+    first = _Midst(lambda: assoc.bind(event, inner))
+    assoc.bind(event, first)
+    assoc.bind(event, outer)
+    assert [handler for handler, _ in assoc.get_handlers(event)] == [first, outer, inner]
+    assoc.unbind(event, inner)
+    assoc.unbind(event, outer)
+    assoc.unbind(event, first)
+    assert not assoc.has_handlers(event)
+    assert not assoc.watches_pdus
+
+
+def test_who_watches_is_not_forgotten_when_another_thread_binds_meanwhile() -> None:
+    """What follows from the handlers belongs to the change: a slower thread knows less."""
+    assoc = Association(AE(), "requestor")
+    has_handlers = assoc.has_handlers
+    others: list[threading.Thread] = []
+
+    def asked(event: evt.EventType) -> bool:
+        has = has_handlers(event)
+        if event is evt.EVT_PDU_SENT and not others:
+            other = threading.Thread(target=assoc.bind, args=(evt.EVT_PDU_RECV, print))
+            others.append(other)
+            other.start()
+            # It waits for this thread, or it is faster.
+            while other.is_alive() and not assoc._changes:
+                pass
+        return has
+
+    assoc.has_handlers = asked  # type: ignore[method-assign]  # it is interrupted there
+    assoc.bind(evt.EVT_DIMSE_SENT, print)
+    others[0].join()
+    assert assoc.watches_pdus
+
+
+def test_what_is_bound_is_asked_for_while_somebody_binds() -> None:
+    """So the listener does, for each peer."""
+    assoc = Association(AE(), "requestor")
+
+    class Bound(list[Any]):
+        def __iter__(self) -> Any:
+            assoc.bind(evt.EVT_RELEASED, print)
+            return super().__iter__()
+
+    assoc._handlers[evt.EVT_ABORTED] = Bound([(print, None)])
+    assert assoc.handler_specs() == [(evt.EVT_ABORTED, print, None)]
+    assert assoc.has_handlers(evt.EVT_RELEASED)

@@ -243,6 +243,56 @@ def test_peer_that_stops_reading(scene: Scene, aes: Callable[..., AE], tmp_path:
         assert not assoc.is_alive()
 
 
+def test_a_timeout_that_is_set_while_a_peer_does_not_read(
+    scene: Scene, aes: Callable[..., AE], tmp_path: Path
+) -> None:
+    """It counts from when the peer was last seen to read, as if it had been set before."""
+    path = tmp_path / "large.dcm"
+    ct(LARGE).save_as(path, enforce_file_format=True)
+    waits = threading.Event()
+    with peer_with(stops_reading(scene), scene, receive_buffer=4096) as port:
+        assoc = aes().associate("127.0.0.1", port)
+        assoc.network_timeout = None
+        wait_writable = assoc.dul.connection.wait_writable
+
+        def waiting(*args: Any) -> bool:
+            if scene.reached.is_set():
+                waits.set()
+            return bool(wait_writable(*args))
+
+        assoc.dul.connection.wait_writable = waiting
+        call = Call(assoc.send_c_store, path)
+        assert waits.wait(DEADLINE)
+        assoc.network_timeout = 0.3
+        assert len(call.result()) == 0
+        assert assoc.ended is not None
+        assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["idle", "while we wait"])
+def test_a_timeout_that_is_set_in_the_midst_of_a_pdu(
+    waits: bool, scene: Scene, aes: Callable[..., AE]
+) -> None:
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        if waits:
+            peer.pdu()
+        peer.send(p_data(pdv(1, 3, bytes(100)))[:50])
+        scene.reached.set()
+        assert peer.exactly(10) == ABORT
+
+    with peer_with(script, scene) as port:
+        assoc = aes().associate("127.0.0.1", port)
+        assoc.network_timeout = None
+        call = Call(assoc.send_c_echo if waits else assoc.join)
+        assert scene.reached.wait(DEADLINE)
+        assert until(lambda: assoc.dul._in_midst, DEADLINE)
+        assoc.network_timeout = 0.3
+        assert not call.result()
+        assert assoc.ended is not None
+        assert (assoc.ended.kind, assoc.ended.timer) == ("aborted", "network_timeout")
+
+
 def test_peer_that_never_answers(scene: Scene, aes: Callable[..., AE]) -> None:
     with peer_with(stops_answering(scene), scene) as port:
         assoc = aes(dimse_timeout=0.3).associate("127.0.0.1", port)

@@ -207,6 +207,45 @@ def test_a_release_by_a_signals_handler_in_the_midst_of_sending(
     assert peers.assoc.is_released
 
 
+@pytest.mark.parametrize("where", ["fragments", "push"])
+def test_a_request_by_a_signals_handler_in_the_midst_of_sending(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """It is refused: it could not go out before the one that waits for the handler."""
+    peers.go_on.set()
+    owner = peers.assoc if where == "fragments" else peers.assoc.dul.connection
+    name = "_fragments" if where == "fragments" else "push"
+    call = getattr(owner, name)
+    refused: list[str] = []
+
+    def interrupted(*args: Any) -> Any:
+        monkeypatch.undo()
+        with pytest.raises(RuntimeError, match="would wait for the request that it interrupts"):
+            peers.assoc.send_c_echo()
+        refused.append(name)
+        return call(*args)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    assert refused
+    assert peers.assoc.send_c_echo().Status == 0x0000
+
+
+def test_a_request_by_a_handler_of_what_was_sent(peers: Peers) -> None:
+    """It waits for the one that was sent, which needs nobody here."""
+    peers.go_on.set()
+    nested: list[int] = []
+
+    def on_sent(event: evt.Event) -> None:
+        if not nested:
+            nested.append(0)
+            nested.append(peers.assoc.send_c_echo().Status)
+
+    peers.assoc.bind(evt.EVT_DIMSE_SENT, on_sent)
+    assert peers.assoc.send_c_echo().Status == 0x0000
+    assert nested == [0, 0x0000]
+
+
 def test_waiter_who_reads_ends_by_his_deadline(peers: Peers) -> None:
     peers.assoc.dimse_timeout = 0.2
     status = peers.assoc.send_c_echo()

@@ -114,7 +114,9 @@ def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedData
         return data_set
     for one in (syntax, transfer_syntax):
         if one not in UNCOMPRESSED:
-            raise ValueError(f"a data set is not re-encoded from {syntax} to {transfer_syntax}")
+            raise ValueError(
+                f"a data set is not re-encoded from {named(syntax)} to {named(transfer_syntax)}"
+            )
     source, target = encoding_of(syntax), encoding_of(transfer_syntax)
     found = data_set.survey()
     notes = data_set.oddities

@@ -14,6 +14,7 @@ from pynetdicom.dimse.element_walk import (
     walk,
 )
 from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.uids import named
 
 
 class Survey(NamedTuple):
@@ -74,5 +75,6 @@ def check_encoding(implicit: bool, transfer_syntax: str) -> None:
     if implicit != encoding_of(transfer_syntax).implicit:
         kind = "implicit" if implicit else "explicit"
         raise FileProblem(
-            f"the data set is in {kind} VR, which its transfer syntax, {transfer_syntax}, is not"
+            f"the data set is in {kind} VR, which its transfer syntax, {named(transfer_syntax)},"
+            " is not"
         )

@@ -30,6 +30,7 @@ from typing import Any
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.buffers import Buffer, advance, rest_of_pdu
+from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.ended import Ended, unanswered
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import DATA_STATES, SENDING_STATES, Action, UpperLayer
@@ -286,16 +287,23 @@ class Sending(threading.Thread):
 
     def _wait_writable(self) -> None:
         """Wait until the peer reads on, for as long as `network_timeout` allows."""
-        timeout = self._user.network_timeout
-        if self.ended is not None:  # by the PDU that is being written
-            timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
         if self._write_waker is None:
             with contextlib.suppress(OSError):  # no descriptor for it: woken by the cut, in the end
                 self._write_waker = Waker()
-        # Whoever aborts looks for the waker after this is set.
+        waker, begun, before = self._write_waker, time.monotonic(), self.ended
+        # Whoever aborts, or changes the time-out, looks for the waker after this is set.
+        while self._leaving is None and self.ended is before:
+            timeout = self._user.network_timeout
+            if before is not None:  # by the PDU that is being written
+                timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
+            deadline = None if timeout is None else begun + timeout
+            if self.connection.wait_writable(remaining(deadline), waker):
+                return
+            if remaining(deadline) == 0.0:
+                break
+            if waker is not None:
+                waker.clear()
         if self._leaving is not None:
-            return
-        if self.connection.wait_writable(timeout, self._write_waker) or self._leaving is not None:
             return
         ended = Ended("aborted", "local", 0, 0, timer="network_timeout")
         if not self.abort(ended) and self._leaving is None:
@@ -490,5 +498,12 @@ class Sending(threading.Thread):
     def wake(self) -> None:
         """Have the DUL thread look what there is to do."""
         waker = self._waker
+        if waker is not None:
+            waker.set()
+
+    def look_again(self) -> None:
+        """Have those look at the time-outs again who wait by them: the DUL thread, and a writer."""
+        self.wake()
+        waker = self._write_waker
         if waker is not None:
             waker.set()

@@ -17,7 +17,6 @@ from pynetdicom.sop_class import Verification
 from tests.apps.conftest import Served
 
 DEADLINE = 20.0
-STOPPING = 8.0
 WORKERS = 3
 
 pytestmark = pytest.mark.skipif(
@@ -121,9 +120,7 @@ def test_another_one_starts_in_the_stead_of_one_that_ends(served: Served, number
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_all_stop_together(served: Served, number: int) -> None:
     pids = workers_of(served)
-    began = time.monotonic()
     assert served.stop(number) == 0, served.errors()
-    assert time.monotonic() - began < STOPPING
     assert not any(map(is_there, pids))
 
 
