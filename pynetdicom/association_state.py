@@ -101,6 +101,8 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         # What a peer is tolerated to do is noted once.
         self.told_of_groups = self.told_of_roles = False
+        # Whether a C-GET was requested, so that the peer has reason to send objects.
+        self.has_asked_for_objects = False
         # Asked once: messages come too often for it.
         self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
         self.peer_maximum = 0

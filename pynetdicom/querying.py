@@ -161,6 +161,7 @@ class Querying(Storing):
 
         PS3.7 9.1.3, PS3.4 C.4.3
         """
+        self.has_asked_for_objects = True
         return self._query(C_GET, dataset, args, kwargs)
 
     @overload

@@ -13,11 +13,13 @@ from pynetdicom.debug_log import show_lines
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
 from pynetdicom.running import HandlerItems
-from pynetdicom.services import engines, matching, registry, retrieval
+from pynetdicom.services import engines, levels, matching, registry, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
     DUPLICATE_INVOCATION,
+    IDENTIFIER_MISMATCH,
     SERVED,
+    SEVERAL,
     SINGLE,
     SOP_CLASS_NOT_SUPPORTED,
     UNRECOGNIZED_OPERATION,
@@ -74,6 +76,8 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
         response = request.response(status)
         if "ErrorComment" in response.parameters:
             response.ErrorComment = why[:64]
+        if status == IDENTIFIER_MISMATCH:
+            response.OffendingElement = [levels.QUERY_RETRIEVE_LEVEL]
         return response
     if request.CommandField == C_ECHO.request_field and asks_nobody(assoc):
         return request.response(0x0000)
@@ -157,6 +161,8 @@ def _takes_unanswered(
     """
     if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
         return False
+    if not assoc.has_asked_for_objects:
+        return False
     if not assoc.told_of_roles:
         assoc.told_of_roles = True
         LOGGER.warning(
@@ -190,4 +196,8 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
     error = getattr(data_set, "error", None)
     if error is not None:
         return ANSWERS[request.name].no_resources, f"the data set cannot be kept: {error.strerror}"
+    if request.name in SEVERAL and (
+        problem := levels.problem_of_level(context.abstract_uid, data_set)
+    ):
+        return IDENTIFIER_MISMATCH, problem
     return None

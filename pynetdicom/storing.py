@@ -135,10 +135,10 @@ class Storing(Requests):
         handlers. It belongs to the iterator, which releases it in the end. `is_established` of this
         association is False from then on and `ended` says how it ended; nothing else can be sent on
         it. `abort` and `release` of this association, and the AE's `shutdown`, end the iterator and
-        abort or release what it sends on. If the peer cannot be reached again, rejects, or answers
-        nothing in time twice in a row, or if it was the peer who requested this association, the
-        rest is given out with a ``problem``; the paths are asked for to their end all the same.
-        When the peer releases the association, no more is sent.
+        abort or release what it sends on. If the peer releases the association, cannot be reached
+        again, rejects, or answers nothing in time twice in a row, or if it was the peer who
+        requested this association, the rest is given out with a ``problem``; the paths are asked
+        for to their end all the same.
 
         PS3.7 9.1.1
         """

@@ -3,8 +3,8 @@
 The instance that it broke at has failed, and is not tried again; another association is made for
 those after it. So one bad instance costs itself, never the others, and there is at most one
 association more than instances. It ends where the peer cannot be reached again or rejects, where
-it was the local user who ended the association, and where the peer has answered nothing within the
-timeouts on two associations in a row.
+the peer has released the association, where it was the local user who ended it, and where the peer
+has answered nothing within the timeouts on two associations in a row.
 """
 
 from __future__ import annotations
@@ -64,22 +64,18 @@ class Succession:
     def __init__(self, first: Association) -> None:
         self.first = self.current = first
         self.endurance = Endurance()
-        self._is_over = False
         self.gone = ""
         """Why nothing more is sent; empty while that is not so."""
         first.ae.sending.add(self)
 
     @property
     def is_over(self) -> bool:
-        """Whether the local user has ended it, or the peer in peace."""
+        """Whether the local user has ended it."""
         ended = self.current.ended
-        # Once it is, it stays so: the peer may still break the connection after it has released.
-        self._is_over = (
-            self._is_over
-            or self.first.wants_no_more
-            or (ended is not None and (ended.kind == "released" or was_wanted(ended)))
-        )
-        return self._is_over
+        if ended is not None and ended.kind == "released":
+            # Which stays so: the peer may still break the connection after it has released.
+            self.gone = self.gone or str(ended)
+        return self.first.wants_no_more or (ended is not None and was_wanted(ended))
 
     def association(self) -> Association | None:
         """The association to send on, another one if it has ended; None where there is none."""

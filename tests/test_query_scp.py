@@ -117,32 +117,32 @@ def test_nobody_is_there_to_answer(scp: QueryScp, context_id: int, code: int) ->
 
 
 LEVELS = [
-    (FIND, element(0x00080052, b"FRAME ")),
-    (FIND, element(0x00100010, b"*")),
-    (FIND, b""),
-    (GET, element(0x00080052, b"")),
-    (MOVE, element(0x00080052, b"NONE")),
-    (FIND_WORKLIST, element(0x00100010, b"*")),
-    (FIND_WORKLIST, b""),
+    (FIND, element(0x00080052, b"FRAME "), 0xA900),
+    (FIND, element(0x00100010, b"*"), 0x0000),
+    (FIND, b"", 0x0000),
+    (GET, element(0x00080052, b""), 0x0000),
+    (GET, element(0x00100010, b"*"), 0x0000),
+    (MOVE, element(0x00100010, b"*"), 0x0000),
+    (MOVE, element(0x00080052, b"NONE"), 0xA900),
+    (FIND_WORKLIST, element(0x00100010, b"*"), 0x0000),
+    (FIND_WORKLIST, b"", 0x0000),
 ]
 
 
-@pytest.mark.parametrize(("context_id", "data"), LEVELS)
-def test_an_identifier_without_a_level_is_the_handlers_to_refuse(
-    scp: QueryScp, context_id: int, data: bytes
-) -> None:
+@pytest.mark.parametrize(("context_id", "data", "status"), LEVELS)
+def test_levels(scp: QueryScp, context_id: int, data: bytes, status: int) -> None:
     asked: list[Any] = []
-
-    def refuse(event: Any) -> Any:
-        asked.append(event.identifier.get("QueryRetrieveLevel"))
-        yield 0xA900, None
-
-    scp.handler = refuse
+    items = {GET: [0], MOVE: [("127.0.0.1", 104), 0]}.get(context_id, [])
+    scp.handler = lambda event: asked.append(event) or iter(items)
     with scp.connect() as peer:
         peer.request(context_id, data=data)
-        assert peer.final().primitive.Status == 0xA900
+        final = peer.final().primitive
         peer.is_still_served()
-    assert len(asked) == 1
+    assert final.Status == status
+    assert bool(asked) is (status == 0)
+    if status:
+        assert "Query/Retrieve Level" in (final.ErrorComment or "")
+        assert final.OffendingElement == [0x00080052]
 
 
 JUNK = [

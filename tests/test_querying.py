@@ -957,6 +957,39 @@ def test_a_peer_that_does_not_answer_role_selection(
         assert caplog.text.count(note) == 1
 
 
+def test_a_peer_that_does_not_answer_role_selection_and_sends_unasked() -> None:
+    """It is not the answer to a C-GET of ours: there is nothing to be tolerated."""
+    from tests.pair import CT, ct
+
+    statuses: list[int | None] = []
+    handled: list[Any] = []
+    refused = threading.Event()
+
+    def script(peer: Scp) -> None:
+        sub = C_STORE(
+            MessageID=1, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2.0", Priority=2
+        )
+        peer.answer(5, sub, ct())
+        statuses.append(peer.command()[1].Status)
+        refused.set()
+        retrieved = Retrieved(1)
+        retrieved(peer)
+        statuses.extend(retrieved.statuses)
+
+    def store(event: Any) -> int:
+        handled.append(event.request.AffectedSOPInstanceUID)
+        return 0
+
+    roles = [build_role(CT, scp_role=True)]
+    with associated(
+        script, GET, CT, ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, store)]
+    ) as assoc:
+        assert refused.wait(DEADLINE)
+        assert list(assoc.send_c_get(identifier(), GET))[-1][0].Status == 0
+    assert statuses == [0x0122, 0]
+    assert handled == ["1.2.0"]
+
+
 def test_a_peer_that_answers_that_we_are_not_scp(caplog: pytest.LogCaptureFixture) -> None:
     from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
     from tests.pair import CT

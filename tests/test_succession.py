@@ -192,14 +192,59 @@ def test_however_the_association_ends(scu: AE, files: Callable[..., list[Path]],
     assert peers.seen == [["1.2.3.0", "1.2.3.1"], ["1.2.3.2", "1.2.3.3"]]
 
 
-def test_a_peer_that_releases_wants_no_more(scu: AE, files: Callable[..., list[Path]]) -> None:
-    peers = Peers("1.2.3.1", how=releases)
+def releases_and_resets(peer: Scp) -> None:
+    peer.send(RELEASE_RQ)
+    assert peer.pdu() == RELEASE_RP
+    peer.reset()
+    raise Gone
+
+
+@pytest.mark.parametrize("send_ahead", [False, True])
+@pytest.mark.parametrize("how", [releases, releases_and_resets])
+def test_a_peer_that_releases_wants_no_more(
+    scu: AE, files: Callable[..., list[Path]], how: Callable[[Scp], None], send_ahead: bool
+) -> None:
+    """The rest is not sent, and named: nothing of it is lost without a word."""
+    paths = files(4)
+    peers = Peers("1.2.3.1", how=how)
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(files(4)))
-    assert [result.status for result in results] == [0, None]
-    assert results[1].problem == "no answer: released by the peer"
+        results = list(assoc.store_files(paths, send_ahead=send_ahead))
+    assert [(result.path, result.status) for result in results] == [
+        (path, 0 if path is paths[0] else None) for path in paths
+    ]
+    assert [result.problem for result in results[1:]] == [
+        "no answer: released by the peer",
+        *["not sent: released by the peer"] * 2,
+    ]
     assert len(peers.seen) == 1
+
+
+@pytest.mark.parametrize("send_ahead", [False, True])
+def test_a_peer_that_releases_between_two_files(
+    scu: AE, files: Callable[..., list[Path]], send_ahead: bool
+) -> None:
+    paths = files(4)
+    with listening(answers_and_releases) as listener:
+        assoc = associate(scu, listener)
+        given = []
+        for result in assoc.store_files(paths, send_ahead=send_ahead):
+            given.append(result)
+            assoc.join(DEADLINE)
+    assert [result.path for result in given] == paths
+    assert [result.status for result in given] == [0, None, None, None]
+    assert all("released by the peer" in str(result.problem) for result in given[1:])
+
+
+def answers_and_releases(acceptor: Acceptor) -> None:
+    peer = Taker(acceptor.socket)
+    peer.accept()
+    context_id, request, _ = peer.message()
+    peer.answer(context_id, request.response(0))
+    peer.send(RELEASE_RQ)
+    with contextlib.suppress(OSError, EOFError):
+        while peer.pdu() != RELEASE_RP:
+            pass
 
 
 def test_a_thousand_files_with_every_tenth_bad(scu: AE, files: Callable[..., list[Path]]) -> None:

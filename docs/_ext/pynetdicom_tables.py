@@ -89,6 +89,9 @@ def answer_rows(operation: str) -> dict[str, int]:
         "the handler gave something that is not a status": answers.bad_status,
         "the data set cannot be kept: disk full, or too large": answers.no_resources,
         "a match cannot be encoded": answers.not_encodable if operation == "C-FIND" else None,
+        "the Query/Retrieve Level is none of the model": (
+            classes.IDENTIFIER_MISMATCH if several else None
+        ),
         "no destination was yielded": answers.no_destination or None,
         "what was yielded is no destination": answers.bad_destination or None,
         "``(None, None)`` was yielded, or no association with the destination came about": (

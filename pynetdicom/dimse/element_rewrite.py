@@ -45,6 +45,9 @@ from pynetdicom.dimse.representations import (
 COPIED = 4096
 """Values as short as this are copied when headers around them change."""
 
+_OPAQUE = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"))
+"""VRs of values that may be anything, and so may look like items."""
+
 
 class _Element(NamedTuple):
     """An element's header as it was read: offsets are of the old data set."""
@@ -197,9 +200,17 @@ class _Writer:
                     raise NotEncodable(f"{name_of(tag)} is of undefined length and not known")
                 vr = b"UN"
         inner = target if target is None or vr == b"SQ" or target.implicit else None
-        self._head(element, UNDEFINED, vr, out, target)
-        # A UN is in implicit VR little endian, whatever it is in (PS3.5 6.2.2).
-        return self._items(value, level, out, inner, scope, depth)
+        if inner is not None or target is None or target.little:
+            self._head(element, UNDEFINED, vr, out, target)
+            # A UN is in implicit VR little endian, whatever it is in (PS3.5 6.2.2).
+            return self._items(value, level, out, inner, scope, depth)
+        # Among big endian elements not every reader (pydicom) knows that: it gets a length.
+        items = Pieces()
+        offset = self._items(value, level, items, None, scope, depth)
+        items.drop_last()  # the delimiter
+        self._head(element, items.size, vr, out, target)
+        out.extend(items)
+        return offset
 
     def _sequence(
         self, element: _Element, out: Pieces, target: Encoding | None, scope: Scope, depth: int
@@ -221,7 +232,7 @@ class _Writer:
             known = vr == b"SQ" or length & 1
             if not known and not may_be_sequence(self._window, value, length, tag):
                 return False
-            if vr == b"UN" and representation(tag, scope) != b"UN":
+            if vr == b"UN" and representation(tag, scope) in _OPAQUE:
                 return False
         items = Pieces()
         level = Level(ITEMS, value + length, False, not element.vr)

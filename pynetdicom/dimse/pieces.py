@@ -148,6 +148,12 @@ class Pieces:
         else:
             self.pieces.append(stretch)
 
+    def drop_last(self) -> None:
+        """Drop the new bytes that were added last."""
+        last = self.pieces.pop()
+        assert not isinstance(last, Stretch)
+        self.size -= len(last)
+
     def extend(self, other: Pieces) -> None:
         """Add another's pieces."""
         for piece in other.pieces:

@@ -163,7 +163,8 @@ def retrieve(invocation: Invocation, begin: Begin) -> Primitive:
     try:
         items = Yielded(invocation.handler())
     except HANDLER_ERRORS as error:
-        return failed(invocation.request, error, invocation.bound)
+        response = failed(invocation.request, error, invocation.bound)
+        return with_failed_list(response, (), invocation.transfer_syntax)
     retrieval = _Retrieval(invocation, items)
     try:
         return retrieval.finish(retrieval.perform(begin))
@@ -328,8 +329,11 @@ class _Retrieval:
 
     def finish(self, response: Primitive) -> Primitive:
         """Add to the final response what the counters say (PS3.4 C.4.2.1.5 ff., C.4.2.3.1)."""
-        if self._announced is None:  # it has not begun
-            return response
+        if self._announced is not None:  # or else it has not begun, and there is nothing to count
+            self._count_what_is_left(response)
+        return with_failed_list(response, self._failed_uids, self._invocation.transfer_syntax)
+
+    def _count_what_is_left(self, response: Primitive) -> None:
         if response.Status == CANCELLED:
             response.NumberOfRemainingSuboperations = self._remaining
         else:
@@ -340,9 +344,13 @@ class _Retrieval:
             response.Status = SUB_OPERATIONS_FAILED if succeeded else ALL_SUB_OPERATIONS_FAILED
             response.ErrorComment = f"{self._failed} failed, {self._warned} with a warning"
         self._add_counters(response)
-        if response.Status != 0x0000:  # with an empty list, where nothing has failed
-            response.data_set = failed_list(self._failed_uids, self._invocation.transfer_syntax)
-        return response
+
+
+def with_failed_list(response: Primitive, uids: Iterable[str], transfer_syntax: str) -> Primitive:
+    """Give a final response that is no success its identifier, with an empty list if need be."""
+    if response.Status != 0x0000:
+        response.data_set = failed_list(uids, transfer_syntax)
+    return response
 
 
 def _let_go(item: Any) -> None:

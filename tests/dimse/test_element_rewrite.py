@@ -470,6 +470,32 @@ def test_unknown_sequences_stay_in_implicit_vr() -> None:
     )
 
 
+def test_unknown_sequences_among_big_endian_elements() -> None:
+    """They are in little endian, which readers that see an undefined length do not expect."""
+    items = item(implicit(0x00100020, b"ab") + END_ITEM, UNDEFINED)
+    after = implicit(0x00204000, b"ab"), short(0x00204000, "LT", b"ab")
+    for data, syntax in (
+        (implicit(0x00091001, items + END, UNDEFINED) + after[0], IMPLICIT),
+        (long(0x00091001, "UN", items + END, UNDEFINED) + after[1], EXPLICIT),
+    ):
+        out = changed(data, syntax, BIG)
+        assert out.startswith(long(0x00091001, "UN", items, None, ">"))
+        assert InMemory(out, BIG).decode()[0x00204000].value == "ab"
+
+
+@pytest.mark.parametrize("tag", [0x00104000, 0x00280010, 0x00321060])
+def test_a_sequence_where_the_dictionary_has_none(tag: int) -> None:
+    inner = implicit(0x00100020, b"ab")
+    items = item(inner + END_ITEM, UNDEFINED)
+    for target, order in ((EXPLICIT, "<"), (BIG, ">")):
+        assert changed(implicit(tag, items), IMPLICIT, target) == long(
+            tag, "UN", items, None, order
+        )
+    # What cannot be items is what the dictionary says, and so is what may be anything.
+    assert changed(implicit(0x00104000, items[:-2]), IMPLICIT, EXPLICIT)[4:6] == b"LT"
+    assert changed(implicit(0x00282000, items), IMPLICIT, EXPLICIT)[4:6] == b"OB"
+
+
 def test_items_in_implicit_vr_within_explicit_vr() -> None:
     data = long(0x00082112, "SQ", item(implicit(0x00100020, b"ab")))
     assert changed(data, EXPLICIT, IMPLICIT) == implicit(

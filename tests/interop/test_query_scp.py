@@ -217,13 +217,19 @@ def test_findscu_is_told_what_went_wrong(dcmtk: Any, scp: Scp, what: str) -> Non
     assert statuses(result.stdout) == [status, status]
 
 
-@pytest.mark.parametrize("level", ["", "FRAME"])
-def test_findscu_with_a_level_that_only_the_handler_can_judge(
-    dcmtk: Any, scp: Scp, level: str
-) -> None:
+@pytest.mark.parametrize("level", ["FRAME", "PATIENT"])
+def test_findscu_with_a_wrong_level(dcmtk: Any, scp: Scp, level: str) -> None:
     keys = ["-S", "-k", f"QueryRetrieveLevel={level}", "-k", "PatientName"]
+    result = dcmtk.run("findscu", "-d", *keys, "127.0.0.1", scp.port)
+    assert statuses(result.stdout) == [0xA900]
+    assert "Query/Retrieve Level" in result.stdout
+    assert scp.identifiers == []
+
+
+def test_findscu_without_a_level(dcmtk: Any, scp: Scp) -> None:
+    keys = ["-S", "-k", "QueryRetrieveLevel", "-k", "PatientName"]
     dcmtk.run("findscu", "-d", *keys, "127.0.0.1", scp.port)
-    assert [one.QueryRetrieveLevel for one in scp.identifiers] == [level]
+    assert [one.QueryRetrieveLevel for one in scp.identifiers] == [""]
 
 
 # C-GET

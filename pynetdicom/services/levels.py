@@ -1,0 +1,48 @@
+"""The levels of the Query/Retrieve information models (PS3.4 C.6).
+
+What is checked here can be told without knowing what a handler is able to do: that the level that a
+request names is one of the model's. Whether there has to be one, and which keys, depends on whether
+the handler takes relational queries, so that is the handler's to check.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.uids import ROOT
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse.data_set import EncodedDataSet
+
+QUERY_RETRIEVE_LEVEL = 0x00080052
+
+_MODELS = {
+    "5.1.4.1.2.1": ("PATIENT", "STUDY", "SERIES", "IMAGE"),  # Patient Root
+    "5.1.4.1.2.2": ("STUDY", "SERIES", "IMAGE"),  # Study Root
+    "5.1.4.1.2.3": ("PATIENT", "STUDY"),  # Patient/Study Only
+}
+
+LEVELS: dict[str, tuple[str, ...]] = {
+    f"{ROOT}{model}.{number}": levels for model, levels in _MODELS.items() for number in (1, 2, 3)
+}
+"""SOP Class UID → the Query/Retrieve Levels that it has, from the top (PS3.4 C.6.1 to C.6.3)."""
+
+
+def problem_of_level(sop_class: str, identifier: EncodedDataSet | None) -> str:
+    """Why an identifier does not match its SOP Class, as far as its level goes; empty if it does.
+
+    One without level is the handler's to judge. An identifier that does not decode is left to
+    whoever decodes it.
+    """
+    levels = LEVELS.get(sop_class)
+    if levels is None or identifier is None:
+        return ""
+    try:
+        value = identifier.peek(QUERY_RETRIEVE_LEVEL).get(QUERY_RETRIEVE_LEVEL, b"")
+    except (DataSetDecodeError, OSError):
+        return ""
+    level = value.decode("latin-1").strip(" \0").upper()
+    if level and level not in levels:
+        return f"Query/Retrieve Level is none of {', '.join(levels)}"
+    return ""
