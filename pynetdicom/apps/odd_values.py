@@ -66,7 +66,7 @@ def _has_items(raw: Any) -> bool:
     if isinstance(data, bytes) and data:
         little = raw.is_little_endian
         (length,) = struct.unpack_from("<I" if little else ">I", data, 4)
-        is_cut_off = length not in (UNDEFINED, *range(len(data) - 7))
+        is_cut_off = length != UNDEFINED and length > len(data) - 8
         if is_cut_off or not is_sequence(data, (raw.is_implicit_VR, little)):
             raise ValueError
     return True
