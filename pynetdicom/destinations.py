@@ -244,7 +244,6 @@ class MoveDestination:
     def _lose(self, assoc: Association) -> None:
         """The association with the destination has ended without our doing."""
         ended = assoc.ended
-        LOGGER.error("the association with a move destination %s", printable(str(ended)))
         if not self._endurance.goes_on(ended):
             self._gone = "the move destination is gone"
         self._release()
@@ -291,12 +290,11 @@ class MoveDestination:
             return assoc
         scp.sub_associations.discard(assoc)
         ended = assoc.ended
-        if ended is not None:  # or else that of the C-MOVE has ended, and none was requested
-            LOGGER.error("association with a move destination: %s", printable(str(ended)))
-            if isinstance(ended.error, NothingAccepted):
-                self._was_reached = True
-                self._refused.update(k for k in _kinds_of(contexts) if _is_final(contexts, k))
-                raise _Unsent(no_context(what.sop_class, what.transfer_syntax))
+        # None where that of the C-MOVE has ended, and none was requested.
+        if ended is not None and isinstance(ended.error, NothingAccepted):
+            self._was_reached = True
+            self._refused.update(k for k in _kinds_of(contexts) if _is_final(contexts, k))
+            raise _Unsent(no_context(what.sop_class, what.transfer_syntax))
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
@@ -420,6 +418,18 @@ def begin_move(
         return MoveDestination(scp, parameters, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
         raised.show(LOGGER, error)
-        due = "instead of (address, port) or (address, port, dict of options)"
-        given = f"{raised.kind(target)} {due} ({type(error).__name__})"
-        raise Refusal(answers.bad_destination, "Invalid move destination", given) from error
+        raise Refusal(
+            answers.bad_destination, "Invalid move destination", _what_is_wrong(target, error)
+        ) from error
+
+
+def _what_is_wrong(target: Any, error: Exception) -> str:
+    """What the log says of a destination that is none; of its values only what we complain of."""
+    if not isinstance(target, (tuple, list)):
+        given = raised.kind(target)
+    elif [type(value) for value in target] in ([str, int], [str, int, dict]):
+        known = isinstance(error, (TypeError, ValueError))
+        return printable(str(error)) if known else type(error).__name__
+    else:
+        given = f"({', '.join(map(raised.kind, target[:4]))})"
+    return f"{given} instead of (address, port) or (address, port, dict of options)"

@@ -78,9 +78,8 @@ class Storing(Requests):
         """
         self._must_be_established("send_c_store()")
         prepare_statuses()
-        is_path = isinstance(dataset, (str, os.PathLike))
-        if is_path:
-            os.stat(cast("Path", dataset))  # FileNotFoundError says more than FileProblem
+        if isinstance(dataset, (str, os.PathLike)):
+            os.stat(dataset)  # FileNotFoundError says more than FileProblem
         elif hasattr(dataset, "group_dataset"):
             meta = getattr(dataset, "file_meta", None)
             if meta is None or not meta.get("TransferSyntaxUID"):
@@ -92,8 +91,7 @@ class Storing(Requests):
             request = instance.request(context, parameters)
             return to_status(*self._exchange(request, context, msg_id))
         finally:
-            if is_path:
-                instance.close()
+            instance.close()
 
     def send_c_stores(
         self,

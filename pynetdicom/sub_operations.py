@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.dimse.data_set import EncodedDataSet
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.services.instances import (
     Instance,
@@ -42,10 +41,7 @@ def taken(data_set: Any) -> Instance | Outcome:
     try:
         return take(data_set)
     except Exception as error:
-        outcome = Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
-        if isinstance(data_set, EncodedDataSet):
-            data_set.close()
-        return outcome
+        return Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
 
 
 def originator(request: Any, ae_title: str = "") -> StoreParameters:

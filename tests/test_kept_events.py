@@ -16,8 +16,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pynetdicom import AE, build_context, evt
+from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelFind as FIND
+from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelGet as GET
+from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelMove as MOVE
 from tests.faults.peer import CT
 from tests.peers import DEADLINE, ct, requestor
 
@@ -32,8 +34,9 @@ class Receiver:
         self.events: queue.Queue[Any] = queue.Queue()
         self.paths: list[str] = []
         self.ae = AE("KEPT")
-        self.ae.add_supported_context(CT, ExplicitVRLittleEndian)
-        self.ae.add_supported_context(FIND)
+        self.ae.add_supported_context(CT, ExplicitVRLittleEndian, scu_role=True, scp_role=True)
+        for model in (FIND, GET, MOVE):
+            self.ae.add_supported_context(model)
         server = self.ae.start_server(
             ("127.0.0.1", 0),
             block=False,
@@ -125,6 +128,49 @@ def test_a_held_event_goes_to_another_association(receiver: Receiver) -> None:
         assert receiver.take().received.getvalue() == event.received.getvalue()
     assoc.release()
     assert len(event.dataset[VALUE].value) == LARGE
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_a_held_event_is_yielded_again_and_again(receiver: Receiver, size: int) -> None:
+    """By C-GET and C-MOVE handlers, which do not close what is not theirs."""
+    receiver.send(size)
+    event = receiver.take()
+    expected = event.received.getvalue()
+
+    def get(_: evt.Event) -> Iterator[Any]:
+        yield 2
+        yield 0xFF00, event.received
+        yield 0xFF00, event.received
+
+    def move(_: evt.Event) -> Iterator[Any]:
+        yield "127.0.0.1", receiver.port
+        yield from get(_)
+
+    for server in receiver.ae._servers:
+        server.bind(evt.EVT_C_GET, get)
+        server.bind(evt.EVT_C_MOVE, move)
+    assoc = receiver.scu.associate(
+        "127.0.0.1",
+        receiver.port,
+        contexts=[
+            *map(build_context, (GET, MOVE)),
+            build_context(CT, ExplicitVRLittleEndian),
+        ],
+        ext_neg=[build_role(CT, scp_role=True)],
+        evt_handlers=[(evt.EVT_C_STORE, receiver._store)],
+    )
+    assert assoc.is_established
+    query = Dataset()
+    query.QueryRetrieveLevel = "PATIENT"
+    query.PatientID = "x"
+    for responses in (assoc.send_c_get(query, GET), assoc.send_c_move(query, "ANY", MOVE)):
+        *_, (status, _) = responses
+        assert status.Status == 0
+        for _ in range(2):
+            assert receiver.take().received.getvalue() == expected
+    assoc.release()
+    assert event.received.getvalue() == expected
+    assert len(event.dataset[VALUE].value) == size
 
 
 def test_the_path_is_the_handlers_own(receiver: Receiver, tmp_path: Path) -> None:

@@ -237,6 +237,10 @@ class EncodedDataSet:
     def close(self) -> None:
         """Let go of the file, if there is one."""
 
+    def reopened(self) -> EncodedDataSet:
+        """Give one that may be closed when this one is still needed, where it can; or this one."""
+        return self
+
     def read_ahead(self) -> bool:
         """Read the data set now, where that is worth it; says whether it is in memory."""
         return self._memory() is not None
@@ -349,6 +353,12 @@ class InFile(EncodedDataSet):
             if pread_into(descriptor.fd, read, offset) == self.size:
                 self._read = read
         return self._read is not None
+
+    def reopened(self) -> EncodedDataSet:
+        """Give another one that opens the file by its path; without a path this one."""
+        if self._path is None or type(self) is not InFile:
+            return self
+        return InFile(self._path, self._offset, self.size, self.transfer_syntax)
 
     def _memory(self) -> Bytes | None:
         return self._read

@@ -115,8 +115,13 @@ class Part10:
         """
         return self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
 
-    def check(self) -> None:
+    def check(self, *, is_whole: bool = False) -> None:
         """Go over the data set to its end.
+
+        Parameters
+        ----------
+        is_whole : bool
+            Whether it is known that the file was not cut off, whatever follows the last element.
 
         Raises
         ------
@@ -126,7 +131,7 @@ class Part10:
             If there is no SOP Class UID or SOP Instance UID.
         """
         if self._survey is None:
-            self._survey = self._walk_on()
+            self._survey = self._walk_on(is_whole)
         self._uid(SOP_CLASS_UID, "SOP Class UID")
         self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
 
@@ -210,14 +215,14 @@ class Part10:
         self._values.update(found.values)
         self._encoding = self._encoding._replace(implicit=found.implicit)
 
-    def _walk_on(self) -> Survey:
+    def _walk_on(self, is_whole: bool) -> Survey:
         """Walk to the end."""
         length = self._length()
         try:
             found = survey(self._data(), length, self._encoding, self._reader())
         except DataSetDecodeError as error:
             raise _truncated(error) from None
-        if length != found.end:
+        if length != found.end and not is_whole:
             reader = self._reader()
             rest = self._data()[found.end :] if reader is None else reader(found.end, 8)
             if begins_element(rest, found.last, self._encoding):

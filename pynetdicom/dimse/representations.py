@@ -130,19 +130,21 @@ def begins_element(data: bytes, last: int, encoding: Encoding) -> bool:
         return False
     order: Literal["little", "big"] = "little" if encoding.little else "big"
     group = int.from_bytes(data[:2], order)
-    if group < last >> 16 or group not in _groups():
-        return False
     if len(data) < 4:
-        return True
-    number = int.from_bytes(data[2:4], order)
+        return group == last >> 16 or (group > last >> 16 and group in _groups())
+    tag = group << 16 | int.from_bytes(data[2:4], order)
+    # A private group begins with a creator (PS3.5 7.8.1), or should.
+    is_next = group == last >> 16 or group in _groups() or is_creator(tag)
     is_vr = data[4:6].isalpha() and data[4:6].isupper()
-    return (group << 16 | number) > last and (encoding.implicit or len(data) < 6 or is_vr)
+    return tag > last and is_next and (encoding.implicit or len(data) < 6 or is_vr)
 
 
 @lru_cache(1)
 def _groups() -> frozenset[int]:
-    """The groups of the standard, and those that private elements are often in."""
+    """The groups of the standard, and those of the private elements that are known."""
     from pydicom._dicom_dict import DicomDictionary
+    from pydicom._private_dict import private_dictionaries
 
-    standard = {tag >> 16 for tag in DicomDictionary if tag >> 16 < 0xFFFE} - {0, 2}
-    return frozenset(standard | {*range(9, 0x3200, 2), *range(0x7FE1, 0x7FF0, 2)})
+    private = {tag[:4] for tags in private_dictionaries.values() for tag in tags}
+    standard = {tag >> 16 for tag in DicomDictionary} - {0, 2, 4, 0xFFFE}
+    return frozenset(standard | {int(group, 16) for group in private if "x" not in group})

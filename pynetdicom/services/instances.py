@@ -14,6 +14,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from pynetdicom import raised
 from pynetdicom.dimse.data_set import EncodedDataSet, change_syntax, encode_dataset
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -50,15 +51,28 @@ class KnownPath(str):
 
     A C-GET or C-MOVE handler may yield it in the place of a path: should the file turn out to be
     unreadable, it is listed among those that failed.
+
+    Parameters
+    ----------
+    path : str or path-like
+    sop_instance_uid : str
+    is_whole : bool
+        Whether it is known that the file was never cut off: one that `Event.save_as` wrote, for
+        instance. Bytes after its last element that look like the beginning of another one are then
+        no reason not to send it.
     """
 
-    __slots__ = ("sop_instance_uid",)
+    __slots__ = ("is_whole", "sop_instance_uid")
     sop_instance_uid: str
+    is_whole: bool
 
-    def __new__(cls, path: str | os.PathLike[str], sop_instance_uid: str) -> Self:
+    def __new__(
+        cls, path: str | os.PathLike[str], sop_instance_uid: str, *, is_whole: bool = False
+    ) -> Self:
         """Make one."""
         known = super().__new__(cls, os.fspath(path))
         known.sop_instance_uid = sop_instance_uid
+        known.is_whole = is_whole
         return known
 
 
@@ -87,11 +101,16 @@ class Instance:
         sop_instance: str,
         transfer_syntax: str,
         content: EncodedDataSet | Dataset,
+        *,
+        is_own: bool = False,
     ) -> None:
         self.sop_class = sop_class
         self.sop_instance = sop_instance
         self.transfer_syntax = transfer_syntax
         self._content = content
+        # Whether nobody else has it. What somebody has given stays open, and is not read ahead into
+        # a buffer: another thread may send it too.
+        self._is_own = is_own
 
     @property
     def is_encoded(self) -> bool:
@@ -132,14 +151,14 @@ class Instance:
     def read_ahead(self) -> bool:
         """Read a small file now; says whether its bytes are in memory."""
         content = self._content
-        if isinstance(content, EncodedDataSet):
+        if self._is_own and isinstance(content, EncodedDataSet):
             with contextlib.suppress(OSError, ValueError):  # sending it will say so
                 return content.read_ahead()
         return False
 
     def close(self) -> None:
-        """Let go of the file, if it is one."""
-        if isinstance(self._content, EncodedDataSet):
+        """Let go of the file that was opened for it, if one was."""
+        if self._is_own and isinstance(self._content, EncodedDataSet):
             self._content.close()
 
 
@@ -176,28 +195,39 @@ def take(given: Any) -> Instance:
         raise
     except Exception as error:  # its text may be about the patient
         raise Unsendable(f"it cannot be read: {type(error).__name__}") from error
-    kind = "nothing" if given is None else f"a {type(given).__name__}"
-    raise Unsendable(f"{kind} is neither a data set nor the path of a file")
+    raise Unsendable(f"{raised.kind(given)} is neither a data set nor the path of a file")
 
 
 def _from_path(path: str | os.PathLike[str]) -> Instance:
     with read_header(path) as header:
-        header.check()
+        header.check(is_whole=isinstance(path, KnownPath) and path.is_whole)
         header.check_encoding()
         return Instance(
             header.sop_class_uid,
             header.sop_instance_uid,
             header.transfer_syntax,
             header.data_set(),
+            is_own=True,
         )
 
 
-def _from_encoded(data_set: EncodedDataSet) -> Instance:
-    syntax = data_set.transfer_syntax
-    sop_class = getattr(data_set, "sop_class_uid", "")
-    sop_instance = getattr(data_set, "sop_instance_uid", "")
+def _from_encoded(given: EncodedDataSet) -> Instance:
+    data_set = given.reopened()
+    what = Instance("", "", data_set.transfer_syntax, data_set, is_own=data_set is not given)
+    try:
+        what.sop_class, what.sop_instance = _uids_of(given, data_set)
+    except BaseException:
+        what.close()
+        raise
+    return what
+
+
+def _uids_of(given: EncodedDataSet, data_set: EncodedDataSet) -> tuple[str, str]:
+    """The UIDs that an encoded data set has as attributes, or those in it, once it is checked."""
+    sop_class = getattr(given, "sop_class_uid", "")
+    sop_instance = getattr(given, "sop_instance_uid", "")
     if sop_class and sop_instance:
-        return Instance(sop_class, sop_instance, syntax, data_set)
+        return sop_class, sop_instance
     data_set.check()
     values = data_set.peek(SOP_CLASS_UID, SOP_INSTANCE_UID)
     sop_class, sop_instance = (
@@ -207,7 +237,17 @@ def _from_encoded(data_set: EncodedDataSet) -> Instance:
     if not (sop_class and sop_instance):
         raise MissingUID("the data set has no SOP Class UID or SOP Instance UID")
     data_set.check_encoding()
-    return Instance(sop_class, sop_instance, syntax, data_set)
+    return sop_class, sop_instance
+
+
+def _peek(given: EncodedDataSet, tag: int) -> bytes:
+    """The value of an element; a file is not left open for that."""
+    data_set = given.reopened()
+    try:
+        return data_set.peek(tag).get(tag, b"")
+    finally:
+        if data_set is not given:
+            data_set.close()
 
 
 def _from_dataset(ds: Any) -> Instance:
@@ -238,7 +278,7 @@ def kind_of(given: Any) -> Kind:
             return header.sop_class_uid, header.transfer_syntax
     if isinstance(given, EncodedDataSet):
         known = getattr(given, "sop_class_uid", "")
-        raw = b"" if known else given.peek(SOP_CLASS_UID).get(SOP_CLASS_UID, b"")
+        raw = b"" if known else _peek(given, SOP_CLASS_UID)
         return known or raw.decode("latin-1").strip(" \0"), given.transfer_syntax
     what = take(given)
     return what.sop_class, what.transfer_syntax
@@ -268,7 +308,7 @@ def instance_uid_of(given: Any) -> str:
 def _instance_uid_in(given: Any) -> str:
     known = getattr(given, "sop_instance_uid", "")
     if not known and isinstance(given, EncodedDataSet):
-        known = given.peek(SOP_INSTANCE_UID)[SOP_INSTANCE_UID].decode("latin-1")
+        known = _peek(given, SOP_INSTANCE_UID).decode("latin-1")
     elif not known and hasattr(given, "group_dataset"):
         known = given.get("SOPInstanceUID") or ""
     elif not known and isinstance(given, (str, os.PathLike)) and os.path.isfile(given):

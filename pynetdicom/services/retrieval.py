@@ -38,6 +38,7 @@ from pynetdicom.services.engines import (
     split,
     with_status,
 )
+from pynetdicom.services.instances import Instance
 from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 
 if TYPE_CHECKING:
@@ -355,9 +356,9 @@ def with_failed_list(response: Primitive, uids: Iterable[str], transfer_syntax: 
 
 def _let_go(item: Any) -> None:
     """Close what was read early and is not going to be sent."""
-    close = getattr(split(item)[1], "close", None)
-    if close is not None:
-        close()
+    what = split(item)[1]
+    if isinstance(what, Instance):
+        what.close()
 
 
 def failed_uids(identifier: Any) -> list[str]:

@@ -103,6 +103,15 @@ def test_names() -> None:
         (b"\x08\0\x20\0DA\x08", 0x00080018, True),
         (b"\x08\0\x20\0\0\0\x08", 0x00080018, False),
         (b"stray", 0x00080018, False),
+        (b"\r\n", 0x00080018, False),
+        (b"\1\2\3", 0x00080018, False),
+        (b"\1\2\3\4\5", 0x00080018, False),
+        (b"\x0d\x0a\x01\x10L", 0x00100020, False),
+        (b"\x0d\x0a\x10\0L", 0x00100020, True),
+        (b"\x11\0\x01\x10L", 0x00100020, True),
+        (b"\x11\0", 0x00110010, True),
+        (b"\x11\0\x01\x10LO", 0x00110010, True),
+        (b"\x04\0", 0x00020010, False),
     ],
 )
 def test_the_beginning_of_an_element(data: bytes, last: int, begins: bool) -> None:

@@ -263,7 +263,8 @@ class Archive:
                     missing.append(found.sop_instance_uid)
                     yield PENDING, None
                 else:
-                    yield PENDING, KnownPath(path, found.sop_instance_uid)
+                    # It was stored as it came, and under its name when it was there to the end.
+                    yield PENDING, KnownPath(path, found.sop_instance_uid, is_whole=True)
         if missing:
             from pydicom.dataset import Dataset
 

@@ -26,6 +26,8 @@ from pynetdicom.apps.archive.check import check
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.handlers import Archive, contexts_for
 from pynetdicom.apps.qrscp import make_ae
+from pynetdicom.errors import TruncatedFile
+from pynetdicom.services.instances import take
 from tests.apps.archive.conftest import CT, EXPLICIT, MakeEvent, assoc, make
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
@@ -80,6 +82,20 @@ def files(archive: Archive) -> list[str]:
 
 def code(status: Any) -> int:
     return int(status if isinstance(status, int) else status.Status)
+
+
+def test_what_came_with_the_beginning_of_an_element(
+    archive: Archive, store_event: MakeEvent
+) -> None:
+    """It was answered with success, so it is sent; another file that ends so was cut off."""
+    assert code(archive.store(store_event(make(), calling="STORES"))) == 0x0000
+    _, (_, path) = archive.get(request("C-GET", of_level("PATIENT", PatientID="P1"), "DEST"))
+    data = Path(path).read_bytes()
+    for stray in (b"\xe0\x7f", b"\xe0\x7f\x10\0O"):
+        Path(path).write_bytes(data + stray)
+        assert take(path).sop_instance == "1.2.3.1"
+        with pytest.raises(TruncatedFile):
+            take(str(path))
 
 
 @pytest.mark.parametrize("calling", ["FINDS", "DEST", "NOBODY", ""])
