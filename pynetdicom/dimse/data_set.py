@@ -248,7 +248,7 @@ def why_not_in_byte_order(ds: Dataset, encoding: Encoding, *, is_whole: bool = T
     Once decoded they do not say whether they are still in it. What was not decoded and came from
     elsewhere says it, and is turned round.
     """
-    from pynetdicom.dimse.element_write import WORDS, vr_of
+    from pynetdicom.dimse.element_write import WORDS, vr_of, words_or_bytes
 
     original = ds.original_encoding[1]
     is_other = original not in (None, encoding.little)
@@ -265,6 +265,9 @@ def why_not_in_byte_order(ds: Dataset, encoding: Encoding, *, is_whole: bool = T
                 problem = why_not_in_byte_order(item, encoding, is_whole=is_same)
                 if problem is not None:
                     return problem
-        elif is_other and vr in WORDS and element.value != b"":
+            continue
+        if len(vr) > 2 and not element.is_raw and isinstance(element.value, bytes):
+            vr = words_or_bytes(element.tag, vr)  # as which it would go
+        if is_other and vr in WORDS and element.value != b"":
             return f"{name_of(element.tag)} has values in another byte order"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -421,6 +422,25 @@ def test_a_raw_element_says_how_it_is_encoded(
         ds.ReferencedImageSequence = Sequence(moved.ReferencedImageSequence)
         expected = expected[expected.index(b"\xfe\xff" if target != BIG else b"\xff\xfe") :][8:20]
     assert expected in encode(ds, target).getvalue()
+
+
+@pytest.mark.parametrize("tag", [0x00143050, 0x00281200, 0x00283006, 0x7FE00010])
+@pytest.mark.parametrize("in_item", [False, True])
+def test_decoded_words_of_several_vrs_in_another_byte_order(tag: int, in_item: bool) -> None:
+    """Decoded they are as they were read; not decoded they can be turned round."""
+    value = struct.pack("<HHI", tag >> 16, tag & 0xFFFF, 4) + b"\1\2\3\4"
+    data = value
+    if in_item:
+        data = struct.pack("<HHIHHI", 8, 0x1140, 20, 0xFFFE, 0xE000, 12) + value
+    ds = InMemory(data, IMPLICIT).decode()
+    if tag != 0x7FE00010:  # which has one VR in implicit VR
+        assert b"\2\1\4\3" in encode_dataset(ds, BIG).getvalue()
+    holder = ds.ReferencedImageSequence[0] if in_item else ds
+    with contextlib.suppress(AttributeError):  # in pydicom, which lacks what it depends on
+        holder[tag]
+    assert b"\1\2\3\4" in encode_dataset(ds, EXPLICIT).getvalue()
+    with pytest.raises(ValueError, match=rf"\({tag >> 16:04X},{tag & 0xFFFF:04X}\).*byte order"):
+        encode_dataset(ds, BIG)
 
 
 @pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG])
