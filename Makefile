@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= auto
 
-.PHONY: demo test test-injection test-signals lint types docs bench dist clean
+.PHONY: demo test test-portable test-injection test-signals lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -41,6 +41,7 @@ PORTABLE := $(addprefix tests/,test_portable.py test_association.py test_storing
 
 test-portable: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) -p tests.as_windows $(PORTABLE) $(PYTEST_ARGS)
+
 test-injection: $(VENV)/dev.stamp
 	PYNETDICOM_INJECT=all $(BIN)/python -m pytest -n $(WORKERS) tests/test_injection.py $(PYTEST_ARGS)
 

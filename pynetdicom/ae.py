@@ -474,3 +474,7 @@ def _check_tls(tls_args: Any) -> None:
         or not isinstance(tls_args[1], (str, type(None)))
     ):
         raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
+    if tls_args[0].protocol == ssl.PROTOCOL_TLS_SERVER:
+        raise ValueError(
+            "'tls_args' has the context of a server: PROTOCOL_TLS_CLIENT is for clients"
+        )

@@ -11,7 +11,7 @@ from pynetdicom._version import (
     PYNETDICOM_IMPLEMENTATION_VERSION,
 )
 from pynetdicom.callbacks import Callbacks
-from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.timeouts import timeout
 from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
@@ -282,7 +282,7 @@ class Settings(Callbacks):
         """
         if len(self._requested) >= MAXIMUM_CONTEXTS:
             raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
-        self._requested.append(PresentationContext(abstract_syntax, _listed(transfer_syntax)))
+        self._requested.append(build_context(abstract_syntax, transfer_syntax))
 
     def remove_requested_context(
         self, abstract_syntax: str, transfer_syntax: Syntaxes = None
@@ -344,7 +344,7 @@ class Settings(Callbacks):
         -----
         PS3.7 D.3.3.4
         """
-        context = PresentationContext(abstract_syntax, _listed(transfer_syntax))
+        context = build_context(abstract_syntax, transfer_syntax)
         context.scu_role, context.scp_role = scu_role, scp_role
         # The tables of services, which a requestor does without.
         from pynetdicom import unserved
@@ -410,19 +410,12 @@ def _is_number(value: object, least: float, kind: type | tuple[type, ...] = (int
     )
 
 
-def _listed(transfer_syntax: Syntaxes) -> list[str]:
-    if transfer_syntax is None:
-        return list(DEFAULT_TRANSFER_SYNTAXES)
-    if isinstance(transfer_syntax, (str, bytes)):
-        return [transfer_syntax]
-    return list(transfer_syntax)
-
-
 def _uids(transfer_syntax: Syntaxes) -> set[str] | None:
     """The UIDs of transfer syntaxes that are to be removed; None for all."""
     if transfer_syntax is None:
         return None
-    return set(map(transfer_syntax_uid, _listed(transfer_syntax)))
+    given = [transfer_syntax] if isinstance(transfer_syntax, (str, bytes)) else transfer_syntax
+    return set(map(transfer_syntax_uid, given))
 
 
 def _reduce(context: PresentationContext, gone: set[str] | None) -> bool:

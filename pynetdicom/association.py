@@ -179,7 +179,8 @@ class Association(Negotiation, Querying):
         if ended.kind == "rejected":
             if self.is_requestor:
                 self._tell_of_rejection(ended)
-            self.summarise(str(ended))
+            # Who asked is to see why it came to nothing, as with all else that goes wrong.
+            self.summarise(str(ended), level=logging.ERROR if self.is_requestor else logging.INFO)
         elif ended.kind == "released":
             self.summarise(str(ended))
             self._tell_acse(ended.by == "peer", "A_RELEASE", result="affirmative")

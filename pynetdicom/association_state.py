@@ -20,7 +20,8 @@ from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.operations import Operations
 from pynetdicom.dimse.provisional import Spares
-from pynetdicom.events import Handlers, HandlerSpec, trigger
+from pynetdicom.events import HandlerSpec, trigger
+from pynetdicom.handlers import Handlers
 from pynetdicom.receiving import Receiving
 from pynetdicom.running import running_handlers
 from pynetdicom.timeouts import timeout

@@ -22,6 +22,7 @@ import contextlib
 import itertools
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from pynetdicom.dimse.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
 )
-from pynetdicom.errors import NothingAccepted
+from pynetdicom.errors import NothingAccepted, PeerError
 from pynetdicom.pending_reports import PendingReports
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
@@ -43,7 +44,9 @@ from pynetdicom.services.instances import Instance, Kind, StoreParameters, kind_
 from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
 from pynetdicom.sub_operations import context_for, make_ready, originator, store, taken
 from pynetdicom.succession import Endurance
+from pynetdicom.upper_layer.addresses import NameProblem
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
+from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -241,7 +244,6 @@ class MoveDestination:
     def _lose(self, assoc: Association) -> None:
         """The association with the destination has ended without our doing."""
         ended = assoc.ended
-        LOGGER.error("the association with a move destination %s", printable(str(ended)))
         if not self._endurance.goes_on(ended):
             self._gone = "the move destination is gone"
         self._release()
@@ -288,12 +290,11 @@ class MoveDestination:
             return assoc
         scp.sub_associations.discard(assoc)
         ended = assoc.ended
-        if ended is not None:  # or else that of the C-MOVE has ended, and none was requested
-            LOGGER.error("association with a move destination: %s", printable(str(ended)))
-            if isinstance(ended.error, NothingAccepted):
-                self._was_reached = True
-                self._refused.update(k for k in _kinds_of(contexts) if _is_final(contexts, k))
-                raise _Unsent(no_context(what.sop_class, what.transfer_syntax))
+        # None where that of the C-MOVE has ended, and none was requested.
+        if ended is not None and isinstance(ended.error, NothingAccepted):
+            self._was_reached = True
+            self._refused.update(k for k in _kinds_of(contexts) if _is_final(contexts, k))
+            raise _Unsent(no_context(what.sop_class, what.transfer_syntax))
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
         why = f"The move destination {'refuses' if refuses else 'cannot be reached'}"
@@ -314,11 +315,21 @@ def _cause(ended: Ended) -> str:
         return str(ended).partition(": ")[2]
     if ended.timer or isinstance(error, TimeoutError):
         return "no answer in time"
+    if ended.kind == "aborted" and ended.by == "peer":
+        return "it aborts"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "TLS certificate refused"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
+    if isinstance(error, (NameProblem, socket.gaierror)):
+        return "its name is not known"
     if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno) if error.errno > 0 else "its name is not known"
-    return ""
+        return os.strerror(error.errno)
+    if isinstance(error, TLSRecord):
+        return "it expects TLS"
+    if isinstance(error, PeerError):
+        return "it speaks no DICOM"
+    return "connection closed" if ended.by == "network" else ""
 
 
 def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:
@@ -407,6 +418,18 @@ def begin_move(
         return MoveDestination(scp, parameters, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
         raised.show(LOGGER, error)
-        due = "instead of (address, port) or (address, port, dict of options)"
-        given = f"{raised.kind(target)} {due} ({type(error).__name__})"
-        raise Refusal(answers.bad_destination, "Invalid move destination", given) from error
+        raise Refusal(
+            answers.bad_destination, "Invalid move destination", _what_is_wrong(target, error)
+        ) from error
+
+
+def _what_is_wrong(target: Any, error: Exception) -> str:
+    """What the log says of a destination that is none; of its values only what we complain of."""
+    if not isinstance(target, (tuple, list)):
+        given = raised.kind(target)
+    elif [type(value) for value in target] in ([str, int], [str, int, dict]):
+        known = isinstance(error, (TypeError, ValueError))
+        return printable(str(error)) if known else type(error).__name__
+    else:
+        given = f"({', '.join(map(raised.kind, target[:4]))})"
+    return f"{given} instead of (address, port) or (address, port, dict of options)"

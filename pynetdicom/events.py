@@ -1,4 +1,4 @@
-"""Events: their table, binding and triggering, with the AE's callbacks as default handlers.
+"""Events: their table and their triggering, with the AE's callbacks as default handlers.
 
 Notification events tell what happened: any number of handlers, whose exceptions are logged and go
 no further. An intervention event asks one handler for an answer; unless one is bound, the matching
@@ -8,15 +8,14 @@ no further. An intervention event asks one handler for an answer; unless one is 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
-from pynetdicom.running import Ahead, HandlerItems, running_handlers
+from pynetdicom.running import HandlerItems, running_handlers
+from pynetdicom.running import ahead as ahead
 from pynetdicom.running import handled_here as handled_here
-from pynetdicom.upper_layer.latch import Hold
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -381,129 +380,6 @@ class Event:
     def modification_list(self) -> Dataset:
         """The Modification List of an N-SET request."""
         return self._data_set("modification_list", "N-SET")
-
-
-def ahead(items: Iterable[Any]) -> Iterable[Any]:
-    """Let the library ask a C-GET or C-MOVE handler for its next instance early.
-
-    It is asked for and read while the peer still works on the last one, which saves that time. The
-    handler must not mind: between two instances it cannot wait for what its peer does with the
-    first of them. What a handler returns as a list or a tuple is read early in any case.
-
-    Parameters
-    ----------
-    items : iterable
-        What the handler would yield: its generator.
-
-    Returns
-    -------
-    iterator
-        What the handler returns instead.
-
-    Notes
-    -----
-    PS3.4 C.4.2, C.4.3
-    """
-    return Ahead(iter(items))
-
-
-class Handlers:
-    """Handlers bound to events; what `Association` and the servers have in common."""
-
-    def __init__(self, evt_handlers: Iterable[HandlerSpec] | None = None) -> None:
-        self._handlers: dict[EventType, list[tuple[Handler, list[Any] | None]]] = {}
-        # Changes to it, made one after another, all that follows from them included: a signal's
-        # handler may ask for one in the midst of another.
-        self._changes: deque[Callable[[], None]] = deque()
-        self._changing = Hold()
-        for event, handler, *args in evt_handlers or ():
-            self.bind(event, handler, *args)
-
-    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
-        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
-
-        A notification event may have several handlers; an intervention event has the last one that
-        was bound.
-        """
-        if not isinstance(event, EventType):
-            raise TypeError(f"{event!r} is not an event")
-        if not callable(handler):
-            raise TypeError(f"the handler of {event} must be callable")
-        entry = (handler, None if args is None else list(args))
-
-        def change() -> None:
-            bound = self._handlers.get(event, [])
-            if event.is_intervention:
-                bound = [entry]
-            elif not any(other == handler for other, _ in bound):
-                bound = [*bound, entry]
-            # A new list each time: whoever is calling the handlers goes on with the old one.
-            self._handlers[event] = bound
-
-        self._change(change)
-        if event.name.startswith("EVT_N_"):  # the tables of services are loaded by few
-            from pynetdicom import unserved
-
-            unserved.note_event(event.name)
-
-    def unbind(self, event: EventType, handler: Handler) -> None:
-        """Undo `bind`; an intervention event gets its default handler back."""
-
-        def change() -> None:
-            kept = [entry for entry in self._handlers.get(event, ()) if entry[0] != handler]
-            if kept:
-                self._handlers[event] = kept
-            else:
-                self._handlers.pop(event, None)
-
-        self._change(change)
-
-    def _change(self, change: Callable[[], None]) -> None:
-        """Make a change, from any thread; in the midst of another, when that has been made."""
-        self._changes.append(change)
-        while not self._changing.is_mine:
-            self._changing.run(self._make_changes)
-            if not self._changes:
-                break
-
-    def _make_changes(self) -> None:
-        while self._changes:
-            self._changes.popleft()()
-            self._handlers_changed()
-
-    def get_events(self) -> list[EventType]:
-        """The events to which something is bound, by name."""
-        return sorted(self._handlers, key=lambda event: event.name)
-
-    def get_handlers(self, event: EventType) -> Any:
-        """What is bound to `event`.
-
-        Returns
-        -------
-        tuple or list of tuple
-            ``(handler, args)``; for a notification event a list of them. An
-            intervention event without a bound
-            handler gives its default one.
-        """
-        bound = self._handlers.get(event)
-        if event.is_intervention:
-            return bound[0] if bound else (get_default_handler(event), None)
-        return list(bound or ())
-
-    def handler_specs(self) -> list[HandlerSpec]:
-        """What is bound, as it is given to `bind`."""
-        return [
-            (event, handler, args)
-            for event, bound in list(self._handlers.items())  # another thread may bind meanwhile
-            for handler, args in bound
-        ]
-
-    def has_handlers(self, event: EventType) -> bool:
-        """Whether anything is bound to `event`."""
-        return event in self._handlers
-
-    def _handlers_changed(self) -> None:
-        """What is bound has changed."""
 
 
 def trigger(

@@ -143,7 +143,8 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
     required = assoc.ae.require_user_identity
     if not proposed:
         if required:
-            LOGGER.warning("a user identity is required, and the peer sends none")
+            peer = assoc._peer_name()
+            LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
         return not required, []
     item = proposed[0]
     attrs = {

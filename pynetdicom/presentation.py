@@ -159,7 +159,7 @@ if not TYPE_CHECKING:
 
 
 def build_context(
-    abstract_syntax: str, transfer_syntax: str | Sequence[str] | None = None
+    abstract_syntax: str | bytes, transfer_syntax: str | bytes | Sequence[str | bytes] | None = None
 ) -> PresentationContext:
     """Return a presentation context to propose or support.
 
@@ -174,6 +174,8 @@ def build_context(
 
     Raises
     ------
+    TypeError
+        One of them is neither str nor bytes.
     ValueError
         One of them is neither a UID nor a keyword; the message names those like it.
 
@@ -183,9 +185,9 @@ def build_context(
     """
     if transfer_syntax is None:
         transfer_syntax = DEFAULT_TRANSFER_SYNTAXES
-    elif isinstance(transfer_syntax, str):
+    elif isinstance(transfer_syntax, (str, bytes)):
         transfer_syntax = [transfer_syntax]
-    return PresentationContext(abstract_syntax, transfer_syntax)
+    return PresentationContext(abstract_syntax_uid(abstract_syntax), transfer_syntax)
 
 
 def build_role(

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from queue import Empty
 from typing import TYPE_CHECKING, Any, overload
 
-from pynetdicom import _config
+from pynetdicom import _config, raised
 from pynetdicom import events as evt
 from pynetdicom.dimse.element_walk import UNCOMPRESSED
 from pynetdicom.dimse.operation import PENDING, Operation
@@ -327,7 +327,7 @@ class Querying(Storing):
                 return context, change_syntax(dataset, syntax)
             dataset = dataset.decode()
         elif not isinstance(dataset, Dataset):
-            raise TypeError(f"an identifier is a Dataset, not a {type(dataset).__name__}")
+            raise TypeError(f"an identifier is a Dataset, not {raised.kind(dataset)}")
         context = self._context_for(sop_class)
         return context, encode_dataset(dataset, context.transfer_uids[0])
 

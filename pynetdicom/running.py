@@ -88,3 +88,27 @@ class HandlerItems(_Items):
             super().close()
         finally:
             del running[depth:]
+
+
+def ahead(items: Iterable[Any]) -> Iterable[Any]:
+    """Let the library ask a C-GET or C-MOVE handler for its next instance early.
+
+    It is asked for and read while the peer still works on the last one, which saves that time. The
+    handler must not mind: between two instances it cannot wait for what its peer does with the
+    first of them. What a handler returns as a list or a tuple is read early in any case.
+
+    Parameters
+    ----------
+    items : iterable
+        What the handler would yield: its generator.
+
+    Returns
+    -------
+    iterator
+        What the handler returns instead.
+
+    Notes
+    -----
+    PS3.4 C.4.2, C.4.3
+    """
+    return Ahead(iter(items))

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, loading, unserved, utils
-from pynetdicom.events import Handlers, HandlerSpec
+from pynetdicom.events import HandlerSpec
+from pynetdicom.handlers import Handlers
 from pynetdicom.timeouts import seconds_of
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.addresses import OURS_ALONE, AddressInformation
@@ -104,6 +105,10 @@ class AssociationServer(Handlers, socketserver.TCPServer):
     ) -> None:
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise TypeError("'ssl_context' must be an ssl.SSLContext")
+        if ssl_context is not None and ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+            raise ValueError(
+                "'ssl_context' is that of a client: PROTOCOL_TLS_SERVER is for servers"
+            )
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
         self.ae = ae

@@ -329,6 +329,52 @@ def released(peer: Acceptor) -> None:
     peer.send(bytes.fromhex("06 00 00000004 00000000"))
 
 
+def gone(peer: Acceptor) -> None:
+    peer.pdu()
+    peer.close()
+
+
+def aborted(peer: Acceptor) -> None:
+    peer.pdu()
+    peer.send(abort(0, 0))
+    peer.rest()
+
+
+def web(peer: Acceptor) -> None:
+    peer.pdu()
+    peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    peer.rest()
+
+
+def alert(peer: Acceptor) -> None:
+    peer.pdu()
+    peer.send(bytes.fromhex("15 0301 0002 02 46"))
+    peer.rest()
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (rejected, "refuses: called AE title not recognised"),
+        (gone, "cannot be reached: connection closed"),
+        (aborted, "cannot be reached: it aborts"),
+        (web, "cannot be reached: it speaks no DICOM"),
+        (alert, "cannot be reached: it expects TLS"),
+    ],
+)
+def test_the_comment_says_why_there_is_no_destination(
+    scp: QueryScp, script: Callable[[Acceptor], None], why: str
+) -> None:
+    with listening(script) as listener:
+        final = moved(scp, moves(listener.port, image()))
+    assert final.primitive.ErrorComment == f"The move destination {why}"
+
+
+def test_the_comment_says_that_a_name_is_not_known(scp: QueryScp) -> None:
+    final = moved(scp, [("a..b", 104), 1, (PENDING, image())]).primitive
+    assert final.ErrorComment == "The move destination cannot be reached: its name is not known"
+
+
 DEATHS: dict[str, Callable[[Acceptor], Any]] = {
     "aborts": lambda peer: (request_of(peer), peer.send(abort(0, 0))),
     "closes": lambda peer: request_of(peer),

@@ -19,7 +19,7 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 from pynetdicom.upper_layer import dul, lobby
-from tests.faults.peer import Peer, reject, request
+from tests.faults.peer import Peer, reject, request, until
 from tests.peers import CT, DEADLINE, VERIFICATION, Call
 
 
@@ -209,6 +209,48 @@ def test_serve_forever_in_a_thread_of_the_callers(ae: AE) -> None:
     assert assoc.is_aborted
     with pytest.raises(RuntimeError):
         server.serve_forever()
+
+
+@pytest.mark.parametrize("where", ["_dismiss", "_deadlines", "_selector"])
+def test_ctrl_c_while_a_listener_closes(ae: AE, where: str) -> None:
+    """All of it is closed even so: its peers' connections, and the listening socket."""
+    serving = Call(ae.start_server, ("127.0.0.1", 0))
+    assert until(lambda: ae._servers and ae._servers[0]._lobby.thread)
+    server = ae._servers[0]
+    inside: Any = server._lobby
+    with Peer.connect(server.server_address) as peer:
+        assert until(lambda: len(inside) == 1)
+        raised: list[str] = []
+
+        class Interrupted:
+            """Stands for what is called, which Ctrl-C interrupts the first time."""
+
+            def __init__(self, real: Any) -> None:
+                self._real = real
+
+            def __call__(self, *args: Any) -> Any:
+                if not raised:
+                    raised.append(where)
+                    raise KeyboardInterrupt
+                return self._real(*args)
+
+            def __getattr__(self, name: str) -> Any:
+                real = getattr(self._real, name)
+                return Interrupted(real) if name in ("clear", "close") else real
+
+            def __len__(self) -> int:
+                return len(self._real)
+
+            def __getitem__(self, index: int) -> Any:
+                return self._real[index]
+
+        setattr(inside, where, Interrupted(getattr(inside, where)))
+        ae.shutdown()
+        serving.result()
+        assert raised
+        assert ae._servers == []
+        assert server.socket.fileno() == -1
+        assert peer.rest() == b""
 
 
 def test_ctrl_c_while_an_association_is_being_started(

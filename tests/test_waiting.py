@@ -246,6 +246,40 @@ def test_a_request_by_a_handler_of_what_was_sent(peers: Peers) -> None:
     assert nested == [0, 0x0000]
 
 
+@pytest.mark.parametrize("how", ["release", "abort", "shutdown", "echo"])
+def test_a_signals_handler_interrupts_the_end_of_the_association(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its thread has ended it, and told nobody yet: that it has ended is known all the same."""
+    monkeypatch.setattr(peers.scu, "acse_timeout", 3600.0)
+    peers.assoc.acse_timeout = peers.assoc.dimse_timeout = 3600.0
+    thread, _ = started(peers.assoc.send_c_echo)
+    assert peers.served.wait(DEADLINE)
+    dul = peers.assoc.dul
+    tell_end = dul._tell_end
+    handled: list[str] = []
+
+    def interrupted() -> None:
+        monkeypatch.undo()
+        if how == "shutdown":
+            peers.scu.shutdown()
+        elif how == "echo":
+            with pytest.raises(RuntimeError, match="must be established"):
+                peers.assoc.send_c_echo()
+        else:
+            getattr(peers.assoc, how)()
+        handled.append(how)
+        tell_end()
+
+    monkeypatch.setattr(dul, "_tell_end", interrupted)
+    ending, _ = started(peers.assoc.kill)
+    ending.join(DEADLINE)
+    assert handled
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    assert peers.assoc.ended.by == "local"
+
+
 def test_waiter_who_reads_ends_by_his_deadline(peers: Peers) -> None:
     peers.assoc.dimse_timeout = 0.2
     status = peers.assoc.send_c_echo()

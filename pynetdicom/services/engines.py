@@ -184,7 +184,7 @@ def failed(request: Primitive, error: BaseException, bound: Bound | None = None)
     answers = ANSWERS[request.name]
     if isinstance(error, NoHandler):
         LOGGER.error("%s", error)
-        return failure(request, answers.failed, str(error))
+        return failure(request, answers.failed, "No handler for this operation")
     if isinstance(error, Undecodable):
         LOGGER.error("the data set of the %s cannot be decoded: %s", request.message_name, error)
         return failure(request, answers.undecodable, "Data set cannot be decoded")

@@ -14,6 +14,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from pynetdicom import raised
 from pynetdicom.dimse.data_set import EncodedDataSet, change_syntax, encode_dataset
 from pynetdicom.dimse.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -194,8 +195,7 @@ def take(given: Any) -> Instance:
         raise
     except Exception as error:  # its text may be about the patient
         raise Unsendable(f"it cannot be read: {type(error).__name__}") from error
-    kind = "nothing" if given is None else f"a {type(given).__name__}"
-    raise Unsendable(f"{kind} is neither a data set nor the path of a file")
+    raise Unsendable(f"{raised.kind(given)} is neither a data set nor the path of a file")
 
 
 def _from_path(path: str | os.PathLike[str]) -> Instance:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import raised
 from pynetdicom.dimse.data_set import EncodedDataSet, InMemory, change_syntax, encode_dataset
 from pynetdicom.dimse.element_walk import UNCOMPRESSED, encoding_of
 from pynetdicom.dimse.plain import encode_plain
@@ -117,7 +118,7 @@ def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
         except DataSetDecodeError as error:
             raise ValueError(f"it does not decode: {error}") from error
     if not hasattr(data_set, "group_dataset"):
-        raise ValueError(f"a {type(data_set).__name__} is not a data set")
+        raise ValueError(f"{raised.kind(data_set)} is not a data set")
     encoding = encoding_of(transfer_syntax)
     plain = None if encoding.deflated else encode_plain(data_set, encoding)
     return (

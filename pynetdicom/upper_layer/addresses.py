@@ -23,6 +23,10 @@ OURS_ALONE: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 Windows ``SO_REUSEADDR`` would let two servers have one port."""
 
 
+class NameProblem(OSError):
+    """A host name cannot be looked up."""
+
+
 class AddressInformation:
     """Where an application entity is: a host or address, a port, and what IPv6 adds.
 
@@ -160,7 +164,7 @@ def resolve(
         try:
             outcome.append(look_up())
         except (OSError, UnicodeError) as error:
-            outcome.append(OSError(f"{address.addr!r} cannot be looked up: {error}"))
+            outcome.append(NameProblem(f"{address.addr!r} cannot be looked up: {error}"))
         except BaseException as error:
             name = type(error).__name__
             outcome.append(OSError(f"looking {address.addr!r} up failed: {name}"))

@@ -149,7 +149,13 @@ class Lobby:
                         raise
                     _log_and_rest(error, self._waker)
         finally:
-            self._close()
+            try:
+                self._close()
+            except BaseException:  # Ctrl-C, or a signal's handler raises, in its midst
+                self._close()
+                raise
+            finally:
+                self.thread = 0
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         """Do what there is to do, once there is something."""
@@ -174,7 +180,6 @@ class Lobby:
         self._deadlines.clear()
         if self._selector is not None:
             self._selector.close()
-        self.thread = 0
         if self.never_asked:
             LOGGER.info("%d connections never asked for an association", self.never_asked)
 

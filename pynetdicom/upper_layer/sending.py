@@ -30,7 +30,6 @@ from typing import Any
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer import threads
 from pynetdicom.upper_layer.buffers import Buffer, advance, rest_of_pdu
-from pynetdicom.upper_layer.deadlines import remaining
 from pynetdicom.upper_layer.ended import Ended, unanswered
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import DATA_STATES, SENDING_STATES, Action, UpperLayer
@@ -72,9 +71,7 @@ class Sending(threading.Thread):
         # What the DUL thread is woken by, None once it has ended. It is closed when nobody uses it.
         self._waker: Waker | None = Waker()
         self._write = Hold("a handler of what is being sent cannot send on the same association")
-        # How the association has ended; set once, before anybody is woken. And the A-ABORT that
-        # waits to be written by whoever has the write lock. Both follow from the last move.
-        self.ended: Ended | None = None
+        # The A-ABORT that waits to be written by whoever has the write lock.
         self._leaving: bytes | None = None
         # Whether the A-ABORT was written, or given to the kernel in part.
         self._has_left = False
@@ -109,6 +106,15 @@ class Sending(threading.Thread):
         """The state of the state machine, such as ``"Sta6"``."""
         return self._last.layer.state
 
+    @property
+    def ended(self) -> Ended | None:
+        """How the association has ended; None before it has.
+
+        True as soon as the move is made that ends it: a signal's handler may interrupt the thread
+        that has made it and not yet told of it, and must not wait for that.
+        """
+        return self._last.ended
+
     def _take(self, event: str, ended: Ended | None = None, *, aborts: bool = False) -> Action:
         """Move the state machine, and note how the association ends if it does so by this.
 
@@ -132,11 +138,9 @@ class Sending(threading.Thread):
 
     def _tell_end(self) -> None:
         """Wake everybody: `ended` says how the association has ended."""
-        last = self._last
-        self._leaving = last.leaving
+        self._leaving = self._last.leaving
         if self._has_left:  # by another thread, or a handler in this one
             self._leaving = None
-        self.ended = last.ended
         waker = self._write_waker
         if waker is not None:
             waker.set()
@@ -290,16 +294,18 @@ class Sending(threading.Thread):
         if self._write_waker is None:
             with contextlib.suppress(OSError):  # no descriptor for it: woken by the cut, in the end
                 self._write_waker = Waker()
-        waker, begun, before = self._write_waker, time.monotonic(), self.ended
+        waker, before = self._write_waker, self.ended
+        begun, waited = time.monotonic(), 0.0
         # Whoever aborts, or changes the time-out, looks for the waker after this is set.
         while self._leaving is None and self.ended is before:
             timeout = self._user.network_timeout
             if before is not None:  # by the PDU that is being written
                 timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
-            deadline = None if timeout is None else begun + timeout
-            if self.connection.wait_writable(remaining(deadline), waker):
+            left = None if timeout is None else max(0.0, timeout - waited)
+            if self.connection.wait_writable(left, waker):
                 return
-            if remaining(deadline) == 0.0:
+            waited = time.monotonic() - begun
+            if timeout is not None and waited >= timeout:
                 break
             if waker is not None:
                 waker.clear()
@@ -407,7 +413,8 @@ class Sending(threading.Thread):
 
     def _leave(self, buffers: Sequence[Buffer], sent: int) -> None:
         """Complete the PDU that has begun and write the A-ABORT. The write lock is held."""
-        abort = self._leaving
+        # Who tells of the end a second time may not know yet that it was written.
+        abort = None if self._has_left else self._leaving
         self._has_left = True
         self._leaving = None
         if abort is not None:

@@ -25,6 +25,7 @@ from pynetdicom.apps.archive.attributes import (
     normal_integer,
     normal_name,
 )
+from pynetdicom.apps.archive.globs import has_wildcard, in_order
 from pynetdicom.apps.archive.identifiers import IdentifierError, tag_of
 from pynetdicom.apps.archive.matching import (
     EMPTY_VALUE,
@@ -32,7 +33,6 @@ from pynetdicom.apps.archive.matching import (
     Options,
     Range,
     fuzzy_words,
-    has_wildcard,
     name_patterns,
     range_of,
 )
@@ -55,7 +55,7 @@ SEVERAL_VALUES = frozenset(
 
 _MOST_STARS = 6
 _LONGEST_PATTERN = 64
-"""Beyond these a pattern is left to `matching.glob`: one step of a database stays short."""
+"""Beyond these a pattern is left to `globs.glob`: one step of a database stays short."""
 
 _MOST_TESTS = 50
 """More patterns or ranges than these are left to `matching`: databases limit how much an expression
@@ -160,7 +160,8 @@ def text_test(vr: str, column: Column, keys: Values) -> Condition | None:
     """Whether a column is like one of some keys; None if SQL is not to be asked."""
     if vr not in WILDCARD_VRS or not any(map(has_wildcard, keys)):
         return one_of(column, keys)
-    keys = [re.sub(r"\*+", "*", key) for key in keys]
+    # SQLite takes long for what begins with a character that may be any one.
+    keys = [in_order(key) for key in keys]
     if len(keys) > _MOST_TESTS or not all(map(_is_simple, keys)):
         return None
     return sa.or_(*(like(column, key) for key in keys))
@@ -234,6 +235,7 @@ def _name_condition(column: Column, key: str, options: Options) -> Condition:
     tests: list[Condition] = []
     for pattern in name_patterns(normal_name(key)):
         # As one of several groups, which have = between them, or as the only one.
+        pattern = in_order(pattern)
         befores = [""] if pattern.startswith("*") else ["", "%="]
         afters = [""] if pattern.endswith("*") else ["", "=%"]
         tests += [like(column, pattern, *around) for around in product(befores, afters)]

@@ -65,13 +65,23 @@ def database_url(location: str) -> URL:
         return URL.create("sqlite", database=os.path.abspath(location))
     try:
         url = make_url(location)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # the latter of a port that is no number
         raise DatabaseProblem("the database's URL cannot be understood") from None
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise DatabaseProblem(f"{urlsplit(location).scheme}: neither sqlite nor postgresql")
+    if url.get_backend_name() == "sqlite" and url.query:
+        raise DatabaseProblem("the URL of a file of SQLite takes no options: nothing after ?")
     return url
+
+
+def _engine(url: URL, **options: Any) -> sa.Engine:
+    try:
+        # The parameters of statements are about patients.
+        return sa.create_engine(url, hide_parameters=True, **options)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise DatabaseProblem(f"{url.drivername}: {error}") from error
 
 
 def is_full(error: BaseException) -> bool:
@@ -131,7 +141,7 @@ class Database:
             arguments["timeout"] = BUSY_TIMEOUT
         elif url.drivername == "postgresql+psycopg":
             require("psycopg")
-        self.engine = sa.create_engine(
+        self.engine = _engine(
             url,
             connect_args=arguments,
             poolclass=sa.QueuePool,
@@ -139,14 +149,11 @@ class Database:
             max_overflow=0,
             pool_timeout=BUSY_TIMEOUT,
             pool_pre_ping=not self.is_sqlite,  # the server may have been restarted
-            hide_parameters=True,  # they are about patients
         )
         sa.event.listen(self.engine, "connect", self._connected)
         sa.event.listen(self.engine, "begin", self._begun)
         # Where there is no room: one connection at a time, of this process and of all others.
-        self._alone = sa.create_engine(
-            url, connect_args=arguments, poolclass=sa.NullPool, hide_parameters=True
-        )
+        self._alone = _engine(url, connect_args=arguments, poolclass=sa.NullPool)
         sa.event.listen(self._alone, "connect", self._connected_alone)
         sa.event.listen(self._alone, "begin", self._begun)
         self._being_alone = threading.Lock()

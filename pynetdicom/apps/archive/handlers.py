@@ -362,7 +362,8 @@ def _kind(error: Exception) -> str:
     """What a database says is wrong, as far as it cannot be about a patient."""
     cause = getattr(error, "orig", None) or error
     LOGGER.debug("what the database says", exc_info=error)
-    return type(cause).__name__
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+    return f"{type(cause).__name__} ({code})" if code else type(cause).__name__
 
 
 def contexts_for(kinds: list[tuple[str, str]]) -> list[PresentationContext]:

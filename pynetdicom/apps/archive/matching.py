@@ -7,7 +7,7 @@ what it can of it into SQL and leaves the rest to this; worklist items are match
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +19,7 @@ from pynetdicom.apps.archive.attributes import (
     normal_integer,
     normal_time,
 )
+from pynetdicom.apps.archive.globs import Step, glob, no_step
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -42,10 +43,6 @@ NOT_KEYS = frozenset((SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, TIMEZONE_OFF
 """Elements of an identifier that say something about it, and are not matched."""
 
 
-def _no_step() -> None:
-    pass
-
-
 class Options(NamedTuple):
     """What was negotiated, or configured, about matching.
 
@@ -59,7 +56,7 @@ class Options(NamedTuple):
         Names match by their words, in any order (C.2.2.2.1.1).
     exact_names : bool
         Names are told apart by case and accents.
-    step : callable
+    step : Step
         Called before each comparison; it may raise what ends them.
     """
 
@@ -67,11 +64,15 @@ class Options(NamedTuple):
     combined: bool = False
     fuzzy: bool = False
     exact_names: bool = False
-    step: Callable[[], None] = _no_step
+    step: Step = no_step
 
 
 NOTHING = Options()
 """Nothing was negotiated."""
+
+
+_LONG = 2048
+"""Characters of a value that are worth another step."""
 
 
 class Range(NamedTuple):
@@ -104,59 +105,6 @@ def is_universal(vr: str, keys: Sequence[str]) -> bool:
     if len(keys) == 1 and not keys[0].strip("*"):
         return True  # Tolerated: `*` alone also where there are no wildcards, as many ask for dates
     return vr in WILDCARD_VRS and any(key and not key.strip("*") for key in keys)
-
-
-def has_wildcard(key: str) -> bool:
-    """Whether a key of a VR with wildcards has one."""
-    return "*" in key or "?" in key
-
-
-def glob(pattern: str, text: str) -> bool:
-    """Whether a text matches a pattern of ``*`` and ``?``.
-
-    What stands between stars is looked for one after the other, each once and never again before
-    where the last one was found.
-    """
-    first, *rest = _parts_of(pattern)
-    if not rest:
-        return len(first.text) == len(text) and first.find(text, 0, len(text)) == 0
-    last = rest.pop()
-    start, end = len(first.text), len(text) - len(last.text)
-    if start > end or first.find(text, 0, start) != 0 or last.find(text, end, len(text)) != end:
-        return False
-    for part in rest:
-        found = part.find(text, start, end)
-        if found < 0:
-            return False
-        start = found + len(part.text)
-    return True
-
-
-class _Part(NamedTuple):
-    """What stands between two stars of a pattern."""
-
-    text: str
-    expression: re.Pattern[str] | None
-    """Where it has a ``?``."""
-
-    def find(self, text: str, start: int, end: int) -> int:
-        """Where it first is in a part of a text; -1 if it is not."""
-        if self.expression is None:
-            return text.find(self.text, start, end)
-        match = self.expression.search(text, start, end)
-        return -1 if match is None else match.start()
-
-
-@lru_cache(512)
-def _parts_of(pattern: str) -> tuple[_Part, ...]:
-    return tuple(
-        _Part(part, _expression(part) if "?" in part else None)
-        for part in re.sub(r"\*+", "*", pattern).split("*")
-    )
-
-
-def _expression(part: str) -> re.Pattern[str]:
-    return re.compile("".join("." if one == "?" else re.escape(one) for one in part), re.DOTALL)
 
 
 def range_of(vr: str, key: str) -> Range | None:
@@ -276,31 +224,36 @@ def name_matches(key: str, name: str, options: Options = NOTHING) -> bool:
     A key of one component group matches any group of the name; of a key of several, each group that
     is not empty has to match its own.
     """
+    step = options.step
     if options.fuzzy and not options.exact_names:
         words = re.split(r"[\s^=,]+", fold(name))
-        return all(any(word.startswith(part) for word in words) for part in fuzzy_words(key))
+        for part in fuzzy_words(key):
+            step(1 + len(words) // _LONG)
+            if not any(word.startswith(part) for word in words):
+                return False
+        return True
     if not options.exact_names:
         key, name = fold(key), fold(name)
     groups = [group.strip().rstrip("^").rstrip() for group in name.split("=")]
     if "=" not in key:
-        return any(group and _group_matches(key, group) for group in groups)
+        return any(group and _group_matches(key, group, step) for group in groups)
     groups += [""] * 3
     return all(
-        _group_matches(part, group)
+        _group_matches(part, group, step)
         for part, group in zip(key.split("=")[:3], groups, strict=False)
         if part
     )
 
 
-def _group_matches(pattern: str, group: str) -> bool:
-    return any(glob(one, group) for one in name_patterns(pattern))
+def _group_matches(pattern: str, group: str, step: Step) -> bool:
+    return any(glob(one, group, step) for one in name_patterns(pattern))
 
 
 def value_matches(
     vr: str, key: str, value: str, options: Options, key_zone: str = "", zone: str = ""
 ) -> bool:
     """Whether one value of an entity matches one value of a key."""
-    options.step()
+    options.step(1 + len(value) // _LONG)
     if vr == "PN":
         return value != "" and name_matches(key, value, options)
     if vr in ("DA", "TM"):
@@ -311,7 +264,7 @@ def value_matches(
     if vr == "DT":
         return datetime_matches(key, value, key_zone, zone)
     if vr in WILDCARD_VRS:
-        return value != "" and glob(key, value)
+        return value != "" and glob(key, value, options.step)
     if vr == "IS":
         return normal_integer(key) == normal_integer(value)
     if vr == "DS":

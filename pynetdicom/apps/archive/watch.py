@@ -33,10 +33,10 @@ class Watch:
         self.is_cancelled = is_cancelled
         self._left = STEPS
 
-    def step(self) -> None:
-        """Say that one value is going to be matched."""
-        self._left -= 1
-        if not self._left:
+    def step(self, cost: int = 1) -> None:
+        """Say that one value is going to be matched, or a long one that counts for several."""
+        self._left -= cost
+        if self._left <= 0:
             self.look()
 
     def look(self) -> None:

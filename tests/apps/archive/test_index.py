@@ -262,6 +262,10 @@ def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
         "mysql://localhost/x",
         "://",
         "sqlite://",
+        f"sqlite:///{tmp_path}/x?mode=ro",
+        "postgresql://somebody@host:port/x",
+        "postgresql://somebody@host/x?port=abc",
+        "postgresql+nonesuch://host/x",
         "postgresql+psycopg://nobody@127.0.0.1:1/x?connect_timeout=2",
     ):
         with pytest.raises(DatabaseProblem):

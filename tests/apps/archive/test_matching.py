@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from pynetdicom.apps.archive import matching
+from pynetdicom.apps.archive import globs
+from pynetdicom.apps.archive.globs import glob, in_order
 from pynetdicom.apps.archive.matching import (
     MAXIMUM_DEPTH,
     Options,
@@ -16,7 +17,6 @@ from pynetdicom.apps.archive.matching import (
     combined_range,
     data_set_matches,
     datetime_matches,
-    glob,
     name_matches,
     range_of,
 )
@@ -191,13 +191,13 @@ def test_a_date_and_its_time_together() -> None:
 def test_each_part_of_a_pattern_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often a part occurs, so that many stars take no more time than their number."""
     looked = []
-    find = matching._Part.find
+    find = globs._Part.find
 
     def count(part: Any, text: str, start: int, end: int) -> int:
         looked.append(start)
         return find(part, text, start, end)
 
-    monkeypatch.setattr(matching._Part, "find", count)
+    monkeypatch.setattr(globs._Part, "find", count)
     for pattern in ("*a" * 200 + "b", "*a?" * 150 + "b*", "a*" * 200, "*0*0*0*z", "**a**"):
         looked.clear()
         assert not glob(pattern, "a" * 512) or "b" not in pattern
@@ -219,6 +219,43 @@ def test_globs_by_their_definition() -> None:
         pattern = "".join(chance.choices("ab?*.\n", k=chance.randrange(7)))
         text = "".join(chance.choices("ab.\n", k=chance.randrange(7)))
         assert glob(pattern, text) is slow(pattern, text), (pattern, text)
+        ordered = in_order(pattern)
+        assert slow(ordered, text) is slow(pattern, text), (pattern, text)
+        assert "*?" not in ordered
+        assert "**" not in ordered
+
+
+@pytest.mark.parametrize("end", ["", "z"])
+def test_long_texts_are_looked_through_in_steps(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is looked for, little is compared between two steps; and all is found."""
+    monkeypatch.setattr(globs, "_COMPARED_AT_ONCE", 64)
+    compared: list[int] = []
+    find = globs._Part.find
+
+    def count(part: Any, text: str, start: int, end: int) -> int:
+        places = max(0, end - start - len(part.text) + 1)
+        compared.append(places * (1 if part.expression is None else len(part.text)))
+        return find(part, text, start, end)
+
+    monkeypatch.setattr(globs._Part, "find", count)
+    text = "0" * 5000 + end
+    steps: list[int] = []
+    for pattern in ("*0?0?0?z*", "*??0?" + "0" * 20 + "z*", "*0z*", "*0?" + "0" * 99 + "z*"):
+        compared.clear()
+        steps.clear()
+        assert glob(pattern, text, lambda cost=1: steps.append(cost)) is bool(end)
+        assert max(compared) <= 2 * max(64, len(pattern))
+        assert len(steps) >= len(compared) - pattern.count("*") - 2 > 10
+
+
+def test_a_long_value_counts_for_several_steps() -> None:
+    costs: list[int] = []
+    options = Options(fuzzy=True, step=lambda cost=1: costs.append(cost))
+    attribute_matches("LO", ["*z"], ["0" * 16384], options)
+    assert sum(costs) > 5
+    costs.clear()
+    assert not name_matches(" ".join(["a"] * 300) + " z", "x " * 8000 + "a", options)
+    assert sum(costs) > 300
 
 
 def test_group_lengths_are_no_keys() -> None:

@@ -42,9 +42,9 @@ class Counting(Watch):
         self.looks += 1
         return self.looks > self._after
 
-    def step(self) -> None:
-        self.steps += 1
-        super().step()
+    def step(self, cost: int = 1) -> None:
+        self.steps += cost
+        super().step(cost)
 
 
 def keys(level: str, **values: Any) -> Dataset:
