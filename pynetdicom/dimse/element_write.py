@@ -148,8 +148,10 @@ def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> An
     if len(element.VR) > 2:
         element = _unambiguous(level, element, ancestors)
     vr = element.VR
-    if element.is_buffered:
+    if hasattr(element.value, "readinto"):  # what pydicom has as buffered, and other files
         return _buffered(element, level.encoding)
+    if hasattr(element.value, "read"):
+        raise NotEncodable("has its value in a file that is not one of bytes")
     if vr == "SQ":
         return _sequence(level, element, ancestors, is_copied=is_copied)
     if vr in TEXT_VRS:
