@@ -179,7 +179,7 @@ class Requests(AssociationState):
         if data_set is not None:
             data_set = for_wire(data_set)
             if data_set.mended:
-                self.note_oddities(data_set.mended, "sent without")
+                self.note_oddities(data_set.mended, "mended as it is sent, for its")
         return fragments(context_id, primitive.encode(), data_set, self.peer_maximum)
 
     def note_oddities(self, oddities: Iterable[str], what: str) -> None:

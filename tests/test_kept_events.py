@@ -218,6 +218,32 @@ def test_descriptors_are_given_back_by_the_last_who_lets_go(receiver: Receiver) 
         gc.enable()
 
 
+def test_a_held_event_holds_no_buffer(receiver: Receiver) -> None:
+    """Of its association, that is: which grows while a large object comes."""
+    receiver.send(10 * LARGE)
+    event = receiver.take()
+    event.assoc.join(DEADLINE)
+    event.assoc.dul.join(DEADLINE)
+    assert not event.assoc.dul.framer.space()
+    assert len(event.dataset[VALUE].value) == 10 * LARGE
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_a_path_when_what_was_saved_is_gone(receiver: Receiver, size: int, tmp_path: Path) -> None:
+    def store(event: evt.Event) -> int:
+        event.save_as(tmp_path / "saved.dcm")
+        (tmp_path / "saved.dcm").unlink()
+        for _ in range(2):
+            assert len(dcmread(event.dataset_path)[VALUE].value) == size
+        receiver.events.put(event.dataset_path)
+        return 0x0000
+
+    for server in receiver.ae._servers:
+        server.bind(evt.EVT_C_STORE, store)
+    receiver.send(size)
+    assert not Path(receiver.events.get(timeout=DEADLINE)).exists()
+
+
 def test_thousands_leave_nothing(receiver: Receiver) -> None:
     gc.collect()
     gc.disable()

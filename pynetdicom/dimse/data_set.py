@@ -234,24 +234,33 @@ def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
 
 
 def _beginning(value: Any) -> bytes:
-    if not hasattr(value, "readinto"):
+    if not hasattr(value, "read"):
         return bytes((value or b"")[:4])
+    if not hasattr(value, "readinto"):
+        return b""
     try:
         return Buffered(value).begin()
     except NotEncodable as error:
         raise ValueError(f"(7FE0,0010) PixelData {error}") from None
 
 
-def why_not_in_byte_order(ds: Dataset, encoding: Encoding, *, is_whole: bool = True) -> str | None:
+def why_not_in_byte_order(
+    ds: Dataset, encoding: Encoding, *, is_whole: bool = True, said: bool | None = None
+) -> str | None:
     """Name an element of words of a data set that was read in another byte order.
 
     Once decoded they do not say whether they are still in it. What was not decoded and came from
-    elsewhere says it, and is turned round.
+    elsewhere says it, and is turned round. What was never read is in the byte order that is `said`,
+    by the file meta information of the whole.
     """
-    from pynetdicom.dimse.element_write import WORDS, vr_of
+    from pynetdicom.dimse.element_write import WORDS, vr_of, words_or_bytes
 
     original = ds.original_encoding[1]
-    is_other = original not in (None, encoding.little)
+    if original is None and said is None:
+        syntax = (getattr(ds, "file_meta", None) or {}).get("TransferSyntaxUID")
+        said = encoding_of(str(syntax)).little if syntax else None
+    order = said if original is None else original
+    is_other = order not in (None, encoding.little)
     element: Any
     for element in ds.elements():
         if element.is_raw and not (is_other and is_whole and element.is_little_endian == original):
@@ -262,9 +271,12 @@ def why_not_in_byte_order(ds: Dataset, encoding: Encoding, *, is_whole: bool = T
                 continue  # and goes as what it is
             for item in ds[element.tag].value or ():
                 is_same = is_whole and item.original_encoding[1] == original
-                problem = why_not_in_byte_order(item, encoding, is_whole=is_same)
+                problem = why_not_in_byte_order(item, encoding, is_whole=is_same, said=order)
                 if problem is not None:
                     return problem
-        elif is_other and vr in WORDS and element.value != b"":
+            continue
+        if len(vr) > 2 and not element.is_raw and isinstance(element.value, bytes):
+            vr = words_or_bytes(element.tag, vr)  # as which it would go
+        if is_other and vr in WORDS and element.value != b"":
             return f"{name_of(element.tag)} has values in another byte order"
     return None

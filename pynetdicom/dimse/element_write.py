@@ -148,8 +148,10 @@ def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> An
     if len(element.VR) > 2:
         element = _unambiguous(level, element, ancestors)
     vr = element.VR
-    if element.is_buffered:
+    if hasattr(element.value, "readinto"):  # what pydicom has as buffered, and other files
         return _buffered(element, level.encoding)
+    if hasattr(element.value, "read"):
+        raise NotEncodable("has its value in a file that is not one of bytes")
     if vr == "SQ":
         return _sequence(level, element, ancestors, is_copied=is_copied)
     if vr in TEXT_VRS:
@@ -170,11 +172,11 @@ def _unambiguous(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) ->
         correct_ambiguous_vr_element(element, level.ds, level.encoding.little, list(ancestors))
     value = element.value
     if len(element.VR) > 2 and isinstance(value, (bytes, bytearray)):
-        return _raw(element, _words_or_bytes(element.tag, element.VR), bytes(value))
+        return _raw(element, words_or_bytes(element.tag, element.VR), bytes(value))
     return element
 
 
-def _words_or_bytes(tag: Any, vr: str) -> str:
+def words_or_bytes(tag: Any, vr: str) -> str:
     """What is OW or something else is OW in implicit VR, but for curves and audio (PS3.5 A.1)."""
     if "OW" not in vr:
         return vr if len(vr) == 2 else "UN"
@@ -220,7 +222,7 @@ def _copied(level: _Level, raw: Any, vr: str) -> Any:
         return level.ds[raw.tag]  # as pydicom has it: such a data set is refused before
     if vr == "US or SS" and can_hold(b"US", len(value)):
         return level.ds[raw.tag]
-    vr = _words_or_bytes(raw.tag, vr)
+    vr = words_or_bytes(raw.tag, vr)
     code = vr.encode()
     if is_turned and vr != "UN":
         if is_whole(code, len(value)):

@@ -271,7 +271,11 @@ class ReceivedDataSet(EncodedDataSet):
             if readable is None or not readable.can_be_named:
                 readable = self._copy(system_directory())
             self._readable = readable
-        return readable.name_it()
+        try:
+            return readable.name_it()
+        except FileNotFoundError:  # it had a name, which somebody has taken away since `save_as`
+            self._readable = readable = self._copy(system_directory())
+            return readable.name_it()
 
     def handled(self) -> None:
         """Let go of what only the handler may use: `path`, and what was saved.

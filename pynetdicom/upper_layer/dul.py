@@ -123,6 +123,8 @@ class DUL(Sending):
                 self._close()
             finally:
                 self.connection.close()
+                # Held events hold their association for as long as it takes; this can be 1 MB.
+                self.framer.close()
 
     # Pausing
 

@@ -131,6 +131,11 @@ class Framer:
         """Forget what was received and not understood."""
         self._start = self._end = 0
 
+    def close(self) -> None:
+        """Give the buffer back; nothing is received any more."""
+        self._buffer = memoryview(b"")
+        self.drop()
+
     def next(self, feed: Feed[T]) -> T | bytes | None:
         """Understand what was received, up to the end of a message or of another PDU.
 

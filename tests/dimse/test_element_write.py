@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -13,7 +14,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
@@ -421,6 +422,66 @@ def test_a_raw_element_says_how_it_is_encoded(
         ds.ReferencedImageSequence = Sequence(moved.ReferencedImageSequence)
         expected = expected[expected.index(b"\xfe\xff" if target != BIG else b"\xff\xfe") :][8:20]
     assert expected in encode(ds, target).getvalue()
+
+
+@pytest.mark.parametrize("tag", [0x00143050, 0x00281200, 0x00283006, 0x7FE00010])
+@pytest.mark.parametrize("in_item", [False, True])
+def test_decoded_words_of_several_vrs_in_another_byte_order(tag: int, in_item: bool) -> None:
+    """Decoded they are as they were read; not decoded they can be turned round."""
+    value = struct.pack("<HHI", tag >> 16, tag & 0xFFFF, 4) + b"\1\2\3\4"
+    data = value
+    if in_item:
+        data = struct.pack("<HHIHHI", 8, 0x1140, 20, 0xFFFE, 0xE000, 12) + value
+    ds = InMemory(data, IMPLICIT).decode()
+    if tag != 0x7FE00010:  # which has one VR in implicit VR
+        assert b"\2\1\4\3" in encode_dataset(ds, BIG).getvalue()
+    holder = ds.ReferencedImageSequence[0] if in_item else ds
+    with contextlib.suppress(AttributeError):  # in pydicom, which lacks what it depends on
+        holder[tag]
+    assert b"\1\2\3\4" in encode_dataset(ds, EXPLICIT).getvalue()
+    with pytest.raises(ValueError, match=rf"\({tag >> 16:04X},{tag & 0xFFFF:04X}\).*byte order"):
+        encode_dataset(ds, BIG)
+
+
+@pytest.mark.parametrize("said", [EXPLICIT, BIG, None])
+@pytest.mark.parametrize("in_item", [False, True])
+@pytest.mark.parametrize("in_buffer", [False, True])
+def test_words_are_in_the_byte_order_of_the_meta_information(
+    said: str | None, in_item: bool, in_buffer: bool
+) -> None:
+    """If the data set was made, and not read."""
+    ds = holder = Dataset()
+    if in_item:
+        holder = Dataset()
+        ds.IconImageSequence = [holder]
+    holder.add_new(0x7FE00010, "OW", io.BytesIO(b"\1\2") if in_buffer else b"\1\2")
+    if said:
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = said
+    for target in (EXPLICIT, IMPLICIT, BIG):
+        if said is None or (said == BIG) == (target == BIG):
+            assert b"\1\2" in encode_dataset(ds, target).getvalue()
+        else:
+            with pytest.raises(ValueError, match=r"\(7FE0,0010\) PixelData.*byte order"):
+                encode_dataset(ds, target)
+    # What is not decoded says itself what it is in.
+    raw = InMemory(encode_dataset(raw_sample(), EXPLICIT).getvalue(), EXPLICIT).decode()
+    ds = Dataset()
+    ds.update(raw)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = EXPLICIT
+    assert b"\2\1\4\3" in encode_dataset(ds, BIG).getvalue()
+
+
+def test_other_files_than_buffers(tmp_path: Path) -> None:
+    (tmp_path / "pixels").write_bytes(b"ab")
+    for target in (EXPLICIT, IMPLICIT, BIG):
+        with (tmp_path / "pixels").open("rb", buffering=0) as raw:
+            assert b"ab" in encode_dataset(with_pixels(raw), target).getvalue()
+        with pytest.raises(ValueError, match=r"\(7FE0,0010\) PixelData has .* not one of bytes"):
+            encode_dataset(with_pixels(io.StringIO("ab")), target)
+    with pytest.raises(ValueError, match="encapsulated"):
+        encode_dataset(with_pixels(io.StringIO("ab")), JPEG)
 
 
 @pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG])
