@@ -299,3 +299,27 @@ def test_what_is_neither_a_uid_nor_a_keyword(name: str) -> None:
         method("CTImageStorage", ["1.2.840.10008.1.2", "JPEGBaseline"])
     assert len(ae.requested_contexts) == len(ae.supported_contexts) == 1
     assert len(ae.requested_contexts[0].transfer_uids) == 4
+
+
+# Presentation contexts
+
+
+@pytest.mark.parametrize("nothing", [None, 5, ["1.2.3"]])
+def test_a_context_of_nothing_is_refused_where_it_is_given(nothing: Any) -> None:
+    ae = AE()
+    for add in (ae.add_requested_context, ae.add_supported_context, build_context):
+        with pytest.raises(TypeError, match="'abstract_syntax' must be str or bytes"):
+            add(nothing)  # type: ignore[operator]  # three of a kind
+    assert ae.requested_contexts == []
+    assert ae.supported_contexts == []
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, IMPLICIT.encode(), [IMPLICIT], (IMPLICIT.encode(),)])
+def test_a_lone_transfer_syntax(syntax: Any) -> None:
+    ae = AE()
+    ae.add_requested_context(CT, syntax)
+    ae.add_supported_context(CT, syntax)
+    contexts = [*ae.requested_contexts, *ae.supported_contexts, build_context(CT, syntax)]
+    assert [context.transfer_syntax for context in contexts] == [[IMPLICIT]] * 3
+    ae.remove_requested_context(CT, syntax)
+    assert ae.requested_contexts == []
