@@ -323,3 +323,27 @@ def test_a_lone_transfer_syntax(syntax: Any) -> None:
     assert [context.transfer_syntax for context in contexts] == [[IMPLICIT]] * 3
     ae.remove_requested_context(CT, syntax)
     assert ae.requested_contexts == []
+
+
+@pytest.mark.parametrize("beyond", [65536, -65536, 2**40])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_is_no_port_is_not_taken_for_another(host: str, beyond: int) -> None:
+    """The system's look-up of names takes the lower 16 bits of a number."""
+    with Pair() as pair:
+        port = pair.server.server_address[1] + beyond
+        assoc = pair.scu.associate(host, port)
+        assert assoc.is_aborted
+        assert f"a port is 1 to 65535, not {port}" in str(assoc.ended)
+        with pytest.raises(ValueError, match="a port is 0 to 65535"):
+            pair.scu.associate(host, 1, bind_address=(host, port))
+        with pytest.raises(ValueError, match="a port is 0 to 65535"):
+            pair.scp.start_server((host, port), block=False)
+        assert not pair.scp.active_associations
+
+
+@pytest.mark.parametrize("address", [104, None, "127.0.0.1:104", ("127.0.0.1",)])
+def test_what_is_no_address_to_listen_on(address: Any) -> None:
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    with pytest.raises(TypeError, match=r"an address is \(host, port\)"):
+        ae.start_server(address, block=False)
