@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, _config, association_state, build_context, evt, negotiation
+from pynetdicom import AE, _config, association_state, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.errors import NothingAccepted
+from pynetdicom.upper_layer import deadlines as deadlines_module
 from pynetdicom.upper_layer import dul
 from tests.clock import Clock
 from tests.peers import CT, DEADLINE, VERIFICATION, Call, listening, requestor
@@ -238,7 +239,7 @@ def test_how_long_connecting_may_take(
     """`connection_timeout` alone if there is one, also if it is longer; else `acse_timeout`."""
     sides.scu.acse_timeout, sides.scu.connection_timeout = acse_timeout, connection_timeout
     with monkeypatch.context() as patch:
-        begun = Clock(patch, negotiation).now
+        begun = Clock(patch, deadlines_module).now
         sides.associate()
     [deadline] = deadlines
     assert deadline == (None if allowed is None else begun + allowed)

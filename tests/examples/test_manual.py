@@ -191,7 +191,8 @@ def test_listening(name: str, by: str, peers: Peers) -> None:
     # The server is still there, and ends cleanly.
     assert peers.run(by, "echoscu", *PEER).returncode == 0
     assert scp.stop(signal.SIGINT) == 0
-    assert scp.output() == ""
+    # Python prints what the log says of a peer that closes without a word.
+    assert all(line.startswith("association with ") for line in scp.output().splitlines())
 
 
 @pytest.mark.parametrize("by", BY)
@@ -210,4 +211,5 @@ def test_the_callback_is_called(by: str, peers: Peers, python_env: dict[str, str
         "Received Store Response (Success)" if by == "dcmtk" else "1 file stored"
     ) in store.stdout
     assert scp.stop(signal.SIGINT) == 0
-    assert scp.output() == ""
+    # Python prints what the log says of a peer that closes without a word.
+    assert all(line.startswith("association with ") for line in scp.output().splitlines())
