@@ -101,7 +101,7 @@ def test_retrieve(
     remaining, completed, failed, warning = counters(response)
     if completed is None:
         assert peer.responses == []
-        assert response.data_set is None
+        assert (response.data_set is not None) is (response.Status != 0)
         return
     assert failed is not None
     assert warning is not None
