@@ -338,7 +338,7 @@ class Querying(Storing):
             self.cancel_abandoned()
         if self.outstanding():
             self._refuse_endless_wait(f"a {request.message_name}")
-            if self.is_sending_here() and evt.EVT_DIMSE_SENT not in evt.handled_here(self):
+            if self.is_sending_here():
                 # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
                 raise RuntimeError(
                     f"a {request.message_name} would wait for the request that it interrupts"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -152,8 +153,14 @@ class Requests(AssociationState):
     def _send_begun(self, operation: Operation, ready: list[Batch] | None) -> Operation | None:
         """Send the request of an operation that was begun; None when not all of it can be sent."""
         try:
-            self.send_message(operation.request, operation.context_id, ready)
+            request, context_id = operation.request, operation.context_id
+            dul = self._dul or self.dul
+            dul.send_data(ready or self._fragments(request, context_id))
+            # Before anybody is told: a handler may go on to the next request. And the peer has
+            # nothing to do with how long that takes.
             self.operations.sent(operation)
+            if self._tell_sent(request, context_id):
+                operation.last_heard = time.monotonic()
             return operation
         except Stopped:
             self.operations.finish(operation)
@@ -249,22 +256,13 @@ class Requests(AssociationState):
     def _last_received(self) -> float:
         return self.dul.last_received
 
-    def send_message(
-        self,
-        primitive: Primitive,
-        context_id: int,
-        ready: list[Batch] | None = None,
-        *,
-        waits: bool = True,
-    ) -> bool:
+    def send_message(self, primitive: Primitive, context_id: int, *, waits: bool = True) -> bool:
         """Send one message; False when it was not, since another thread sends and not `waits`.
 
         Parameters
         ----------
         primitive : Primitive
         context_id : int
-        ready : list, optional
-            Its fragments, where they were made ready.
         waits : bool
             As for `Sending.send_data`.
 
@@ -274,10 +272,16 @@ class Requests(AssociationState):
             The association has ended.
         """
         dul = self._dul or self.dul
+        done = dul.send_data(self._fragments(primitive, context_id), waits=waits)
+        if done:
+            self._tell_sent(primitive, context_id)
+        return done
+
+    def _tell_sent(self, primitive: Primitive, context_id: int) -> bool:
+        """Tell those who want to know that a message was sent; whether there are any."""
         watched = evt.EVT_DIMSE_SENT in self._handlers
-        done = dul.send_data(ready or self._fragments(primitive, context_id), waits=waits)
-        if not done or not (watched or self.shows_messages):
-            return done
+        if not (watched or self.shows_messages):
+            return False
         message = Message(primitive, context_id)
         if self.shows_messages:
             debug_log.show_message("sent", message)

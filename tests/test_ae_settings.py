@@ -299,3 +299,51 @@ def test_what_is_neither_a_uid_nor_a_keyword(name: str) -> None:
         method("CTImageStorage", ["1.2.840.10008.1.2", "JPEGBaseline"])
     assert len(ae.requested_contexts) == len(ae.supported_contexts) == 1
     assert len(ae.requested_contexts[0].transfer_uids) == 4
+
+
+# Presentation contexts
+
+
+@pytest.mark.parametrize("nothing", [None, 5, ["1.2.3"]])
+def test_a_context_of_nothing_is_refused_where_it_is_given(nothing: Any) -> None:
+    ae = AE()
+    for add in (ae.add_requested_context, ae.add_supported_context, build_context):
+        with pytest.raises(TypeError, match="'abstract_syntax' must be str or bytes"):
+            add(nothing)  # type: ignore[operator]  # three of a kind
+    assert ae.requested_contexts == []
+    assert ae.supported_contexts == []
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, IMPLICIT.encode(), [IMPLICIT], (IMPLICIT.encode(),)])
+def test_a_lone_transfer_syntax(syntax: Any) -> None:
+    ae = AE()
+    ae.add_requested_context(CT, syntax)
+    ae.add_supported_context(CT, syntax)
+    contexts = [*ae.requested_contexts, *ae.supported_contexts, build_context(CT, syntax)]
+    assert [context.transfer_syntax for context in contexts] == [[IMPLICIT]] * 3
+    ae.remove_requested_context(CT, syntax)
+    assert ae.requested_contexts == []
+
+
+@pytest.mark.parametrize("beyond", [65536, -65536, 2**40])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_is_no_port_is_not_taken_for_another(host: str, beyond: int) -> None:
+    """The system's look-up of names takes the lower 16 bits of a number."""
+    with Pair() as pair:
+        port = pair.server.server_address[1] + beyond
+        assoc = pair.scu.associate(host, port)
+        assert assoc.is_aborted
+        assert f"a port is 1 to 65535, not {port}" in str(assoc.ended)
+        with pytest.raises(ValueError, match="a port is 0 to 65535"):
+            pair.scu.associate(host, 1, bind_address=(host, port))
+        with pytest.raises(ValueError, match="a port is 0 to 65535"):
+            pair.scp.start_server((host, port), block=False)
+        assert not pair.scp.active_associations
+
+
+@pytest.mark.parametrize("address", [104, None, "127.0.0.1:104", ("127.0.0.1",)])
+def test_what_is_no_address_to_listen_on(address: Any) -> None:
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    with pytest.raises(TypeError, match=r"an address is \(host, port\)"):
+        ae.start_server(address, block=False)

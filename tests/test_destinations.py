@@ -249,6 +249,37 @@ def test_bad_destinations(scp: QueryScp, target: Any, status: int) -> None:
         assert final.ErrorComment
 
 
+TOLD = [
+    (("host", "104"), "(a str, a str) instead of (address, port) or"),
+    ("SECRET", "a str instead of (address, port) or"),
+    (["host"], "(a str) instead of"),
+    (("SECRET", b"104"), "(a str, a bytes) instead of"),
+    (("host", 104, {"colour": "red"}), "unexpected keyword argument 'colour'"),
+    (("host", 104, {"tls_args": "yes"}), "'tls_args' must be (ssl.SSLContext, host name)"),
+]
+
+
+@pytest.mark.parametrize(("target", "words"), TOLD, ids=repr)
+def test_the_log_says_what_is_wrong_with_a_destination(
+    scp: QueryScp, target: Any, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "pynetdicom"):
+        moved(scp, [target, 1, (PENDING, image())])
+    (line,) = [text for text in caplog.messages if "Invalid move destination" in text]
+    assert words in line
+    assert "SECRET" not in caplog.text
+
+
+def test_an_unreachable_destination_is_told_of_once(
+    scp: QueryScp, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as unused, caplog.at_level("INFO", "pynetdicom"):
+        unused.bind(("127.0.0.1", 0))
+        moved(scp, moves(unused.getsockname()[1], image()))
+    told = [text for text in caplog.messages if "association with" in text]
+    assert sum("no connection" in text for text in told) == 1
+
+
 def test_no_destination_and_no_count(scp: QueryScp, destination: Any) -> None:
     store = destination()
     assert moved(scp, []).primitive.Status == 0xC514

@@ -186,7 +186,7 @@ def test_an_abort_wakes_its_caller_also_before_pydicom_was_ever_imported(
         "scp = AE(); scp.add_supported_context('1.2.840.10008.1.1')\n"
         "def look(event): imported.append('pydicom.dataset' in sys.modules); return 0\n"
         "handlers = [(evt.EVT_C_ECHO, look)]\n"
-        "server = scp.start_server(('127.0.0.1', 0), False, evt_handlers=handlers)\n"
+        "server = scp.start_server(('127.0.0.1', 0), False, evt_handlers=handlers, preload=False)\n"
         "scu = AE(); scu.add_requested_context('1.2.840.10008.1.1')\n"
         "assoc = scu.associate('127.0.0.1', server.server_address[1])\n"
         "assert 'pydicom.dataset' not in sys.modules\n"

@@ -215,10 +215,11 @@ def test_the_finalizer_takes_no_lock() -> None:
         next(responses)
 
         def finalize() -> None:
-            with assoc._binding, assoc.lock:
+            with assoc.lock:
                 Call(responses.__del__).result(DEADLINE)
 
-        holds = [assoc.dul._write, assoc.dul._telling, assoc.ae._counting, responses._asking]
+        dul = assoc.dul
+        holds = [dul._write, dul._telling, assoc.ae._counting, assoc._changing, responses._asking]
         for hold in holds:
             finalize = partial(hold.run, finalize)  # type: ignore[assignment]
         finalize()

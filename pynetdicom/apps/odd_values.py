@@ -7,6 +7,7 @@ marked as such.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def _mend(match: Dataset, test: Test, make: Make, depth: int) -> None:
         raw: Any = match.get_item(tag)
         try:
             element = match[tag]
-            if element.VR == "SQ" and depth < MAXIMUM_DEPTH:
+            if element.VR == "SQ" and depth < MAXIMUM_DEPTH and _has_items(raw):
                 for item in element.value or ():
                     _mend(item, test, make, depth + 1)
                 continue
@@ -55,6 +56,20 @@ def _mend(match: Dataset, test: Test, make: Make, depth: int) -> None:
             _check(element, getattr(raw, "value", None), character_sets)
         except Exception:  # whatever pydicom makes of values that are none
             match[tag] = make(tag, _vr_of(tag, raw), _bytes_of(raw))
+
+
+def _has_items(raw: Any) -> bool:
+    """Whether a sequence is one; pydicom makes an empty item of any bytes. Raises if it is none."""
+    from pynetdicom.dimse.element_walk import UNDEFINED, is_sequence
+
+    data = getattr(raw, "value", None)
+    if isinstance(data, bytes) and data:
+        little = raw.is_little_endian
+        (length,) = struct.unpack_from("<I" if little else ">I", data, 4)
+        is_cut_off = length != UNDEFINED and length > len(data) - 8
+        if is_cut_off or not is_sequence(data, (raw.is_implicit_VR, little)):
+            raise ValueError
+    return True
 
 
 def _declared(match: Dataset) -> list[str]:
@@ -118,7 +133,8 @@ def _told(tag: Any, vr: str, data: bytes) -> DataElement:
     from pydicom.dataelem import DataElement
 
     element = DataElement(tag, "UT", f"{str(data)[1:]} (bytes, which are no {vr})")
-    element.VR = vr
+    if vr != "SQ":  # or else it would be taken for one
+        element.VR = vr
     return element
 
 

@@ -27,6 +27,9 @@ class NameProblem(OSError):
     """A host name cannot be looked up."""
 
 
+MAXIMUM_PORT = 0xFFFF
+
+
 class AddressInformation:
     """Where an application entity is: a host or address, a port, and what IPv6 adds.
 
@@ -96,11 +99,14 @@ class AddressInformation:
     @classmethod
     def from_tuple(cls, address: tuple[Any, ...]) -> AddressInformation:
         """Make one from ``(host, port)`` or ``(host, port, flowinfo, scope_id)``."""
-        if len(address) not in (2, 4):
+        given: object = address
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 4):
             raise TypeError("an address is (host, port) or (host, port, flowinfo, scope_id)")
-        host, port, *rest = address
+        host, port, *rest = given
         if not isinstance(host, str) or not isinstance(port, int):
             raise TypeError("an address is a str host and an int port")
+        if not 0 <= port <= MAXIMUM_PORT:
+            raise ValueError(f"a port is 0 to {MAXIMUM_PORT}, not {port}")
         return cls(host, port, *rest)
 
     @classmethod
@@ -134,8 +140,11 @@ def resolve(
     Raises
     ------
     OSError
-        The name is unknown, or the look-up took too long or was given up.
+        The name is unknown, or the look-up took too long or was given up, or there is no such port.
     """
+    # The system's look-up would take the lower 16 bits, which are another's port.
+    if not 0 < address.port <= MAXIMUM_PORT:
+        raise OSError(f"a port is 1 to {MAXIMUM_PORT}, not {address.port}")
 
     def look_up() -> list[tuple[Any, ...]]:
         flags = socket.AI_NUMERICHOST if _is_numeric(address.addr) else 0

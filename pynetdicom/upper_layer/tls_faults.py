@@ -23,7 +23,7 @@ _REASONS = (
     ("UNSUPPORTED_PROTOCOL", "the peer offers no TLS version that is allowed here"),
     ("ALERT_PROTOCOL_VERSION", "the peer allows none of the TLS versions that we offer"),
     ("NO_PROTOCOLS_AVAILABLE", "no TLS version is allowed here"),
-    ("NO_SHARED_CIPHER", "the peer offers no cipher suite that is allowed here and fits"),
+    ("NO_SHARED_CIPHER", "no cipher suite in common, or we have no certificate that fits"),
     ("NO_CIPHERS_AVAILABLE", "no cipher suite is allowed here for that TLS version"),
     ("ALERT_INSUFFICIENT_SECURITY", "the peer wants stronger cipher suites than we offer"),
     (

@@ -101,6 +101,20 @@ def test_the_rest_is_shown(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("data", [b"text!!!!", b"\xfe\xff\x00\xe0\x90\x01\x00\x00abcd", b"\0\0"])
+def test_what_is_no_sequence_in_implicit_vr(data: bytes) -> None:
+    """The dictionary has one there; pydicom makes an empty item of whatever it is."""
+    head = struct.pack("<HHI", 0x0008, 0x1140, len(data))
+    match = InMemory(head + data, "1.2.840.10008.1.2").decode()
+    odd_values.for_text(match)
+    text = "\n".join(pretty_dataset(match))
+    assert f"{str(data)[1:]} (bytes, which are no SQ)" in text
+    match = InMemory(head + data, "1.2.840.10008.1.2").decode()
+    odd_values.for_json(match)
+    assert match[0x00081140].value == data
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_an_unknown_character_set() -> None:
     match = encoded(element(0x00100010, "PN", b"M\xfcller^X"), b"ISO_IR 999").decode()
     odd_values.for_text(match)
