@@ -48,6 +48,9 @@ test-injection: $(VENV)/dev.stamp
 test-signals: $(VENV)/dev.stamp
 	PYNETDICOM_SIGNALS=10000 $(BIN)/python -m pytest -n 0 tests/test_signals.py $(PYTEST_ARGS)
 
+test-walk: $(VENV)/dev.stamp
+	PYNETDICOM_WALK=50000 $(BIN)/python -m pytest -n 0 tests/test_walk.py $(PYTEST_ARGS)
+
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
