@@ -423,7 +423,7 @@ def test_a_peer_that_does_something_else(scu: str, script: str, scripts: Scripts
         options += ["--store-port", find_free_port()]
     result = scripts.run(EXAMPLES / scu / script, LOCAL, server.port, *options)
     assert result.returncode == 1
-    assert "no accepted presentation context" in result.stderr
+    assert "no presentation context was accepted" in result.stderr
 
 
 @pytest.mark.interop
