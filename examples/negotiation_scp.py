@@ -25,7 +25,8 @@ def handle_user_identity(event):
     """
     if event.user_id_type != 2:  # user name and passcode
         return False, None
-    return USERS.get(event.primary_field) == event.secondary_field, None
+    user, passcode = event.primary_field, event.secondary_field
+    return user in USERS and USERS[user] == passcode, None
 
 
 def handle_extended(event):
