@@ -191,7 +191,8 @@ def test_listening(name: str, by: str, peers: Peers) -> None:
     # The server is still there, and ends cleanly.
     assert peers.run(by, "echoscu", *PEER).returncode == 0
     assert scp.stop(signal.SIGINT) == 0
-    assert scp.output() == ""
+    # Nobody has configured logging: what ended against its will is seen, and nothing else.
+    assert re.fullmatch(r"(association with .*(aborted by the peer|connection lost).*\n)?", scp.output())
 
 
 @pytest.mark.parametrize("by", BY)
