@@ -191,8 +191,9 @@ def test_listening(name: str, by: str, peers: Peers) -> None:
     # The server is still there, and ends cleanly.
     assert peers.run(by, "echoscu", *PEER).returncode == 0
     assert scp.stop(signal.SIGINT) == 0
-    # Python prints what the log says of a peer that closes without a word.
-    assert all(line.startswith("association with ") for line in scp.output().splitlines())
+    # Nobody has configured logging: what ended against its will is seen, and nothing else.
+    seen = r"association with .*(aborted by the peer|connection lost).*\n"
+    assert re.fullmatch(f"({seen})?", scp.output())
 
 
 @pytest.mark.parametrize("by", BY)
@@ -211,5 +212,4 @@ def test_the_callback_is_called(by: str, peers: Peers, python_env: dict[str, str
         "Received Store Response (Success)" if by == "dcmtk" else "1 file stored"
     ) in store.stdout
     assert scp.stop(signal.SIGINT) == 0
-    # Python prints what the log says of a peer that closes without a word.
-    assert all(line.startswith("association with ") for line in scp.output().splitlines())
+    assert scp.output() == ""
