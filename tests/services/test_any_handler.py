@@ -101,7 +101,7 @@ def test_retrieve(
     remaining, completed, failed, warning = counters(response)
     if completed is None:
         assert peer.responses == []
-        assert response.data_set is None
+        assert (response.data_set is not None) is (response.Status != 0)
         return
     assert failed is not None
     assert warning is not None
@@ -112,5 +112,5 @@ def test_retrieve(
     if response.Status == 0x0000:
         assert failed == warning == 0
         assert response.data_set is None
-    if response.data_set is not None:
-        assert failed > 0
+    if response.data_set is not None:  # with an empty list where nothing has failed
+        assert [one.keyword for one in response.data_set.decode()] == ["FailedSOPInstanceUIDList"]
