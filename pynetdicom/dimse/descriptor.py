@@ -58,8 +58,13 @@ class Descriptor:
             os.close(fd)
 
     def __del__(self) -> None:
-        if self.fd >= 0:
-            self.close()
+        # Ctrl-C that comes here is dropped by Python, and must not take the descriptor with it.
+        try:
+            if self.fd >= 0:
+                self.close()
+        finally:
+            if self.fd >= 0:
+                self.close()
 
 
 class Section(io.RawIOBase):
