@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from typing import Any
 
 POSIX = os.name == "posix"
@@ -42,10 +43,12 @@ else:
 class Descriptor:
     """A file descriptor that is closed once, by `close` or when nobody refers to it any more."""
 
-    __slots__ = ("fd",)
+    __slots__ = ("_file", "fd")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, file: io.FileIO | None = None) -> None:
         self.fd = fd
+        # Whose it is, where it is a file's.
+        self._file = file
 
     def duplicate(self) -> Descriptor:
         """Make a descriptor of the same file that is closed on its own."""
@@ -54,7 +57,10 @@ class Descriptor:
     def close(self) -> None:
         """Close it."""
         fd, self.fd = self.fd, -1
-        if fd >= 0:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+        elif fd >= 0:
             os.close(fd)
 
     def __del__(self) -> None:
@@ -129,5 +135,9 @@ class Unnamed:
 
 def open_file(path: str) -> Descriptor:
     """Open a file for reading; a pipe that nobody writes to holds nobody up."""
+    if stat.S_ISREG(os.stat(path).st_mode):
+        # An object from the first: Ctrl-C cannot come while the descriptor is a mere number.
+        file = io.FileIO(path)
+        return Descriptor(file.fileno(), file)
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     return Descriptor(os.open(path, flags))
