@@ -169,7 +169,7 @@ def test_store_what_the_peer_does_not_take(scu: str, scripts: Scripts) -> None:
     server = scripts.serve(EXAMPLES / "callbacks" / "store_scp.py", find_free_port())
     result = scripts.run(EXAMPLES / scu / "store_scu.py", LOCAL, server.port, CT_JPEG2000, CT)
     assert result.returncode == 1
-    assert "no presentation context was accepted" in result.stderr
+    assert "no accepted presentation context" in result.stderr
     assert "0x0000 (Success)" in result.stdout
 
 

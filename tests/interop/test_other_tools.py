@@ -223,10 +223,8 @@ def test_titles_and_access(dcmqrscp: Any) -> None:
     assert (unknown.ended.source, unknown.ended.reason) == (1, 7), "called AE title"
     read_only = ae.associate("127.0.0.1", scp.port, ae_title="ARCHIVE")
     assert [context.result for context in read_only.rejected_contexts] == [1]
-    with pytest.raises(ValueError):
-        read_only.send_c_store(CT)
-    read_only.release()
-    assert read_only.is_released
+    assert read_only.is_aborted
+    assert "CTImageStorage (1.2.840.10008.5.1.4.1.1.2): user rejected" in str(read_only.ended)
 
 
 def test_an_archive_that_refuses(dcmqrscp: Any) -> None:
