@@ -327,6 +327,7 @@ def destination(archive: Archive) -> Iterator[tuple[AE, Stored]]:
     yield ae, stored
     ae.shutdown()
     stored.datasets.clear()  # they have descriptors of their own
+    stored.requests.clear()
 
 
 def test_moving_to_ourselves(archive: Archive, destination: tuple[AE, Stored]) -> None:
