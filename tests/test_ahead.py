@@ -116,9 +116,12 @@ def test_a_cancel_that_comes_meanwhile_leaves_the_next_one_unsent() -> None:
     cancelled = threading.Event()
     closed: list[str] = []
 
-    class Closable(str):
+    class Closable(str, Instance):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
         def close(self) -> None:
-            closed.append(str(self))
+            closed.append(self.name)
 
     class Slow(Destination):
         def make_ready(self, data_set: Any) -> Any:
@@ -142,9 +145,12 @@ def test_a_cancel_that_comes_meanwhile_leaves_the_next_one_unsent() -> None:
 def test_what_was_read_early_and_is_not_needed_is_closed() -> None:
     closed: list[str] = []
 
-    class Closable(str):
+    class Closable(str, Instance):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
         def close(self) -> None:
-            closed.append(str(self))
+            closed.append(self.name)
 
     class Fails(Destination):
         def make_ready(self, data_set: Any) -> Any:

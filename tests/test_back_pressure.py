@@ -184,7 +184,6 @@ def pauses(assoc: Any, seconds: float | None = None) -> list[float]:
     return asked
 
 
-@pytest.mark.usefixtures("reading")
 def test_after_a_quarter_of_network_timeout_it_goes_into_a_file(tmp_path: Path) -> None:
     scp = Flood(2000)
     with associated(scp, network_timeout=3600) as assoc:
