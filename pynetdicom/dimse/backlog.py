@@ -36,14 +36,25 @@ _NOT_KEPT = 0xFFFFFFFE
 _CHUNK = 65536
 
 
-class _File(ProvisionalFile):
+class _Owned(ProvisionalFile):
+    """A provisional file that is gone, name and all, with this object."""
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # it could not be made
+            self.close()
+
+
+class _File:
     """Responses one behind the other, and how far they have been read.
 
-    It is gone, name and all, when neither the queue nor the one who consumes refers to it any more.
+    It is gone when neither the queue nor the one who consumes refers to it any more. It has no
+    `__del__` itself: while that runs, on the consumer's thread, a weak reference still gives the
+    object out, and the DUL thread would write into a file that is being closed.
     """
 
     def __init__(self, directory: str) -> None:
-        super().__init__(directory)
+        self._owned = _Owned(directory)
+        self.fd = self._owned.fd
         self._fetched = 0
         # What was read of the file and is not consumed.
         self._chunk = b""
@@ -61,10 +72,6 @@ class _File(ProvisionalFile):
         start = self._position
         self._position = start + count
         return self._chunk[start : self._position]
-
-    def __del__(self) -> None:
-        with suppress(AttributeError):  # it could not be made
-            self.close()
 
 
 class Backlog:

@@ -242,3 +242,24 @@ def test_a_reader_and_a_consumer(seed: int, monkeypatch: pytest.MonkeyPatch) -> 
     reader.result()
     assert spilled.is_set()
     assert backlog.empty()
+
+
+def test_nobody_is_given_a_file_that_is_being_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The consumer's thread lets go of it while the DUL thread looks where the next one goes."""
+    backlog = Backlog()
+    found: list[object] = []
+    close = module._Owned.close
+
+    def closing(file: module._Owned) -> None:
+        found.append(backlog._file)
+        close(file)
+
+    monkeypatch.setattr(module._Owned, "close", closing)
+    backlog.spill()
+    backlog.add(message(1))
+    assert list(rest_of(backlog)) == [1]
+    assert found == [None]
+    backlog.add(message(2))
+    assert list(rest_of(backlog)) == [2]
