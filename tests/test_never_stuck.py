@@ -256,13 +256,13 @@ def test_a_timeout_that_is_set_while_a_peer_does_not_read(
         wait_writable = assoc.dul.connection.wait_writable
 
         def waiting(*args: Any) -> bool:
-            if scene.reached.is_set():
-                waits.set()
+            waits.set()
             return bool(wait_writable(*args))
 
         assoc.dul.connection.wait_writable = waiting
         call = Call(assoc.send_c_store, path)
         assert waits.wait(DEADLINE)
+        assert scene.reached.wait(DEADLINE)
         assoc.network_timeout = 0.3
         assert len(call.result()) == 0
         assert assoc.ended is not None

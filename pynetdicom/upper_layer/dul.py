@@ -21,7 +21,7 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, TABLE, UpperLayer
-from pynetdicom.upper_layer.sending import Sending, Stopped
+from pynetdicom.upper_layer.sending import LAST_PDU, Sending, Stopped
 from pynetdicom.upper_layer.transport import Connection, TLSConnection, Watch
 from pynetdicom.upper_layer.user import User
 
@@ -185,7 +185,9 @@ class DUL(Sending):
             self._tell_end()
         # A writer is woken by the cut. The descriptor goes only when it is out, lest it write to
         # the next owner's.
-        if not self._write.attempt(self._close_connection):
+        # One that has an A-ABORT to write, after a defect of the DUL thread, has the time for it.
+        seconds = 0.0 if self._leaving is None else LAST_PDU
+        if not self._write.attempt(self._close_connection, seconds=seconds):
             self.connection.cut()
             self._write.run(self._close_connection)
         self._after_write()

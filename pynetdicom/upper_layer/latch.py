@@ -104,8 +104,8 @@ class Hold:
             if not was_mine and self._is_mine():
                 self._lock.release()
 
-    def attempt(self, call: Callable[..., Any], *args: Any) -> bool:
-        """Call `call`, but only if nobody is at it, the calling thread included."""
+    def attempt(self, call: Callable[..., Any], *args: Any, seconds: float = 0.0) -> bool:
+        """Call `call`, but only if nobody is at it by then, the calling thread included."""
         if self._is_mine():
             return False
         # Neither a `try` nor a `return` of a constant while it is taken: these are steps that no
@@ -113,7 +113,7 @@ class Hold:
         taken = False
         try:
             try:
-                taken = self._lock.acquire(blocking=False)
+                taken = self._lock.acquire(timeout=seconds)
                 if taken:
                     call(*args)
             finally:

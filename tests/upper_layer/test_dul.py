@@ -838,6 +838,30 @@ def test_a_defect_while_what_was_read_is_taken_apart(
     assert isinstance(side.ended.error, error)
 
 
+def test_a_defect_while_another_thread_writes(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The A-ABORT is not lost for that: it is written when that thread is done."""
+    side = make(start=False)
+    monkeypatch.setattr(dul_module, "LAST_PDU", 3600)
+    monkeypatch.setattr(sending, "LAST_PDU", 3600)
+
+    def fail(*args: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(side.dul, "_received", fail)
+    done = threading.Event()
+    writer = threading.Thread(target=side.dul._write.run, args=(done.wait,))
+    writer.start()
+    side.start()
+    side.peer.send(p_data(pdv(1, 2, b"hello")))
+    try:
+        assert until(lambda: side.dul._finished)
+    finally:
+        done.set()
+    assert side.peer.exactly(10) == abort(2, 0)
+    writer.join(60)
+    side.dul.join(60)
+
+
 def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
     side = make(start=False)
     side.user.network_timeout = 0.05
