@@ -1,8 +1,8 @@
 """Below the upper layer: TCP connections, and TLS over memory BIOs.
 
-A connection is read by one thread at a time, which blocks in `recv_into`, and written by whoever
-holds the association's write lock, without ever blocking in `push`. Shutting it down (`cut`) wakes
-both.
+A connection is read by the DUL thread, with `recv_now` when there is something to read, and written
+by whoever holds the association's write lock, without ever blocking in `push`. Shutting it down
+(`cut`) wakes both.
 """
 
 from __future__ import annotations
