@@ -35,9 +35,9 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 # As if on Windows: what it lacks is taken away from Python.
-PORTABLE := $(addprefix tests/,test_portable.py test_association.py test_storing.py test_querying.py \
-	test_serving.py test_never_stuck.py test_destinations.py faults/test_dimse.py apps/test_echo.py \
-	apps/test_storescu.py dimse/test_provisional.py dimse/test_spool.py upper_layer/test_lobby.py)
+PORTABLE := $(addprefix tests/,test_portable.py test_never_stuck.py faults/test_dimse.py apps/test_echo.py \
+	apps/test_storescu.py network/test_lobby.py $(addprefix data_sets/,test_provisional.py test_spool.py) \
+	$(addprefix association/,$(addsuffix .py,test_association test_destinations test_querying test_serving test_storing)))
 
 test-portable: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) -p tests.as_windows $(PORTABLE) $(PYTEST_ARGS)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom.ae_settings import Settings
 from pynetdicom.callbacks import Callbacks, is_assigned
+from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.uids import named
 from pynetdicom.upper_layer import acse
-from pynetdicom.upper_layer.addresses import AddressInformation
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae

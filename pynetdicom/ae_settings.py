@@ -11,19 +11,19 @@ from pynetdicom._version import (
     PYNETDICOM_IMPLEMENTATION_VERSION,
 )
 from pynetdicom.callbacks import Callbacks
+from pynetdicom.network.latch import Hold
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.timeouts import timeout
 from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
-from pynetdicom.upper_layer.latch import Hold
 from pynetdicom.utils import set_ae, set_uid
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.association import Association
-    from pynetdicom.succession import Succession
+    from pynetdicom.association.succession import Succession
     from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.ae")

@@ -11,9 +11,9 @@ from pynetdicom import events as evt
 from pynetdicom.errors import DataSetDecodeError
 
 if TYPE_CHECKING:
-    from pynetdicom.association_state import AssociationState
+    from pynetdicom.association.service_user import ServiceUser
+    from pynetdicom.association.state import AssociationState
     from pynetdicom.upper_layer.ended import Ended
-    from pynetdicom.upper_layer.service_user import ServiceUser
 
 LOGGER = logging.getLogger("pynetdicom.events")
 

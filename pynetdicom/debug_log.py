@@ -1,6 +1,6 @@
 """What the log has of every association at DEBUG: its negotiation, and its messages.
 
-Of messages it shows the command sets; identifiers are shown by `serving.log_identifier`, other data
+Of messages it shows the command sets; identifiers are shown by `association.serving`, other data
 sets never.
 """
 

@@ -8,8 +8,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
-from pynetdicom.dimse.character_sets import NotInCharacterSet
-from pynetdicom.dimse.data_set import (
+from pynetdicom.data_sets.character_sets import NotInCharacterSet
+from pynetdicom.data_sets.data_set import (
     EncodedDataSet,
     InFile,
     InMemory,
@@ -18,7 +18,7 @@ from pynetdicom.dimse.data_set import (
     why_not_in_byte_order,
     write_elements,
 )
-from pynetdicom.dimse.element_walk import MAXIMUM_DEPTH, Encoding
+from pynetdicom.data_sets.element_walk import MAXIMUM_DEPTH, Encoding
 from pynetdicom.services.instances import KnownPath
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def split_dataset(path: str | os.PathLike[str]) -> tuple[Dataset, int]:
     """
     from pydicom.filereader import read_dataset
 
-    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.data_sets.part10 import read_header
     from pynetdicom.errors import NotDICOM
 
     with read_header(path) as header:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pydicom.tag import BaseTag
 
     from pynetdicom.association import Association
-    from pynetdicom.association_state import AssociationState
-    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.association.state import AssociationState
+    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.upper_layer.acse import PresentationContextTuple
 
 LOGGER = logging.getLogger("pynetdicom.events")
@@ -252,7 +252,7 @@ class Event:
         """
         request = self._request("received")
         if request.data_set is None:
-            from pynetdicom.dimse.data_set import InMemory
+            from pynetdicom.data_sets.data_set import InMemory
 
             return InMemory(b"", self.context.transfer_syntax)
         data_set: EncodedDataSet = request.data_set

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pynetdicom.events import EventType, Handler, HandlerSpec, get_default_handler
-from pynetdicom.upper_layer.latch import Hold
+from pynetdicom.network.latch import Hold
 
 
 class Handlers:

@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
-ASSOCIATIONS = ("association", "extended_negotiation", "serving", "upper_layer.primitives")
+ASSOCIATIONS = (
+    "association",
+    "association.extended_negotiation",
+    "association.serving",
+    "upper_layer.primitives",
+)
 """What any association of an acceptor uses."""
 
 HANDLERS = (
-    "destinations",
-    "dimse.element_write",
+    "association.destinations",
+    "data_sets.element_write",
     "dsutils",
     "pdu_primitives",
-    "response_status",
-    "sub_operations",
+    "association.response_status",
+    "association.sub_operations",
 )
 """What is used where handlers are called, or by them."""
 

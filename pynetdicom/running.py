@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from pynetdicom.association_state import AssociationState
+    from pynetdicom.association.state import AssociationState
     from pynetdicom.events import EventType
 
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config, loading, unserved, utils
 from pynetdicom.events import HandlerSpec
 from pynetdicom.handlers import Handlers
+from pynetdicom.network import threads
+from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
+from pynetdicom.network.deadlines import remaining
+from pynetdicom.network.latch import Latch
+from pynetdicom.network.lobby import Lobby, Visitor
 from pynetdicom.timeouts import seconds_of
-from pynetdicom.upper_layer import threads
-from pynetdicom.upper_layer.addresses import OURS_ALONE, AddressInformation
-from pynetdicom.upper_layer.deadlines import remaining
-from pynetdicom.upper_layer.latch import Latch
-from pynetdicom.upper_layer.lobby import Lobby, Visitor
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity

@@ -41,7 +41,7 @@ class ApplicationEntity(_ApplicationEntity):
 
     def associate(self, addr: Any, port: int, *args: Any, **kwargs: Any) -> Association:
         """Request an association with a peer; the third argument may be the peer's AE title."""
-        from pynetdicom.response_status import ResponseStatus
+        from pynetdicom.association.response_status import ResponseStatus
 
         # Not before it is needed, since the class comes with pydicom. None without a response.
         code = property(lambda status: status.get("Status"))

@@ -10,7 +10,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from pynetdicom import AE
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse.messages import fragments
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.dsutils import decode, encode

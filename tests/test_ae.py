@@ -19,12 +19,12 @@ from pynetdicom._version import (
 )
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.network import dul
 from pynetdicom.presentation import (
     QueryRetrievePresentationContexts,
     StoragePresentationContexts,
 )
 from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
-from pynetdicom.upper_layer import dul
 from tests.peers import CT, DEADLINE, VERIFICATION, Acceptor, Call, listening, requestor
 
 IMPLICIT, EXPLICIT = DEFAULT_TRANSFER_SYNTAXES[:2]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from pynetdicom import evt
-from pynetdicom.dimse.data_set import InFile
+from pynetdicom.association.sub_operations import make_ready
+from pynetdicom.data_sets.data_set import InFile
 from pynetdicom.dimse.primitives import C_GET, Primitive
 from pynetdicom.services.engines import Invocation
 from pynetdicom.services.instances import Instance
 from pynetdicom.services.retrieval import Outcome, retrieve
-from pynetdicom.sub_operations import make_ready
 
 SYNTAX = "1.2.840.10008.1.2"
 GET = C_GET(AffectedSOPClassUID="1.2.840.10008.5.1.4.1.2.1.3", MessageID=1, Priority=2)

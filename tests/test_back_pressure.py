@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from pynetdicom import _config
 from pynetdicom.dimse.primitives import Primitive
-from pynetdicom.upper_layer import dul
+from pynetdicom.network import dul
 from tests.clock import Clock
 from tests.faults import tls
 from tests.faults.peer import until

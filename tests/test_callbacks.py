@@ -12,7 +12,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.callbacks import CALLBACK_OF, CALLBACKS, Callbacks
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContextTuple

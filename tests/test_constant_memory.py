@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from pynetdicom.dimse.part10 import read_header
+from pynetdicom.data_sets.part10 import read_header
 from tests.apps.conftest import Served
 from tests.memory import PEAK, peak
 

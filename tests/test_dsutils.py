@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from pynetdicom import dsutils
-from pynetdicom.dimse.data_set import InFile
+from pynetdicom.data_sets.data_set import InFile
 from pynetdicom.errors import DataSetDecodeError, NotDICOM
 
 CT = Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm"

@@ -14,8 +14,8 @@ from pydicom import dcmread
 from pydicom.tag import Tag
 
 from pynetdicom import AE, Association, evt
+from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse import primitives as dimse
-from pynetdicom.dimse.data_set import InMemory
 from pynetdicom.dimse.messages import Message
 from pynetdicom.presentation import PresentationContext
 from tests.faults.peer import Peer, request

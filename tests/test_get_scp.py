@@ -14,11 +14,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import JPEG2000, ExplicitVRLittleEndian
 
 from pynetdicom import association, evt
-from pynetdicom.dimse.data_set import InFile, InMemory, encode_dataset
-from pynetdicom.dimse.element_walk import encoding_of, walk
-from pynetdicom.dimse.part10 import read_header
+from pynetdicom.data_sets.data_set import InFile, InMemory, encode_dataset
+from pynetdicom.data_sets.element_walk import encoding_of, walk
+from pynetdicom.data_sets.part10 import read_header
+from pynetdicom.network import dul
 from pynetdicom.services.instances import KnownPath
-from pynetdicom.upper_layer import dul
 from tests.faults.peer import CT, IMPLICIT, abort
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (

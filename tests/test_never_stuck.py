@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, association, build_role, evt, requests, serving
+from pynetdicom import AE, association, build_role, evt
 from pynetdicom import ae as ae_module
-from pynetdicom.upper_layer import dul, sending
+from pynetdicom.association import requests, serving
+from pynetdicom.network import dul, sending
 from tests.clock import Clock
 from tests.conftest import leaked_descriptors, leaked_threads, open_descriptors
 from tests.faults.peer import (

@@ -12,7 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pynetdicom import AE, build_context, build_role, evt
-from pynetdicom.dimse.part10 import header_builder, read_header
+from pynetdicom.data_sets.part10 import header_builder, read_header
 from pynetdicom.dsutils import InMemory
 from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelGet as GET
@@ -218,7 +218,7 @@ def test_what_was_received_odd_is_forwarded_even(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Kept on disk as it came; sent on as it should be."""
-    from pynetdicom import requests
+    from pynetdicom.association import requests
 
     router = AE("ROUTER")
     router.add_supported_context(CT, EXPLICIT)
@@ -259,7 +259,7 @@ def test_what_was_received_odd_is_forwarded_even(
 def test_stray_bytes_that_are_received(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pynetdicom import requests
+    from pynetdicom.association import requests
 
     caplog.set_level(logging.WARNING)
     names = []

@@ -16,10 +16,10 @@ import pytest
 
 import pynetdicom
 from pynetdicom import AE, evt
-from pynetdicom.dimse import descriptor
-from pynetdicom.dimse.provisional import ProvisionalFile
-from pynetdicom.upper_layer import addresses, lobby
-from pynetdicom.upper_layer.transport import Waker
+from pynetdicom.data_sets import descriptor
+from pynetdicom.data_sets.provisional import ProvisionalFile
+from pynetdicom.network import addresses, lobby
+from pynetdicom.network.connection import Waker
 from tests import windows
 from tests.faults.peer import Peer, until
 from tests.pair import VERIFICATION, Pair, ct, ended, serve
@@ -131,7 +131,7 @@ def test_a_file_that_is_still_read_is_removed_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(descriptor, "POSIX", False)
-    monkeypatch.setattr("pynetdicom.dimse.provisional._has_unnamed_files", lambda: False)
+    monkeypatch.setattr("pynetdicom.data_sets.provisional._has_unnamed_files", lambda: False)
     real = os.unlink
     is_read = True
 

@@ -14,9 +14,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pynetdicom import _config, association, evt
-from pynetdicom.dimse.data_set import InFile, InMemory
+from pynetdicom.data_sets.data_set import InFile, InMemory
 from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE
-from pynetdicom.upper_layer import dul
+from pynetdicom.network import dul
 from tests.faults.peer import IMPLICIT, abort, p_data, pdv
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (

@@ -15,9 +15,9 @@ import pytest
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.upper_layer import addresses, deadlines
+from pynetdicom.network import addresses, deadlines
+from pynetdicom.network.connection import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.transport import Waker, wait_for
 from tests.faults import tls
 from tests.faults.peer import Peer, request
 from tests.pair import CT, IMPLICIT, VERIFICATION, Pair, ct, ended

@@ -13,12 +13,12 @@ import pytest
 
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.network import dul, lobby
 from pynetdicom.transport import (
     AddressInformation,
     AssociationServer,
     ThreadedAssociationServer,
 )
-from pynetdicom.upper_layer import dul, lobby
 from tests.faults.peer import Peer, reject, request, until
 from tests.peers import CT, DEADLINE, VERIFICATION, Call
 

@@ -13,7 +13,7 @@ import pytest
 
 from pynetdicom import AE, evt
 from pynetdicom import ae as ae_module
-from pynetdicom.association_state import WE_RELEASE
+from pynetdicom.association.state import WE_RELEASE
 from pynetdicom.dimse.operation import Operation
 from tests.faults.peer import until
 from tests.peers import interrupted_when

@@ -194,7 +194,7 @@ def simulate() -> None:
     os.open = with_names_of_windows(os.open)
     builtins.open = with_names_of_windows(builtins.open)
     subprocess.Popen.kill = popen_kill  # type: ignore[method-assign]
-    importlib.import_module("pynetdicom.dimse.descriptor").POSIX = False  # type: ignore[attr-defined]
+    importlib.import_module("pynetdicom.data_sets.descriptor").POSIX = False  # type: ignore[attr-defined]
 
 
 POSIX_ONLY = (

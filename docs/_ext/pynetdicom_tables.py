@@ -76,7 +76,7 @@ class AnswerTable(Table):
 
 def answer_rows(operation: str) -> dict[str, int]:
     """When the library answers an operation by itself, and with which status."""
-    from pynetdicom import serving
+    from pynetdicom.association import serving
     from pynetdicom.services import classes
 
     answers = classes.ANSWERS[operation]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps.options import FAILED
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.upper_layer.addresses import address_text
+from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity

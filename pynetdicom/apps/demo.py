@@ -67,7 +67,7 @@ def unequal_elements(sent: Dataset, stored: Dataset) -> list[str]:
 
 def data_set_bytes(path: Path) -> bytes:
     """The encoded data set of a file, without preamble and meta information, of even length."""
-    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.data_sets.part10 import read_header
 
     with read_header(str(path)) as header:
         data = path.read_bytes()[header.offset :]

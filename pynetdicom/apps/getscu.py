@@ -31,7 +31,7 @@ from pynetdicom.apps.retrieve import (
     storing,
 )
 from pynetdicom.apps.storescp import storage_classes
-from pynetdicom.dimse.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
+from pynetdicom.data_sets.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.uids import abstract_syntax_uid, named_all
 from pynetdicom.utils import is_file_name

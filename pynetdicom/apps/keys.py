@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.dimse.character_sets import Declared, NotInCharacterSet, declared, encode_text
+from pynetdicom.data_sets.character_sets import Declared, NotInCharacterSet, declared, encode_text
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

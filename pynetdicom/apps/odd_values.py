@@ -60,7 +60,7 @@ def _mend(match: Dataset, test: Test, make: Make, depth: int) -> None:
 
 def _has_items(raw: Any) -> bool:
     """Whether a sequence is one; pydicom makes an empty item of any bytes. Raises if it is none."""
-    from pynetdicom.dimse.element_walk import UNDEFINED, is_sequence
+    from pynetdicom.data_sets.element_walk import UNDEFINED, is_sequence
 
     data = getattr(raw, "value", None)
     if isinstance(data, bytes) and data:

@@ -21,7 +21,7 @@ from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.archive.tls import Security, security
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.upper_layer.addresses import address_text
+from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity

@@ -18,15 +18,15 @@ from pynetdicom.apps import options
 from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.requestor import peer_name
+from pynetdicom.network import threads
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.uids import named
-from pynetdicom.upper_layer import threads
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.association import Association
-    from pynetdicom.responses import Responses
+    from pynetdicom.association.responses import Responses
     from pynetdicom.upper_layer.acse import PresentationContext
 
 LOGGER = logging.getLogger(__name__)

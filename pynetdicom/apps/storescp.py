@@ -25,7 +25,7 @@ from pynetdicom.services.classes import StorageServiceClass
 from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.events import Event
 
 LOGGER = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def name_of(uid: str, *, hashed: bool) -> str | None:
 
 def same_data_set(received: EncodedDataSet, path: str) -> bool:
     """Whether a file holds the very bytes that were received, in the same transfer syntax."""
-    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.data_sets.part10 import read_header
     from pynetdicom.errors import FileProblem
 
     try:
@@ -156,7 +156,7 @@ def ignore(event: Event) -> int:
 
 def prepare(directory: str) -> str:
     """Make sure that files can be written to a directory; gives its absolute path."""
-    from pynetdicom.dimse.spool import remove_parts
+    from pynetdicom.data_sets.spool import remove_parts
 
     path = os.path.abspath(directory)
     os.makedirs(path, exist_ok=True)

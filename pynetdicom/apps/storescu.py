@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pynetdicom.apps import options
 from pynetdicom.apps.progress import Display, Terminal
 from pynetdicom.apps.requestor import association
-from pynetdicom.dimse.element_walk import UNCOMPRESSED
+from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.planning import Kind, in_associations, needed_by, to_contexts
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def find_paths(paths: Iterable[str], recurse: bool, terminal: Terminal) -> Itera
 
 def read_files(paths: Iterable[str], terminal: Terminal) -> Iterator[File]:
     """Give those of `paths` that can be sent, and report the others."""
-    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.data_sets.part10 import read_header
     from pynetdicom.errors import FileProblem
 
     for path in paths:

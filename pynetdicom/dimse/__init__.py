@@ -1,1 +1,1 @@
-"""DIMSE (PS3.7): command sets, operations, messages and the data sets that travel with them."""
+"""DIMSE (PS3.7): command sets, operations and messages."""

@@ -20,14 +20,14 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from pynetdicom import _config
+from pynetdicom.data_sets.descriptor import pread
+from pynetdicom.data_sets.provisional import ProvisionalFile, system_directory, write_all
+from pynetdicom.data_sets.spool import ReceivedDataSet
 from pynetdicom.dimse.decoding import decode_command
-from pynetdicom.dimse.descriptor import pread
 from pynetdicom.dimse.messages import Message
-from pynetdicom.dimse.provisional import ProvisionalFile, system_directory, write_all
-from pynetdicom.dimse.spool import ReceivedDataSet
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse.encoded import EncodedDataSet
+    from pynetdicom.data_sets.encoded import EncodedDataSet
 
 # A message in the file: its context ID, the lengths of its command set and of its data set.
 _RECORD = Struct("<BII")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.upper_layer.deadlines import after, remaining, stretch
+from pynetdicom.network.deadlines import after, remaining, stretch
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message

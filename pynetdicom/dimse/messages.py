@@ -14,17 +14,17 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pynetdicom import _config
+from pynetdicom.data_sets.element_walk import encoding_of
 from pynetdicom.dimse.command import NO_DATA_SET
 from pynetdicom.dimse.decoding import decode_command
-from pynetdicom.dimse.element_walk import encoding_of
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.errors import DIMSEDecodeError, PDUTooShort, TruncatedFile
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from pynetdicom.dimse.encoded import EncodedDataSet
-    from pynetdicom.dimse.spool import Spool
+    from pynetdicom.data_sets.encoded import EncodedDataSet
+    from pynetdicom.data_sets.spool import Spool
 
 OWN_MAXIMUM_LENGTH = 131072
 """The length of the PDUs to a peer that sets no limit."""

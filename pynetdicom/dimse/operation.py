@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom.dimse.backlog import Backlog
-from pynetdicom.upper_layer.deadlines import stretch
+from pynetdicom.network.deadlines import stretch
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Self
 from pynetdicom.dimse.backlog import Backlog
 from pynetdicom.dimse.operation import PENDING, Flow, NoFlow, Operation
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.upper_layer.deadlines import stretch
+from pynetdicom.network.deadlines import stretch
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message

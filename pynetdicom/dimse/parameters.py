@@ -154,7 +154,7 @@ class DataSetParameter:
         return None if data_set is None else BytesIO(data_set.getvalue())
 
     def __set__(self, instance: Primitive, value: BytesIO | bytes | None) -> None:
-        from pynetdicom.dimse.data_set import InMemory
+        from pynetdicom.data_sets.data_set import InMemory
 
         if value is not None and not isinstance(value, (bytes, bytearray)):
             if not hasattr(value, "getvalue"):

@@ -16,7 +16,7 @@ from pynetdicom.dimse import command
 from pynetdicom.dimse.parameters import AE, AT, LO, UI, US, DataSetParameter, Parameter
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse.encoded import EncodedDataSet
+    from pynetdicom.data_sets.encoded import EncodedDataSet
 
 WITH_DATA_SET = 0x0001
 """The Command Data Set Type we send when a data set follows."""

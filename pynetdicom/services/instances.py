@@ -15,14 +15,14 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pynetdicom import raised
-from pynetdicom.dimse.data_set import EncodedDataSet, change_syntax, encode_dataset
-from pynetdicom.dimse.element_walk import (
+from pynetdicom.data_sets.data_set import EncodedDataSet, change_syntax, encode_dataset
+from pynetdicom.data_sets.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     encoding_of,
 )
-from pynetdicom.dimse.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, read_header
+from pynetdicom.data_sets.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, read_header
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID
 from pynetdicom.uids import named

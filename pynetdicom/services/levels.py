@@ -13,7 +13,7 @@ from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.uids import ROOT
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse.data_set import EncodedDataSet
+    from pynetdicom.data_sets.data_set import EncodedDataSet
 
 QUERY_RETRIEVE_LEVEL = 0x00080052
 

@@ -11,9 +11,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
-from pynetdicom.dimse.data_set import EncodedDataSet, InMemory, change_syntax, encode_dataset
-from pynetdicom.dimse.element_walk import UNCOMPRESSED, encoding_of
-from pynetdicom.dimse.plain import encode_plain
+from pynetdicom.data_sets.data_set import EncodedDataSet, InMemory, change_syntax, encode_dataset
+from pynetdicom.data_sets.element_walk import UNCOMPRESSED, encoding_of
+from pynetdicom.data_sets.plain import encode_plain
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
 from pynetdicom.services.engines import (

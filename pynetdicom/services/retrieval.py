@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from pynetdicom import raised
 from pynetdicom._logging import printable
-from pynetdicom.dimse.data_set import InMemory, deflate
-from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.data_sets.data_set import InMemory, deflate
+from pynetdicom.data_sets.element_walk import encoding_of
 from pynetdicom.services.classes import (
     ALL_SUB_OPERATIONS_FAILED,
     ANSWERS,

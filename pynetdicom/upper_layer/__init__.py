@@ -1,1 +1,1 @@
-"""The upper layer (PS3.8): PDUs, state machine, negotiation, and the transport below."""
+"""The upper layer (PS3.8) without sockets and threads: PDUs, state machine, negotiation."""

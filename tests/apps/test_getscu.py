@@ -22,7 +22,7 @@ from pynetdicom.apps.getscu import OFTEN, UNCOMPRESSED, hint_of_roles, plan, sop
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.retrieve import Final, account, compare, merged
 from pynetdicom.apps.storescp import storage_classes
-from pynetdicom.dimse.data_set import encode_dataset
+from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.dimse.primitives import C_STORE, Primitive
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import pdu as pdus

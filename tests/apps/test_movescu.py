@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
 from tests.apps.query_scp import DEADLINE, QueryScp, started
@@ -167,7 +167,7 @@ def test_several_responses_to_one_object_are_one_object(
     make_scp: MakeScp, run_app: RunApp, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that takes long is reported again and again; --cancel counts what was sent."""
-    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.01)
+    monkeypatch.setattr("pynetdicom.association.pending_reports.REPORT_EVERY", 0.01)
     ticks = threading.Event()
 
     class Slow(InMemory):

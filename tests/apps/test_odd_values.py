@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread
 
 from pynetdicom import AE, evt
 from pynetdicom.apps import odd_values
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dsutils import pretty_dataset
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp

@@ -18,8 +18,8 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from pynetdicom.apps import storescp
+from pynetdicom.data_sets.part10 import read_header
 from pynetdicom.dimse.command import decode as decode_command
-from pynetdicom.dimse.part10 import read_header
 from pynetdicom.utils import is_file_name
 from tests.apps.conftest import CT, MR, SC_RLE
 from tests.faults.peer import BOTH, Peer, p_data, pdv, store_command

@@ -25,8 +25,8 @@ from tests.apps.conftest import (
     WITHOUT_UIDS,
     imported,
 )
+from tests.association.test_succession import Peers
 from tests.peers import listening
-from tests.test_succession import Peers
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, BIG, IMPLICIT = (
@@ -227,7 +227,7 @@ def test_what_was_not_sent_is_named_with_the_reason(
 
 
 def test_files_are_stored_as_they_are(run_app: Any, serve_app: Any) -> None:
-    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.data_sets.part10 import read_header
 
     scp = serve_app("storescp")
     sent = [CT, MR, CT_JPEG2000, SC_RLE, US_JPEG]

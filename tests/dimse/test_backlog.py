@@ -12,11 +12,11 @@ from queue import Empty
 import pytest
 
 from pynetdicom import _config
+from pynetdicom.data_sets.spool import ReceivedDataSet
 from pynetdicom.dimse import backlog as module
 from pynetdicom.dimse.backlog import Backlog
 from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.primitives import C_FIND, C_GET
-from pynetdicom.dimse.spool import ReceivedDataSet
 from tests.peers import DEADLINE, Call
 
 IMPLICIT = "1.2.840.10008.1.2"
@@ -150,7 +150,7 @@ def test_messages_of_all_kinds_come_out_as_they_went_in() -> None:
 
 
 def test_nothing_is_left_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pynetdicom.dimse import provisional
+    from pynetdicom.data_sets import provisional
 
     monkeypatch.setattr(provisional, "_has_unnamed_files", lambda: False)
     for end in ("read", "discard", "drop"):

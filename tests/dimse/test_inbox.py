@@ -7,7 +7,7 @@ from queue import Empty
 import pytest
 
 from pynetdicom import _config
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.primitives import C_STORE

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pynetdicom import _config
-from pynetdicom.dimse.data_set import EncodedDataSet, InFile, InMemory
+from pynetdicom.data_sets.data_set import EncodedDataSet, InFile, InMemory
+from pynetdicom.data_sets.spool import Spool
 from pynetdicom.dimse.messages import (
     BATCH_BUFFERS,
     BATCH_BYTES,
@@ -21,7 +22,6 @@ from pynetdicom.dimse.messages import (
     fragments,
 )
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
-from pynetdicom.dimse.spool import Spool
 from pynetdicom.errors import DIMSEDecodeError, PDUTooShort, TruncatedFile
 
 IMPLICIT = "1.2.840.10008.1.2"

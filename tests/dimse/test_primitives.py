@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynetdicom import _config
+from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse import command, decoding, primitives
-from pynetdicom.dimse.data_set import InMemory
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import (
     C_CANCEL,

@@ -15,7 +15,8 @@ import pytest
 from pynetdicom import _config, evt
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.errors import NothingAccepted
-from pynetdicom.upper_layer import dul, items
+from pynetdicom.network import dul
+from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults import tls
 from tests.faults.peer import CT, IMPLICIT, RELEASE_RP, VERIFICATION, abort, p_data, pdv, reject

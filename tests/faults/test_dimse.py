@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, _config, evt
-from pynetdicom.dimse import spool as spool_module
+from pynetdicom.data_sets import spool as spool_module
 from pynetdicom.dimse.command import encode_element
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import (
@@ -29,7 +29,8 @@ from pynetdicom.dimse.primitives import (
     N_GET,
     Primitive,
 )
-from pynetdicom.upper_layer import dul, items, lobby
+from pynetdicom.network import dul, lobby
+from pynetdicom.upper_layer import items
 from tests.faults.conftest import Server
 from tests.faults.peer import (
     CT,

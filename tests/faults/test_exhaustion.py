@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, _config, association, evt
-from pynetdicom.upper_layer import dul, lobby, sending
+from pynetdicom.network import dul, lobby, sending
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.items import (
     PresentationContextRQ,

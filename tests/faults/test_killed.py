@@ -17,7 +17,7 @@ SIZE = 1_000_000
 WITHOUT_UNNAMED_FILES = "provisional._has_unnamed_files = lambda: False"
 MAIN = """
 from pynetdicom.apps import storescp
-from pynetdicom.dimse import provisional
+from pynetdicom.data_sets import provisional
 {}
 storescp.main(["0", "-ba", "127.0.0.1"])
 """

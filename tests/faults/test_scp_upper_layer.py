@@ -17,7 +17,8 @@ import pytest
 
 from pynetdicom import association, evt
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO
-from pynetdicom.upper_layer import dul, items, lobby
+from pynetdicom.network import dul, lobby
+from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.conftest import Server
 from tests.faults.peer import (

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
-from pynetdicom.pending_reports import PendingReports
-from pynetdicom.upper_layer import addresses, framing, lobby
-from pynetdicom.upper_layer import transport as connections
-from pynetdicom.upper_layer.dul import DUL
-from pynetdicom.upper_layer.lobby import Lobby
+from pynetdicom.association.pending_reports import PendingReports
+from pynetdicom.network import addresses, lobby
+from pynetdicom.network import connection as connections
+from pynetdicom.network.dul import DUL
+from pynetdicom.network.lobby import Lobby
+from pynetdicom.upper_layer import framing
 from tests.faults.peer import Peer, request, until
 from tests.pair import VERIFICATION, Pair, ct, ended
 from tests.peers import Acceptor, listening
@@ -516,7 +517,7 @@ def test_a_look_up_fails(
 def test_a_pending_report_fails(
     fault: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pynetdicom.pending_reports.REPORT_EVERY", 0.0)
+    monkeypatch.setattr("pynetdicom.association.pending_reports.REPORT_EVERY", 0.0)
     reports = PendingReports()
     called = threading.Event()
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE
-from pynetdicom.upper_layer import dul
-from pynetdicom.upper_layer.complaints import Complaints
+from pynetdicom.network import dul
+from pynetdicom.network.complaints import Complaints
 from tests.examples.certificates import write_certificates
 from tests.faults.peer import request
 from tests.pair import DEADLINE

@@ -13,10 +13,10 @@ import pytest
 from pydicom import uid
 
 from pynetdicom import AE, evt
+from pynetdicom.network.connection import Connection
+from pynetdicom.network.dul import DUL
 from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification
-from pynetdicom.upper_layer.dul import DUL
-from pynetdicom.upper_layer.transport import Connection
 from tests.apps.conftest import CT, CT_JPEG2000, MR, SC_RLE, TEST_FILES, US_JPEG
 from tests.conftest import find_free_port
 from tests.faults.peer import until

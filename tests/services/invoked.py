@@ -9,8 +9,8 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE, Primitive
+from pynetdicom.network.dul import Stopped
 from pynetdicom.services.engines import Invocation
-from pynetdicom.upper_layer.dul import Stopped
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"

@@ -12,7 +12,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
-from pynetdicom.dimse.data_set import InFile, InMemory, encode_dataset
+from pynetdicom.data_sets.data_set import InFile, InMemory, encode_dataset
 from pynetdicom.errors import DataSetDecodeError, FileProblem, NotDICOM, TruncatedFile
 from pynetdicom.services.instances import (
     Incomplete,

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from pynetdicom.dimse.data_set import InFile, InMemory
+from pynetdicom.data_sets.data_set import InFile, InMemory
+from pynetdicom.network.dul import Stopped
 from pynetdicom.services.engines import NoHandler, Undecodable
 from pynetdicom.services.matching import encoded, matches
-from pynetdicom.upper_layer.dul import Stopped
 from tests.services.invoked import EXPLICIT, IMPLICIT, Requestor, Watched, find, status
 
 

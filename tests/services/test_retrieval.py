@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from pynetdicom.dimse.primitives import Primitive
+from pynetdicom.network.dul import Stopped
 from pynetdicom.services.retrieval import (
     Begin,
     Outcome,
@@ -20,7 +21,6 @@ from pynetdicom.services.retrieval import (
     failed_list,
     retrieve,
 )
-from pynetdicom.upper_layer.dul import Stopped
 from tests.services.invoked import EXPLICIT, IMPLICIT, Requestor, Watched, get, move, status
 
 PENDING = 0xFF00

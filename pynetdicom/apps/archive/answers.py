@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps.archive.identifiers import tag_of
-from pynetdicom.dimse.element_walk import encoding_of
+from pynetdicom.data_sets.element_walk import encoding_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -164,7 +164,7 @@ def read_record(store: ObjectStore, location: str) -> Record:
     """Read what is indexed of an object."""
     from contextlib import closing
 
-    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.data_sets.part10 import read_header
 
     with (
         store.fetch(location) as path,

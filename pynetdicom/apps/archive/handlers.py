@@ -28,7 +28,7 @@ from pynetdicom.apps.archive.matching import QUERY_RETRIEVE_LEVEL, Options, key_
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
 from pynetdicom.apps.archive.watch import Cancelled, Watch
-from pynetdicom.destinations import plan
+from pynetdicom.association.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.instances import KnownPath
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS

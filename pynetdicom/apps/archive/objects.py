@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pynetdicom import _config
 from pynetdicom.apps.storescp import HASHED, name_of, same_data_set
-from pynetdicom.dimse.provisional import PART_PREFIX, remove_parts, sync_directory
+from pynetdicom.data_sets.provisional import PART_PREFIX, remove_parts, sync_directory
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event

@@ -50,7 +50,7 @@ from pynetdicom.apps.archive.matching import (
 from pynetdicom.apps.archive.pages import pages, pieces
 from pynetdicom.apps.archive.schema import TABLES, instance
 from pynetdicom.apps.archive.watch import Watch
-from pynetdicom.dimse.element_walk import EXPLICIT_VR_LITTLE_ENDIAN
+from pynetdicom.data_sets.element_walk import EXPLICIT_VR_LITTLE_ENDIAN
 from pynetdicom.services.retrieval import MAXIMUM_SUB_OPERATIONS
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from pynetdicom.apps.acceptor import StopSignals
 from pynetdicom.apps.archive.config import Config
 from pynetdicom.apps.options import FAILED
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.upper_layer.addresses import AddressInformation, address_text
+from pynetdicom.network.addresses import AddressInformation, address_text
 
 LOGGER = logging.getLogger(__name__)
 

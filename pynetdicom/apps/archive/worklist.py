@@ -53,7 +53,7 @@ def read(path: str) -> Dataset | None:
     """Read an item; None, and a line in the log, if that cannot be done."""
     from contextlib import closing
 
-    from pynetdicom.dimse.part10 import read_header
+    from pynetdicom.data_sets.part10 import read_header
 
     try:
         with read_header(path) as header, closing(header.data_set()) as data_set:

@@ -15,9 +15,9 @@ from pydicom import Dataset
 
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index
-from pynetdicom.dimse.data_set import encode_dataset
-from pynetdicom.dimse.part10 import header_builder
-from pynetdicom.dimse.spool import ReceivedDataSet, Spool
+from pynetdicom.data_sets.data_set import encode_dataset
+from pynetdicom.data_sets.part10 import header_builder
+from pynetdicom.data_sets.spool import ReceivedDataSet, Spool
 from tests.conftest import REQUIRE_INTEROP
 
 POSTGRES = "PYNETDICOM_TEST_POSTGRES"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pynetdicom.apps.archive.answers import Answers
-from pynetdicom.dimse.data_set import InMemory
-from pynetdicom.dimse.element_walk import encoding_of
-from pynetdicom.dimse.plain import encode_plain
+from pynetdicom.data_sets.data_set import InMemory
+from pynetdicom.data_sets.element_walk import encoding_of
+from pynetdicom.data_sets.plain import encode_plain
 from pynetdicom.services.matching import encoded
 
 IMPLICIT, EXPLICIT, BIG = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2"))

@@ -18,7 +18,7 @@ from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.archive.objects import FileStore
 from pynetdicom.apps.qrscp import make_ae
-from pynetdicom.dimse.data_set import InMemory
+from pynetdicom.data_sets.data_set import InMemory
 from tests.apps.archive.conftest import CT, make
 from tests.apps.conftest import RunApp, run_app
 

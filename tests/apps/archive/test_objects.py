@@ -115,8 +115,8 @@ def test_a_large_object_is_linked_and_not_copied(tmp_path: Path, store_event: Ma
     store = FileStore(str(tmp_path))
     event = store_event(make(1))
     event.request.data_set.close()
-    from pynetdicom.dimse.data_set import encode_dataset
-    from pynetdicom.dimse.spool import Spool
+    from pynetdicom.data_sets.data_set import encode_dataset
+    from pynetdicom.data_sets.spool import Spool
 
     ds = make(1, PixelData=bytes(1 << 20))
     ds["PixelData"].VR = "OB"

@@ -1,0 +1,231 @@
+"""Many files, sent one after another, the next one read while the peer works on the last.
+
+In: paths. Out: C-STORE requests, and a result for each file, in order. All of it happens on the
+thread that iterates over the results. When the association ends, `succession` has another one made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from pynetdicom.association.succession import Succession
+from pynetdicom.dimse.operations import Turn
+from pynetdicom.services.instances import Instance, StoreParameters, take, why_not
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+    from pynetdicom.dimse.messages import Batch
+    from pynetdicom.dimse.operation import Operation
+    from pynetdicom.dimse.primitives import C_STORE, Primitive
+    from pynetdicom.upper_layer.contexts import PresentationContext
+
+Path = str | os.PathLike[str]
+
+
+class StoreResult(NamedTuple):
+    """What became of a file that was to be sent."""
+
+    path: Path
+    status: int | None
+    """The peer's status; None when there is none."""
+    problem: str | None
+    """Why there is none."""
+    response: Primitive | None = None
+    message_id: int = 0
+
+
+class _Planned(NamedTuple):
+    """How an instance goes out on an association."""
+
+    assoc: Association
+    request: C_STORE
+    context: PresentationContext
+    ready: list[Batch] | None
+    """The message, as it goes out if its Message ID is the one that was expected."""
+
+
+class _File:
+    """A file that is to be sent, or why it cannot be."""
+
+    def __init__(self, path: Path, instance: Instance | None, problem: str | None) -> None:
+        self.path = path
+        self.instance = instance
+        self.problem = problem
+        self.planned: _Planned | None = None
+
+    def plan(self, assoc: Association, parameters: StoreParameters) -> _Planned | None:
+        """Make its request for an association; None, with the problem, if there can be none."""
+        instance = self.instance
+        if instance is None or (self.planned is not None and self.planned.assoc is assoc):
+            return self.planned
+        try:
+            context = assoc._context_for(instance.sop_class, instance.transfer_syntax)
+            is_in_memory = instance.read_ahead()
+            request = instance.request(context, parameters)
+            ready = assoc._make_ready(request, context) if is_in_memory else None
+            self.planned = _Planned(assoc, request, context, ready)
+        except Exception as error:
+            self.planned, self.problem = None, why_not(error)
+        return self.planned
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.instance is not None:
+            self.instance.close()
+
+
+class _Sent(NamedTuple):
+    """A file that is on its way, or why it is not."""
+
+    path: Path
+    assoc: Association | None = None
+    operation: Operation | None = None
+    problem: str | None = None
+
+
+class FileStream:
+    """The files of one `send_c_stores`.
+
+    Parameters
+    ----------
+    assoc : Association
+    paths : iterator of str or os.PathLike
+    parameters : StoreParameters
+    """
+
+    def __init__(
+        self, assoc: Association, paths: Iterator[Path], parameters: StoreParameters
+    ) -> None:
+        self._first = assoc
+        self._paths = paths
+        self._parameters = parameters
+        # The next file, if it was read already, or what the caller's iterable has raised.
+        self._next: _File | None = None
+        self._error: Exception | None = None
+        # That of the last request.
+        self._turn: Turn | None = None
+
+    def results(self, send_ahead: bool) -> Iterator[StoreResult]:
+        """Send the files; with `send_ahead` one before the last one's result is given out."""
+        succession = Succession(self._first)
+        end = _abort  # an exception comes through: Ctrl-C, or the caller's own
+        try:
+            sent = self._send_next(succession)
+            while sent is not None:
+                result = self._result_of(sent, succession)
+                sent = None
+                if not succession.is_over and send_ahead:
+                    sent = self._send_next(succession)
+                yield result
+                if succession.is_over and sent is None:
+                    break
+                if sent is None:
+                    sent = self._send_next(succession)
+            end = _release
+        except GeneratorExit:  # it may be a finalizer
+            end = _release_later
+            raise
+        except (
+            BaseException
+        ):  # Ctrl-C: the request may not be out, and nobody waits for its response
+            if self._turn is not None:
+                self._turn.leave()
+            raise
+        finally:
+            if self._next is not None:
+                self._next.close()
+            succession.close(end)
+
+    def _read(self, succession: Succession) -> None:
+        """Make the next file ready."""
+        if self._next is not None or self._error is not None:
+            return
+        try:
+            path = next(self._paths)
+        except StopIteration:
+            return
+        except Exception as error:  # told when the files before it have had their answers
+            self._error = error
+            return
+        if succession.gone:
+            self._next = _File(path, None, f"not sent: {succession.gone}")
+            return
+        try:
+            if not isinstance(path, (str, os.PathLike)):
+                raise ValueError(f"a {type(path).__name__} is not a path")
+            self._next = _File(path, take(path), None)
+        except Exception as error:
+            self._next = _File(path, None, why_not(error))
+        else:
+            self._next.plan(succession.current, self._parameters)
+
+    def _send_next(self, succession: Succession) -> _Sent | None:
+        """Send the next file; None when there is no other.
+
+        Raises
+        ------
+        Exception
+            What the caller's iterable has raised.
+        """
+        self._read(succession)
+        file, self._next = self._next, None
+        if file is None:
+            if self._error is not None:
+                raise self._error
+            return None
+        try:
+            return self._send(file, succession)
+        finally:
+            file.close()
+
+    def _send(self, file: _File, succession: Succession) -> _Sent:
+        while file.instance is not None:
+            before = succession.current
+            assoc = succession.association()
+            if assoc is None:
+                return _Sent(file.path, problem=f"not sent: {succession.gone}")
+            planned = file.plan(assoc, self._parameters)
+            if planned is None:
+                break
+            _, request, context, ready = planned
+            expected = request.__dict__.get("MessageID")
+            turn = self._turn = Turn(assoc.operations)
+            try:
+                operation = assoc._begin(request, context.context_id or 0, None, turn)
+                has_broken = operation is None and assoc.ended is not None
+                if has_broken and assoc is before and not succession.is_over:
+                    continue  # nothing of it was sent: it is not the one that broke it
+                if operation is not None:
+                    is_expected = operation.message_id == expected
+                    operation = assoc._send_begun(operation, ready if is_expected else None)
+                return _Sent(file.path, assoc, operation)
+            except Exception as error:
+                return _Sent(file.path, problem=f"not sent: {why_not(error)}")
+        return _Sent(file.path, problem=file.problem)
+
+    def _result_of(self, sent: _Sent, succession: Succession) -> StoreResult:
+        """Wait for the answer to what was sent; make the next file ready meanwhile."""
+        path, assoc, operation, problem = sent
+        if assoc is None:
+            return StoreResult(path, None, problem)
+        if operation is not None:
+            self._read(succession)
+        response = assoc._response_to(operation)
+        if response is None or operation is None:
+            return StoreResult(path, None, assoc.why_no_answer())
+        succession.endurance.answered()
+        return StoreResult(path, response.Status, None, response, operation.message_id)
+
+
+def _abort(assoc: Association) -> None:
+    assoc.abort(block=False)
+
+
+def _release(assoc: Association) -> None:
+    assoc.release()
+
+
+def _release_later(assoc: Association) -> None:
+    assoc.release_later()

@@ -1,0 +1,122 @@
+"""What the DUL service asks of an association and tells it, on the DUL thread for the most part."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import _config
+from pynetdicom import events as evt
+from pynetdicom.association.state import ENDED, PEER_RELEASES, AssociationState
+from pynetdicom.dimse.messages import Message
+from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.events import trigger
+from pynetdicom.upper_layer import acse
+from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    from pynetdicom.association.service_user import ServiceUser
+    from pynetdicom.upper_layer import pdu as pdus
+    from pynetdicom.upper_layer.contexts import PresentationContext
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
+
+
+class Indications(AssociationState):
+    """An `Association` as the user of its DUL service, see `pynetdicom.network.dul.User`."""
+
+    @property
+    def in_message(self) -> bool:
+        """Whether a message from the peer has begun and is not complete."""
+        return self._assembler.in_message
+
+    def on_message(self, message: Any) -> None:
+        """Take a complete message, or the A-ASSOCIATE-AC."""
+        if not isinstance(message, Message):
+            self.inbox.put(message)
+            return
+        primitive = message.primitive
+        if not self.told_of_groups and any(
+            tag > 0xFFFF for tag in primitive.__dict__.get("extra", ())
+        ):
+            self.told_of_groups = True
+            LOGGER.warning(
+                "the peer's %s has elements of other groups than 0000 in its command set: ignored",
+                primitive.message_name,
+            )
+        if primitive.CommandField >= 0x8000:
+            if not self.operations.deliver(message):
+                LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
+                message.close()
+                if self.operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
+                    raise DIMSEDecodeError("too many responses that answer nothing")
+        elif primitive.response_field is None:
+            self.inbox.cancel(primitive.MessageIDBeingRespondedTo or 0)
+        else:
+            self.inbox.put_request(message)
+
+    def on_release(self) -> None:
+        """The peer requests release: its requests are served first, ours get no more answers."""
+        self._released_by_peer = Ended("released", "peer")
+        self.inbox.put(PEER_RELEASES)
+        self.operations.end()
+
+    def on_paused(self) -> None:
+        """Reading was paused for as long as it may be: from now on responses go into a file."""
+        self.operations.spill()
+
+    def on_ended(self) -> None:
+        """The association has ended."""
+        self.operations.end()
+        self._is_over.set()
+        self.inbox.put(ENDED)
+
+    def on_data(self, data: bytes, sent: bool) -> None:
+        """Bytes were received or sent."""
+        self._tell(evt.EVT_DATA_SENT if sent else evt.EVT_DATA_RECV, {"data": data})
+
+    def on_pdu(self, pdu: Any, sent: bool) -> None:
+        """A PDU was received or sent."""
+        self._tell(evt.EVT_PDU_SENT if sent else evt.EVT_PDU_RECV, {"pdu": pdu})
+
+    def on_transition(self, action: str, state: str, event: str, next_state: str) -> None:
+        """The state machine has moved."""
+        attrs = {
+            "action": action,
+            "current_state": state,
+            "fsm_event": event,
+            "next_state": next_state,
+        }
+        self._tell(evt.EVT_FSM_TRANSITION, attrs)
+
+    def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
+        """Trigger an event on whatever thread this is."""
+        if self._contextvars is None:
+            trigger(self, event, attrs)
+        else:
+            self._contextvars.copy().run(trigger, self, event, attrs)
+
+    def _handlers_changed(self) -> None:
+        has = self.has_handlers
+        self.watches_data = has(evt.EVT_DATA_RECV) or has(evt.EVT_DATA_SENT)
+        self.watches_pdus = has(evt.EVT_PDU_RECV) or has(evt.EVT_PDU_SENT)
+        self.watches_transitions = has(evt.EVT_FSM_TRANSITION)
+
+    def on_associate(self, pdu: pdus.A_ASSOCIATE_AC) -> frozenset[int]:
+        """Take the peer's A-ASSOCIATE-AC; on the DUL thread."""
+        assert self._request_pdu is not None
+        conclusion = acse.conclude(self._request_pdu, pdu)
+        for note in conclusion.notes:
+            LOGGER.warning("%s", printable(note))
+        self.acceptor.ae_title = self._request_pdu.called_ae_title
+        self.acceptor.load(pdu)
+        self.rejected_contexts = conclusion.rejected
+        return self._agree(conclusion.accepted, self.acceptor)
+
+    def _agree(self, accepted: list[PresentationContext], peer: ServiceUser) -> frozenset[int]:
+        self.accepted_contexts = accepted
+        self._chosen.clear()
+        self.contexts = {c.context_id: c for c in accepted if c.context_id is not None}
+        self.peer_maximum = peer.maximum_length or 0
+        return frozenset(self.contexts)

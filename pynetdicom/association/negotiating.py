@@ -1,0 +1,321 @@
+"""How an association comes about: asked for by us, or by the peer (PS3.8 7.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from queue import Empty
+from typing import TYPE_CHECKING, Any, cast
+
+from pynetdicom import _config, debug_log
+from pynetdicom import events as evt
+from pynetdicom.association.indications import Indications
+from pynetdicom.association.state import ENDED
+from pynetdicom.errors import NothingAccepted
+from pynetdicom.events import trigger
+from pynetdicom.network.addresses import AddressInformation
+from pynetdicom.network.connection import Connection
+from pynetdicom.network.connector import secure
+from pynetdicom.network.deadlines import after, remaining
+from pynetdicom.network.dul import DUL
+from pynetdicom.upper_layer import acse
+from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.framing import Framer
+from pynetdicom.upper_layer.fsm import UpperLayer
+
+if TYPE_CHECKING:
+    import ssl
+
+    from pynetdicom.association import Association
+    from pynetdicom.network.lobby import Visitor
+    from pynetdicom.transport import AssociationServer
+
+LOGGER = logging.getLogger("pynetdicom.acse")
+
+
+class Negotiation(Indications):
+    """The negotiation of an `Association`, as requestor and as acceptor."""
+
+    # Negotiation as requestor
+
+    def prepare(
+        self,
+        address: AddressInformation,
+        request: pdus.A_ASSOCIATE_RQ,
+        maximum_length: int,
+        bind_address: tuple[Any, ...] | None,
+        tls_args: tuple[ssl.SSLContext, str] | None,
+    ) -> None:
+        """Say with whom to associate, before the thread is started."""
+        self._maximum_length = maximum_length
+        self._target = (address, bind_address, tls_args)
+        self._request_pdu = request
+        self.peer_address = (address.addr, address.port)
+
+    def make_successor(self) -> Association:
+        """An association like this one, which we requested; it is not requested yet."""
+        assert self._target is not None
+        assert self._request_pdu is not None
+        address, bind_address, tls_args = self._target
+        made = type(self)(self.ae, "requestor", evt_handlers=self.handler_specs())
+        other = cast("Association", made)
+        other.acceptor.ae_title = self._request_pdu.called_ae_title
+        other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)
+        for name in ("acse_timeout", "dimse_timeout", "connection_timeout", "_network_timeout"):
+            setattr(other, name, getattr(self, name))
+        other.network_timeout_response = self.network_timeout_response
+        return other
+
+    def wait_negotiated(self) -> None:
+        """Wait for the outcome of the negotiation, which has deadlines of its own."""
+        self._negotiated.wait()
+
+    def request(self) -> None:
+        """Start the association as requestor and wait for the outcome."""
+        self.start()
+        self.wait_negotiated()
+
+    def _request(self) -> bool:
+        assert self._request_pdu is not None
+        try:
+            connection, deadline = self._connect()
+        except (OSError, OverflowError) as error:  # the latter for a port that is none
+            self._fail(Ended("failed", "network", timer=self._timer_of(error), error=error))
+            return False
+        try:
+            dul = self._make_dul(
+                connection, UpperLayer(requestor=True), Framer(self._maximum_length)
+            )
+        except OSError as error:  # no descriptor for it
+            connection.close()
+            self._fail(Ended("failed", "network", error=error))
+            return False
+        if self._early:  # aborted meanwhile
+            connection.close()
+            return False
+        self.requestor.address_info = AddressInformation.from_tuple(connection.socket.getsockname())
+        dul.connected()
+        self._dul = dul
+        if self._early:
+            dul.abort(self._early[0])
+        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
+        self._dul.start()
+        self.requestor.load(self._request_pdu)
+        self.notify(evt.EVT_REQUESTED, self._request_pdu)
+        self._dul.perform("Evt2", self._request_pdu)
+        self.notify(evt.EVT_ACSE_SENT, self._request_pdu)
+        return self._await_answer(deadline)
+
+    def _make_dul(self, connection: Connection, upper_layer: UpperLayer, framer: Framer) -> DUL:
+        return DUL(self, connection, upper_layer, framer, f"{self.name}-DUL")
+
+    def _connect(self) -> tuple[Connection, float | None]:
+        """Connect; the connection, and until when the peer has to answer our request."""
+        assert self._target is not None
+        address, bind_address, tls_args = self._target
+        deadline = after(self.acse_timeout)
+        self._timer = "acse_timeout"
+        limit = deadline
+        if self.connection_timeout is not None:
+            self._timer = "connection_timeout"
+            limit = after(self.connection_timeout)
+        sock = self._connector.connect(address, limit, bind_address)
+        if self.connection_timeout is not None:
+            self._timer = "acse_timeout"
+            deadline = after(self.acse_timeout)
+        try:
+            self.acceptor.address_info = AddressInformation.from_tuple(sock.getpeername())
+        except OSError:  # the peer has reset the connection already
+            sock.close()
+            raise
+        if tls_args is None:
+            return Connection(sock), deadline
+        context, hostname = tls_args
+        return secure(sock, context, hostname, deadline, self._connector.hold), deadline
+
+    def _timer_of(self, error: Exception) -> str | None:
+        """The timer that ran out, if it was one of ours and not the kernel's."""
+        ours = isinstance(error, TimeoutError) and error.errno is None
+        return self._timer if ours else None
+
+    def _await_answer(self, deadline: float | None) -> bool:
+        """Wait for A-ASSOCIATE-AC or what takes its place."""
+        assert self._dul is not None
+        while True:
+            try:
+                item = self.inbox.get(remaining(deadline))
+            except Empty:
+                self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                return False
+            if item is ENDED:
+                return False
+            if isinstance(item, pdus.A_ASSOCIATE_AC):
+                self.notify(evt.EVT_ACSE_RECV, item)
+                self.notify(evt.EVT_ACCEPTED, item)
+                if not self.accepted_contexts:  # nothing can be sent on it (PS3.8 7.1.1.13)
+                    self._fail(Ended("aborted", "local", 0, 0, error=self._nothing_accepted(item)))
+                    return False
+                debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
+                accepted, rejected = len(self.accepted_contexts), len(self.rejected_contexts)
+                self.summarise(
+                    f"accepted, {accepted} of {accepted + rejected} presentation contexts"
+                )
+                return True
+
+    def _nothing_accepted(self, answer: pdus.A_ASSOCIATE_AC) -> NothingAccepted:
+        assert self._request_pdu is not None
+        refusals = acse.conclude(self._request_pdu, answer).refusals
+        return NothingAccepted(f"no presentation context was accepted: {'; '.join(refusals)}")
+
+    # Negotiation as acceptor
+
+    def _respond(self) -> bool:
+        visitor, server = self._visitor, self._server
+        assert visitor is not None
+        assert server is not None
+        assert visitor.request is not None
+        rq = visitor.request
+        dul = self._make_dul(visitor.connection, visitor.upper_layer, visitor.framer)
+        self._dul = dul
+        if self._early:  # aborted meanwhile
+            dul.abort(self._early[0])
+        self._introduce(visitor)
+        self._seed(server)
+        dul.start()
+        self.notify(evt.EVT_REQUESTED, rq)
+        rejection = acse.check_request(
+            rq,
+            ae_title=server.ae_title,
+            require_called_aet=self.ae.require_called_aet,
+            require_calling_aet=self.ae.require_calling_aet,
+        )
+        if self.ended is not None:
+            return False
+        if rejection is not None:
+            self._reject(rejection)
+            return False
+        # Only an acceptor answers, and serves.
+        from pynetdicom.association.extended_negotiation import answers, fits
+        from pynetdicom.association.serving import may_be_storage
+
+        said = answers(self, rq.user_information)
+        if not said.is_verified:
+            self._reject(pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1))
+            return False
+        unrestricted = (
+            _config.UNRESTRICTED_STORAGE_SERVICE
+            if server.unrestricted_storage is None
+            else server.unrestricted_storage
+        )
+        ours = self.acceptor
+        visitor.framer.maximum_length = ours.maximum_length
+        ac, contexts = acse.accept(
+            rq,
+            ours.supported_contexts,
+            maximum_length=ours.maximum_length,
+            implementation_class_uid=ours.implementation_uid,
+            implementation_version_name=ours.implementation_version_name,
+            unrestricted=may_be_storage if unrestricted else False,
+            user_items=said.items,
+        )
+        if said.items and not fits(ac):
+            self._reject(pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1))
+            return False
+        self.acceptor.load(ac)
+        self.acceptor.accepted_common_extended = said.common_extended
+        self.rejected_contexts = [c for c in contexts if c.result]
+        dul.framer.context_ids = self._agree([c for c in contexts if not c.result], self.requestor)
+        dul.perform("Evt7", ac)
+        self.notify(evt.EVT_ACSE_SENT, ac)
+        self.notify(evt.EVT_ACCEPTED, ac)
+        self._summarise_answer(acse.refusals(acse.contexts_of(rq), contexts))
+        return True
+
+    def _summarise_answer(self, refusals: list[str]) -> None:
+        """Log what we have accepted, and why nothing if it is nothing."""
+        debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
+        accepted = len(self.accepted_contexts)
+        what = f"accepted, {accepted} of {accepted + len(refusals)} presentation contexts"
+        if not refusals:
+            self.summarise("accepted")
+        else:
+            self.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
+
+    def _seed(self, server: AssociationServer) -> None:
+        """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
+        acceptor = self.acceptor
+        acceptor.ae_title = server.ae_title
+        acceptor.maximum_length = self.ae.maximum_pdu_size
+        acceptor.supported_contexts = server.contexts
+        acceptor.implementation_class_uid = self.ae.implementation_uid
+        acceptor.implementation_version_name = self.ae.implementation_version_name
+
+    def _introduce(self, visitor: Visitor) -> None:
+        """Tell of what happened in the lobby, in order."""
+        rq = visitor.request
+        assert rq is not None
+        self.peer_address = visitor.address[:2]
+        self.requestor.address_info = AddressInformation.from_tuple(visitor.address)
+        with contextlib.suppress(OSError):
+            self.acceptor.address_info = AddressInformation.from_tuple(
+                visitor.connection.socket.getsockname()
+            )
+        self.requestor.load(rq)
+        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
+        if self.watches_transitions:
+            self.on_transition("AE-5", "Sta1", "Evt5", "Sta2")
+            # Not the state that it is in by now: the lobby goes on with those it has turned away.
+            self.on_transition("AE-6", "Sta2", "Evt6", "Sta13" if self._dul is None else "Sta3")
+        if self.watches_data:
+            self.on_data(visitor.raw, False)
+        if self.watches_pdus:
+            self.on_pdu(rq, False)
+        self.notify(evt.EVT_ACSE_RECV, rq)
+
+    def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
+        """Reject the association request, from a handler of `EVT_REQUESTED` (PS3.8 9.3.4).
+
+        Parameters
+        ----------
+        result : int
+            1 permanently, 2 transiently.
+        source : int
+            1 the service user, 2 the service provider (ACSE), 3 the service provider
+            (presentation).
+        reason : int
+            As PS3.8 Table 9-21 has it for that source.
+
+        Raises
+        ------
+        RuntimeError
+            There is no association request to answer.
+        """
+        if self.is_requestor or self._dul is None or self._dul.state != "Sta3":
+            raise RuntimeError("there is no association request to reject")
+        self._reject(pdus.A_ASSOCIATE_RJ(result=result, source=source, reason=reason))
+
+    def _reject(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+        assert self._dul is not None
+        ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
+        self.acceptor.rejects(pdu)
+        self._dul.perform("Evt8", pdu, ended)
+        self.notify(evt.EVT_ACSE_SENT, pdu)
+        self.notify(evt.EVT_REJECTED, pdu)
+
+    def tell_of_rejection(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+        """Trigger the events of an association that the lobby has turned away."""
+        assert self._visitor is not None
+        self._early.append(Ended("rejected", "local", pdu.source, pdu.reason, pdu.result))
+        self._introduce(self._visitor)
+        if self._server is not None:
+            self._seed(self._server)
+        self.notify(evt.EVT_REQUESTED, self._visitor.request)
+        self.acceptor.rejects(pdu)
+        if self.watches_data:
+            self.on_data(pdu.encode(), True)
+        if self.watches_pdus:
+            self.on_pdu(pdu, True)
+        self.notify(evt.EVT_ACSE_SENT, pdu)
+        self.notify(evt.EVT_REJECTED, pdu)
+        trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})

@@ -1,0 +1,103 @@
+"""Pending responses of a C-MOVE while one of its sub-operations takes long.
+
+The requestor hears nothing of a sub-operation: that goes over an association of its own. It would
+take us for dead while the destination is slow to be reached, to receive, or to answer. So when one
+has lasted for `REPORT_EVERY` seconds it is sent another response with the same counters, and again
+after as many (PS3.4 C.4.2.3.1). A thread does it, one a C-MOVE: the one that serves the C-MOVE is
+busy with the sub-operation. It sleeps until a report may be due, however many sub-operations end
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from pynetdicom.network import threads
+from pynetdicom.network.dul import Stopped
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+REPORT_EVERY = 5.0
+"""Seconds of a sub-operation after which the requestor is told that it is still on its way."""
+
+
+class PendingReports:
+    """Has reports sent while something lasts."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._report: Callable[[], None] | None = None
+        self._due = 0.0
+        self._is_idle = self._is_closed = False
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def during(self, report: Callable[[], None] | None) -> Iterator[None]:
+        """Have `report` called, on another thread, whenever it is due; never after this.
+
+        A call that is being made when this ends is waited for.
+        """
+        if report is None:
+            yield
+            return
+        with self._changed:
+            self._report = report
+            self._due = time.monotonic() + REPORT_EVERY
+            if self._thread is None:
+                self._thread = self._started()
+            elif self._is_idle:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._report = None
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _started(self) -> threading.Thread | None:
+        # Handlers of what is sent find the same context variables as on this thread.
+        run = partial(contextvars.copy_context().run, self._run)
+        try:
+            return threads.start("C-MOVE", run)
+        except RuntimeError as error:  # there are too many; the sub-operation needs none
+            LOGGER.warning("no pending responses will be sent meanwhile: %s", error)
+            return None
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._is_closed:
+                if self._report is None:
+                    self._is_idle = True
+                    self._changed.wait()
+                    self._is_idle = False
+                elif (left := self._due - time.monotonic()) > 0:
+                    self._changed.wait(left)
+                elif self._send(self._report):
+                    self._due = time.monotonic() + REPORT_EVERY
+                else:
+                    return
+
+    def _send(self, report: Callable[[], None]) -> bool:
+        """Report; False when there is nobody to report to any more."""
+        try:
+            # With the lock: the sub-operation does not end, so that its counters are still true.
+            report()
+        except Stopped:
+            return False
+        except Exception as error:  # which must not spoil what is being sent
+            LOGGER.warning("no pending response was sent: %s", type(error).__name__)
+            return False
+        return True

@@ -1,0 +1,229 @@
+"""The responses to a C-FIND, C-GET or C-MOVE of ours, as an iterator.
+
+In: responses in the order in which the peer sent them, from `Querying.next_response`. Out: status
+and identifier of each, decoded when they are asked for.
+
+Whoever leaves it early need not say so. `close` may come from any thread; a finalizer may run in
+any thread and in the midst of anything, so that it leaves all there is to do to others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pynetdicom import _config
+from pynetdicom.association.requests import to_status
+from pynetdicom.dimse.operation import PENDING, Operation
+from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.network.latch import Hold
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.association.querying import Querying
+    from pynetdicom.dimse.primitives import Primitive
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+Response = tuple["Dataset", "Dataset | None"]
+
+SUCCESS = 0x0000
+_FAILED_LIST = "FailedSOPInstanceUIDList"
+FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
+_COUNTERS = {
+    "NumberOfRemainingSuboperations": 0x00001020,
+    "NumberOfCompletedSuboperations": 0x00001021,
+    "NumberOfFailedSuboperations": 0x00001022,
+    "NumberOfWarningSuboperations": 0x00001023,
+}
+
+
+class Responses(Generator["Response", None, None]):
+    """The responses to a C-FIND, C-GET or C-MOVE: an iterator of (status, identifier).
+
+    The status is a `pydicom.dataset.Dataset` with Status and whatever else the peer said, such as
+    the numbers of sub-operations; its attribute ``message_id`` is that of the request, and its
+    attribute ``problem`` says, if it is not None, why there is no identifier or no further
+    response. The identifier is a `pydicom.dataset.Dataset`, or None where the response has none:
+    matches of a C-FIND have one. So has the final response of a C-GET or C-MOVE that did not
+    succeed: it lists what has failed as Failed SOP Instance UID List, and is empty where the peer
+    sends none.
+
+    When there is no (further) answer, ``(Dataset(), None)`` comes once as the last.
+
+    Leaving it before the final response, by ``break``, an exception, `close`, or dropping it, has a
+    C-CANCEL sent (PS3.7 9.3.2.3); what the peer still sends is dropped. It is a context manager
+    which closes it.
+
+    Attributes
+    ----------
+    message_id : int
+        The Message ID of the request.
+    """
+
+    def __init__(self, assoc: Querying, request: Primitive, operation: Operation | None) -> None:
+        self.message_id = request.MessageID or 0
+        self._assoc = assoc
+        self._operation = operation
+        self._pending_has_identifier = request.name == "C-FIND"
+        # Its final response was given, or it was closed.
+        self._is_over = False
+        self._asking = Hold()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Response:
+        found: list[Response] = []
+        try:
+            if not self._asking.attempt(lambda: found.append(self._next())):
+                raise ValueError("another thread is waiting for the next response already")
+            return found[0]
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
+
+    def _next(self) -> Response:
+        operation = self._operation
+        if self._is_over:
+            raise StopIteration
+        response = None
+        if operation is not None:
+            self._assoc.check_wait(operation)
+            try:
+                response = self._assoc.next_response(operation)
+            except BaseException:  # Ctrl-C as well
+                self.close()
+                raise
+            if operation.is_abandoned:
+                self._is_over = True
+                raise StopIteration
+        else:
+            self._assoc.await_end()  # a release is under way
+        if response is None:
+            self._is_over = True
+            return self._no_answer()
+        is_pending = response.Status in PENDING
+        self._is_over = not is_pending
+        status = _status(response, self.message_id)
+        problem = operation.problem if operation is not None and not is_pending else None
+        status.__dict__["problem"] = problem
+        identifier = None
+        if is_pending is self._pending_has_identifier:
+            identifier = _identifier(response, status)
+            if response.data_set is None and not is_pending and response.Status != SUCCESS:
+                identifier = _without_identifier(response)
+        elif response.data_set is not None:
+            # Tolerated: an identifier where the standard has none; it is no match.
+            LOGGER.debug("the data set of a %s is ignored", response.message_name)
+        return status, identifier
+
+    def _no_answer(self) -> Response:
+        status = to_status(None, self.message_id)
+        status.__dict__["problem"] = self._assoc.why_no_answer()
+        return status, None
+
+    def send(self, value: None = None) -> Response:
+        """Give the next response, as ``next()`` does."""
+        return next(self)
+
+    def throw(
+        self,
+        kind: Any,
+        value: BaseException | object = None,
+        traceback: TracebackType | None = None,
+    ) -> Response:
+        """Close it and raise an exception."""
+        self.close()
+        error = kind
+        if not isinstance(error, BaseException):
+            if isinstance(value, BaseException):
+                error = value
+            else:
+                error = kind() if value is None else kind(value)
+        raise error if traceback is None else error.with_traceback(traceback)
+
+    def close(self) -> None:
+        """Drop what has not been asked for; cancel the operation, if that is still outstanding.
+
+        May be called from any thread; one that waits for the next response finds the end instead.
+        """
+        if not self._is_over:
+            if self._operation is not None:
+                self._assoc.abandon(self._operation)
+            self._is_over = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # No lock is taken here, see above.
+        if not getattr(self, "_is_over", True) and self._operation is not None:
+            self._is_over = True
+            self._operation.is_abandoned = True
+            self._assoc.cancel_later(self._operation)
+
+
+def _status(response: Primitive, message_id: int) -> Dataset:
+    """The status of a response, with the numbers of sub-operations."""
+    status = to_status(response, message_id)
+    values = response.__dict__
+    for keyword, tag in _COUNTERS.items():
+        number = values.get(keyword)
+        if number is not None:
+            status.add_new(tag, "US", number)
+    return status
+
+
+def _without_identifier(response: Primitive) -> Dataset:
+    """What stands for the identifier of a retrieve that did not succeed, if the peer sent none."""
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.services.retrieval import failed_uids
+
+    identifier = Dataset()
+    # Tolerated: the list of what failed is in the command set.
+    raw = response.__dict__.get("extra", {}).get(FAILED_SOP_INSTANCE_UID_LIST)
+    if raw is not None:
+        identifier.FailedSOPInstanceUIDList = failed_uids({_FAILED_LIST: raw})
+    return identifier
+
+
+def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
+    """The decoded identifier; None, and a word on it in the status, if it does not decode."""
+    data_set = response.data_set
+    if data_set is None:
+        return None
+    try:
+        identifier = data_set.decode()
+    except (DataSetDecodeError, OSError) as error:
+        if isinstance(error, OSError):
+            problem = f"the identifier could not be kept: {error.strerror}"
+        else:
+            problem = f"the identifier cannot be decoded: {error}"
+        status.__dict__["problem"] = problem
+        LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
+        return None
+    if response.name != "C-FIND" and isinstance(identifier.get(_FAILED_LIST), bytes):
+        from pynetdicom.services.retrieval import failed_uids
+
+        # It was too long for an explicit UI (PS3.5 6.2.2), but for nobody's use.
+        identifier.FailedSOPInstanceUIDList = failed_uids(identifier)
+    if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
+        from pynetdicom.association.serving import show_identifier
+
+        show_identifier(response, identifier)
+    return identifier

@@ -1,0 +1,203 @@
+"""Serving a request of the peer: what is checked before a handler is asked."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from pynetdicom import _config
+from pynetdicom import events as evt
+from pynetdicom.callbacks import handler_of, is_assigned
+from pynetdicom.debug_log import show_lines
+from pynetdicom.dimse.primitives import C_ECHO
+from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
+from pynetdicom.running import HandlerItems
+from pynetdicom.services import engines, levels, matching, registry, retrieval
+from pynetdicom.services.classes import (
+    ANSWERS,
+    DUPLICATE_INVOCATION,
+    IDENTIFIER_MISMATCH,
+    SERVED,
+    SEVERAL,
+    SINGLE,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNIZED_OPERATION,
+    ServiceClass,
+)
+from pynetdicom.uids import named
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.association import Association
+    from pynetdicom.association.state import AssociationState
+    from pynetdicom.dimse.messages import Message
+    from pynetdicom.dimse.primitives import Primitive
+    from pynetdicom.upper_layer.contexts import PresentationContext
+
+LOGGER = logging.getLogger("pynetdicom.service")
+
+MISTYPED_ARGUMENT = 0x0212
+
+_TOLD_OF_ECHO = frozenset((evt.EVT_C_ECHO, evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT))
+
+
+def may_be_storage(uid: str) -> bool:
+    """Whether an abstract syntax can be taken as storage: no other service has it."""
+    return registry.is_storage(uid) or registry.service_class_of(uid) is ServiceClass
+
+
+def asks_nobody(assoc: AssociationState) -> bool:
+    """Whether no handler learns of a C-ECHO request."""
+    return _TOLD_OF_ECHO.isdisjoint(assoc._handlers) and not is_assigned(assoc.ae, "on_c_echo")
+
+
+def answer(assoc: AssociationState, message: Message) -> Primitive | None:
+    """Serve a request.
+
+    Returns
+    -------
+    Primitive or None
+        The response; None when an engine has sent everything itself.
+    """
+    request = message.primitive
+    context = assoc.contexts[message.context_id]
+    refusal = _refusal(assoc, message)
+    if refusal is not None:
+        status, why = refusal
+        LOGGER.warning(
+            "%s %s for %s refused: %s",
+            request.message_name,
+            getattr(request, "MessageID", None),
+            named(context.abstract_uid),
+            why,
+        )
+        response = request.response(status)
+        if "ErrorComment" in response.parameters:
+            response.ErrorComment = why[:64]
+        if status == IDENTIFIER_MISMATCH:
+            response.OffendingElement = [levels.QUERY_RETRIEVE_LEVEL]
+        return response
+    if request.CommandField == C_ECHO.request_field and asks_nobody(assoc):
+        return request.response(0x0000)
+    attrs = {"request": request, "_context": context}
+    event = OPERATION_EVENTS[request.name]
+    if request.name in SINGLE:
+        bound = partial(handler_of, assoc, event)
+        return engines.single(request, trigger, assoc, event, attrs, bound=bound)
+    return _answer_in_parts(assoc, message, event, attrs)
+
+
+def _answer_in_parts(
+    assoc: AssociationState, message: Message, event: EventType, attrs: dict[str, Any]
+) -> Primitive:
+    """Serve a C-FIND, C-GET or C-MOVE: send its pending responses, give the final one."""
+    request = message.primitive
+    context_id = message.context_id
+    message_id = request.MessageID or 0
+    scp = cast("Association", assoc)
+    log_identifier(request, _config.LOG_REQUEST_IDENTIFIERS)
+
+    def handler() -> Any:
+        given = trigger(assoc, event, attrs)
+        return HandlerItems(assoc, event, given) if hasattr(given, "__next__") else given
+
+    def send(response: Primitive) -> None:
+        if request.name == "C-FIND":
+            log_identifier(response, _config.LOG_RESPONSE_IDENTIFIERS)
+        scp.send_message(response, context_id)
+
+    invocation = engines.Invocation(
+        request,
+        handler,
+        send,
+        lambda: scp.is_request_cancelled(message_id),
+        assoc.contexts[context_id].transfer_uids[0],
+        partial(handler_of, assoc, event),
+    )
+    if request.name == "C-FIND":
+        return matching.matches(invocation)
+    # Which stand on the association, and so on this module.
+    from pynetdicom.association import destinations, sub_operations
+
+    if request.name == "C-GET":
+        return retrieval.retrieve(
+            invocation,
+            lambda ask, ahead: sub_operations.SameAssociation(
+                scp, sub_operations.originator(request)
+            ),
+        )
+    return retrieval.retrieve(
+        invocation, lambda ask, ahead: destinations.begin_move(scp, request, ask, ahead)
+    )
+
+
+def log_identifier(primitive: Primitive, wanted: bool) -> None:
+    """Show the identifier of a message, when debugging."""
+    if not (wanted and primitive.data_set is not None and LOGGER.isEnabledFor(logging.DEBUG)):
+        return
+    try:
+        show_identifier(primitive, primitive.data_set.decode())
+    except Exception as error:  # what a peer sends may be anything
+        name = type(error).__name__
+        LOGGER.debug("the identifier of the %s cannot be shown: %s", primitive.message_name, name)
+
+
+def show_identifier(message: Primitive, identifier: Dataset) -> None:
+    """Log an identifier, at DEBUG only: it is about the patient."""
+    from pynetdicom.dsutils import pretty_dataset
+
+    show_lines(LOGGER, f"identifier of the {message.message_name}", pretty_dataset(identifier, 1))
+
+
+def _takes_unanswered(
+    assoc: AssociationState, request: Primitive, context: PresentationContext
+) -> bool:
+    """Whether an object is taken though the peer has not answered that we are SCP.
+
+    Tolerated: an acceptor that ignores role selection, and sends all the same what our C-GET asks
+    for.
+    """
+    if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
+        return False
+    if not assoc.has_asked_for_objects:
+        return False
+    if not assoc.told_of_roles:
+        assoc.told_of_roles = True
+        LOGGER.warning(
+            "the peer has not answered the role selection for %s: what it sends is taken",
+            named(context.abstract_uid),
+        )
+    return True
+
+
+def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:
+    """Why a request is refused before anybody is asked, as status and text; None if it is not."""
+    request = message.primitive
+    context = assoc.contexts[message.context_id]
+    if message.is_duplicate:
+        return DUPLICATE_INVOCATION, "the Message ID is that of an outstanding request"
+    allowed = registry.operations(context.abstract_uid)
+    if not allowed and may_be_storage(context.abstract_uid):
+        allowed = ("C-STORE",)
+    if request.name not in allowed:
+        return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
+    if request.name not in SERVED:
+        return UNRECOGNIZED_OPERATION, f"{request.name} is not served by this version"
+    if missing := request.missing():
+        return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
+    if context.as_scp is False and not _takes_unanswered(assoc, request, context):
+        why = "no SCP for this SOP Class was negotiated"
+        if context.scp_unanswered:
+            why = "the peer has not answered that we are SCP (role selection)"
+        return SOP_CLASS_NOT_SUPPORTED, why
+    data_set = request.data_set
+    error = getattr(data_set, "error", None)
+    if error is not None:
+        return ANSWERS[request.name].no_resources, f"the data set cannot be kept: {error.strerror}"
+    if request.name in SEVERAL and (
+        problem := levels.problem_of_level(context.abstract_uid, data_set)
+    ):
+        return IDENTIFIER_MISMATCH, problem
+    return None

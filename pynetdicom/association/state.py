@@ -1,0 +1,297 @@
+"""What an association is made of, and what can be asked of it at any time.
+
+The rooms of an `Association` stand on this: `negotiation`, `requests`, and `association` itself.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal
+
+from pynetdicom import _config, debug_log
+from pynetdicom import events as evt
+from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.service_user import ServiceUser
+from pynetdicom.callbacks import DebugHooks, told_of
+from pynetdicom.data_sets.provisional import Spares
+from pynetdicom.dimse.inbox import Inbox
+from pynetdicom.dimse.messages import Assembler
+from pynetdicom.dimse.operation import Operation
+from pynetdicom.dimse.operations import Operations
+from pynetdicom.events import HandlerSpec, trigger
+from pynetdicom.handlers import Handlers
+from pynetdicom.network.addresses import address_text
+from pynetdicom.network.connector import Connector
+from pynetdicom.network.dul import DUL
+from pynetdicom.network.latch import Latch
+from pynetdicom.running import running_handlers
+from pynetdicom.timeouts import timeout
+from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.association import Association
+    from pynetdicom.network.lobby import Visitor
+    from pynetdicom.transport import AssociationServer
+    from pynetdicom.upper_layer.contexts import PresentationContext
+    from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
+
+LONGEST_PAUSE = 60.0
+"""What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
+
+# Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
+ENDED = object()
+PEER_RELEASES = object()
+WE_RELEASE = object()
+
+
+class AssociationState(DebugHooks, Handlers, threading.Thread):
+    """The attributes of an `Association`; see there."""
+
+    acse_timeout = timeout("acse_timeout", 30)
+    dimse_timeout = timeout("dimse_timeout", 30)
+    network_timeout = timeout("network_timeout", 60)
+    connection_timeout = timeout("connection_timeout", None, takes_zero=False)
+
+    stores_for = ("", 0)
+    """Whose C-MOVE it last was the destination of: AE title and Message ID."""
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        mode: Literal["requestor", "acceptor"],
+        *,
+        server: AssociationServer | None = None,
+        visitor: Visitor | None = None,
+        evt_handlers: Sequence[HandlerSpec] | None = None,
+    ) -> None:
+        threading.Thread.__init__(self, name=f"pynetdicom-{mode}", daemon=True)
+        if mode not in ("requestor", "acceptor"):
+            raise ValueError("'mode' must be 'requestor' or 'acceptor'")
+        self.ae = ae
+        self.mode = mode
+        self.lock = threading.RLock()
+        self.requestor: ServiceUser = ServiceUser(self, "requestor")
+        self.acceptor: ServiceUser = ServiceUser(self, "acceptor")
+        self.accepted_contexts: list[PresentationContext] = []
+        self.rejected_contexts: list[PresentationContext] = []
+        self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
+        self._acse_timeout: float | None = ae.acse_timeout
+        self._dimse_timeout: float | None = ae.dimse_timeout
+        self._connection_timeout: float | None = ae.connection_timeout
+        self._network_timeout: float | None = ae.network_timeout
+        self.contexts: dict[int, PresentationContext] = {}
+        # What was chosen among them, by abstract and transfer syntax.
+        self._chosen: dict[tuple[str, str], PresentationContext] = {}
+        self.operations = Operations(self)
+        self.outstanding = self.operations.in_line
+        self.inbox = Inbox()
+        # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
+        # outlive an abort of it. A set's own operations are atomic.
+        self.sub_associations: set[Association] = set()
+        # Whether the local user has ended it, from whatever thread: none is to take its place.
+        self.wants_no_more = False
+        self.watches_data = self.watches_pdus = self.watches_transitions = False
+        # What a peer is tolerated to do is noted once.
+        self.told_of_groups = self.told_of_roles = False
+        # Whether a C-GET was requested, so that the peer has reason to send objects.
+        self.has_asked_for_objects = False
+        # Asked once: messages come too often for it.
+        self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
+        self.peer_maximum = 0
+        # Oddities of data sets that the log has told of already.
+        self._noted: set[str] = set()
+        self.peer_address: tuple[Any, ...] = ("", 0)
+        self._server = server
+        self._visitor = visitor
+        self._dul: DUL | None = None
+        # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
+        self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
+        # How it ended where no DUL service was there to say so: the first counts. A list's own
+        # operations are atomic.
+        self._early: list[Ended] = []
+        self._released_by_peer: Ended | None = None
+        self._connector = Connector()
+        self._negotiated = Latch()
+        self._is_over = Latch()
+        self._is_established = False
+        self._release_after = False
+        self._request_pdu: A_ASSOCIATE_RQ | None = None
+        self._target: tuple[Any, ...] | None = None
+        self._maximum_length = 0
+        self._timer = "acse_timeout"
+        self._assembler = Assembler(Receiving(self, server).open)
+        self.feed, self.flush = self._assembler.feed, self._assembler.flush
+        self.spares = Spares()
+        self._contextvars: contextvars.Context | None = None
+        if server is not None and server.contextvars is not None:
+            # A copy of its own: a context can be entered by one thread at a time.
+            self._contextvars = server.contextvars.copy()
+        elif server is None and _config.PASS_CONTEXTVARS:
+            self._contextvars = contextvars.copy_context()
+        specs = server.handler_specs() if server is not None else evt_handlers
+        Handlers.__init__(self, specs)
+
+    # State
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the association ended, by whom and why; None before it has.
+
+        From the moment that the peer requests release there are no more answers to our requests,
+        so it counts as released by then; its own requests are still served.
+        """
+        if self._early:
+            return self._early[0]
+        return (self._dul and self._dul.ended) or self._released_by_peer
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can be sent any more, not even a response."""
+        return bool(self._early) or (self._dul is not None and self._dul.ended is not None)
+
+    @property
+    def is_established(self) -> bool:
+        """Whether the association is there to be used."""
+        return self._is_established and self.ended is None
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the association request was rejected."""
+        return self.ended is not None and self.ended.kind == "rejected"
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the association was aborted, or never came about for want of a connection."""
+        return self.ended is not None and self.ended.kind in ("aborted", "failed")
+
+    @property
+    def is_released(self) -> bool:
+        """Whether the association was released."""
+        return self.ended is not None and self.ended.kind == "released"
+
+    @property
+    def is_requestor(self) -> bool:
+        """Whether the local side requested the association."""
+        return self.mode == "requestor"
+
+    @property
+    def is_acceptor(self) -> bool:
+        """Whether the local side was asked for the association."""
+        return self.mode == "acceptor"
+
+    @property
+    def local(self) -> dict[str, Any]:
+        """The local side: title, address, port, mode and maximum length, as a dict."""
+        return (self.requestor if self.is_requestor else self.acceptor).info
+
+    @property
+    def remote(self) -> dict[str, Any]:
+        """The peer: title, address, port, mode and maximum length, as a dict."""
+        return (self.acceptor if self.is_requestor else self.requestor).info
+
+    def timeout_changed(self, name: str, seconds: float | None) -> None:
+        """Have those look again who may be waiting by the old value."""
+        if name != "network_timeout":
+            return
+        self.inbox.put(None)  # the Association thread
+        if self._dul is not None:
+            self._dul.look_again()
+
+    @property
+    def dimse(self) -> Operations:
+        """The outstanding operations."""
+        return self.operations
+
+    @property
+    def dul(self) -> DUL:
+        """The DUL service, which is there once the association has a connection."""
+        if self._dul is None:
+            raise RuntimeError("the association has no connection yet")
+        return self._dul
+
+    # What `operations` ask for
+
+    def pause_reading(self) -> None:
+        """Have the peer wait for a slow consumer, but not for longer than it may put up with."""
+        timeout = self._network_timeout
+        self.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
+
+    def resume_reading(self) -> None:
+        """Read on, if reading is paused."""
+        if self._dul is not None:
+            self._dul.resume()
+
+    def cancel_later(self, operation: Operation) -> None:
+        """Leave a C-CANCEL to the Association thread, or to whoever sends next.
+
+        Called by finalizers, in the midst of anything: it takes no lock.
+        """
+        self._to_cancel.put(operation)
+        self.inbox.put(None)
+
+    def on_idle(self) -> None:
+        """Have the Association thread release, which has waited for our operations to end."""
+        self.inbox.put(None)
+
+    def _fail(self, ended: Ended) -> None:
+        """Have the association ended, as `ended` says unless it has already; waits for nothing.
+
+        The thread that makes the DUL service looks, once that is there, whether this was said.
+        """
+        if self._dul is None:
+            self._early.append(ended)
+        if self._dul is not None:
+            self._dul.abort(ended)
+
+    def _refuse_on_dul_thread(self, what: str) -> None:
+        if (self._dul is not None and self._dul.is_reading_here) or (
+            running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
+        ):
+            raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
+
+    def is_sending_here(self) -> bool:
+        """Whether the calling thread is at a request that is not out yet.
+
+        So a signal's handler, or a finalizer, that must not wait for what it interrupts.
+        """
+        return self.operations.is_being_sent_here() or (
+            self._dul is not None and self._dul.is_writing_here
+        )
+
+    def why_no_answer(self) -> str:
+        """Say why a request of ours was not sent, or not answered."""
+        if self.ended is None:
+            return "not sent: the association is being released"
+        return f"no answer: {self.ended}"
+
+    def summarise(self, what: str, *, level: int = logging.INFO) -> None:
+        """Log what became of the association, at INFO unless that is left to handlers."""
+        if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
+            LOGGER.log(level, "association with %s: %s", self._peer_name(), printable(what))
+
+    def _peer_name(self) -> str:
+        """The peer's AE title and, once it is known, its address."""
+        peer = self.acceptor if self.is_requestor else self.requestor
+        where = peer.address_info
+        if where is None:
+            return printable(peer.ae_title)
+        return printable(f"{peer.ae_title} at {address_text((where.address, where.port))}")
+
+    def notify(self, event: evt.EventType, pdu: Any) -> None:
+        """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
+        if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT):
+            debug_log.show_pdu("received" if event is evt.EVT_ACSE_RECV else "sent", pdu)
+        if self.has_handlers(event) or told_of(self, event):
+            from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+            # Callbacks are given it with the other events too.
+            name = "primitive" if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT) else "_primitive"
+            trigger(self, event, {name: A_ASSOCIATE.from_pdu(pdu)})

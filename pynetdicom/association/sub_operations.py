@@ -1,0 +1,124 @@
+"""The C-STORE sub-operations of a C-GET or C-MOVE: what a handler yields, and how it is sent.
+
+In: data sets, paths, and objects that know their encoded bytes, as handlers yield them. Out:
+C-STORE requests, made by `services.instances`, and what became of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.dimse.primitives import C_STORE
+from pynetdicom.services.instances import (
+    Instance,
+    StoreParameters,
+    instance_uid_of,
+    take,
+    why_not,
+)
+from pynetdicom.services.retrieval import Outcome
+from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    from pynetdicom.association.storing import Storing
+    from pynetdicom.upper_layer.contexts import PresentationContext
+
+
+def make_ready(data_set: Any) -> Instance | Outcome:
+    """Take what a handler has yielded, and read it; the failure, if it cannot be sent."""
+    what = taken(data_set)
+    if isinstance(what, Instance):
+        what.read_ahead()
+    return what
+
+
+def taken(data_set: Any) -> Instance | Outcome:
+    """Take what a handler has yielded, or `make_ready` has given; the failure, if it is one."""
+    if isinstance(data_set, Outcome):
+        return data_set
+    try:
+        return take(data_set)
+    except Exception as error:
+        return Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
+
+
+def originator(request: Any, ae_title: str = "") -> StoreParameters:
+    """What a C-STORE sub-operation says of the operation that it is part of.
+
+    Parameters
+    ----------
+    request : C_GET or C_MOVE
+    ae_title : str
+        Of the requestor of a C-MOVE; empty for a C-GET, of which sub-operations say nothing.
+    """
+    title = message_id = None
+    if ae_title:
+        message_id = request.MessageID
+        # The requestor may have called itself what a command set has no room for.
+        with contextlib.suppress(ValueError):
+            C_STORE(MoveOriginatorApplicationEntityTitle=ae_title)
+            title = ae_title
+    priority = request.Priority if request.Priority in (0, 1, 2) else 0
+    return StoreParameters(priority, title, message_id)
+
+
+def context_for(assoc: Storing, what: Instance) -> PresentationContext | None:
+    """The accepted context on which an instance can be sent; None if there is none."""
+    try:
+        return assoc._context_for(what.sop_class, what.transfer_syntax)
+    except ValueError:
+        return None
+
+
+def store(
+    assoc: Storing,
+    what: Instance,
+    parameters: StoreParameters,
+    meanwhile: Callable[[], None] | None = None,
+) -> Outcome:
+    """Have an instance stored over an association, and do something else `meanwhile`."""
+    try:
+        context = assoc._context_for(what.sop_class, what.transfer_syntax)
+        request = what.request(context, parameters)
+        if meanwhile is None:
+            response, _ = assoc._exchange(request, context, None)
+        else:
+            operation = assoc._send_request(request, context, None)
+            meanwhile()
+            response = assoc._response_to(operation)
+    except Exception as error:
+        problem = printable(f"not sent: {why_not(error)}")
+        return Outcome(None, what.sop_instance, problem)
+    if response is None:
+        return Outcome(None, what.sop_instance, f"no answer: {printable(str(assoc.ended))}")
+    return Outcome(response.Status, what.sop_instance)
+
+
+class SameAssociation:
+    """Where the sub-operations of a C-GET go: back on its own association (PS3.4 C.4.3)."""
+
+    def __init__(self, assoc: Storing, parameters: StoreParameters) -> None:
+        self._assoc = assoc
+        self._parameters = parameters
+
+    make_ready = staticmethod(make_ready)
+
+    def store(
+        self,
+        data_set: Any,
+        report: Callable[[], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Outcome:
+        """Have a data set stored by the requestor of the C-GET, who hears it come."""
+        what = taken(data_set)
+        if isinstance(what, Outcome):
+            return what
+        try:
+            return store(self._assoc, what, self._parameters, meanwhile)
+        finally:
+            what.close()
+
+    def close(self) -> None:
+        """Leave the association as it is."""

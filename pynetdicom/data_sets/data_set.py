@@ -1,0 +1,282 @@
+"""Data sets and their encodings: a pydicom data set encoded, an encoded one in another encoding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.data_sets.character_sets import NotInCharacterSet
+from pynetdicom.data_sets.element_rewrite import rewrite
+from pynetdicom.data_sets.element_walk import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    UNCOMPRESSED,
+    UNDEFINED,
+    Encoding,
+    WalkError,
+    encoding_of,
+    is_sequence,
+)
+from pynetdicom.data_sets.encoded import (
+    DEFER_SIZE,
+    INFLATED_LIMIT,
+    EncodedDataSet,
+    InFile,
+    InMemory,
+    deflate,
+    inflate,
+)
+from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces
+from pynetdicom.data_sets.read_buffers import CHUNK
+from pynetdicom.data_sets.representations import name_of
+from pynetdicom.data_sets.survey import Survey
+from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.uids import named
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = [
+    "CHUNK",
+    "DEFER_SIZE",
+    "INFLATED_LIMIT",
+    "EncodedDataSet",
+    "InFile",
+    "InMemory",
+    "NotEncodable",
+    "Survey",
+    "change_syntax",
+    "deflate",
+    "encode_dataset",
+    "for_wire",
+    "inflate",
+    "write_elements",
+]
+
+
+def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
+    """Give a data set as it is sent: its values of even length, and nothing after the last.
+
+    Its elements are not looked at again if they were before, as by `EncodedDataSet.check`. One in
+    which they cannot be told from each other is left as it is.
+
+    Parameters
+    ----------
+    data_set : EncodedDataSet
+        If it is long, it is still needed to read the result.
+
+    Returns
+    -------
+    EncodedDataSet
+        The same one where there is nothing to mend.
+    """
+    encoding = encoding_of(data_set.transfer_syntax)
+    if encoding.deflated:
+        return data_set  # as a whole it is padded on its way (PS3.5 A.5)
+    try:
+        found = data_set.survey()
+        if not found.odd_count and found.end == data_set.size:
+            return data_set
+        pieces = rewrite(
+            data_set.read_at,
+            data_set.read_into,
+            found.end,
+            encoding._replace(implicit=found.implicit),
+        )
+    except (DataSetDecodeError, WalkError, NotImplementedError):
+        return data_set
+    notes = data_set.oddities
+    return _mended(pieces, data_set.transfer_syntax, found.implicit, notes)
+
+
+def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedDataSet:
+    """Encode a data set in another transfer syntax, by its element headers; values are copied.
+
+    Parameters
+    ----------
+    data_set : EncodedDataSet
+        Not compressed. If it is long, it is still needed to read the result, and not closed by it.
+    transfer_syntax : str
+        Of one that is not compressed.
+
+    Returns
+    -------
+    EncodedDataSet
+        The same one if it is in that transfer syntax.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be encoded so; the message names the element.
+    DataSetDecodeError
+        If an element overruns the data set.
+    """
+    syntax = data_set.transfer_syntax
+    if syntax == transfer_syntax:
+        return data_set
+    for one in (syntax, transfer_syntax):
+        if one not in UNCOMPRESSED:
+            raise ValueError(
+                f"a data set is not re-encoded from {named(syntax)} to {named(transfer_syntax)}"
+            )
+    source, target = encoding_of(syntax), encoding_of(transfer_syntax)
+    found = data_set.survey()
+    notes = data_set.oddities
+    if source.deflated:
+        limit = INFLATED_LIMIT + 64 * data_set.size
+        data_set = InMemory(inflate(data_set.parts(), limit), EXPLICIT_VR_LITTLE_ENDIAN)
+    source = source._replace(implicit=found.implicit)
+    is_other = source[:2] != target[:2]
+    try:
+        pieces = rewrite(
+            data_set.read_at,
+            data_set.read_into,
+            found.end,
+            source,
+            target if is_other else None,
+        )
+    except WalkError as error:
+        raise DataSetDecodeError(f"data set: {error}") from None
+    return _mended(pieces, transfer_syntax, target.implicit, notes)
+
+
+def _mended(
+    pieces: Pieces, transfer_syntax: str, implicit: bool, notes: tuple[str, ...]
+) -> EncodedDataSet:
+    """Make a data set of what was written anew, and need not be walked again."""
+    data_set = pieces.to_data_set(transfer_syntax)
+    if encoding_of(transfer_syntax).deflated:
+        data_set = InMemory(deflate(data_set.getvalue()), transfer_syntax)
+    else:
+        data_set.take_survey(Survey(data_set.size, 0, 0, implicit))
+    data_set.mended = notes
+    return data_set
+
+
+def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
+    """Encode a pydicom data set.
+
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        Without file meta information.
+    transfer_syntax : str
+        Its UID.
+
+    Returns
+    -------
+    EncodedDataSet
+
+    Raises
+    ------
+    ValueError
+        If it cannot be encoded so: pixel data is neither compressed, decompressed nor turned to
+        another byte order, and text that its Specific Character Set does not have is not replaced
+        by anything.
+    """
+    encoding = encoding_of(transfer_syntax)
+    # Its elements are not its keys.
+    if any(tag <= 0x0002FFFF and tag >> 16 != 1 for tag in ds.keys()):  # noqa: SIM118
+        raise ValueError("a data set has no elements of the groups 0000 and 0002")
+    _check_pixel_data(ds, transfer_syntax)
+    problem = why_not_in_byte_order(ds, encoding)
+    if problem is not None:
+        raise ValueError(problem)
+    from pynetdicom.data_sets import element_write
+
+    try:
+        pieces = element_write.write_pieces(ds, encoding)
+    except NotInCharacterSet as error:
+        raise ValueError(f"the data set cannot be encoded: {error}") from None
+    except NotEncodable as error:
+        raise ValueError(
+            f"the data set cannot be encoded as {named(transfer_syntax)}: {error}"
+        ) from error.__cause__
+    if encoding.deflated:
+        return InMemory(deflate(pieces.getvalue()), transfer_syntax)
+    return pieces.to_data_set(transfer_syntax)
+
+
+def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
+    """Have the elements written; raises NotInCharacterSet or NotEncodable."""
+    from pynetdicom.data_sets import element_write
+
+    data = element_write.write_elements(ds, encoding)
+    return deflate(data) if encoding.deflated else data
+
+
+def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
+    """Refuse pixel data that is encapsulated where it should not be, or is not where it should."""
+    if "PixelData" not in ds:
+        return
+    from pydicom.uid import UID
+
+    uid = UID(transfer_syntax)
+    if not uid.is_transfer_syntax or uid.is_private:
+        return
+    element: Any = ds.get_item("PixelData", keep_deferred=True)
+    if element.is_raw:
+        is_encapsulated = element.length == UNDEFINED
+    else:
+        is_encapsulated = element.is_undefined_length
+    if not uid.is_compressed or encoding_of(transfer_syntax).deflated:
+        if is_encapsulated:
+            raise ValueError(
+                f"encapsulated pixel data cannot be encoded as {named(transfer_syntax)}: decompress"
+                " it first"
+            )
+    elif element.value is None and is_encapsulated:
+        return  # it is still in its file
+    elif _beginning(element.value) != b"\xfe\xff\x00\xe0":
+        raise ValueError(
+            f"pixel data has to be encapsulated for {named(transfer_syntax)}: compress it first"
+        )
+    elif not is_encapsulated:
+        ds["PixelData"].is_undefined_length = True
+
+
+def _beginning(value: Any) -> bytes:
+    if not hasattr(value, "read"):
+        return bytes((value or b"")[:4])
+    if not hasattr(value, "readinto"):
+        return b""
+    try:
+        return Buffered(value).begin()
+    except NotEncodable as error:
+        raise ValueError(f"(7FE0,0010) PixelData {error}") from None
+
+
+def why_not_in_byte_order(
+    ds: Dataset, encoding: Encoding, *, is_whole: bool = True, said: bool | None = None
+) -> str | None:
+    """Name an element of words of a data set that was read in another byte order.
+
+    Once decoded they do not say whether they are still in it. What was not decoded and came from
+    elsewhere says it, and is turned round. What was never read is in the byte order that is `said`,
+    by the file meta information of the whole.
+    """
+    from pynetdicom.data_sets.element_write import WORDS, vr_of, words_or_bytes
+
+    original = ds.original_encoding[1]
+    if original is None and said is None:
+        syntax = (getattr(ds, "file_meta", None) or {}).get("TransferSyntaxUID")
+        said = encoding_of(str(syntax)).little if syntax else None
+    order = said if original is None else original
+    is_other = order not in (None, encoding.little)
+    element: Any
+    for element in ds.elements():
+        if element.is_raw and not (is_other and is_whole and element.is_little_endian == original):
+            continue
+        vr = vr_of(ds, element)
+        if vr == "SQ":
+            if element.is_raw and not is_sequence(element.value or b"", ds.original_encoding):
+                continue  # and goes as what it is
+            for item in ds[element.tag].value or ():
+                is_same = is_whole and item.original_encoding[1] == original
+                problem = why_not_in_byte_order(item, encoding, is_whole=is_same, said=order)
+                if problem is not None:
+                    return problem
+            continue
+        if len(vr) > 2 and not element.is_raw and isinstance(element.value, bytes):
+            vr = words_or_bytes(element.tag, vr)  # as which it would go
+        if is_other and vr in WORDS and element.value != b"":
+            return f"{name_of(element.tag)} has values in another byte order"
+    return None

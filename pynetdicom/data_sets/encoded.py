@@ -1,0 +1,425 @@
+"""An encoded data set, wherever it is: in memory, in a file, just received.
+
+It goes out in parts (`EncodedDataSet.parts`) as it is, and is decoded only when somebody asks for
+that. What is handed out decoded stands on its own: it has a descriptor of its own and outlives the
+data set it came from.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pynetdicom.data_sets.descriptor import (
+    Descriptor,
+    Section,
+    Unnamed,
+    open_file,
+    pread,
+    pread_into,
+)
+from pynetdicom.data_sets.element_walk import (
+    Noted,
+    WalkError,
+    WalkResult,
+    encoding_of,
+    walk,
+)
+from pynetdicom.data_sets.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
+from pynetdicom.data_sets.survey import Survey, check_encoding, survey, survey_of
+from pynetdicom.errors import DataSetDecodeError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+Bytes = bytes | bytearray | memoryview
+
+DEFER_SIZE = 65536
+"""Values longer than this are left in the file until they are asked for."""
+
+INFLATED_LIMIT = 256 << 20
+"""Bytes that a deflated data set may inflate to, plus 64 times its own size."""
+
+
+class EncodedDataSet:
+    """An encoded data set.
+
+    Attributes
+    ----------
+    transfer_syntax : str
+        How it is encoded.
+    size : int
+        Its length in bytes.
+    mended : tuple of str
+        What was mended in it to make it fit to be sent, without values.
+    """
+
+    mended: tuple[str, ...] = ()
+    _survey: Survey | None = None
+    """What a walk has shown; None before there was one."""
+
+    def __init__(self, transfer_syntax: str, size: int) -> None:
+        self.transfer_syntax = transfer_syntax
+        self.size = size
+
+    def _memory(self) -> Bytes | None:
+        """Give the bytes where they are in memory."""
+        return None
+
+    def _file(self) -> tuple[Descriptor, int]:
+        """Give the file and the offset in it, where they are not in memory."""
+        raise NotImplementedError
+
+    def parts(self, multiple: int = 1) -> Iterator[memoryview]:
+        """Iterate over the bytes; may be called again.
+
+        Parameters
+        ----------
+        multiple : int
+            Parts of files are as long as a multiple of this, but for the last.
+
+        Yields
+        ------
+        memoryview
+            A part, of at most 1 MiB where it comes from a file. It is valid until the next one is
+            asked for.
+        """
+        memory = self._memory()
+        if memory is not None:
+            if memory:
+                yield memoryview(memory)
+            return
+        descriptor, offset = self._file()
+        remaining = self.size
+        length = max(CHUNK - CHUNK % multiple, multiple)
+        buffer = take_buffer(length)
+        try:
+            while remaining:
+                part = at_offset(buffer, offset, min(length, remaining))
+                fill(part, descriptor, offset)
+                yield part
+                offset += len(part)
+                remaining -= len(part)
+        finally:
+            give_back(buffer)
+
+    def open(self) -> BinaryIO:
+        """Open it for reading, as a file that begins with the data set and ends with it."""
+        memory = self._memory()
+        return (
+            io.BytesIO(memory)
+            if memory is not None
+            else io.BufferedReader(self._section(self.size))
+        )
+
+    def getvalue(self) -> bytes:
+        """Give the whole as bytes."""
+        memory = self._memory()
+        if memory is not None:
+            return bytes(memory)
+        return b"".join(map(bytes, self.parts()))
+
+    def decode(self) -> Dataset:
+        """Decode it.
+
+        The result has a descriptor of its own where values are still in the file, and so outlives
+        this object.
+
+        Raises
+        ------
+        DataSetDecodeError
+            If an element overruns the data set, or it nests too deeply.
+        """
+        from pydicom.filereader import read_dataset
+
+        encoding = encoding_of(self.transfer_syntax)
+        memory = self._memory()
+        if encoding.deflated:
+            memory = self._inflate()
+        noted = Noted()
+        found = self._walk(memory, noted=noted)
+        if not encoding.deflated:
+            self._survey = survey_of(found, noted)
+        size = found.offset  # what follows the last element is none of pydicom's affair
+        source: Any
+        if memory is not None:
+            source = io.BytesIO(memoryview(memory)[:size])
+        else:
+            source = Unnamed(self._section(size))
+        try:
+            ds = read_dataset(
+                source,
+                encoding.implicit,
+                encoding.little,
+                defer_size=DEFER_SIZE if size > DEFER_SIZE else None,
+            )
+        except Exception as error:
+            raise DataSetDecodeError(f"data set: {type(error).__name__} in pydicom") from error
+        if size <= DEFER_SIZE:
+            return ds
+        from pydicom.dataset import FileDataset
+
+        implicit, little = ds.original_encoding
+        with_file = FileDataset(
+            source,
+            ds,
+            is_implicit_VR=bool(implicit),
+            is_little_endian=bool(little),
+        )
+        with_file.set_original_encoding(implicit, little, ds.original_character_set)
+        # There was none: let nobody find an empty one.
+        del with_file.file_meta
+        return with_file
+
+    def check(self) -> None:
+        """Raise DataSetDecodeError if an element overruns the data set, or it nests too deeply."""
+        self.survey()
+
+    def survey(self) -> Survey:
+        """Go over the element headers, once.
+
+        A value of a sequence's VR that is none is no fault: it need not be read to be sent.
+
+        Raises
+        ------
+        DataSetDecodeError
+            If an element overruns the data set, or it nests too deeply.
+        """
+        found = self._survey
+        if found is None:
+            encoding = encoding_of(self.transfer_syntax)
+            memory = self._inflate() if encoding.deflated else self._memory()
+            found = self._survey = survey(
+                *self._to_walk(memory), encoding, None if memory is not None else self.read_at
+            )
+        return found
+
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """What is odd in it, without values, as far as its elements have been gone over."""
+        if self._survey is None or encoding_of(self.transfer_syntax).deflated:
+            return ()
+        return self._survey.oddities(self.size)
+
+    def take_survey(self, found: Survey) -> None:
+        """Take what is known already: the data set is not walked then."""
+        self._survey = found
+
+    def check_encoding(self) -> None:
+        """See whether it is encoded as the transfer syntax says.
+
+        Raises
+        ------
+        FileProblem
+            If it is in implicit VR and should not be, or the other way round. Reading takes it for
+            what it is, but a peer is told the transfer syntax and nothing else.
+        DataSetDecodeError
+            As for `check`.
+        """
+        check_encoding(self.survey().implicit, self.transfer_syntax)
+
+    def peek(self, *wanted: int) -> dict[int, bytes]:
+        """Give the encoded values of elements of the data set itself, without decoding it.
+
+        Parameters
+        ----------
+        *wanted : int
+            Their tags.
+
+        Raises
+        ------
+        DataSetDecodeError
+            If an element up to the last of them overruns the data set.
+        """
+        deflated = encoding_of(self.transfer_syntax).deflated
+        memory = self._inflate() if deflated else self._memory()
+        return self._walk(memory, wanted, max(wanted) + 1).values
+
+    def handled(self) -> None:
+        """Say that the handler of the message that it came with has returned."""
+
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+
+    def reopened(self) -> EncodedDataSet:
+        """Give one that may be closed when this one is still needed, where it can; or this one."""
+        return self
+
+    def read_ahead(self) -> bool:
+        """Read the data set now, where that is worth it; says whether it is in memory."""
+        return self._memory() is not None
+
+    def _walk(
+        self,
+        memory: Bytes | None,
+        wanted: Collection[int] = (),
+        stop: int | None = None,
+        noted: Noted | None = None,
+    ) -> WalkResult:
+        encoding = encoding_of(self.transfer_syntax)
+        read = None if memory is not None else self.read_at
+        try:
+            return walk(
+                *self._to_walk(memory), encoding, read=read, wanted=wanted, stop=stop, noted=noted
+            )
+        except WalkError as error:
+            raise DataSetDecodeError(f"data set: {error}") from None
+
+    def _to_walk(self, memory: Bytes | None) -> tuple[bytes | bytearray, int]:
+        """The bytes that are in memory, and how many there are in all."""
+        if memory is None:
+            return b"", self.size
+        return bytes(memory) if isinstance(memory, memoryview) else memory, len(memory)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Read (at most) so many bytes from an offset."""
+        memory = self._memory()
+        if memory is not None:
+            return bytes(memory[offset : offset + size])
+        descriptor, start = self._file()
+        return pread(descriptor.fd, min(size, self.size - offset), start + offset)
+
+    def read_into(self, part: memoryview, offset: int) -> None:
+        """Read as many bytes as `part` holds, from an offset."""
+        memory = self._memory()
+        if memory is not None:
+            part[:] = memoryview(memory)[offset : offset + len(part)]
+        else:
+            descriptor, start = self._file()
+            fill(part, descriptor, start + offset)
+
+    def _section(self, size: int) -> Section:
+        descriptor, offset = self._file()
+        return Section(descriptor.duplicate(), offset, size)
+
+    def _inflate(self) -> bytes:
+        return inflate(self.parts(), INFLATED_LIMIT + 64 * self.size)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.size} bytes, {self.transfer_syntax}>"
+
+
+class InMemory(EncodedDataSet):
+    """A data set in memory.
+
+    Parameters
+    ----------
+    data : bytes
+        The encoded data set.
+    transfer_syntax : str
+        How it is encoded.
+    """
+
+    def __init__(self, data: bytes, transfer_syntax: str) -> None:
+        super().__init__(transfer_syntax, len(data))
+        self._data = data
+
+    def _memory(self) -> bytes:
+        return self._data
+
+
+class InFile(EncodedDataSet):
+    """A data set that is a stretch of a file.
+
+    Parameters
+    ----------
+    file : str, path-like or Descriptor
+        The file; a descriptor is shared, and not closed by `close`.
+    offset : int
+        Where in the file the data set begins.
+    size : int
+        Its length in bytes.
+    transfer_syntax : str
+        How it is encoded.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | Descriptor,
+        offset: int,
+        size: int,
+        transfer_syntax: str,
+    ) -> None:
+        super().__init__(transfer_syntax, size)
+        self._offset = offset
+        self._path = None if isinstance(file, Descriptor) else os.fspath(file)
+        self._descriptor = file if isinstance(file, Descriptor) else None
+        # What was read of it ahead, and the buffer that it is in.
+        self._read: memoryview | None = None
+        self._buffer: memoryview | None = None
+
+    def read_ahead(self) -> bool:
+        """Read it now, if it is small enough to be kept in memory until it is sent."""
+        if self._read is None and self.size <= CHUNK:
+            descriptor, offset = self._file()
+            self._buffer = take_buffer(self.size)
+            read = at_offset(self._buffer, offset, self.size)
+            if pread_into(descriptor.fd, read, offset) == self.size:
+                self._read = read
+        return self._read is not None
+
+    def reopened(self) -> EncodedDataSet:
+        """Give another one that opens the file by its path; without a path this one."""
+        if self._path is None or type(self) is not InFile:
+            return self
+        return InFile(self._path, self._offset, self.size, self.transfer_syntax)
+
+    def _memory(self) -> Bytes | None:
+        return self._read
+
+    def _file(self) -> tuple[Descriptor, int]:
+        if self._descriptor is None or (self._descriptor.fd < 0 and self._path is not None):
+            if self._path is None:
+                raise ValueError("the data set is closed")
+            self._descriptor = open_file(self._path)
+        return self._descriptor, self._offset
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._path is not None and self._descriptor is not None:
+            self._descriptor.close()
+        self._descriptor = None
+        buffer, self._buffer, self._read = self._buffer, None, None
+        if buffer is not None:
+            give_back(buffer)
+
+
+def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
+    """Inflate a deflated data set (PS3.5 A.5), as far as `limit` bytes.
+
+    Raises
+    ------
+    DataSetDecodeError
+        If it is not deflated data, is cut off, or inflates to more.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    pieces: list[bytes] = []
+    total = 0
+    try:
+        for part in parts:
+            data: bytes | memoryview = part
+            while data and not inflater.eof:
+                piece = inflater.decompress(data, CHUNK)
+                data = inflater.unconsumed_tail
+                pieces.append(piece)
+                total += len(piece)
+                if total > limit:
+                    raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
+        while not inflater.eof:
+            piece = inflater.flush(CHUNK) if not inflater.unconsumed_tail else b""
+            if not piece:
+                raise DataSetDecodeError("data set: the deflated data ends early")
+            pieces.append(piece)
+    except zlib.error:
+        raise DataSetDecodeError("data set: it does not inflate") from None
+    return b"".join(pieces)
+
+
+def deflate(data: bytes) -> bytes:
+    """Deflate an encoded data set (PS3.5 A.5), padded to an even length."""
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = deflater.compress(data) + deflater.flush()
+    return deflated + b"\0" * (len(deflated) % 2)

@@ -1,0 +1,435 @@
+"""DICOM files (PS3.10): what is in front of the data set, read and written without pydicom.
+
+`read_header` reads the beginning of a file once and gives a `Part10`: which SOP Instance it is, by
+its data set and not by its meta information (they differ in real files), how it is encoded, and
+where the data set is. `header_builder` is for what comes before a data set in a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from types import TracebackType
+from typing import Self
+
+from pynetdicom.data_sets.descriptor import Descriptor, open_file, pread
+from pynetdicom.data_sets.element_walk import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    LONG_VRS,
+    Read,
+    WalkError,
+    encoding_of,
+    walk,
+)
+from pynetdicom.data_sets.encoded import (
+    INFLATED_LIMIT,
+    EncodedDataSet,
+    InFile,
+    InMemory,
+    inflate,
+)
+from pynetdicom.data_sets.representations import begins_element
+from pynetdicom.data_sets.survey import Survey, check_encoding, survey
+from pynetdicom.errors import (
+    DataSetDecodeError,
+    FileProblem,
+    MissingUID,
+    NotDICOM,
+    TruncatedFile,
+)
+
+FIRST_READ = 16384
+"""Bytes that are read at once: the whole header of most files, and the whole of small ones."""
+
+MAXIMUM_META = 1 << 20
+"""Bytes that the meta information may take."""
+
+
+SOP_CLASS_UID = 0x00080016
+SOP_INSTANCE_UID = 0x00080018
+TRANSFER_SYNTAX_UID = 0x00020010
+_UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID)
+_AFTER_UIDS = 0x00080019
+
+_unpack_short = struct.Struct("<HH2sH").unpack_from
+_unpack_long = struct.Struct("<I").unpack_from
+
+
+class Part10:
+    """A DICOM file whose header was read.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    transfer_syntax : str
+        How the data set is encoded.
+    offset, size : int
+        Where the data set is in the file, and its length in bytes.
+    """
+
+    def __init__(
+        self, path: str, descriptor: Descriptor, head: bytes, file_size: int, prefix: int
+    ) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._head = head
+        self._prefix = prefix
+        self._survey: Survey | None = None
+        self.transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
+        self.size = file_size - self.offset
+        self._inflated: bytes | None = None
+        if not self.transfer_syntax:
+            self.transfer_syntax = _guess_transfer_syntax(self._data())
+        self._encoding = encoding_of(self.transfer_syntax)
+        if self._encoding.deflated:
+            self._inflate()
+        self._values: dict[int, bytes] = {}
+        self._find_uids()
+
+    @property
+    def sop_class_uid(self) -> str:
+        """The SOP Class UID of the data set.
+
+        Raises
+        ------
+        MissingUID
+            If it has none.
+        """
+        return self._uid(SOP_CLASS_UID, "SOP Class UID")
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The SOP Instance UID of the data set.
+
+        Raises
+        ------
+        MissingUID
+            If it has none.
+        """
+        return self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
+
+    def check(self, *, is_whole: bool = False) -> None:
+        """Go over the data set to its end.
+
+        Parameters
+        ----------
+        is_whole : bool
+            Whether it is known that the file was not cut off, whatever follows the last element.
+
+        Raises
+        ------
+        TruncatedFile
+            If an element reaches beyond the end of the file, or beyond what it is in.
+        MissingUID
+            If there is no SOP Class UID or SOP Instance UID.
+        """
+        if self._survey is None:
+            self._survey = self._walk_on(is_whole)
+        self._uid(SOP_CLASS_UID, "SOP Class UID")
+        self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
+
+    def check_encoding(self) -> None:
+        """See whether the data set is encoded as the transfer syntax says.
+
+        Raises
+        ------
+        FileProblem
+            If it is in implicit VR and should not be, or the other way round. Reading takes it for
+            what it is, but a peer is told the transfer syntax and nothing else.
+        """
+        check_encoding(self._encoding.implicit, self.transfer_syntax)
+
+    def meta(self) -> bytes:
+        """The encoded meta information; empty where there is none."""
+        return pread(self._descriptor.fd, self.offset - self._prefix, self._prefix)
+
+    def data_set(self) -> EncodedDataSet:
+        """Give the data set as it is encoded in the file; it stays readable after `close`."""
+        end = self.offset + self.size
+        data_set: EncodedDataSet
+        if len(self._head) == end:
+            data_set = InMemory(self._head[self.offset :], self.transfer_syntax)
+        else:
+            data_set = InFile(
+                self._descriptor.duplicate(), self.offset, self.size, self.transfer_syntax
+            )
+        if self._survey is not None:
+            data_set.take_survey(self._survey)
+        return data_set
+
+    def close(self) -> None:
+        """Close the file."""
+        self._descriptor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _data(self) -> bytes:
+        """The first bytes of the data set."""
+        return self._inflated if self._inflated is not None else self._head[self.offset :]
+
+    def _inflate(self) -> None:
+        try:
+            self._inflated = inflate(self.data_set().parts(), INFLATED_LIMIT + 64 * self.size)
+        except DataSetDecodeError as error:
+            raise TruncatedFile(str(error)) from None
+
+    def _reader(self) -> Read | None:
+        """What gives more of the data set than `_data`."""
+        if self._inflated is not None:
+            return None
+        offset, fd = self.offset, self._descriptor.fd
+        return lambda at, size: pread(fd, size, offset + at)
+
+    def _length(self) -> int:
+        return self.size if self._inflated is None else len(self._inflated)
+
+    def _find_uids(self) -> None:
+        try:
+            found = walk(
+                self._data(),
+                self._length(),
+                self._encoding,
+                read=self._reader(),
+                wanted=_UIDS,
+                stop=_AFTER_UIDS,
+                nested=False,
+            )
+        except WalkError as error:
+            raise _truncated(error) from None
+        self._values.update(found.values)
+        self._encoding = self._encoding._replace(implicit=found.implicit)
+
+    def _walk_on(self, is_whole: bool) -> Survey:
+        """Walk to the end."""
+        length = self._length()
+        try:
+            found = survey(self._data(), length, self._encoding, self._reader())
+        except DataSetDecodeError as error:
+            raise _truncated(error) from None
+        if length != found.end and not is_whole:
+            reader = self._reader()
+            rest = self._data()[found.end :] if reader is None else reader(found.end, 8)
+            if begins_element(rest, found.last, self._encoding):
+                raise _truncated("it ends within an element header")
+        return found
+
+    def _uid(self, tag: int, name: str) -> str:
+        value = self._values.get(tag, b"").decode("latin-1").strip(" \0")
+        if not value:
+            raise MissingUID(f"the data set has no {name}")
+        return value
+
+
+def read_header(path: str | os.PathLike[str]) -> Part10:
+    """Read the header of a DICOM file, as far as the SOP Instance UID.
+
+    A file without preamble and meta information is taken if it may well be a bare data set.
+
+    Raises
+    ------
+    NotDICOM
+        If it is no DICOM file, or a directory, or empty.
+    TruncatedFile
+        If it ends too early.
+    FileProblem
+        If it cannot be read.
+    """
+    name = os.fspath(path)
+    try:
+        descriptor = open_file(name)
+    except OSError as error:
+        raise _problem(error) from None
+    try:
+        return _header_of(name, descriptor)
+    except BaseException:
+        # Whoever keeps the exception would keep the file open.
+        descriptor.close()
+        raise
+
+
+def _header_of(name: str, descriptor: Descriptor) -> Part10:
+    try:
+        status = os.fstat(descriptor.fd)
+        if stat.S_ISDIR(status.st_mode):
+            raise NotDICOM("it is a directory")
+        if not stat.S_ISREG(status.st_mode):
+            raise NotDICOM("it is not a regular file")
+        head = pread(descriptor.fd, FIRST_READ, 0)
+    except OSError as error:
+        raise _problem(error) from None
+    if not head:
+        raise NotDICOM("the file is empty")
+    prefix = 132 if head[128:132] == b"DICM" else 0
+    if not prefix and not _is_plausible(head):
+        raise NotDICOM("it is not a DICOM file")
+    try:
+        return Part10(name, descriptor, head, status.st_size, prefix)
+    except TruncatedFile:
+        if not prefix:
+            raise NotDICOM("it is not a DICOM file") from None
+        raise
+    except OSError as error:
+        raise _problem(error) from None
+
+
+def _problem(error: OSError) -> FileProblem:
+    if error.errno == errno.EISDIR:
+        return NotDICOM("it is a directory")
+    return FileProblem(f"it cannot be read: {error.strerror or type(error).__name__}")
+
+
+def _truncated(why: object) -> TruncatedFile:
+    return TruncatedFile(f"the file is truncated or damaged: {why}")
+
+
+def _is_plausible(head: bytes) -> bool:
+    """Tell whether a file without "DICM" begins as meta information or a data set does."""
+    if len(head) < 8:
+        return False
+    if head[:2] in (b"\x02\0", b"\x08\0"):
+        return True
+    # Big endian, explicit VR.
+    return head[:2] == b"\0\x08" and head[4:6].isalpha() and head[4:6].isupper()
+
+
+def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int) -> tuple[str, int]:
+    """Read the meta information: transfer syntax, and where the data set begins.
+
+    That is where the group length says, also if elements of group 0002 follow (PS3.10 7.1). It is
+    not believed where it is wrong: not at the end of an element, or before the transfer syntax, or
+    before an element that is encoded as the meta information is and not as the data set; nor is
+    there always one. Then it ends before the first element of another group.
+    """
+    vr = head[prefix + 4 : prefix + 6]
+    # Tolerated: meta information in implicit VR.
+    implicit = not (vr.isalpha() and vr.isupper())
+    transfer_syntax = ""
+    offset = prefix
+    announced = -1
+    while head[offset : offset + 2] == b"\x02\0":
+        if len(head) < offset + 12 and len(head) < file_size:
+            if offset > MAXIMUM_META:
+                raise NotDICOM("its meta information is too long")
+            head = pread(descriptor.fd, offset + FIRST_READ, 0)
+        if (
+            offset == announced
+            and transfer_syntax
+            and _is_of_data_set(head[offset + 4 : offset + 6], implicit, transfer_syntax)
+        ):
+            break
+        try:
+            _, number, vr, length = _unpack_short(head, offset)
+            start = offset + 8
+            if implicit:
+                (length,) = _unpack_long(head, offset + 4)
+            elif vr in LONG_VRS:
+                (length,) = _unpack_long(head, start)
+                start += 4
+        except struct.error:
+            start, length = offset, file_size
+        offset = start + length
+        if offset > file_size:
+            raise TruncatedFile("the file ends within its meta information")
+        if offset > len(head):
+            # So long an element is nothing that is of interest here.
+            head = pread(descriptor.fd, min(offset, MAXIMUM_META) + FIRST_READ, 0)
+        if number == 0 and length == 4:
+            announced = offset + int.from_bytes(head[start:offset], "little")
+        elif number == 0x0010:
+            transfer_syntax = head[start:offset].decode("latin-1").strip(" \0")
+    return transfer_syntax, offset
+
+
+def _is_of_data_set(vr: bytes, meta_is_implicit: bool, transfer_syntax: str) -> bool:
+    """Tell whether an element of group 0002 that follows the meta information is none of it."""
+    encoding = encoding_of(transfer_syntax)
+    if encoding.deflated or not encoding.little:
+        return encoding.deflated
+    is_implicit = not (vr.isalpha() and vr.isupper())
+    return is_implicit == encoding.implicit or is_implicit != meta_is_implicit
+
+
+def _guess_transfer_syntax(data: bytes) -> str:
+    """Guess how a data set is encoded of which nobody says it, by its first element."""
+    vr = data[4:6]
+    if vr.isalpha() and vr.isupper():
+        big = data[:1] == b"\0" and data[1:2] != b"\0"
+        return EXPLICIT_VR_BIG_ENDIAN if big else EXPLICIT_VR_LITTLE_ENDIAN
+    return IMPLICIT_VR_LITTLE_ENDIAN
+
+
+_short = struct.Struct("<HH2sH").pack
+
+
+def _element(number: int, vr: bytes, value: str) -> bytes:
+    raw = value.encode("latin-1", "replace")
+    if len(raw) & 1:
+        raw += b"\0" if vr == b"UI" else b" "
+    return _short(0x0002, number, vr, len(raw)) + raw
+
+
+@lru_cache(256)
+def _before_instance(sop_class_uid: str) -> bytes:
+    version = struct.pack("<HH2sxxI", 0x0002, 0x0001, b"OB", 2) + b"\0\1"
+    return version + _element(0x0002, b"UI", sop_class_uid)
+
+
+_PREFIX = bytes(128) + b"DICM"
+_group_length = struct.Struct("<HH2sHI").pack
+
+
+def header_builder(
+    transfer_syntax: str,
+    *,
+    implementation_class_uid: str,
+    implementation_version_name: str | None = None,
+    source_ae_title: str | None = None,
+    sending_ae_title: str | None = None,
+    receiving_ae_title: str | None = None,
+) -> Callable[[str, str], bytes]:
+    """Give a function that makes what comes before a data set in a file.
+
+    It is called with SOP Class UID and SOP Instance UID, and returns preamble, prefix and meta
+    information (PS3.10 7.1).
+    """
+    parts = [
+        _element(0x0010, b"UI", transfer_syntax),
+        _element(0x0012, b"UI", implementation_class_uid),
+    ]
+    for number, vr, value in (
+        (0x0013, b"SH", implementation_version_name),
+        (0x0016, b"AE", source_ae_title),
+        (0x0017, b"AE", sending_ae_title),
+        (0x0018, b"AE", receiving_ae_title),
+    ):
+        if value:
+            parts.append(_element(number, vr, value))
+    after = b"".join(parts)
+
+    def build(sop_class_uid: str, sop_instance_uid: str) -> bytes:
+        before = _before_instance(sop_class_uid)
+        uid = sop_instance_uid.encode("latin-1", "replace")
+        if len(uid) & 1:
+            uid += b"\0"
+        instance = _short(0x0002, 0x0003, b"UI", len(uid))
+        length = len(before) + len(instance) + len(uid) + len(after)
+        group = _group_length(0x0002, 0, b"UL", 4, length)
+        return b"".join((_PREFIX, group, before, instance, uid, after))
+
+    return build

@@ -1,0 +1,342 @@
+"""Where a data set goes while it is received, and what becomes of it then.
+
+`Spool` takes the slices of the socket's buffer: into memory up to a threshold, beyond it into a
+file that begins with preamble and meta information and so is a Part 10 file from its first byte
+on. `ReceivedDataSet` is the result; saving it is a link or a rename. The reader of the association
+owns the spool, whoever serves the message owns the data set.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from functools import lru_cache
+
+from pynetdicom import _config
+from pynetdicom.data_sets import descriptor
+from pynetdicom.data_sets.descriptor import Descriptor
+from pynetdicom.data_sets.encoded import EncodedDataSet
+from pynetdicom.data_sets.provisional import (
+    ProvisionalFile,
+    Spares,
+    copy_file,
+    remove_parts,
+    system_directory,
+    write_all,
+)
+
+__all__ = ["ReceivedDataSet", "Spool", "remove_parts"]
+
+MEMORY_BACKED_WARNING = 64 << 20
+"""From this size on, an object in a directory that is in fact memory is worth a warning."""
+
+
+class Spool:
+    """Takes a data set that is being received.
+
+    Parameters
+    ----------
+    header : bytes
+        Preamble and meta information, which come before the data set in a file.
+    transfer_syntax : str
+        How the data set is encoded.
+    directory : str or None
+        Where the file goes; None for the system's directory for such files.
+    threshold : int
+        Bytes that are kept in memory before a file is used; 0 for a file from the first byte on.
+    maximum : int or None
+        Bytes that are taken at all.
+    spares : Spares, optional
+        Where files come from that were made in advance.
+
+    Attributes
+    ----------
+    add : callable
+        Take a slice of the data set. It is not copied before `flush`.
+    error : OSError or None
+        Why it is of no use any more; the rest of the data set is let pass.
+    """
+
+    def __init__(
+        self,
+        header: bytes,
+        transfer_syntax: str,
+        *,
+        directory: str | None = None,
+        threshold: int = _config.SPOOL_THRESHOLD,
+        maximum: int | None = None,
+        spares: Spares | None = None,
+    ) -> None:
+        self.header = header
+        self.transfer_syntax = transfer_syntax
+        self.error: OSError | None = None
+        self._directory = directory
+        self._threshold = threshold
+        self._maximum = maximum
+        self._new_file: Callable[[str], ProvisionalFile] = (
+            ProvisionalFile if spares is None else spares.take
+        )
+        self._slices: list[memoryview] = []
+        # One call a fragment: nothing but the list's own method.
+        self.add = self._slices.append
+        self._memory: bytearray | None = bytearray()
+        self._part: ProvisionalFile | None = None
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are so far."""
+        return self._size + sum(map(len, self._slices))
+
+    def flush(self) -> None:
+        """Copy or write the slices, after which their buffer may be used for something else."""
+        slices = self._slices
+        if not slices:
+            return
+        self._size = size = self.size
+        try:
+            if self.error is None:
+                self._take(slices, size)
+        except OSError as error:
+            self._fail(error)
+        slices.clear()
+
+    def _take(self, slices: list[memoryview], size: int) -> None:
+        if self._maximum is not None and size > self._maximum:
+            raise OSError(errno.EFBIG, f"the data set is longer than {self._maximum} bytes")
+        memory = self._memory
+        if memory is not None:
+            if size <= self._threshold:
+                for piece in slices:
+                    memory += piece
+                return
+            self._part = part = self._new_file(self._directory or system_directory())
+            self._memory = None
+            before = [self.header, memory] if memory else [self.header]
+            write_all(part.descriptor.fd, [*before, *slices])
+        else:
+            assert self._part is not None
+            write_all(self._part.fd, slices)
+        if size > MEMORY_BACKED_WARNING and self._directory is None:
+            _warn_if_memory_backed(self._part.directory)
+
+    def _fail(self, error: OSError) -> None:
+        self.error = error
+        self._memory = None
+        if self._part is not None:
+            self._part.close()
+            self._part = None
+
+    def finish(self, last: bytes | memoryview = b"") -> ReceivedDataSet:
+        """Give the data set that was received, of which `last` is the end.
+
+        After an error it has nothing but its `error`.
+        """
+        size = len(last)
+        if (
+            not self._size
+            and not self._slices
+            and size <= self._threshold
+            and (self._maximum is None or size <= self._maximum)
+            and self.error is None
+        ):
+            # A small one that came in one piece.
+            return ReceivedDataSet(
+                self.header, self.transfer_syntax, size, bytes(last), new_file=self._new_file
+            )
+        self._slices.append(memoryview(last))
+        self.flush()
+        received = ReceivedDataSet(
+            self.header,
+            self.transfer_syntax,
+            self._size,
+            self._memory,
+            self._part,
+            error=self.error,
+            new_file=self._new_file,
+        )
+        self._memory = self._part = None
+        return received
+
+    def discard(self) -> None:
+        """Drop what there is, for good."""
+        self._slices.clear()
+        self._fail(OSError(errno.ECANCELED, "the message was dropped"))
+
+
+class ReceivedDataSet(EncodedDataSet):
+    """A data set that was received.
+
+    Attributes
+    ----------
+    header : bytes
+        Preamble and meta information, which come before the data set in a file.
+    error : OSError or None
+        Why it could not be kept; then there is nothing to read.
+    """
+
+    def __init__(
+        self,
+        header: bytes,
+        transfer_syntax: str,
+        size: int,
+        memory: bytes | bytearray | None,
+        part: ProvisionalFile | None = None,
+        *,
+        error: OSError | None = None,
+        new_file: Callable[[str], ProvisionalFile] = ProvisionalFile,
+    ) -> None:
+        self.transfer_syntax = transfer_syntax
+        self.size = size
+        self.header = header
+        self.error = error
+        self._new_file = new_file
+        self._data = memory
+        self._part = part
+        # The file is somebody's: what was saved must not be saved under a second name, it may be
+        # changed under the first.
+        self._given_away = False
+        self._readable: ProvisionalFile | None = None
+        self._saved: ProvisionalFile | None = None
+
+    def _memory(self) -> bytes | bytearray | None:
+        if self._data is None and self._part is None:
+            raise self.error or ValueError("the data set is closed")
+        return self._data
+
+    def _file(self) -> tuple[Descriptor, int]:
+        if self._part is None:
+            raise self.error or ValueError("the data set is closed")
+        return self._part.descriptor, len(self.header)
+
+    def file_bytes(self) -> bytes:
+        """Give the whole Part 10 file as bytes."""
+        return self.header + self.getvalue()
+
+    def save_as(
+        self, path: str | os.PathLike[str], *, overwrite: bool = True, sync: bool = False
+    ) -> None:
+        """Save it as a Part 10 file, which nobody ever sees half written.
+
+        Where the spool file is in the same file system, it becomes that file, without a copy;
+        further calls make copies.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        overwrite : bool
+            Whether a file of that name is replaced.
+        sync : bool
+            Whether to return only when it is on the disk.
+
+        Raises
+        ------
+        FileExistsError
+            If there is one and `overwrite` is False.
+        OSError
+            If it cannot be written.
+        """
+        target = os.fspath(path)
+        part = self._part
+        # Windows renames no open file.
+        if part is not None and not self._given_away and descriptor.POSIX:
+            try:
+                part.publish(target, overwrite=overwrite, sync=sync)
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                    raise
+            else:
+                self._given_away = True
+                return
+        copy = self._copy(os.path.dirname(target) or os.curdir)
+        try:
+            copy.publish(target, overwrite=overwrite, sync=sync)
+        except BaseException:
+            copy.close()
+            raise
+        # Closing it is left to `handled`, which is called when the peer has had its answer.
+        before, self._saved = self._saved, copy
+        if before is not None:
+            before.close()
+
+    @property
+    def path(self) -> str:
+        """A Part 10 file with the data set, to be read only, that is there until `handled`."""
+        readable = self._readable
+        if readable is None:
+            self._memory()
+            readable = self._part
+            if readable is None or not readable.can_be_named:
+                readable = self._copy(system_directory())
+            self._readable = readable
+        try:
+            return readable.name_it()
+        except FileNotFoundError:  # it had a name, which somebody has taken away since `save_as`
+            self._readable = readable = self._copy(system_directory())
+            return readable.name_it()
+
+    def handled(self) -> None:
+        """Let go of what only the handler may use: `path`, and what was saved.
+
+        The rest lives for as long as anybody holds this object, on whatever thread.
+        """
+        readable, self._readable = self._readable, None
+        saved, self._saved = self._saved, None
+        if readable is not None:
+            if readable is self._part:
+                readable.take_name()
+            else:
+                readable.close()
+        if saved is not None:
+            saved.close()
+
+    def close(self) -> None:
+        """Let go of the file or the memory."""
+        files = (self._part, self._readable, self._saved)
+        self._part = self._readable = self._saved = self._data = None
+        for one in files:
+            if one is not None:
+                one.close()
+
+    def __del__(self) -> None:
+        if not (self._part is self._readable is self._saved is None):
+            self.close()
+
+    def _copy(self, directory: str) -> ProvisionalFile:
+        """Write it to a new file."""
+        memory = self._memory()
+        copy = self._new_file(directory)
+        try:
+            if memory is not None:
+                write_all(copy.descriptor.fd, [self.header, memory])
+            else:
+                descriptor, offset = self._file()
+                copy_file(descriptor.fd, copy.fd, offset + self.size)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
+
+
+@lru_cache(8)
+def _warn_if_memory_backed(directory: str) -> None:
+    """Say once that large objects go to a file system that is in memory."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+        device = os.stat(directory).st_dev
+    except OSError:
+        return
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in lines:
+        mount, _, kind = line.partition(" - ")
+        if mount.split()[2] == number and kind.split()[0] in ("tmpfs", "ramfs"):
+            import logging
+
+            logging.getLogger("pynetdicom.dimse").warning(
+                "Large objects are spooled to %s, which is in memory: set spool_dir",
+                directory,
+            )
+            return

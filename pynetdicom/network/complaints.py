@@ -1,0 +1,77 @@
+"""Warnings of what many connections may do: at most one a minute and peer, with a count."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pynetdicom.network.addresses import address_text
+
+
+class Complaints:
+    """The warnings of a listener: one a minute and peer, and how many more there were.
+
+    Touched by the lobby's thread alone. No more than `most` peers are remembered; what others do
+    meanwhile is counted together.
+
+    Parameters
+    ----------
+    every : float
+        Seconds.
+    clock : callable
+        Gives the time in seconds.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        every: float = 60.0,
+        most: int = 1000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._logger = logger
+        self._every = every
+        self._most = most
+        self._clock = clock
+        # Peer: when it was logged, and how often it was not since; the longest ago first.
+        self._peers: dict[str, tuple[float, int]] = {}
+        self._others = 0
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def say(self, address: tuple[Any, ...], what: str) -> None:
+        """Log what is wrong with a connection, unless its peer has been logged within a minute."""
+        now = self._clock()
+        host = str(address[0])
+        at, more = self._peers.get(host, (now - self._every, 0))
+        if now < at + self._every:
+            self._peers[host] = (at, more + 1)
+            return
+        self._peers.pop(host, None)
+        self._forget(now)
+        if len(self._peers) >= self._most:
+            self._others += 1 + more
+            return
+        self._peers[host] = (now, 0)
+        others, self._others = self._others, 0
+        counts = ((more, "more from there"), (others, "from others"))
+        left_out = " and ".join(f"{count} {whose}" for count, whose in counts if count)
+        self._logger.warning(
+            "a connection from %s failed: %s%s",
+            address_text(address),
+            what,
+            f" ({left_out} since were not logged)" if left_out else "",
+        )
+
+    def _forget(self, now: float) -> None:
+        """Forget those who were logged more than a minute ago, but not what they did since."""
+        while self._peers:
+            host, (at, more) = next(iter(self._peers.items()))
+            if now < at + self._every:
+                return
+            del self._peers[host]
+            self._others += more

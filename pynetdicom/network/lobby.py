@@ -1,0 +1,437 @@
+"""The listener's lobby: every connection that has not associated yet, in one thread.
+
+In: connections from the listening socket, and their bytes. Out: an A-ASSOCIATE-RQ that is complete,
+with its connection, state machine and framer, to the host. Each visitor has an ARTIM deadline from
+the moment it was accepted, which its bytes do not renew; its TLS handshake is fed like any other
+bytes. Silent, slow and junk peers cost a socket each and hold nobody up. No user code runs here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import heapq
+import itertools
+import logging
+import selectors
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pynetdicom import _config, raised
+from pynetdicom.errors import PDUDecodeError
+from pynetdicom.network.complaints import Complaints
+from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
+from pynetdicom.network.deadlines import stretch
+from pynetdicom.network.dul import LINGER
+from pynetdicom.network.visitor import Visitor
+from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.framing import TLSRecord
+from pynetdicom.upper_layer.fsm import EVENT_OF_PDU
+from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["Host", "Lobby", "Visitor"]
+
+LOGGER = logging.getLogger("pynetdicom.lobby")
+
+# What accept() says of a peer that has gone already (accept(2): treat them like EAGAIN by
+# retrying).
+_GONE = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED",
+        "ECONNRESET",
+        "EINTR",
+        "EPERM",
+        "EPROTO",
+        "ENOPROTOOPT",
+        "EHOSTDOWN",
+        "ENONET",
+        "EHOSTUNREACH",
+        "EOPNOTSUPP",
+        "ENETUNREACH",
+        "ENETDOWN",
+    )
+    if hasattr(errno, name)
+)
+_ACCEPTS_AT_ONCE = 64
+_RETRY = 1.0
+_MANY = 64
+_MOST_SELECTED = 500
+"""Visitors where there is only `select`: on Windows it takes 512 sockets."""
+
+
+class Host(Protocol):
+    """Whoever takes the associations over from the lobby."""
+
+    @property
+    def artim(self) -> float:
+        """Seconds from the connection to the complete A-ASSOCIATE-RQ."""
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What TLS is made with, if it is."""
+
+    def reserve(self) -> bool:
+        """Make room for another association; False if it is one too many."""
+
+    def admit(self, visitor: Visitor) -> None:
+        """Take the visitor over, in Sta3."""
+
+    def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+        """An A-ASSOCIATE-RJ was sent to the visitor."""
+
+
+class Lobby:
+    """The connections of one listening socket.
+
+    Parameters
+    ----------
+    listener : socket.socket
+        Listening. It stays its owner's.
+    host : Host
+    """
+
+    def __init__(self, listener: socket.socket, host: Host) -> None:
+        self._listener = listener
+        self._host = host
+        self._waker = Waker()
+        self._selector: selectors.BaseSelector | None = None
+        self._visitors: dict[int, Visitor] = {}
+        self._deadlines: list[tuple[float, int, Visitor]] = []
+        self._order = itertools.count()
+        self._listening = False
+        self._listen_at = 0.0
+        self._stopping = False
+        # The one that serves, while it does.
+        self.thread = 0
+        self.turned_away = 0
+        self.never_asked = 0
+        self._complaints = Complaints(LOGGER)
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def stop(self) -> None:
+        """Have `run` return."""
+        # Without a lock: a signal's handler may call it.
+        self._stopping = True
+        self._waker.set()
+
+    def dispose(self) -> None:
+        """Give back what `run` would have, when it was never called."""
+        self._waker.close()
+
+    def descriptor_freed(self) -> None:
+        """Try to accept again, if there were no descriptors for it."""
+        if not self._listening and not self._stopping:
+            self._waker.set()
+
+    def run(self) -> None:
+        """Accept connections and serve the lobby until `stop`."""
+        try:
+            self.thread = threading.get_ident()
+            if self._stopping:  # as soon as it was to begin; its listener is closed, perhaps
+                return
+            self._listener.setblocking(False)
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
+            self._listen()
+            while not self._stopping:
+                try:
+                    self._turn(self._selector)
+                except BaseException as error:
+                    if _is_for_the_program(error):
+                        raise
+                    _log_and_rest(error, self._waker)
+        finally:
+            try:
+                self._close()
+            except BaseException:  # Ctrl-C, or a signal's handler raises, in its midst
+                self._close()
+                raise
+            finally:
+                self.thread = 0
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        """Do what there is to do, once there is something."""
+        for key, _ in selector.select(stretch(self._patience())):
+            if key.data is not None:
+                self._attend(key.data)
+            elif key.fd == self._waker.fileno():
+                self._waker.clear()
+                self._listen()
+            else:
+                self._accept()
+        self._expire()
+
+    def _close(self) -> None:
+        self._stopping = True
+        self._waker.close()
+        for visitor in list(self._visitors.values()):
+            try:
+                self._dismiss(visitor)
+            except Exception as error:
+                raised.log(LOGGER, f"a connection from {visitor.address[0]} was not closed:", error)
+        self._deadlines.clear()
+        if self._selector is not None:
+            self._selector.close()
+        if self.never_asked:
+            LOGGER.info("%d connections never asked for an association", self.never_asked)
+
+    def _patience(self) -> float | None:
+        """Seconds until somebody's time is up."""
+        wait = None
+        while self._deadlines and self._deadlines[0][2].gone:
+            heapq.heappop(self._deadlines)
+        if self._deadlines:
+            wait = max(0.0, self._deadlines[0][0] - time.monotonic())
+        if not self._listening:
+            retry = max(0.0, self._listen_at - time.monotonic())
+            wait = retry if wait is None else min(wait, retry)
+        return wait
+
+    def _listen(self) -> None:
+        if not self._listening and self._selector is not None:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+            self._listening = True
+
+    def _pause(self) -> None:
+        """Stop accepting for a while: a listener that stays readable would have us spin."""
+        if self._listening and self._selector is not None:
+            self._selector.unregister(self._listener)
+            self._listening = False
+        self._listen_at = time.monotonic() + _RETRY
+
+    def _accept(self) -> None:
+        problem: OSError | None = None
+        for _ in range(_ACCEPTS_AT_ONCE):
+            try:
+                sock, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if self._listener.fileno() < 0:
+                    self._stopping = True
+                    return
+                problem = error
+                if error.errno not in _GONE:
+                    break
+                continue
+            problem = None
+            try:
+                self._welcome(sock, address)
+            except OSError as error:
+                LOGGER.debug("a connection from %s failed: %s", address[0], error)
+                sock.close()
+            except BaseException:
+                sock.close()
+                raise
+        if problem is not None:  # also where nothing but those comes that have gone already
+            LOGGER.warning("no further connection is accepted for now: %s", problem.strerror)
+            self._pause()
+
+    def _welcome(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        most = _config.MAXIMUM_LOBBY
+        if isinstance(self._selector, selectors.SelectSelector):
+            most = min(most, _MOST_SELECTED)
+        if len(self._visitors) >= most:
+            silent = min(self._visitors.values(), key=lambda v: v.last_heard)
+            self.never_asked += silent.upper_layer.state == "Sta2"
+            self._dismiss(silent)
+        tls = self._host.tls
+        connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
+        self._keep(Visitor(connection, address), self._host.artim)
+
+    def _keep(self, visitor: Visitor, seconds: float) -> None:
+        """Have a visitor in the lobby, for so long."""
+        assert self._selector is not None
+        self._selector.register(visitor.connection.socket, selectors.EVENT_READ, visitor)
+        self._visitors[id(visitor)] = visitor
+        visitor.gone = False
+        self._set_deadline(visitor, seconds)
+
+    def _set_deadline(self, visitor: Visitor, seconds: float) -> None:
+        visitor.deadline = time.monotonic() + seconds
+        heapq.heappush(self._deadlines, (visitor.deadline, next(self._order), visitor))
+        if len(self._deadlines) > 2 * len(self._visitors) + _MANY:
+            # Those who left early must not be kept, with their buffers, until their time would have
+            # been up.
+            self._deadlines = [entry for entry in self._deadlines if not entry[2].gone]
+            heapq.heapify(self._deadlines)
+
+    def _expire(self) -> None:
+        """Close whose time is up, in Sta2 or Sta13 (Evt18, AA-2)."""
+        now = time.monotonic()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            visitor = heapq.heappop(self._deadlines)[2]
+            if not visitor.gone and visitor.deadline <= now:
+                self.never_asked += visitor.upper_layer.state == "Sta2"
+                if visitor.connection.heard and not visitor.is_secure:
+                    late = TimeoutError("the handshake was not completed in time")
+                    self._complaints.say(visitor.address, in_words(late))
+                visitor.upper_layer.take("Evt18")
+                self._dismiss(visitor)
+        if not self._listening and self._listen_at <= now:
+            self._listen()
+
+    def _forget(self, visitor: Visitor) -> None:
+        visitor.gone = True
+        self._visitors.pop(id(visitor), None)
+        if self._selector is not None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(visitor.connection.socket)
+
+    def _dismiss(self, visitor: Visitor) -> None:
+        self._forget(visitor)
+        try:
+            visitor.connection.say_goodbye()
+        finally:
+            visitor.connection.close()
+        if not self._stopping:
+            self._listen()  # there is a descriptor again
+
+    def _attend(self, visitor: Visitor) -> None:
+        """Read what a visitor sent: once, however much it is, since others wait too."""
+        if visitor.gone:
+            return
+        visitor.last_heard = time.monotonic()
+        connection = visitor.connection
+        try:
+            if isinstance(connection, TLSConnection):
+                self._attend_secured(visitor, connection)
+            else:
+                self._take(visitor, connection.recv_now(visitor.framer.space()))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if connection.heard and (not visitor.is_secure or is_ssl(error.__cause__)):
+                self._complaints.say(visitor.address, of_handshake(connection.heard, error))
+            else:
+                LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
+            self.never_asked += visitor.upper_layer.state == "Sta2"
+            self._dismiss(visitor)
+        except BaseException as error:
+            # Whatever went wrong with one must not end the others.
+            if _is_for_the_program(error):
+                raise
+            self._dismiss(visitor)
+            raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
+
+    def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
+        """Go on with the TLS handshake, and with what is behind it."""
+        connection.receive()
+        try:
+            if not visitor.is_secure:
+                visitor.is_secure = connection.handshake()
+            while visitor.is_secure and not visitor.gone:
+                count = connection.read_clear(visitor.framer.space())
+                if count is None:
+                    return
+                self._take(visitor, count)
+        finally:
+            # Also the alert that says why not. A client that does not even read its handshake gets
+            # no more.
+            if not visitor.gone:
+                connection.flush()
+
+    def _take(self, visitor: Visitor, count: int) -> None:
+        """Take bytes that were read; none means that the peer has closed."""
+        state = visitor.upper_layer.state
+        if not count:
+            visitor.upper_layer.take("Evt17")
+            self.never_asked += state == "Sta2"
+            self._dismiss(visitor)
+        elif state == "Sta2":
+            visitor.framer.received(count)
+            self._understand(visitor)
+
+    def _understand(self, visitor: Visitor) -> None:
+        """Take what was received apart, in Sta2."""
+        try:
+            for data in visitor.framer.frames(_nothing):
+                self._on_pdu(visitor, data)
+                return
+        except PDUDecodeError as error:
+            if isinstance(error, TLSRecord):
+                what = "the peer asks for TLS, which this port does not speak"
+                self._complaints.say(visitor.address, what)
+            LOGGER.debug("%s sent no A-ASSOCIATE-RQ: %s", visitor.address[0], error)
+            self._abort(visitor, "Evt19")
+
+    def _on_pdu(self, visitor: Visitor, data: bytes) -> None:
+        event = EVENT_OF_PDU[data[0]]
+        if event == "Evt16":
+            visitor.upper_layer.take(event)
+            self._dismiss(visitor)
+            return
+        if event != "Evt6":
+            self._abort(visitor, event)
+            return
+        request = pdus.decode_pdu(data)
+        assert isinstance(request, pdus.A_ASSOCIATE_RQ)
+        visitor.request, visitor.raw = request, data
+        if not request.protocol_version & 1:
+            self._turn_away(visitor, pdus.A_ASSOCIATE_RJ(result=1, source=2, reason=2))
+        elif not self._host.reserve():
+            self._turn_away(visitor, pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2))
+        else:
+            visitor.upper_layer.take(event)
+            self._forget(visitor)
+            self._admit(visitor)
+
+    def _admit(self, visitor: Visitor) -> None:
+        try:
+            self._host.admit(visitor)
+        except BaseException as error:  # no thread to be had, most likely
+            if _is_for_the_program(error):
+                raise
+            raised.log(LOGGER, f"no association could be made for {visitor.address[0]}:", error)
+            # Temporary congestion (AE-8).
+            visitor.upper_layer.take("Evt8")
+            self._keep(visitor, LINGER)
+            self._push(visitor, pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=1))
+
+    def _turn_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+        """Reject, as the service provider (AE-6)."""
+        visitor.upper_layer.take("Evt6", otherwise=True)
+        self.turned_away += 1
+        self._set_deadline(visitor, LINGER)
+        self._push(visitor, pdu)
+        try:
+            self._host.turned_away(visitor, pdu)
+        except Exception as error:
+            raised.log(LOGGER, "nobody could be told of a rejection:", error)
+
+    def _abort(self, visitor: Visitor, event: str) -> None:
+        """Send A-ABORT (AA-1) and wait for the peer's close."""
+        visitor.upper_layer.take(event)
+        self.never_asked += 1
+        self._set_deadline(visitor, LINGER)
+        self._push(visitor, pdus.A_ABORT(source=0, reason=0))
+
+    def _push(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ | pdus.A_ABORT) -> None:
+        """Send a PDU. Nothing was sent before it, so that the kernel has room for it."""
+        visitor.connection.push([pdu.encode()])
+
+
+def _is_for_the_program(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, or what a signal's handler raises, and the program serves here."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and not isinstance(error, Exception)
+
+
+def _log_and_rest(error: BaseException, waker: Waker) -> None:
+    """A defect of ours, or no memory: it must not end the listener, nor have it spin."""
+    with contextlib.suppress(Exception):
+        raised.log(LOGGER, "the listener has failed, and goes on:", error)
+    with contextlib.suppress(Exception):
+        wait_for(waker.fileno(), _RETRY)
+
+
+def _nothing(context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
+    """P-DATA-TF is never understood in the lobby."""

@@ -1,0 +1,47 @@
+"""A connection in the lobby, and what has come of it so far."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom.network.connection import Connection, TLSConnection
+from pynetdicom.upper_layer.framing import Framer
+from pynetdicom.upper_layer.fsm import UpperLayer
+
+if TYPE_CHECKING:
+    from pynetdicom.upper_layer import pdu as pdus
+
+_FIRST_SIZE = 4096
+
+
+class Visitor:
+    """A connection that has not associated yet, or that waits for its peer to close."""
+
+    __slots__ = (
+        "address",
+        "connection",
+        "deadline",
+        "framer",
+        "gone",
+        "is_secure",
+        "last_heard",
+        "opened",
+        "raw",
+        "request",
+        "upper_layer",
+    )
+
+    def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
+        self.connection = connection
+        self.address = address
+        self.opened = datetime.now()
+        self.last_heard = self.deadline = time.monotonic()
+        self.framer = Framer(size=_FIRST_SIZE)
+        self.upper_layer = UpperLayer(requestor=False)
+        self.upper_layer.take("Evt5")
+        self.is_secure = not isinstance(connection, TLSConnection)
+        self.gone = False
+        self.raw = b""
+        self.request: pdus.A_ASSOCIATE_RQ | None = None
