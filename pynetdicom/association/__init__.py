@@ -158,7 +158,6 @@ class Association(Negotiation, Querying):
     def _discard(self) -> None:
         """Drop what was received and is not wanted any more."""
         self._assembler.discard()
-        self.spares.close()
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()
@@ -248,7 +247,6 @@ class Association(Negotiation, Querying):
                 self.send_message(response, message.context_id)
         finally:
             message.handled()
-        self.spares.replenish()
 
     def _answer(self, message: Message) -> Primitive | None:
         assert self._dul is not None
