@@ -323,9 +323,14 @@ def test_release_asked_for_between_an_answer_and_reading_on(peers: Peers, in_han
         acceptor.bind(evt.EVT_C_ECHO, lambda event: event.assoc.release() or 0x0000)
     else:
         # Called after an answer; maybe still after the first one.
-        acceptor.spares.replenish = lambda: (
-            acceptor.inbox.put(WE_RELEASE) if len(peers.acceptors) == 2 else None
-        )
+        serve = acceptor.serve_request
+
+        def serve_and_release(request: Any) -> None:
+            serve(request)
+            if len(peers.acceptors) == 2:
+                acceptor.inbox.put(WE_RELEASE)
+
+        acceptor.serve_request = serve_and_release
     assert peers.assoc.send_c_echo().Status == 0x0000
     acceptor.join(DEADLINE)
     assert acceptor.is_released

@@ -158,7 +158,6 @@ class Association(Negotiation, SCU):
     def _discard(self) -> None:
         """Drop what was received and is not wanted any more."""
         self._assembler.discard()
-        self.spares.close()
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()
@@ -247,7 +246,6 @@ class Association(Negotiation, SCU):
                 self._messenger.send(response, message.context_id)
         finally:
             message.handled()
-        self.spares.replenish()
 
     def _answer(self, message: Message) -> Primitive | None:
         assert self._dul is not None

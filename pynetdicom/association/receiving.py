@@ -68,7 +68,6 @@ class Receiving:
             directory=place.directory,
             threshold=place.threshold,
             maximum=place.maximum,
-            spares=self._assoc.spares,
         )
 
     def _place(self, context_id: int) -> _Place:

@@ -19,7 +19,6 @@ from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.receiving import Receiving
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.callbacks import DebugHooks, told_of
-from pynetdicom.data_sets.provisional import Spares
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operations import Operations
@@ -115,7 +114,6 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._timer = "acse_timeout"
         self._assembler = Assembler(Receiving(self, server).open)
         self.feed, self.flush = self._assembler.feed, self._assembler.flush
-        self.spares = Spares()
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.
