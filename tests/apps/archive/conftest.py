@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -36,11 +37,11 @@ def postgres_url() -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where an empty database is, of each kind: for PostgreSQL a schema that goes afterwards."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "index.sqlite")
+@contextlib.contextmanager
+def empty_database(kind: str, directory: Path) -> Iterator[str]:
+    """Where an empty database of a kind is: for PostgreSQL a schema that goes afterwards."""
+    if kind == "sqlite":
+        yield str(directory / "index.sqlite")
         return
     url = sa.make_url(postgres_url())
     name = f"t{uuid.uuid4().hex}"
@@ -51,6 +52,16 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield own.render_as_string(hide_password=False)
     with engine.connect() as connection:
         connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+
+
+KINDS = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(params=KINDS)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty database is, of each kind."""
+    with empty_database(request.param, tmp_path) as location:
+        yield location
 
 
 @pytest.fixture

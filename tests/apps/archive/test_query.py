@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from pynetdicom.apps.archive.identifiers import IdentifierError
 from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
 from pynetdicom.apps.archive.matching import Options, data_set_matches
 from pynetdicom.apps.archive.query import Find, Retrieve
-from tests.apps.archive.conftest import CT, EXPLICIT, make
+from tests.apps.archive.conftest import CT, EXPLICIT, KINDS, empty_database, make
 
 NONE = Options()
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
@@ -527,41 +528,54 @@ def test_values_that_are_longer_than_an_explicit_one_can_be(index: Index) -> Non
 # ----------------------------------------------------------------------------- what it costs
 
 
-@pytest.fixture
-def large(database: Database) -> Database:
+def fill(connection: sa.Connection) -> None:
     """100,000 instances of 1,000 studies."""
+    numbers = range(1, 1001)
+    tables = (
+        (schema.patient, [
+            {"pk": n, "identity": str(n), "patient_id": f"P{n}", "patient_name": f"Doe{n}",
+             "patient_name_search": f"doe{n}"} for n in numbers
+        ]),
+        (schema.study, [
+            {"pk": n, "patient_pk": n, "study_instance_uid": f"1.{n}",
+             "study_date": f"20{n % 20:02d}0101", "study_date_search": f"20{n % 20:02d}0101",
+             "accession_number": f"A{n}"} for n in numbers
+        ]),
+        (schema.series, [
+            {"pk": n, "study_pk": n, "series_instance_uid": f"1.{n}.1", "modality": "CT"}
+            for n in numbers
+        ]),
+        (schema.instance, [
+            {"series_pk": n, "sop_instance_uid": f"1.{n}.1.{m}", "sop_class_uid": CT,
+             "transfer_syntax_uid": EXPLICIT, "location": f"{n}/{m}", "folder": "abc"}
+            for n in numbers for m in range(100)
+        ]),
+    )  # fmt: skip
+    for table, rows in tables:
+        connection.execute(table.insert(), rows)
 
-    def fill(connection: sa.Connection) -> None:
-        numbers = range(1, 1001)
-        tables = (
-            (schema.patient, [
-                {"pk": n, "identity": str(n), "patient_id": f"P{n}", "patient_name": f"Doe{n}",
-                 "patient_name_search": f"doe{n}"} for n in numbers
-            ]),
-            (schema.study, [
-                {"pk": n, "patient_pk": n, "study_instance_uid": f"1.{n}",
-                 "study_date": f"20{n % 20:02d}0101", "study_date_search": f"20{n % 20:02d}0101",
-                 "accession_number": f"A{n}"} for n in numbers
-            ]),
-            (schema.series, [
-                {"pk": n, "study_pk": n, "series_instance_uid": f"1.{n}.1", "modality": "CT"}
-                for n in numbers
-            ]),
-            (schema.instance, [
-                {"series_pk": n, "sop_instance_uid": f"1.{n}.1.{m}", "sop_class_uid": CT,
-                 "transfer_syntax_uid": EXPLICIT, "location": f"{n}/{m}", "folder": "abc"}
-                for n in numbers for m in range(100)
-            ]),
-        )  # fmt: skip
-        for table, rows in tables:
-            connection.execute(table.insert(), rows)
 
-    database.write(fill)
-    if not database.is_sqlite:
-        with database.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("ANALYZE")
-    return database
+@pytest.fixture(scope="module", params=KINDS)
+def large_location(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where a large database is, of each kind; nothing is changed in it."""
+    with empty_database(request.param, tmp_path_factory.mktemp("large")) as location:
+        database = Database(location)
+        database.write(fill)
+        if not database.is_sqlite:
+            with database.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("ANALYZE")
+        database.close()
+        yield location
+
+
+@pytest.fixture
+def large(large_location: str) -> Iterator[Database]:
+    opened = Database(large_location)
+    yield opened
+    opened.close()
 
 
 # fmt: off
