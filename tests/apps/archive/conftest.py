@@ -54,7 +54,7 @@ def empty_database(kind: str, directory: Path) -> Iterator[str]:
         connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
 
 
-KINDS = ["sqlite", "postgresql"]
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=KINDS)

@@ -23,6 +23,7 @@ from pynetdicom.apps.archive.schema import metadata
 from tests.apps.archive.conftest import CT, EXPLICIT, make
 from tests.apps.archive.test_workers import wait_until, workers_of
 from tests.apps.conftest import Served
+from tests.few import a_few
 
 DEADLINE = 20.0
 SENDERS = 3
@@ -153,13 +154,13 @@ def assert_whole(served: Served, location: str, senders: Senders) -> None:
     assoc.release()
 
 
-WORKERS = [(), ("--workers", 3)]
+WORKERS: list[list[object]] = [[], ["--workers", 3]]
 
 
-@pytest.mark.parametrize("options", WORKERS, ids=["one process", "workers"])
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("options", a_few(WORKERS, 1), ids=["one process", "workers"])
+@pytest.mark.parametrize("attempt", a_few(range(3), 1))
 def test_what_was_acknowledged_outlives_a_kill(
-    start: Start, location: str, options: tuple[object, ...], attempt: int
+    start: Start, location: str, options: list[object], attempt: int
 ) -> None:
     served = start(*options)
     senders = Senders(served.port)
@@ -171,6 +172,7 @@ def test_what_was_acknowledged_outlives_a_kill(
     assert_whole(again, location, senders)
 
 
+@pytest.mark.slow
 def test_workers_are_killed_one_after_another(start: Start, location: str) -> None:
     """Others go on meanwhile, and start in their stead; nothing that was acknowledged is lost."""
     served = start("--workers", 3)
@@ -221,12 +223,14 @@ def place(start: Start) -> Path:
     return served.directory
 
 
+@pytest.mark.slow
 def test_a_file_that_was_deleted(start: Start, location: str, place: Path) -> None:
     stored(place)["1.2.3.2"].unlink()
     start()
     assert indexed(location) == {"1.2.3.1", "1.2.3.3"}
 
 
+@pytest.mark.slow
 def test_a_file_that_was_added_by_hand(start: Start, location: str, place: Path) -> None:
     ds = an_object("4")
     ds.file_meta.MediaStorageSOPClassUID = CT
@@ -236,9 +240,9 @@ def test_a_file_that_was_added_by_hand(start: Start, location: str, place: Path)
     assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4"}
 
 
-@pytest.mark.parametrize("options", [(), ("--check",)])
+@pytest.mark.parametrize("options", a_few([[], ["--check"]], 1))
 def test_an_index_that_was_deleted(
-    start: Start, location: str, place: Path, options: tuple[str, ...]
+    start: Start, location: str, place: Path, options: list[str]
 ) -> None:
     if "://" in location:
         database = Database(location)
