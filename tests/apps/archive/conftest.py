@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,12 +65,55 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield location
 
 
+Fill = Callable[[Index], Any]
+
+
+def nothing(index: Index) -> None:
+    """Fills an index with nothing."""
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Fill, str], None]:
+    """``prepared(fill, path)``: an SQLite file that `fill` has filled, once for all tests."""
+    directory = tmp_path_factory.mktemp("prepared")
+    made: dict[Fill, Path] = {}
+
+    def prepare(fill: Fill, path: str) -> None:
+        if fill not in made:
+            original = directory / str(len(made))
+            opened = Database(str(original))
+            fill(Index(opened))
+            opened.close()
+            made[fill] = original
+        shutil.copyfile(made[fill], path)
+
+    return prepare
+
+
 @pytest.fixture
-def database(location: str) -> Iterator[Database]:
+def open_filled(
+    location: str, prepared: Callable[[Fill, str], None]
+) -> Iterator[Callable[[Fill], Database]]:
+    """``open_filled(fill)``: a database that `fill` has filled."""
+    opened: list[Database] = []
+
+    def open_one(fill: Fill) -> Database:
+        if "://" not in location:
+            prepared(fill, location)
+        opened.append(Database(location))
+        if not opened[-1].is_sqlite:
+            fill(Index(opened[-1]))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(open_filled: Callable[[Fill], Database]) -> Database:
     """An empty database."""
-    opened = Database(location)
-    yield opened
-    opened.close()
+    return open_filled(nothing)
 
 
 @pytest.fixture
@@ -79,8 +123,9 @@ def index(database: Database) -> Index:
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Index]:
+def sqlite(tmp_path: Path, prepared: Callable[[Fill, str], None]) -> Iterator[Index]:
     """An empty index where it does not matter of which kind."""
+    prepared(nothing, str(tmp_path / "index.sqlite"))
     database = Database(str(tmp_path / "index.sqlite"))
     yield Index(database)
     database.close()

@@ -195,6 +195,7 @@ def test_workers_are_killed_one_after_another(start: Start, location: str) -> No
     assert "Traceback" not in served.errors()
 
 
+@pytest.mark.slow
 def test_an_index_that_is_older_than_the_objects(start: Start, location: str, place: Path) -> None:
     """As after its backup was restored: what it lacks is added, what it has too much is removed."""
     database = Database(location)
@@ -255,6 +256,7 @@ def test_an_index_that_was_deleted(
     assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3"}
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_missing_does_not_empty_the_index(
     location: str, place: Path, start: Start, python_env: dict[str, str]
 ) -> None:

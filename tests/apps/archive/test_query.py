@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from pynetdicom.apps.archive.identifiers import IdentifierError
 from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
 from pynetdicom.apps.archive.matching import Options, data_set_matches
 from pynetdicom.apps.archive.query import Find, Retrieve
-from tests.apps.archive.conftest import CT, EXPLICIT, KINDS, empty_database, make
+from tests.apps.archive.conftest import CT, EXPLICIT, KINDS, Fill, empty_database, make
 
 NONE = Options()
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
@@ -51,12 +51,15 @@ OBJECTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def filled(index: Index) -> Database:
-    """A database with `OBJECTS`."""
+def add_objects(index: Index) -> None:
     for number, ds in enumerate(OBJECTS, 1):
         index.add(record_of(ds, EXPLICIT if number != 4 else "1.2.4"), f"abc/{number}", "abc")
-    return index.database
+
+
+@pytest.fixture
+def filled(open_filled: Callable[[Fill], Database]) -> Database:
+    """A database with `OBJECTS`."""
+    return open_filled(add_objects)
 
 
 def keys(level: str | None, **values: Any) -> Dataset:
@@ -148,6 +151,7 @@ def test_a_date_and_its_time_together(filled: Database) -> None:
     assert studies(filled, Options(combined=True), **late) == []
 
 
+@pytest.mark.slow
 def test_sql_and_python_say_the_same(filled: Database) -> None:
     """Every combination of these keys, by the database and by the matcher of worklist items."""
     choices: dict[str, list[Any]] = {
@@ -377,11 +381,11 @@ def test_a_retrieve_without_what_to_retrieve() -> None:
                 Retrieve(keys(level, **values), f"{STUDY_ROOT}2", options)
 
 
-def test_what_comes_after_the_count_is_not_sent(index: Index, filled: Database) -> None:
+def test_what_comes_after_the_count_is_not_sent(filled: Database) -> None:
     query = Retrieve(keys("STUDY", StudyInstanceUID="1.1"), f"{STUDY_ROOT}3")
     chosen = query.choose(filled)
-    index.add(record_of(make(9, StudyInstanceUID="1.1"), EXPLICIT), "abc/9", "abc")
-    assert len(list(index.instances(chosen.keys))) == chosen.count == 3
+    Index(filled).add(record_of(make(9, StudyInstanceUID="1.1"), EXPLICIT), "abc/9", "abc")
+    assert len(list(Index(filled).instances(chosen.keys))) == chosen.count == 3
 
 
 def test_matches_are_read_some_at_a_time(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
