@@ -23,7 +23,7 @@ from pynetdicom.apps.archive.schema import metadata
 from tests.apps.archive.conftest import CT, EXPLICIT, make
 from tests.apps.archive.test_workers import wait_until, workers_of
 from tests.apps.conftest import Served
-from tests.few import a_few
+from tests.sampled import sampled
 
 DEADLINE = 20.0
 SENDERS = 3
@@ -154,13 +154,13 @@ def assert_whole(served: Served, location: str, senders: Senders) -> None:
     assoc.release()
 
 
-WORKERS: list[list[object]] = [[], ["--workers", 3]]
+WORKERS = [(), ("--workers", 3)]
 
 
-@pytest.mark.parametrize("options", a_few(WORKERS, 1), ids=["one process", "workers"])
-@pytest.mark.parametrize("attempt", a_few(range(3), 1))
+@sampled("options", WORKERS, ids=["one process", "workers"])
+@sampled("attempt", range(3))
 def test_what_was_acknowledged_outlives_a_kill(
-    start: Start, location: str, options: list[object], attempt: int
+    start: Start, location: str, options: tuple[object, ...], attempt: int
 ) -> None:
     served = start(*options)
     senders = Senders(served.port)
@@ -241,9 +241,9 @@ def test_a_file_that_was_added_by_hand(start: Start, location: str, place: Path)
     assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4"}
 
 
-@pytest.mark.parametrize("options", a_few([[], ["--check"]], 1))
+@sampled("options", [(), ("--check",)])
 def test_an_index_that_was_deleted(
-    start: Start, location: str, place: Path, options: list[str]
+    start: Start, location: str, place: Path, options: tuple[str, ...]
 ) -> None:
     if "://" in location:
         database = Database(location)

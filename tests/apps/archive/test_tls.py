@@ -10,7 +10,7 @@ import pytest
 from pynetdicom.apps.archive.config import Config, ConfigError, Peer, load
 from pynetdicom.apps.archive.tls import security
 from tests.apps.conftest import RunApp, run_app
-from tests.few import a_few
+from tests.sampled import sampled
 
 __all__ = ["run_app"]  # a fixture
 
@@ -114,22 +114,21 @@ def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert load(str(path)).port == 5
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("text", "why"),
-    a_few(
-        [
-            ("[tls]\ncertificate = 'nothing.pem'", "[tls] certificate: "),
-            ("[tls]\nauthorities = 'nothing.pem'", "[tls] authorities: needs a certificate too"),
-            ("[worklist]\ndirectory = 'nothing'", "[worklist] directory: "),
-            ("[worklist]\ndirectory = 'q.toml'", "[worklist] directory: "),
-            ("[storage]\nlocation = 'q.toml'", "[storage] location: "),
-            ("[storage]\nlocation = 'nothing://x'", "[storage] location: "),
-            ("[database]\nlocation = 'q.toml'", "[database] location: "),
-            ("[database]\nlocation = '/proc/nothing/x'", "[database] location: "),
-        ]
-    ),
+    [
+        ("[tls]\ncertificate = 'nothing.pem'", "[tls] certificate: "),
+        ("[tls]\nauthorities = 'nothing.pem'", "[tls] authorities: needs a certificate too"),
+        ("[worklist]\ndirectory = 'nothing'", "[worklist] directory: "),
+        ("[worklist]\ndirectory = 'q.toml'", "[worklist] directory: "),
+        ("[storage]\nlocation = 'q.toml'", "[storage] location: "),
+        ("[storage]\nlocation = 'nothing://x'", "[storage] location: "),
+        ("[database]\nlocation = 'q.toml'", "[database] location: "),
+        ("[database]\nlocation = '/proc/nothing/x'", "[database] location: "),
+    ],
+    count=2,
 )
-@pytest.mark.parametrize("workers", a_few([1, 2], 1))
+@sampled("workers", [1, 2])
 def test_the_archive_names_file_and_key(
     tmp_path: Path, run_app: RunApp, text: str, why: str, workers: int
 ) -> None:
