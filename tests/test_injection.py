@@ -20,6 +20,7 @@ import pytest
 from tests.conftest import leaked_descriptors, leaked_threads, open_descriptors
 from tests.faults.peer import until
 from tests.injection import ACTIONS, CALLS, DEADLINE, Caller, Injector, in_time, serve
+from tests.sampled import sampled
 
 ALL = os.environ.get("PYNETDICOM_INJECT") == "all"
 SAMPLES = int(os.environ.get("PYNETDICOM_SAMPLES", "30"))
@@ -89,8 +90,8 @@ def unraisable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.timeout(24 * 3600 if ALL else 300)
-@pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("call", CALLS)
+@sampled("action", ACTIONS, keep=["interrupt", "shutdown"])
+@sampled("call", CALLS, keep=["echo", "store", "find", "associate"])
 def test_between_any_two_bytecodes(port: int, call: str, action: str) -> None:
     if action == "close" and call not in ("find", "leave", "get"):
         pytest.skip("there is nothing to close")

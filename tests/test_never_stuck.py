@@ -37,6 +37,7 @@ from tests.faults.peer import (
     until,
 )
 from tests.peers import DEADLINE, Acceptor, Call, ct, interrupted_when, listening, requestor
+from tests.sampled import sampled
 
 FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 LARGE = 16 << 20  # more than the kernel's buffers of both ends take
@@ -842,8 +843,8 @@ if {waits}:
 """
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
-@pytest.mark.parametrize("waits", [False, True])
+@sampled("end", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
+@sampled("waits", [False, True])
 def test_interpreter_exit(end: str, waits: bool, scene: Scene) -> None:
     seen: list[bytes] = []
 
