@@ -333,7 +333,7 @@ class Association(Negotiation, Querying):
         """
         while True:
             self.cancel_abandoned()
-            if not self.operations.count():
+            if not self.operations:
                 return
             left = remaining(deadline)
             try:

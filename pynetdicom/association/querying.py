@@ -25,8 +25,7 @@ from pynetdicom.association.requests import prepare_statuses
 from pynetdicom.association.responses import LOGGER, Responses
 from pynetdicom.association.storing import Storing
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
-from pynetdicom.dimse.operation import PENDING, Operation
-from pynetdicom.dimse.operations import Turn
+from pynetdicom.dimse.operations import PENDING, Operation
 from pynetdicom.dimse.primitives import C_CANCEL, C_FIND, C_GET, C_MOVE, Primitive
 from pynetdicom.network.dul import Stopped
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
@@ -303,12 +302,11 @@ class Querying(Storing):
             from pynetdicom.association.serving import show_identifier
 
             show_identifier(request, data_set.decode())
-        turn = Turn(self.operations)
+        operation = Operation(self.operations, request, context.context_id or 0)
         try:
-            return Responses(self, request, self._send_request(request, context, msg_id, turn=turn))
+            return Responses(self, request, self._send_request(operation, msg_id))
         except BaseException:  # Ctrl-C: nobody will ask for the responses
-            if turn.operation is not None:
-                self.abandon(turn.operation)
+            self.abandon(operation)
             raise
 
     def _encode_identifier(
@@ -331,22 +329,18 @@ class Querying(Storing):
         context = self._context_for(sop_class)
         return context, encode_dataset(dataset, context.transfer_uids[0])
 
-    def _begin(
-        self, request: Primitive, context_id: int, msg_id: int | None, turn: Turn
-    ) -> Operation | None:
+    def _begin(self, operation: Operation, msg_id: int | None) -> bool:
         if not self._to_cancel.empty():
             self.cancel_abandoned()
         if self.outstanding():
-            self._refuse_endless_wait(f"a {request.message_name}")
+            what = f"a {operation.request.message_name}"
+            self._refuse_endless_wait(what)
             if self.is_sending_here():
                 # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
-                raise RuntimeError(
-                    f"a {request.message_name} would wait for the request that it interrupts"
-                )
-        operation: Operation | None = super()._begin(request, context_id, msg_id, turn)
-        if operation is not None and operation.backlog is not None:
+                raise RuntimeError(f"{what} would wait for the request that it interrupts")
+        if operation.backlog is not None:
             operation.backlog.directory = self.ae.spool_dir
-        return operation
+        return super()._begin(operation, msg_id)
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to store what we want to have."""

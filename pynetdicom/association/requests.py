@@ -18,9 +18,9 @@ from pynetdicom import events as evt
 from pynetdicom.association.state import AssociationState
 from pynetdicom.data_sets.data_set import for_wire
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
+from pynetdicom.dimse import waiting
 from pynetdicom.dimse.messages import Batch, Message, fragments
-from pynetdicom.dimse.operation import Operation
-from pynetdicom.dimse.operations import Turn
+from pynetdicom.dimse.operations import Operation
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
 from pynetdicom.events import trigger
 from pynetdicom.network.deadlines import after, wait_until
@@ -109,48 +109,36 @@ class Requests(AssociationState):
         return usable[0]
 
     def _exchange(
-        self, request: Primitive, context: PresentationContext, msg_id: int | None
-    ) -> tuple[Primitive | None, int]:
-        """Send a request that has one response, and wait for it; None when none came."""
-        turn = Turn(self.operations)
-        try:
-            with turn:
-                operation = self._send_request(request, context, msg_id, turn=turn)
-                response = self._response_to(operation)
-                return response, 0 if operation is None else operation.message_id
-        finally:  # Ctrl-C may come on the way out, too
-            turn.leave()
-
-    def _send_request(
         self,
         request: Primitive,
         context: PresentationContext,
         msg_id: int | None,
-        ready: list[Batch] | None = None,
-        *,
-        turn: Turn | None = None,
-    ) -> Operation | None:
-        """Send a request, as it was made ready if it was; None when nothing can be sent.
+        meanwhile: Callable[[], None] | None = None,
+    ) -> tuple[Primitive | None, int]:
+        """Send a request that has one response, and wait for it; None when none came.
 
-        Unless it was, nothing is outstanding behind this.
+        `meanwhile` is called before it waits.
         """
-        turn = turn or Turn(self.operations)
-        expected = request.__dict__.get("MessageID")
+        with Operation(self.operations, request, context.context_id or 0) as operation:
+            sent = self._send_request(operation, msg_id)
+            if meanwhile is not None:
+                meanwhile()
+            return self._response_to(sent), 0 if sent is None else operation.message_id
+
+    def _send_request(self, operation: Operation, msg_id: int | None) -> Operation | None:
+        """Send a request; None when nothing can be sent. If it raises, nothing is outstanding."""
         try:
-            operation = self._begin(request, context.context_id or 0, msg_id, turn)
-            if operation is None:
-                return None
-            if operation.message_id != expected:
-                ready = None
-            return self._send_begun(operation, ready)
+            return self._send_begun(operation) if self._begin(operation, msg_id) else None
         except BaseException as error:
-            if not isinstance(error, Exception) and turn.operation and turn.operation.backlog:
+            if not isinstance(error, Exception) and operation.has_begun and operation.backlog:
                 # Ctrl-C; its request may be out: nobody would take the responses that come then.
                 self._fail(Ended("aborted", "local", 0, 0, error=error))
-            turn.leave()
+            self.operations.finish(operation)
             raise
 
-    def _send_begun(self, operation: Operation, ready: list[Batch] | None) -> Operation | None:
+    def _send_begun(
+        self, operation: Operation, ready: list[Batch] | None = None
+    ) -> Operation | None:
         """Send the request of an operation that was begun; None when not all of it can be sent."""
         try:
             request, context_id = operation.request, operation.context_id
@@ -158,7 +146,7 @@ class Requests(AssociationState):
             dul.send_data(ready or self._fragments(request, context_id))
             # Before anybody is told: a handler may go on to the next request. And the peer has
             # nothing to do with how long that takes.
-            self.operations.sent(operation)
+            waiting.sent(operation)
             if self._tell_sent(request, context_id):
                 operation.last_heard = time.monotonic()
             return operation
@@ -192,42 +180,26 @@ class Requests(AssociationState):
 
     def _response_to(self, operation: Operation | None) -> Primitive | None:
         """Wait for the one response; None when none came."""
-        response = None
-        if operation is not None:
-            try:
-                response = self._await_response(operation)
-            finally:
-                if not operation.is_finished:
-                    self.operations.finish(operation)
+        response = None if operation is None else self._await_response(operation)
         if response is None:
+            if operation is not None:
+                self.operations.finish(operation)
             self.await_end()
         return response
 
-    def _begin(
-        self, request: Primitive, context_id: int, msg_id: int | None, turn: Turn
-    ) -> Operation | None:
-        """Register an operation, when the window has room for it."""
-
-        def make(message_id: int) -> Operation:
-            if msg_id is None:
-                request.__dict__["MessageID"] = message_id
-            else:
-                request.MessageID = message_id
-            return Operation(request, context_id)
-
+    def _begin(self, operation: Operation, msg_id: int | None) -> bool:
+        """Register an operation, when the window has room for it; False when it is over by then."""
         try:
-            operation: Operation | None = self.operations.begin(
-                make, msg_id, 1, self.dimse_timeout, self._last_received, turn
-            )
+            return waiting.begin(operation, msg_id, 1, self.dimse_timeout, self._last_received)
         except TimeoutError as error:
+            self.operations.finish(operation)
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
-            return None
-        return operation
+            return False
 
     def _await_response(self, operation: Operation) -> Primitive | None:
         """The next response to an operation; None when none came and the association has ended."""
         try:
-            message = operation.wait(self.dimse_timeout, self._last_received)
+            message = waiting.response_to(operation, self.dimse_timeout, self._last_received)
         except TimeoutError:
             self._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None

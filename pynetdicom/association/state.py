@@ -20,8 +20,7 @@ from pynetdicom.callbacks import DebugHooks, told_of
 from pynetdicom.data_sets.provisional import Spares
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
-from pynetdicom.dimse.operation import Operation
-from pynetdicom.dimse.operations import Operations
+from pynetdicom.dimse.operations import Operation, Operations
 from pynetdicom.events import HandlerSpec, trigger
 from pynetdicom.handlers import Handlers
 from pynetdicom.network.addresses import address_text
@@ -262,7 +261,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
 
         So a signal's handler, or a finalizer, that must not wait for what it interrupts.
         """
-        return self.operations.is_being_sent_here() or (
+        return self.operations.is_being_sent_by(threading.get_ident()) or (
             self._dul is not None and self._dul.is_writing_here
         )
 
