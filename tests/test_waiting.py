@@ -14,7 +14,7 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom import ae as ae_module
 from pynetdicom.association.state import WE_RELEASE
-from pynetdicom.dimse.operation import Operation
+from pynetdicom.dimse import waiting as waiting_module
 from tests.faults.peer import until
 from tests.peers import interrupted_when
 
@@ -398,13 +398,13 @@ def test_ctrl_c_reaches_the_waiting_caller_and_leaves_the_association_in_order(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = threading.Event()
-    wait = Operation.wait
+    response_to = waiting_module.response_to
 
-    def waits(self: Operation, *args: Any) -> Any:
+    def waits(*args: Any) -> Any:
         waiting.set()
-        return wait(self, *args)
+        return response_to(*args)
 
-    monkeypatch.setattr(Operation, "wait", waits)
+    monkeypatch.setattr(waiting_module, "response_to", waits)
     with (
         pytest.raises(KeyboardInterrupt),
         # Not while the request is being sent: what of it has left would not be known.

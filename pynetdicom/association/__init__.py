@@ -327,7 +327,7 @@ class Association(Negotiation, SCU):
         """
         while True:
             self._invoker.cancel_abandoned()
-            if not self._invoker.operations.count():
+            if not self._invoker.operations:
                 return
             left = remaining(deadline)
             try:
