@@ -230,7 +230,7 @@ def _on_store(event: evt.Event) -> tuple[Any, ...]:
 
 def _on_identified(event: evt.Event) -> tuple[Any, ...]:
     info = _info(event, priority=event.request.Priority)
-    info["cancelled"] = event.assoc.is_request_cancelled
+    info["cancelled"] = event.assoc._performer.is_cancelled
     return (event.identifier, event.context, info)
 
 

@@ -336,7 +336,7 @@ class Event:
         request = self.__dict__.get("request")
         if request is None or request.name not in _IDENTIFIED:
             return False
-        return self.assoc.is_request_cancelled(request.MessageID)
+        return self.assoc._performer.is_cancelled(request.MessageID)
 
     @property
     def move_destination(self) -> str:
