@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import debug_log, raised
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association.negotiating import Negotiation
 from pynetdicom.association.querying import Querying
@@ -32,15 +32,13 @@ from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.association.state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
-from pynetdicom.events import trigger
+from pynetdicom.handlers import handled_in, trigger
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -197,7 +195,7 @@ class Association(Negotiation, Querying):
     def _tell_acse(self, sent: bool, name: str, **parameters: Any) -> None:
         """Trigger the event of a primitive other than A-ASSOCIATE, if anybody listens."""
         event = evt.EVT_ACSE_SENT if sent else evt.EVT_ACSE_RECV
-        if self.has_handlers(event):
+        if event in self._handlers:
             from pynetdicom import pdu_primitives
 
             primitive = getattr(pdu_primitives, name)()
@@ -424,7 +422,7 @@ class Association(Negotiation, Querying):
         return (
             threading.current_thread() is self
             or (self._dul is not None and (self._dul.is_reading_here or self._dul.is_writing_here))
-            or bool(evt.handled_here(self))
+            or bool(self._handlers.running_here())
         )
 
     def wait_ended(self, deadline: float) -> bool:
@@ -439,11 +437,9 @@ class Association(Negotiation, Querying):
         """What its threads are busy with, for a warning."""
         frames = sys._current_frames()
         for thread in (self, self._dul):
-            frame: FrameType | None = frames.get((thread and thread.ident) or 0)
-            while frame is not None and frame.f_code not in evt.RUNNING_HANDLERS:
-                frame = frame.f_back
-            if frame is not None:
-                return f"the handler of {frame.f_locals['event']} does not return"
+            event = handled_in(frames.get((thread and thread.ident) or 0))
+            if event is not None:
+                return f"the handler of {event} does not return"
         return "unknown"
 
     def cut(self) -> None:

@@ -20,7 +20,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, overload
 
 from pynetdicom import _config, raised
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.association.requests import prepare_statuses
 from pynetdicom.association.responses import LOGGER, Responses
 from pynetdicom.association.storing import Storing
@@ -371,7 +371,7 @@ class Querying(Storing):
 
     def _refuse_endless_wait(self, what: str) -> None:
         """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""
-        if evt.EVT_C_STORE not in evt.handled_here(self):
+        if evt.EVT_C_STORE not in self._handlers.running_here():
             return
         for operation in self.operations.outstanding():
             if operation.request.name == "C-GET":

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from pynetdicom import debug_log
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.association.state import AssociationState
 from pynetdicom.data_sets.data_set import for_wire
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
@@ -22,7 +22,7 @@ from pynetdicom.dimse.messages import Batch, Message, fragments
 from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.operations import Turn
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
-from pynetdicom.events import trigger
+from pynetdicom.handlers import trigger
 from pynetdicom.network.deadlines import after, wait_until
 from pynetdicom.network.dul import LINGER, Stopped
 from pynetdicom.upper_layer.contexts import no_context

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config
-from pynetdicom import events as evt
-from pynetdicom.callbacks import handler_of, is_assigned
+from pynetdicom import event_types as evt
 from pynetdicom.debug_log import show_lines
 from pynetdicom.dimse.primitives import C_ECHO
-from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
-from pynetdicom.running import HandlerItems
+from pynetdicom.event_types import OPERATION_EVENTS, EventType
+from pynetdicom.handlers import HandlerItems, trigger
+from pynetdicom.hooks import is_assigned
 from pynetdicom.services import engines, levels, matching, registry, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
@@ -84,7 +84,7 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
-        bound = partial(handler_of, assoc, event)
+        bound = partial(assoc._handlers.who_answers, event)
         return engines.single(request, trigger, assoc, event, attrs, bound=bound)
     return _answer_in_parts(assoc, message, event, attrs)
 
@@ -101,7 +101,7 @@ def _answer_in_parts(
 
     def handler() -> Any:
         given = trigger(assoc, event, attrs)
-        return HandlerItems(assoc, event, given) if hasattr(given, "__next__") else given
+        return HandlerItems(assoc._handlers, event, given) if hasattr(given, "__next__") else given
 
     def send(response: Primitive) -> None:
         if request.name == "C-FIND":
@@ -114,7 +114,7 @@ def _answer_in_parts(
         send,
         lambda: scp.is_request_cancelled(message_id),
         assoc.contexts[context_id].transfer_uids[0],
-        partial(handler_of, assoc, event),
+        partial(assoc._handlers.who_answers, event),
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)
