@@ -71,8 +71,10 @@ def nothing_left_behind() -> Iterator[None]:
 def pytest_configure() -> None:
     # An example gets 200 ms otherwise, and making examples must not be slow.
     slow = [HealthCheck.too_slow]
-    settings.register_profile("patient", deadline=None, suppress_health_check=slow)
-    settings.load_profile("patient")
+    settings.register_profile("quick", deadline=None, suppress_health_check=slow, max_examples=30)
+    settings.register_profile("thorough", settings.get_profile("quick"), max_examples=200)
+    # `--hypothesis-profile`, which `make test-all` gives, is obeyed after this.
+    settings.load_profile("quick")
     # A shell has what runs in its background ignore SIGINT, and that is inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

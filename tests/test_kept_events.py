@@ -244,6 +244,7 @@ def test_a_path_when_what_was_saved_is_gone(receiver: Receiver, size: int, tmp_p
     assert not Path(receiver.events.get(timeout=DEADLINE)).exists()
 
 
+@pytest.mark.slow
 def test_thousands_leave_nothing(receiver: Receiver) -> None:
     gc.collect()
     gc.disable()

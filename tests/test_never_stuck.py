@@ -18,7 +18,7 @@ import pytest
 
 from pynetdicom import AE, association, build_role, evt
 from pynetdicom import ae as ae_module
-from pynetdicom.association import requests, serving
+from pynetdicom.association import invoking, serving
 from pynetdicom.network import dul, sending
 from tests.clock import Clock
 from tests.conftest import leaked_descriptors, leaked_threads, open_descriptors
@@ -37,6 +37,7 @@ from tests.faults.peer import (
     until,
 )
 from tests.peers import DEADLINE, Acceptor, Call, ct, interrupted_when, listening, requestor
+from tests.sampled import sampled
 
 FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 LARGE = 16 << 20  # more than the kernel's buffers of both ends take
@@ -394,7 +395,7 @@ def test_a_long_upload_is_not_silence(
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
-        assert until(lambda: assoc.operations.in_line() > 1)
+        assert until(lambda: assoc.dimse.in_line() > 1)
         clock.later(2000, assoc)  # twice its timeout
         echo.join(0.1)
         assert echo.is_alive()
@@ -564,7 +565,7 @@ ENDING = ["EVT_RELEASED", "EVT_ABORTED", "EVT_CONN_CLOSE"]
 @pytest.fixture
 def no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for itself waits for ever."""
-    monkeypatch.setattr(requests, "LINGER", 3600)
+    monkeypatch.setattr(invoking, "LINGER", 3600)
     monkeypatch.setattr(association, "BLOCK_ON_ABORT", 3600)
     for bound in ("_POLITE", "_SHUTDOWN"):
         monkeypatch.setattr(ae_module, bound, 3600)
@@ -842,8 +843,8 @@ if {waits}:
 """
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
-@pytest.mark.parametrize("waits", [False, True])
+@sampled("end", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
+@sampled("waits", [False, True])
 def test_interpreter_exit(end: str, waits: bool, scene: Scene) -> None:
     seen: list[bytes] = []
 

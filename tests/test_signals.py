@@ -28,6 +28,7 @@ DEADLINE = 20.0
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300 + COUNT)
 def test_signals_at_any_moment(python_env: dict[str, str]) -> None:
     """Nothing hangs, no thread and no descriptor is left, and the server serves to the end."""

@@ -61,10 +61,10 @@ class _File:
         if instance is None or (self.planned is not None and self.planned.assoc is assoc):
             return self.planned
         try:
-            context = assoc._context_for(instance.sop_class, instance.transfer_syntax)
+            context = assoc.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
             is_in_memory = instance.read_ahead()
             request = instance.request(context, parameters)
-            ready = assoc._make_ready(request, context) if is_in_memory else None
+            ready = assoc._invoker.make_ready(request, context) if is_in_memory else None
             self.planned = _Planned(assoc, request, context, ready)
         except Exception as error:
             self.planned, self.problem = None, why_not(error)
@@ -191,15 +191,16 @@ class FileStream:
                 break
             _, request, context, ready = planned
             expected = request.__dict__.get("MessageID")
-            turn = self._turn = Turn(assoc.operations)
+            invoker = assoc._invoker
+            turn = self._turn = Turn(invoker.operations)
             try:
-                operation = assoc._begin(request, context.context_id or 0, None, turn)
+                operation = invoker.begin(request, context, None, turn)
                 has_broken = operation is None and assoc.ended is not None
                 if has_broken and assoc is before and not succession.is_over:
                     continue  # nothing of it was sent: it is not the one that broke it
                 if operation is not None:
                     is_expected = operation.message_id == expected
-                    operation = assoc._send_begun(operation, ready if is_expected else None)
+                    operation = invoker.send_begun(operation, ready if is_expected else None)
                 return _Sent(file.path, assoc, operation)
             except Exception as error:
                 return _Sent(file.path, problem=f"not sent: {why_not(error)}")
@@ -212,9 +213,9 @@ class FileStream:
             return StoreResult(path, None, problem)
         if operation is not None:
             self._read(succession)
-        response = assoc._response_to(operation)
+        response = assoc._invoker.response_to(operation)
         if response is None or operation is None:
-            return StoreResult(path, None, assoc.why_no_answer())
+            return StoreResult(path, None, assoc._invoker.why_no_answer())
         succession.endurance.answered()
         return StoreResult(path, response.Status, None, response, operation.message_id)
 

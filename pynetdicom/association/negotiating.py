@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
 from pynetdicom.association.indications import Indications
+from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.state import ENDED
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.handlers import trigger
@@ -224,8 +225,12 @@ class Negotiation(Indications):
             return False
         self.acceptor.load(ac)
         self.acceptor.accepted_common_extended = said.common_extended
-        self.rejected_contexts = [c for c in contexts if c.result]
-        dul.framer.context_ids = self._agree([c for c in contexts if not c.result], self.requestor)
+        self.negotiated = Negotiated(
+            [c for c in contexts if not c.result],
+            [c for c in contexts if c.result],
+            self.requestor.maximum_length or 0,
+        )
+        dul.framer.context_ids = frozenset(self.negotiated.contexts)
         dul.perform("Evt7", ac)
         self.notify(evt.EVT_ACSE_SENT, ac)
         self.notify(evt.EVT_ACCEPTED, ac)

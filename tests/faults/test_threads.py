@@ -24,6 +24,7 @@ from pynetdicom.upper_layer import framing
 from tests.faults.peer import Peer, request, until
 from tests.pair import VERIFICATION, Pair, ct, ended
 from tests.peers import Acceptor, listening
+from tests.sampled import sampled
 
 DEADLINE = 20.0
 
@@ -42,9 +43,10 @@ FAULTS: list[Callable[[], BaseException]] = [
     lambda: OSError(errno.ENOBUFS, "injected"),
     lambda: OSError(errno.EBADF, "injected"),
 ]
-names = pytest.mark.parametrize(
+names = sampled(
     "fault",
     FAULTS,
+    keep=[Injected, SystemExit],
     ids=["other", "memory", "recursion", "exit", "interrupt", "EMFILE", "ENOBUFS", "EBADF"],
 )
 
@@ -389,8 +391,8 @@ class Accepting:
         return self._sock.accept()
 
 
-@pytest.mark.parametrize("times", [1, 3, 100])
-@pytest.mark.parametrize("name", [*GONE, *SHORT, "MemoryError", "RuntimeError", "SystemExit"])
+@sampled("times", [1, 3, 100], count=2)
+@sampled("name", [*GONE, *SHORT, "MemoryError", "RuntimeError", "SystemExit"], count=3)
 def test_accept_fails(pair: Pair, restless: None, name: str, times: int) -> None:
     code = getattr(errno, name, None)
     error: BaseException = (
@@ -408,7 +410,7 @@ def test_accept_fails(pair: Pair, restless: None, name: str, times: int) -> None
     ended(assoc)
 
 
-@pytest.mark.parametrize("name", [*GONE, *SHORT])
+@sampled("name", [*GONE, *SHORT], count=2)
 def test_accept_that_always_fails_does_not_spin(pair: Pair, name: str) -> None:
     """The listener leaves what is waited for, until it tries again."""
     code = getattr(errno, name)
