@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from pynetdicom import events, hooks
 from pynetdicom.ae_settings import Settings
-from pynetdicom.callbacks import Callbacks, is_assigned
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.uids import named
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import ssl
 
     from pynetdicom.association import Association
-    from pynetdicom.events import HandlerSpec
+    from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.ae")
@@ -65,6 +65,10 @@ class ApplicationEntity(Settings):
     bind_addr : str
         The interface that `start` listens on.
     """
+
+    # What its associations do not know: the events that handlers get, and who is asked without one.
+    _make_event = events.Event
+    _ask = staticmethod(events.ask)
 
     # As requestor
 
@@ -429,8 +433,7 @@ class ApplicationEntity(Settings):
     @property
     def assigned_callbacks(self) -> list[str]:
         """The names of the callbacks that were assigned, or are overridden."""
-        names = [name for name in vars(Callbacks) if name.startswith("on_")]
-        return [name for name in names if is_assigned(self, name)]
+        return hooks.assigned(self)
 
     def associations_changed(self, assoc: Association, *, added: bool) -> None:
         """Take note of an association that begins or ends."""

@@ -10,7 +10,7 @@ from pynetdicom._version import (
     PYNETDICOM_IMPLEMENTATION_UID,
     PYNETDICOM_IMPLEMENTATION_VERSION,
 )
-from pynetdicom.callbacks import Callbacks
+from pynetdicom.hooks import Callbacks
 from pynetdicom.network.latch import Hold
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.timeouts import timeout

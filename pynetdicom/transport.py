@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, loading, unserved, utils
-from pynetdicom.events import HandlerSpec
-from pynetdicom.handlers import Handlers
+from pynetdicom.event_types import EventType
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
@@ -37,7 +37,7 @@ _CLOSING = 0.5
 _OURS = ("process_request", "finish_request", "verify_request", "get_request")
 
 
-class AssociationServer(Handlers, socketserver.TCPServer):
+class AssociationServer(socketserver.TCPServer):
     """A listener for association requests.
 
     Made by `ApplicationEntity.make_server` and `ApplicationEntity.start_server`.
@@ -122,7 +122,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
         # A set's and a list's own operations are atomic.
         self._associations: set[Association] = set()
-        Handlers.__init__(self, evt_handlers)
+        self._handlers = Handlers(ae, evt_handlers)
         self._maker = threading.get_ident()
         self._stopped = Latch()
         # What is taken by the one thread that serves, or by the one that stops it before that.
@@ -196,11 +196,11 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         assoc = None
         try:
             while True:
-                specs = self.handler_specs()
+                specs = self._handlers.specs()
                 assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
                 self._associations.add(assoc)
                 # What is bound from here on is bound on it, too.
-                if specs == self.handler_specs():
+                if specs == self._handlers.specs():
                     break
                 self._associations.discard(assoc)
             self.ae.associations_changed(assoc, added=True)
@@ -225,7 +225,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
         from pynetdicom.association import Association
 
-        if not self.get_events() and not self.ae.assigned_callbacks:
+        if not self._handlers and not self.ae.assigned_callbacks:
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         threads.start("pynetdicom-rejected", assoc.tell_of_rejection)
@@ -246,17 +246,25 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """The associations of this server that have not ended."""
         return [assoc for assoc in list(self._associations) if not assoc.has_ended]
 
-    def bind(self, event: Any, handler: Any, args: list[Any] | None = None) -> None:
+    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""
-        super().bind(event, handler, args)
+        self._handlers.bind(event, handler, args)
         for assoc in list(self._associations):
             assoc.bind(event, handler, args)
 
-    def unbind(self, event: Any, handler: Any) -> None:
+    def unbind(self, event: EventType, handler: Handler) -> None:
         """Unbind a handler, also on the associations that are there already."""
-        super().unbind(event, handler)
+        self._handlers.unbind(event, handler)
         for assoc in list(self._associations):
             assoc.unbind(event, handler)
+
+    def get_events(self) -> list[EventType]:
+        """The events to which something is bound, by name."""
+        return self._handlers.events()
+
+    def get_handlers(self, event: EventType) -> Any:
+        """What is bound to `event`, see `Association.get_handlers`."""
+        return self._handlers.of(event)
 
     def server_bind(self) -> None:
         """Bind the socket; nobody else has its port, unless that is asked for."""

@@ -423,11 +423,11 @@ def test_a_generator_runs_as_a_handler_of_its_event(scp: QueryScp) -> None:
     def handler(event: evt.Event) -> Iterator[Any]:
         try:
             for number in range(2):
-                seen.append(evt.handled_here(event.assoc))
+                seen.append(event.assoc._handlers.running_here())
                 seen.append(event.assoc.what_holds_it())
                 yield PENDING, match(number)
         finally:
-            seen.append(evt.handled_here(event.assoc))
+            seen.append(event.assoc._handlers.running_here())
 
     scp.handler = handler
     with scp.connect() as peer:

@@ -19,9 +19,9 @@ from pydicom.dataset import Dataset
 
 import pynetdicom3
 from pynetdicom import AE, QueryRetrievePresentationContexts, _config, build_context, evt
-from pynetdicom.callbacks import CALLBACKS
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.dsutils import InMemory
+from pynetdicom.events import ADAPTERS
 from tests.examples.certificates import write_certificates
 from tests.pair import CT, DEADLINE, IMPLICIT, VERIFICATION, Pair, Seen, ct, ended, serve
 
@@ -307,7 +307,7 @@ def test_raw_bytes_that_do_not_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are the callback's to judge, and not answered with 0xC210."""
     monkeypatch.setattr(_config, "DECODE_STORE_DATASETS", False)
     broken = b"\x08\x00\x05\x00\xff\xff\xff\x7f"
-    _, adapt = CALLBACKS[evt.EVT_C_STORE]
+    adapt = ADAPTERS[evt.EVT_C_STORE]
     with Pair() as pair, pair.associate() as assoc:
         request = C_STORE(MessageID=1, Priority=2, AffectedSOPClassUID=CT)
         for data_set, raw in ((InMemory(broken, IMPLICIT), broken), (None, b"")):

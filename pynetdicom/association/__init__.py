@@ -18,9 +18,9 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom import raised
 from pynetdicom.acse import ACSE
 from pynetdicom.association.negotiating import Negotiation
@@ -29,14 +29,10 @@ from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
-from pynetdicom.events import trigger
+from pynetdicom.handlers import handled_in, trigger
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
-
-if TYPE_CHECKING:
-    from types import FrameType
-
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
@@ -238,7 +234,7 @@ class Association(Negotiation, SCU):
         return (
             threading.current_thread() is self
             or (self._dul is not None and (self._dul.is_reading_here or self._dul.is_writing_here))
-            or bool(evt.handled_here(self))
+            or bool(self._handlers.running_here())
         )
 
     def wait_ended(self, deadline: float) -> bool:
@@ -253,11 +249,9 @@ class Association(Negotiation, SCU):
         """What its threads are busy with, for a warning."""
         frames = sys._current_frames()
         for thread in (self, self._dul):
-            frame: FrameType | None = frames.get((thread and thread.ident) or 0)
-            while frame is not None and frame.f_code not in evt.RUNNING_HANDLERS:
-                frame = frame.f_back
-            if frame is not None:
-                return f"the handler of {frame.f_locals['event']} does not return"
+            event = handled_in(frames.get((thread and thread.ident) or 0))
+            if event is not None:
+                return f"the handler of {event} does not return"
         return "unknown"
 
     def cut(self) -> None:

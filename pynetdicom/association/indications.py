@@ -6,18 +6,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.state import AssociationState
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.events import trigger
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pynetdicom.handlers import Handlers
     from pynetdicom.upper_layer import pdu as pdus
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -92,16 +92,12 @@ class Indications(AssociationState):
 
     def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
         """Trigger an event on whatever thread this is."""
-        if self._contextvars is None:
-            trigger(self, event, attrs)
-        else:
-            self._contextvars.copy().run(trigger, self, event, attrs)
+        self._handlers.trigger_anywhere(event, attrs)
 
-    def _handlers_changed(self) -> None:
-        has = self.has_handlers
-        self.watches_data = has(evt.EVT_DATA_RECV) or has(evt.EVT_DATA_SENT)
-        self.watches_pdus = has(evt.EVT_PDU_RECV) or has(evt.EVT_PDU_SENT)
-        self.watches_transitions = has(evt.EVT_FSM_TRANSITION)
+    def _handlers_changed(self, bound: Handlers) -> None:
+        self.watches_data = evt.EVT_DATA_RECV in bound or evt.EVT_DATA_SENT in bound
+        self.watches_pdus = evt.EVT_PDU_RECV in bound or evt.EVT_PDU_SENT in bound
+        self.watches_transitions = evt.EVT_FSM_TRANSITION in bound
 
     def on_associate(self, pdu: pdus.A_ASSOCIATE_AC) -> frozenset[int]:
         """Take the peer's A-ASSOCIATE-AC; on the DUL thread."""

@@ -8,12 +8,12 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.association.indications import Indications
 from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
-from pynetdicom.events import trigger
+from pynetdicom.handlers import trigger
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import secure
@@ -59,7 +59,7 @@ class Negotiation(Indications):
         assert self._target is not None
         assert self._request_pdu is not None
         address, bind_address, tls_args = self._target
-        made = type(self)(self.ae, "requestor", evt_handlers=self.handler_specs())
+        made = type(self)(self.ae, "requestor", evt_handlers=self._handlers.specs())
         other = cast("Association", made)
         other.acceptor.ae_title = self._request_pdu.called_ae_title
         other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)

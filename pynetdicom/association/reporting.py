@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log
-from pynetdicom import events as evt
-from pynetdicom.callbacks import told_of
-from pynetdicom.events import trigger
+from pynetdicom import event_types as evt
+from pynetdicom.handlers import trigger
 from pynetdicom.network.addresses import address_text
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.utils import printable
@@ -47,7 +46,7 @@ class Reporter:
         """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
         if event in _PRIMITIVES:
             debug_log.show_pdu("received" if event is evt.EVT_ACSE_RECV else "sent", pdu)
-        if self._assoc.has_handlers(event) or told_of(self._assoc, event):
+        if self._assoc._handlers.are_told(event):
             from pynetdicom.pdu_primitives import A_ASSOCIATE
 
             # Callbacks are given it with the other events too.
@@ -57,7 +56,7 @@ class Reporter:
     def primitive(self, sent: bool, name: str, **parameters: Any) -> None:
         """Trigger the event of a primitive other than A-ASSOCIATE, if anybody listens."""
         event = evt.EVT_ACSE_SENT if sent else evt.EVT_ACSE_RECV
-        if self._assoc.has_handlers(event):
+        if event in self._assoc._handlers:
             from pynetdicom import pdu_primitives
 
             primitive = getattr(pdu_primitives, name)()

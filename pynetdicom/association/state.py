@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom import _config
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
@@ -20,16 +20,14 @@ from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
 from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
-from pynetdicom.callbacks import DebugHooks
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operations import Operations
-from pynetdicom.events import HandlerSpec
-from pynetdicom.handlers import Handlers
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec
+from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
-from pynetdicom.running import running_handlers
 from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.ended import Ended
 
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 
-class AssociationState(DebugHooks, Handlers, threading.Thread):
+class AssociationState(DebugHooks, threading.Thread):
     """The attributes of an `Association`; see there."""
 
     acse_timeout = timeout("acse_timeout", 30)
@@ -116,8 +114,45 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
             self._contextvars = server.contextvars.copy()
         elif server is None and _config.PASS_CONTEXTVARS:
             self._contextvars = contextvars.copy_context()
-        specs = server.handler_specs() if server is not None else evt_handlers
-        Handlers.__init__(self, specs)
+        self._handlers = Handlers(
+            ae,
+            server._handlers.specs() if server is not None else evt_handlers,
+            assoc=self,
+            changed=self._handlers_changed,
+            context=self._contextvars,
+        )
+
+    # Events
+
+    def bind(self, event: evt.EventType, handler: Handler, args: list[Any] | None = None) -> None:
+        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
+
+        A notification event may have several handlers; an intervention event has the last one that
+        was bound.
+        """
+        self._handlers.bind(event, handler, args)
+
+    def unbind(self, event: evt.EventType, handler: Handler) -> None:
+        """Undo `bind`; an intervention event gets its default handler back."""
+        self._handlers.unbind(event, handler)
+
+    def get_events(self) -> list[evt.EventType]:
+        """The events to which something is bound, by name."""
+        return self._handlers.events()
+
+    def get_handlers(self, event: evt.EventType) -> Any:
+        """What is bound to `event`.
+
+        Returns
+        -------
+        tuple or list of tuple
+            ``(handler, args)``; for a notification event a list of them. An intervention event
+            without a bound handler gives its default one.
+        """
+        return self._handlers.of(event)
+
+    def _handlers_changed(self, bound: Handlers) -> None:
+        """What is bound has changed."""
 
     # State
 
@@ -218,7 +253,5 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
             self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if (self._dul is not None and self._dul.is_reading_here) or (
-            running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
-        ):
+        if (self._dul is not None and self._dul.is_reading_here) or self._handlers.are_on_the_wire:
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
