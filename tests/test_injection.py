@@ -62,7 +62,7 @@ def check(caller: Caller, what: str, threads: set[Any], descriptors: dict[int, s
             status = in_time(assoc.send_c_echo, f"an echo after {what}")
             if assoc.is_established:  # a release may have been asked for, and come just then
                 assert status.Status == 0x0000, (what, status)
-                assert until(lambda: not assoc.operations.outstanding(), DEADLINE), what
+                assert until(lambda: not assoc.dimse.outstanding(), DEADLINE), what
         else:
             with pytest.raises(RuntimeError, match="must be established"):
                 assoc.send_c_echo()

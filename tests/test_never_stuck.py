@@ -18,7 +18,7 @@ import pytest
 
 from pynetdicom import AE, association, build_role, evt
 from pynetdicom import ae as ae_module
-from pynetdicom.association import requests, serving
+from pynetdicom.association import invoking, serving
 from pynetdicom.network import dul, sending
 from tests.clock import Clock
 from tests.conftest import leaked_descriptors, leaked_threads, open_descriptors
@@ -395,7 +395,7 @@ def test_a_long_upload_is_not_silence(
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
-        assert until(lambda: assoc.operations.in_line() > 1)
+        assert until(lambda: assoc.dimse.in_line() > 1)
         clock.later(2000, assoc)  # twice its timeout
         echo.join(0.1)
         assert echo.is_alive()
@@ -565,7 +565,7 @@ ENDING = ["EVT_RELEASED", "EVT_ABORTED", "EVT_CONN_CLOSE"]
 @pytest.fixture
 def no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for itself waits for ever."""
-    monkeypatch.setattr(requests, "LINGER", 3600)
+    monkeypatch.setattr(invoking, "LINGER", 3600)
     monkeypatch.setattr(association, "BLOCK_ON_ABORT", 3600)
     for bound in ("_POLITE", "_SHUTDOWN"):
         monkeypatch.setattr(ae_module, bound, 3600)

@@ -23,11 +23,11 @@ from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom import debug_log, raised
 from pynetdicom import events as evt
+from pynetdicom import raised
 from pynetdicom.acse import ACSE
 from pynetdicom.association.negotiating import Negotiation
-from pynetdicom.association.querying import Querying
+from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.association.state import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
@@ -60,7 +60,7 @@ def load_serving() -> ModuleType:
 _living: set[Association] = set()
 
 
-class Association(Negotiation, Querying):
+class Association(Negotiation, SCU):
     """An association with a peer; a thread, made by `ApplicationEntity.associate` or by a server.
 
     Parameters
@@ -158,7 +158,6 @@ class Association(Negotiation, Querying):
     def _discard(self) -> None:
         """Drop what was received and is not wanted any more."""
         self._assembler.discard()
-        self.spares.close()
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()
@@ -220,8 +219,7 @@ class Association(Negotiation, Querying):
         """Do what the inbox says until the association has ended."""
         inbox = self.inbox
         while True:
-            if not self._to_cancel.empty():
-                self.cancel_abandoned()
+            self._invoker.cancel_abandoned()
             if self._release_after:  # asked for in a handler, of a request or of EVT_ESTABLISHED
                 self._release_after = False
                 self._release()
@@ -245,10 +243,9 @@ class Association(Negotiation, Querying):
         try:
             response = self._answer(message)
             if response is not None:
-                self.send_message(response, message.context_id)
+                self._messenger.send(response, message.context_id)
         finally:
             message.handled()
-        self.spares.replenish()
 
     def _answer(self, message: Message) -> Primitive | None:
         assert self._dul is not None
@@ -256,10 +253,7 @@ class Association(Negotiation, Querying):
         try:
             if self._dul.ended is not None:
                 return None
-            if self.shows_messages:
-                debug_log.show_message("received", message)
-            if evt.EVT_DIMSE_RECV in self._handlers:
-                trigger(self, evt.EVT_DIMSE_RECV, {"message": message})
+            self._messenger.received(message)
             response: Primitive | None = load_serving().answer(self, message)
             return response
         finally:
@@ -282,7 +276,7 @@ class Association(Negotiation, Querying):
         assert self._dul is not None
         if self._patience() != 0.0:
             return
-        if not self.operations.are_abandoned or self.in_message:
+        if not self._invoker.operations.are_abandoned or self.in_message:
             # Other timers run for these.
             self._dul.last_activity = time.monotonic()
         elif self.network_timeout_response == "A-RELEASE":
@@ -302,7 +296,7 @@ class Association(Negotiation, Querying):
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
         assert self._dul is not None
         deadline = after(self.acse_timeout)
-        self.operations.close()
+        self._invoker.operations.close()
         self._complete_operations(deadline)
         try:
             self._dul.perform("Evt11", pdus.A_RELEASE_RQ())
@@ -332,8 +326,8 @@ class Association(Negotiation, Querying):
         C-GET, or when it releases, too, and has operations of its own.
         """
         while True:
-            self.cancel_abandoned()
-            if not self.operations.count():
+            self._invoker.cancel_abandoned()
+            if not self._invoker.operations:
                 return
             left = remaining(deadline)
             try:
@@ -374,7 +368,7 @@ class Association(Negotiation, Querying):
             self._release_after = True
             return
         self.inbox.put(WE_RELEASE)
-        if self.is_sending_here():
+        if self._invoker.is_sending_here():
             return
         wait_until(self._is_over.wait, after(self.acse_timeout, LINGER))
         if self.is_released:

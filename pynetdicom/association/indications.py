@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
 from pynetdicom import events as evt
+from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.state import ENDED, PEER_RELEASES, AssociationState
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
@@ -16,9 +17,7 @@ from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.service_user import ServiceUser
     from pynetdicom.upper_layer import pdu as pdus
-    from pynetdicom.upper_layer.contexts import PresentationContext
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
@@ -46,10 +45,10 @@ class Indications(AssociationState):
                 primitive.message_name,
             )
         if primitive.CommandField >= 0x8000:
-            if not self.operations.deliver(message):
+            if not self._invoker.operations.deliver(message):
                 LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
                 message.close()
-                if self.operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
+                if self._invoker.operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
                     raise DIMSEDecodeError("too many responses that answer nothing")
         elif primitive.response_field is None:
             self.inbox.cancel(primitive.MessageIDBeingRespondedTo or 0)
@@ -60,15 +59,15 @@ class Indications(AssociationState):
         """The peer requests release: its requests are served first, ours get no more answers."""
         self._released_by_peer = Ended("released", "peer")
         self.inbox.put(PEER_RELEASES)
-        self.operations.end()
+        self._invoker.operations.end()
 
     def on_paused(self) -> None:
         """Reading was paused for as long as it may be: from now on responses go into a file."""
-        self.operations.spill()
+        self._invoker.operations.spill()
 
     def on_ended(self) -> None:
         """The association has ended."""
-        self.operations.end()
+        self._invoker.operations.end()
         self._is_over.set()
         self.inbox.put(ENDED)
 
@@ -111,12 +110,6 @@ class Indications(AssociationState):
             LOGGER.warning("%s", printable(note))
         self.acceptor.ae_title = self._request_pdu.called_ae_title
         self.acceptor.load(pdu)
-        self.rejected_contexts = conclusion.rejected
-        return self._agree(conclusion.accepted, self.acceptor)
-
-    def _agree(self, accepted: list[PresentationContext], peer: ServiceUser) -> frozenset[int]:
-        self.accepted_contexts = accepted
-        self._chosen.clear()
-        self.contexts = {c.context_id: c for c in accepted if c.context_id is not None}
-        self.peer_maximum = peer.maximum_length or 0
-        return frozenset(self.contexts)
+        maximum = self.acceptor.maximum_length or 0
+        self.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)
+        return frozenset(self.negotiated.contexts)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pynetdicom import _config, debug_log
 from pynetdicom import events as evt
 from pynetdicom.association.indications import Indications
+from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.state import ENDED
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.events import trigger
@@ -176,7 +177,9 @@ class Negotiation(Indications):
         assert server is not None
         assert visitor.request is not None
         rq = visitor.request
-        dul = self._make_dul(visitor.connection, visitor.upper_layer, visitor.framer)
+        layer = UpperLayer(requestor=False)
+        layer.state = visitor.provider.state
+        dul = self._make_dul(visitor.connection, layer, visitor.framer)
         self._dul = dul
         if self._early:  # aborted meanwhile
             dul.abort(self._early[0])
@@ -224,8 +227,12 @@ class Negotiation(Indications):
             return False
         self.acceptor.load(ac)
         self.acceptor.accepted_common_extended = said.common_extended
-        self.rejected_contexts = [c for c in contexts if c.result]
-        dul.framer.context_ids = self._agree([c for c in contexts if not c.result], self.requestor)
+        self.negotiated = Negotiated(
+            [c for c in contexts if not c.result],
+            [c for c in contexts if c.result],
+            self.requestor.maximum_length or 0,
+        )
+        dul.framer.context_ids = frozenset(self.negotiated.contexts)
         dul.perform("Evt7", ac)
         self.notify(evt.EVT_ACSE_SENT, ac)
         self.notify(evt.EVT_ACCEPTED, ac)
@@ -264,9 +271,8 @@ class Negotiation(Indications):
         self.requestor.load(rq)
         trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
         if self.watches_transitions:
-            self.on_transition("AE-5", "Sta1", "Evt5", "Sta2")
-            # Not the state that it is in by now: the lobby goes on with those it has turned away.
-            self.on_transition("AE-6", "Sta2", "Evt6", "Sta13" if self._dul is None else "Sta3")
+            for transition in visitor.told:
+                self.on_transition(*transition)
         if self.watches_data:
             self.on_data(visitor.raw, False)
         if self.watches_pdus:
@@ -303,10 +309,13 @@ class Negotiation(Indications):
         self.notify(evt.EVT_ACSE_SENT, pdu)
         self.notify(evt.EVT_REJECTED, pdu)
 
-    def tell_of_rejection(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+    def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
         assert self._visitor is not None
-        self._early.append(Ended("rejected", "local", pdu.source, pdu.reason, pdu.result))
+        ended = self._visitor.provider.ended
+        assert ended is not None
+        self._early.append(ended)
+        pdu = pdus.A_ASSOCIATE_RJ(ended.result or 0, ended.source or 0, ended.reason or 0)
         self._introduce(self._visitor)
         if self._server is not None:
             self._seed(self._server)

@@ -68,13 +68,12 @@ class Receiving:
             directory=place.directory,
             threshold=place.threshold,
             maximum=place.maximum,
-            spares=self._assoc.spares,
         )
 
     def _place(self, context_id: int) -> _Place:
         assoc = self._assoc
         ae, server = assoc.ae, self._server
-        transfer_syntax = assoc.contexts[context_id].transfer_uids[0]
+        transfer_syntax = assoc.negotiated.contexts[context_id].transfer_uids[0]
         place = self._places[context_id] = _Place(
             transfer_syntax,
             ae.spool_dir if server is None else server.spool_dir,
@@ -94,11 +93,11 @@ class Receiving:
     def _open_identifier(self, context_id: int, response: Primitive) -> Spool:
         """What belongs to an abandoned operation has no place."""
         assoc = self._assoc
-        operation = assoc.operations.get(response.MessageIDBeingRespondedTo or 0)
+        operation = assoc._invoker.operations.get(response.MessageIDBeingRespondedTo or 0)
         is_wanted = operation is not None and not operation.is_abandoned
         return Spool(
             b"",
-            assoc.contexts[context_id].transfer_uids[0],
+            assoc.negotiated.contexts[context_id].transfer_uids[0],
             directory=assoc.ae.spool_dir,
             threshold=_IN_MEMORY,
             maximum=_config.MAXIMUM_IDENTIFIER if is_wanted else 0,

@@ -9,18 +9,18 @@ import contextvars
 import logging
 import threading
 from collections.abc import Sequence
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom import _config, debug_log
 from pynetdicom import events as evt
+from pynetdicom.association.invoking import Invoker
+from pynetdicom.association.messaging import Messenger
+from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.receiving import Receiving
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.callbacks import DebugHooks, told_of
-from pynetdicom.data_sets.provisional import Spares
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
-from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.operations import Operations
 from pynetdicom.events import HandlerSpec, trigger
 from pynetdicom.handlers import Handlers
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
-
-LONGEST_PAUSE = 60.0
-"""What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
 
 # Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
 ENDED = object()
@@ -80,19 +77,16 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.lock = threading.RLock()
         self.requestor: ServiceUser = ServiceUser(self, "requestor")
         self.acceptor: ServiceUser = ServiceUser(self, "acceptor")
-        self.accepted_contexts: list[PresentationContext] = []
-        self.rejected_contexts: list[PresentationContext] = []
+        self.negotiated = Negotiated()
         self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
         self._acse_timeout: float | None = ae.acse_timeout
         self._dimse_timeout: float | None = ae.dimse_timeout
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
-        self.contexts: dict[int, PresentationContext] = {}
-        # What was chosen among them, by abstract and transfer syntax.
-        self._chosen: dict[tuple[str, str], PresentationContext] = {}
-        self.operations = Operations(self)
-        self.outstanding = self.operations.in_line
         self.inbox = Inbox()
+        self._messenger = Messenger(self)
+        self._invoker = Invoker(self, self._messenger)
+        self.outstanding = self._invoker.operations.in_line
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Association] = set()
@@ -101,19 +95,10 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         # What a peer is tolerated to do is noted once.
         self.told_of_groups = self.told_of_roles = False
-        # Whether a C-GET was requested, so that the peer has reason to send objects.
-        self.has_asked_for_objects = False
-        # Asked once: messages come too often for it.
-        self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
-        self.peer_maximum = 0
-        # Oddities of data sets that the log has told of already.
-        self._noted: set[str] = set()
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor
         self._dul: DUL | None = None
-        # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
-        self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
         # How it ended where no DUL service was there to say so: the first counts. A list's own
         # operations are atomic.
         self._early: list[Ended] = []
@@ -129,7 +114,6 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._timer = "acse_timeout"
         self._assembler = Assembler(Receiving(self, server).open)
         self.feed, self.flush = self._assembler.feed, self._assembler.flush
-        self.spares = Spares()
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.
@@ -188,6 +172,16 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         return self.mode == "acceptor"
 
     @property
+    def accepted_contexts(self) -> list[PresentationContext]:
+        """What was negotiated."""
+        return self.negotiated.accepted
+
+    @property
+    def rejected_contexts(self) -> list[PresentationContext]:
+        """What was proposed and not accepted."""
+        return self.negotiated.rejected
+
+    @property
     def local(self) -> dict[str, Any]:
         """The local side: title, address, port, mode and maximum length, as a dict."""
         return (self.requestor if self.is_requestor else self.acceptor).info
@@ -208,7 +202,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
     @property
     def dimse(self) -> Operations:
         """The outstanding operations."""
-        return self.operations
+        return self._invoker.operations
 
     @property
     def dul(self) -> DUL:
@@ -216,30 +210,6 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         if self._dul is None:
             raise RuntimeError("the association has no connection yet")
         return self._dul
-
-    # What `operations` ask for
-
-    def pause_reading(self) -> None:
-        """Have the peer wait for a slow consumer, but not for longer than it may put up with."""
-        timeout = self._network_timeout
-        self.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
-
-    def resume_reading(self) -> None:
-        """Read on, if reading is paused."""
-        if self._dul is not None:
-            self._dul.resume()
-
-    def cancel_later(self, operation: Operation) -> None:
-        """Leave a C-CANCEL to the Association thread, or to whoever sends next.
-
-        Called by finalizers, in the midst of anything: it takes no lock.
-        """
-        self._to_cancel.put(operation)
-        self.inbox.put(None)
-
-    def on_idle(self) -> None:
-        """Have the Association thread release, which has waited for our operations to end."""
-        self.inbox.put(None)
 
     def _fail(self, ended: Ended) -> None:
         """Have the association ended, as `ended` says unless it has already; waits for nothing.
@@ -256,21 +226,6 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
             running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
         ):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
-
-    def is_sending_here(self) -> bool:
-        """Whether the calling thread is at a request that is not out yet.
-
-        So a signal's handler, or a finalizer, that must not wait for what it interrupts.
-        """
-        return self.operations.is_being_sent_here() or (
-            self._dul is not None and self._dul.is_writing_here
-        )
-
-    def why_no_answer(self) -> str:
-        """Say why a request of ours was not sent, or not answered."""
-        if self.ended is None:
-            return "not sent: the association is being released"
-        return f"no answer: {self.ended}"
 
     def summarise(self, what: str, *, level: int = logging.INFO) -> None:
         """Log what became of the association, at INFO unless that is left to handlers."""

@@ -178,50 +178,6 @@ def _remove(name: str) -> None:
     _kept_open.discard(name)
 
 
-class Spares:
-    """Provisional files that are made while nobody waits for them, for one directory.
-
-    To make a file takes longer than everything else that is done for a small object.
-    """
-
-    def __init__(self) -> None:
-        # A dict's own operations are atomic: two threads never take the same file.
-        self._files: dict[str, ProvisionalFile] = {}
-        self._taken: str | None = None
-        self._before: str | None = None
-        self._closed = False
-
-    def take(self, directory: str) -> ProvisionalFile:
-        """Give a provisional file in a directory."""
-        self._taken = directory
-        return self._files.pop(directory, None) or ProvisionalFile(directory)
-
-    def replenish(self) -> None:
-        """Make a file for the directory that was used last, if it was used the time before too."""
-        directory, self._taken = self._taken, None
-        if directory is None or self._closed:
-            return
-        before, self._before = self._before, directory
-        if before != directory:
-            self._drop()
-        elif directory not in self._files and _has_unnamed_files():
-            with suppress(OSError):  # whoever takes one is told
-                spare = ProvisionalFile(directory)
-                if spare.unnamed:
-                    self._files[directory] = spare
-                else:  # one with a name would be seen for as long as nobody needs it
-                    spare.close()
-
-    def close(self) -> None:
-        """Close what there is; no more are made."""
-        self._closed = True
-        self._drop()
-
-    def _drop(self) -> None:
-        while self._files:
-            self._files.popitem()[1].close()
-
-
 def write_all(fd: int, buffers: Sequence[Buffer]) -> None:
     """Write all buffers, by as few calls as there may be."""
     if not hasattr(os, "writev"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from functools import lru_cache
 
 from pynetdicom import _config
@@ -19,7 +18,6 @@ from pynetdicom.data_sets.descriptor import Descriptor
 from pynetdicom.data_sets.encoded import EncodedDataSet
 from pynetdicom.data_sets.provisional import (
     ProvisionalFile,
-    Spares,
     copy_file,
     remove_parts,
     system_directory,
@@ -47,8 +45,6 @@ class Spool:
         Bytes that are kept in memory before a file is used; 0 for a file from the first byte on.
     maximum : int or None
         Bytes that are taken at all.
-    spares : Spares, optional
-        Where files come from that were made in advance.
 
     Attributes
     ----------
@@ -66,7 +62,6 @@ class Spool:
         directory: str | None = None,
         threshold: int = _config.SPOOL_THRESHOLD,
         maximum: int | None = None,
-        spares: Spares | None = None,
     ) -> None:
         self.header = header
         self.transfer_syntax = transfer_syntax
@@ -74,9 +69,6 @@ class Spool:
         self._directory = directory
         self._threshold = threshold
         self._maximum = maximum
-        self._new_file: Callable[[str], ProvisionalFile] = (
-            ProvisionalFile if spares is None else spares.take
-        )
         self._slices: list[memoryview] = []
         # One call a fragment: nothing but the list's own method.
         self.add = self._slices.append
@@ -111,7 +103,7 @@ class Spool:
                 for piece in slices:
                     memory += piece
                 return
-            self._part = part = self._new_file(self._directory or system_directory())
+            self._part = part = ProvisionalFile(self._directory or system_directory())
             self._memory = None
             before = [self.header, memory] if memory else [self.header]
             write_all(part.descriptor.fd, [*before, *slices])
@@ -142,9 +134,7 @@ class Spool:
             and self.error is None
         ):
             # A small one that came in one piece.
-            return ReceivedDataSet(
-                self.header, self.transfer_syntax, size, bytes(last), new_file=self._new_file
-            )
+            return ReceivedDataSet(self.header, self.transfer_syntax, size, bytes(last))
         self._slices.append(memoryview(last))
         self.flush()
         received = ReceivedDataSet(
@@ -154,7 +144,6 @@ class Spool:
             self._memory,
             self._part,
             error=self.error,
-            new_file=self._new_file,
         )
         self._memory = self._part = None
         return received
@@ -185,13 +174,11 @@ class ReceivedDataSet(EncodedDataSet):
         part: ProvisionalFile | None = None,
         *,
         error: OSError | None = None,
-        new_file: Callable[[str], ProvisionalFile] = ProvisionalFile,
     ) -> None:
         self.transfer_syntax = transfer_syntax
         self.size = size
         self.header = header
         self.error = error
-        self._new_file = new_file
         self._data = memory
         self._part = part
         # The file is somebody's: what was saved must not be saved under a second name, it may be
@@ -307,7 +294,7 @@ class ReceivedDataSet(EncodedDataSet):
     def _copy(self, directory: str) -> ProvisionalFile:
         """Write it to a new file."""
         memory = self._memory()
-        copy = self._new_file(directory)
+        copy = ProvisionalFile(directory)
         try:
             if memory is not None:
                 write_all(copy.descriptor.fd, [self.header, memory])

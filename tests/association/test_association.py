@@ -304,7 +304,7 @@ def test_release_serves_the_peer_while_it_waits(sides: Sides) -> None:
     echo = Call(assoc.send_c_echo)
     assert held.served.wait(DEADLINE)
     release = Call(assoc.release)
-    assert until(lambda: assoc.operations._closed)
+    assert until(lambda: assoc.dimse._closed)
     assert Call(sides.acceptor.send_c_echo).result().Status == 0
     held.go_on.set()
     assert echo.result().Status == 0
@@ -332,14 +332,14 @@ def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None
             indicated.set()
 
         assoc.on_release = tell  # type: ignore[method-assign]
-        close = assoc.operations.close
+        close = assoc.dimse.close
 
         def overtaken() -> None:
             ready.set()
             assert indicated.wait(DEADLINE)
             close()
 
-        monkeypatch.setattr(assoc.operations, "close", overtaken)
+        monkeypatch.setattr(assoc.dimse, "close", overtaken)
         assoc.release()
         assert assoc.ended is not None
         assert (assoc.ended.kind, assoc.ended.by) == ("released", "peer")
@@ -394,7 +394,7 @@ def test_release_by_the_peer_ends_our_operations_at_once() -> None:
 def test_release_refuses_who_comes_late(sides: Sides) -> None:
     """Whoever asks while the release is under way gets an outcome, and no operation is begun."""
     assoc = sides.associate()
-    assoc.operations.close()
+    assoc.dimse.close()
     call = Call(assoc.send_c_echo)
     assoc.release()
     assert len(call.result()) == 0
@@ -847,7 +847,7 @@ def test_silence_while_an_operation_of_ours_is_outstanding() -> None:
     with listening(script) as listener:
         assoc = requestor().associate("127.0.0.1", listener.port)
         call = Call(assoc.send_c_echo)
-        assert until(lambda: assoc.operations)
+        assert until(lambda: assoc.dimse)
         checks.append(idle_checks(assoc))
         ready.set()
         status = call.result()

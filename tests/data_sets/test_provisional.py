@@ -14,7 +14,6 @@ import pytest
 from pynetdicom.data_sets import provisional
 from pynetdicom.data_sets.provisional import (
     ProvisionalFile,
-    Spares,
     copy_file,
     remove_parts,
     this_host,
@@ -129,75 +128,3 @@ def test_copy_without_the_kernels_help(tmp_path: Path, monkeypatch: pytest.Monke
         pytest.raises(OSError, match="shorter"),
     ):
         copy_file(read.fileno(), write.fileno(), 3_000_000)
-
-
-# Spares
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-@needs_unnamed
-def test_a_spare_is_made_for_the_directory_that_was_used_twice(tmp_path: Path) -> None:
-    before = open_descriptors()
-    spares = Spares()
-    taken = [spares.take(str(tmp_path))]
-    spares.replenish()
-    assert open_descriptors() == before + 1
-    taken.append(spares.take(str(tmp_path)))
-    spares.replenish()
-    spares.replenish()
-    assert open_descriptors() == before + 3
-    taken.append(spares.take(str(tmp_path)))
-    assert open_descriptors() == before + 3
-    write_all(taken[2].fd, [b"abc"])
-    taken[2].publish(str(tmp_path / "x"), overwrite=False, sync=False)
-    assert (tmp_path / "x").read_bytes() == b"abc"
-    assert os.listdir(tmp_path) == ["x"]
-    for file in taken:
-        file.close()
-    spares.close()
-    assert open_descriptors() == before
-
-
-@needs_unnamed
-def test_spares_are_dropped_with_their_directory_and_at_the_end(tmp_path: Path) -> None:
-    before = open_descriptors()
-    spares = Spares()
-    for _ in range(2):
-        spares.take(str(tmp_path)).close()
-        spares.replenish()
-    assert open_descriptors() == before + 1
-    other = tmp_path / "other"
-    other.mkdir()
-    spares.take(str(other)).close()
-    spares.replenish()
-    assert open_descriptors() == before
-    spares.take(str(other)).close()
-    spares.close()
-    spares.replenish()
-    assert open_descriptors() == before
-
-
-def test_no_spares_with_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provisional, "_has_unnamed_files", lambda: False)
-    spares = Spares()
-    for _ in range(3):
-        spares.take(str(tmp_path)).close()
-        spares.replenish()
-    assert os.listdir(tmp_path) == []
-
-
-@needs_unnamed
-def test_a_directory_that_is_gone_is_told_to_whoever_takes_a_file(tmp_path: Path) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    spares = Spares()
-    spares.take(str(gone)).close()
-    spares.replenish()
-    spares.take(str(gone)).close()
-    gone.rmdir()
-    spares.replenish()
-    with pytest.raises(FileNotFoundError):
-        spares.take(str(gone))
