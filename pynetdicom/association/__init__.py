@@ -135,7 +135,7 @@ class Association(Negotiation, SCU):
         with ExitStack() as left:
             if self._server is not None:
                 left.callback(self._server.association_ended, self)
-            left.callback(self.ae.associations_changed, self, added=False)
+            left.callback(self.ae._running.associations.discard, self)
             left.callback(self._discard)
             left.callback(self._close)
             left.callback(self._negotiated.set)

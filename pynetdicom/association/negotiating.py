@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import ssl
 
     from pynetdicom.association import Association
+    from pynetdicom.association.entity import Listener
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.acse")
 
@@ -247,13 +247,13 @@ class Negotiation(Indications):
         else:
             self.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
-    def _seed(self, server: AssociationServer) -> None:
+    def _seed(self, server: Listener) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
         acceptor = self.acceptor
         acceptor.ae_title = server.ae_title
         acceptor.maximum_length = self.ae.maximum_pdu_size
         acceptor.supported_contexts = server.contexts
-        acceptor.implementation_class_uid = self.ae.implementation_uid
+        acceptor.implementation_class_uid = self.ae._implementation_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
 
     def _introduce(self, visitor: Visitor) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
+from pynetdicom.association.entity import Entity, Listener
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
@@ -27,15 +28,13 @@ from pynetdicom.network.addresses import address_text
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
+from pynetdicom.running import Runs
 from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.association import Association
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
@@ -60,10 +59,10 @@ class AssociationState(DebugHooks, threading.Thread):
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         mode: Literal["requestor", "acceptor"],
         *,
-        server: AssociationServer | None = None,
+        server: Listener | None = None,
         visitor: Visitor | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
     ) -> None:
@@ -87,7 +86,7 @@ class AssociationState(DebugHooks, threading.Thread):
         self.outstanding = self._invoker.operations.in_line
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
-        self.sub_associations: set[Association] = set()
+        self.sub_associations: set[Runs] = set()
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
         self.watches_data = self.watches_pdus = self.watches_transitions = False
@@ -226,7 +225,7 @@ class AssociationState(DebugHooks, threading.Thread):
         """The peer: title, address, port, mode and maximum length, as a dict."""
         return (self.acceptor if self.is_requestor else self.requestor).info
 
-    def timeout_changed(self, name: str, seconds: float | None) -> None:
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have those look again who may be waiting by the old value."""
         if name != "network_timeout":
             return
