@@ -277,7 +277,7 @@ class Event:
         """
         if "identifier" not in self.event.attributes:
             return False
-        return self.assoc.is_request_cancelled(self.request.MessageID)
+        return self.assoc._performer.is_cancelled(self.request.MessageID)
 
     @of_kind
     def move_destination(self) -> str:
@@ -369,7 +369,7 @@ def _on_store(event: Event) -> tuple[Any, ...]:
 
 def _on_identified(event: Event) -> tuple[Any, ...]:
     info = _info(event, priority=event.request.Priority)
-    info["cancelled"] = event.assoc.is_request_cancelled
+    info["cancelled"] = event.assoc._performer.is_cancelled
     return (event.identifier, event.context, info)
 
 

@@ -29,7 +29,6 @@ from pynetdicom.timeouts import seconds_of
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
-    from pynetdicom.upper_layer import pdu as pdus
     from pynetdicom.upper_layer.acse import PresentationContext
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
@@ -223,14 +222,14 @@ class AssociationServer(socketserver.TCPServer):
         else:
             running.unreserve()
 
-    def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+    def turned_away(self, visitor: Visitor) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
         from pynetdicom.association import Association
 
         if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
-        threads.start("pynetdicom-rejected", lambda: assoc.tell_of_rejection(pdu))
+        threads.start("pynetdicom-rejected", assoc.tell_of_rejection)
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""

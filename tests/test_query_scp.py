@@ -260,7 +260,7 @@ def test_a_cancel_that_comes_while_the_request_waits(scp: QueryScp) -> None:
         peer.send(request(FIND, 1) + request(FIND, 2) + request(FIND, 3) + cancel(FIND, 2))
         peer.send(cancel(FIND, 77) * 3)
         (assoc,) = scp.server.active_associations
-        assert wait_for(lambda: assoc.is_request_cancelled(2))
+        assert wait_for(lambda: assoc._performer.is_cancelled(2))
         proceed.set()
         assert statuses(peer, 1) == [PENDING, 0x0000]
         assert statuses(peer, 2) == [0xFE00]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, evt, running
-from pynetdicom.association.state import WE_RELEASE
-from pynetdicom.dimse.operation import Operation
+from pynetdicom.dimse import waiting as waiting_module
+from pynetdicom.dimse.inbox import WE_RELEASE
 from tests.faults.peer import until
 from tests.peers import interrupted_when
 
@@ -322,14 +322,14 @@ def test_release_asked_for_between_an_answer_and_reading_on(peers: Peers, in_han
         acceptor.bind(evt.EVT_C_ECHO, lambda event: event.assoc.release() or 0x0000)
     else:
         # Called after an answer; maybe still after the first one.
-        serve = acceptor.serve_request
+        serve = acceptor._performer._serve_request
 
         def serve_and_release(request: Any) -> None:
             serve(request)
             if len(peers.acceptors) == 2:
                 acceptor.inbox.put(WE_RELEASE)
 
-        acceptor.serve_request = serve_and_release
+        acceptor._performer._serve_request = serve_and_release
     assert peers.assoc.send_c_echo().Status == 0x0000
     acceptor.join(DEADLINE)
     assert acceptor.is_released
@@ -397,13 +397,13 @@ def test_ctrl_c_reaches_the_waiting_caller_and_leaves_the_association_in_order(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = threading.Event()
-    wait = Operation.wait
+    response_to = waiting_module.response_to
 
-    def waits(self: Operation, *args: Any) -> Any:
+    def waits(*args: Any) -> Any:
         waiting.set()
-        return wait(self, *args)
+        return response_to(*args)
 
-    monkeypatch.setattr(Operation, "wait", waits)
+    monkeypatch.setattr(waiting_module, "response_to", waits)
     with (
         pytest.raises(KeyboardInterrupt),
         # Not while the request is being sent: what of it has left would not be known.

@@ -144,7 +144,7 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
     required = assoc.ae.require_user_identity
     if not proposed:
         if required:
-            peer = assoc._peer_name()
+            peer = assoc._reporter.peer_name
             LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
         return not required, []
     item = proposed[0]

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.association.succession import Succession
-from pynetdicom.dimse.operations import Turn
 from pynetdicom.services.instances import Instance, StoreParameters, take, why_not
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.dimse.messages import Batch
-    from pynetdicom.dimse.operation import Operation
+    from pynetdicom.dimse.operations import Operation
     from pynetdicom.dimse.primitives import C_STORE, Primitive
     from pynetdicom.upper_layer.contexts import PresentationContext
 
@@ -105,7 +104,7 @@ class FileStream:
         self._next: _File | None = None
         self._error: Exception | None = None
         # That of the last request.
-        self._turn: Turn | None = None
+        self._operation: Operation | None = None
 
     def results(self, send_ahead: bool) -> Iterator[StoreResult]:
         """Send the files; with `send_ahead` one before the last one's result is given out."""
@@ -130,8 +129,8 @@ class FileStream:
         except (
             BaseException
         ):  # Ctrl-C: the request may not be out, and nobody waits for its response
-            if self._turn is not None:
-                self._turn.leave()
+            if self._operation is not None:
+                self._operation.operations.finish(self._operation)
             raise
         finally:
             if self._next is not None:
@@ -192,16 +191,16 @@ class FileStream:
             _, request, context, ready = planned
             expected = request.__dict__.get("MessageID")
             invoker = assoc._invoker
-            turn = self._turn = Turn(invoker.operations)
+            operation = self._operation = invoker.operation(request, context)
             try:
-                operation = invoker.begin(request, context, None, turn)
-                has_broken = operation is None and assoc.ended is not None
-                if has_broken and assoc is before and not succession.is_over:
-                    continue  # nothing of it was sent: it is not the one that broke it
-                if operation is not None:
-                    is_expected = operation.message_id == expected
-                    operation = invoker.send_begun(operation, ready if is_expected else None)
-                return _Sent(file.path, assoc, operation)
+                with operation:
+                    if invoker.begin(operation, None):
+                        is_expected = operation.message_id == expected
+                        sent = invoker.send_begun(operation, ready if is_expected else None)
+                        return _Sent(file.path, assoc, sent)
+                    if assoc.ended is None or assoc is not before or succession.is_over:
+                        return _Sent(file.path, assoc)
+                    # Nothing of it was sent: it is not the one that broke the association.
             except Exception as error:
                 return _Sent(file.path, problem=f"not sent: {why_not(error)}")
         return _Sent(file.path, problem=file.problem)

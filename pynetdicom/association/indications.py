@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.association.state import ENDED, PEER_RELEASES, AssociationState
+from pynetdicom.association.state import AssociationState
+from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.upper_layer import acse

@@ -19,9 +19,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from pynetdicom import event_types as evt
+from pynetdicom.dimse import waiting
 from pynetdicom.dimse.messages import Batch
-from pynetdicom.dimse.operation import PENDING, Operation
-from pynetdicom.dimse.operations import Operations, Turn
+from pynetdicom.dimse.operations import PENDING, Operation, Operations
 from pynetdicom.dimse.primitives import C_CANCEL, Primitive
 from pynetdicom.network.deadlines import after, wait_until
 from pynetdicom.network.dul import LINGER, Stopped
@@ -69,69 +69,56 @@ class Invoker:
             )
 
     def exchange(
-        self, request: Primitive, context: PresentationContext, msg_id: int | None
-    ) -> tuple[Primitive | None, int]:
-        """Send a request that has one response, and wait for it; None when none came."""
-        turn = Turn(self.operations)
-        try:
-            with turn:
-                operation = self.send_request(request, context, msg_id, turn)
-                response = self.response_to(operation)
-                return response, 0 if operation is None else operation.message_id
-        finally:  # Ctrl-C may come on the way out, too
-            turn.leave()
-
-    def send_request(
         self,
         request: Primitive,
         context: PresentationContext,
         msg_id: int | None,
-        turn: Turn | None = None,
-    ) -> Operation | None:
+        meanwhile: Callable[[], None] | None = None,
+    ) -> tuple[Primitive | None, int]:
+        """Send a request that has one response, and wait for it; None when none came.
+
+        `meanwhile` is called before it waits.
+        """
+        with self.operation(request, context) as operation:
+            sent = self.send_request(operation, msg_id)
+            if meanwhile is not None:
+                meanwhile()
+            return self.response_to(sent), 0 if sent is None else operation.message_id
+
+    def operation(self, request: Primitive, context: PresentationContext) -> Operation:
+        """What is to be an operation, once it begins; hold it in a ``with``, or see it finished."""
+        return Operation(self.operations, request, context.context_id or 0)
+
+    def send_request(self, operation: Operation, msg_id: int | None) -> Operation | None:
         """Send a request; None when nothing can be sent. If it raises, nothing is outstanding."""
-        turn = turn or Turn(self.operations)
         try:
-            operation = self.begin(request, context, msg_id, turn)
-            return operation and self.send_begun(operation)
+            return self.send_begun(operation) if self.begin(operation, msg_id) else None
         except BaseException as error:
-            if not isinstance(error, Exception) and turn.operation and turn.operation.backlog:
+            if not isinstance(error, Exception) and operation.has_begun and operation.backlog:
                 # Ctrl-C; its request may be out: nobody would take the responses that come then.
                 self._assoc._fail(Ended("aborted", "local", 0, 0, error=error))
-            turn.leave()
+            self.operations.finish(operation)
             raise
 
-    def begin(
-        self, request: Primitive, context: PresentationContext, msg_id: int | None, turn: Turn
-    ) -> Operation | None:
-        """Register an operation, when the window has room for it; None if it is over by then."""
+    def begin(self, operation: Operation, msg_id: int | None) -> bool:
+        """Register an operation, when the window has room for it; False when it is over by then."""
         if not self._to_cancel.empty():
             self.cancel_abandoned()
         if self.operations.in_line():
-            self._refuse_endless_wait(f"a {request.message_name}")
+            what = f"a {operation.request.message_name}"
+            self._refuse_endless_wait(what)
             if self.is_sending_here():
                 # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
-                raise RuntimeError(
-                    f"a {request.message_name} would wait for the request that it interrupts"
-                )
-
-        def make(message_id: int) -> Operation:
-            if msg_id is None:
-                request.__dict__["MessageID"] = message_id
-            else:
-                request.MessageID = message_id
-            return Operation(request, context.context_id or 0)
-
+                raise RuntimeError(f"{what} would wait for the request that it interrupts")
         assoc = self._assoc
-        try:
-            operation = self.operations.begin(
-                make, msg_id, 1, assoc.dimse_timeout, self._last_received, turn
-            )
-        except TimeoutError as error:
-            assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
-            return None
-        if operation is not None and operation.backlog is not None:
+        if operation.backlog is not None:
             operation.backlog.directory = assoc.ae.spool_dir
-        return operation
+        try:
+            return waiting.begin(operation, msg_id, 1, assoc.dimse_timeout, self._last_received)
+        except TimeoutError as error:
+            self.operations.finish(operation)
+            assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
+            return False
 
     def send_begun(
         self, operation: Operation, ready: list[Batch] | None = None
@@ -143,7 +130,7 @@ class Invoker:
             dul.send_data(ready or self.messenger.fragments(request, context_id))
             # Before anybody is told: a handler may go on to the next request. And the peer has
             # nothing to do with how long that takes.
-            self.operations.sent(operation)
+            waiting.sent(operation)
             if self.messenger.sent(request, context_id):
                 operation.last_heard = time.monotonic()
             return operation
@@ -161,14 +148,10 @@ class Invoker:
 
     def response_to(self, operation: Operation | None) -> Primitive | None:
         """Wait for the one response; None when none came."""
-        response = None
-        if operation is not None:
-            try:
-                response = self._await_response(operation)
-            finally:
-                if not operation.is_finished:
-                    self.operations.finish(operation)
+        response = None if operation is None else self._await_response(operation)
         if response is None:
+            if operation is not None:
+                self.operations.finish(operation)
             self.await_end()
         return response
 
@@ -176,7 +159,7 @@ class Invoker:
         """The next response to an operation; None when none came and the association has ended."""
         assoc = self._assoc
         try:
-            message = operation.wait(assoc.dimse_timeout, self._last_received)
+            message = waiting.response_to(operation, assoc.dimse_timeout, self._last_received)
         except TimeoutError:
             assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None
@@ -213,8 +196,10 @@ class Invoker:
 
         So a signal's handler, or a finalizer, that must not wait for what it interrupts.
         """
+        if self.operations.is_being_sent_by(threading.get_ident()):
+            return True
         dul = self._assoc._dul
-        return self.operations.is_being_sent_here() or (dul is not None and dul.is_writing_here)
+        return dul is not None and dul.is_writing_here
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to store what we want to have."""

@@ -11,9 +11,8 @@ from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
 from pynetdicom.association.indications import Indications
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.association.state import ENDED
+from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
-from pynetdicom.handlers import trigger
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import secure
@@ -100,12 +99,12 @@ class Negotiation(Indications):
         self._dul = dul
         if self._early:
             dul.abort(self._early[0])
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address})
         self._dul.start()
         self.requestor.load(self._request_pdu)
-        self.notify(evt.EVT_REQUESTED, self._request_pdu)
+        self._reporter.negotiation(evt.EVT_REQUESTED, self._request_pdu)
         self._dul.perform("Evt2", self._request_pdu)
-        self.notify(evt.EVT_ACSE_SENT, self._request_pdu)
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, self._request_pdu)
         return self._await_answer(deadline)
 
     def _make_dul(self, connection: Connection, upper_layer: UpperLayer, framer: Framer) -> DUL:
@@ -152,14 +151,14 @@ class Negotiation(Indications):
             if item is ENDED:
                 return False
             if isinstance(item, pdus.A_ASSOCIATE_AC):
-                self.notify(evt.EVT_ACSE_RECV, item)
-                self.notify(evt.EVT_ACCEPTED, item)
+                self._reporter.negotiation(evt.EVT_ACSE_RECV, item)
+                self._reporter.negotiation(evt.EVT_ACCEPTED, item)
                 if not self.accepted_contexts:  # nothing can be sent on it (PS3.8 7.1.1.13)
                     self._fail(Ended("aborted", "local", 0, 0, error=self._nothing_accepted(item)))
                     return False
                 debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
                 accepted, rejected = len(self.accepted_contexts), len(self.rejected_contexts)
-                self.summarise(
+                self._reporter.summarise(
                     f"accepted, {accepted} of {accepted + rejected} presentation contexts"
                 )
                 return True
@@ -177,14 +176,16 @@ class Negotiation(Indications):
         assert server is not None
         assert visitor.request is not None
         rq = visitor.request
-        dul = self._make_dul(visitor.connection, visitor.upper_layer, visitor.framer)
+        layer = UpperLayer(requestor=False)
+        layer.state = visitor.provider.state
+        dul = self._make_dul(visitor.connection, layer, visitor.framer)
         self._dul = dul
         if self._early:  # aborted meanwhile
             dul.abort(self._early[0])
         self._introduce(visitor)
         self._seed(server)
         dul.start()
-        self.notify(evt.EVT_REQUESTED, rq)
+        self._reporter.negotiation(evt.EVT_REQUESTED, rq)
         rejection = acse.check_request(
             rq,
             ae_title=server.ae_title,
@@ -232,8 +233,8 @@ class Negotiation(Indications):
         )
         dul.framer.context_ids = frozenset(self.negotiated.contexts)
         dul.perform("Evt7", ac)
-        self.notify(evt.EVT_ACSE_SENT, ac)
-        self.notify(evt.EVT_ACCEPTED, ac)
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, ac)
+        self._reporter.negotiation(evt.EVT_ACCEPTED, ac)
         self._summarise_answer(acse.refusals(acse.contexts_of(rq), contexts))
         return True
 
@@ -243,9 +244,9 @@ class Negotiation(Indications):
         accepted = len(self.accepted_contexts)
         what = f"accepted, {accepted} of {accepted + len(refusals)} presentation contexts"
         if not refusals:
-            self.summarise("accepted")
+            self._reporter.summarise("accepted")
         else:
-            self.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
+            self._reporter.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
     def _seed(self, server: Listener) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
@@ -267,16 +268,15 @@ class Negotiation(Indications):
                 visitor.connection.socket.getsockname()
             )
         self.requestor.load(rq)
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
         if self.watches_transitions:
-            self.on_transition("AE-5", "Sta1", "Evt5", "Sta2")
-            # Not the state that it is in by now: the lobby goes on with those it has turned away.
-            self.on_transition("AE-6", "Sta2", "Evt6", "Sta13" if self._dul is None else "Sta3")
+            for transition in visitor.told:
+                self.on_transition(*transition)
         if self.watches_data:
             self.on_data(visitor.raw, False)
         if self.watches_pdus:
             self.on_pdu(rq, False)
-        self.notify(evt.EVT_ACSE_RECV, rq)
+        self._reporter.negotiation(evt.EVT_ACSE_RECV, rq)
 
     def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
         """Reject the association request, from a handler of `EVT_REQUESTED` (PS3.8 9.3.4).
@@ -305,22 +305,25 @@ class Negotiation(Indications):
         ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
         self.acceptor.rejects(pdu)
         self._dul.perform("Evt8", pdu, ended)
-        self.notify(evt.EVT_ACSE_SENT, pdu)
-        self.notify(evt.EVT_REJECTED, pdu)
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
+        self._reporter.negotiation(evt.EVT_REJECTED, pdu)
 
-    def tell_of_rejection(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+    def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
         assert self._visitor is not None
-        self._early.append(Ended("rejected", "local", pdu.source, pdu.reason, pdu.result))
+        ended = self._visitor.provider.ended
+        assert ended is not None
+        self._early.append(ended)
+        pdu = pdus.A_ASSOCIATE_RJ(ended.result or 0, ended.source or 0, ended.reason or 0)
         self._introduce(self._visitor)
         if self._server is not None:
             self._seed(self._server)
-        self.notify(evt.EVT_REQUESTED, self._visitor.request)
+        self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
         self.acceptor.rejects(pdu)
         if self.watches_data:
             self.on_data(pdu.encode(), True)
         if self.watches_pdus:
             self.on_pdu(pdu, True)
-        self.notify(evt.EVT_ACSE_SENT, pdu)
-        self.notify(evt.EVT_REJECTED, pdu)
-        trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
+        self._reporter.negotiation(evt.EVT_REJECTED, pdu)
+        self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})

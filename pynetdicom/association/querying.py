@@ -15,7 +15,6 @@ from pynetdicom import _config, debug_log, raised
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.association.responses import LOGGER, Responses
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
-from pynetdicom.dimse.operations import Turn
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.uids import named_all
 
@@ -51,13 +50,11 @@ def query(
         raise TypeError(f"{name}: no {', '.join(absent)}")
     if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
         debug_log.show_identifier(LOGGER, request, data_set.decode())
-    turn = Turn(invoker.operations)
+    operation = invoker.operation(request, context)
     try:
-        operation = invoker.send_request(request, context, msg_id, turn)
-        return Responses(invoker, request, operation)
+        return Responses(invoker, request, invoker.send_request(operation, msg_id))
     except BaseException:  # Ctrl-C: nobody will ask for the responses
-        if turn.operation is not None:
-            invoker.abandon(turn.operation)
+        invoker.abandon(operation)
         raise
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import _config, debug_log
 from pynetdicom.association.invoking import to_status
-from pynetdicom.dimse.operation import PENDING, Operation
+from pynetdicom.dimse.operations import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.network.latch import Hold
 

@@ -109,7 +109,7 @@ def _answer_in_parts(
         request,
         handler,
         send,
-        lambda: scp.is_request_cancelled(message_id),
+        lambda: scp._performer.is_cancelled(message_id),
         assoc.negotiated.contexts[context_id].transfer_uids[0],
         partial(assoc._handlers.who_answers, event),
     )
@@ -142,8 +142,8 @@ def _takes_unanswered(
         return False
     if not assoc._invoker.has_asked_for_objects:
         return False
-    if not assoc.told_of_roles:
-        assoc.told_of_roles = True
+    if not assoc._performer.told_of_roles:
+        assoc._performer.told_of_roles = True
         LOGGER.warning(
             "the peer has not answered the role selection for %s: what it sends is taken",
             named(context.abstract_uid),

@@ -11,27 +11,27 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom import _config, debug_log
+from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.entity import Entity, Listener
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operations import Operations
-from pynetdicom.handlers import Handler, Handlers, HandlerSpec, trigger
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.hooks import DebugHooks
-from pynetdicom.network.addresses import address_text
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
 from pynetdicom.running import Runs
 from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.network.lobby import Visitor
@@ -39,11 +39,6 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
-
-# Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
-ENDED = object()
-PEER_RELEASES = object()
-WE_RELEASE = object()
 
 
 class AssociationState(DebugHooks, threading.Thread):
@@ -83,6 +78,8 @@ class AssociationState(DebugHooks, threading.Thread):
         self.inbox = Inbox()
         self._messenger = Messenger(self)
         self._invoker = Invoker(self, self._messenger)
+        self._reporter = Reporter(self)
+        self._performer = Performer(self)
         self.outstanding = self._invoker.operations.in_line
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
@@ -91,7 +88,7 @@ class AssociationState(DebugHooks, threading.Thread):
         self.wants_no_more = False
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         # What a peer is tolerated to do is noted once.
-        self.told_of_groups = self.told_of_roles = False
+        self.told_of_groups = False
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor
@@ -104,7 +101,6 @@ class AssociationState(DebugHooks, threading.Thread):
         self._negotiated = Latch()
         self._is_over = Latch()
         self._is_established = False
-        self._release_after = False
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
         self._maximum_length = 0
@@ -258,27 +254,3 @@ class AssociationState(DebugHooks, threading.Thread):
     def _refuse_on_dul_thread(self, what: str) -> None:
         if (self._dul is not None and self._dul.is_reading_here) or self._handlers.are_on_the_wire:
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
-
-    def summarise(self, what: str, *, level: int = logging.INFO) -> None:
-        """Log what became of the association, at INFO unless that is left to handlers."""
-        if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
-            LOGGER.log(level, "association with %s: %s", self._peer_name(), printable(what))
-
-    def _peer_name(self) -> str:
-        """The peer's AE title and, once it is known, its address."""
-        peer = self.acceptor if self.is_requestor else self.requestor
-        where = peer.address_info
-        if where is None:
-            return printable(peer.ae_title)
-        return printable(f"{peer.ae_title} at {address_text((where.address, where.port))}")
-
-    def notify(self, event: evt.EventType, pdu: Any) -> None:
-        """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
-        if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT):
-            debug_log.show_pdu("received" if event is evt.EVT_ACSE_RECV else "sent", pdu)
-        if self._handlers.are_told(event):
-            from pynetdicom.pdu_primitives import A_ASSOCIATE
-
-            # Callbacks are given it with the other events too.
-            name = "primitive" if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT) else "_primitive"
-            trigger(self, event, {name: A_ASSOCIATE.from_pdu(pdu)})

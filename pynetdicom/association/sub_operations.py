@@ -82,12 +82,7 @@ def store(
     try:
         context = assoc._invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
         request = what.request(context, parameters)
-        if meanwhile is None:
-            response, _ = assoc._invoker.exchange(request, context, None)
-        else:
-            operation = assoc._invoker.send_request(request, context, None)
-            meanwhile()
-            response = assoc._invoker.response_to(operation)
+        response, _ = assoc._invoker.exchange(request, context, None, meanwhile)
     except Exception as error:
         problem = printable(f"not sent: {why_not(error)}")
         return Outcome(None, what.sop_instance, problem)

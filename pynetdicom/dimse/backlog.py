@@ -81,9 +81,12 @@ class Backlog:
     ----------
     directory : str or None
         Where the file goes; None for the system's directory for such files.
+    is_paused : bool
+        Whether reading was paused since it was full, and its consumer has not looked since.
     """
 
     def __init__(self) -> None:
+        self.is_paused = False
         self.directory: str | None = None
         self._queue: SimpleQueue[Message | _File | None] = SimpleQueue()
         self._is_discarded = False
@@ -111,8 +114,8 @@ class Backlog:
         """Whether no more should be put into memory."""
         return self._file is None and not self._is_below(1)
 
-    def add(self, message: Message) -> None:
-        """Add a response that others will follow.
+    def add(self, message: Message) -> bool:
+        """Add a response that others will follow; whether it is full by then.
 
         Raises
         ------
@@ -124,8 +127,10 @@ class Backlog:
             message.close()
         elif file is None:
             self._keep(message)
+            return not self._is_below(1)
         else:
             self._write(file, message)
+        return False
 
     def put(self, message: Message | None) -> None:
         """Add the final response, or None when the association has ended; nothing follows."""

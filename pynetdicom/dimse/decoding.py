@@ -21,13 +21,13 @@ for _class in OPERATIONS:
     _MESSAGES[_class.request_field] = (
         _class,
         "MessageIDBeingRespondedTo" if _class is C_CANCEL else "MessageID",
-        _class._keywords[0],
+        _class.sides[0].keywords,
     )
     if _class.response_field is not None:
         _MESSAGES[_class.response_field] = (
             _class,
             "MessageIDBeingRespondedTo",
-            _class._keywords[1],
+            _class.sides[1].keywords,
         )
 
 

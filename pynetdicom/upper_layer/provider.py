@@ -14,7 +14,7 @@ lock that a handler could wait for, and nobody finds half of a move.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import pdu as pdus
@@ -57,8 +57,6 @@ class Move:
         What is to be done.
     event, before, state : str
         What it follows, the state before, and the state from then on.
-    pdu : PDU or None
-        What was received, or what is to be sent.
     data : bytes
         What is to be sent.
     ends : bool
@@ -67,18 +65,17 @@ class Move:
         How the association has ended.
     abort : bytes
         The A-ABORT by which it was ended from here.
+    later : dict
+        The move that follows, once there is one: not empty says that this is not the last any more.
     """
 
-    __slots__ = (
-        "_next", "abort", "action", "before", "data", "ended", "ends", "event", "pdu", "state"
-    )  # fmt: skip
+    __slots__ = ("abort", "action", "before", "data", "ended", "ends", "event", "later", "state")
 
     def __init__(
         self,
         action: Action,
         event: str = "",
         last: Move | None = None,
-        pdu: Any = None,
         data: bytes = b"",
         ended: Ended | None = None,
     ) -> None:
@@ -86,7 +83,6 @@ class Move:
         self.event = event
         self.state = action.next_state
         self.before = self.state if last is None else last.state
-        self.pdu = pdu
         self.data = data
         self.ended: Ended | None = None if last is None else last.ended
         self.abort: bytes = b"" if last is None else last.abort
@@ -95,12 +91,7 @@ class Move:
             self.ended = ended
             self.abort = data if action.send == "A-ABORT" else b""
         # A dict's own operations are atomic: `setdefault` tells whose move counts.
-        self._next: dict[str, Move] = {}
-
-    @property
-    def next(self) -> Move | None:
-        """The move that follows, if there is one."""
-        return self._next.get("")
+        self.later: dict[str, Move] = {}
 
     @property
     def told(self) -> tuple[str, str, str, str]:
@@ -113,13 +104,27 @@ class Move:
         return self.action.next_state == "Sta1"
 
     @property
+    def may_send_data(self) -> bool:
+        """Whether P-DATA-TF may be sent from then on (DT-1, AR-7)."""
+        return self.state in SENDING_STATES
+
+    @property
     def answer(self) -> pdus.A_RELEASE_RP | None:
         """What the provider asks for by itself: both sides have requested release."""
         return pdus.A_RELEASE_RP() if self.state in COLLIDING_STATES else None
 
     def follow(self, move: Move) -> bool:
         """Have `move` follow this one, unless another one does."""
-        return self._next.setdefault("", move) is move
+        return self.later.setdefault("", move) is move
+
+
+class Received(NamedTuple):
+    """A PDU of the peer, or what is none, and the move that it has caused."""
+
+    move: Move
+    pdu: Any
+    """The PDU; None for P-DATA-TF out of its place, and for what is none."""
+    data: bytes
 
 
 class Provider:
@@ -149,16 +154,15 @@ class Provider:
         self._table = TABLES["requestor" if requestor else "acceptor"]
         # Whether nothing is understood any more.
         self._is_deaf = False
-        self.first = Move(Action("", state))
         # The last move, or one of late.
-        self._recent = self.first
+        self._recent = Move(Action("", state))
 
     @property
     def last(self) -> Move:
         """The last move, which says what is true."""
         move = self._recent
-        while move._next:
-            move = move._next[""]
+        while move.later:
+            move = move.later[""]
         self._recent = move
         return move
 
@@ -176,11 +180,6 @@ class Provider:
         """Whether the event is possible in the present state."""
         return (event, self.last.state) in self._table
 
-    @property
-    def may_send_data(self) -> bool:
-        """Whether P-DATA-TF may be sent (DT-1, AR-7)."""
-        return self.last.state in SENDING_STATES
-
     # What the local side wants
 
     def request(self, pdu: pdus.PDU) -> Move:
@@ -191,8 +190,7 @@ class Provider:
         NotPossible
             The state does not allow it.
         """
-        data = pdu.encode()
-        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=data)
+        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=pdu.encode())
 
     def take(
         self, event: str, ended: Ended | None = None, *, pdu: Any = None, data: bytes = b""
@@ -217,7 +215,7 @@ class Provider:
             # In Sta1 again: a provider serves one association.
             if action is None or (last.ended is not None and last.state == "Sta1"):
                 return None
-            return Move(action, event, last, pdu, data, ended or _how(action, pdu))
+            return Move(action, event, last, data, ended or _how(action, pdu))
 
         move = self._move(think)
         if move is None:
@@ -243,11 +241,11 @@ class Provider:
             event = "Evt19" if invalid else "Evt15"
             action = self._table.get((event, last.state))
             if action is None:
-                return Move(_UNASKED, "", last, ended=ended) if last.state == "Sta1" else None
+                return Move(_UNASKED, "", last, b"", ended) if last.state == "Sta1" else None
             data = b""
             if action.send:
                 data = pdus.A_ABORT(source=ended.source or 0, reason=ended.reason or 0).encode()
-            return Move(action, event, last, data=data, ended=ended)
+            return Move(action, event, last, data, ended)
 
         return self._move(think)
 
@@ -268,13 +266,13 @@ class Provider:
             how = ended
             if last.state == "Sta5":
                 how = ended._replace(error=unanswered(ended.error, is_tls))
-            return Move(action, event, last, ended=how)
+            return Move(action, event, last, b"", how)
 
         return self._move(think)
 
     # What the peer does
 
-    def receive(self, feed: Feed[T], show: Show | None = None) -> T | Move | None:
+    def receive(self, feed: Feed[T], show: Show | None = None) -> T | Received | None:
         """Understand what is in the framer, up to the end of a message or a PDU.
 
         Parameters
@@ -286,11 +284,13 @@ class Provider:
 
         Returns
         -------
-        T or Move or None
+        T or Received or None
             A message that `feed` completed; what a PDU, or what is none, has caused; None when
             that is all.
         """
-        last, framer = self.last, self.framer
+        last, framer = self._recent, self.framer
+        if last.later:
+            last = self.last
         if self._is_deaf:
             framer.drop()
             return None
@@ -299,29 +299,34 @@ class Provider:
             while (item := framer.next(feed if last.ended is None else _ignore)) is not None:
                 if not isinstance(item, bytes):
                     return item
-                move = self._received(item, show)
-                if move is not None:
-                    return move
+                received = self._received(item, show)
+                if received is not None:
+                    return received
         except PDUDecodeError as error:
-            # Where the next PDU begins is not known.
-            self._is_deaf = True
-            return self._answer("Evt19", None, error)
+            return self._invalid(error)
         return None
 
-    def _received(self, data: bytes, show: Show | None) -> Move | None:
+    def _invalid(self, error: PDUDecodeError, data: bytes = b"") -> Received | None:
+        """What was received is no PDU: where the next one begins is not known any more."""
+        self._is_deaf = True
+        return self._answer("Evt19", None, data, error)
+
+    def _received(self, data: bytes, show: Show | None) -> Received | None:
         """A PDU is complete that is not P-DATA-TF in its place."""
         event = EVENT_OF_PDU[data[0]]
         if event == "Evt10":  # only its header, in a state that expects none
-            return self._answer(event, None, None)
+            return self._answer(event, None, data)
         try:
             pdu = pdus.decode_pdu(data)
         except PDUDecodeError as error:
-            return self._answer("Evt19", None, error)
+            return self._invalid(error, data)
         if show is not None:
             show(pdu)
-        return self._answer(event, pdu, None)
+        return self._answer(event, pdu, data)
 
-    def _answer(self, event: str, pdu: Any, error: PDUDecodeError | None) -> Move | None:
+    def _answer(
+        self, event: str, pdu: Any, data: bytes, error: PDUDecodeError | None = None
+    ) -> Received | None:
         """Move on after what the peer has sent; None where it has been given up meanwhile."""
 
         def think(last: Move) -> Move | None:
@@ -335,18 +340,19 @@ class Provider:
             refuses = self.refusal(pdu) if action.label == "AE-6" else None
             if refuses is not None:
                 action = OTHERWISE["AE-6"]
-                return Move(action, cause, last, pdu, refuses.encode(), _how(action, refuses))
+                return Move(action, cause, last, refuses.encode(), _how(action, refuses))
             if action.send != "A-ABORT":
-                return Move(action, cause, last, pdu, ended=_how(action, pdu))
+                return Move(action, cause, last, b"", _how(action, pdu))
             if wrong is None:
                 what = "P-DATA-TF" if pdu is None else pdu.name
                 wrong = PDUDecodeError(f"not expected in {last.state}", pdu=what, reason=2)
             reason = wrong.reason if action.source else 0
             ended = Ended("aborted", "local", action.source, reason, error=wrong)
-            data = pdus.A_ABORT(source=action.source, reason=reason).encode()
-            return Move(action, cause, last, pdu, data, ended if action.ends else None)
+            aborts = pdus.A_ABORT(source=action.source, reason=reason).encode()
+            return Move(action, cause, last, aborts, ended if action.ends else None)
 
-        return self._move(think)
+        move = self._move(think)
+        return None if move is None else Received(move, pdu, data)
 
     def _move(self, think: Callable[[Move], Move | None]) -> Move | None:
         """Have the move count that `think` finds to follow the last one, if it finds one."""

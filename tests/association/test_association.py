@@ -363,7 +363,7 @@ def test_release_by_the_peer_ends_our_operations_at_once() -> None:
     def on_echo(event: evt.Event) -> int:
         serving.set()
         go_on.wait(DEADLINE)
-        cancelled.append(event.assoc.is_request_cancelled(event.message_id))
+        cancelled.append(event.assoc._performer.is_cancelled(event.message_id))
         return 0
 
     def become_scp(event: evt.Event) -> None:
@@ -794,17 +794,18 @@ def test_an_ordinary_life_is_no_reason_to_warn(
 def idle_checks(assoc: Association) -> threading.Semaphore:
     """Released each time that the Association thread has found the silence long enough."""
     checked = threading.Semaphore(0)
-    check = assoc._check_idle
+    performer = assoc._performer
+    check = performer._check_idle
 
     def tell() -> None:
-        due = assoc._patience() == 0.0
+        due = performer._patience() == 0.0
         check()
         if due:
             # Or else it would look again at once, and again.
-            assert assoc.has_ended or assoc._patience() != 0.0
+            assert assoc.has_ended or performer._patience() != 0.0
             checked.release()
 
-    assoc._check_idle = tell  # type: ignore[method-assign]
+    performer._check_idle = tell  # type: ignore[method-assign]
     assoc.network_timeout = 0.05
     return checked
 
@@ -812,18 +813,18 @@ def idle_checks(assoc: Association) -> threading.Semaphore:
 def test_a_request_is_not_served_again_when_nothing_follows(sides: Sides) -> None:
     checked = threading.Semaphore(0)
     with associated(sides.serve()) as peer:
-        acceptor = sides.acceptor
-        check = acceptor._check_idle
+        performer = sides.acceptor._performer
+        check = performer._check_idle
 
         def tell() -> None:
             check()
             checked.release()
 
-        acceptor._check_idle, acceptor._patience = tell, lambda: 0.01
+        performer._check_idle, performer._patience = tell, lambda: 0.01
         peer.echo(1)
         for _ in range(2):
             assert checked.acquire(timeout=DEADLINE)
-        del acceptor._patience
+        del performer._patience
         peer.send(echo_rq(2))
         response = decode_command(peer.pdu()[12:])
         assert response.MessageIDBeingRespondedTo == 2

@@ -536,7 +536,7 @@ def test_cancelled_in_a_sub_operation(scp: QueryScp, destination: Any) -> None:
             if event.request.AffectedSOPInstanceUID == "1.2.1":
                 peer.cancel(MOVE)
                 (assoc,) = scp.server.active_associations
-                assert until_true(lambda: assoc.is_request_cancelled(1))
+                assert until_true(lambda: assoc._performer.is_cancelled(1))
             return 0
 
         store.handler = cancel

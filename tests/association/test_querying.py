@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from pynetdicom import _config, build_role, evt
 from pynetdicom import sop_class as sop
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
-from pynetdicom.dimse import operation
+from pynetdicom.dimse import waiting
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, Primitive
 from pynetdicom.network import dul
 from pynetdicom.query_models import query_model_uid
@@ -242,7 +242,7 @@ def test_wrong_arguments_leave_nothing_behind(args: Any, kwargs: Any, error: Any
     with associated(scp) as assoc:
         with pytest.raises(error):
             assoc.send_c_find(identifier(), *args, **kwargs)
-        assert not assoc.dimse
+        assert not assoc.dimse.outstanding()
         assert len(list(assoc.send_c_find(identifier()))) == 1
         assert len(scp.requests) == 1
 
@@ -272,7 +272,7 @@ def test_what_is_no_identifier(dataset: Any, error: type[Exception]) -> None:
         with pytest.raises(error) as caught:
             assoc.send_c_find(dataset, FIND)
         assert "ALICE" not in str(caught.value)
-        assert not assoc.dimse
+        assert not assoc.dimse.outstanding()
 
 
 def test_an_identifier_that_is_encoded_already() -> None:
@@ -881,7 +881,7 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
     moving: list[Any] = []
     clock = Clock(monkeypatch)
     # Whoever waits for the answer looks at that clock every now and then.
-    monkeypatch.setattr(operation, "stretch", lambda seconds: 0.01)
+    monkeypatch.setattr(waiting, "LONGEST", 0.01)
     ae = requestor(MOVE, dimse_timeout=LONG_TIME, network_timeout=100 * LONG_TIME)
     ae.add_supported_context(CT)
 
