@@ -17,7 +17,8 @@ from pynetdicom.hooks import CALLBACK_OF, Callbacks
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContextTuple
 from tests.faults.peer import Peer, p_data, pdv, request
-from tests.pair import CT, EXPLICIT, IMPLICIT, VERIFICATION, Pair, Seen, acceptor_of, ct, ended
+from tests.pair import CT, EXPLICIT, IMPLICIT, VERIFICATION, Pair, Seen, acceptor_of, ended
+from tests.peers import ct
 
 SIDE = {"ae_title", "address", "port", "mode", "pdv_size"}
 

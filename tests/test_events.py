@@ -20,17 +20,8 @@ from pynetdicom.dimse.messages import Message
 from pynetdicom.handlers import Handlers
 from pynetdicom.presentation import PresentationContext
 from tests.faults.peer import Peer, request
-from tests.pair import (
-    CT,
-    EXPLICIT,
-    IMPLICIT,
-    VERIFICATION,
-    Pair,
-    Seen,
-    acceptor_of,
-    ct,
-    ended,
-)
+from tests.pair import CT, EXPLICIT, IMPLICIT, VERIFICATION, Pair, Seen, acceptor_of, ended
+from tests.peers import ct
 
 NOTIFICATION = [
     "CONN_OPEN", "CONN_CLOSE", "REQUESTED", "ACCEPTED", "REJECTED", "ESTABLISHED", "RELEASED",

@@ -24,7 +24,7 @@ from tests.faults.peer import CT
 from tests.peers import DEADLINE, ct, requestor
 
 SMALL, LARGE = 100, 300_000
-VALUE = 0x00091001
+VALUE = 0x00420011
 
 
 class Receiver:

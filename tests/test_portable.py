@@ -22,7 +22,8 @@ from pynetdicom.network import addresses, lobby
 from pynetdicom.network.connection import Waker
 from tests import windows
 from tests.faults.peer import Peer, until
-from tests.pair import VERIFICATION, Pair, ct, ended, serve
+from tests.pair import VERIFICATION, Pair, ended, serve
+from tests.peers import ct
 
 PACKAGE = Path(pynetdicom.__file__).parent
 NOT_EVERYWHERE = {"fcntl", "resource", "pwd", "grp", "termios", "pty", "tty", "syslog", "posix"}

@@ -23,7 +23,8 @@ from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.dsutils import InMemory
 from pynetdicom.events import ADAPTERS
 from tests.examples.certificates import write_certificates
-from tests.pair import CT, DEADLINE, IMPLICIT, VERIFICATION, Pair, Seen, ct, ended, serve
+from tests.pair import CT, DEADLINE, IMPLICIT, VERIFICATION, Pair, Seen, ended, serve
+from tests.peers import ct
 
 STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"

@@ -37,9 +37,8 @@ class Indications(AssociationState):
             self.inbox.put(message)
             return
         primitive = message.primitive
-        if not self.told_of_groups and any(
-            tag > 0xFFFF for tag in primitive.__dict__.get("extra", ())
-        ):
+        extra = primitive.__dict__.get("extra")
+        if extra and not self.told_of_groups and max(extra) > 0xFFFF:
             self.told_of_groups = True
             LOGGER.warning(
                 "the peer's %s has elements of other groups than 0000 in its command set: ignored",
