@@ -13,7 +13,6 @@ from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.state import AssociationState
 from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
-from pynetdicom.handlers import trigger
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import secure
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     import ssl
 
     from pynetdicom.association import Association
+    from pynetdicom.association.entity import Listener
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.acse")
 
@@ -100,7 +99,7 @@ class Negotiation(AssociationState):
         self._dul = dul
         if self._early:
             dul.abort(self._early[0])
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address})
         self._dul.start()
         self.requestor.load(self._request_pdu)
         self._reporter.negotiation(evt.EVT_REQUESTED, self._request_pdu)
@@ -249,13 +248,13 @@ class Negotiation(AssociationState):
         else:
             self._reporter.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
-    def _seed(self, server: AssociationServer) -> None:
+    def _seed(self, server: Listener) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
         acceptor = self.acceptor
         acceptor.ae_title = server.ae_title
         acceptor.maximum_length = self.ae.maximum_pdu_size
         acceptor.supported_contexts = server.contexts
-        acceptor.implementation_class_uid = self.ae.implementation_uid
+        acceptor.implementation_class_uid = self.ae._implementation_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
 
     def _introduce(self, visitor: Visitor) -> None:
@@ -269,7 +268,7 @@ class Negotiation(AssociationState):
                 visitor.connection.socket.getsockname()
             )
         self.requestor.load(rq)
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
         if self._indications.watches_transitions:
             for transition in visitor.told:
                 self._indications.on_transition(*transition)
@@ -327,4 +326,4 @@ class Negotiation(AssociationState):
             self._indications.on_pdu(pdu, True)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
         self._reporter.negotiation(evt.EVT_REJECTED, pdu)
-        trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
+        self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom import _config
 from pynetdicom import event_types as evt
+from pynetdicom.association.entity import Entity, Listener
 from pynetdicom.association.indications import Indications
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.messaging import Messenger
@@ -28,14 +29,12 @@ from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
+from pynetdicom.running import Runs
 from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
-    from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.association import Association
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
@@ -55,10 +54,10 @@ class AssociationState(DebugHooks, threading.Thread):
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         mode: Literal["requestor", "acceptor"],
         *,
-        server: AssociationServer | None = None,
+        server: Listener | None = None,
         visitor: Visitor | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
     ) -> None:
@@ -83,7 +82,7 @@ class AssociationState(DebugHooks, threading.Thread):
         self._performer = Performer(self)
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
-        self.sub_associations: set[Association] = set()
+        self.sub_associations: set[Runs] = set()
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
         self.peer_address: tuple[Any, ...] = ("", 0)
@@ -217,7 +216,7 @@ class AssociationState(DebugHooks, threading.Thread):
         """The peer: title, address, port, mode and maximum length, as a dict."""
         return (self.acceptor if self.is_requestor else self.requestor).info
 
-    def timeout_changed(self, name: str, seconds: float | None) -> None:
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have those look again who may be waiting by the old value."""
         if name != "network_timeout":
             return

@@ -529,8 +529,8 @@ def test_no_thread_for_an_accepted_association(
         with Peer.connect(address) as peer:
             peer.send(request())
             assert peer.pdu() == bytes((3, 0, 0, 0, 0, 4, 0, 2, 3, 1))
-    assert sides.scp._associations == set()
-    assert sides.scp._reserved == 0
+    assert sides.scp._running.associations == set()
+    assert sides.scp._running._reserved == 0
     with associated(address) as peer:  # its place is free again
         peer.echo()
         peer.release()
@@ -556,7 +556,7 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
         assert sides.closed.acquire(timeout=DEADLINE)
     for acceptor in sides.acceptors:
         acceptor.join(DEADLINE)
-    assert sides.scp._associations == sides.scu._associations == set()
+    assert sides.scp._running.associations == sides.scu._running.associations == set()
 
 
 def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -733,7 +733,7 @@ def test_an_acceptor_that_never_gets_to_its_connection(
     with Peer.connect(address) as peer:
         peer.send(request())
         assert peer.rest() == b""
-    assert until(lambda: not sides.scp._associations)
+    assert until(lambda: not sides.scp._running.associations)
 
 
 def test_associate_does_not_wait_for_the_peers_close(monkeypatch: pytest.MonkeyPatch) -> None:

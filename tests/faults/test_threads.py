@@ -112,7 +112,7 @@ def others_go_on(pair: Pair) -> Iterator[Any]:
         assert assoc.is_released, assoc.ended
     ended(bystander, victim, another)
     assert until(lambda: not pair.server.all_associations(), DEADLINE)
-    assert until(lambda: not pair.scu._associations, DEADLINE)
+    assert until(lambda: not pair.scu._running.associations, DEADLINE)
 
 
 @pytest.fixture
@@ -448,7 +448,7 @@ def test_ctrl_c_ends_a_listener_on_the_main_thread(monkeypatch: pytest.MonkeyPat
     Injection(monkeypatch, Lobby, "_turn", SystemExit)
     with pytest.raises(SystemExit):
         ae.start_server(("127.0.0.1", 0), block=True)
-    assert ae._servers == []
+    assert ae._running.servers == []
 
 
 # Threads that do one thing
