@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pynetdicom import uids
+from pynetdicom.services import registry
+
 ROOT = Path(__file__).parent.parent
 LEAK_DEADLINE = 120.0
 REQUIRE_INTEROP = "PYNETDICOM_REQUIRE_INTEROP"
@@ -110,6 +113,16 @@ def find_free_port(host: str = "127.0.0.1") -> int:
                 continue
         return port
     raise RuntimeError("no free port")
+
+
+@pytest.fixture
+def forget_registered() -> Iterator[None]:
+    """Takes away what a test registers."""
+    known, registered = dict(registry._known), dict(uids.registered)
+    yield
+    for kept, before in ((registry._known, known), (uids.registered, registered)):
+        kept.clear()
+        kept.update(before)  # type: ignore[arg-type]
 
 
 @pytest.fixture
