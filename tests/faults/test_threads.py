@@ -138,7 +138,7 @@ READING: dict[str, Any] = {
     "next": framing.Framer,
     "fill": framing.Framer,
     "_understand": DUL,
-    "_received": DUL,
+    "_read": DUL,
 }
 
 
