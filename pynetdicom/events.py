@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.association.state import AssociationState
     from pynetdicom.data_sets.data_set import EncodedDataSet
-    from pynetdicom.upper_layer.acse import PresentationContextTuple
+    from pynetdicom.upper_layer.contexts import PresentationContextTuple
 
 LOGGER = logging.getLogger("pynetdicom.events")
 

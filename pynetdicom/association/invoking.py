@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.messaging import Messenger
     from pynetdicom.association.negotiated import Negotiated
     from pynetdicom.association.state import AssociationState
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 LONGEST_PAUSE = 60.0
 """What takes the place of `network_timeout`, where there is none, as the measure of a pause."""

@@ -402,18 +402,5 @@ class N_DELETE(Primitive, field=0x0150):
     """Delete a SOP Instance (PS3.7 10.1.6)."""
 
 
-OPERATIONS: tuple[type[Primitive], ...] = (
-    C_STORE,
-    C_FIND,
-    C_GET,
-    C_MOVE,
-    C_ECHO,
-    C_CANCEL,
-    N_EVENT_REPORT,
-    N_GET,
-    N_SET,
-    N_ACTION,
-    N_CREATE,
-    N_DELETE,
-)
+OPERATIONS: tuple[type[Primitive], ...] = tuple(Primitive.__subclasses__())
 """The operations, in the standard's order."""

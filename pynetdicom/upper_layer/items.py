@@ -127,18 +127,6 @@ class UserIdentityNegotiation(Structure):
         return 0x59 if vars(self)["server_response"] is not None else 0x58
 
 
-USER_INFORMATION: tuple[type[Structure], ...] = (
-    MaximumLengthNotification,
-    ImplementationClassUIDNotification,
-    AsynchronousOperationsWindowNegotiation,
-    SCP_SCU_RoleSelectionNegotiation,
-    ImplementationVersionNameNotification,
-    SOPClassExtendedNegotiation,
-    SOPClassCommonExtendedNegotiation,
-    UserIdentityNegotiation,
-)
-"""The items of the User Information item (PS3.7 Table D.3-1)."""
-
 EXTENDED_NEGOTIATION: tuple[type[Structure], ...] = (
     AsynchronousOperationsWindowNegotiation,
     SCP_SCU_RoleSelectionNegotiation,
@@ -146,4 +134,12 @@ EXTENDED_NEGOTIATION: tuple[type[Structure], ...] = (
     SOPClassCommonExtendedNegotiation,
     UserIdentityNegotiation,
 )
-"""Those of them that are optional, and that programs hand in (PS3.7 D.3.3)."""
+"""The items that are optional, and that programs hand in (PS3.7 D.3.3)."""
+
+USER_INFORMATION: tuple[type[Structure], ...] = (
+    MaximumLengthNotification,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    *EXTENDED_NEGOTIATION,
+)
+"""All items of the User Information item (PS3.7 Table D.3-1)."""

@@ -134,18 +134,7 @@ class A_ABORT(PDU):
     reason = UInt(1, 0)
 
 
-PDU_TYPES: dict[int, type[PDU]] = {
-    cls.pdu_type: cls
-    for cls in (
-        A_ASSOCIATE_RQ,
-        A_ASSOCIATE_AC,
-        A_ASSOCIATE_RJ,
-        P_DATA_TF,
-        A_RELEASE_RQ,
-        A_RELEASE_RP,
-        A_ABORT,
-    )
-}
+PDU_TYPES: dict[int, type[PDU]] = {cls.pdu_type: cls for cls in PDU.__subclasses__()}
 
 
 def decode_pdu(data: bytes | bytearray | memoryview) -> PDU:

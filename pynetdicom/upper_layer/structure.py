@@ -16,10 +16,10 @@ from pynetdicom.upper_layer.fields import (
     Field,
     Flag,
     Item,
+    ListOf,
     Reader,
     Reserved,
     UnknownItem,
-    listed,
     with_length,
 )
 
@@ -184,16 +184,12 @@ class Nested(Field[S]):
         return value.write()
 
 
-class Choice(Field[list[Any]]):
+class Choice(ListOf):
     """Items of several types to the end, in any order; unknown ones are kept."""
 
     def __init__(self, *structures: type[Structure]) -> None:
-        super().__init__([])
+        super().__init__(*structures, UnknownItem)
         self.table = {number: cls for cls in structures for number in cls.item_types}
-        self.types = (*structures, UnknownItem)
-
-    def check(self, value: Any) -> list[Any]:
-        return [super(Choice, self).check(one) for one in listed(value, self.name)]
 
     def read(self, reader: Reader) -> list[Any]:
         values: list[Any] = []
