@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= auto
+# The tests, and what the many programs import that they start, are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-all test-portable test-injection test-signals test-walk lint types docs bench dist clean
 .DELETE_ON_ERROR:
@@ -31,7 +33,7 @@ $(VENV)/docs.stamp: pyproject.toml | $(BIN)/python
 demo: $(VENV)/apps.stamp
 	@$(BIN)/python -m pynetdicom.apps.demo
 
-# What one waits for while one works; `test-all` has what takes long, all cases of what is sampled here,
+# What one waits for while one works. `test-all` adds what takes long, all cases of what is sampled here,
 # and more examples.
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)

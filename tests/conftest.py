@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pynetdicom import uids
+from pynetdicom.services import registry
+
 ROOT = Path(__file__).parent.parent
 LEAK_DEADLINE = 120.0
 REQUIRE_INTEROP = "PYNETDICOM_REQUIRE_INTEROP"
@@ -80,6 +83,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish() -> None:
+    # Ten thousand tests are millions of objects, which each full collection would look through.
+    gc.collect()
+    gc.freeze()
+
+
 def _ports() -> Iterator[int]:
     # Below the range that the kernel gives to outgoing connections, and apart for each worker.
     first, size = 20000, 12000
@@ -104,6 +113,16 @@ def find_free_port(host: str = "127.0.0.1") -> int:
                 continue
         return port
     raise RuntimeError("no free port")
+
+
+@pytest.fixture
+def forget_registered() -> Iterator[None]:
+    """Takes away what a test registers."""
+    known, registered = dict(registry._known), dict(uids.registered)
+    yield
+    for kept, before in ((registry._known, known), (uids.registered, registered)):
+        kept.clear()
+        kept.update(before)  # type: ignore[arg-type]
 
 
 @pytest.fixture

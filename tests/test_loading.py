@@ -71,7 +71,7 @@ CLIENT = """
 import sys
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from tests.pair import ct
+from tests.peers import ct
 from pydicom import Dataset
 ae = AE()
 identity = UserIdentityNegotiation()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,14 +15,9 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 @pytest.fixture
-def private() -> Iterator[str]:
-    known, registered = dict(registry._known), dict(uids.registered)
+def private(forget_registered: None) -> str:
     registry.register_uid("1.2.3.4", "OurStorage", StorageServiceClass)
-    yield "1.2.3.4"
-    registry._known.clear()
-    registry._known.update(known)
-    uids.registered.clear()
-    uids.registered.update(registered)
+    return "1.2.3.4"
 
 
 class TestNamed:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
 
 
+# Signals to the Association thread, beside the peer's requests and the A-ASSOCIATE-AC.
+ENDED = object()
+PEER_RELEASES = object()
+WE_RELEASE = object()
+
+
 class Inbox:
     """The peer's requests that wait or are being served.
 

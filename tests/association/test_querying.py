@@ -618,7 +618,7 @@ class Retrieved:
         self.statuses: list[int | None] = []
 
     def __call__(self, peer: Scp) -> None:
-        from tests.pair import CT, ct
+        from tests.peers import CT, ct
 
         def handle(context_id: int, request: Primitive, asked: Dataset | None) -> None:
             if request.name != "C-GET":
@@ -743,7 +743,7 @@ def test_a_caller_who_pauses_does_not_stop_the_storing(monkeypatch: pytest.Monke
 
 def sub_operation(peer: Scp, number: int = 7) -> None:
     """Have an instance stored."""
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
 
     sub = C_STORE(
         MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2
@@ -891,7 +891,7 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
         return 0
 
     def receiving() -> Any:
-        (assoc,) = (one for one in ae._associations if one.is_acceptor)
+        (assoc,) = (one for one in ae._running.associations if one.is_acceptor)
         return assoc
 
     def send_slowly(peer: Peer) -> None:
@@ -964,7 +964,7 @@ def test_a_peer_that_does_not_answer_role_selection(
 
 def test_a_peer_that_does_not_answer_role_selection_and_sends_unasked() -> None:
     """It is not the answer to a C-GET of ours: there is nothing to be tolerated."""
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
 
     statuses: list[int | None] = []
     handled: list[Any] = []

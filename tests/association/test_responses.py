@@ -220,7 +220,13 @@ def test_the_finalizer_takes_no_lock() -> None:
                 Call(responses.__del__).result(DEADLINE)
 
         dul = assoc.dul
-        holds = [dul._write, dul._telling, assoc.ae._counting, assoc._changing, responses._asking]
+        holds = [
+            dul._write,
+            dul._telling,
+            assoc.ae._running._counting,
+            assoc._handlers._changing,
+            responses._asking,
+        ]
         for hold in holds:
             finalize = partial(hold.run, finalize)  # type: ignore[assignment]
         finalize()
@@ -464,7 +470,7 @@ def test_other_operations_within_the_loop(what: str) -> None:
 
 
 def test_storing_within_the_loop() -> None:
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
 
     def script(peer: Scp) -> None:
         peer.serve(matching(peer, 5))
@@ -479,7 +485,7 @@ def test_storing_within_the_loop() -> None:
 
 def test_the_wait_for_an_operation_that_waits_for_the_handler_is_refused() -> None:
     from pynetdicom.dimse.primitives import C_STORE
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
     from tests.scp import requestor
 
     said: list[BaseException] = []

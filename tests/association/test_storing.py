@@ -109,7 +109,7 @@ def test_a_data_set(store: Store) -> None:
     assert status.Status == 0
     assert store.events[0].AffectedSOPClassUID == CT
     assert uids(store) == ["1.2.3.4"]
-    assert bytes(ds[0x00091001].value) in store.stored[0]
+    assert bytes(ds[0x00420011].value) in store.stored[0]
     assert store.titles == [(2, None, None)]
 
 

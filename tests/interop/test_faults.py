@@ -337,7 +337,6 @@ def test_a_large_object_out(dcmtk: Any, large: Path, python_env: dict[str, str])
         path.unlink()
 
 
-@pytest.mark.slow
 @needs_proc
 def test_a_large_object_in(
     dcmtk: Any, large: Path, tmp_path: Path, python_env: dict[str, str]

@@ -151,7 +151,7 @@ def test_the_order_in_which_objects_are_indexed_does_not_matter(index: Index) ->
     contents = []
     for _ in range(3):
         index.clear()
-        index._series.clear()
+        index = Index(index.database)
         for record, location, arrived in objects:
             index.add(record, location, "abc", arrived)
         contents.append(content(index))
