@@ -114,7 +114,9 @@ class Invoker:
         if operation.backlog is not None:
             operation.backlog.directory = assoc.ae.spool_dir
         try:
-            return waiting.begin(operation, msg_id, 1, assoc.dimse_timeout, self._last_received)
+            return self.operations.begin(operation, msg_id, 1) or waiting.begin(
+                operation, msg_id, 1, assoc.dimse_timeout, self._last_received
+            )
         except TimeoutError as error:
             self.operations.finish(operation)
             assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
@@ -239,7 +241,7 @@ class Invoker:
 
     def check_wait(self, operation: Operation) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
-        if operation.is_waiting:
+        if operation.replies.empty():
             self._assoc._refuse_on_dul_thread("waiting for a response")
             self._refuse_endless_wait("waiting for a response")
 
