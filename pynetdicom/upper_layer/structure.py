@@ -34,7 +34,7 @@ class Structure:
     Constructors take the fields by position or keyword.
     """
 
-    item_types: ClassVar[tuple[int, ...]] = ()
+    item_types: ClassVar[tuple[int, ...]]
     """Its type in the header, the usual one first."""
     length_size: ClassVar[int] = 2
     fields: ClassVar[tuple[Field[Any], ...]] = ()
@@ -44,7 +44,8 @@ class Structure:
     names: ClassVar[tuple[str, ...]] = ()
     unknown_items: list[UnknownItem]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, item_types: tuple[int, ...] = ()) -> None:
+        cls.item_types = item_types
         declared = [value for value in vars(cls).values() if isinstance(value, Field)]
         if declared:
             cls.fields = tuple(field for field in declared if not isinstance(field, Item))
