@@ -29,7 +29,7 @@ from pynetdicom.timeouts import seconds_of
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
