@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= auto
+# The tests, and what the many programs import that they start, are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-portable test-injection test-signals lint types docs bench dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -31,8 +33,13 @@ $(VENV)/docs.stamp: pyproject.toml | $(BIN)/python
 demo: $(VENV)/apps.stamp
 	@$(BIN)/python -m pynetdicom.apps.demo
 
+# What one waits for while one works. `test-all` adds what takes long, all cases of what is sampled here,
+# and more examples.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile thorough $(PYTEST_ARGS)
 
 # As if on Windows: what it lacks is taken away from Python.
 PORTABLE := $(addprefix tests/,test_portable.py test_never_stuck.py faults/test_dimse.py apps/test_echo.py \

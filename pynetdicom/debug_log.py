@@ -1,7 +1,6 @@
 """What the log has of every association at DEBUG: its negotiation, and its messages.
 
-Of messages it shows the command sets; identifiers are shown by `association.serving`, other data
-sets never.
+Of data sets it shows identifiers alone.
 """
 
 from __future__ import annotations
@@ -15,7 +14,10 @@ from pynetdicom.uids import named, named_all
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from pynetdicom.dimse.messages import Message
+    from pynetdicom.dimse.primitives import Primitive
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 ACSE = logging.getLogger("pynetdicom.acse")
@@ -57,3 +59,22 @@ def show_message(verb: str, message: Message) -> None:
     which = "".join(f", {named(uid)}" for uid in uids if uid)
     what = f"{message.name} on context {message.context_id}{which}"
     DIMSE.debug("%s %s: %s", verb, what, printable(repr(primitive), 512 - len(what)))
+
+
+def log_identifier(logger: logging.Logger, message: Primitive, wanted: bool) -> None:
+    """Show the identifier of a message, if that is `wanted` and it can be decoded."""
+    if not (wanted and message.data_set is not None and logger.isEnabledFor(logging.DEBUG)):
+        return
+    try:
+        show_identifier(logger, message, message.data_set.decode())
+    except Exception as error:  # what a peer sends may be anything
+        name = type(error).__name__
+        logger.debug("the identifier of the %s cannot be shown: %s", message.message_name, name)
+
+
+def show_identifier(logger: logging.Logger, message: Primitive, identifier: Dataset) -> None:
+    """Log an identifier, at DEBUG only: it is about the patient."""
+    from pynetdicom.dsutils import pretty_dataset
+
+    lines = pretty_dataset(identifier, 1)
+    show_lines(logger, f"identifier of the {message.message_name}", lines)

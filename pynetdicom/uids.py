@@ -1,5 +1,7 @@
 """UIDs and their names: what a message calls a UID, and the UID that a keyword stands for.
 
+UIDs and AE titles that a program gives are checked here, by `_config.VALIDATORS`.
+
 The names are those of pydicom's UID dictionary, with what that lacks added. It takes as long to
 import as hundreds of images take to send: nothing here loads it before a name is asked for.
 """
@@ -10,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
+from pynetdicom import _config
 from pynetdicom._logging import printable
 
 ROOT = "1.2.840.10008."
@@ -139,6 +142,7 @@ registered: dict[str, str] = {}
 """Keyword → UID of what `register_uid` has made known."""
 
 _NUMERIC = frozenset("0123456789.")
+_DEFAULT_VALIDATORS = dict(_config.VALIDATORS)
 
 
 @cache
@@ -205,6 +209,35 @@ def named_all(uids: Iterable[str]) -> str:
     return ", ".join(map(named, uids))
 
 
+def text_of(value: object, name: str) -> str:
+    """Return text given as str, bytes or `pydicom.uid.UID` as plain str."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str):
+        raise TypeError(f"{name!r} must be str or bytes, not {type(value).__name__!r}")
+    # str.__str__ makes a plain str of a pydicom UID.
+    return str.__str__(value)
+
+
+def checked(vr: str, value: object, name: str, padding: str = "\0 ") -> str:
+    """Return a value of that VR, given as str, bytes or `pydicom.uid.UID`, without its padding.
+
+    Raises
+    ------
+    TypeError
+        It is neither str nor bytes.
+    ValueError
+        `_config.VALIDATORS` say that it is none.
+    """
+    text = (str.__str__(value) if isinstance(value, str) else text_of(value, name)).strip(padding)
+    validator = _config.VALIDATORS.get(vr) or _DEFAULT_VALIDATORS.get(vr)
+    if validator is not None:
+        valid, why = validator(text)
+        if not valid:
+            raise ValueError(f"Invalid {name!r} value {text!r} - {why}")
+    return text
+
+
 def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
     """Return an abstract syntax given as UID or by keyword as UID, which remains to be checked.
 
@@ -215,7 +248,7 @@ def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
     ValueError
         It is neither digits and dots nor a keyword; the message says which keywords are like it.
     """
-    text = _text(value, name)
+    text = text_of(value, name).rstrip("\0 ")
     if _NUMERIC.issuperset(text):
         return text
     return uid_of(text) or _unknown(text, name, {**standard_names(), **ALIASES, **registered})
@@ -223,20 +256,11 @@ def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
 
 def transfer_syntax_uid(value: object, name: str = "transfer_syntax") -> str:
     """Return a transfer syntax given as UID or by keyword as UID, as `abstract_syntax_uid` does."""
-    text = _text(value, name)
+    text = text_of(value, name).rstrip("\0 ")
     if _NUMERIC.issuperset(text):
         return text
     known = transfer_syntaxes()
     return known.get(text) or _unknown(text, name, known)
-
-
-def _text(value: object, name: str) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    if not isinstance(value, str):
-        raise TypeError(f"{name!r} must be str or bytes, not {type(value).__name__!r}")
-    # str.__str__ makes a plain str of a pydicom UID.
-    return str.__str__(value).rstrip("\0 ")
 
 
 def _unknown(text: str, name: str, known: Mapping[str, str]) -> str:

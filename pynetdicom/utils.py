@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from pynetdicom import _config
 from pynetdicom._logging import printable as printable
-from pynetdicom.upper_layer.fields import checked_uid
+from pynetdicom.uids import checked
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
@@ -77,10 +77,7 @@ def set_ae(
         if allow_empty and len(value) <= AE_TITLE_LENGTH:
             return value
         raise ValueError(f"Invalid '{name}' value {value!r} - must not be empty or only spaces")
-    valid, why = _config.VALIDATORS.get("AE", _config.validate_ae)(value)
-    if not valid:
-        raise ValueError(f"Invalid '{name}' value {value!r} - {why}")
-    return value
+    return checked("AE", value, name, padding="")
 
 
 def validate_ae_title(ae_title: str | bytes) -> bytes:
@@ -141,7 +138,7 @@ def set_uid(
     if not uid and not allow_empty:
         raise ValueError(f"Invalid '{name}' value - must not be empty")
     if uid and validate:
-        uid = checked_uid(uid, name)
+        checked("UI", uid, name)
     return UID(uid, validation_mode=config.IGNORE)
 
 
@@ -153,7 +150,7 @@ def validate_uid(uid: str) -> bool:
     PS3.5 9.1; see `_config.ENFORCE_UID_CONFORMANCE`.
     """
     try:
-        checked_uid(uid, "uid")
+        checked("UI", uid, "uid")
     except ValueError:
         return False
     return True

@@ -33,7 +33,7 @@ class Clock:
         self.now += seconds
         for assoc in assocs:
             assoc.dul.wake()
-            assoc.operations._wake()
+            assoc.dimse.wake()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)

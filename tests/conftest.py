@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pynetdicom import uids
+from pynetdicom.services import registry
+
 ROOT = Path(__file__).parent.parent
 LEAK_DEADLINE = 120.0
 REQUIRE_INTEROP = "PYNETDICOM_REQUIRE_INTEROP"
@@ -71,11 +74,19 @@ def nothing_left_behind() -> Iterator[None]:
 def pytest_configure() -> None:
     # An example gets 200 ms otherwise, and making examples must not be slow.
     slow = [HealthCheck.too_slow]
-    settings.register_profile("patient", deadline=None, suppress_health_check=slow)
-    settings.load_profile("patient")
+    settings.register_profile("quick", deadline=None, suppress_health_check=slow, max_examples=30)
+    settings.register_profile("thorough", settings.get_profile("quick"), max_examples=200)
+    # `--hypothesis-profile`, which `make test-all` gives, is obeyed after this.
+    settings.load_profile("quick")
     # A shell has what runs in its background ignore SIGINT, and that is inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    # Ten thousand tests are millions of objects, which each full collection would look through.
+    gc.collect()
+    gc.freeze()
 
 
 def _ports() -> Iterator[int]:
@@ -102,6 +113,16 @@ def find_free_port(host: str = "127.0.0.1") -> int:
                 continue
         return port
     raise RuntimeError("no free port")
+
+
+@pytest.fixture
+def forget_registered() -> Iterator[None]:
+    """Takes away what a test registers."""
+    known, registered = dict(registry._known), dict(uids.registered)
+    yield
+    for kept, before in ((registry._known, known), (uids.registered, registered)):
+        kept.clear()
+        kept.update(before)  # type: ignore[arg-type]
 
 
 @pytest.fixture

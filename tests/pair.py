@@ -9,12 +9,9 @@ from typing import Any
 
 from pynetdicom import AE, Association
 from pynetdicom.transport import ThreadedAssociationServer
+from tests.peers import CT, DEADLINE, IMPLICIT, VERIFICATION
 
-VERIFICATION = "1.2.840.10008.1.1"
-CT = "1.2.840.10008.5.1.4.1.1.2"
-IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
-DEADLINE = 300.0
 
 
 def serve(ae: AE, **kwargs: Any) -> ThreadedAssociationServer:
@@ -117,18 +114,3 @@ class Seen:
         with self._changed:
             assert self._changed.wait_for(lambda: note in self.notes, DEADLINE), self.notes
             return list(self.notes)
-
-
-def ct(size: int = 100, transfer_syntax: str = IMPLICIT) -> Any:
-    """A CT image of about that many bytes."""
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import UID
-
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = UID(transfer_syntax)
-    ds.SOPClassUID = CT
-    ds.SOPInstanceUID = "1.2.3.4"
-    ds.PatientName = "SECRET^PATIENT"
-    ds.EncapsulatedDocument = bytes(size + size % 2)
-    return ds

@@ -12,7 +12,7 @@ from typing import Any
 
 # Before anything is timed.
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import UID
 
 from pynetdicom import AE
 from pynetdicom.dimse.decoding import decode_command
@@ -135,11 +135,11 @@ def listening(script: Callable[[Acceptor], Any], **kwargs: Any) -> Iterator[List
         listener.close()
 
 
-def requestor(**timeouts: float) -> AE:
-    """An AE that proposes Verification as context 1 and CT Image Storage as context 3."""
+def requestor(*models: Any, **timeouts: float | None) -> AE:
+    """An AE that proposes Verification as context 1, then the models, or CT Image Storage"""
     ae = AE("SCU")
-    ae.add_requested_context(VERIFICATION, IMPLICIT)
-    ae.add_requested_context(CT, IMPLICIT)
+    for model in (VERIFICATION, *(models or (CT,))):
+        ae.add_requested_context(model, IMPLICIT)
     for name, value in {**LONG, **timeouts}.items():
         setattr(ae, name, value)
     return ae
@@ -170,15 +170,15 @@ class Call(threading.Thread):
         return value
 
 
-def ct(size: int = 1000) -> Any:
+def ct(size: int = 1000, transfer_syntax: str = IMPLICIT) -> Any:
     """A CT image of about that many bytes."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    ds.file_meta.TransferSyntaxUID = UID(transfer_syntax)
     ds.SOPClassUID = CT
     ds.SOPInstanceUID = "1.2.3.4"
     ds.PatientName = "SECRET^PATIENT"
-    ds.add_new(0x00091001, "OB", bytes(size + size % 2))
+    ds.EncapsulatedDocument = bytes(size + size % 2)
     return ds
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from pynetdicom import AE, evt
-from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import (
     C_CANCEL,
     C_FIND,
     C_GET,
     C_MOVE,
-    Primitive,
 )
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
-from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv
+from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, Received, p_data, pdv
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
@@ -46,14 +44,6 @@ def element(tag: int, value: bytes) -> bytes:
 
 
 STUDY_LEVEL = element(0x00080052, b"STUDY ") + element(0x0020000D, b"1.2.3")
-
-
-class Received(NamedTuple):
-    """A message that was received."""
-
-    context_id: int
-    primitive: Primitive
-    data: bytes | None
 
 
 class QueryPeer(Peer):
@@ -86,30 +76,6 @@ class QueryPeer(Peer):
 
     def cancel(self, context_id: int, message_id: int = 1) -> None:
         self.send(cancel(context_id, message_id))
-
-    def message(self) -> Received:
-        """The next whole message."""
-        command = data = b""
-        primitive = None
-        while True:
-            pdu = self.pdu()
-            assert pdu[0] == 4, pdu
-            start = 6
-            while start < len(pdu):
-                length, context_id, control = struct.unpack_from(">IBB", pdu, start)
-                part = pdu[start + 6 : start + 4 + length]
-                start += 4 + length
-                if control & 1:
-                    command += part
-                    if control & 2:
-                        primitive = decode_command(command)
-                        if not primitive.has_data_set:
-                            return Received(context_id, primitive, None)
-                else:
-                    data += part
-                    if control & 2:
-                        assert primitive is not None
-                        return Received(context_id, primitive, data)
 
     def responses(self, message_id: int = 1) -> Iterator[Received]:
         """The responses to a request to the final one; sub-operations are refused."""

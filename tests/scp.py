@@ -14,8 +14,8 @@ from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse.messages import fragments
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.dsutils import decode, encode
-from tests.faults.peer import IMPLICIT, VERIFICATION
-from tests.peers import DEADLINE, LONG, Acceptor, listening
+from tests.faults.peer import IMPLICIT
+from tests.peers import DEADLINE, Acceptor, listening, requestor
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 FIND, MOVE, GET = (PATIENT_ROOT + number for number in "123")
@@ -46,16 +46,8 @@ class Scp(Acceptor):
 
     def message(self) -> tuple[int, Primitive, Dataset | None]:
         """The next message: context ID, primitive and data set."""
-        context_id, request = self.command()
-        if not request.has_data_set:
-            return context_id, request, None
-        data = b""
-        while True:
-            pdu = self.pdu()
-            assert pdu[0] == 4, pdu
-            data += pdu[12:]
-            if pdu[11] & 2:
-                return context_id, request, decode(data, True, True)
+        context_id, primitive, data = super().message()
+        return context_id, primitive, None if data is None else decode(data, True, True)
 
     def answer(
         self, context_id: int, message: Primitive, data_set: Dataset | bytes | None = None
@@ -92,16 +84,6 @@ def matching(peer: Scp, count: int = 20) -> Callable[[int, Primitive, Dataset | 
     return handle
 
 
-def requestor(*models: str, **timeouts: float | None) -> AE:
-    """An AE that proposes Verification as context 1, and the models as 3, 5, …"""
-    ae = AE("SCU")
-    for model in (VERIFICATION, *(models or (FIND,))):
-        ae.add_requested_context(model, IMPLICIT)
-    for name, value in {**LONG, **timeouts}.items():
-        setattr(ae, name, value)
-    return ae
-
-
 @contextlib.contextmanager
 def associated(
     script: Callable[[Scp], Any],
@@ -124,7 +106,7 @@ def associated(
         script(peer)
 
     with listening(talk, **(listener or {})) as listens:
-        ae = ae or requestor(*models, **timeouts)
+        ae = ae or requestor(*(models or (FIND,)), **timeouts)
         assoc = ae.associate(
             "127.0.0.1",
             listens.port,

@@ -330,6 +330,7 @@ def _slowly(responses: Any, after: threading.Event) -> Any:
     yield from responses
 
 
+@pytest.mark.slow
 def test_matches_without_end_take_no_more_memory() -> None:
     import tracemalloc
 

@@ -11,7 +11,8 @@ from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
-from tests.pair import CT, Pair, ct
+from tests.pair import CT, Pair
+from tests.peers import ct
 
 SECRET = "swordfish"
 

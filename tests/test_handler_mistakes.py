@@ -19,7 +19,8 @@ from pynetdicom.pdu_primitives import (
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
-from tests.pair import CT, Pair, acceptor_of, ct, ended
+from tests.pair import CT, Pair, acceptor_of, ended
+from tests.peers import ct
 
 HERE = re.escape(__file__)
 NAME = "Doe^Jane"

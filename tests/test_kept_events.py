@@ -24,7 +24,7 @@ from tests.faults.peer import CT
 from tests.peers import DEADLINE, ct, requestor
 
 SMALL, LARGE = 100, 300_000
-VALUE = 0x00091001
+VALUE = 0x00420011
 
 
 class Receiver:
@@ -146,7 +146,7 @@ def test_a_held_event_is_yielded_again_and_again(receiver: Receiver, size: int) 
         yield "127.0.0.1", receiver.port
         yield from get(_)
 
-    for server in receiver.ae._servers:
+    for server in receiver.ae._running.servers:
         server.bind(evt.EVT_C_GET, get)
         server.bind(evt.EVT_C_MOVE, move)
     assoc = receiver.scu.associate(
@@ -184,7 +184,7 @@ def test_the_path_is_the_handlers_own(receiver: Receiver, tmp_path: Path) -> Non
         return 0x0000
 
     receiver._store = store  # type: ignore[method-assign]  # which is what the SCP calls
-    for server in receiver.ae._servers:
+    for server in receiver.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     receiver.send(SMALL, LARGE)
     events = [receiver.take(), receiver.take()]
@@ -238,12 +238,13 @@ def test_a_path_when_what_was_saved_is_gone(receiver: Receiver, size: int, tmp_p
         receiver.events.put(event.dataset_path)
         return 0x0000
 
-    for server in receiver.ae._servers:
+    for server in receiver.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     receiver.send(size)
     assert not Path(receiver.events.get(timeout=DEADLINE)).exists()
 
 
+@pytest.mark.slow
 def test_thousands_leave_nothing(receiver: Receiver) -> None:
     gc.collect()
     gc.disable()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
+from tests.sampled import sampled
 
 SERVER = """
 import subprocess, sys, tempfile
@@ -71,7 +71,7 @@ CLIENT = """
 import sys
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from tests.pair import ct
+from tests.peers import ct
 from pydicom import Dataset
 ae = AE()
 identity = UserIdentityNegotiation()
@@ -119,7 +119,7 @@ SCRIPTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", SCRIPTS)
+@sampled("what", SCRIPTS, keep=["handlers"])
 def test_the_first_association_loads_nothing(what: str, python_env: dict[str, str]) -> None:
     uids, more, asks, with_pydicom = SCRIPTS[what]
     client = CLIENT.format(uids=uids, asks="\n".join(asks))

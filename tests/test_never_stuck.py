@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, association, build_role, evt
-from pynetdicom import ae as ae_module
-from pynetdicom.association import requests, serving
+from pynetdicom import AE, association, build_role, evt, running
+from pynetdicom.association import invoking, serving
 from pynetdicom.network import dul, sending
 from tests.clock import Clock
 from tests.conftest import leaked_descriptors, leaked_threads, open_descriptors
@@ -37,6 +36,7 @@ from tests.faults.peer import (
     until,
 )
 from tests.peers import DEADLINE, Acceptor, Call, ct, interrupted_when, listening, requestor
+from tests.sampled import sampled
 
 FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 LARGE = 16 << 20  # more than the kernel's buffers of both ends take
@@ -219,8 +219,8 @@ def test_abort_ends_a_connection_attempt(aes: Callable[..., AE]) -> None:
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         call = Call(ae.associate, "127.0.0.1", full.getsockname()[1])
-        assert until(lambda: any(a.is_alive() for a in ae._associations))
-        for assoc in list(ae._associations):
+        assert until(lambda: any(a.is_alive() for a in ae._running.associations))
+        for assoc in list(ae._running.associations):
             assoc.abort()
         assoc = call.result()
         assert assoc.ended is not None
@@ -394,7 +394,7 @@ def test_a_long_upload_is_not_silence(
         store = Call(assoc.send_c_store, ct(16 << 20))
         assert blocked.wait(DEADLINE)
         echo = Call(assoc.send_c_echo)
-        assert until(lambda: assoc.operations.in_line() > 1)
+        assert until(lambda: assoc.dimse.in_line() > 1)
         clock.later(2000, assoc)  # twice its timeout
         echo.join(0.1)
         assert echo.is_alive()
@@ -520,7 +520,7 @@ def test_idle_associations_cost_nothing() -> None:
 def test_shutdown_leaves_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a handler that hangs, there is nothing to wait for where peers close."""
     for bound in ("_POLITE", "_SHUTDOWN"):
-        monkeypatch.setattr(ae_module, bound, 3600)
+        monkeypatch.setattr(running, bound, 3600)
     threads, descriptors = set(threading.enumerate()), open_descriptors()
     ae = requestor()
     ae.add_supported_context(VERIFICATION)
@@ -564,10 +564,10 @@ ENDING = ["EVT_RELEASED", "EVT_ABORTED", "EVT_CONN_CLOSE"]
 @pytest.fixture
 def no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for itself waits for ever."""
-    monkeypatch.setattr(requests, "LINGER", 3600)
+    monkeypatch.setattr(invoking, "LINGER", 3600)
     monkeypatch.setattr(association, "BLOCK_ON_ABORT", 3600)
     for bound in ("_POLITE", "_SHUTDOWN"):
-        monkeypatch.setattr(ae_module, bound, 3600)
+        monkeypatch.setattr(running, bound, 3600)
 
 
 def acts_on(event_name: str, act: Callable[[Any], Any], ae: AE) -> tuple[Any, list[Any]]:
@@ -751,7 +751,7 @@ def test_ctrl_c_during_associate(scene: Scene, aes: Callable[..., AE]) -> None:
             interrupted_when(lambda: scene.reached.wait(DEADLINE)),
         ):
             ae.associate("127.0.0.1", port)
-        assert until(lambda: not ae._associations)
+        assert until(lambda: not ae._running.associations)
 
 
 # Two threads on one association
@@ -842,8 +842,8 @@ if {waits}:
 """
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
-@pytest.mark.parametrize("waits", [False, True])
+@sampled("end", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
+@sampled("waits", [False, True])
 def test_interpreter_exit(end: str, waits: bool, scene: Scene) -> None:
     seen: list[bytes] = []
 

@@ -218,7 +218,7 @@ def test_what_was_received_odd_is_forwarded_even(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Kept on disk as it came; sent on as it should be."""
-    from pynetdicom.association import requests
+    from pynetdicom.association import messaging
 
     router = AE("ROUTER")
     router.add_supported_context(CT, EXPLICIT)
@@ -240,9 +240,11 @@ def test_what_was_received_odd_is_forwarded_even(
         )
         with monkeypatch.context() as patch:
             # A peer that does not pad.
-            real = requests.for_wire
+            real = messaging.for_wire
             patch.setattr(
-                requests, "for_wire", lambda it, real=real: it if type(it) is InMemory else real(it)
+                messaging,
+                "for_wire",
+                lambda it, real=real: it if type(it) is InMemory else real(it),
             )
             assert assoc.send_c_store(InMemory(data, EXPLICIT)).Status == 0
         assoc.release()
@@ -259,7 +261,7 @@ def test_what_was_received_odd_is_forwarded_even(
 def test_stray_bytes_that_are_received(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pynetdicom.association import requests
+    from pynetdicom.association import messaging
 
     caplog.set_level(logging.WARNING)
     names = []
@@ -268,10 +270,10 @@ def test_stray_bytes_that_are_received(
         names.append(event.dataset.PatientID)
         return 0x0000
 
-    for server in peer.ae._servers:
+    for server in peer.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     assoc = peer.associate()
-    monkeypatch.setattr(requests, "for_wire", lambda data_set: data_set)
+    monkeypatch.setattr(messaging, "for_wire", lambda data_set: data_set)
     for count in range(1, 8):
         for stray in (b"\0", b"\xff", b"X"):
             data = InMemory(STRAY[:-3] + stray * count, EXPLICIT)
@@ -296,7 +298,7 @@ def test_group_2_in_a_data_set(peer: Peer, name: str, tmp_path: Path) -> None:
         event.save_as(tmp_path / "stored.dcm")
         return 0x0000
 
-    for server in peer.ae._servers:
+    for server in peer.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     assoc = peer.associate(syntax)
     assert assoc.send_c_store(path).Status == 0

@@ -28,8 +28,8 @@ import pynetdicom
 import pynetdicom3
 from pynetdicom import AE, Association, _config, debug_logger, evt
 from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
-from tests.pair import CT, DEADLINE, VERIFICATION, Pair, acceptor_of, ct, ended, serve
-from tests.peers import Call, interrupted_when
+from tests.pair import CT, DEADLINE, VERIFICATION, Pair, acceptor_of, ended, serve
+from tests.peers import Call, ct, interrupted_when
 
 with (Path(__file__).parent / "data" / "public_api.tsv").open() as file:
     FACTS = [tuple(row.values()) for row in csv.DictReader(file, delimiter="\t")]
@@ -371,7 +371,7 @@ ae.add_supported_context("1.2.840.10008.5.1.4.1.1.2")
 ae.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2")
 server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=with_handler)
 assoc = ae.associate("127.0.0.1", server.server_address[1])
-from tests.pair import ct
+from tests.peers import ct
 assert assoc.send_c_store(ct()).Status == 0xC211
 assoc.release()
 ae.shutdown()
@@ -491,12 +491,13 @@ def test_options_without_effect_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> N
 def test_ctrl_c_ends_start_in_order(free_port: int) -> None:
     opened = threading.Event()
 
-    class Told(AE):
-        def servers_changed(self, server: Any, *, added: bool) -> None:
-            super().servers_changed(server, added=added)
+    class Told(list[Any]):
+        def append(self, server: Any) -> None:
+            super().append(server)
             opened.set()
 
-    ae = Told(b"SCP", free_port)
+    ae = AE(b"SCP", free_port)
+    ae._running.servers = Told()
     ae.bind_addr = "127.0.0.1"
     ae.add_supported_context(VERIFICATION)
     scu = AE()

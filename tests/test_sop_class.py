@@ -4,7 +4,6 @@ import ast
 import csv
 import importlib
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
@@ -13,7 +12,7 @@ from pydicom.uid import UID
 
 from pynetdicom import service_class, service_class_n, sop_class, uids
 from pynetdicom.service_class import ServiceClass, StorageServiceClass, VerificationServiceClass
-from pynetdicom.services import classes, registry
+from pynetdicom.services import classes
 from pynetdicom.sop_class import SOPClass, register_uid, uid_to_service_class, uid_to_sop_class
 
 DATA = Path(__file__).parent / "data"
@@ -37,16 +36,6 @@ def rows(name: str) -> list[dict[str, str]]:
 
 SOP_CLASSES = {row["keyword"]: row for row in rows("sop_classes.tsv")}
 ALIASES = {row["alias"]: row for row in rows("sop_class_aliases.tsv")}
-
-
-@pytest.fixture
-def forget_registered() -> Iterator[None]:
-    """Takes away what a test registers."""
-    known, registered = dict(registry._known), dict(uids.registered)
-    yield
-    for kept, before in ((registry._known, known), (uids.registered, registered)):
-        kept.clear()
-        kept.update(before)  # type: ignore[arg-type]
 
 
 def test_the_names_are_as_many_as_promised() -> None:

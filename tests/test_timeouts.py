@@ -20,8 +20,8 @@ from pynetdicom.network.connection import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults import tls
 from tests.faults.peer import Peer, request
-from tests.pair import CT, IMPLICIT, VERIFICATION, Pair, ct, ended
-from tests.peers import Acceptor, listening
+from tests.pair import CT, IMPLICIT, VERIFICATION, Pair, ended
+from tests.peers import Acceptor, ct, listening
 
 DEADLINE = 20.0
 TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")

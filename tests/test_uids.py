@@ -2,27 +2,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from pynetdicom import uids
+from pynetdicom import _config, uids
 from pynetdicom.services import registry
 from pynetdicom.services.classes import StorageServiceClass
-from pynetdicom.uids import abstract_syntax_uid, named, named_all, transfer_syntax_uid
+from pynetdicom.uids import abstract_syntax_uid, checked, named, named_all, transfer_syntax_uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 @pytest.fixture
-def private() -> Iterator[str]:
-    known, registered = dict(registry._known), dict(uids.registered)
+def private(forget_registered: None) -> str:
     registry.register_uid("1.2.3.4", "OurStorage", StorageServiceClass)
-    yield "1.2.3.4"
-    registry._known.clear()
-    registry._known.update(known)
-    uids.registered.clear()
-    uids.registered.update(registered)
+    return "1.2.3.4"
 
 
 class TestNamed:
@@ -154,3 +149,53 @@ class TestGiven:
             abstract_syntax_uid(given)
         with pytest.raises(TypeError, match="transfer_syntax"):
             transfer_syntax_uid(given)
+
+
+class TestChecked:
+    @pytest.mark.parametrize("value", ["1.2.3", b"1.2.3", "1.2.3\0", "1.2.3 "])
+    def test_good(self, value: Any) -> None:
+        assert checked("UI", value, "x") == "1.2.3"
+        assert type(checked("UI", value, "x")) is str
+
+    def test_of_pydicom(self) -> None:
+        from pydicom.uid import UID as PydicomUID
+
+        assert type(checked("UI", PydicomUID("1.2.3"), "x")) is str
+
+    @pytest.mark.parametrize("value", ["", "1" * 65, "1.ä"])
+    def test_bad_value(self, value: Any) -> None:
+        with pytest.raises(ValueError, match="'x'"):
+            checked("UI", value, "x")
+
+    @pytest.mark.parametrize("value", [None, 1, ["1.2"]])
+    def test_bad_type(self, value: Any) -> None:
+        with pytest.raises(TypeError, match="'x'"):
+            checked("UI", value, "x")
+
+    def test_conformance_is_an_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert checked("UI", "1.02", "x") == "1.02"
+        monkeypatch.setattr(_config, "ENFORCE_UID_CONFORMANCE", True)
+        with pytest.raises(ValueError, match=r"PS3\.5"):
+            checked("UI", "1.02", "x")
+        assert checked("UI", "1.0.2", "x") == "1.0.2"
+
+    def test_own_validator(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(_config.VALIDATORS, "UI", lambda uid: (uid == "no uid", "never"))
+        assert checked("UI", "no uid", "x") == "no uid"
+        with pytest.raises(ValueError, match="never"):
+            checked("UI", "1.2", "x")
+
+
+@pytest.mark.parametrize("value", ["STORE", b"STORE           ", " STORE\0"])
+def test_ae_title(value: str | bytes) -> None:
+    assert checked("AE", value, "x") == "STORE"
+
+
+@pytest.mark.parametrize("value", ["", " ", "A" * 17, "A\\B", "A\nB", b"\xc4"])
+def test_none_is_an_ae_title(value: str | bytes) -> None:
+    with pytest.raises(ValueError, match="Invalid 'x' value"):
+        checked("AE", value, "x")
+
+
+def test_a_comment_may_be_anything() -> None:
+    assert checked("LO", "ä\\b" * 99, "x") == "ä\\b" * 99

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, evt
-from pynetdicom import ae as ae_module
-from pynetdicom.association.state import WE_RELEASE
-from pynetdicom.dimse.operation import Operation
+from pynetdicom import AE, evt, running
+from pynetdicom.dimse import waiting as waiting_module
+from pynetdicom.dimse.inbox import WE_RELEASE
 from tests.faults.peer import until
 from tests.peers import interrupted_when
 
@@ -134,7 +133,7 @@ def test_a_signals_handler_uses_the_association_its_thread_waits_on(peers: Peers
             getattr(peers.assoc, how)()
 
     def is_waiting() -> bool:
-        return all(one.last_heard < math.inf for one in peers.assoc.operations.outstanding())
+        return all(one.last_heard < math.inf for one in peers.assoc.dimse.outstanding())
 
     def interrupt() -> None:
         main = threading.main_thread().ident or 0
@@ -169,7 +168,7 @@ def test_a_signals_handler_does_not_wait_for_what_it_interrupts(
     push = connection.push
     # If it waited for its thread's own association, it would wait for ever.
     for bound in ("_POLITE", "_SHUTDOWN"):
-        monkeypatch.setattr(ae_module, bound, 3600)
+        monkeypatch.setattr(running, bound, 3600)
     returned: list[bool] = []
 
     def interrupted(buffers: Any) -> int:
@@ -213,8 +212,8 @@ def test_a_request_by_a_signals_handler_in_the_midst_of_sending(
 ) -> None:
     """It is refused: it could not go out before the one that waits for the handler."""
     peers.go_on.set()
-    owner = peers.assoc if where == "fragments" else peers.assoc.dul.connection
-    name = "_fragments" if where == "fragments" else "push"
+    owner = peers.assoc._messenger if where == "fragments" else peers.assoc.dul.connection
+    name = "fragments" if where == "fragments" else "push"
     call = getattr(owner, name)
     refused: list[str] = []
 
@@ -323,14 +322,14 @@ def test_release_asked_for_between_an_answer_and_reading_on(peers: Peers, in_han
         acceptor.bind(evt.EVT_C_ECHO, lambda event: event.assoc.release() or 0x0000)
     else:
         # Called after an answer; maybe still after the first one.
-        serve = acceptor.serve_request
+        serve = acceptor._performer._serve_request
 
         def serve_and_release(request: Any) -> None:
             serve(request)
             if len(peers.acceptors) == 2:
                 acceptor.inbox.put(WE_RELEASE)
 
-        acceptor.serve_request = serve_and_release
+        acceptor._performer._serve_request = serve_and_release
     assert peers.assoc.send_c_echo().Status == 0x0000
     acceptor.join(DEADLINE)
     assert acceptor.is_released
@@ -398,13 +397,13 @@ def test_ctrl_c_reaches_the_waiting_caller_and_leaves_the_association_in_order(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = threading.Event()
-    wait = Operation.wait
+    response_to = waiting_module.response_to
 
-    def waits(self: Operation, *args: Any) -> Any:
+    def waits(*args: Any) -> Any:
         waiting.set()
-        return wait(self, *args)
+        return response_to(*args)
 
-    monkeypatch.setattr(Operation, "wait", waits)
+    monkeypatch.setattr(waiting_module, "response_to", waits)
     with (
         pytest.raises(KeyboardInterrupt),
         # Not while the request is being sent: what of it has left would not be known.

@@ -16,6 +16,7 @@ import pytest
 COUNT = int(os.environ.get("PYNETDICOM_WALK", "400"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300 + COUNT)
 def test_a_random_walk(python_env: dict[str, str]) -> None:
     """No action hangs, and no thread and no descriptor is left."""

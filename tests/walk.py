@@ -121,7 +121,7 @@ class Walk:
                 if action == "leave":
                     break
         elif action == "cancel":
-            for operation in assoc.operations.outstanding():
+            for operation in assoc.dimse.outstanding():
                 assoc.send_c_cancel(operation.message_id)
         elif action == "timeout":
             assoc.network_timeout = chance.choice((None, 10, 0.05))

@@ -360,12 +360,20 @@ class FSMActions(Table):
                 "yes" if action.indicate else FILLED,
                 action.artim or FILLED,
                 "close" if action.close else FILLED,
-                " or ".join(action.next_states),
+                " or ".join(next_states(action)),
             )
             for action in fsm.ACTIONS.values()
         )
         head = ("Action", "Sends", "Tells the user", "ARTIM", "Connection", "Next state")
         return list_table(head, rows)
+
+
+def next_states(action: Any) -> list[str]:
+    """The state that an action leads to, and the other one where there are two."""
+    from pynetdicom.upper_layer import fsm
+
+    other = fsm.OTHERWISE.get(action.label)
+    return [action.next_state] + ([other.next_state] if other is not None else [])
 
 
 PLACES = {
@@ -395,7 +403,7 @@ def moves() -> dict[tuple[str, str], list[str]]:
     for (event, state), action in fsm.TABLE.items():
         if action.label.startswith("AA-"):
             continue
-        for next_state in action.next_states:
+        for next_state in next_states(action):
             found.setdefault((state, next_state), []).append(f"{event}: {action.label}")
     return found
 

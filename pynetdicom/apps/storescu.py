@@ -129,11 +129,12 @@ def plan(
 
 def send(assoc: Association, files: Sequence[File], terminal: Terminal, display: Display) -> int:
     """Send files over one association; gives how many were stored."""
+    from pynetdicom.association.storing import store_files
     from pynetdicom.services.statuses import code_to_category
 
     stored = 0
     sizes = iter(files)
-    for result in assoc.store_files([file.path for file in files], send_ahead=True):
+    for result in store_files(assoc, [file.path for file in files], send_ahead=True):
         category = "" if result.status is None else code_to_category(result.status)
         if category in ("Success", "Warning"):
             stored += 1

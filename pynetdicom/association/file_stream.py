@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.association.succession import Succession
-from pynetdicom.dimse.operations import Turn
 from pynetdicom.services.instances import Instance, StoreParameters, take, why_not
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.dimse.messages import Batch
-    from pynetdicom.dimse.operation import Operation
+    from pynetdicom.dimse.operations import Operation
     from pynetdicom.dimse.primitives import C_STORE, Primitive
     from pynetdicom.upper_layer.contexts import PresentationContext
 
@@ -61,10 +60,10 @@ class _File:
         if instance is None or (self.planned is not None and self.planned.assoc is assoc):
             return self.planned
         try:
-            context = assoc._context_for(instance.sop_class, instance.transfer_syntax)
+            context = assoc.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
             is_in_memory = instance.read_ahead()
             request = instance.request(context, parameters)
-            ready = assoc._make_ready(request, context) if is_in_memory else None
+            ready = assoc._invoker.make_ready(request, context) if is_in_memory else None
             self.planned = _Planned(assoc, request, context, ready)
         except Exception as error:
             self.planned, self.problem = None, why_not(error)
@@ -105,7 +104,7 @@ class FileStream:
         self._next: _File | None = None
         self._error: Exception | None = None
         # That of the last request.
-        self._turn: Turn | None = None
+        self._operation: Operation | None = None
 
     def results(self, send_ahead: bool) -> Iterator[StoreResult]:
         """Send the files; with `send_ahead` one before the last one's result is given out."""
@@ -130,8 +129,8 @@ class FileStream:
         except (
             BaseException
         ):  # Ctrl-C: the request may not be out, and nobody waits for its response
-            if self._turn is not None:
-                self._turn.leave()
+            if self._operation is not None:
+                self._operation.operations.finish(self._operation)
             raise
         finally:
             if self._next is not None:
@@ -191,16 +190,17 @@ class FileStream:
                 break
             _, request, context, ready = planned
             expected = request.__dict__.get("MessageID")
-            turn = self._turn = Turn(assoc.operations)
+            invoker = assoc._invoker
+            operation = self._operation = invoker.operation(request, context)
             try:
-                operation = assoc._begin(request, context.context_id or 0, None, turn)
-                has_broken = operation is None and assoc.ended is not None
-                if has_broken and assoc is before and not succession.is_over:
-                    continue  # nothing of it was sent: it is not the one that broke it
-                if operation is not None:
-                    is_expected = operation.message_id == expected
-                    operation = assoc._send_begun(operation, ready if is_expected else None)
-                return _Sent(file.path, assoc, operation)
+                with operation:
+                    if invoker.begin(operation, None):
+                        is_expected = operation.message_id == expected
+                        sent = invoker.send_begun(operation, ready if is_expected else None)
+                        return _Sent(file.path, assoc, sent)
+                    if assoc.ended is None or assoc is not before or succession.is_over:
+                        return _Sent(file.path, assoc)
+                    # Nothing of it was sent: it is not the one that broke the association.
             except Exception as error:
                 return _Sent(file.path, problem=f"not sent: {why_not(error)}")
         return _Sent(file.path, problem=file.problem)
@@ -212,9 +212,9 @@ class FileStream:
             return StoreResult(path, None, problem)
         if operation is not None:
             self._read(succession)
-        response = assoc._response_to(operation)
+        response = assoc._invoker.response_to(operation)
         if response is None or operation is None:
-            return StoreResult(path, None, assoc.why_no_answer())
+            return StoreResult(path, None, assoc._invoker.why_no_answer())
         succession.endurance.answered()
         return StoreResult(path, response.Status, None, response, operation.message_id)
 

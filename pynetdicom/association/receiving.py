@@ -15,9 +15,9 @@ from pynetdicom.data_sets.spool import Spool
 from pynetdicom.query_models import OPERATIONS
 
 if TYPE_CHECKING:
+    from pynetdicom.association.entity import Listener
     from pynetdicom.association.state import AssociationState
     from pynetdicom.dimse.primitives import Primitive
-    from pynetdicom.transport import AssociationServer
 
 _IN_MEMORY = 1 << 20
 """Bytes of an identifier that are kept in memory."""
@@ -43,7 +43,7 @@ class Receiving:
         Whose association it is, if the peer requested it.
     """
 
-    def __init__(self, assoc: AssociationState, server: AssociationServer | None) -> None:
+    def __init__(self, assoc: AssociationState, server: Listener | None) -> None:
         self._assoc = assoc
         self._server = server
         self._places: dict[int, _Place] = {}
@@ -73,7 +73,7 @@ class Receiving:
     def _place(self, context_id: int) -> _Place:
         assoc = self._assoc
         ae, server = assoc.ae, self._server
-        transfer_syntax = assoc.contexts[context_id].transfer_uids[0]
+        transfer_syntax = assoc.negotiated.contexts[context_id].transfer_uids[0]
         place = self._places[context_id] = _Place(
             transfer_syntax,
             ae.spool_dir if server is None else server.spool_dir,
@@ -81,7 +81,7 @@ class Receiving:
             ae.maximum_object_bytes,
             header_builder(
                 transfer_syntax,
-                implementation_class_uid=ae.implementation_uid,
+                implementation_class_uid=ae._implementation_uid,
                 implementation_version_name=ae.implementation_version_name,
                 source_ae_title=(
                     assoc.acceptor if assoc.is_requestor else assoc.requestor
@@ -93,11 +93,11 @@ class Receiving:
     def _open_identifier(self, context_id: int, response: Primitive) -> Spool:
         """What belongs to an abandoned operation has no place."""
         assoc = self._assoc
-        operation = assoc.operations.get(response.MessageIDBeingRespondedTo or 0)
+        operation = assoc._invoker.operations.get(response.MessageIDBeingRespondedTo or 0)
         is_wanted = operation is not None and not operation.is_abandoned
         return Spool(
             b"",
-            assoc.contexts[context_id].transfer_uids[0],
+            assoc.negotiated.contexts[context_id].transfer_uids[0],
             directory=assoc.ae.spool_dir,
             threshold=_IN_MEMORY,
             maximum=_config.MAXIMUM_IDENTIFIER if is_wanted else 0,

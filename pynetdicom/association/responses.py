@@ -1,6 +1,6 @@
 """The responses to a C-FIND, C-GET or C-MOVE of ours, as an iterator.
 
-In: responses in the order in which the peer sent them, from `Querying.next_response`. Out: status
+In: responses in the order in which the peer sent them, from `Invoker.next_response`. Out: status
 and identifier of each, decoded when they are asked for.
 
 Whoever leaves it early need not say so. `close` may come from any thread; a finalizer may run in
@@ -14,16 +14,16 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom import _config
-from pynetdicom.association.requests import to_status
-from pynetdicom.dimse.operation import PENDING, Operation
+from pynetdicom import _config, debug_log
+from pynetdicom.association.invoking import to_status
+from pynetdicom.dimse.operations import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.network.latch import Hold
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from pynetdicom.association.querying import Querying
+    from pynetdicom.association.invoking import Invoker
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -64,9 +64,9 @@ class Responses(Generator["Response", None, None]):
         The Message ID of the request.
     """
 
-    def __init__(self, assoc: Querying, request: Primitive, operation: Operation | None) -> None:
+    def __init__(self, invoker: Invoker, request: Primitive, operation: Operation | None) -> None:
         self.message_id = request.MessageID or 0
-        self._assoc = assoc
+        self._invoker = invoker
         self._operation = operation
         self._pending_has_identifier = request.name == "C-FIND"
         # Its final response was given, or it was closed.
@@ -94,9 +94,9 @@ class Responses(Generator["Response", None, None]):
             raise StopIteration
         response = None
         if operation is not None:
-            self._assoc.check_wait(operation)
+            self._invoker.check_wait(operation)
             try:
-                response = self._assoc.next_response(operation)
+                response = self._invoker.next_response(operation)
             except BaseException:  # Ctrl-C as well
                 self.close()
                 raise
@@ -104,7 +104,7 @@ class Responses(Generator["Response", None, None]):
                 self._is_over = True
                 raise StopIteration
         else:
-            self._assoc.await_end()  # a release is under way
+            self._invoker.await_end()  # a release is under way
         if response is None:
             self._is_over = True
             return self._no_answer()
@@ -125,7 +125,7 @@ class Responses(Generator["Response", None, None]):
 
     def _no_answer(self) -> Response:
         status = to_status(None, self.message_id)
-        status.__dict__["problem"] = self._assoc.why_no_answer()
+        status.__dict__["problem"] = self._invoker.why_no_answer()
         return status, None
 
     def send(self, value: None = None) -> Response:
@@ -155,7 +155,7 @@ class Responses(Generator["Response", None, None]):
         """
         if not self._is_over:
             if self._operation is not None:
-                self._assoc.abandon(self._operation)
+                self._invoker.abandon(self._operation)
             self._is_over = True
 
     def __enter__(self) -> Self:
@@ -174,7 +174,7 @@ class Responses(Generator["Response", None, None]):
         if not getattr(self, "_is_over", True) and self._operation is not None:
             self._is_over = True
             self._operation.is_abandoned = True
-            self._assoc.cancel_later(self._operation)
+            self._invoker.cancel_later(self._operation)
 
 
 def _status(response: Primitive, message_id: int) -> Dataset:
@@ -223,7 +223,5 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
         # It was too long for an explicit UI (PS3.5 6.2.2), but for nobody's use.
         identifier.FailedSOPInstanceUIDList = failed_uids(identifier)
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
-        from pynetdicom.association.serving import show_identifier
-
-        show_identifier(response, identifier)
+        debug_log.show_identifier(LOGGER, response, identifier)
     return identifier

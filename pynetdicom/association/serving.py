@@ -6,13 +6,12 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from pynetdicom import _config
-from pynetdicom import events as evt
-from pynetdicom.callbacks import handler_of, is_assigned
-from pynetdicom.debug_log import show_lines
+from pynetdicom import _config, debug_log
+from pynetdicom import event_types as evt
 from pynetdicom.dimse.primitives import C_ECHO
-from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
-from pynetdicom.running import HandlerItems
+from pynetdicom.event_types import OPERATION_EVENTS, EventType
+from pynetdicom.handlers import HandlerItems
+from pynetdicom.hooks import is_assigned
 from pynetdicom.services import engines, levels, matching, registry, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
@@ -28,8 +27,6 @@ from pynetdicom.services.classes import (
 from pynetdicom.uids import named
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from pynetdicom.association import Association
     from pynetdicom.association.state import AssociationState
     from pynetdicom.dimse.messages import Message
@@ -62,7 +59,7 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
         The response; None when an engine has sent everything itself.
     """
     request = message.primitive
-    context = assoc.contexts[message.context_id]
+    context = assoc.negotiated.contexts[message.context_id]
     refusal = _refusal(assoc, message)
     if refusal is not None:
         status, why = refusal
@@ -84,8 +81,8 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
-        bound = partial(handler_of, assoc, event)
-        return engines.single(request, trigger, assoc, event, attrs, bound=bound)
+        bound = partial(assoc._handlers.who_answers, event)
+        return engines.single(request, assoc._handlers.trigger, event, attrs, bound=bound)
     return _answer_in_parts(assoc, message, event, attrs)
 
 
@@ -97,24 +94,24 @@ def _answer_in_parts(
     context_id = message.context_id
     message_id = request.MessageID or 0
     scp = cast("Association", assoc)
-    log_identifier(request, _config.LOG_REQUEST_IDENTIFIERS)
+    debug_log.log_identifier(LOGGER, request, _config.LOG_REQUEST_IDENTIFIERS)
 
     def handler() -> Any:
-        given = trigger(assoc, event, attrs)
-        return HandlerItems(assoc, event, given) if hasattr(given, "__next__") else given
+        given = assoc._handlers.trigger(event, attrs)
+        return HandlerItems(assoc._handlers, event, given) if hasattr(given, "__next__") else given
 
     def send(response: Primitive) -> None:
         if request.name == "C-FIND":
-            log_identifier(response, _config.LOG_RESPONSE_IDENTIFIERS)
-        scp.send_message(response, context_id)
+            debug_log.log_identifier(LOGGER, response, _config.LOG_RESPONSE_IDENTIFIERS)
+        scp._messenger.send(response, context_id)
 
     invocation = engines.Invocation(
         request,
         handler,
         send,
-        lambda: scp.is_request_cancelled(message_id),
-        assoc.contexts[context_id].transfer_uids[0],
-        partial(handler_of, assoc, event),
+        lambda: scp._performer.is_cancelled(message_id),
+        assoc.negotiated.contexts[context_id].transfer_uids[0],
+        partial(assoc._handlers.who_answers, event),
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)
@@ -133,24 +130,6 @@ def _answer_in_parts(
     )
 
 
-def log_identifier(primitive: Primitive, wanted: bool) -> None:
-    """Show the identifier of a message, when debugging."""
-    if not (wanted and primitive.data_set is not None and LOGGER.isEnabledFor(logging.DEBUG)):
-        return
-    try:
-        show_identifier(primitive, primitive.data_set.decode())
-    except Exception as error:  # what a peer sends may be anything
-        name = type(error).__name__
-        LOGGER.debug("the identifier of the %s cannot be shown: %s", primitive.message_name, name)
-
-
-def show_identifier(message: Primitive, identifier: Dataset) -> None:
-    """Log an identifier, at DEBUG only: it is about the patient."""
-    from pynetdicom.dsutils import pretty_dataset
-
-    show_lines(LOGGER, f"identifier of the {message.message_name}", pretty_dataset(identifier, 1))
-
-
 def _takes_unanswered(
     assoc: AssociationState, request: Primitive, context: PresentationContext
 ) -> bool:
@@ -161,10 +140,10 @@ def _takes_unanswered(
     """
     if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
         return False
-    if not assoc.has_asked_for_objects:
+    if not assoc._invoker.has_asked_for_objects:
         return False
-    if not assoc.told_of_roles:
-        assoc.told_of_roles = True
+    if not assoc._performer.told_of_roles:
+        assoc._performer.told_of_roles = True
         LOGGER.warning(
             "the peer has not answered the role selection for %s: what it sends is taken",
             named(context.abstract_uid),
@@ -175,7 +154,7 @@ def _takes_unanswered(
 def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:
     """Why a request is refused before anybody is asked, as status and text; None if it is not."""
     request = message.primitive
-    context = assoc.contexts[message.context_id]
+    context = assoc.negotiated.contexts[message.context_id]
     if message.is_duplicate:
         return DUPLICATE_INVOCATION, "the Message ID is that of an outstanding request"
     allowed = registry.operations(context.abstract_uid)

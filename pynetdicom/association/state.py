@@ -9,49 +9,39 @@ import contextvars
 import logging
 import threading
 from collections.abc import Sequence
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom import _config, debug_log
-from pynetdicom import events as evt
+from pynetdicom import _config
+from pynetdicom import event_types as evt
+from pynetdicom.association.entity import Entity, Listener
+from pynetdicom.association.indications import Indications
+from pynetdicom.association.invoking import Invoker
+from pynetdicom.association.messaging import Messenger
+from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
-from pynetdicom.callbacks import DebugHooks, told_of
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.dimse.messages import Assembler
-from pynetdicom.dimse.operation import Operation
 from pynetdicom.dimse.operations import Operations
-from pynetdicom.events import HandlerSpec, trigger
-from pynetdicom.handlers import Handlers
-from pynetdicom.network.addresses import address_text
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec
+from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
-from pynetdicom.running import running_handlers
+from pynetdicom.running import Runs
 from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.association import Association
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
-LONGEST_PAUSE = 60.0
-"""What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
 
-# Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
-ENDED = object()
-PEER_RELEASES = object()
-WE_RELEASE = object()
-
-
-class AssociationState(DebugHooks, Handlers, threading.Thread):
+class AssociationState(DebugHooks, threading.Thread):
     """The attributes of an `Association`; see there."""
 
     acse_timeout = timeout("acse_timeout", 30)
@@ -64,10 +54,10 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         mode: Literal["requestor", "acceptor"],
         *,
-        server: AssociationServer | None = None,
+        server: Listener | None = None,
         visitor: Visitor | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
     ) -> None:
@@ -79,40 +69,26 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.lock = threading.RLock()
         self.requestor: ServiceUser = ServiceUser(self, "requestor")
         self.acceptor: ServiceUser = ServiceUser(self, "acceptor")
-        self.accepted_contexts: list[PresentationContext] = []
-        self.rejected_contexts: list[PresentationContext] = []
+        self.negotiated = Negotiated()
         self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
         self._acse_timeout: float | None = ae.acse_timeout
         self._dimse_timeout: float | None = ae.dimse_timeout
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
-        self.contexts: dict[int, PresentationContext] = {}
-        # What was chosen among them, by abstract and transfer syntax.
-        self._chosen: dict[tuple[str, str], PresentationContext] = {}
-        self.operations = Operations(self)
-        self.outstanding = self.operations.in_line
         self.inbox = Inbox()
+        self._messenger = Messenger(self)
+        self._invoker = Invoker(self, self._messenger)
+        self._reporter = Reporter(self)
+        self._performer = Performer(self)
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
-        self.sub_associations: set[Association] = set()
+        self.sub_associations: set[Runs] = set()
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
-        self.watches_data = self.watches_pdus = self.watches_transitions = False
-        # What a peer is tolerated to do is noted once.
-        self.told_of_groups = self.told_of_roles = False
-        # Whether a C-GET was requested, so that the peer has reason to send objects.
-        self.has_asked_for_objects = False
-        # Asked once: messages come too often for it.
-        self.shows_messages = debug_log.is_wanted(debug_log.DIMSE)
-        self.peer_maximum = 0
-        # Oddities of data sets that the log has told of already.
-        self._noted: set[str] = set()
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor
         self._dul: DUL | None = None
-        # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
-        self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
         # How it ended where no DUL service was there to say so: the first counts. A list's own
         # operations are atomic.
         self._early: list[Ended] = []
@@ -121,21 +97,56 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._negotiated = Latch()
         self._is_over = Latch()
         self._is_established = False
-        self._release_after = False
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
         self._maximum_length = 0
         self._timer = "acse_timeout"
-        self._assembler = Assembler(Receiving(self, server).open)
-        self.feed, self.flush = self._assembler.feed, self._assembler.flush
+        self._indications = Indications(self, Receiving(self, server))
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.
             self._contextvars = server.contextvars.copy()
         elif server is None and _config.PASS_CONTEXTVARS:
             self._contextvars = contextvars.copy_context()
-        specs = server.handler_specs() if server is not None else evt_handlers
-        Handlers.__init__(self, specs)
+        self._handlers = Handlers(
+            ae,
+            server._handlers.specs() if server is not None else evt_handlers,
+            assoc=self,
+            changed=self._indications.handlers_changed,
+            context=self._contextvars,
+        )
+
+    # Events
+
+    def bind(self, event: evt.EventType, handler: Handler, args: list[Any] | None = None) -> None:
+        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
+
+        A notification event may have several handlers; an intervention event has the last one that
+        was bound.
+        """
+        self._handlers.bind(event, handler, args)
+
+    def unbind(self, event: evt.EventType, handler: Handler) -> None:
+        """Undo `bind`; an intervention event gets its default handler back."""
+        self._handlers.unbind(event, handler)
+
+    def get_events(self) -> list[evt.EventType]:
+        """The events to which something is bound, by name."""
+        return self._handlers.events()
+
+    def get_handlers(self, event: evt.EventType) -> Any:
+        """What is bound to `event`.
+
+        Returns
+        -------
+        tuple or list of tuple
+            ``(handler, args)``; for a notification event a list of them. An intervention event
+            without a bound handler gives its default one.
+        """
+        return self._handlers.of(event)
+
+    def _handlers_changed(self, bound: Handlers) -> None:
+        """What is bound has changed."""
 
     # State
 
@@ -186,6 +197,16 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         return self.mode == "acceptor"
 
     @property
+    def accepted_contexts(self) -> list[PresentationContext]:
+        """What was negotiated."""
+        return self.negotiated.accepted
+
+    @property
+    def rejected_contexts(self) -> list[PresentationContext]:
+        """What was proposed and not accepted."""
+        return self.negotiated.rejected
+
+    @property
     def local(self) -> dict[str, Any]:
         """The local side: title, address, port, mode and maximum length, as a dict."""
         return (self.requestor if self.is_requestor else self.acceptor).info
@@ -195,7 +216,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         """The peer: title, address, port, mode and maximum length, as a dict."""
         return (self.acceptor if self.is_requestor else self.requestor).info
 
-    def timeout_changed(self, name: str, seconds: float | None) -> None:
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have those look again who may be waiting by the old value."""
         if name != "network_timeout":
             return
@@ -206,7 +227,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
     @property
     def dimse(self) -> Operations:
         """The outstanding operations."""
-        return self.operations
+        return self._invoker.operations
 
     @property
     def dul(self) -> DUL:
@@ -214,30 +235,6 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         if self._dul is None:
             raise RuntimeError("the association has no connection yet")
         return self._dul
-
-    # What `operations` ask for
-
-    def pause_reading(self) -> None:
-        """Have the peer wait for a slow consumer, but not for longer than it may put up with."""
-        timeout = self._network_timeout
-        self.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
-
-    def resume_reading(self) -> None:
-        """Read on, if reading is paused."""
-        if self._dul is not None:
-            self._dul.resume()
-
-    def cancel_later(self, operation: Operation) -> None:
-        """Leave a C-CANCEL to the Association thread, or to whoever sends next.
-
-        Called by finalizers, in the midst of anything: it takes no lock.
-        """
-        self._to_cancel.put(operation)
-        self.inbox.put(None)
-
-    def on_idle(self) -> None:
-        """Have the Association thread release, which has waited for our operations to end."""
-        self.inbox.put(None)
 
     def _fail(self, ended: Ended) -> None:
         """Have the association ended, as `ended` says unless it has already; waits for nothing.
@@ -250,46 +247,5 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
             self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if (self._dul is not None and self._dul.is_reading_here) or (
-            running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
-        ):
+        if (self._dul is not None and self._dul.is_reading_here) or self._handlers.are_on_the_wire:
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
-
-    def is_sending_here(self) -> bool:
-        """Whether the calling thread is at a request that is not out yet.
-
-        So a signal's handler, or a finalizer, that must not wait for what it interrupts.
-        """
-        return self.operations.is_being_sent_here() or (
-            self._dul is not None and self._dul.is_writing_here
-        )
-
-    def why_no_answer(self) -> str:
-        """Say why a request of ours was not sent, or not answered."""
-        if self.ended is None:
-            return "not sent: the association is being released"
-        return f"no answer: {self.ended}"
-
-    def summarise(self, what: str, *, level: int = logging.INFO) -> None:
-        """Log what became of the association, at INFO unless that is left to handlers."""
-        if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
-            LOGGER.log(level, "association with %s: %s", self._peer_name(), printable(what))
-
-    def _peer_name(self) -> str:
-        """The peer's AE title and, once it is known, its address."""
-        peer = self.acceptor if self.is_requestor else self.requestor
-        where = peer.address_info
-        if where is None:
-            return printable(peer.ae_title)
-        return printable(f"{peer.ae_title} at {address_text((where.address, where.port))}")
-
-    def notify(self, event: evt.EventType, pdu: Any) -> None:
-        """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
-        if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT):
-            debug_log.show_pdu("received" if event is evt.EVT_ACSE_RECV else "sent", pdu)
-        if self.has_handlers(event) or told_of(self, event):
-            from pynetdicom.pdu_primitives import A_ASSOCIATE
-
-            # Callbacks are given it with the other events too.
-            name = "primitive" if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT) else "_primitive"
-            trigger(self, event, {name: A_ASSOCIATE.from_pdu(pdu)})

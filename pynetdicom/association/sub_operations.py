@@ -22,7 +22,7 @@ from pynetdicom.services.retrieval import Outcome
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.storing import Storing
+    from pynetdicom.association.state import AssociationState
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 
@@ -64,30 +64,25 @@ def originator(request: Any, ae_title: str = "") -> StoreParameters:
     return StoreParameters(priority, title, message_id)
 
 
-def context_for(assoc: Storing, what: Instance) -> PresentationContext | None:
+def context_for(assoc: AssociationState, what: Instance) -> PresentationContext | None:
     """The accepted context on which an instance can be sent; None if there is none."""
     try:
-        return assoc._context_for(what.sop_class, what.transfer_syntax)
+        return assoc._invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
     except ValueError:
         return None
 
 
 def store(
-    assoc: Storing,
+    assoc: AssociationState,
     what: Instance,
     parameters: StoreParameters,
     meanwhile: Callable[[], None] | None = None,
 ) -> Outcome:
     """Have an instance stored over an association, and do something else `meanwhile`."""
     try:
-        context = assoc._context_for(what.sop_class, what.transfer_syntax)
+        context = assoc._invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
         request = what.request(context, parameters)
-        if meanwhile is None:
-            response, _ = assoc._exchange(request, context, None)
-        else:
-            operation = assoc._send_request(request, context, None)
-            meanwhile()
-            response = assoc._response_to(operation)
+        response, _ = assoc._invoker.exchange(request, context, None, meanwhile)
     except Exception as error:
         problem = printable(f"not sent: {why_not(error)}")
         return Outcome(None, what.sop_instance, problem)
@@ -99,7 +94,7 @@ def store(
 class SameAssociation:
     """Where the sub-operations of a C-GET go: back on its own association (PS3.4 C.4.3)."""
 
-    def __init__(self, assoc: Storing, parameters: StoreParameters) -> None:
+    def __init__(self, assoc: AssociationState, parameters: StoreParameters) -> None:
         self._assoc = assoc
         self._parameters = parameters
 

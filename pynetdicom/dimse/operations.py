@@ -1,12 +1,13 @@
-"""Outstanding operations: who waits for which response, found by Message ID, and who may begin.
+"""Outstanding operations: which one a message belongs to, and which may begin.
 
 In: messages, from the DUL thread, by `Operations.deliver`; the end of the association, from any
 thread, by `Operations.end`. A response is given to the operation whose Message ID it carries and to
-no other (PS3.7 6.3.1); what is not its answer never makes it succeed.
+no other (PS3.7 6.3.1); what is not its answer never makes it succeed. Nothing here waits, looks at
+a clock or takes a lock: that is done in `waiting`.
 
-There is no lock: those who wait and those who have begun stand in one line, a dict, whose own
-operations are atomic, and the first of them, as many as the window is wide, may go. So all of this
-may be called by the handler of a signal, or by a finalizer, in the midst of anything.
+All operations stand in one line, a dict, whose own operations are atomic, from before they begin
+until their final response; the first of them, as many as the window is wide, may begin. So all of
+this may be called by the handler of a signal, or by a finalizer, in the midst of anything.
 
 An operation that nobody waits for any more stays outstanding until its final response, and what
 arrives for it is dropped. Where responses come faster than they are consumed, reading is paused
@@ -16,98 +17,156 @@ of this operation, and always for C-GET and C-MOVE, whose sub-operations are not
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import threading
-import time
 from collections import deque
-from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Self
+from queue import SimpleQueue
+from threading import get_ident
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pynetdicom.dimse.backlog import Backlog
-from pynetdicom.dimse.operation import PENDING, Flow, NoFlow, Operation
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.network.deadlines import stretch
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
+    from pynetdicom.dimse.primitives import Primitive
 
+PENDING = frozenset((0xFF00, 0xFF01))
+_WITH_PENDING = frozenset(("C-FIND", "C-GET", "C-MOVE"))
 _RECENT = 256
 _ENDED_LATELY = 16
 
 LOGGER = logging.getLogger("pynetdicom.dimse")
 
 
-class Turn:
-    """A caller's place in the line, from before its operation begins until that has ended.
+class Flow(Protocol):
+    """What the operations ask of the association: none of it waits for anything."""
 
-    It is held in a ``with`` by whoever waits for the operation's end in there: whatever happens,
-    the operation is outstanding no more behind it.
+    def pause_reading(self) -> None:
+        """Read no more for a while, on the thread that reads."""
+
+    def resume_reading(self) -> None:
+        """Read on, if reading is paused."""
+
+    def cancel_later(self, operation: Operation) -> None:
+        """Have a C-CANCEL sent by somebody who can."""
+
+    def on_idle(self) -> None:
+        """Nothing is outstanding any more, and nothing will be: see `Operations.close`."""
+
+
+class Operation:
+    """One request of ours, from before it may be sent until its final response.
+
+    It is made by the thread that sends the request, and held in a ``with``: when an exception comes
+    out of there, Ctrl-C included, it is outstanding no more. Otherwise nothing has to be done: its
+    final response has ended it, or the association's end.
 
     Parameters
     ----------
     operations : Operations
+    request : Primitive
+    context_id : int
+        The presentation context it is sent on.
 
     Attributes
     ----------
-    operation : Operation or None
-        None while it waits for its turn.
+    message_id : int
+        0 until it has begun.
+    has_begun : bool
+        Whether it has its turn and its Message ID.
+    has_library_id : bool
+        Whether the Message ID is one of the library's choice.
     claims : list of int
-        The Message ID, once it has one.
+        The Message ID that is to be given back.
     thread : int
-        Whose turn it is.
+        Which thread made it.
+    last_heard : float
+        When its request was sent, of `time.monotonic`.
+    is_abandoned : bool
+        Whether nobody wants its responses any more.
+    is_cancelled : bool
+        Whether a C-CANCEL was sent.
+    problem : str or None
+        Why not all of its responses could be kept.
+    backlog : Backlog or None
+        The responses that wait, of an operation that has several.
+    replies : SimpleQueue or Backlog
+        The responses, and None when the association has ended.
+    woken : SimpleQueue or None
+        Where the thread that made it waits for its turn.
     """
 
-    __slots__ = ("_operations", "_woken", "claims", "operation", "thread")
+    __slots__ = (
+        "backlog",
+        "claims",
+        "context_id",
+        "has_begun",
+        "has_library_id",
+        "is_abandoned",
+        "is_cancelled",
+        "last_heard",
+        "message_id",
+        "operations",
+        "problem",
+        "replies",
+        "request",
+        "thread",
+        "woken",
+    )
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
-        self._woken: SimpleQueue[None] = SimpleQueue()
-        self.operation: Operation | None = None
+    def __init__(self, operations: Operations, request: Primitive, context_id: int) -> None:
+        self.operations = operations
+        self.request = request
+        self.context_id = context_id
+        self.message_id = 0
+        self.has_begun = self.has_library_id = self.is_abandoned = self.is_cancelled = False
         self.claims: list[int] = []
-        self.thread = threading.get_ident()
-
-    def wait(self, timeout: float | None) -> None:
-        """Wait until it is to look whether it may go."""
-        with contextlib.suppress(Empty):
-            self._woken.get(timeout=timeout)
-
-    def wake(self) -> None:
-        """Have it look whether it may go."""
-        self._woken.put(None)
-
-    def leave(self) -> None:
-        """Leave the line; a second time it does no harm."""
-        self._operations.leave(self)
+        self.thread = get_ident()
+        # Never silent while it is being sent: that has a deadline of its own.
+        self.last_heard = math.inf
+        self.problem: str | None = None
+        self.woken: SimpleQueue[None] | None = None
+        self.backlog = Backlog() if request.name in _WITH_PENDING else None
+        self.replies: SimpleQueue[Message | None] | Backlog = self.backlog or SimpleQueue()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.leave()
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is not None:
+            self.operations.finish(self)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has no response for its consumer yet."""
+        return self.replies.empty()
 
 
 class Operations:
-    """The outstanding operations of one association, and the Message IDs for new ones.
+    """The operations of one association, and the Message IDs for new ones.
 
     Attributes
     ----------
+    flow : Flow
     in_line : callable
         Tells how many there are, with those who wait to begin.
     next_id : int
         The Message ID that the library is likely to choose next.
+    is_over : bool
+        Whether none may begin any more.
+    strays : int
+        How many responses have answered nothing.
     """
 
-    def __init__(self, flow: Flow | None = None) -> None:
-        self._flow = flow or NoFlow()
-        # Those who wait and those whose operation is outstanding, in the order in which they came:
-        # whoever comes back at once must not be served before those who wait.
-        self._line: dict[Turn, None] = {}
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        # In the order in which they came: whoever comes back at once must not be served before
+        # those who wait.
+        self._line: dict[Operation, None] = {}
         self.in_line = self._line.__len__
         # Whose each Message ID is.
-        self._turns: dict[int, Turn] = {}
+        self._by_id: dict[int, Operation] = {}
         # Those with several responses that ended lately: a cancel may have crossed the last one.
         self._ended_lately: deque[int] = deque(maxlen=_ENDED_LATELY)
         self.next_id = 1
@@ -116,15 +175,11 @@ class Operations:
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
         self._recent: deque[int] = deque(maxlen=_RECENT)
-        self._ended = self._closed = False
+        self.is_over = self._closed = False
         self.strays = 0
 
     def __len__(self) -> int:
         return len(self.outstanding()) if self._line else 0
-
-    def count(self) -> int:
-        """How many there are."""
-        return len(self)
 
     @property
     def are_abandoned(self) -> bool:
@@ -133,181 +188,125 @@ class Operations:
 
     def get(self, message_id: int) -> Operation | None:
         """The outstanding operation of that Message ID."""
-        turn = self._turns.get(message_id)
-        return turn.operation if turn in self._line else None
+        operation = self._by_id.get(message_id)
+        return operation if operation in self._line else None
 
     def outstanding(self) -> list[Operation]:
         """All outstanding operations, the oldest first."""
-        return [turn.operation for turn in list(self._line) if turn.operation is not None]
+        return [operation for operation in list(self._line) if operation.has_begun]
 
-    def is_being_sent_here(self) -> bool:
-        """Whether the calling thread has an operation that waits, or whose request is not out.
+    def is_outstanding(self, operation: Operation) -> bool:
+        """Whether an operation has not had its final response, nor the association its end."""
+        return operation.has_begun and operation in self._line
+
+    def is_being_sent_by(self, thread: int) -> bool:
+        """Whether a thread has an operation that waits to begin, or whose request is not out.
 
         So a signal's handler asks, or a finalizer, that must not wait for what it interrupts.
         """
-        me = threading.get_ident()
-        return any(
-            turn.thread == me and (turn.operation is None or turn.operation.last_heard == math.inf)
-            for turn in list(self._line)
-        )
+        return any(one.thread == thread and one.last_heard == math.inf for one in list(self._line))
 
-    def begin(
-        self,
-        make: Callable[[int], Operation],
-        message_id: int | None,
-        window: int,
-        timeout: float | None,
-        heard: Callable[[], float] = lambda: 0.0,
-        turn: Turn | None = None,
-    ) -> Operation | None:
-        """Register a new operation, once the window has room for it.
+    # Beginning and ending
+
+    def begin(self, operation: Operation, message_id: int | None, window: int) -> bool:
+        """Register an operation, if the window has room for it; see `waiting.begin`.
+
+        If not, it stands in the line: it is to be tried again when it is woken, or to be finished
+        if `is_over`.
 
         Parameters
         ----------
-        make : callable
-            Makes the operation for a Message ID.
+        operation : Operation
         message_id : int or None
             As the caller wants it; None for one of the library's choice, counted up and not reused
             at once.
         window : int
             How many operations may be outstanding; 0 for any number (PS3.7 D.3.3.3).
-        timeout : float or None
-            Seconds of silence to allow while there is no room.
-        heard : callable
-            When the peer was last heard, as for `Operation.wait`.
-        turn : Turn, optional
-            Held by the caller, if it waits for the end of the operation.
-
-        Returns
-        -------
-        Operation or None
-            None when the association has ended or is being released.
 
         Raises
         ------
         ValueError
             `message_id` is outstanding already; one that was abandoned is waited for.
-        TimeoutError
-            There was no room in time.
         """
-        turn = turn or Turn(self)
-        try:
-            operation = self._begin(turn, make, message_id, window, timeout, heard)
-            if operation is None:
-                self.leave(turn)
-            return operation
-        except BaseException:
-            self.leave(turn)
-            raise
-
-    def _begin(
-        self,
-        turn: Turn,
-        make: Callable[[int], Operation],
-        message_id: int | None,
-        window: int,
-        timeout: float | None,
-        heard: Callable[[], float],
-    ) -> Operation | None:
-        if message_id is not None:
-            earlier = self.get(message_id)
+        line, request = self._line, operation.request
+        if operation not in line:
+            earlier = None if message_id is None else self.get(message_id)
             if earlier is not None and not earlier.is_abandoned:
-                raise _is_taken(message_id)
-        self._line[turn] = None
-        if window and len(self._line) > window and not self._is_first(turn, window):
-            self._wait_for_room(turn, window, timeout, heard)
-        while not self._is_over():
-            operation = make(self._choose() if message_id is None else message_id)
-            operation.has_library_id = message_id is None
-            turn.claims.append(operation.message_id)
-            if self._turns.setdefault(operation.message_id, turn) is not turn:
-                turn.claims.clear()
-                if message_id is not None:
-                    raise _is_taken(message_id)
-                continue
-            operation.turn = turn
-            turn.operation = operation
-            if self._is_over():  # whoever has said so may have looked before
+                raise _is_taken(earlier.message_id)
+            line[operation] = None
+        if window and len(line) > window and list(line).index(operation) >= window:
+            return False
+        while True:
+            chosen = message_id
+            if chosen is None:
+                chosen = self.next_id
+                self.next_id = chosen + 1 if chosen < 0xFFFF else 1
+                if chosen in self._by_id or chosen in self._recent:
+                    continue
+                request.__dict__["MessageID"] = chosen
+            else:
+                request.MessageID = chosen  # which checks it
+            operation.claims.append(chosen)
+            if self._by_id.setdefault(chosen, operation) is operation:
                 break
+            operation.claims.clear()
             if message_id is not None:
-                self._recent.append(message_id)
-            if operation.message_id == 1 and operation.backlog is not None:
-                self._one = operation
-            return operation
-        return None
+                raise _is_taken(chosen)
+        operation.message_id, operation.has_library_id = chosen, message_id is None
+        operation.has_begun = True
+        if message_id is not None:
+            self._recent.append(chosen)
+        if chosen == 1 and operation.backlog is not None:
+            self._one = operation
+        return not self.is_over  # last: whoever has said so may have looked before
 
-    def _is_over(self) -> bool:
-        """Whether none may begin any more."""
-        return self._ended or self._closed
+    def finish(self, operation: Operation) -> None:
+        """Forget an operation: it has its final response, or nobody waits for it any more.
 
-    def _is_first(self, turn: Turn, window: int) -> bool:
-        """Whether there is room in the window for one that stands there in the line."""
-        return list(self._line).index(turn) < window
-
-    def _wait_for_room(
-        self, turn: Turn, window: int, timeout: float | None, heard: Callable[[], float]
-    ) -> None:
-        begun = time.monotonic()
-        self._flow.resume_reading()
-        while not (self._is_over() or self._is_first(turn, window)):
-            last = max([begun, heard(), *(o.last_heard for o in self.outstanding())])
-            left = None
-            if timeout is not None and last < math.inf:
-                left = last + timeout - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError("an earlier operation has had no final response")
-            turn.wait(stretch(left))
-
-    def leave(self, turn: Turn) -> None:
-        """Have the line close up behind one that leaves it; a second time it does no harm."""
-        self._line.pop(turn, None)
-        # Only one of those who have it leave gives its Message ID back: it may be another's next.
-        if turn.claims:
-            with contextlib.suppress(IndexError):
-                message_id = turn.claims.pop()
-                if self._turns.get(message_id) is turn:
-                    del self._turns[message_id]
+        Also one that has not begun. A second time it does no harm.
+        """
+        if operation.backlog is not None and self.is_outstanding(operation):
+            # Before it is outstanding no more: who cancels it looks there first.
+            self._ended_lately.append(operation.message_id)
+        try:
+            # Only one of those who finish it gives its Message ID back: it may be another's next.
+            message_id = operation.claims.pop()
+        except IndexError:
+            pass
+        else:
+            if self._by_id.get(message_id) is operation:
+                del self._by_id[message_id]
+        self._line.pop(operation, None)
         if self._line:
-            self._wake()
+            self.wake()
         if self._closed and not self.outstanding():
-            self._flow.on_idle()
+            self.flow.on_idle()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Have those who wait look whether it is their turn."""
-        for turn in list(self._line):
-            if turn.operation is None:
-                turn.wake()
-
-    def sent(self, operation: Operation) -> None:
-        """Say that the last byte of a request was sent: from now on the peer may be too silent."""
-        operation.last_heard = time.monotonic()
-        self._wake()
+        for operation in list(self._line):
+            if operation.woken is not None:
+                operation.woken.put(None)
 
     def close(self) -> None:
         """Begin no further operations; those outstanding are completed, and no consumer awaited.
 
         The last one's end is told by `Flow.on_idle`.
         """
-        self._closed = True
-        self._wake()
-        self._flow.resume_reading()
+        self.is_over = self._closed = True
+        self.wake()
+        self.flow.resume_reading()
 
-    def _choose(self) -> int:
-        while True:
-            message_id = self.next_id
-            self.next_id = message_id + 1 if message_id < 0xFFFF else 1
-            if message_id not in self._turns and message_id not in self._recent:
-                return message_id
+    def end(self) -> None:
+        """Wake everybody: the association has ended."""
+        self.is_over = True
+        for operation in self.outstanding():
+            operation.replies.put(None)
+            self._line.pop(operation, None)
+        self.wake()
+        self.flow.resume_reading()
 
-    def finish(self, operation: Operation) -> None:
-        """Forget an operation: it has its final response, or nobody waits for it any more."""
-        if operation.is_finished or operation.turn is None:
-            return
-        if operation.backlog is not None and operation.turn in self._line:
-            # Before it is outstanding no more: who cancels it looks there first.
-            self._ended_lately.append(operation.message_id)
-        self.leave(operation.turn)
-        operation.is_finished = True
+    # Responses
 
     def deliver(self, message: Message) -> bool:
         """Give a response to the operation that it answers; False when there is none.
@@ -319,8 +318,8 @@ class Operations:
         """
         response = message.primitive
         message_id: int = response.__dict__["MessageIDBeingRespondedTo"]
-        operation = self.get(message_id)
-        if operation is None:
+        operation = self._by_id.get(message_id)
+        if operation is None or operation not in self._line:
             self.strays += 1
             return False
         if (
@@ -331,48 +330,41 @@ class Operations:
                 f"{response.message_name} on context {message.context_id} cannot answer the"
                 f" {operation.request.message_name} {message_id} on context {operation.context_id}"
             )
-        operation.last_heard = time.monotonic()
         backlog = operation.backlog
-        if response.Status not in PENDING or backlog is None:
+        if backlog is None or response.Status not in PENDING:
             self.finish(operation)
-            operation._replies.put(message)
+            operation.replies.put(message)
         elif operation.is_abandoned or operation.problem is not None:
             message.close()
         else:
-            self._add(operation, backlog, message)
+            try:
+                if backlog.add(message):
+                    self._slow_down(operation, backlog)
+            except OSError as error:
+                message.close()
+                self._give_up(operation, error)
         return True
 
-    def _add(self, operation: Operation, backlog: Backlog, message: Message) -> None:
-        """Keep a response that others follow; slow the peer down if too many wait already."""
-        try:
-            backlog.add(message)
-            if not backlog.is_full:
-                return
-            if self._is_awaited or operation.request.name != "C-FIND":
-                backlog.spill()
-                return
-        except OSError as error:
-            message.close()
-            self._give_up(operation, error)
+    def _slow_down(self, operation: Operation, backlog: Backlog) -> None:
+        """Too many responses wait: have the peer wait, too, or put what comes into a file."""
+        if self._is_awaited() or operation.request.name != "C-FIND":
+            backlog.spill()
             return
-        self._flow.pause_reading()
-        if not self._is_pause_due(operation, backlog):
-            self._flow.resume_reading()
+        backlog.is_paused = True
+        self.flow.pause_reading()
+        # Somebody may have consumed some, or begun to wait, before it was paused.
+        if self._is_awaited() or operation.is_abandoned or not backlog.is_full:
+            self.flow.resume_reading()
 
-    def _is_pause_due(self, operation: Operation, backlog: Backlog) -> bool:
-        """Look again: somebody may have consumed some, or begun to wait, before it was paused."""
-        return not self._is_awaited and not operation.is_abandoned and backlog.is_full
-
-    @property
     def _is_awaited(self) -> bool:
         """Whether somebody waits for the end of an operation: no consumer may hold that up."""
-        return self._closed or any(turn.operation is None for turn in list(self._line))
+        return self._closed or not all(operation.has_begun for operation in list(self._line))
 
     def _give_up(self, operation: Operation, error: OSError) -> None:
         """Cancel an operation whose responses cannot be kept; the final one still can."""
         operation.problem = f"cancelled, not all responses could be kept: {error.strerror}"
         LOGGER.error("%s %d %s", operation.request.name, operation.message_id, operation.problem)
-        self._flow.cancel_later(operation)
+        self.flow.cancel_later(operation)
 
     def spill(self) -> None:
         """Reading was paused for long enough: what comes now goes into files."""
@@ -385,19 +377,19 @@ class Operations:
 
     def consumed(self, operation: Operation) -> None:
         """Say that a response was consumed: there may be room for more."""
-        if operation.backlog is not None and operation.backlog.has_room:
-            self._flow.resume_reading()
+        backlog = operation.backlog
+        if backlog is not None and backlog.is_paused and backlog.has_room:
+            backlog.is_paused = False
+            self.flow.resume_reading()
 
     def abandon(self, operation: Operation) -> None:
         """Drop the responses to an operation, those that wait and those to come."""
         operation.is_abandoned = True
         if operation.backlog is not None:
             operation.backlog.discard()
-        self._flow.resume_reading()
+        self.flow.resume_reading()
 
-    def is_outstanding(self, operation: Operation) -> bool:
-        """Whether an operation has not had its final response, nor the association its end."""
-        return operation.turn in self._line and operation.turn.operation is operation
+    # Cancelling
 
     def to_cancel(self, message_id: int) -> Operation | None:
         """The outstanding operation that a C-CANCEL for a Message ID is meant for.
@@ -418,16 +410,6 @@ class Operations:
     def has_ended_lately(self, message_id: int) -> bool:
         """Whether an operation with several responses has had its final one of late."""
         return message_id in self._ended_lately
-
-    def end(self) -> None:
-        """Wake everybody: the association has ended."""
-        self._ended = True
-        for turn in list(self._line):
-            if turn.operation is not None:
-                turn.operation.put(None)
-                self._line.pop(turn, None)
-            turn.wake()
-        self._flow.resume_reading()
 
 
 def _is_taken(message_id: int) -> ValueError:

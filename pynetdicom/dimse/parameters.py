@@ -1,32 +1,22 @@
-"""The rows of which the operations' tables consist: a parameter each, by its VR.
+"""The parameters of DIMSE messages, by VR: which values they may have.
 
-A row is read on a primitive as the parameter's value, and knows which values it may have.
+On a primitive a parameter is read as its value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from pynetdicom import _config
-
-if TYPE_CHECKING:
-    from pynetdicom.dimse.primitives import Primitive
+from pynetdicom.uids import checked
 
 T = TypeVar("T")
 
 
 class Parameter(Generic[T]):
-    """A row of an operation's table; on a primitive it gives the value, or None."""
+    """A parameter; on a primitive it gives the value, or None."""
 
-    # No __set__ at run time: the value is kept in the instance's __dict__, where reading finds it
-    # first.
-    vr: ClassVar[str]
-
-    def __init__(self, request: str, response: str) -> None:
-        self.usage = (request, response)
-        self.keyword = ""
+    keyword = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.keyword = name
@@ -34,13 +24,14 @@ class Parameter(Generic[T]):
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, instance: Primitive, owner: type) -> T | None: ...
-    def __get__(self, instance: Primitive | None, owner: type) -> Self | T | None:
+    def __get__(self, instance: object, owner: type) -> T | None: ...
+    def __get__(self, instance: object, owner: type) -> Self | T | None:
         return self if instance is None else None
 
     if TYPE_CHECKING:
-
-        def __set__(self, instance: Primitive, value: object) -> None: ...
+        # There is none at run time: the value is kept in the instance's __dict__, where reading
+        # finds it first.
+        def __set__(self, instance: object, value: object) -> None: ...
 
     def check(self, value: Any) -> T:
         """Return `value` as it is kept, or raise TypeError or ValueError."""
@@ -48,18 +39,12 @@ class Parameter(Generic[T]):
 
 
 class US(Parameter[int]):
-    """An unsigned 16 bit number."""
+    """An unsigned 16 bit number, of `among` if that is given."""
 
-    vr = "US"
-
-    def __init__(
-        self, request: str, response: str, *, among: tuple[int, ...] | None = None
-    ) -> None:
-        super().__init__(request, response)
+    def __init__(self, *among: int) -> None:
         self.among = among
 
     def check(self, value: Any) -> int:
-        """Take an int from 0 to 65535, of those allowed."""
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"{self.keyword} must be an int, not {type(value).__name__}")
         if not 0 <= value <= 0xFFFF or (self.among and value not in self.among):
@@ -68,47 +53,18 @@ class US(Parameter[int]):
         return int(value)
 
 
-class _Text(Parameter[str]):
-    validator: Callable[[str], tuple[bool, str]] | None = None
+class Text(Parameter[str]):
+    """A UID, an AE title, or a comment, of which what does not fit is cut when it is encoded."""
+
+    def __init__(self, vr: str) -> None:
+        self.vr = vr
 
     def check(self, value: Any) -> str:
-        if isinstance(value, bytes):
-            value = value.decode("latin-1")
-        if not isinstance(value, str):
-            raise TypeError(f"{self.keyword} must be a str, not {type(value).__name__}")
-        text = str(value).strip(" \0")
-        validator = _config.VALIDATORS.get(self.vr, self.validator)
-        if validator is not None:
-            valid, why = validator(text)
-            if not valid:
-                raise ValueError(f"{self.keyword} {why}")
-        return text
-
-
-class UI(_Text):
-    """A UID."""
-
-    vr = "UI"
-    validator = staticmethod(_config.validate_ui)
-
-
-class AE(_Text):
-    """An AE title."""
-
-    vr = "AE"
-    validator = staticmethod(_config.validate_ae)
-
-
-class LO(_Text):
-    """A comment; what does not fit is cut when it is encoded."""
-
-    vr = "LO"
+        return checked(self.vr, value, self.keyword)
 
 
 class AT(Parameter[list[int]]):
     """A list of tags."""
-
-    vr = "AT"
 
     def check(self, value: Any) -> list[int]:
         """Take a tag or several: int, (group, element), or whatever pydicom makes a tag of."""
@@ -134,11 +90,9 @@ class AT(Parameter[list[int]]):
 
 
 class DataSetParameter:
-    """The row of the data set under the standard's name for it: an `io.BytesIO`, or None."""
+    """The data set under the standard's name for it: an `io.BytesIO`, or None."""
 
-    def __init__(self, request: str, response: str) -> None:
-        self.usage = (request, response)
-        self.keyword = ""
+    keyword = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.keyword = name
@@ -146,14 +100,14 @@ class DataSetParameter:
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, instance: Primitive, owner: type) -> BytesIO | None: ...
-    def __get__(self, instance: Primitive | None, owner: type) -> Self | BytesIO | None:
+    def __get__(self, instance: object, owner: type) -> BytesIO | None: ...
+    def __get__(self, instance: Any, owner: type) -> Self | BytesIO | None:
         if instance is None:
             return self
         data_set = instance.data_set
         return None if data_set is None else BytesIO(data_set.getvalue())
 
-    def __set__(self, instance: Primitive, value: BytesIO | bytes | None) -> None:
+    def __set__(self, instance: Any, value: BytesIO | bytes | None) -> None:
         from pynetdicom.data_sets.data_set import InMemory
 
         if value is not None and not isinstance(value, (bytes, bytearray)):

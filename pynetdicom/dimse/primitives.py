@@ -1,25 +1,116 @@
 """The eleven DIMSE operations and C-CANCEL, declared as the standard's tables of their parameters.
 
-A class body is that table: one row a parameter, with its usage in the request and in the response
-(M mandatory, U user option, C conditional, ``-`` not there, ``=`` as in the request). Encoding,
-decoding, checks, `response` and `repr` come from it. Values that a user assigns are checked;
-values that a peer sent are kept as they came, `Primitive.missing` tells what is absent.
+Encoding, decoding, checks, `response` and `repr` come from the tables. Values that a user assigns
+are checked; values that a peer sent are kept as they came, and `Primitive.missing` tells what is
+absent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pynetdicom.dimse import command
-from pynetdicom.dimse.parameters import AE, AT, LO, UI, US, DataSetParameter, Parameter
+from pynetdicom.dimse.parameters import AT, US, DataSetParameter, Text
 
 if TYPE_CHECKING:
     from pynetdicom.data_sets.encoded import EncodedDataSet
 
 WITH_DATA_SET = 0x0001
 """The Command Data Set Type we send when a data set follows."""
+
+
+_TABLES = (
+    # PS3.7 9.1
+    """
+parameter                             C-STORE  C-FIND  C-GET  C-MOVE  C-ECHO  C-CANCEL
+MessageID                             M/-      M/-     M/-    M/-     M/-     .
+MessageIDBeingRespondedTo             -/M      -/M     -/M    -/M     -/M     M/-
+AffectedSOPClassUID                   M/U=     M/U=    M/U=   M/U=    M/U=    .
+AffectedSOPInstanceUID                M/U=     .       .      .       .       .
+Priority                              M/-      M/-     M/-    M/-     .       .
+MoveOriginatorApplicationEntityTitle  U/-      .       .      .       .       .
+MoveOriginatorMessageID               U/-      .       .      .       .       .
+DataSet                               M/-      .       .      .       .       .
+MoveDestination                       .        .       .      M/-     .       .
+Identifier                            .        M/C     M/U    M/U     .       .
+Status                                -/M      -/M     -/M    -/M     -/M     .
+NumberOfRemainingSuboperations        .        .       -/C    -/C     .       .
+NumberOfCompletedSuboperations        .        .       -/C    -/C     .       .
+NumberOfFailedSuboperations           .        .       -/C    -/C     .       .
+NumberOfWarningSuboperations          .        .       -/C    -/C     .       .
+OffendingElement                      -/C      -/C     -/C    -/C     .       .
+ErrorComment                          -/C      -/C     -/C    -/C     -/C     .
+ErrorID                               -/C      -/C     -/C    -/C     -/C     .
+    """,
+    # PS3.7 10.1
+    """
+parameter                  N-EVENT-REPORT  N-GET  N-SET  N-ACTION  N-CREATE  N-DELETE
+MessageID                  M/-             M/-    M/-    M/-       M/-       M/-
+MessageIDBeingRespondedTo  -/M             -/M    -/M    -/M       -/M       -/M
+RequestedSOPClassUID       .               M/-    M/-    M/-       .         M/-
+RequestedSOPInstanceUID    .               M/-    M/-    M/-       .         M/-
+ModificationList           .               .      M/-    .         .         .
+ActionTypeID               .               .      .      M/C=      .         .
+ActionInformation          .               .      .      U/-       .         .
+AffectedSOPClassUID        M/U=            -/U=   -/U=   -/U=      M/U=      -/U=
+AffectedSOPInstanceUID     M/U=            -/U=   -/U=   -/U=      U/C=      -/U=
+EventTypeID                M/C=            .      .      .         .         .
+EventInformation           U/-             .      .      .         .         .
+EventReply                 -/C             .      .      .         .         .
+AttributeList              .               -/C    -/U    .         U/U       .
+ActionReply                .               .      .      -/C       .         .
+Status                     -/M             -/M    -/M    -/M       -/M       -/M
+OffendingElement           -/C             -/C    -/C    -/C       -/C       -/C
+ErrorComment               -/C             -/C    -/C    -/C       -/C       -/C
+ErrorID                    -/C             -/C    -/C    -/C       -/C       -/C
+AttributeIdentifierList    -/C             U/C    -/C    -/C       -/C       -/C
+    """,
+)
+"""The usage of each parameter, in the request and in the response: M mandatory, U user option,
+C conditional, - not there, = as in the request.
+"""
+
+
+def _read(table: str) -> dict[str, dict[str, tuple[str, str]]]:
+    """Give operation → parameter → usage in the request, in the response."""
+    header, *rows = (line.split() for line in table.strip().splitlines())
+    return {
+        operation: {row[0]: (row[column][0], row[column][2:]) for row in rows if row[column] != "."}
+        for column, operation in enumerate(header)
+        if column
+    }
+
+
+_USAGE = {**_read(_TABLES[0]), **_read(_TABLES[1])}
+
+
+class _Side(NamedTuple):
+    """The requests of an operation, or its responses."""
+
+    keywords: frozenset[str]
+    layout: command.Layout
+    mandatory: tuple[str, ...]
+    required: frozenset[str]
+    """The mandatory ones, and the Command Data Set Type."""
+    data_sets: tuple[str, ...]
+    """The names of the data set, if it is mandatory."""
+
+
+def _side(usage: dict[str, str]) -> _Side:
+    there = [keyword for keyword in usage if usage[keyword] != "-"]
+    mandatory = [keyword for keyword in there if usage[keyword] == "M"]
+    always = ("CommandField", "CommandDataSetType")
+    keywords = frozenset(command.ELEMENTS).intersection((*there, *always))
+    needed = tuple(keyword for keyword in mandatory if keyword in keywords)
+    return _Side(
+        keywords,
+        command.layout_of(keywords),
+        needed,
+        frozenset((*needed, "CommandDataSetType")),
+        tuple(keyword for keyword in mandatory if keyword not in keywords),
+    )
 
 
 class Primitive:
@@ -38,14 +129,10 @@ class Primitive:
     name: ClassVar[str] = ""
     request_field: ClassVar[int] = 0
     response_field: ClassVar[int | None] = None
-    parameters: ClassVar[Mapping[str, Parameter[Any]]] = {}
-    data_set_parameters: ClassVar[tuple[DataSetParameter, ...]] = ()
-    # Each of them by direction: [request, response].
-    _layouts: ClassVar[tuple[command.Layout, command.Layout]]
-    _keywords: ClassVar[tuple[frozenset[str], frozenset[str]]]
-    _mandatory: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]]
-    _required: ClassVar[tuple[Set[str], Set[str]]]
-    _needs_data_set: ClassVar[tuple[bool, bool]]
+    parameters: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Keyword → usage in the request, in the response."""
+    data_set_parameters: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    sides: ClassVar[tuple[_Side, _Side]]
     # What a response takes over: (keyword, the request's keywords it may come from).
     _copied: ClassVar[tuple[tuple[str, tuple[str, str]], ...]]
 
@@ -55,55 +142,48 @@ class Primitive:
     else:
         data_set = None
 
-    # Every parameter can be read from every primitive; an operation's own table says which it has.
-    MessageID = US("-", "-")
-    MessageIDBeingRespondedTo = US("-", "-")
-    AffectedSOPClassUID = UI("-", "-")
-    AffectedSOPInstanceUID = UI("-", "-")
-    RequestedSOPClassUID = UI("-", "-")
-    RequestedSOPInstanceUID = UI("-", "-")
-    Priority = US("-", "-")
-    MoveDestination = AE("-", "-")
-    MoveOriginatorApplicationEntityTitle = AE("-", "-")
-    MoveOriginatorMessageID = US("-", "-")
-    EventTypeID = US("-", "-")
-    ActionTypeID = US("-", "-")
-    AttributeIdentifierList = AT("-", "-")
-    DataSet = DataSetParameter("-", "-")
-    Status = US("-", "-")
-    NumberOfRemainingSuboperations = US("-", "-")
-    NumberOfCompletedSuboperations = US("-", "-")
-    NumberOfFailedSuboperations = US("-", "-")
-    NumberOfWarningSuboperations = US("-", "-")
-    OffendingElement = AT("-", "-")
-    ErrorComment = LO("-", "-")
-    ErrorID = US("-", "-")
+    # Every parameter can be read from every primitive; the tables say which it has.
+    MessageID = US()
+    MessageIDBeingRespondedTo = US()
+    AffectedSOPClassUID = Text("UI")
+    AffectedSOPInstanceUID = Text("UI")
+    RequestedSOPClassUID = Text("UI")
+    RequestedSOPInstanceUID = Text("UI")
+    Priority = US(0, 1, 2)
+    MoveDestination = Text("AE")
+    MoveOriginatorApplicationEntityTitle = Text("AE")
+    MoveOriginatorMessageID = US()
+    EventTypeID = US()
+    ActionTypeID = US()
+    AttributeIdentifierList = AT()
+    DataSet = DataSetParameter()
+    Status = US()
+    NumberOfRemainingSuboperations = US()
+    NumberOfCompletedSuboperations = US()
+    NumberOfFailedSuboperations = US()
+    NumberOfWarningSuboperations = US()
+    OffendingElement = AT()
+    ErrorComment = Text("LO")
+    ErrorID = US()
 
-    def __init_subclass__(cls) -> None:
-        rows = [row for row in vars(cls).values() if isinstance(row, Parameter)]
-        data_sets = tuple(row for row in vars(cls).values() if isinstance(row, DataSetParameter))
-        cls.parameters = {row.keyword: row for row in rows}
-        cls.data_set_parameters = data_sets
-        always = ("CommandField", "CommandDataSetType")
-        keywords = [
-            (*(row.keyword for row in rows if row.usage[side] != "-"), *always) for side in (0, 1)
-        ]
-        cls._keywords = (frozenset(keywords[0]), frozenset(keywords[1]))
-        cls._layouts = (command.layout_of(keywords[0]), command.layout_of(keywords[1]))
-        mandatory = [
-            tuple(row.keyword for row in rows if row.usage[side][0] == "M") for side in (0, 1)
-        ]
-        cls._mandatory = (mandatory[0], mandatory[1])
-        always_there = {"CommandDataSetType"}
-        cls._required = (always_there.union(mandatory[0]), always_there.union(mandatory[1]))
-        needs = [any(row.usage[side][0] == "M" for row in data_sets) for side in (0, 1)]
-        cls._needs_data_set = (needs[0], needs[1])
+    def __init_subclass__(cls, field: int) -> None:
+        cls.name = cls.__name__.replace("_", "-")
+        cls.request_field = field
+        usage = _USAGE[cls.name]
+        cls.sides = (
+            _side({keyword: used[0] for keyword, used in usage.items()}),
+            _side({keyword: used[1] for keyword, used in usage.items()}),
+        )
+        if cls.sides[1].mandatory:
+            cls.response_field = field | 0x8000
+        cls.parameters = {k: used for k, used in usage.items() if k in command.ELEMENTS}
+        cls.data_set_parameters = {k: used for k, used in usage.items() if k not in cls.parameters}
         # An Affected … of the response is the Requested … of a request that has one instead (PS3.7
         # 10.1.2 ff.).
         cls._copied = tuple(
-            (row.keyword, (row.keyword, row.keyword.replace("Affected", "Requested")))
-            for row in rows
-            if row.usage[1].endswith("=")
+            (keyword, (keyword, keyword.replace("Affected", "Requested")))
+            for keyword, used in usage.items()
+            if used[1].endswith("=")
         )
 
     def __init__(self, *, data_set: EncodedDataSet | None = None, **parameters: Any) -> None:
@@ -116,21 +196,17 @@ class Primitive:
             self.data_set = data_set
 
     def __setattr__(self, name: str, value: Any) -> None:
-        row = self.parameters.get(name)
-        if row is not None:
-            self.__dict__[name] = None if value is None else row.check(value)
+        values = self.__dict__
+        if name in self.parameters:
+            values[name] = None if value is None else vars(Primitive)[name].check(value)
             if name == "MessageIDBeingRespondedTo" and self.response_field is not None:
-                self.__dict__["CommandField"] = (
+                values["CommandField"] = (
                     self.request_field if value is None else self.response_field
                 )
         elif name == "data_set":
-            self.__dict__["data_set"] = value
-            self.__dict__["CommandDataSetType"] = (
-                command.NO_DATA_SET if value is None else WITH_DATA_SET
-            )
-        elif name in ("DataSet", "extra") or isinstance(
-            getattr(type(self), name, None), DataSetParameter
-        ):
+            values["data_set"] = value
+            values["CommandDataSetType"] = command.NO_DATA_SET if value is None else WITH_DATA_SET
+        elif name in ("DataSet", "extra") or name in self.data_set_parameters:
             super().__setattr__(name, value)
         else:
             raise AttributeError(f"{self.name} has no parameter {name!r}")
@@ -165,30 +241,31 @@ class Primitive:
     def missing(self) -> list[str]:
         """Name the mandatory parameters that are absent, in the standard's order."""
         values = self.__dict__
-        side = values["CommandField"] >= 0x8000
+        side = self.sides[values["CommandField"] >= 0x8000]
         if (
-            self._required[side] <= values.keys()
+            side.required <= values.keys()
             and None not in values.values()
-            and (
-                not self._needs_data_set[side]
-                or values["CommandDataSetType"] != command.NO_DATA_SET
-            )
+            and not (side.data_sets and values["CommandDataSetType"] == command.NO_DATA_SET)
         ):
             return []
-        get = values.get
-        absent = [keyword for keyword in self._mandatory[side] if get(keyword) is None]
-        if get("CommandDataSetType") is None:
+        absent = [keyword for keyword in side.mandatory if values.get(keyword) is None]
+        if values.get("CommandDataSetType") is None:
             absent.append("CommandDataSetType")
         elif not self.has_data_set:
-            absent += [row.keyword for row in self.data_set_parameters if row.usage[side][0] == "M"]
+            absent += side.data_sets
         return absent
 
     def encode(self) -> bytes:
-        """Encode the command set."""
+        """Encode the command set, with its Command Group Length; what is None is left out."""
         values = self.__dict__
-        return command.encode(
-            values, self._layouts[values["CommandField"] >= 0x8000], values.get("extra")
-        )
+        parts: list[bytes] = []
+        for keyword, pack in self.sides[values["CommandField"] >= 0x8000].layout:
+            if (value := values.get(keyword)) is not None:
+                parts.append(pack(value))
+        if extra := values.get("extra"):
+            parts = command.with_extra(parts, extra)
+        body = b"".join(parts)
+        return command.group_length(0, 0, 4, len(body)) + body
 
     def response(
         self, status: int, *, data_set: EncodedDataSet | None = None, **parameters: Any
@@ -217,7 +294,7 @@ class Primitive:
         values["Status"] = (
             status
             if type(status) is int and 0 <= status <= 0xFFFF
-            else self.parameters["Status"].check(status)
+            else vars(Primitive)["Status"].check(status)
         )
         for keyword, origins in self._copied:
             for origin in origins:
@@ -245,238 +322,84 @@ class Primitive:
         }
 
     def __repr__(self) -> str:
-        side = self.CommandField >= 0x8000
+        keywords = self.sides[self.CommandField >= 0x8000].keywords
         pairs = [
             f"{keyword}=0x{value:04X}" if keyword == "Status" else f"{keyword}={value!r}"
             for keyword in self.parameters
-            if keyword in self._keywords[side] and (value := self.__dict__.get(keyword)) is not None
+            if keyword in keywords and (value := self.__dict__.get(keyword)) is not None
         ]
         if self.data_set is not None:
             pairs.append(f"data_set={self.data_set!r}")
         return f"{type(self).__name__}({', '.join(pairs)})"
 
 
-class C_STORE(Primitive):
+class C_STORE(Primitive, field=0x0001):
     """Store a composite SOP Instance (PS3.7 9.1.1)."""
 
-    name = "C-STORE"
-    request_field, response_field = 0x0001, 0x8001
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    AffectedSOPClassUID = UI("M", "U=")
-    AffectedSOPInstanceUID = UI("M", "U=")
-    Priority = US("M", "-", among=(0, 1, 2))
-    MoveOriginatorApplicationEntityTitle = AE("U", "-")
-    MoveOriginatorMessageID = US("U", "-")
-    DataSet = DataSetParameter("M", "-")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
+    DataSet = DataSetParameter()
 
 
-class C_FIND(Primitive):
+class C_FIND(Primitive, field=0x0020):
     """Find what matches an identifier (PS3.7 9.1.2)."""
 
-    name = "C-FIND"
-    request_field, response_field = 0x0020, 0x8020
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    AffectedSOPClassUID = UI("M", "U=")
-    Priority = US("M", "-", among=(0, 1, 2))
-    Identifier = DataSetParameter("M", "C")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
+    Identifier = DataSetParameter()
 
 
-class C_GET(Primitive):
+class C_GET(Primitive, field=0x0010):
     """Have composite SOP Instances stored on the same association (PS3.7 9.1.3)."""
 
-    name = "C-GET"
-    request_field, response_field = 0x0010, 0x8010
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    AffectedSOPClassUID = UI("M", "U=")
-    Priority = US("M", "-", among=(0, 1, 2))
-    Identifier = DataSetParameter("M", "U")
-    Status = US("-", "M")
-    NumberOfRemainingSuboperations = US("-", "C")
-    NumberOfCompletedSuboperations = US("-", "C")
-    NumberOfFailedSuboperations = US("-", "C")
-    NumberOfWarningSuboperations = US("-", "C")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
+    Identifier = DataSetParameter()
 
 
-class C_MOVE(Primitive):
+class C_MOVE(Primitive, field=0x0021):
     """Have composite SOP Instances stored at a third AE (PS3.7 9.1.4)."""
 
-    name = "C-MOVE"
-    request_field, response_field = 0x0021, 0x8021
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    AffectedSOPClassUID = UI("M", "U=")
-    Priority = US("M", "-", among=(0, 1, 2))
-    MoveDestination = AE("M", "-")
-    Identifier = DataSetParameter("M", "U")
-    Status = US("-", "M")
-    NumberOfRemainingSuboperations = US("-", "C")
-    NumberOfCompletedSuboperations = US("-", "C")
-    NumberOfFailedSuboperations = US("-", "C")
-    NumberOfWarningSuboperations = US("-", "C")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
+    Identifier = DataSetParameter()
 
 
-class C_ECHO(Primitive):
+class C_ECHO(Primitive, field=0x0030):
     """Verify that the peer answers (PS3.7 9.1.5)."""
 
-    name = "C-ECHO"
-    request_field, response_field = 0x0030, 0x8030
 
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    AffectedSOPClassUID = UI("M", "U=")
-    Status = US("-", "M")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
-
-
-class C_CANCEL(Primitive):
+class C_CANCEL(Primitive, field=0x0FFF):
     """Cancel a C-FIND, C-GET or C-MOVE; there is no response (PS3.7 9.3.2.3)."""
 
-    name = "C-CANCEL"
-    request_field = 0x0FFF
 
-    MessageIDBeingRespondedTo = US("M", "-")
-
-
-class N_EVENT_REPORT(Primitive):
+class N_EVENT_REPORT(Primitive, field=0x0100):
     """Report an event about a SOP Instance (PS3.7 10.1.1)."""
 
-    name = "N-EVENT-REPORT"
-    request_field, response_field = 0x0100, 0x8100
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    AffectedSOPClassUID = UI("M", "U=")
-    AffectedSOPInstanceUID = UI("M", "U=")
-    EventTypeID = US("M", "C=")
-    EventInformation = DataSetParameter("U", "-")
-    EventReply = DataSetParameter("-", "C")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
-    AttributeIdentifierList = AT("-", "C")
+    EventInformation = DataSetParameter()
+    EventReply = DataSetParameter()
 
 
-class N_GET(Primitive):
+class N_GET(Primitive, field=0x0110):
     """Get attributes of a SOP Instance (PS3.7 10.1.2)."""
 
-    name = "N-GET"
-    request_field, response_field = 0x0110, 0x8110
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    RequestedSOPClassUID = UI("M", "-")
-    RequestedSOPInstanceUID = UI("M", "-")
-    AttributeIdentifierList = AT("U", "C")
-    AffectedSOPClassUID = UI("-", "U=")
-    AffectedSOPInstanceUID = UI("-", "U=")
-    AttributeList = DataSetParameter("-", "C")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
+    AttributeList = DataSetParameter()
 
 
-class N_SET(Primitive):
+class N_SET(Primitive, field=0x0120):
     """Set attributes of a SOP Instance (PS3.7 10.1.3)."""
 
-    name = "N-SET"
-    request_field, response_field = 0x0120, 0x8120
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    RequestedSOPClassUID = UI("M", "-")
-    RequestedSOPInstanceUID = UI("M", "-")
-    ModificationList = DataSetParameter("M", "-")
-    AttributeList = DataSetParameter("-", "U")
-    AffectedSOPClassUID = UI("-", "U=")
-    AffectedSOPInstanceUID = UI("-", "U=")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
-    AttributeIdentifierList = AT("-", "C")
+    ModificationList = DataSetParameter()
+    AttributeList = DataSetParameter()
 
 
-class N_ACTION(Primitive):
+class N_ACTION(Primitive, field=0x0130):
     """Have an action done on a SOP Instance (PS3.7 10.1.4)."""
 
-    name = "N-ACTION"
-    request_field, response_field = 0x0130, 0x8130
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    RequestedSOPClassUID = UI("M", "-")
-    RequestedSOPInstanceUID = UI("M", "-")
-    ActionTypeID = US("M", "C=")
-    ActionInformation = DataSetParameter("U", "-")
-    AffectedSOPClassUID = UI("-", "U=")
-    AffectedSOPInstanceUID = UI("-", "U=")
-    ActionReply = DataSetParameter("-", "C")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
-    AttributeIdentifierList = AT("-", "C")
+    ActionInformation = DataSetParameter()
+    ActionReply = DataSetParameter()
 
 
-class N_CREATE(Primitive):
+class N_CREATE(Primitive, field=0x0140):
     """Create a SOP Instance (PS3.7 10.1.5)."""
 
-    name = "N-CREATE"
-    request_field, response_field = 0x0140, 0x8140
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    AffectedSOPClassUID = UI("M", "U=")
-    AffectedSOPInstanceUID = UI("U", "C=")
-    AttributeList = DataSetParameter("U", "U")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
-    AttributeIdentifierList = AT("-", "C")
+    AttributeList = DataSetParameter()
 
 
-class N_DELETE(Primitive):
+class N_DELETE(Primitive, field=0x0150):
     """Delete a SOP Instance (PS3.7 10.1.6)."""
-
-    name = "N-DELETE"
-    request_field, response_field = 0x0150, 0x8150
-
-    MessageID = US("M", "-")
-    MessageIDBeingRespondedTo = US("-", "M")
-    RequestedSOPClassUID = UI("M", "-")
-    RequestedSOPInstanceUID = UI("M", "-")
-    AffectedSOPClassUID = UI("-", "U=")
-    AffectedSOPInstanceUID = UI("-", "U=")
-    Status = US("-", "M")
-    OffendingElement = AT("-", "C")
-    ErrorComment = LO("-", "C")
-    ErrorID = US("-", "C")
-    AttributeIdentifierList = AT("-", "C")
 
 
 OPERATIONS: tuple[type[Primitive], ...] = (

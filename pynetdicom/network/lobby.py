@@ -20,7 +20,6 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom import _config, raised
-from pynetdicom.errors import PDUDecodeError
 from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
 from pynetdicom.network.deadlines import stretch
@@ -28,7 +27,8 @@ from pynetdicom.network.dul import LINGER
 from pynetdicom.network.visitor import Visitor
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.framing import TLSRecord
-from pynetdicom.upper_layer.fsm import EVENT_OF_PDU
+from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
+from pynetdicom.upper_layer.provider import Move, refusal
 from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ _GONE = frozenset(
     )
     if hasattr(errno, name)
 )
+_REQUESTED = (ACTIONS["AE-6"], OTHERWISE["AE-6"])
 _ACCEPTS_AT_ONCE = 64
 _RETRY = 1.0
 _MANY = 64
@@ -82,7 +83,7 @@ class Host(Protocol):
     def admit(self, visitor: Visitor) -> None:
         """Take the visitor over, in Sta3."""
 
-    def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+    def turned_away(self, visitor: Visitor) -> None:
         """An A-ASSOCIATE-RJ was sent to the visitor."""
 
 
@@ -240,12 +241,19 @@ class Lobby:
         if isinstance(self._selector, selectors.SelectSelector):
             most = min(most, _MOST_SELECTED)
         if len(self._visitors) >= most:
-            silent = min(self._visitors.values(), key=lambda v: v.last_heard)
-            self.never_asked += silent.upper_layer.state == "Sta2"
-            self._dismiss(silent)
+            self._dismiss(min(self._visitors.values(), key=lambda v: v.last_heard))
         tls = self._host.tls
         connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
-        self._keep(Visitor(connection, address), self._host.artim)
+        visitor = Visitor(connection, address)
+        visitor.provider.refusal = self._refusal
+        self._keep(visitor, self._host.artim)
+
+    def _refusal(self, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
+        """Reject, as the service provider (AE-6)."""
+        refuses = refusal(request)
+        if refuses is None and not self._host.reserve():
+            return pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2)
+        return refuses
 
     def _keep(self, visitor: Visitor, seconds: float) -> None:
         """Have a visitor in the lobby, for so long."""
@@ -265,17 +273,15 @@ class Lobby:
             heapq.heapify(self._deadlines)
 
     def _expire(self) -> None:
-        """Close whose time is up, in Sta2 or Sta13 (Evt18, AA-2)."""
+        """Close whose time is up (Evt18)."""
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             visitor = heapq.heappop(self._deadlines)[2]
             if not visitor.gone and visitor.deadline <= now:
-                self.never_asked += visitor.upper_layer.state == "Sta2"
                 if visitor.connection.heard and not visitor.is_secure:
                     late = TimeoutError("the handshake was not completed in time")
                     self._complaints.say(visitor.address, in_words(late))
-                visitor.upper_layer.take("Evt18")
-                self._dismiss(visitor)
+                self._carry_out(visitor, visitor.provider.take("Evt18"))
         if not self._listening and self._listen_at <= now:
             self._listen()
 
@@ -288,6 +294,8 @@ class Lobby:
 
     def _dismiss(self, visitor: Visitor) -> None:
         self._forget(visitor)
+        if visitor.request is None and not self._stopping:
+            self.never_asked += 1
         try:
             visitor.connection.say_goodbye()
         finally:
@@ -313,7 +321,6 @@ class Lobby:
                 self._complaints.say(visitor.address, of_handshake(connection.heard, error))
             else:
                 LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
-            self.never_asked += visitor.upper_layer.state == "Sta2"
             self._dismiss(visitor)
         except BaseException as error:
             # Whatever went wrong with one must not end the others.
@@ -341,48 +348,45 @@ class Lobby:
 
     def _take(self, visitor: Visitor, count: int) -> None:
         """Take bytes that were read; none means that the peer has closed."""
-        state = visitor.upper_layer.state
+        provider = visitor.provider
         if not count:
-            visitor.upper_layer.take("Evt17")
-            self.never_asked += state == "Sta2"
-            self._dismiss(visitor)
-        elif state == "Sta2":
-            visitor.framer.received(count)
-            self._understand(visitor)
-
-    def _understand(self, visitor: Visitor) -> None:
-        """Take what was received apart, in Sta2."""
-        try:
-            for data in visitor.framer.frames(_nothing):
-                self._on_pdu(visitor, data)
-                return
-        except PDUDecodeError as error:
-            if isinstance(error, TLSRecord):
-                what = "the peer asks for TLS, which this port does not speak"
-                self._complaints.say(visitor.address, what)
-            LOGGER.debug("%s sent no A-ASSOCIATE-RQ: %s", visitor.address[0], error)
-            self._abort(visitor, "Evt19")
-
-    def _on_pdu(self, visitor: Visitor, data: bytes) -> None:
-        event = EVENT_OF_PDU[data[0]]
-        if event == "Evt16":
-            visitor.upper_layer.take(event)
-            self._dismiss(visitor)
+            self._carry_out(visitor, provider.take("Evt17"))
             return
-        if event != "Evt6":
-            self._abort(visitor, event)
-            return
-        request = pdus.decode_pdu(data)
-        assert isinstance(request, pdus.A_ASSOCIATE_RQ)
-        visitor.request, visitor.raw = request, data
-        if not request.protocol_version & 1:
-            self._turn_away(visitor, pdus.A_ASSOCIATE_RJ(result=1, source=2, reason=2))
-        elif not self._host.reserve():
-            self._turn_away(visitor, pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2))
-        else:
-            visitor.upper_layer.take(event)
+        visitor.framer.received(count)
+        while not visitor.gone and (received := provider.receive(_nothing)) is not None:
+            if received.move.action in _REQUESTED:
+                visitor.request, visitor.raw = received.pdu, received.data
+                visitor.told.append(received.move.told)
+            self._carry_out(visitor, received.move)
+
+    def _carry_out(self, visitor: Visitor, move: Move) -> None:
+        """Do what the state machine says."""
+        action = move.action
+        if move.ends and move.ended is not None and move.ended.error is not None:
+            self._complain(visitor, move.ended.error)
+        if action.artim == "start":
+            self._set_deadline(visitor, LINGER)
+        if move.data:
+            # Little was sent before it, so that the kernel has room for it.
+            visitor.connection.push([move.data])
+        if move.closes:
+            self._dismiss(visitor)
+        elif action is OTHERWISE["AE-6"]:
+            self.turned_away += 1
+            try:
+                self._host.turned_away(visitor)
+            except Exception as error:
+                raised.log(LOGGER, "nobody could be told of a rejection:", error)
+        elif action.indicate:
             self._forget(visitor)
             self._admit(visitor)
+
+    def _complain(self, visitor: Visitor, error: BaseException) -> None:
+        """Note that a peer sent no A-ASSOCIATE-RQ."""
+        if isinstance(error, TLSRecord):
+            what = "the peer asks for TLS, which this port does not speak"
+            self._complaints.say(visitor.address, what)
+        LOGGER.debug("%s sent no A-ASSOCIATE-RQ: %s", visitor.address[0], error)
 
     def _admit(self, visitor: Visitor) -> None:
         try:
@@ -391,32 +395,10 @@ class Lobby:
             if _is_for_the_program(error):
                 raise
             raised.log(LOGGER, f"no association could be made for {visitor.address[0]}:", error)
-            # Temporary congestion (AE-8).
-            visitor.upper_layer.take("Evt8")
             self._keep(visitor, LINGER)
-            self._push(visitor, pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=1))
-
-    def _turn_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
-        """Reject, as the service provider (AE-6)."""
-        visitor.upper_layer.take("Evt6", otherwise=True)
-        self.turned_away += 1
-        self._set_deadline(visitor, LINGER)
-        self._push(visitor, pdu)
-        try:
-            self._host.turned_away(visitor, pdu)
-        except Exception as error:
-            raised.log(LOGGER, "nobody could be told of a rejection:", error)
-
-    def _abort(self, visitor: Visitor, event: str) -> None:
-        """Send A-ABORT (AA-1) and wait for the peer's close."""
-        visitor.upper_layer.take(event)
-        self.never_asked += 1
-        self._set_deadline(visitor, LINGER)
-        self._push(visitor, pdus.A_ABORT(source=0, reason=0))
-
-    def _push(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ | pdus.A_ABORT) -> None:
-        """Send a PDU. Nothing was sent before it, so that the kernel has room for it."""
-        visitor.connection.push([pdu.encode()])
+            # Temporary congestion.
+            congestion = pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=1)
+            self._carry_out(visitor, visitor.provider.request(congestion))
 
 
 def _is_for_the_program(error: BaseException) -> bool:

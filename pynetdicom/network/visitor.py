@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.upper_layer.framing import Framer
-from pynetdicom.upper_layer.fsm import UpperLayer
+from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     from pynetdicom.upper_layer import pdu as pdus
@@ -28,9 +28,10 @@ class Visitor:
         "is_secure",
         "last_heard",
         "opened",
+        "provider",
         "raw",
         "request",
-        "upper_layer",
+        "told",
     )
 
     def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
@@ -39,8 +40,9 @@ class Visitor:
         self.opened = datetime.now()
         self.last_heard = self.deadline = time.monotonic()
         self.framer = Framer(size=_FIRST_SIZE)
-        self.upper_layer = UpperLayer(requestor=False)
-        self.upper_layer.take("Evt5")
+        self.provider = Provider(requestor=False, framer=self.framer)
+        # The transitions until it has associated; nobody is there yet whom they could be told.
+        self.told = [self.provider.take("Evt5").told]
         self.is_secure = not isinstance(connection, TLSConnection)
         self.gone = False
         self.raw = b""

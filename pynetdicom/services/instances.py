@@ -80,7 +80,7 @@ class KnownPath(str):
 class StoreParameters(NamedTuple):
     """What a C-STORE request says besides its SOP Instance."""
 
-    priority: int
+    priority: int = 2
     originator_aet: str | bytes | None = None
     originator_id: int | None = None
 

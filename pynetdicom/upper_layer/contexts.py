@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.uids import abstract_syntax_uid, named, named_all, transfer_syntax_uid
-from pynetdicom.upper_layer.fields import checked_uid
+from pynetdicom.uids import abstract_syntax_uid, checked, named, named_all, transfer_syntax_uid
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class PresentationContext:
 
     @abstract_syntax.setter
     def abstract_syntax(self, value: str | bytes) -> None:
-        self.abstract_uid = checked_uid(abstract_syntax_uid(value), "abstract_syntax")
+        self.abstract_uid = checked("UI", abstract_syntax_uid(value), "abstract_syntax")
 
     @property
     def transfer_syntax(self) -> list[UID]:
@@ -250,7 +249,7 @@ class PresentationContext:
 
 
 def _checked_syntax(value: object) -> str:
-    return checked_uid(transfer_syntax_uid(value), "transfer_syntax")
+    return checked("UI", transfer_syntax_uid(value), "transfer_syntax")
 
 
 def _checked_role(value: bool | None, name: str) -> bool | None:
@@ -345,7 +344,7 @@ def _choose(
 
 def _is_uid(uid: str) -> bool:
     try:
-        return checked_uid(uid, "UID") == uid
+        return checked("UI", uid, "UID") == uid
     except ValueError:
         return False
 

@@ -11,32 +11,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, cast,
 
 from pynetdicom import _config
 from pynetdicom.errors import PDUDecodeError
-
-if TYPE_CHECKING:
-    from pynetdicom.upper_layer.structure import Structure
+from pynetdicom.uids import checked, text_of
 
 T = TypeVar("T")
-S = TypeVar("S", bound="Structure")
 
 _ITEM_HEADER = Struct(">BxH")
-
-
-def checked_uid(value: object, name: str) -> str:
-    """Return a UID given as str, bytes or `pydicom.uid.UID` as plain str, if it is one."""
-    uid = _text(value, name).rstrip("\0 ")
-    valid, why = _config.VALIDATORS.get("UI", _config.validate_ui)(uid)
-    if not valid:
-        raise ValueError(f"Invalid {name!r} value {uid!r} - {why}")
-    return uid
-
-
-def _text(value: object, name: str) -> str:
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    if not isinstance(value, str):
-        raise TypeError(f"{name!r} must be str or bytes, not {type(value).__name__!r}")
-    # str.__str__ makes a plain str of a pydicom UID.
-    return str.__str__(value)
 
 
 class Reader:
@@ -220,7 +199,7 @@ class Text(Field[str]):
     maximum: int | None = None
 
     def check(self, value: Any) -> str:
-        text = self.strip(_text(value, self.name))
+        text = self.strip(text_of(value, self.name))
         if self.maximum is not None and len(text) > self.maximum:
             raise ValueError(f"{self.name!r} must not exceed {self.maximum} characters: {text!r}")
         text.encode("latin-1")
@@ -241,7 +220,7 @@ class UID(Text):
     """A UID to the end of the item, that must be one when assigned."""
 
     def check(self, value: Any) -> str:
-        return checked_uid(value, self.name)
+        return checked("UI", value, self.name)
 
 
 class VersionName(Text):
@@ -312,7 +291,7 @@ class Each(Wrapper[list[T]]):
         super().__init__(kind, [])
 
     def check(self, value: Any) -> list[T]:
-        return [self.kind.check(one) for one in _listed(value, self.name)]
+        return [self.kind.check(one) for one in listed(value, self.name)]
 
     def read(self, reader: Reader) -> list[T]:
         values = []
@@ -322,45 +301,6 @@ class Each(Wrapper[list[T]]):
 
     def write(self, value: list[T]) -> bytes:
         return b"".join(map(self.kind.write, value))
-
-
-class Nested(Field[S]):
-    """A structure to the end of the item."""
-
-    def __init__(self, structure: type[S]) -> None:
-        super().__init__()
-        self.structure = structure
-        self.types = (structure,)
-
-    def read(self, reader: Reader) -> S:
-        return self.structure.read(reader)
-
-    def write(self, value: S) -> bytes:
-        return value.write()
-
-
-class Choice(Field[list[Any]]):
-    """Items of several types to the end, in any order; unknown ones are kept."""
-
-    def __init__(self, *structures: type[Structure]) -> None:
-        super().__init__([])
-        self.table = {number: cls for cls in structures for number in cls.item_types}
-        self.types = (*structures, UnknownItem)
-
-    def check(self, value: Any) -> list[Any]:
-        return [super(Choice, self).check(one) for one in _listed(value, self.name)]
-
-    def read(self, reader: Reader) -> list[Any]:
-        values: list[Structure | UnknownItem] = []
-        for item_type in reader.items(self.place):
-            if len(values) >= _config.MAXIMUM_USER_ITEMS:
-                raise reader.error(f"more than {_config.MAXIMUM_USER_ITEMS} items", 5)
-            structure = self.table.get(item_type)
-            values.append((structure or UnknownItem).read(reader, item_type))
-        return values
-
-    def write(self, value: list[Any]) -> bytes:
-        return b"".join([item.encode() for item in value])
 
 
 class Item(Wrapper[T]):
@@ -404,7 +344,7 @@ class Items(Item[list[T]]):
         return most
 
     def check(self, value: Any) -> list[T]:
-        return [self.kind.check(one) for one in _listed(value, self.name)]
+        return [self.kind.check(one) for one in listed(value, self.name)]
 
     def keep(self, values: dict[str, Any], reader: Reader) -> None:
         values[self.name].append(self.kind.read(reader))
@@ -435,7 +375,8 @@ def with_length(encoded: bytes, size: int, name: str) -> bytes:
     return len(encoded).to_bytes(size, "big") + encoded
 
 
-def _listed(value: Any, name: str) -> Iterable[Any]:
+def listed(value: Any, name: str) -> Iterable[Any]:
+    """Return `value`, if it is a list."""
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"{name!r} must be a list")
     return value

@@ -2,18 +2,17 @@
 
 Theory of operation. `TABLE` says which action an event causes in a state; `ACTIONS` says what each
 action is made of: the PDU to send, whether the service user gets an indication or confirmation,
-what happens to ARTIM and to the transport connection, and the next state. `UpperLayer.take` looks
-the action up and moves on; its caller (the DUL thread, a sending thread, or the lobby) then carries
-the action out. Nothing else changes a state.
+what happens to ARTIM and to the transport connection, how the association ends by it, and the next
+state. `provider.Provider` looks the action up and moves on; its driver (the DUL, or the lobby) then
+carries the action out. Nothing else changes a state.
 
-What the table leaves blank cannot happen: from the local side it raises `RuntimeError`, and from
-the peer every event is in the table for every state that has a transport connection, so a blank
-there is a defect of the caller.
+What the table leaves blank cannot happen: from the local side it is refused, and from the peer
+every event is in the table for every state that has a transport connection.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 STATES: dict[str, str] = {
     "Sta1": "Idle",
@@ -69,8 +68,7 @@ class Action(NamedTuple):
     """What an action of Tables 9-6 to 9-9 does."""
 
     label: str
-    next_states: tuple[str, ...]
-    """The next state; where there are two, the second when the caller says `otherwise`."""
+    next_state: str
     send: str = ""
     """The PDU to send."""
     indicate: bool = False
@@ -79,48 +77,58 @@ class Action(NamedTuple):
     """What happens to ARTIM: ``"start"``, ``"stop"`` or nothing."""
     close: bool = False
     """Whether the transport connection is closed."""
+    ends: Literal["", "released", "aborted", "rejected"] = ""
+    """How the association ends by it, if it had not ended before."""
+    by: Literal["local", "peer", "network"] = "local"
+    """Who ends it so."""
+    source: int = 0
+    """Of the A-ABORT that is sent: 0 the service user, 2 the service provider."""
 
 
-ACTIONS: dict[str, Action] = {
-    action.label: action
-    for action in (
-        # Table 9-6, association establishment
-        Action("AE-1", ("Sta4",)),
-        Action("AE-2", ("Sta5",), send="A-ASSOCIATE-RQ"),
-        Action("AE-3", ("Sta6",), indicate=True),
-        Action("AE-4", ("Sta1",), indicate=True, close=True),
-        Action("AE-5", ("Sta2",), artim="start"),
-        # otherwise: the service provider itself rejects, sends A-ASSOCIATE-RJ and starts ARTIM
-        # again
-        Action("AE-6", ("Sta3", "Sta13"), indicate=True, artim="stop"),
-        Action("AE-7", ("Sta6",), send="A-ASSOCIATE-AC"),
-        Action("AE-8", ("Sta13",), send="A-ASSOCIATE-RJ", artim="start"),
-        # Table 9-7, data transfer
-        Action("DT-1", ("Sta6",), send="P-DATA-TF"),
-        Action("DT-2", ("Sta6",), indicate=True),
-        # Table 9-8, association release
-        Action("AR-1", ("Sta7",), send="A-RELEASE-RQ"),
-        Action("AR-2", ("Sta8",), indicate=True),
-        Action("AR-3", ("Sta1",), indicate=True, close=True),
-        Action("AR-4", ("Sta13",), send="A-RELEASE-RP", artim="start"),
-        Action("AR-5", ("Sta1",), artim="stop"),
-        Action("AR-6", ("Sta7",), indicate=True),
-        Action("AR-7", ("Sta8",), send="P-DATA-TF"),
-        # otherwise: the local side is the association acceptor
-        Action("AR-8", ("Sta9", "Sta10"), indicate=True),
-        Action("AR-9", ("Sta11",), send="A-RELEASE-RP"),
-        Action("AR-10", ("Sta12",), indicate=True),
-        # Table 9-9, association abort
-        Action("AA-1", ("Sta13",), send="A-ABORT", artim="start"),
-        Action("AA-2", ("Sta1",), artim="stop", close=True),
-        Action("AA-3", ("Sta1",), indicate=True, close=True),
-        Action("AA-4", ("Sta1",), indicate=True),
-        Action("AA-5", ("Sta1",), artim="stop"),
-        Action("AA-6", ("Sta13",)),
-        Action("AA-7", ("Sta13",), send="A-ABORT"),
-        Action("AA-8", ("Sta13",), send="A-ABORT", indicate=True, artim="start"),
-    )
+_ALL = (
+    # Table 9-6, association establishment
+    Action("AE-1", "Sta4"),
+    Action("AE-2", "Sta5", send="A-ASSOCIATE-RQ"),
+    Action("AE-3", "Sta6", indicate=True),
+    Action("AE-4", "Sta1", indicate=True, close=True, ends="rejected", by="peer"),
+    Action("AE-5", "Sta2", artim="start"),
+    Action("AE-6", "Sta3", indicate=True, artim="stop"),
+    Action("AE-7", "Sta6", send="A-ASSOCIATE-AC"),
+    Action("AE-8", "Sta13", send="A-ASSOCIATE-RJ", artim="start", ends="rejected"),
+    # Table 9-7, data transfer
+    Action("DT-1", "Sta6", send="P-DATA-TF"),
+    Action("DT-2", "Sta6", indicate=True),
+    # Table 9-8, association release
+    Action("AR-1", "Sta7", send="A-RELEASE-RQ"),
+    Action("AR-2", "Sta8", indicate=True),
+    Action("AR-3", "Sta1", indicate=True, close=True, ends="released"),
+    Action("AR-4", "Sta13", send="A-RELEASE-RP", artim="start", ends="released", by="peer"),
+    Action("AR-5", "Sta1", artim="stop"),
+    Action("AR-6", "Sta7", indicate=True),
+    Action("AR-7", "Sta8", send="P-DATA-TF"),
+    Action("AR-8", "Sta9", indicate=True),
+    Action("AR-9", "Sta11", send="A-RELEASE-RP"),
+    Action("AR-10", "Sta12", indicate=True),
+    # Table 9-9, association abort
+    Action("AA-1", "Sta13", send="A-ABORT", artim="start", ends="aborted"),
+    Action("AA-2", "Sta1", artim="stop", close=True, ends="aborted"),
+    Action("AA-3", "Sta1", indicate=True, close=True, ends="aborted", by="peer"),
+    Action("AA-4", "Sta1", indicate=True, ends="aborted", by="network"),
+    Action("AA-5", "Sta1", artim="stop", ends="aborted", by="network"),
+    Action("AA-6", "Sta13"),
+    Action("AA-7", "Sta13", send="A-ABORT", source=2),
+    Action("AA-8", "Sta13", send="A-ABORT", indicate=True, artim="start", ends="aborted", source=2),
+)
+
+ACTIONS: dict[str, Action] = {action.label: action for action in _ALL}
+
+OTHERWISE: dict[str, Action] = {
+    # the service provider itself rejects, sends A-ASSOCIATE-RJ and starts ARTIM again
+    "AE-6": Action("AE-6", "Sta13", send="A-ASSOCIATE-RJ", artim="start", ends="rejected"),
+    # the local side is the association acceptor
+    "AR-8": Action("AR-8", "Sta10", indicate=True),
 }
+"""What an action with two outcomes is in the second case."""
 
 _ROWS: dict[str, str] = {
     # event: action by state, in the table's order; "3-13:AA-8" fills what the row does not name
@@ -162,11 +170,32 @@ def _spell_out(rows: dict[str, str]) -> dict[tuple[str, str], Action]:
 TABLE: dict[tuple[str, str], Action] = _spell_out(_ROWS)
 """Table 9-10: the action for each event and state."""
 
+# The release that the acceptor answers at last in a collision was its own wish, too.
+TABLE["Evt14", "Sta12"] = ACTIONS["AR-4"]._replace(by="local")
+
+TABLES: dict[str, dict[tuple[str, str], Action]] = {
+    "requestor": TABLE,
+    "acceptor": {**TABLE, ("Evt12", "Sta7"): OTHERWISE["AR-8"]},
+}
+"""The table as either side of an association has it."""
+
+EVENT_OF_REQUEST: dict[int, str] = {
+    0x01: "Evt2",
+    0x02: "Evt7",
+    0x03: "Evt8",
+    0x05: "Evt11",
+    0x06: "Evt14",
+}
+"""The event that the local side's wish to send a PDU of each type is."""
+
 DATA_STATES = frozenset(("Sta6", "Sta7"))
 """The states in which P-DATA-TF from the peer is expected (DT-2, AR-6)."""
 
 SENDING_STATES = frozenset(("Sta6", "Sta8"))
 """The states in which P-DATA-TF may be sent (DT-1, AR-7)."""
+
+COLLIDING_STATES = frozenset(("Sta9", "Sta12"))
+"""Release collisions in which the provider answers by itself, since both sides have asked."""
 
 
 class UpperLayer:
@@ -213,7 +242,9 @@ class UpperLayer:
             )
         if action.label == "AR-8":
             otherwise = not self.requestor
-        self.state = action.next_states[1 if otherwise else 0]
+        if otherwise:
+            action = OTHERWISE[action.label]
+        self.state = action.next_state
         return action
 
     def knows(self, event: str) -> bool:

@@ -11,11 +11,9 @@ from typing import ClassVar
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer.fields import (
     AETitle,
-    Choice,
     Each,
     Item,
     Items,
-    Nested,
     Octets,
     Reader,
     Reserved,
@@ -28,7 +26,7 @@ from pynetdicom.upper_layer.items import (
     PresentationContextAC,
     PresentationContextRQ,
 )
-from pynetdicom.upper_layer.structure import Structure
+from pynetdicom.upper_layer.structure import Choice, Nested, Structure
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 """The DICOM application context name (PS3.7 A.2.1)."""

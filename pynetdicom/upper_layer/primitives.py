@@ -6,12 +6,14 @@ Programs import them from `pynetdicom.pdu_primitives`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Self
 
+from pynetdicom.uids import checked
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.acse import contexts_of, results_of
 from pynetdicom.upper_layer.contexts import PresentationContext
-from pynetdicom.upper_layer.fields import UnknownItem, checked_uid
+from pynetdicom.upper_layer.fields import UnknownItem
 from pynetdicom.upper_layer.items import (
     USER_INFORMATION,
     ImplementationClassUIDNotification,
@@ -43,18 +45,7 @@ def _list_of(*kinds: type) -> Check:
 
 
 def _uid(value: Any, name: str) -> Any:
-    return None if value is None else checked_uid(value, name)
-
-
-def _ae_title(value: Any, name: str) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("ascii")
-    if not isinstance(value, str):
-        raise TypeError(f"{name!r} must be str, not {type(value).__name__!r}")
-    title = value.strip()
-    if not 0 < len(title) <= 16 or not title.isascii() or not title.isprintable() or "\\" in title:
-        raise ValueError(f"Invalid {name!r} value {value!r} (PS3.5 6.2)")
-    return title
+    return None if value is None else checked("UI", value, name)
 
 
 def _address(value: Any, name: str) -> Any:
@@ -132,8 +123,8 @@ class A_ASSOCIATE(_Primitive):
 
     _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {
         "application_context_name": (None, _uid),
-        "calling_ae_title": ("DEFAULT", _ae_title),
-        "called_ae_title": ("DEFAULT", _ae_title),
+        "calling_ae_title": ("DEFAULT", partial(checked, "AE")),
+        "called_ae_title": ("DEFAULT", partial(checked, "AE")),
         "user_information": ([], _list_of(*USER_INFORMATION, UnknownItem)),
         "result": (None, _one_of(0, 1, 2)),
         "result_source": (None, _one_of(1, 2, 3)),

@@ -1,4 +1,4 @@
-"""How the formats of PS3.8 are declared: `Structure`.
+"""How the formats of PS3.8 are declared: `Structure`, and the fields that have structures in them.
 
 A PDU or item is a class body of fields in the order of the standard's table. Decoding, encoding,
 equality, `repr` and the log dump are made from it, here and once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from itertools import chain
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pynetdicom import _config
 from pynetdicom.upper_layer.fields import (
@@ -19,8 +19,11 @@ from pynetdicom.upper_layer.fields import (
     Reader,
     Reserved,
     UnknownItem,
+    listed,
     with_length,
 )
+
+S = TypeVar("S", bound="Structure")
 
 _SHOWN_BYTES = 32
 
@@ -164,3 +167,41 @@ class Structure:
             else:
                 lines.append(f"{indent}  {name}: {value!r}")
         return "\n".join(lines)
+
+
+class Nested(Field[S]):
+    """A structure to the end of the item."""
+
+    def __init__(self, structure: type[S]) -> None:
+        super().__init__()
+        self.structure = structure
+        self.types = (structure,)
+
+    def read(self, reader: Reader) -> S:
+        return self.structure.read(reader)
+
+    def write(self, value: S) -> bytes:
+        return value.write()
+
+
+class Choice(Field[list[Any]]):
+    """Items of several types to the end, in any order; unknown ones are kept."""
+
+    def __init__(self, *structures: type[Structure]) -> None:
+        super().__init__([])
+        self.table = {number: cls for cls in structures for number in cls.item_types}
+        self.types = (*structures, UnknownItem)
+
+    def check(self, value: Any) -> list[Any]:
+        return [super(Choice, self).check(one) for one in listed(value, self.name)]
+
+    def read(self, reader: Reader) -> list[Any]:
+        values: list[Any] = []
+        for item_type in reader.items(self.place):
+            if len(values) >= _config.MAXIMUM_USER_ITEMS:
+                raise reader.error(f"more than {_config.MAXIMUM_USER_ITEMS} items", 5)
+            values.append(self.table.get(item_type, UnknownItem).read(reader, item_type))
+        return values
+
+    def write(self, value: list[Any]) -> bytes:
+        return b"".join([item.encode() for item in value])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.apps.conftest import LIST_IMPORTS, imported
+from tests.sampled import sampled
 
 
 @pytest.fixture
@@ -22,18 +23,19 @@ def test_echo(run_app: Any, scp: Any) -> None:
     assert f"ANY-SCP at 127.0.0.1:{scp.port} answers in" in result.stdout
 
 
-@pytest.mark.parametrize("flag", ["-xe", "-xb", "-xi"])
+@sampled("flag", ["-xe", "-xb", "-xi"])
 def test_echo_in_each_transfer_syntax(run_app: Any, scp: Any, flag: str) -> None:
     assert run_app("echoscu", "127.0.0.1", scp.port, flag).returncode == 0
 
 
+@pytest.mark.slow
 def test_repeat_and_abort(run_app: Any, scp: Any) -> None:
     result = run_app("echoscu", "localhost", scp.port, "--repeat", "3", "--abort")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("answers in") == 3
 
 
-@pytest.mark.parametrize("seconds", ["inf", "1e9", "1e300", "2147484"])
+@sampled("seconds", ["inf", "1e9", "1e300", "2147484"])
 def test_time_outs_of_any_length(run_app: Any, serve_app: Any, seconds: str) -> None:
     flags = ["-ta", seconds, "-td", seconds, "-tn", seconds]
     scp = serve_app("echoscp", *flags)
@@ -41,6 +43,7 @@ def test_time_outs_of_any_length(run_app: Any, serve_app: Any, seconds: str) -> 
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_quiet(run_app: Any, scp: Any) -> None:
     result = run_app("echoscu", "127.0.0.1", scp.port, "-q")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -64,6 +67,7 @@ def test_refused_connection(run_app: Any, free_port: int) -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_unknown_host(run_app: Any) -> None:
     result = run_app("echoscu", "nowhere.invalid", "104")
     assert result.returncode == 1
@@ -78,8 +82,8 @@ def test_a_silent_peer_ends_by_the_timeout(run_app: Any) -> None:
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("app", ["echoscp", "storescp"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@sampled("app", ["echoscp", "storescp"])
+@sampled("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_a_server(serve_app: Any, app: str, number: int) -> None:
     scp = serve_app(app)
     with socket.create_connection(("127.0.0.1", scp.port)):
@@ -87,7 +91,7 @@ def test_a_signal_stops_a_server(serve_app: Any, app: str, number: int) -> None:
     assert scp.errors() == ""
 
 
-@pytest.mark.parametrize("app", ["echoscp", "storescp"])
+@sampled("app", ["echoscp", "storescp"])
 def test_a_port_in_use(run_app: Any, app: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -97,6 +101,7 @@ def test_a_port_in_use(run_app: Any, app: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_address_that_is_not_ours(run_app: Any) -> None:
     result = run_app("echoscp", "0", "-ba", "192.0.2.1")
     assert result.returncode == 1

@@ -24,6 +24,7 @@ from pynetdicom.dsutils import decode
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp
 from tests.apps.query_scp import DEADLINE, QueryScp, started
+from tests.sampled import sampled
 
 KEYS = ("-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=Doe*", "-k", "StudyInstanceUID")
 
@@ -88,7 +89,7 @@ def test_matches_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
     assert found == [match(number) for number in range(3)]
 
 
-@pytest.mark.parametrize("flags", [(), ("--json",)])
+@sampled("flags", [(), ("--json",)])
 def test_values_that_are_none_of_their_vr_are_shown_only(
     make_scp: MakeScp, run_app: RunApp, flags: tuple[str, ...]
 ) -> None:
@@ -109,6 +110,7 @@ def test_values_that_are_none_of_their_vr_are_shown_only(
     assert "../1.2.a" in ran.stdout
 
 
+@pytest.mark.slow
 def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(lambda event: iter(()))
     ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS)
@@ -117,7 +119,7 @@ def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("flag", "model"), [("-P", "P"), ("-S", "S"), ("-O", "O"), ("-W", "W"), ("-U", query.UPS_PULL)]
 )
 def test_models(make_scp: MakeScp, run_app: RunApp, flag: str, model: str) -> None:
@@ -127,7 +129,7 @@ def test_models(make_scp: MakeScp, run_app: RunApp, flag: str, model: str) -> No
     assert scp.requests[0].AffectedSOPClassUID == query_model_uid("C-FIND", model)
 
 
-@pytest.mark.parametrize(("flag", "warns"), [("-S", True), ("-W", False), ("-U", False)])
+@sampled(("flag", "warns"), [("-S", True), ("-W", False), ("-U", False)])
 def test_what_has_levels(make_scp: MakeScp, run_app: RunApp, flag: str, warns: bool) -> None:
     scp = make_scp(three)
     ran = run_app("findscu", "127.0.0.1", scp.port, flag, "-k", "PatientName=*")
@@ -151,6 +153,7 @@ def test_matches_as_files(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) ->
     assert (tmp_path / names[0]).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_file_system_that_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,7 +193,7 @@ def test_cancelling_after_some_matches(make_scp: MakeScp, run_app: RunApp) -> No
     assert scp.released.wait(DEADLINE)
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("final", "words"),
     [
         ((0xA700, None), "0xA700"),
@@ -215,6 +218,7 @@ def test_final_statuses(
     assert words in line
 
 
+@pytest.mark.slow
 def test_an_association_that_ends_in_the_middle(make_scp: MakeScp, run_app: RunApp) -> None:
     def handler(event: Any) -> Iterator[Any]:
         yield 0xFF00, match(0)
@@ -228,6 +232,7 @@ def test_an_association_that_ends_in_the_middle(make_scp: MakeScp, run_app: RunA
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_keys_that_the_peer_does_not_support(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(lambda event: iter([(0xFF01, match(0)), (0xFF01, match(1))]))
     ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS)
@@ -236,6 +241,7 @@ def test_keys_that_the_peer_does_not_support(make_scp: MakeScp, run_app: RunApp)
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_extensions_that_are_proposed(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(three)
     flags = ("--relational-query", "--fuzzy-names")
@@ -271,7 +277,7 @@ def test_application_information(model: str, asked: tuple[str, ...], information
     assert query.application_information(args, "C-FIND") == information
 
 
-@pytest.mark.parametrize(
+@sampled(
     "arguments",
     [
         (), ("-k", "PatientNam=1"), ("-f", "missing.dcm"), ("-P", "-S", *KEYS),
@@ -291,6 +297,7 @@ def test_nobody_there(run_app: RunApp, free_port: int) -> None:
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_peer_that_does_not_do_queries(serve_app: Any, run_app: RunApp) -> None:
     served = serve_app("storescp")
     ran = run_app("findscu", "127.0.0.1", served.port, *KEYS)
@@ -336,6 +343,7 @@ def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path:
     assert scp.released.wait(DEADLINE)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_does_not_wait(
     make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -366,6 +374,7 @@ def test_a_second_ctrl_c_does_not_wait(
     assert (process.returncode, errors) == (130, "findscu: interrupted\n")
 
 
+@pytest.mark.slow
 def test_a_peer_that_does_not_end_a_cancelled_query(
     make_scp: MakeScp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -388,7 +397,7 @@ def test_a_peer_that_does_not_end_a_cancelled_query(
     assert "no answer" in captured.err
 
 
-@pytest.mark.parametrize("json", [False, True])
+@sampled("json", [False, True])
 def test_a_match_with_values_that_are_none_of_their_vr(
     json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,6 +30,7 @@ from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
 from tests.apps.query_scp import DEADLINE, RARE, RAREST, QueryScp, started
 from tests.peers import Acceptor, acceptance, listening
+from tests.sampled import sampled
 from tests.scp import Scp
 
 KEYS = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1")
@@ -128,6 +129,7 @@ def test_what_does_not_fit_into_one_association_comes_in_another(
     assert len(scp.requests) == 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sent_in_any_association_fails(
     make_scp: MakeScp, run_app: RunApp, tmp_path: Path
 ) -> None:
@@ -157,6 +159,7 @@ def test_nothing_is_overwritten(make_scp: MakeScp, run_app: RunApp, tmp_path: Pa
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_receiving_without_storing(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
     scp = make_scp(sending(CT, MR))
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--ignore")
@@ -164,6 +167,7 @@ def test_receiving_without_storing(make_scp: MakeScp, run_app: RunApp, tmp_path:
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_what_was_stored_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(sending(CT, MR))
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--json")
@@ -173,6 +177,7 @@ def test_what_was_stored_as_json(make_scp: MakeScp, run_app: RunApp) -> None:
     assert found[0].SOPClassUID == CT_CLASS
 
 
+@pytest.mark.slow
 def test_output_that_nobody_reads(
     make_scp: MakeScp, python_env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -199,6 +204,7 @@ def test_output_that_nobody_reads(
     assert len(scp.requests) == 1
 
 
+@pytest.mark.slow
 def test_no_match(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(sending())
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS)
@@ -220,6 +226,7 @@ def test_failures_are_listed(make_scp: MakeScp, run_app: RunApp, tmp_path: Path)
     assert names(tmp_path) == [f"{uid_of(CT)}.dcm"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_stored_is_refused(
     make_scp: MakeScp, run_app: RunApp, tmp_path: Path
 ) -> None:
@@ -236,6 +243,7 @@ def test_what_cannot_be_stored_is_refused(
     assert names(out) == [f"{uid_of(MR)}.dcm"]
 
 
+@pytest.mark.slow
 def test_a_directory_that_cannot_be(run_app: RunApp, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ran = run_app("getscu", "127.0.0.1", 1, *KEYS, "-od", tmp_path / "file")
@@ -243,7 +251,7 @@ def test_a_directory_that_cannot_be(run_app: RunApp, tmp_path: Path) -> None:
     assert len(ran.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("status", [0xA701, 0xA900, 0xC001])
+@sampled("status", [0xA701, 0xA900, 0xC001])
 def test_final_statuses(make_scp: MakeScp, run_app: RunApp, status: int) -> None:
     def handler(event: Any) -> Iterator[Any]:
         yield 1
@@ -262,6 +270,7 @@ def many() -> Iterator[Any]:
         yield ds
 
 
+@pytest.mark.slow
 def test_cancelling_after_some(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
     def handler(event: Any) -> Iterator[Any]:
         yield 1000
@@ -309,6 +318,7 @@ def test_ctrl_c_cancels(make_scp: MakeScp, python_env: dict[str, str], tmp_path:
     assert scp.released.wait(DEADLINE)
 
 
+@pytest.mark.slow
 def test_extensions_that_are_proposed(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(sending())
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--enhanced-conversion")
@@ -316,7 +326,7 @@ def test_extensions_that_are_proposed(make_scp: MakeScp, run_app: RunApp) -> Non
     assert scp.extended == {query_model_uid("C-GET", "P"): b"\0\1"}
 
 
-@pytest.mark.parametrize(
+@sampled(
     "arguments",
     [(), ("-W", *KEYS), ("--sop-class", "Nothing", *KEYS), ("--sop-class", "1/2", *KEYS)],
 )
@@ -363,6 +373,7 @@ def test_all_classes_are_planned_once_each() -> None:
         assert (CT_CLASS, [syntax]) in planned[0]
 
 
+@pytest.mark.slow
 def test_what_is_rare_in_every_way_comes_too(
     make_scp: MakeScp, run_app: RunApp, tmp_path: Path
 ) -> None:
@@ -378,6 +389,7 @@ def test_what_is_rare_in_every_way_comes_too(
     assert dcmread(tmp_path / "1.2.3.dcm").file_meta.TransferSyntaxUID == RLE
 
 
+@pytest.mark.slow
 def test_a_peer_that_can_send_the_same_in_several_ways(
     make_scp: MakeScp, run_app: RunApp, tmp_path: Path
 ) -> None:
@@ -450,6 +462,7 @@ class Unanswering:
         peer.serve(handle)
 
 
+@pytest.mark.slow
 def test_a_peer_that_answers_no_role_selection(run_app: RunApp, tmp_path: Path) -> None:
     """It sends all the same, and that is taken."""
     peer = Unanswering(None)
@@ -542,6 +555,7 @@ def test_each_failure_is_a_problem(status: Dataset, uids: list[str], problems: i
     assert terminal.problems == problems
 
 
+@pytest.mark.slow
 def test_json_of_what_was_stored_is_dicom_json(make_scp: MakeScp, run_app: RunApp) -> None:
     scp = make_scp(sending(CT))
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--json", "--ignore")

@@ -17,6 +17,7 @@ from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
 from tests.apps.query_scp import DEADLINE, QueryScp, started
 from tests.apps.test_getscu import CT_CLASS, KEYS, STUDY, names, uid_of
+from tests.sampled import sampled
 
 MakeScp = Callable[[Callable[[Any], Any]], QueryScp]
 
@@ -74,6 +75,7 @@ def test_to_somebody_else(make_scp: MakeScp, run_app: RunApp, serve_app: Any) ->
     assert len(served.files()) == 2
 
 
+@pytest.mark.slow
 def test_json_of_what_was_stored(make_scp: MakeScp, run_app: RunApp, free_port: int) -> None:
     scp = make_scp(sending(free_port, CT))
     store = ("--store", "--store-port", free_port, "--ignore", "--json")
@@ -94,6 +96,7 @@ def test_nothing_but_json_on_standard_output(
     assert ran.stderr == "movescu: 2 objects sent to OTHER\n"
 
 
+@pytest.mark.slow
 def test_what_went_to_somebody_else(
     make_scp: MakeScp, run_app: RunApp, serve_app: Any, free_port: int
 ) -> None:
@@ -131,6 +134,7 @@ def test_failures_are_listed(
     assert "1 failed" in ran.stderr
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken(run_app: RunApp) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
@@ -140,6 +144,7 @@ def test_a_port_that_is_taken(run_app: RunApp) -> None:
     assert f"cannot listen on port {port}" in line
 
 
+@pytest.mark.slow
 def test_cancelling_after_some(
     make_scp: MakeScp, run_app: RunApp, free_port: int, tmp_path: Path
 ) -> None:
@@ -163,6 +168,7 @@ def test_cancelling_after_some(
     assert scp.released.wait(DEADLINE)
 
 
+@pytest.mark.slow
 def test_several_responses_to_one_object_are_one_object(
     make_scp: MakeScp, run_app: RunApp, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +237,7 @@ def test_ctrl_c_cancels(
     assert scp.released.wait(DEADLINE)
 
 
-@pytest.mark.parametrize(
+@sampled(
     "arguments",
     [(), ("-aem", "A" * 17, *KEYS), ("--store-port", "0", *KEYS), ("-W", *KEYS)],
 )

@@ -17,6 +17,7 @@ from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dsutils import pretty_dataset
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp
+from tests.sampled import sampled
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 LONG = ("OB", "OW", "SQ", "UN", "UT", "UC", "UR")
@@ -134,8 +135,8 @@ def test_what_is_in_order_is_left_alone() -> None:
         assert ds.to_json() == before
 
 
-@pytest.mark.parametrize("flags", [(), ("--json",), ("-w",)])
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+@sampled("flags", [(), ("--json",), ("-w",)])
+@sampled("encoding", ["ascii", "utf-8"])
 def test_findscu_loses_no_match(
     run_app: RunApp, tmp_path: Path, flags: tuple[str, ...], encoding: str
 ) -> None:

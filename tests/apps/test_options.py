@@ -13,6 +13,7 @@ import pytest
 from pynetdicom import __version__
 from pynetdicom.apps import echoscp, echoscu, options, storescp, storescu
 from pynetdicom.apps.progress import Terminal
+from tests.sampled import sampled
 
 MODULES = {
     "echoscu": echoscu,
@@ -249,7 +250,7 @@ def test_run_logs_at_the_chosen_level(
     assert logging.getLogger("pynetdicom").handlers == handlers
 
 
-@pytest.mark.parametrize("app", MODULES)
+@sampled("app", MODULES)
 def test_apps_start_without_numpy_and_pydicom(app: str, python_env: dict[str, str]) -> None:
     code = (
         "import sys\n"

@@ -287,18 +287,21 @@ def test_uids_that_cannot_be_file_names_are_hashed(serve_app: Any, tmp_path: Pat
     assert scp.errors().isascii()
 
 
+@pytest.mark.slow
 def test_an_object_without_uid_is_refused(serve_app: Any) -> None:
     scp = serve_app("storescp", "--hash-uids")
     assert store_raw(scp.port, b"", b" ", b"\0\0", b"1.2.3") == [0x0212, 0x0212, 0x0212, 0x0000]
     assert scp.files() == ["1.2.3.dcm"]
 
 
+@pytest.mark.slow
 def test_nothing_is_hashed_unless_that_is_asked_for(serve_app: Any) -> None:
     scp = serve_app("storescp")
     assert store_raw(scp.port, *ODD_UIDS) == [0x0117] * len(ODD_UIDS)
     assert scp.files() == []
 
 
+@pytest.mark.slow
 def test_private_and_unlisted_classes_are_stored(serve_app: Any) -> None:
     scp = serve_app("storescp")
     ds = dcmread(MR)
@@ -308,18 +311,21 @@ def test_private_and_unlisted_classes_are_stored(serve_app: Any) -> None:
     assert len(scp.files()) == 1
 
 
+@pytest.mark.slow
 def test_ignore_stores_nothing(serve_app: Any) -> None:
     scp = serve_app("storescp", "--ignore")
     assert send(scp.port, dcmread(CT), dcmread(SC_RLE)) == [0x0000, 0x0000]
     assert scp.files() == []
 
 
+@pytest.mark.slow
 def test_an_output_directory_is_made(serve_app: Any, tmp_path: Path) -> None:
     scp = serve_app("storescp", "-od", tmp_path / "new" / "deep")
     assert send(scp.port, dcmread(CT)) == [0x0000]
     assert len(list((tmp_path / "new" / "deep").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_directory_that_cannot_be_written(run_app: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for directory in (tmp_path / "file", "/proc"):
@@ -329,6 +335,7 @@ def test_a_directory_that_cannot_be_written(run_app: Any, tmp_path: Path) -> Non
         assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_many_associations_store_the_same_instance(
     serve_app: Any, python_env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -390,6 +397,7 @@ def test_a_full_disk(serve_app: Any, small_disk: Path) -> None:
     assert scp.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow(serve_app: Any) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     scp = serve_app("storescp")

@@ -27,6 +27,7 @@ from tests.apps.conftest import (
 )
 from tests.association.test_succession import Peers
 from tests.peers import listening
+from tests.sampled import sampled
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, BIG, IMPLICIT = (
@@ -281,6 +282,7 @@ def test_a_directory_is_sent(run_app: Any, serve_app: Any, tmp_path: Path) -> No
     assert len(scp.files()) == 2
 
 
+@pytest.mark.slow
 def test_a_context_that_is_not_accepted(run_app: Any, serve_app: Any) -> None:
     scp = serve_app("storescp", "-xi")
     result = run_app("storescu", "127.0.0.1", scp.port, "-cx", CT_JPEG2000, CT)
@@ -295,7 +297,7 @@ def test_a_context_that_is_not_accepted(run_app: Any, serve_app: Any) -> None:
     assert len(scp.files()) == 1
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("flag", "name", "uid"),
     [
         ("-xe", "MR_small_implicit.dcm", EXPLICIT),
@@ -317,6 +319,7 @@ def test_an_uncompressed_file_is_sent_in_the_requested_syntax(
     assert stored == dcmread(TEST_FILES / name)
 
 
+@pytest.mark.slow
 def test_pixels_are_turned_round(run_app: Any, serve_app: Any) -> None:
     """Word by word, as all values are."""
     from pydicom import dcmread
@@ -350,6 +353,7 @@ def test_a_bad_file_costs_none_of_the_others(run_app: Any, tmp_path: Path) -> No
     assert len(peers.seen) == 2
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_gone_for_good(run_app: Any, tmp_path: Path) -> None:
     """Each file is accounted for."""
     from pydicom import dcmread
@@ -364,6 +368,7 @@ def test_a_peer_that_is_gone_for_good(run_app: Any, tmp_path: Path) -> None:
     assert len(peers.seen) == 2
 
 
+@pytest.mark.slow
 def test_a_refused_connection_is_one_line(run_app: Any, free_port: int) -> None:
     result = run_app("storescu", "127.0.0.1", free_port, CT, MR)
     assert result.returncode == 1
@@ -373,6 +378,7 @@ def test_a_refused_connection_is_one_line(run_app: Any, free_port: int) -> None:
     assert "2 of 2 files were not stored" in lines[1]
 
 
+@pytest.mark.slow
 def test_no_file_to_send_makes_no_association(run_app: Any, free_port: int, tmp_path: Path) -> None:
     result = run_app("storescu", "127.0.0.1", free_port, tmp_path / "missing")
     assert result.returncode == 1
@@ -380,11 +386,13 @@ def test_no_file_to_send_makes_no_association(run_app: Any, free_port: int, tmp_
     assert "127.0.0.1" not in result.stderr
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing(run_app: Any, free_port: int) -> None:
     result = run_app("storescu", "127.0.0.1", free_port, "-q", CT)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "")
 
 
+@pytest.mark.slow
 def test_more_contexts_than_one_association_holds(
     run_app: Any, serve_app: Any, tmp_path: Path
 ) -> None:

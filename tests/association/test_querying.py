@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from pynetdicom import _config, build_role, evt
 from pynetdicom import sop_class as sop
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
-from pynetdicom.dimse import operation
+from pynetdicom.dimse import waiting
 from pynetdicom.dimse.primitives import C_CANCEL, C_ECHO, C_STORE, Primitive
 from pynetdicom.network import dul
 from pynetdicom.query_models import query_model_uid
@@ -242,7 +242,7 @@ def test_wrong_arguments_leave_nothing_behind(args: Any, kwargs: Any, error: Any
     with associated(scp) as assoc:
         with pytest.raises(error):
             assoc.send_c_find(identifier(), *args, **kwargs)
-        assert not assoc.operations
+        assert not assoc.dimse.outstanding()
         assert len(list(assoc.send_c_find(identifier()))) == 1
         assert len(scp.requests) == 1
 
@@ -272,7 +272,7 @@ def test_what_is_no_identifier(dataset: Any, error: type[Exception]) -> None:
         with pytest.raises(error) as caught:
             assoc.send_c_find(dataset, FIND)
         assert "ALICE" not in str(caught.value)
-        assert not assoc.operations
+        assert not assoc.dimse.outstanding()
 
 
 def test_an_identifier_that_is_encoded_already() -> None:
@@ -429,7 +429,9 @@ def test_a_request_with_elements_of_other_groups_is_served() -> None:
         assert assoc.send_c_echo().Status == 0
         request = C_ECHO(MessageID=2, AffectedSOPClassUID="1.2.840.10008.1.1")
         request.extra[0x00100010] = b"SECRET"
-        response, _ = assoc._exchange(request, assoc._context_for("1.2.840.10008.1.1"), None)
+        response, _ = assoc._invoker.exchange(
+            request, assoc.negotiated.context_for("1.2.840.10008.1.1"), None
+        )
         assert response is not None
         assert response.Status == 0
 
@@ -554,7 +556,7 @@ def test_1_is_the_operation_1_until_its_last_response_was_consumed() -> None:
         assert first.message_id == 1
         second = assoc.send_c_find(identifier(), FIND)  # by then the first has ended
         assoc.send_c_cancel(first.message_id)
-        assert [one.is_cancelled for one in assoc.operations.outstanding()] == [False]
+        assert [one.is_cancelled for one in assoc.dimse.outstanding()] == [False]
         assert names(first) == ["BOB"] * 3
         assoc.send_c_cancel(1)  # nobody can mean that one any more
         assert list(second)[-1][0].Status == 0xFE00
@@ -602,7 +604,7 @@ def test_a_cancel_that_crosses_the_last_response_is_harmless() -> None:
             cancel.result()
             assoc.send_c_cancel(responses.message_id)
         assert assoc.is_established
-        assert assoc.operations.strays == 0
+        assert assoc.dimse.strays == 0
 
 
 # C-GET
@@ -616,7 +618,7 @@ class Retrieved:
         self.statuses: list[int | None] = []
 
     def __call__(self, peer: Scp) -> None:
-        from tests.pair import CT, ct
+        from tests.peers import CT, ct
 
         def handle(context_id: int, request: Primitive, asked: Dataset | None) -> None:
             if request.name != "C-GET":
@@ -741,7 +743,7 @@ def test_a_caller_who_pauses_does_not_stop_the_storing(monkeypatch: pytest.Monke
 
 def sub_operation(peer: Scp, number: int = 7) -> None:
     """Have an instance stored."""
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
 
     sub = C_STORE(
         MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", Priority=2
@@ -756,8 +758,8 @@ LONG_TIME = 1000.0
 def passes(clock: Clock, times: float, assoc: Any) -> None:
     """So many times `LONG_TIME` pass, and who looks whether the peer is silent finds it is not."""
     clock.later(times * LONG_TIME, assoc)
-    (operation, *_) = assoc.operations.outstanding()
-    heard = max(operation.last_heard, Call(assoc._last_received).result())
+    (operation, *_) = assoc.dimse.outstanding()
+    heard = max(operation.last_heard, Call(assoc._invoker._last_received).result())
     assert clock.now < heard + LONG_TIME
 
 
@@ -848,7 +850,7 @@ def test_who_waits_for_a_c_get_to_end_waits_while_its_handler_works(
     clock = Clock(monkeypatch)
 
     def store(event: Any) -> int:
-        assert until(lambda: event.assoc.operations.in_line() > 1)
+        assert until(lambda: event.assoc.dimse.in_line() > 1)
         passes(clock, 2, event.assoc)
         return 0
 
@@ -879,7 +881,7 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
     moving: list[Any] = []
     clock = Clock(monkeypatch)
     # Whoever waits for the answer looks at that clock every now and then.
-    monkeypatch.setattr(operation, "stretch", lambda seconds: 0.01)
+    monkeypatch.setattr(waiting, "LONGEST", 0.01)
     ae = requestor(MOVE, dimse_timeout=LONG_TIME, network_timeout=100 * LONG_TIME)
     ae.add_supported_context(CT)
 
@@ -889,7 +891,7 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
         return 0
 
     def receiving() -> Any:
-        (assoc,) = (one for one in ae._associations if one.is_acceptor)
+        (assoc,) = (one for one in ae._running.associations if one.is_acceptor)
         return assoc
 
     def send_slowly(peer: Peer) -> None:
@@ -962,7 +964,7 @@ def test_a_peer_that_does_not_answer_role_selection(
 
 def test_a_peer_that_does_not_answer_role_selection_and_sends_unasked() -> None:
     """It is not the answer to a C-GET of ours: there is nothing to be tolerated."""
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
 
     statuses: list[int | None] = []
     handled: list[Any] = []
@@ -1057,7 +1059,7 @@ def test_responses_with_another_message_id_or_after_the_final_one_are_dropped() 
     with associated(script) as assoc:
         assert names(assoc.send_c_find(identifier(), FIND)) == ["ALICE"]
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 20
-        assert assoc.operations.strays == 5
+        assert assoc.dimse.strays == 5
 
 
 def without_identifier(peer: Scp, context_id: int, request: Primitive) -> None:

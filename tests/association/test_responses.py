@@ -162,7 +162,7 @@ def test_every_way_to_leave_cancels_once_and_swallows_the_rest(
         for _ in range(5):
             leave(assoc)
             assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
-        assert assoc.operations.strays == 0
+        assert assoc.dimse.strays == 0
         assoc.release()
         assert assoc.is_released
     assert scp.cancelled == [1, 3, 5, 7, 9]
@@ -220,7 +220,13 @@ def test_the_finalizer_takes_no_lock() -> None:
                 Call(responses.__del__).result(DEADLINE)
 
         dul = assoc.dul
-        holds = [dul._write, dul._telling, assoc.ae._counting, assoc._changing, responses._asking]
+        holds = [
+            dul._write,
+            dul._telling,
+            assoc.ae._running._counting,
+            assoc._handlers._changing,
+            responses._asking,
+        ]
         for hold in holds:
             finalize = partial(hold.run, finalize)  # type: ignore[assignment]
         finalize()
@@ -309,7 +315,7 @@ def test_two_threads_cannot_ask_for_the_next_response_at_once() -> None:
     with associated(scp) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
         asked = threading.Event()
-        assoc.check_wait = lambda operation: asked.set()
+        assoc._invoker.check_wait = lambda operation: asked.set()
         waiting = Call(next, responses, None)
         assert asked.wait(DEADLINE)
         with pytest.raises(ValueError, match="another thread"):
@@ -436,7 +442,7 @@ def test_threads_that_leave_at_random_get_their_own_answers(seed: int) -> None:
     with associated(lambda peer: peer.serve(matching(peer, 30))) as assoc:
         calls = [Call(use, assoc, number) for number in range(4)]
         assert all(call.result() > 0 for call in calls)
-        assert assoc.operations.strays == 0
+        assert assoc.dimse.strays == 0
         assoc.release()
         assert assoc.is_released
 
@@ -464,7 +470,7 @@ def test_other_operations_within_the_loop(what: str) -> None:
 
 
 def test_storing_within_the_loop() -> None:
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
 
     def script(peer: Scp) -> None:
         peer.serve(matching(peer, 5))
@@ -479,7 +485,7 @@ def test_storing_within_the_loop() -> None:
 
 def test_the_wait_for_an_operation_that_waits_for_the_handler_is_refused() -> None:
     from pynetdicom.dimse.primitives import C_STORE
-    from tests.pair import CT, ct
+    from tests.peers import CT, ct
     from tests.scp import requestor
 
     said: list[BaseException] = []
@@ -625,7 +631,7 @@ def test_a_query_while_we_release_says_why_it_is_not_answered() -> None:
     with associated(script) as assoc:
         first = assoc.send_c_find(identifier(), FIND)
         release = Call(assoc.release)
-        assert until(lambda: assoc.operations._closed, DEADLINE)
+        assert until(lambda: assoc.dimse._closed, DEADLINE)
         second = Call(list, assoc.send_c_find(identifier(), FIND))
         go_on.set()
         ((status, found),) = second.result()
@@ -638,6 +644,6 @@ def test_a_query_while_we_release_says_why_it_is_not_answered() -> None:
 def test_what_is_said_where_the_end_cannot_be_awaited() -> None:
     """A handler on the Association thread, which is about to release."""
     with associated(lambda peer: peer.rest_until_abort()) as assoc:
-        assert assoc.why_no_answer() == "not sent: the association is being released"
+        assert assoc._invoker.why_no_answer() == "not sent: the association is being released"
         assoc.abort()
-        assert assoc.why_no_answer() == "no answer: aborted by the local side"
+        assert assoc._invoker.why_no_answer() == "no answer: aborted by the local side"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from pynetdicom import AE, association, evt
+from pynetdicom import AE, association, debug_log, evt
 from pynetdicom.association import serving
 from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.dimse.decoding import decode_command
@@ -191,7 +191,7 @@ def test_cancelled_while_it_waits(scp: Scp) -> None:
     seen: list[bool] = []
 
     def look(event: evt.Event) -> int:
-        seen.append(event.assoc.is_request_cancelled(event.message_id))
+        seen.append(event.assoc._performer.is_cancelled(event.message_id))
         return 0x0000
 
     scp.answer = look
@@ -282,11 +282,11 @@ def test_an_identifier_in_the_log_is_one_line_an_element(caplog: pytest.LogCaptu
     identifier = Dataset()
     identifier.PatientName = "DOE\nE: all is lost\x07"
     find = C_FIND(MessageID=1, data_set=encode_dataset(identifier, "1.2.840.10008.1.2.1"))
-    serving.log_identifier(find, True)
+    debug_log.log_identifier(serving.LOGGER, find, True)
     head, line = caplog.messages
     assert head == "identifier of the C-FIND-RQ"
     assert "DOE" in line
     assert line.isprintable()
     caplog.clear()
-    serving.log_identifier(find, False)
+    debug_log.log_identifier(serving.LOGGER, find, False)
     assert not caplog.messages

@@ -19,6 +19,7 @@ from pydicom.uid import (
 )
 
 from pynetdicom import AE, build_context, evt
+from pynetdicom.association.storing import store_files
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.dsutils import EncodedDataSet, InFile, InMemory, encode_dataset
 from pynetdicom.errors import (
@@ -29,6 +30,7 @@ from pynetdicom.errors import (
     TruncatedFile,
 )
 from pynetdicom.network import dul
+from pynetdicom.services.instances import StoreParameters
 from tests.peers import CT, DEADLINE, VERIFICATION, Acceptor, Call, ct, listening, requestor
 
 IMPLICIT = ImplicitVRLittleEndian
@@ -107,7 +109,7 @@ def test_a_data_set(store: Store) -> None:
     assert status.Status == 0
     assert store.events[0].AffectedSOPClassUID == CT
     assert uids(store) == ["1.2.3.4"]
-    assert bytes(ds[0x00091001].value) in store.stored[0]
+    assert bytes(ds[0x00420011].value) in store.stored[0]
     assert store.titles == [(2, None, None)]
 
 
@@ -192,7 +194,7 @@ def test_no_association(store: Store) -> None:
         assoc.send_c_echo,
         lambda: assoc.send_c_store(ct()),
         lambda: assoc.send_c_stores([]),
-        lambda: assoc.store_files([]),
+        lambda: store_files(assoc, []),
     ):
         with pytest.raises(RuntimeError, match="established"):
             call()
@@ -434,7 +436,7 @@ def test_files_in_order(store: Store, files: Callable[[int], list[Path]]) -> Non
 def test_store_files_gives_plain_numbers(store: Store, files: Callable[[int], list[Path]]) -> None:
     paths = files(2)
     store.status = 0xB000
-    results = list(store.associate().store_files(paths, priority=1, originator_aet="MOVER"))
+    results = list(store_files(store.associate(), paths, StoreParameters(1, "MOVER")))
     assert [result[:3] for result in results] == [
         (paths[0], 0xB000, None),
         (paths[1], 0xB000, None),
@@ -464,7 +466,7 @@ def test_bad_files_are_named_and_the_others_sent(
         tmp_path / "mr.dcm",
         good[3],
     ]
-    results = list(store.associate().store_files(paths))
+    results = list(store_files(store.associate(), paths))
     assert [result.path for result in results] == paths
     for result in results:
         assert (result.status == 0) is (result.path in good)
@@ -492,7 +494,7 @@ def test_a_data_set_that_overruns_cannot_be_re_encoded(store: Store, tmp_path: P
     at = data.index(b"\x10\0\x20\0LO")
     (tmp_path / "x.dcm").write_bytes(data[: at + 6] + b"\xff\0" + data[at + 8 :])
     assoc = store.associate(contexts=[build_context(CT, IMPLICIT), build_context(VERIFICATION)])
-    [result] = assoc.store_files([tmp_path / "x.dcm"])
+    [result] = store_files(assoc, [tmp_path / "x.dcm"])
     assert result.status is None
     assert "SECRET" not in result.problem
     with pytest.raises((ValueError, FileProblem)):
@@ -510,7 +512,7 @@ def test_what_the_callers_iterable_raises_comes_after_what_was_sent(
         raise ValueError("mine")
 
     assoc = store.associate()
-    results = assoc.store_files(paths())
+    results = store_files(assoc, paths())
     assert [next(results).status for _ in good] == [0, 0]
     with pytest.raises(ValueError, match="mine"):
         next(results)
@@ -564,7 +566,7 @@ def test_two_threads_send_files_on_one_association(
     paths = files(30)
     assoc = store.associate()
     halves = [paths[::2], paths[1::2]]
-    calls = [Call(lambda half=half: list(assoc.store_files(half))) for half in halves]
+    calls = [Call(lambda half=half: list(store_files(assoc, half))) for half in halves]
     for half, call in zip(halves, calls, strict=True):
         results = call.result(2 * DEADLINE)
         assert [result.path for result in results] == half
@@ -583,7 +585,7 @@ def test_the_file_that_is_read_ahead_is_given_back(
 
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("no /proc/self/fd here")
-    results = store.associate().store_files(files(3))
+    results = store_files(store.associate(), files(3))
     next(results)
     assert open_files() <= 1
     results.close()
@@ -646,7 +648,7 @@ def test_send_ahead_and_a_peer_that_aborts(
         return 0
 
     store.status = abort
-    results = list(store.associate().store_files(files(4), send_ahead=True))
+    results = list(store_files(store.associate(), files(4), send_ahead=True))
     assert [result.status for result in results] == [0, None, 0, 0]
     assert "no answer" in str(results[1].problem)
 

@@ -12,6 +12,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom.association.storing import store_files
 from pynetdicom.association.succession import Endurance, was_wanted
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.upper_layer.ended import Ended
@@ -187,7 +188,7 @@ def test_however_the_association_ends(scu: AE, files: Callable[..., list[Path]],
     peers = Peers("1.2.3.1", how=DEATHS[how])
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(files(4)))
+        results = list(store_files(assoc, files(4)))
     assert [result.status for result in results] == [0, None, 0, 0]
     assert peers.seen == [["1.2.3.0", "1.2.3.1"], ["1.2.3.2", "1.2.3.3"]]
 
@@ -209,7 +210,7 @@ def test_a_peer_that_releases_wants_no_more(
     peers = Peers("1.2.3.1", how=how)
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(paths, send_ahead=send_ahead))
+        results = list(store_files(assoc, paths, send_ahead=send_ahead))
     assert [(result.path, result.status) for result in results] == [
         (path, 0 if path is paths[0] else None) for path in paths
     ]
@@ -228,7 +229,7 @@ def test_a_peer_that_releases_between_two_files(
     with listening(answers_and_releases) as listener:
         assoc = associate(scu, listener)
         given = []
-        for result in assoc.store_files(paths, send_ahead=send_ahead):
+        for result in store_files(assoc, paths, send_ahead=send_ahead):
             given.append(result)
             assoc.join(DEADLINE)
     assert [result.path for result in given] == paths
@@ -252,7 +253,7 @@ def test_a_thousand_files_with_every_tenth_bad(scu: AE, files: Callable[..., lis
     peers = Peers(*(f"1.2.3.{number}" for number in range(0, 1000, 10)))
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(paths, send_ahead=True))
+        results = list(store_files(assoc, paths, send_ahead=True))
     assert [result.status is None for result in results] == [n % 10 == 0 for n in range(1000)]
     assert len(peers.stored) == 900
     assert len(peers.seen) == 101
@@ -267,7 +268,7 @@ def test_a_peer_that_rejects_the_second_association(
     peers = Peers("1.2.3.1", limit=1)
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(paths, send_ahead=True))
+        results = list(store_files(assoc, paths, send_ahead=True))
     assert [result.path for result in results] == paths
     assert [result.status for result in results] == [0, None, None, None, None]
     assert results[1].problem == "no answer: aborted by the peer"
@@ -288,7 +289,7 @@ def test_a_peer_that_is_gone(scu: AE, files: Callable[..., list[Path]]) -> None:
         peers.how = die
         assoc = associate(scu, listener)
         listener._socket.shutdown(2)
-        results = list(assoc.store_files(files(4)))
+        results = list(store_files(assoc, files(4)))
     assert [result.status for result in results] == [0, None, None, None]
     assert "no connection" in str(results[2].problem)
 
@@ -307,7 +308,7 @@ def test_a_peer_that_ends_each_association_at_once(
     peers.accept = accept
     with listening(lambda peer: _suppress(peers, peer)) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(files(10)))
+        results = list(store_files(assoc, files(10)))
     assert [result.status for result in results] == [None] * 10
     assert 2 <= len(peers.seen) <= 11
 
@@ -329,7 +330,7 @@ def test_a_peer_that_answers_nothing(scu: AE, files: Callable[..., list[Path]]) 
     peers.how = silent
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = list(assoc.store_files(files(7)))
+        results = list(store_files(assoc, files(7)))
     assert [result.status for result in results] == [0, None, 0, None, None, None, None]
     assert "dimse_timeout" in str(results[4].problem)
     assert "not sent" in str(results[5].problem)
@@ -375,7 +376,7 @@ def test_an_abort_while_a_successor_waits_for_its_answer(
     peers.how = how
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        call = Call(lambda: list(assoc.store_files(files(5))))
+        call = Call(lambda: list(store_files(assoc, files(5))))
         assert reached.wait(DEADLINE)
         assert not assoc.is_established
         assoc.abort()
@@ -409,7 +410,7 @@ def test_an_end_while_a_successor_is_being_made(
 
     with listening(script) as listener:
         assoc = associate(scu, listener)
-        call = Call(lambda: list(assoc.store_files(files(5))))
+        call = Call(lambda: list(store_files(assoc, files(5))))
         assert reached.wait(DEADLINE)
         getattr(scu if end == "shutdown" else assoc, end)()
         results = call.result()
@@ -431,7 +432,7 @@ def test_leaving_early_releases_the_successor(scu: AE, files: Callable[..., list
         assert scu.active_associations == []
     assert peers.seen == [["1.2.3.0"], ["1.2.3.1", "1.2.3.2"]]
     assert peers.released == 1
-    assert scu.sending == set()
+    assert scu._running.sending == set()
 
 
 def test_an_exception_of_the_callers_iterable_aborts_nothing_but_the_successor(
@@ -446,7 +447,7 @@ def test_an_exception_of_the_callers_iterable_aborts_nothing_but_the_successor(
     peers = Peers("1.2.3.0")
     with listening(peers) as listener:
         assoc = associate(scu, listener)
-        results = assoc.store_files(failing())
+        results = store_files(assoc, failing())
         assert [next(results).status for _ in paths] == [None, 0, 0]
         with pytest.raises(KeyError, match="mine"):
             next(results)
@@ -472,7 +473,7 @@ def test_a_successor_is_like_the_first(scu: AE, files: Callable[..., list[Path]]
         assoc.dimse_timeout, assoc.network_timeout = 4, 5
         assoc.network_timeout_response = "A-RELEASE"
         assoc.bind(evt.EVT_ESTABLISHED, lambda event: established.append(event.assoc))
-        results = assoc.store_files(files(3))
+        results = store_files(assoc, files(3))
         assert [next(results).status for _ in range(2)] == [None, 0]
         (other,) = established
         assert (other.dimse_timeout, other.network_timeout) == (4, 5)
@@ -516,7 +517,7 @@ def test_a_successor_on_which_another_transfer_syntax_is_accepted(
     try:
         with listening(peers) as listener:
             assoc = associate(ae, listener)
-            results = list(assoc.store_files(files(4, EXPLICIT), send_ahead=True))
+            results = list(store_files(assoc, files(4, EXPLICIT), send_ahead=True))
     finally:
         ae.shutdown()
     assert [result.status for result in results] == [0, None, 0, 0]
@@ -571,7 +572,7 @@ def test_two_threads_whose_association_breaks(scu: AE, files: Callable[..., list
     with listening(peers) as listener:
         assoc = associate(scu, listener)
         halves = [paths[::2], paths[1::2]]
-        calls = [Call(lambda half=half: list(assoc.store_files(half))) for half in halves]
+        calls = [Call(lambda half=half: list(store_files(assoc, half))) for half in halves]
         results = [call.result(2 * DEADLINE) for call in calls]
     lost = [result.path.name for half in results for result in half if result.status is None]
     assert lost == ["10.dcm"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -330,7 +330,6 @@ def read(data: bytes, syntax: str) -> Dataset:
         return ds
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data_sets())
 def test_there_and_back(explicit: bytes) -> None:
     """Every other transfer syntax, and back to the same bytes; pydicom reads the same."""
@@ -353,7 +352,6 @@ def test_there_and_back(explicit: bytes) -> None:
     assert list(read(big, BIG).keys()) == list(expected.keys())
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([IMPLICIT, EXPLICIT, BIG]))
 def test_any_bytes_are_encoded_otherwise_or_refused(data: bytes, syntax: str) -> None:
     for target in (IMPLICIT, EXPLICIT, BIG):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pynetdicom import _config
@@ -129,7 +129,6 @@ def test_long_command_set() -> None:
     check(parse(fragments(3, command, data, 30), 30), 3, command, b"abc")
 
 
-@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=60)), st.integers(8, 60))
 def test_parts_with_any_boundaries(pieces: list[bytes], maximum_length: int) -> None:
     batches = (

@@ -49,9 +49,9 @@ VALUES: dict[str, Any] = {"US": 1, "UI": "1.2.840", "AE": "TITLE", "LO": "text",
 def full(operation: type[Primitive], side: int) -> Primitive:
     """A message with all its parameters."""
     values: dict[str, Any] = {
-        keyword: VALUES[row.vr]
-        for keyword, row in operation.parameters.items()
-        if row.usage[side] != "-"
+        keyword: VALUES[command.ELEMENTS[keyword][1]]
+        for keyword, usage in operation.parameters.items()
+        if usage[side] != "-"
     }
     return operation(data_set=InMemory(b"", "1.2.840.10008.1.2"), **values)
 
@@ -75,8 +75,10 @@ def test_parameters_have_the_vr_of_the_dictionary() -> None:
     from pydicom.datadict import dictionary_VR, tag_for_keyword
 
     for operation in OPERATIONS:
-        for keyword, row in operation.parameters.items():
-            assert dictionary_VR(tag_for_keyword(keyword) or 0) == row.vr
+        for keyword in operation.parameters:
+            vr = command.ELEMENTS[keyword][1]
+            assert dictionary_VR(tag_for_keyword(keyword) or 0) == vr
+            assert getattr(operation, keyword).check(VALUES[vr]) == VALUES[vr]
 
 
 @pytest.mark.parametrize(("operation", "side"), SIDES)
@@ -99,9 +101,9 @@ def test_missing(operation: type[Primitive], side: int) -> None:
     primitive = operation(**{id_keyword: 3})
     expected = [
         keyword
-        for keyword, row in operation.parameters.items()
-        if row.usage[side][0] == "M" and keyword != id_keyword
-    ] + [row.keyword for row in operation.data_set_parameters if row.usage[side] == "M"]
+        for keyword, usage in operation.parameters.items()
+        if usage[side] == "M" and keyword != id_keyword
+    ] + [name for name, usage in operation.data_set_parameters.items() if usage[side] == "M"]
     assert decode_command(primitive.encode()).missing() == expected
 
 
@@ -185,7 +187,7 @@ def test_data_set_as_bytes_io_and_by_its_names() -> None:
         N_ACTION: ("ActionInformation", "ActionReply"),
         primitives.N_EVENT_REPORT: ("EventInformation", "EventReply"),
     }.items():
-        assert tuple(row.keyword for row in operation.data_set_parameters) == names
+        assert tuple(operation.data_set_parameters) == names
 
 
 @pytest.mark.parametrize(

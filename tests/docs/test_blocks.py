@@ -33,6 +33,7 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 from tests.conftest import ROOT, find_free_port
 from tests.docs.conftest import BLOCKS, Block, Blocks, client_context, server_context
 from tests.examples.conftest import Running, Scripts, pydicom_file
+from tests.sampled import sampled
 
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 CONSOLE = [block for block in BLOCKS if block.language == "console"]
@@ -49,6 +50,13 @@ PAIRS = [
     and asking.needs.split()[1] in serving.needs.split()[1:]
 ]
 OTHERS = [block for block in PYTHON if block.needs in ("", "scp", "scp tls")]
+
+
+def first_ones(blocks: list[Block]) -> list[Block]:
+    """Those of the README, and the first one of them all."""
+    return [block for block in blocks if block.page == "README.rst" or block is blocks[0]]
+
+
 TROUBLE = ("no association", "no answer", "no connection", "None")
 CT = pydicom_file("CT_small.dcm")
 _REFERENCE = re.compile(r"(?<!`)`(?:[^`<]*<)?(pynetdicom(?:\.\w+)*)>?`(?!`)")
@@ -99,7 +107,7 @@ def run(script: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("block", OTHERS, ids=str)
+@sampled("block", OTHERS, keep=first_ones(OTHERS), ids=str)
 def test_a_block_runs(
     block: Block, scp: int, scripts: Scripts, place: Path, python_env: dict[str, str]
 ) -> None:
@@ -144,7 +152,7 @@ def ask(what: str, port: int, directory: Path) -> None:
     assoc.join(60)
 
 
-@pytest.mark.parametrize("block", SERVING, ids=str)
+@sampled("block", SERVING, keep=first_ones(SERVING), ids=str)
 def test_a_block_serves(
     block: Block, scripts: Scripts, place: Path, python_env: dict[str, str]
 ) -> None:
@@ -159,7 +167,7 @@ def test_a_block_serves(
     assert "Traceback" not in running.output()
 
 
-@pytest.mark.parametrize(("asking", "serving"), PAIRS, ids=str)
+@sampled(("asking", "serving"), PAIRS, count=2, ids=str)
 def test_a_block_asks_another(
     asking: Block,
     serving: Block,

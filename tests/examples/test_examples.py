@@ -29,6 +29,7 @@ from tests.examples.conftest import (
 from tests.interop.conftest import Dcmtk
 from tests.interop.test_other_tools import tool
 from tests.interop.test_query_scu import worklist
+from tests.sampled import sampled
 
 __all__ = ["tool", "worklist"]  # fixtures
 
@@ -65,7 +66,7 @@ def test_every_example_is_tested_and_listed() -> None:
         assert not folder or folder in STYLES
 
 
-@pytest.mark.parametrize("name", sorted(p.relative_to(EXAMPLES) for p in EXAMPLES.rglob("*.py")))
+@sampled("name", sorted(p.relative_to(EXAMPLES) for p in EXAMPLES.rglob("*.py")))
 def test_help(name: Path, scripts: Scripts) -> None:
     result = scripts.run(EXAMPLES / name, "--help")
     assert result.returncode == 0
@@ -75,8 +76,8 @@ def test_help(name: Path, scripts: Scripts) -> None:
 # Verification
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_echo(scp: str, scu: str, scripts: Scripts) -> None:
     port = find_free_port()
     server = scripts.serve(EXAMPLES / scp / "echo_scp.py", port)
@@ -87,13 +88,15 @@ def test_echo(scp: str, scu: str, scripts: Scripts) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
-@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
 def test_echo_without_a_peer(scu: str, scripts: Scripts, free_port: int) -> None:
     result = scripts.run(EXAMPLES / scu / "echo_scu.py", LOCAL, free_port)
     assert result.returncode == 1
     assert "no association: no connection" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scp", ["events", "tls"])
 def test_sigterm_ends_a_server(scp: str, scripts: Scripts, tmp_path: Path) -> None:
     script = EXAMPLES / "events" / "echo_scp.py"
@@ -106,7 +109,7 @@ def test_sigterm_ends_a_server(scp: str, scripts: Scripts, tmp_path: Path) -> No
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scp", STYLES)
 def test_dcmtk_asks(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     server = scripts.serve(EXAMPLES / scp / "echo_scp.py", find_free_port())
     result = dcmtk.run("echoscu", "-v", LOCAL, server.port, check=True)
@@ -115,7 +118,7 @@ def test_dcmtk_asks(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("scu", STYLES)
+@sampled("scu", STYLES)
 def test_dcmtk_answers(scu: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     peer = dcmtk.storescp()
     result = scripts.run(EXAMPLES / scu / "echo_scu.py", LOCAL, peer.port)
@@ -125,8 +128,8 @@ def test_dcmtk_answers(scu: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
 # Storage
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_store(scp: str, scu: str, scripts: Scripts) -> None:
     server = scripts.serve(
         EXAMPLES / scp / "store_scp.py", find_free_port(), "--directory", "stored"
@@ -163,7 +166,8 @@ def test_stored_bytes_are_those_sent(scripts: Scripts) -> None:
         )
 
 
-@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
 def test_store_what_the_peer_does_not_take(scu: str, scripts: Scripts) -> None:
     # the callbacks' SCP supports uncompressed transfer syntaxes only
     server = scripts.serve(EXAMPLES / "callbacks" / "store_scp.py", find_free_port())
@@ -173,7 +177,8 @@ def test_store_what_the_peer_does_not_take(scu: str, scripts: Scripts) -> None:
     assert "0x0000 (Success)" in result.stdout
 
 
-@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
 def test_store_without_files(scu: str, scripts: Scripts) -> None:
     result = scripts.run(EXAMPLES / scu / "store_scu.py")
     assert result.returncode == 2
@@ -181,7 +186,7 @@ def test_store_without_files(scu: str, scripts: Scripts) -> None:
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scp", STYLES)
 def test_dcmtk_sends(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     server = scripts.serve(
         EXAMPLES / scp / "store_scp.py", find_free_port(), "--directory", "stored"
@@ -194,7 +199,7 @@ def test_dcmtk_sends(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("scu", STYLES)
+@sampled("scu", STYLES)
 def test_dcmtk_stores(scu: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     peer = dcmtk.storescp("+xa")
     result = scripts.run(EXAMPLES / scu / "store_scu.py", LOCAL, peer.port, CT, CT_JPEG2000)
@@ -222,6 +227,7 @@ def test_store_directory(directory: Path, scripts: Scripts) -> None:
     assert len(list((server.directory / "stored").iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_store_directory_names_what_cannot_be_sent(directory: Path, scripts: Scripts) -> None:
     shutil.copy(WITHOUT_UIDS, directory / "bad.dcm")
     (directory / "empty.dcm").write_bytes(b"")
@@ -233,6 +239,7 @@ def test_store_directory_names_what_cannot_be_sent(directory: Path, scripts: Scr
     assert "3 of 5 files stored" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.interop
 def test_store_directory_to_dcmtk(directory: Path, scripts: Scripts, dcmtk: Dcmtk) -> None:
     peer = dcmtk.storescp("+xa")
@@ -265,6 +272,7 @@ def test_router(scripts: Scripts) -> None:
     assert router.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_router_without_destination(scripts: Scripts, free_port: int) -> None:
     """The sender is told, and the router goes on: also with a destination that takes less."""
     router = route(scripts, free_port)
@@ -281,6 +289,7 @@ def test_router_without_destination(scripts: Scripts, free_port: int) -> None:
     assert router.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.interop
 def test_router_between_dcmtk(scripts: Scripts, dcmtk: Dcmtk) -> None:
     peer = dcmtk.storescp("+xa")
@@ -318,6 +327,7 @@ def test_tls(scripts: Scripts, tmp_path: Path) -> None:
     assert server.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_tls_with_a_certificate_that_nobody_vouches_for(scripts: Scripts, tmp_path: Path) -> None:
     server = scripts.serve(
         EXAMPLES / "tls_scp.py", find_free_port(), *_tls_arguments(tmp_path, "scp")
@@ -330,6 +340,7 @@ def test_tls_with_a_certificate_that_nobody_vouches_for(scripts: Scripts, tmp_pa
     assert "no association" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.interop
 def test_tls_with_dcmtk(scripts: Scripts, tmp_path: Path, dcmtk: Dcmtk) -> None:
     server = scripts.serve(
@@ -364,12 +375,14 @@ def test_negotiation(scripts: Scripts) -> None:
     assert "2 received, released by the peer" in result.stdout
 
 
+@pytest.mark.slow
 def test_negotiation_with_a_wrong_passcode(scripts: Scripts) -> None:
     result = negotiate(scripts, "--passcode", "guess")
     assert result.returncode == 1
     assert "no association: rejected permanently" in result.stderr
 
 
+@pytest.mark.slow
 def test_negotiation_without_an_identity(scripts: Scripts) -> None:
     server = scripts.serve(EXAMPLES / "negotiation_scp.py", find_free_port(), CT)
     ae = AE()
@@ -381,8 +394,8 @@ def test_negotiation_without_an_identity(scripts: Scripts) -> None:
 # Queries
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_find(scp: str, scu: str, scripts: Scripts) -> None:
     port = find_free_port()
     server = scripts.serve(EXAMPLES / scp / "find_scp.py", port)
@@ -394,6 +407,7 @@ def test_find(scp: str, scu: str, scripts: Scripts) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.slow
 def test_find_until_there_are_enough(scripts: Scripts) -> None:
     server = scripts.serve(EXAMPLES / "events" / "find_scp.py", find_free_port())
     scu = EXAMPLES / "events" / "find_scu.py"
@@ -405,7 +419,8 @@ def test_find_until_there_are_enough(scripts: Scripts) -> None:
     ]
 
 
-@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
 @pytest.mark.parametrize("script", ["find_scu.py", "worklist_scu.py"])
 def test_find_without_a_peer(scu: str, script: str, scripts: Scripts, free_port: int) -> None:
     result = scripts.run(EXAMPLES / scu / script, LOCAL, free_port)
@@ -413,7 +428,8 @@ def test_find_without_a_peer(scu: str, script: str, scripts: Scripts, free_port:
     assert "no association" in result.stderr
 
 
-@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
 @pytest.mark.parametrize("script", ["find_scu.py", "worklist_scu.py", "get_scu.py", "move_scu.py"])
 def test_a_peer_that_does_something_else(scu: str, script: str, scripts: Scripts) -> None:
     """The association is accepted, its one context is not."""
@@ -426,8 +442,9 @@ def test_a_peer_that_does_something_else(scu: str, script: str, scripts: Scripts
     assert "no presentation context was accepted" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scp", STYLES)
 def test_dcmtk_finds(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     server = scripts.serve(EXAMPLES / scp / "find_scp.py", find_free_port())
     keys = ("QueryRetrieveLevel=STUDY", "PatientName=CITIZEN*", "StudyInstanceUID")
@@ -439,8 +456,9 @@ def test_dcmtk_finds(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     assert "Received Final Find Response (Success)" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.parametrize("scu", STYLES)
+@sampled("scu", STYLES)
 def test_dcmtk_is_asked(scu: str, scripts: Scripts, dcmqrscp: tuple[int, int]) -> None:
     called = ("--called", "ARCHIVE")
     result = scripts.run(EXAMPLES / scu / "find_scu.py", LOCAL, dcmqrscp[0], *called)
@@ -466,8 +484,8 @@ SNIPS = "20240102 MR PID2 CITIZEN^SNIPS"
 ANNE = "20240105 CT PID3 OTHER^ANNE"
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_worklist(scp: str, scu: str, scripts: Scripts) -> None:
     server = scripts.serve(EXAMPLES / scp / "worklist_scp.py", find_free_port())
     for options, expected in (
@@ -482,8 +500,9 @@ def test_worklist(scp: str, scu: str, scripts: Scripts) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scp", STYLES)
 def test_dcmtk_asks_for_a_worklist(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     server = scripts.serve(EXAMPLES / scp / "worklist_scp.py", find_free_port())
     step = "ScheduledProcedureStepSequence[0]"
@@ -499,8 +518,9 @@ def test_dcmtk_asks_for_a_worklist(scp: str, scripts: Scripts, dcmtk: Dcmtk) -> 
     assert "Received Final Find Response (Success)" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.parametrize("scu", STYLES)
+@sampled("scu", STYLES)
 def test_dcmtk_has_a_worklist(scu: str, scripts: Scripts, worklist: Any) -> None:
     scp = worklist(4)
     options = ("--called", "WORKLIST", "--modality", "MR", "--date", "20240102")
@@ -514,8 +534,9 @@ def test_dcmtk_has_a_worklist(scu: str, scripts: Scripts, worklist: Any) -> None
 # Relevant patient information
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_relevant_patient(scp: str, scu: str, scripts: Scripts) -> None:
     server = scripts.serve(EXAMPLES / scp / "relevant_patient_scp.py", find_free_port())
     script = EXAMPLES / scu / "relevant_patient_scu.py"
@@ -533,8 +554,9 @@ def test_relevant_patient(scp: str, scu: str, scripts: Scripts) -> None:
 # Substance administration
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_substance(scp: str, scu: str, scripts: Scripts) -> None:
     server = scripts.serve(EXAMPLES / scp / "substance_scp.py", find_free_port())
     script = EXAMPLES / scu / "substance_scu.py"
@@ -567,8 +589,9 @@ def protocols(tmp_path: Path) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_hanging_protocols(scp: str, scu: str, scripts: Scripts, protocols: Path) -> None:
     port = find_free_port()
     script = EXAMPLES / scp / "hanging_protocol_scp.py"
@@ -606,8 +629,8 @@ def archive(style: str, scripts: Scripts, *arguments: object) -> Any:
     )
 
 
-@pytest.mark.parametrize("scu", STYLES)
-@pytest.mark.parametrize("scp", STYLES)
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
 def test_retrieve(scp: str, scu: str, scripts: Scripts) -> None:
     store_port = find_free_port()
     server = archive(scp, scripts, "--destination", f"WORKSTATION:{LOCAL}:{store_port}")
@@ -627,7 +650,8 @@ def test_retrieve(scp: str, scu: str, scripts: Scripts) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
-@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
 @pytest.mark.parametrize("script", ["get_scu.py", "move_scu.py"])
 def test_retrieve_what_cannot_be_stored(scu: str, script: str, scripts: Scripts) -> None:
     """What lies in the way is a directory."""
@@ -642,6 +666,7 @@ def test_retrieve_what_cannot_be_stored(scu: str, script: str, scripts: Scripts)
     assert "0xA702, 0 objects" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_move_that_goes_to_somebody_else(scripts: Scripts) -> None:
     other = scripts.serve(EXAMPLES / "events" / "store_scp.py", find_free_port())
     server = archive("events", scripts, "--destination", f"WORKSTATION:{LOCAL}:{other.port}")
@@ -653,7 +678,8 @@ def test_a_move_that_goes_to_somebody_else(scripts: Scripts) -> None:
     assert "only 0 have arrived" in result.stderr
 
 
-@pytest.mark.parametrize("scu", STYLES)
+@pytest.mark.slow
+@sampled("scu", STYLES)
 def test_a_destination_that_is_not_known(scu: str, scripts: Scripts) -> None:
     server = archive("callbacks", scripts)
     result = scripts.run(
@@ -676,8 +702,9 @@ def dcmqrscp(dcmtk: Dcmtk, tmp_path: Path) -> tuple[int, int]:
     return port, store_port
 
 
+@pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.parametrize("scu", STYLES)
+@sampled("scu", STYLES)
 def test_retrieve_from_dcmtk(scu: str, scripts: Scripts, dcmqrscp: tuple[int, int]) -> None:
     port, store_port = dcmqrscp
     stored = scripts.directory / f"{dcmread(CT).SOPInstanceUID}.dcm"
@@ -695,7 +722,7 @@ def test_retrieve_from_dcmtk(scu: str, scripts: Scripts, dcmqrscp: tuple[int, in
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("style", STYLES)
+@sampled("style", STYLES)
 def test_dcmtk_retrieves(style: str, scripts: Scripts, tool: Any, tmp_path: Path) -> None:
     server = archive(style, scripts)
     query = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
@@ -704,8 +731,9 @@ def test_dcmtk_retrieves(style: str, scripts: Scripts, tool: Any, tmp_path: Path
     assert without_padding(stored) == without_padding(CT)
 
 
+@pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.parametrize("style", STYLES)
+@sampled("style", STYLES)
 def test_dcmtk_has_a_study_moved(style: str, scripts: Scripts, dcmtk: Dcmtk) -> None:
     peer = dcmtk.storescp()
     server = archive(style, scripts, "--destination", f"WORKSTATION:{LOCAL}:{peer.port}")

@@ -26,6 +26,7 @@ from tests.examples.conftest import (
     tool,
 )
 from tests.interop.conftest import Dcmtk
+from tests.sampled import sampled
 
 pytestmark = pytest.mark.interop
 
@@ -98,7 +99,7 @@ def test_all_blocks_are_here() -> None:
     assert [name for name in names if f'"{name}"' not in ran] == []
 
 
-@pytest.mark.parametrize("by", BY)
+@sampled("by", BY)
 def test_requesting_an_association(by: str, peers: Peers) -> None:
     scp = peers.storescp(by)
     ran = peers.examples("01_associate")
@@ -110,7 +111,7 @@ def test_requesting_an_association(by: str, peers: Peers) -> None:
     assert "release" in scp.output().lower()
 
 
-@pytest.mark.parametrize("by", BY)
+@sampled("by", BY)
 def test_called_ae_title(by: str, peers: Peers) -> None:
     # forking, DCMTK's serves the second association while the first one is there
     scp = peers.storescp(by, *(("--fork",) if by == "dcmtk" else ()))
@@ -123,7 +124,8 @@ def test_called_ae_title(by: str, peers: Peers) -> None:
         assert "STORE_SCP" in scp.output()
 
 
-@pytest.mark.parametrize("by", BY)
+@pytest.mark.slow
+@sampled("by", BY)
 def test_contexts_for_an_association(by: str, peers: Peers) -> None:
     peers.storescp(by)
     (assoc,) = peers.examples("03_contexts")["associations"]
@@ -132,7 +134,7 @@ def test_contexts_for_an_association(by: str, peers: Peers) -> None:
     assert assoc["echo"] == 0x0000
 
 
-@pytest.mark.parametrize("by", BY)
+@sampled("by", BY)
 def test_role_selection_with_a_storage_peer(by: str, peers: Peers) -> None:
     peers.storescp(by)
     (assoc,) = peers.examples("04_role_selection")["associations"]
@@ -145,7 +147,8 @@ def test_role_selection_with_a_storage_peer(by: str, peers: Peers) -> None:
     assert not any(uid.startswith(QUERY_RETRIEVE) for uid in assoc["accepted"])
 
 
-@pytest.mark.parametrize("by", BY)
+@pytest.mark.slow
+@sampled("by", BY)
 def test_role_selection_with_a_query_retrieve_peer(by: str, peers: Peers) -> None:
     """It takes effect: the peer, who is SCP of everything else, sends the image that it has."""
     study = peers.archive(by)
@@ -163,7 +166,7 @@ def test_role_selection_with_a_query_retrieve_peer(by: str, peers: Peers) -> Non
     assert ran["released"] == [True]
 
 
-@pytest.mark.parametrize("by", BY)
+@sampled("by", BY)
 def test_outcomes(by: str, peers: Peers) -> None:
     scp = peers.storescp(by)
     (assoc,) = peers.examples("05_outcomes")["associations"]
@@ -171,15 +174,15 @@ def test_outcomes(by: str, peers: Peers) -> None:
     assert "release" in scp.output().lower()
 
 
-@pytest.mark.parametrize("name", ["01_associate", "05_outcomes"])
+@sampled("name", ["01_associate", "05_outcomes"])
 def test_without_a_peer(name: str, peers: Peers) -> None:
     (assoc,) = peers.examples(name)["associations"]
     assert not assoc["established"]
     assert assoc["ended"].startswith("no connection")
 
 
-@pytest.mark.parametrize("by", BY)
-@pytest.mark.parametrize("name", ["06_listen", "07_on_c_store"])
+@sampled("by", BY)
+@sampled("name", ["06_listen", "07_on_c_store"])
 def test_listening(name: str, by: str, peers: Peers) -> None:
     scp = peers.listening(name)
     echo = peers.run(by, "echoscu", "-v", *PEER)
@@ -196,7 +199,7 @@ def test_listening(name: str, by: str, peers: Peers) -> None:
     assert re.fullmatch(f"({seen})?", scp.output())
 
 
-@pytest.mark.parametrize("by", BY)
+@sampled("by", BY)
 def test_the_callback_is_called(by: str, peers: Peers, python_env: dict[str, str]) -> None:
     # The example stores nothing for want of a context. With one, set by who runs the example and
     # not by its text, the callback answers.

@@ -8,9 +8,10 @@ import struct
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from pynetdicom.dimse.primitives import C_ECHO, C_STORE
+from pynetdicom.dimse.decoding import decode_command
+from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 
@@ -89,6 +90,14 @@ BOTH = request(context(1), context(3, CT), context(5, "1.2.3.4.5"))
 BEGUN = p_data(pdv(3, 3, store_command())) + p_data(pdv(3, 0, bytes(500)))
 
 
+class Received(NamedTuple):
+    """A message that was received."""
+
+    context_id: int
+    primitive: Primitive
+    data: bytes | None
+
+
 class Peer:
     """The peer's end of a connection.
 
@@ -151,6 +160,30 @@ class Peer:
         """The next whole PDU."""
         header = self.exactly(6)
         return header + self.exactly(int.from_bytes(header[2:], "big"))
+
+    def message(self) -> Received:
+        """The next whole message."""
+        command = data = b""
+        primitive = None
+        while True:
+            pdu = self.pdu()
+            assert pdu[0] == 4, pdu
+            start = 6
+            while start < len(pdu):
+                length, context_id, control = struct.unpack_from(">IBB", pdu, start)
+                part = pdu[start + 6 : start + 4 + length]
+                start += 4 + length
+                if control & 1:
+                    command += part
+                    if control & 2:
+                        primitive = decode_command(command)
+                        if not primitive.has_data_set:
+                            return Received(context_id, primitive, None)
+                else:
+                    data += part
+                    if control & 2:
+                        assert primitive is not None
+                        return Received(context_id, primitive, data)
 
     def rest(self) -> bytes:
         """All that comes until the connection is closed; a reset counts as that."""

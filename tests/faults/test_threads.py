@@ -15,15 +15,19 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
+from pynetdicom.association.indications import Indications
 from pynetdicom.association.pending_reports import PendingReports
+from pynetdicom.association.performing import Performer
+from pynetdicom.association.reporting import Reporter
 from pynetdicom.network import addresses, lobby
 from pynetdicom.network import connection as connections
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.lobby import Lobby
 from pynetdicom.upper_layer import framing
 from tests.faults.peer import Peer, request, until
-from tests.pair import VERIFICATION, Pair, ct, ended
-from tests.peers import Acceptor, listening
+from tests.pair import VERIFICATION, Pair, ended
+from tests.peers import Acceptor, ct, listening
+from tests.sampled import sampled
 
 DEADLINE = 20.0
 
@@ -42,9 +46,10 @@ FAULTS: list[Callable[[], BaseException]] = [
     lambda: OSError(errno.ENOBUFS, "injected"),
     lambda: OSError(errno.EBADF, "injected"),
 ]
-names = pytest.mark.parametrize(
+names = sampled(
     "fault",
     FAULTS,
+    keep=[Injected, SystemExit],
     ids=["other", "memory", "recursion", "exit", "interrupt", "EMFILE", "ENOBUFS", "EBADF"],
 )
 
@@ -107,7 +112,7 @@ def others_go_on(pair: Pair) -> Iterator[Any]:
         assert assoc.is_released, assoc.ended
     ended(bystander, victim, another)
     assert until(lambda: not pair.server.all_associations(), DEADLINE)
-    assert until(lambda: not pair.scu._associations, DEADLINE)
+    assert until(lambda: not pair.scu._running.associations, DEADLINE)
 
 
 @pytest.fixture
@@ -171,9 +176,7 @@ def test_reading_fails(
 
 
 @names
-@pytest.mark.parametrize(
-    "place", ["_serve", "serve_request", "_answer", "_tell_of_end", "_check_idle"]
-)
+@pytest.mark.parametrize("place", ["serve", "_serve_request", "_answer", "end", "_check_idle"])
 def test_serving_fails(
     pair: Pair,
     place: str,
@@ -186,10 +189,11 @@ def test_serving_fails(
         pair.scp.network_timeout = 60
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
-        Injection(monkeypatch, Association, place, fault, lambda self, *args: self is acceptor)
+        owner = Reporter if place == "end" else Performer
+        Injection(monkeypatch, owner, place, fault, lambda self, *args: self._assoc is acceptor)
         if place == "_check_idle":
             acceptor.network_timeout = 0
-        elif place in ("_serve", "_tell_of_end"):
+        elif place in ("serve", "end"):
             victim.abort()
         else:
             assert not victim.send_c_echo()
@@ -201,7 +205,7 @@ def test_serving_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["_close", "_discard", "_tell_of_end"])
+@pytest.mark.parametrize("place", ["_close", "_discard", "end"])
 @pytest.mark.parametrize("side", ["requestor", "acceptor"])
 def test_ending_fails(
     pair: Pair,
@@ -216,7 +220,12 @@ def test_ending_fails(
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
         hurt = victim if side == "requestor" else acceptor
-        Injection(monkeypatch, Association, place, fault, lambda self, *args: self is hurt)
+        owner = Reporter if place == "end" else Association
+
+        def is_hurt(self: Any, *args: Any) -> bool:
+            return getattr(self, "_assoc", self) is hurt
+
+        Injection(monkeypatch, owner, place, fault, is_hurt)
         victim.release()
         for one in (victim, acceptor):
             one.join(DEADLINE)
@@ -228,7 +237,7 @@ def test_ending_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["_introduce", "_respond", "_agree", "_seed"])
+@pytest.mark.parametrize("place", ["_introduce", "_respond", "_seed"])
 def test_accepting_fails(
     pair: Pair,
     place: str,
@@ -254,7 +263,12 @@ def test_requesting_fails(
     pair: Pair, place: str, fault: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        Injection(patch, Association, place, fault, lambda self, *args: self.is_requestor)
+        owner = Indications if place == "on_associate" else Association
+
+        def is_requestor(self: Any, *args: Any) -> bool:
+            return bool(getattr(self, "_assoc", self).is_requestor)
+
+        Injection(patch, owner, place, fault, is_requestor)
         assoc = pair.associate()
         assert not assoc.is_established
         assert assoc.is_aborted, assoc.ended
@@ -311,7 +325,7 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     "place",
     [
         "_turn", "_patience", "_expire", "_accept", "_welcome", "_keep", "_attend", "_take",
-        "_understand", "_on_pdu", "_admit", "_forget", "_listen",
+        "_refusal", "_carry_out", "_admit", "_forget", "_listen",
     ],
 )  # fmt: skip
 def test_the_listener_fails(
@@ -389,8 +403,8 @@ class Accepting:
         return self._sock.accept()
 
 
-@pytest.mark.parametrize("times", [1, 3, 100])
-@pytest.mark.parametrize("name", [*GONE, *SHORT, "MemoryError", "RuntimeError", "SystemExit"])
+@sampled("times", [1, 3, 100], count=2)
+@sampled("name", [*GONE, *SHORT, "MemoryError", "RuntimeError", "SystemExit"], count=3)
 def test_accept_fails(pair: Pair, restless: None, name: str, times: int) -> None:
     code = getattr(errno, name, None)
     error: BaseException = (
@@ -408,7 +422,7 @@ def test_accept_fails(pair: Pair, restless: None, name: str, times: int) -> None
     ended(assoc)
 
 
-@pytest.mark.parametrize("name", [*GONE, *SHORT])
+@sampled("name", [*GONE, *SHORT], count=2)
 def test_accept_that_always_fails_does_not_spin(pair: Pair, name: str) -> None:
     """The listener leaves what is waited for, until it tries again."""
     code = getattr(errno, name)
@@ -434,7 +448,7 @@ def test_ctrl_c_ends_a_listener_on_the_main_thread(monkeypatch: pytest.MonkeyPat
     Injection(monkeypatch, Lobby, "_turn", SystemExit)
     with pytest.raises(SystemExit):
         ae.start_server(("127.0.0.1", 0), block=True)
-    assert ae._servers == []
+    assert ae._running.servers == []
 
 
 # Threads that do one thing
@@ -613,7 +627,7 @@ def test_a_log_that_raises(
             acceptor = acceptor_of(pair, victim)
             with monkeypatch.context() as patch:
                 Injection(
-                    patch, Association, "_answer", Injected, lambda self, *a: self is acceptor
+                    patch, Performer, "_answer", Injected, lambda self, *a: self._assoc is acceptor
                 )
                 assert not victim.send_c_echo()
             victim.join(DEADLINE)

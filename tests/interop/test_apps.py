@@ -21,6 +21,7 @@ from tests.apps.conftest import (
     serve_app,
 )
 from tests.apps.test_storescp import ODD_UIDS, store_raw
+from tests.sampled import sampled
 
 __all__ = ["run_app", "serve_app"]  # fixtures
 
@@ -61,7 +62,7 @@ def test_echoscu(run_app: Any, dcmtk: Any) -> None:
     assert scp.stop().count("Received Echo Request") == 3
 
 
-@pytest.mark.parametrize("app", ["echoscp", "storescp"])
+@sampled("app", ["echoscp", "storescp"])
 def test_echoscp(serve_app: Any, dcmtk: Any, app: str) -> None:
     scp = serve_app(app)
     dcmtk.run("echoscu", "127.0.0.1", scp.port, "--repeat", "3", check=True)
@@ -81,6 +82,7 @@ def test_storescu(run_app: Any, dcmtk: Any) -> None:
         assert dcmread(stored, stop_before_pixels=True).file_meta.TransferSyntaxUID == syntax
 
 
+@pytest.mark.slow
 def test_storescu_falls_back_to_what_is_accepted(run_app: Any, dcmtk: Any) -> None:
     scp = dcmtk.storescp("+xi")
     result = run_app("storescu", "127.0.0.1", scp.port, CT, CT_JPEG2000)
@@ -91,7 +93,7 @@ def test_storescu_falls_back_to_what_is_accepted(run_app: Any, dcmtk: Any) -> No
     assert dcmread(stored).pixel_array.tobytes() == dcmread(CT).pixel_array.tobytes()
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("option", "reason"),
     [("--refuse", "reject"), ("--abort-after", "abort"), ("--abort-during", "abort")],
 )
@@ -109,7 +111,7 @@ def test_storescu_says_why_nothing_was_stored(
         assert f"storescu: {MR}: no answer: " in result.stderr
 
 
-@pytest.mark.parametrize("path", PROPOSALS, ids=lambda path: path.stem)
+@sampled("path", PROPOSALS, ids=lambda path: path.stem)
 def test_storescp(serve_app: Any, dcmtk: Any, path: Path) -> None:
     scp = serve_app("storescp")
     dcmtk.run("storescu", PROPOSALS[path], "127.0.0.1", scp.port, path, check=True)
@@ -129,6 +131,7 @@ def with_uid(path: Path, uid: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uid", ["../x", "/tmp/x", "1.2.abc", "1.2/3"])
 def test_storescp_hashes_uids(serve_app: Any, dcmtk: Any, tmp_path: Path, uid: str) -> None:
     """DCMTK sends such an instance, and reads what was stored."""
@@ -147,6 +150,7 @@ def test_storescp_hashes_uids(serve_app: Any, dcmtk: Any, tmp_path: Path, uid: s
     assert values(stored) == values(sent)
 
 
+@pytest.mark.slow
 def test_files_of_hashed_uids_can_be_read(serve_app: Any, dcmtk: Any) -> None:
     """By DCMTK, whatever bytes the UID has."""
     scp = serve_app("storescp", "--hash-uids")
@@ -158,6 +162,7 @@ def test_files_of_hashed_uids_can_be_read(serve_app: Any, dcmtk: Any) -> None:
         assert "(0010,0020) LO [P1]" in dumped
 
 
+@pytest.mark.slow
 def test_storescp_stores_many(serve_app: Any, dcmtk: Any, tmp_path: Path) -> None:
     scp = serve_app("storescp")
     directory = tmp_path / "images"
@@ -173,6 +178,7 @@ def test_storescp_stores_many(serve_app: Any, dcmtk: Any, tmp_path: Path) -> Non
         assert values(stored) == values(path)
 
 
+@pytest.mark.slow
 def test_storescp_refuses_what_it_does_not_take(serve_app: Any, dcmtk: Any) -> None:
     scp = serve_app("storescp", "-xi", "--no-echo")
     result = dcmtk.run("storescu", "-xw", "-R", "127.0.0.1", scp.port, CT_JPEG2000)

@@ -14,6 +14,7 @@ from tests.apps.conftest import CT, MR
 from tests.conftest import find_free_port
 from tests.interop.test_store_scp import Scp, make_scp, scp
 from tests.interop.test_store_scu import ae_for
+from tests.sampled import sampled
 
 __all__ = ["make_scp", "scp"]  # fixtures
 
@@ -29,7 +30,7 @@ def ae() -> AE:
 # DCMTK requests
 
 
-@pytest.mark.parametrize("count", [1, 3, 38])
+@sampled("count", [1, 3, 38])
 def test_many_transfer_syntaxes(dcmtk: Any, scp: Scp, count: int) -> None:
     dcmtk.run("echoscu", "-pts", count, "127.0.0.1", scp.port, check=True)
     assert str(scp.ended()) == "released by the peer"
@@ -52,7 +53,7 @@ def test_repeat(dcmtk: Any, scp: Scp) -> None:
     assert len(scp.associations) == 1
 
 
-@pytest.mark.parametrize("tool", ["echoscu", "storescu"])
+@sampled("tool", ["echoscu", "storescu"])
 def test_dcmtk_aborts(dcmtk: Any, scp: Scp, tool: str) -> None:
     files = [CT] if tool == "storescu" else []
     dcmtk.run(tool, "--abort", "127.0.0.1", scp.port, *files, check=True)
@@ -68,7 +69,7 @@ def assert_rejected(result: Any, how: str, source: str, why: str) -> None:
     assert f"Reason: {why}" in result.stdout
 
 
-@pytest.mark.parametrize("tool", ["echoscu", "storescu"])
+@sampled("tool", ["echoscu", "storescu"])
 def test_the_called_title(dcmtk: Any, scp: Scp, tool: str) -> None:
     scp.ae.require_called_aet = True
     files = [CT] if tool == "storescu" else []
@@ -124,7 +125,7 @@ IDENTITIES = {
 }
 
 
-@pytest.mark.parametrize("options", IDENTITIES, ids=lambda options: "".join(options))
+@sampled("options", IDENTITIES, ids=lambda options: "".join(options))
 def test_user_identity(dcmtk: Any, make_scp: Any, tmp_path: Path, options: tuple[str, ...]) -> None:
     """Accepted with a response if that is asked for, else without."""
     token = tmp_path / "token"

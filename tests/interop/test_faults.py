@@ -23,6 +23,7 @@ from tests.conftest import find_free_port
 from tests.interop.test_store_scp import NO_DELAY, Scp, make_scp, scp
 from tests.interop.test_store_scu import ae_for, assert_stored, data_set_bytes, stored_in_order
 from tests.memory import PEAK
+from tests.sampled import sampled
 
 __all__ = ["make_scp", "scp"]  # fixtures
 
@@ -71,7 +72,7 @@ def after(count: int, act: Callable[[], object]) -> Callable[[Any], None]:
 # A storescp that misbehaves
 
 
-@pytest.mark.parametrize("option", ["--abort-after", "--abort-during"])
+@sampled("option", ["--abort-after", "--abort-during"])
 def test_the_peer_aborts(dcmtk: Any, option: str) -> None:
     scp = dcmtk.storescp(option)
     ae = ae_for([CT, MR])
@@ -90,7 +91,7 @@ def test_the_peer_aborts(dcmtk: Any, option: str) -> None:
     assert assoc.is_aborted
 
 
-@pytest.mark.parametrize("option", ["--abort-after", "--abort-during"])
+@sampled("option", ["--abort-after", "--abort-during"])
 def test_the_peer_aborts_a_large_object(dcmtk: Any, large: Path, option: str) -> None:
     scp = dcmtk.storescp(option)
     assoc = ae_for([large]).associate("127.0.0.1", scp.port)
@@ -129,7 +130,7 @@ def test_the_peer_answers_slowly(dcmtk: Any) -> None:
 # A storescp that dies or stands still
 
 
-@pytest.mark.parametrize("at", [1, MIB, 40 * MIB])
+@sampled("at", [1, MIB, 40 * MIB])
 def test_the_peer_dies_in_mid_transfer(dcmtk: Any, large: Path, at: int) -> None:
     scp = dcmtk.storescp("+B")
     assoc = ae_for([large]).associate("127.0.0.1", scp.port)
@@ -216,7 +217,7 @@ def test_the_peer_stands_still_at_the_release(dcmtk: Any) -> None:
 # A storescu that dies or stands still
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=lambda n: n.name)
+@sampled("number", [signal.SIGKILL, signal.SIGSTOP], ids=lambda n: n.name)
 def test_the_sender_stops(
     dcmtk: Any,
     dcmtk_tools: dict[str, str],
@@ -313,6 +314,7 @@ ae.shutdown()
 )
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_large_object_out(dcmtk: Any, large: Path, python_env: dict[str, str]) -> None:
     scp = dcmtk.storescp("+B", "+uf", env=NO_DELAY)

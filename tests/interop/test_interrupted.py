@@ -195,9 +195,10 @@ def test_storescu_and_a_killed_peer(run_app: RunApp, dcmtk: Any, large: Path) ->
     assert " of 3 files were not stored" in result.stderr
 
 
+@pytest.mark.slow
 def test_storescu_and_a_peer_that_stands_still(run_app: RunApp, dcmtk: Any, large: Path) -> None:
     scp = dcmtk.storescp("-xcr", "kill -STOP $PPID", "-xs")
-    timeouts = ["-tn", "1", "-td", "1", "-ta", "60"]
+    timeouts = ["-tn", "1", "-td", "1", "-ta", "15"]
     try:
         result = run_app("storescu", *timeouts, "127.0.0.1", scp.port, CT, large, MR)
     finally:

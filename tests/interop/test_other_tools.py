@@ -37,6 +37,7 @@ from tests.interop.test_store_scu import (
     sendable,
     syntax_of,
 )
+from tests.sampled import sampled
 
 __all__ = ["make_scp", "run_app", "serve_app"]  # fixtures
 
@@ -132,6 +133,7 @@ def by_instance(paths: Iterable[Path]) -> dict[str, Path]:
 # dcmrecv
 
 
+@pytest.mark.slow
 def test_storescu_to_dcmrecv(run_app: RunApp, dcmrecv: Any, tmp_path: Path) -> None:
     """Everything that pydicom bundles, as it is."""
     files = once_each()
@@ -146,7 +148,7 @@ def test_storescu_to_dcmrecv(run_app: RunApp, dcmrecv: Any, tmp_path: Path) -> N
         assert_stored(path, stored[str(bundled(path).SOPInstanceUID)])
 
 
-@pytest.mark.parametrize("maximum", [4096, 131072])
+@sampled("maximum", [4096, 131072])
 def test_the_longest_pdu_of_dcmrecv(dcmrecv: Any, tmp_path: Path, maximum: int) -> None:
     ae = ae_for(ONE_OF_EACH)
     classes = [sop_class for sop_class, _ in proposals(ONE_OF_EACH)]
@@ -194,6 +196,7 @@ def dcmqrscp(tool: Any, tmp_path: Path) -> Callable[..., Any]:
     return start
 
 
+@pytest.mark.slow
 def test_an_archive(dcmqrscp: Any, run_app: RunApp, tool: Any, tmp_path: Path) -> None:
     """What an archive has from us is what DCMTK's getscu gets from it."""
     scp = dcmqrscp()
@@ -258,7 +261,7 @@ def test_our_roles(dcmqrscp: Any) -> None:
     assert assoc.is_released
 
 
-@pytest.mark.parametrize("name", ["dcmrecv", "dcmqrscp"])
+@sampled("name", ["dcmrecv", "dcmqrscp"])
 def test_echo(request: pytest.FixtureRequest, name: str) -> None:
     scp = request.getfixturevalue(name)()
     ae = AE("ECHOSCU")
@@ -311,6 +314,7 @@ def test_getscu_is_a_storage_scp(tool: Any, make_scp: Callable[[], Scp], tmp_pat
     assert_same_elements(bundled(CT), read(stored))
 
 
+@pytest.mark.slow
 def test_getscu_proposes_many(tool: Any, make_scp: Callable[[], Scp]) -> None:
     """More than a hundred contexts, each with a role of its own."""
     scp = make_scp()
@@ -348,7 +352,7 @@ def test_findscu_and_movescu(tool: Any, make_scp: Callable[[], Scp]) -> None:
         assert all(context.as_scp for context in contexts.values())
 
 
-@pytest.mark.parametrize("name", ["getscu", "findscu", "movescu", "termscu"])
+@sampled("name", ["getscu", "findscu", "movescu", "termscu"])
 def test_models_that_we_do_not_have(tool: Any, make_scp: Callable[[], Scp], name: str) -> None:
     scp = make_scp()
     scp.ae.supported_contexts = []
@@ -365,7 +369,7 @@ def test_models_that_we_do_not_have(tool: Any, make_scp: Callable[[], Scp], name
 # storescu and dcmsend
 
 
-@pytest.mark.parametrize("option", ["-xs", "-xy", "-xw", "-xr", "-xd"])
+@sampled("option", ["-xs", "-xy", "-xw", "-xr", "-xd"])
 def test_transfer_syntaxes_in_one_context(dcmtk: Any, make_scp: Any, option: str) -> None:
     """Of several that are proposed together, our order decides."""
     scp = make_scp()
@@ -381,6 +385,7 @@ def test_transfer_syntaxes_in_one_context(dcmtk: Any, make_scp: Any, option: str
     assert stored.dataset.original_encoding == (False, False)
 
 
+@pytest.mark.slow
 def test_profiles(dcmtk: Any, make_scp: Callable[[], Scp], tmp_path: Path) -> None:
     """Many contexts of all transfer syntaxes; ours takes what the files are in."""
     for path in (CT_JPEG2000, US_JPEG, DEFLATED, MR):
@@ -400,7 +405,7 @@ def test_profiles(dcmtk: Any, make_scp: Callable[[], Scp], tmp_path: Path) -> No
         scp.stored.clear()
 
 
-@pytest.mark.parametrize("tool_name", ["storescu", "dcmsend"])
+@sampled("tool_name", ["storescu", "dcmsend"])
 def test_shorter_pdus_than_we_take(tool: Any, make_scp: Callable[[], Scp], tool_name: str) -> None:
     scp = make_scp().start()
     options = ["--max-send-pdu", 4096]
@@ -410,6 +415,7 @@ def test_shorter_pdus_than_we_take(tool: Any, make_scp: Callable[[], Scp], tool_
         assert_same_elements(bundled(path), item.dataset)
 
 
+@pytest.mark.slow
 def test_an_object_again_and_again(dcmtk: Any, make_scp: Callable[[], Scp]) -> None:
     """Each time a new instance, on one association."""
     scp = make_scp().start()
@@ -423,6 +429,7 @@ def test_an_object_again_and_again(dcmtk: Any, make_scp: Callable[[], Scp]) -> N
 # All of them
 
 
+@pytest.mark.slow
 def test_a_chain(
     run_app: RunApp, serve_app: ServeApp, dcmrecv: Any, dcmtk: Any, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from tests.apps.conftest import CT, MR, TEST_FILES, Served
 from tests.interop.test_apps import with_uid
 from tests.interop.test_other_tools import tool
 from tests.interop.test_store_scu import assert_same_elements, bundled, read
+from tests.sampled import sampled
 
 __all__ = ["location", "tool"]  # fixtures
 
@@ -102,7 +103,7 @@ def find(tool: Any, tmp_path: Path) -> Callable[..., list[Dataset]]:
     return run
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@sampled("workers", [1, 2])
 def test_store_find_get_move(
     archive: Serve, dcmtk: Any, tool: Any, find: Any, tmp_path: Path, workers: int
 ) -> None:
@@ -135,6 +136,7 @@ def _above(path: Path) -> list[str]:
     return [f"{name}={bundled(path).get(name)}" for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uid", ["../x", "1.2.abc"])
 def test_an_instance_whose_uid_is_hashed(
     archive: Serve, dcmtk: Any, find: Any, tmp_path: Path, uid: str
@@ -158,6 +160,7 @@ def test_an_instance_whose_uid_is_hashed(
     assert [read(path)["SOPInstanceUID"].value for path in destination.files()] == [uid]
 
 
+@pytest.mark.slow
 def test_queries(archive: Serve, dcmtk: Any, find: Any) -> None:
     served = archive()
     store(dcmtk, served.port, *FILES)
@@ -194,6 +197,7 @@ def test_queries(archive: Serve, dcmtk: Any, find: Any) -> None:
     assert (image.InstanceNumber, image.Rows) == (1, ct.Rows)
 
 
+@pytest.mark.slow
 def test_a_worklist(archive: Serve, find: Any, tmp_path: Path) -> None:
     directory = tmp_path / "qrscp" / "worklist"
     directory.mkdir(parents=True)
@@ -226,6 +230,7 @@ def test_a_worklist(archive: Serve, find: Any, tmp_path: Path) -> None:
     assert ask("PatientName=Nobody*") == set()
 
 
+@pytest.mark.slow
 def test_a_peer_without_permission_is_refused(
     archive: Serve, dcmtk: Any, tool: Any, tmp_path: Path
 ) -> None:
@@ -253,6 +258,7 @@ def test_a_peer_without_permission_is_refused(
     assert list(got.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_destination_that_is_not_known(archive: Serve, dcmtk: Any) -> None:
     served = archive()
     store(dcmtk, served.port, CT)

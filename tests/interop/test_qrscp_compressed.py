@@ -154,6 +154,7 @@ def destinations(**ports: int) -> str:
     )
 
 
+@pytest.mark.slow
 def test_ours_to_ours(
     archive: Serve, dcmtk: Any, run_app: Any, files: Files, tmp_path: Path
 ) -> None:
@@ -200,6 +201,7 @@ def test_dcmtk_to_dcmtk(
     assert_identical(by_uid(scp.directory), there)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["+x=", "+xi", "+xe"])
 def test_a_destination_that_takes_uncompressed_only(
     archive: Serve, dcmtk: Any, run_app: Any, files: Files, option: str
@@ -230,6 +232,7 @@ def test_a_destination_that_takes_uncompressed_only(
     assert_identical(kept(served.directory), files)
 
 
+@pytest.mark.slow
 def test_an_scu_that_takes_uncompressed_only(
     archive: Serve, run_app: Any, files: Files, tmp_path: Path
 ) -> None:
@@ -246,6 +249,7 @@ def test_an_scu_that_takes_uncompressed_only(
     assert set(come) == set(files) - refused
 
 
+@pytest.mark.slow
 def test_a_destination_that_takes_none_of_them(
     archive: Serve, dcmtk: Any, run_app: Any, files: Files
 ) -> None:
@@ -261,6 +265,7 @@ def test_a_destination_that_takes_none_of_them(
     assert list(scp.directory.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_compressed_objects_from_many_at_a_time(archive: Serve, files: Files) -> None:
     """Each association stores all of them: they are there once, as they were."""
     served = archive("", "--workers", 2)

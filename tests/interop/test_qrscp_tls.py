@@ -22,6 +22,7 @@ from tests.conftest import find_free_port
 from tests.interop.test_qrscp import Serve, archive, assert_come, keys
 from tests.interop.test_store_scu import bundled, read
 from tests.interop.test_tls import certificates, client_context, has_tls, options
+from tests.sampled import sampled
 
 __all__ = ["archive", "certificates", "has_tls", "location"]  # fixtures
 
@@ -83,7 +84,7 @@ def move(served: Served, certificates: Path, title: str = "DEST", path: Path = C
     return status
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@sampled("workers", [1, 2])
 def test_store_find_get_move(
     start: Start, dcmtk: Any, certificates: Path, tmp_path: Path, workers: int
 ) -> None:
@@ -123,6 +124,7 @@ def test_store_find_get_move(
     assert_come(destination.directory, *FILES)
 
 
+@pytest.mark.slow
 def test_peers_that_are_not_known_do_not_get_in(
     start: Start, dcmtk: Any, certificates: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_peers_that_are_not_known_do_not_get_in(
     feed(dcmtk, served, certificates)  # and it goes on
 
 
+@pytest.mark.slow
 def test_destinations_that_are_not_who_they_should_be(
     start: Start, dcmtk: Any, certificates: Path
 ) -> None:
@@ -153,6 +156,7 @@ def test_destinations_that_are_not_who_they_should_be(
     assert "CompressedSamples" not in served.errors()
 
 
+@pytest.mark.slow
 def test_a_destination_that_does_not_know_the_archive(
     start: Start, dcmtk: Any, certificates: Path
 ) -> None:

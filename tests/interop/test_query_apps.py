@@ -12,6 +12,7 @@ from tests.apps.conftest import run_app, serve_app
 from tests.interop.test_other_tools import tool
 from tests.interop.test_query_scu import Archive, archive, many, uncompressed, worklist
 from tests.interop.test_store_scu import assert_same_elements
+from tests.sampled import sampled
 
 __all__ = ["archive", "run_app", "serve_app", "tool", "worklist"]  # fixtures
 
@@ -32,7 +33,7 @@ def check_stored(directory: Path, expected: list[Any]) -> None:
         assert_same_elements(ds, stored[str(ds.SOPInstanceUID)])
 
 
-@pytest.mark.parametrize("model", ["-P", "-S"])
+@sampled("model", ["-P", "-S"])
 def test_findscu(archive: Archive, run_app: Any, model: str) -> None:
     fed = archive.feed(many(7, "ALICE") + many(5, "BOB"))
     ran = run_app(
@@ -45,6 +46,7 @@ def test_findscu(archive: Archive, run_app: Any, model: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_findscu_shows_and_writes(archive: Archive, run_app: Any, tmp_path: Path) -> None:
     archive.feed(many(3, "ALICE"))
     before = set(tmp_path.iterdir())
@@ -58,6 +60,7 @@ def test_findscu_shows_and_writes(archive: Archive, run_app: Any, tmp_path: Path
     assert {dcmread(path).StudyID.strip() for path in written} == {"0", "1", "2"}
 
 
+@pytest.mark.slow
 def test_findscu_that_is_refused(archive: Archive, run_app: Any) -> None:
     ran = run_app("findscu", "127.0.0.1", archive.port, *TITLE, "-k", "PatientID=ALICE")
     assert ran.returncode == 1
@@ -109,6 +112,7 @@ def test_getscu(archive: Archive, run_app: Any, tmp_path: Path) -> None:
         check_stored(directory, expected)
 
 
+@pytest.mark.slow
 def test_getscu_of_a_study(archive: Archive, run_app: Any, tmp_path: Path) -> None:
     fed = archive.feed(many(4, "ALICE"))
     directory = tmp_path / "retrieved"
@@ -135,6 +139,7 @@ def test_movescu_to_itself(archive: Archive, run_app: Any, tmp_path: Path) -> No
         check_stored(directory, expected)
 
 
+@pytest.mark.slow
 def test_movescu_to_somebody_else(
     archive: Archive, run_app: Any, dcmtk: Any, tmp_path: Path
 ) -> None:
@@ -147,6 +152,7 @@ def test_movescu_to_somebody_else(
     check_stored(scp.directory, fed)
 
 
+@pytest.mark.slow
 def test_movescu_to_nobody(archive: Archive, run_app: Any) -> None:
     archive.feed(many(1, "ALICE"))
     patient = (*WHOLE_PATIENT, "-k", "PatientID=ALICE")

@@ -36,6 +36,7 @@ from tests.interop.test_store_scu import (
     sendable,
     syntax_of,
 )
+from tests.sampled import sampled
 
 __all__ = ["tool"]  # a fixture
 
@@ -140,7 +141,7 @@ def matches() -> list[Dataset]:
     return found
 
 
-@pytest.mark.parametrize("option", MATCH_SYNTAXES)
+@sampled("option", MATCH_SYNTAXES)
 def test_findscu_has_what_was_yielded(dcmtk: Any, scp: Scp, tmp_path: Path, option: str) -> None:
     contexts: list[str] = []
 
@@ -209,7 +210,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("what", FAILURES)
+@sampled("what", FAILURES)
 def test_findscu_is_told_what_went_wrong(dcmtk: Any, scp: Scp, what: str) -> None:
     scp.handler, status = FAILURES[what]
     arguments = ["-d", "--repeat", 2, *STUDY_LEVEL]
@@ -217,7 +218,7 @@ def test_findscu_is_told_what_went_wrong(dcmtk: Any, scp: Scp, what: str) -> Non
     assert statuses(result.stdout) == [status, status]
 
 
-@pytest.mark.parametrize("level", ["FRAME", "PATIENT"])
+@sampled("level", ["FRAME", "PATIENT"])
 def test_findscu_with_a_wrong_level(dcmtk: Any, scp: Scp, level: str) -> None:
     keys = ["-S", "-k", f"QueryRetrieveLevel={level}", "-k", "PatientName"]
     result = dcmtk.run("findscu", "-d", *keys, "127.0.0.1", scp.port)
@@ -240,7 +241,7 @@ def got(directory: Path) -> dict[str, Path]:
     return {str(read(path).SOPInstanceUID): path for path in directory.iterdir()}
 
 
-@pytest.mark.parametrize("as_paths", [True, False])
+@sampled("as_paths", [True, False])
 def test_getscu_has_what_was_yielded(tool: Any, scp: Scp, tmp_path: Path, as_paths: bool) -> None:
     files = [CT, MR_IMPLICIT, SR]
     items = files if as_paths else [bundled(path) for path in files]
@@ -258,7 +259,7 @@ def test_getscu_has_what_was_yielded(tool: Any, scp: Scp, tmp_path: Path, as_pat
 COMPRESSED = {"+xw": CT_JPEG2000, "+xr": SC_RLE, "+xy": US_JPEG}
 
 
-@pytest.mark.parametrize("option", COMPRESSED)
+@sampled("option", COMPRESSED)
 def test_getscu_takes_compressed_ones(tool: Any, scp: Scp, tmp_path: Path, option: str) -> None:
     path = COMPRESSED[option]
     syntax = syntax_of(bundled(path))
@@ -347,6 +348,7 @@ def test_movescu_with_a_generator(dcmtk: Any, scp: Scp, tmp_path: Path, free_por
         assert_same_elements(bundled(path), read(stored[bundled(path).SOPInstanceUID]))
 
 
+@pytest.mark.slow
 def test_movescu_with_everything(dcmtk: Any, scp: Scp, tmp_path: Path, free_port: int) -> None:
     """All the bundled files that can be sent, over one association to who takes all of them."""
     paths = sendable()

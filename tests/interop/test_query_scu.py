@@ -173,7 +173,7 @@ def test_queries_of_an_archive(archive: Archive) -> None:
             ds.StudyInstanceUID for ds in fed if ds.PatientID == "BOB"
         }
     assert [found for _, found in assoc.send_c_find(studies_of("NOBODY"), "P")] == [None]
-    assert assoc.operations.strays == 0
+    assert assoc.dimse.strays == 0
     assoc.release()
     assert assoc.is_released
 

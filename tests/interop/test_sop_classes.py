@@ -23,6 +23,7 @@ from tests.interop.test_store_scu import (
     stored_in_order,
     syntax_of,
 )
+from tests.sampled import sampled
 
 __all__ = ["make_scp", "run_app", "serve_app", "tool"]  # fixtures
 
@@ -68,7 +69,7 @@ def test_a_private_class_that_dcmtk_does_not_take(
     assert_stored(MR, stored)
 
 
-@pytest.mark.parametrize("unrestricted", [True, False])
+@sampled("unrestricted", [True, False])
 def test_a_private_class_from_dcmtk(
     dcmtk: Any, make_scp: Callable[[], Scp], tmp_path: Path, unrestricted: bool
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_private_class_from_dcmtk(
         assert item.context.abstract_syntax == bundled(path).SOPClassUID
 
 
+@pytest.mark.slow
 def test_more_contexts_than_fit(dcmtk: Any, run_app: RunApp, tmp_path: Path) -> None:
     """storescu makes as many associations as it needs, and each file gets there."""
     directory = tmp_path / "files"
@@ -103,6 +105,7 @@ def test_more_contexts_than_fit(dcmtk: Any, run_app: RunApp, tmp_path: Path) -> 
     assert scp.stop().count("Association Received") == 2
 
 
+@pytest.mark.slow
 def test_all_files_to_our_storescp(tool: Any, serve_app: ServeApp) -> None:
     """The bundled files by dcmsend, which does not take compressed ones for others."""
     files = once_each()

@@ -37,6 +37,7 @@ from tests.interop.test_store_scu import (
     stored_in_order,
     syntax_of,
 )
+from tests.sampled import sampled
 
 NO_DELAY = {"TCP_NODELAY": "1"}
 TINY = sorted((TEST_FILES / "dicomdirtests" / "TINY_ALPHA").rglob("IM0*"))
@@ -153,7 +154,7 @@ def by_instance(stored: list[Stored]) -> dict[str, Stored]:
     return {str(item.dataset.SOPInstanceUID): item for item in stored}
 
 
-@pytest.mark.parametrize("option", PROPOSALS)
+@sampled("option", PROPOSALS)
 def test_proposals(dcmtk: Any, scp: Scp, option: str) -> None:
     """What arrives is what was sent, and the same bytes as arrive at DCMTK's storescp."""
     syntax, path = PROPOSALS[option]
@@ -176,6 +177,7 @@ def test_proposals(dcmtk: Any, scp: Scp, option: str) -> None:
             assert sent != path
 
 
+@pytest.mark.slow
 def test_dcmsend_all_files(dcmsend: Any, dcmtk: Any, scp: Scp) -> None:
     """Each instance once; dcmsend makes as many associations as it needs."""
     files = list({str(bundled(path).SOPInstanceUID): path for path in sendable()}.values())
@@ -203,8 +205,8 @@ def test_dcmsend_all_files(dcmsend: Any, dcmtk: Any, scp: Scp) -> None:
     assert same > 20
 
 
-@pytest.mark.parametrize("maximum", [4096, 131072])
-@pytest.mark.parametrize("tool", ["storescu", "dcmsend"])
+@sampled("maximum", [4096, 131072])
+@sampled("tool", ["storescu", "dcmsend"])
 def test_pdu_sizes(dcmsend: Any, dcmtk: Any, make_scp: Any, tool: str, maximum: int) -> None:
     """Both the longest that they take, and the longest that we do."""
     scp = make_scp()
@@ -220,8 +222,8 @@ def test_pdu_sizes(dcmsend: Any, dcmtk: Any, make_scp: Any, tool: str, maximum: 
         assert_same_elements(original, read(stored[str(original.SOPInstanceUID)].path))
 
 
-@pytest.mark.parametrize("env", [{}, NO_DELAY], ids=["nagle", "nodelay"])
-@pytest.mark.parametrize("tool", ["storescu", "dcmsend"])
+@sampled("env", [{}, NO_DELAY], ids=["nagle", "nodelay"])
+@sampled("tool", ["storescu", "dcmsend"])
 def test_small_objects_do_not_stall(
     dcmsend: Any,
     dcmtk: Any,
@@ -295,7 +297,7 @@ def test_callbacks(dcmtk: Any, free_port: int) -> None:
     assert received[2][1].transfer_syntax == uid.JPEG2000
 
 
-@pytest.mark.parametrize("answer", [0xA700, 0xC001, 0xB000, "raise", None])
+@sampled("answer", [0xA700, 0xC001, 0xB000, "raise", None])
 def test_dcmtk_is_told_of_failures(dcmtk: Any, make_scp: Any, answer: Any) -> None:
     def handle(event: Any) -> Any:
         if answer == "raise":
@@ -324,6 +326,7 @@ def test_a_spool_on_disk(dcmtk: Any, make_scp: Any, tmp_path: Path) -> None:
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_several_at_once(dcmtk: Any, scp: Scp, tmp_path: Path) -> None:
     directory = tmp_path / "images"
     directory.mkdir()

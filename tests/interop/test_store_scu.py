@@ -16,6 +16,7 @@ from pydicom.errors import InvalidDicomError
 
 from pynetdicom import AE
 from tests.apps.conftest import CT, CT_JPEG2000, MR, SC_RLE, TEST_FILES, US_JPEG
+from tests.sampled import sampled
 
 DEFLATED = TEST_FILES / "image_dfl.dcm"
 MR_IMPLICIT = TEST_FILES / "MR_small_implicit.dcm"
@@ -194,7 +195,7 @@ def send_data_set(assoc: Any, path: Path) -> Any:
     return assoc.send_c_store(read(path))
 
 
-@pytest.mark.parametrize("send", [send_path, send_name])
+@sampled("send", [send_path, send_name])
 def test_one_by_one(storescp: Any, send: Callable[[Any, Path], Any]) -> None:
     paths = [path for path in ONE_OF_EACH if path != DEFLATED]
     assoc = ae_for(paths).associate("127.0.0.1", storescp.port)
@@ -223,7 +224,7 @@ def test_a_deflated_file_of_odd_length(storescp: Any) -> None:
     assert_stored(DEFLATED, stored)
 
 
-@pytest.mark.parametrize("option", ["+xi", "+xe", "+xb"])
+@sampled("option", ["+xi", "+xe", "+xb"])
 def test_uncompressed_files_are_sent_as_the_peer_takes_them(dcmtk: Any, option: str) -> None:
     syntaxes = {
         "+xi": uid.ImplicitVRLittleEndian,
@@ -258,7 +259,7 @@ def test_what_does_not_fit_is_named_and_the_rest_is_sent(dcmtk: Any) -> None:
     assert_stored(MR, stored)
 
 
-@pytest.mark.parametrize("maximum", [4096, 131072])
+@sampled("maximum", [4096, 131072])
 def test_the_peers_longest_pdu(dcmtk: Any, maximum: int) -> None:
     scp = dcmtk.storescp("+B", "+xa", "+uf", "-pdu", maximum)
     paths = [CT, US_JPEG, TEST_FILES / "examples_overlay.dcm"]

@@ -23,6 +23,7 @@ from tests.interop.test_store_scu import (
     read,
     stored_in_order,
 )
+from tests.sampled import sampled
 
 __all__ = ["make_scp"]  # fixtures
 
@@ -92,7 +93,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 # DCMTK requests
 
 
-@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+@sampled("version", VERSIONS, ids=lambda version: version.name)
 def test_dcmtk_to_ours(
     dcmtk: Any, make_scp: Callable[[], Scp], certificates: Path, version: ssl.TLSVersion
 ) -> None:
@@ -168,7 +169,7 @@ def test_dcmtk_without_tls_to_a_tls_port(
 # We request
 
 
-@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+@sampled("version", VERSIONS, ids=lambda version: version.name)
 def test_ours_to_dcmtk(dcmtk: Any, certificates: Path, version: ssl.TLSVersion) -> None:
     scp = dcmtk.storescp(*options(certificates, "scp"), "+B", "+xa", "+uf")
     files = [CT, US_JPEG, CT_JPEG2000]

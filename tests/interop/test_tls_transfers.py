@@ -41,6 +41,7 @@ def associate(ae: AE, scp: Any, certificates: Path, version: Any = None) -> Any:
     return assoc
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
 def test_a_large_object_out(
     dcmtk: Any, ae: AE, certificates: Path, large: Path, version: ssl.TLSVersion
@@ -55,6 +56,7 @@ def test_a_large_object_out(
     assert_stored(MR, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
 def test_a_large_object_in(
     dcmtk: Any,
@@ -75,6 +77,7 @@ def test_a_large_object_in(
     assert_same_elements(bundled(MR), second.dataset)
 
 
+@pytest.mark.slow
 def test_they_go_on(dcmtk: Any, ae: AE, certificates: Path, large: Path) -> None:
     scp = dcmtk.storescp(*options(certificates, "scp"), "+B", "+uf")
     assoc = associate(ae, scp, certificates)

@@ -26,6 +26,7 @@ from pynetdicom.network import lobby as lobby_module
 from pynetdicom.network.connection import TLSConnection
 from pynetdicom.network.lobby import Lobby, Visitor
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.ended import Ended
 from tests.clock import Clock
 from tests.conftest import leaked_descriptors, open_descriptors
 from tests.faults import tls
@@ -52,7 +53,7 @@ class Host:
         self.tls = tls_context
         self.room = 1000
         self.admitted: queue.SimpleQueue[Visitor] = queue.SimpleQueue()
-        self.rejected: queue.SimpleQueue[pdus.A_ASSOCIATE_RJ] = queue.SimpleQueue()
+        self.rejected: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.problem: Exception | None = None
         self.keep = False
 
@@ -63,15 +64,16 @@ class Host:
     def admit(self, visitor: Visitor) -> None:
         if self.problem is not None:
             raise self.problem
-        assert visitor.upper_layer.state == "Sta3"
+        assert visitor.provider.state == "Sta3"
         if not self.keep:
             visitor.connection.close()
         self.admitted.put(visitor)
 
-    def turned_away(self, visitor: Visitor, pdu: pdus.A_ASSOCIATE_RJ) -> None:
+    def turned_away(self, visitor: Visitor) -> None:
         if self.problem is not None:
             raise self.problem
-        self.rejected.put(pdu)
+        assert visitor.provider.ended is not None
+        self.rejected.put(visitor.provider.ended)
 
 
 class Place:
@@ -406,7 +408,7 @@ def test_a_defect_with_one_visitor_leaves_the_others(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(place.lobby, "_understand", defect)
+        patch.setattr(place.lobby, "_take", defect)
         with place.connect() as peer:
             peer.send(request())
             assert peer.rest() == b""

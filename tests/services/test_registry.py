@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
@@ -30,16 +29,6 @@ def rows(name: str) -> list[dict[str, str]]:
 SOP_CLASSES = rows("sop_classes.tsv")
 ROOT = "1.2.840.10008."
 CT = ROOT + "5.1.4.1.1.2"
-
-
-@pytest.fixture
-def forget_registered() -> Iterator[None]:
-    """Takes away what a test registers."""
-    known, registered = dict(registry._known), dict(uids.registered)
-    yield
-    for kept, before in ((registry._known, known), (uids.registered, registered)):
-        kept.clear()
-        kept.update(before)  # type: ignore[arg-type]
 
 
 def test_the_service_classes_of_the_standards_table() -> None:

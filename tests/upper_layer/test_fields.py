@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from pynetdicom import _config
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer.fields import (
     UID,
@@ -11,7 +10,6 @@ from pynetdicom.upper_layer.fields import (
     Flag,
     Item,
     Items,
-    Nested,
     Octets,
     Reader,
     Reserved,
@@ -20,9 +18,8 @@ from pynetdicom.upper_layer.fields import (
     UInt,
     UnknownItem,
     VersionName,
-    checked_uid,
 )
-from pynetdicom.upper_layer.structure import Structure
+from pynetdicom.upper_layer.structure import Nested, Structure
 
 
 class Inner(Structure):
@@ -85,41 +82,6 @@ class TestReader:
         r = reader(data)
         with pytest.raises(PDUDecodeError):
             list(r.items("x"))
-
-
-class TestCheckedUID:
-    @pytest.mark.parametrize("value", ["1.2.3", b"1.2.3", "1.2.3\0", "1.2.3 "])
-    def test_good(self, value):
-        assert checked_uid(value, "x") == "1.2.3"
-        assert type(checked_uid(value, "x")) is str
-
-    def test_of_pydicom(self):
-        from pydicom.uid import UID as PydicomUID
-
-        assert type(checked_uid(PydicomUID("1.2.3"), "x")) is str
-
-    @pytest.mark.parametrize("value", ["", "1" * 65, "1.ä"])
-    def test_bad_value(self, value):
-        with pytest.raises(ValueError, match="'x'"):
-            checked_uid(value, "x")
-
-    @pytest.mark.parametrize("value", [None, 1, ["1.2"]])
-    def test_bad_type(self, value):
-        with pytest.raises(TypeError, match="'x'"):
-            checked_uid(value, "x")
-
-    def test_conformance_is_an_option(self, monkeypatch):
-        assert checked_uid("1.02", "x") == "1.02"
-        monkeypatch.setattr(_config, "ENFORCE_UID_CONFORMANCE", True)
-        with pytest.raises(ValueError, match=r"PS3\.5"):
-            checked_uid("1.02", "x")
-        assert checked_uid("1.0.2", "x") == "1.0.2"
-
-    def test_own_validator(self, monkeypatch):
-        monkeypatch.setitem(_config.VALIDATORS, "UI", lambda uid: (uid == "no uid", "never"))
-        assert checked_uid("no uid", "x") == "no uid"
-        with pytest.raises(ValueError, match="never"):
-            checked_uid("1.2", "x")
 
 
 class TestStructure:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pynetdicom import _config
@@ -297,7 +297,6 @@ pieces = st.one_of(
 points = st.lists(st.integers(0, 400), max_size=8)
 
 
-@settings(max_examples=200)
 @given(
     st.lists(pieces, max_size=6).map(b"".join),
     points,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,11 +38,11 @@ def postgres_url() -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where an empty database is, of each kind: for PostgreSQL a schema that goes afterwards."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "index.sqlite")
+@contextlib.contextmanager
+def empty_database(kind: str, directory: Path) -> Iterator[str]:
+    """Where an empty database of a kind is: for PostgreSQL a schema that goes afterwards."""
+    if kind == "sqlite":
+        yield str(directory / "index.sqlite")
         return
     url = sa.make_url(postgres_url())
     name = f"t{uuid.uuid4().hex}"
@@ -53,12 +55,65 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
 
 
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=KINDS)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty database is, of each kind."""
+    with empty_database(request.param, tmp_path) as location:
+        yield location
+
+
+Fill = Callable[[Index], Any]
+
+
+def nothing(index: Index) -> None:
+    """Fills an index with nothing."""
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Fill, str], None]:
+    """``prepared(fill, path)``: an SQLite file that `fill` has filled, once for all tests."""
+    directory = tmp_path_factory.mktemp("prepared")
+    made: dict[Fill, Path] = {}
+
+    def prepare(fill: Fill, path: str) -> None:
+        if fill not in made:
+            original = directory / str(len(made))
+            opened = Database(str(original))
+            fill(Index(opened))
+            opened.close()
+            made[fill] = original
+        shutil.copyfile(made[fill], path)
+
+    return prepare
+
+
 @pytest.fixture
-def database(location: str) -> Iterator[Database]:
+def open_filled(
+    location: str, prepared: Callable[[Fill, str], None]
+) -> Iterator[Callable[[Fill], Database]]:
+    """``open_filled(fill)``: a database that `fill` has filled."""
+    opened: list[Database] = []
+
+    def open_one(fill: Fill) -> Database:
+        if "://" not in location:
+            prepared(fill, location)
+        opened.append(Database(location))
+        if not opened[-1].is_sqlite:
+            fill(Index(opened[-1]))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(open_filled: Callable[[Fill], Database]) -> Database:
     """An empty database."""
-    opened = Database(location)
-    yield opened
-    opened.close()
+    return open_filled(nothing)
 
 
 @pytest.fixture
@@ -68,8 +123,9 @@ def index(database: Database) -> Index:
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Index]:
+def sqlite(tmp_path: Path, prepared: Callable[[Fill, str], None]) -> Iterator[Index]:
     """An empty index where it does not matter of which kind."""
+    prepared(nothing, str(tmp_path / "index.sqlite"))
     database = Database(str(tmp_path / "index.sqlite"))
     yield Index(database)
     database.close()

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from pynetdicom.apps.archive import check as check_module
 from pynetdicom.apps.archive.check import Findings, NoObjects, check, read_record
@@ -93,9 +94,10 @@ def test_things_that_are_not_ours_in_a_cloud_store(
 ) -> None:
     store = CloudStore("memory://strangers")
     keep(store, store_event, 1)
-    store._files.pipe_file("/strangers/readme", b"x")
+    files = MemoryFileSystem()
+    files.pipe_file("/strangers/readme", b"x")
     (folder,) = (name for name, _ in store.folders())
-    store._files.pipe_file(f"/strangers/{folder}/readme", b"x")
+    files.pipe_file(f"/strangers/{folder}/readme", b"x")
     check(index, store)
     assert "2 files are among the objects not the archive's" in caplog.text
     store.clear()
@@ -199,7 +201,7 @@ def test_a_cloud_store(index: Index, store_event: MakeEvent) -> None:
     store = CloudStore(f"memory://{uuid.uuid4().hex}")
     first, _ = keep(store, store_event, 1, 2)
     assert check(index, store)[1:] == (2, 0, 0)
-    store._files.rm_file(store.path(first))
+    MemoryFileSystem().rm_file(store.path(first))
     assert check(index, store)[1:] == (0, 1, 0)
     store.clear()
     assert check(index, store)[1:] == (0, 1, 0)

@@ -23,6 +23,7 @@ from pynetdicom.apps.archive.schema import metadata
 from tests.apps.archive.conftest import CT, EXPLICIT, make
 from tests.apps.archive.test_workers import wait_until, workers_of
 from tests.apps.conftest import Served
+from tests.sampled import sampled
 
 DEADLINE = 20.0
 SENDERS = 3
@@ -156,8 +157,8 @@ def assert_whole(served: Served, location: str, senders: Senders) -> None:
 WORKERS = [(), ("--workers", 3)]
 
 
-@pytest.mark.parametrize("options", WORKERS, ids=["one process", "workers"])
-@pytest.mark.parametrize("attempt", range(3))
+@sampled("options", WORKERS, ids=["one process", "workers"])
+@sampled("attempt", range(3))
 def test_what_was_acknowledged_outlives_a_kill(
     start: Start, location: str, options: tuple[object, ...], attempt: int
 ) -> None:
@@ -171,6 +172,7 @@ def test_what_was_acknowledged_outlives_a_kill(
     assert_whole(again, location, senders)
 
 
+@pytest.mark.slow
 def test_workers_are_killed_one_after_another(start: Start, location: str) -> None:
     """Others go on meanwhile, and start in their stead; nothing that was acknowledged is lost."""
     served = start("--workers", 3)
@@ -193,6 +195,7 @@ def test_workers_are_killed_one_after_another(start: Start, location: str) -> No
     assert "Traceback" not in served.errors()
 
 
+@pytest.mark.slow
 def test_an_index_that_is_older_than_the_objects(start: Start, location: str, place: Path) -> None:
     """As after its backup was restored: what it lacks is added, what it has too much is removed."""
     database = Database(location)
@@ -221,12 +224,14 @@ def place(start: Start) -> Path:
     return served.directory
 
 
+@pytest.mark.slow
 def test_a_file_that_was_deleted(start: Start, location: str, place: Path) -> None:
     stored(place)["1.2.3.2"].unlink()
     start()
     assert indexed(location) == {"1.2.3.1", "1.2.3.3"}
 
 
+@pytest.mark.slow
 def test_a_file_that_was_added_by_hand(start: Start, location: str, place: Path) -> None:
     ds = an_object("4")
     ds.file_meta.MediaStorageSOPClassUID = CT
@@ -236,7 +241,7 @@ def test_a_file_that_was_added_by_hand(start: Start, location: str, place: Path)
     assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4"}
 
 
-@pytest.mark.parametrize("options", [(), ("--check",)])
+@sampled("options", [(), ("--check",)])
 def test_an_index_that_was_deleted(
     start: Start, location: str, place: Path, options: tuple[str, ...]
 ) -> None:
@@ -251,6 +256,7 @@ def test_an_index_that_was_deleted(
     assert indexed(location) == {"1.2.3.1", "1.2.3.2", "1.2.3.3"}
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_missing_does_not_empty_the_index(
     location: str, place: Path, start: Start, python_env: dict[str, str]
 ) -> None:

@@ -23,6 +23,7 @@ from pynetdicom.sop_class import (
 )
 from tests.apps.archive.conftest import CT, EXPLICIT, make
 from tests.apps.conftest import Served
+from tests.sampled import sampled
 
 DEADLINE = 20.0
 SIZE = 4 << 20
@@ -127,7 +128,7 @@ def fill_up(path: Path) -> None:
             file.write(bytes(4096))
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE])
+@sampled("size", [SMALL, LARGE])
 def test_objects_on_a_full_file_system(
     small: Path, start: Start, tmp_path: Path, size: int
 ) -> None:
@@ -158,6 +159,7 @@ def test_objects_on_a_full_file_system(
     assoc.release()
 
 
+@pytest.mark.slow
 def test_an_index_on_a_full_file_system(small: Path, start: Start, tmp_path: Path) -> None:
     """The objects have room, the index has not: none is acknowledged that is not indexed."""
     instances, index = tmp_path / "instances", small / "index.sqlite"
@@ -187,7 +189,7 @@ def test_an_index_on_a_full_file_system(small: Path, start: Start, tmp_path: Pat
     assoc.release()
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@sampled("killed", [False, True])
 def test_a_start_on_a_full_file_system(small: Path, start: Start, killed: bool) -> None:
     """Objects and index have no room at all: what is there is found and sent; later there is."""
     instances, index = small / "instances", small / "index.sqlite"
@@ -245,7 +247,7 @@ def retrieved(port: int) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of the size of a file")
-@pytest.mark.parametrize("size", [SMALL, LARGE])
+@sampled("size", [SMALL, LARGE])
 def test_files_that_may_not_be_so_long(start: Start, tmp_path: Path, size: int) -> None:
     """The same without a file system of our own: the system refuses to make files longer."""
     import resource

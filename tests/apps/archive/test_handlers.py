@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from pydicom.config import IGNORE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -422,7 +423,6 @@ def test_a_store_that_is_down(
         instance_location="memory://down", database_location=str(tmp_path / "index.sqlite")
     )
     archive = Archive(config)
-    store: Any = archive.store_of_objects
 
     def fail(*arguments: Any, **named: Any) -> None:
         raise Down("credentials expired")
@@ -431,7 +431,7 @@ def test_a_store_that_is_down(
         assert code(archive.store(store_event(make(1)))) == 0x0000
         with monkeypatch.context() as patched:
             for name in {method, "get_file"}:
-                patched.setattr(store._files, name, fail, raising=False)
+                patched.setattr(MemoryFileSystem, name, fail, raising=False)
             status = archive.store(store_event(make(2)))
             assert (code(status), status.ErrorComment) == (0xA700, "Cannot be stored")
             found = list(archive.find(request("C-FIND", of_level("PATIENT", PatientID=""), "X")))
@@ -443,7 +443,7 @@ def test_a_store_that_is_down(
             assert failed.FailedSOPInstanceUIDList in ("1.2.3.1", ["1.2.3.1"])
         assert code(archive.store(store_event(make(2)))) == 0x0000
     finally:
-        store.clear()
+        archive.store_of_objects.clear()
         archive.close()
 
 

@@ -176,6 +176,7 @@ for number in range(25):
 """
 
 
+@pytest.mark.slow
 def test_many_processes_add_objects_of_one_study(
     location: str, index: Index, python_env: dict[str, str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from pynetdicom.apps.archive.index import Index, record_of
 from pynetdicom.apps.archive.matching import Options
 from pynetdicom.apps.archive.query import Find, Retrieve
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
-from tests.apps.archive.conftest import EXPLICIT, make
+from tests.apps.archive.conftest import EXPLICIT, Fill, make
 
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
 NONE = Options()
@@ -138,11 +139,14 @@ def test_texts_of_any_length(index: Index) -> None:
     assert found(index.database, PatientComments="*" + "x" * 400 + "*") == ["1.1"]
 
 
-@pytest.fixture
-def twelve(index: Index) -> Index:
+def add_twelve(index: Index) -> None:
     for number in range(12):
         add(index, number, StudyDate=f"202001{number + 1:02}", StudyDescription=f"D{number}")
-    return index
+
+
+@pytest.fixture
+def twelve(open_filled: Callable[[Fill], Database]) -> Index:
+    return Index(open_filled(add_twelve))
 
 
 def test_a_list_of_very_many_uids(twelve: Index) -> None:

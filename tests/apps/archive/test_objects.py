@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from pydicom import dcmread
 
 from pynetdicom.apps.archive import extras
@@ -209,8 +210,8 @@ def test_a_store_that_fails_in_its_own_way(
     def fail(*arguments: object) -> None:
         raise RuntimeError("the bucket is gone")
 
-    monkeypatch.setattr(store._files, "put_file", fail)
-    monkeypatch.setattr(store._files, "get_file", fail)
+    monkeypatch.setattr(MemoryFileSystem, "put_file", fail)
+    monkeypatch.setattr(MemoryFileSystem, "get_file", fail)
     with pytest.raises(OSError, match="RuntimeError"):
         store.keep(store_event(make(1)), "1.2.3.1")
     with pytest.raises(OSError, match="RuntimeError"), store.fetch("abc/1.dcm"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from pynetdicom.apps.archive.identifiers import IdentifierError
 from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
 from pynetdicom.apps.archive.matching import Options, data_set_matches
 from pynetdicom.apps.archive.query import Find, Retrieve
-from tests.apps.archive.conftest import CT, EXPLICIT, make
+from tests.apps.archive.conftest import CT, EXPLICIT, KINDS, Fill, empty_database, make
 
 NONE = Options()
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
@@ -50,12 +51,15 @@ OBJECTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def filled(index: Index) -> Database:
-    """A database with `OBJECTS`."""
+def add_objects(index: Index) -> None:
     for number, ds in enumerate(OBJECTS, 1):
         index.add(record_of(ds, EXPLICIT if number != 4 else "1.2.4"), f"abc/{number}", "abc")
-    return index.database
+
+
+@pytest.fixture
+def filled(open_filled: Callable[[Fill], Database]) -> Database:
+    """A database with `OBJECTS`."""
+    return open_filled(add_objects)
 
 
 def keys(level: str | None, **values: Any) -> Dataset:
@@ -147,6 +151,7 @@ def test_a_date_and_its_time_together(filled: Database) -> None:
     assert studies(filled, Options(combined=True), **late) == []
 
 
+@pytest.mark.slow
 def test_sql_and_python_say_the_same(filled: Database) -> None:
     """Every combination of these keys, by the database and by the matcher of worklist items."""
     choices: dict[str, list[Any]] = {
@@ -376,11 +381,11 @@ def test_a_retrieve_without_what_to_retrieve() -> None:
                 Retrieve(keys(level, **values), f"{STUDY_ROOT}2", options)
 
 
-def test_what_comes_after_the_count_is_not_sent(index: Index, filled: Database) -> None:
+def test_what_comes_after_the_count_is_not_sent(filled: Database) -> None:
     query = Retrieve(keys("STUDY", StudyInstanceUID="1.1"), f"{STUDY_ROOT}3")
     chosen = query.choose(filled)
-    index.add(record_of(make(9, StudyInstanceUID="1.1"), EXPLICIT), "abc/9", "abc")
-    assert len(list(index.instances(chosen.keys))) == chosen.count == 3
+    Index(filled).add(record_of(make(9, StudyInstanceUID="1.1"), EXPLICIT), "abc/9", "abc")
+    assert len(list(Index(filled).instances(chosen.keys))) == chosen.count == 3
 
 
 def test_matches_are_read_some_at_a_time(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -527,41 +532,54 @@ def test_values_that_are_longer_than_an_explicit_one_can_be(index: Index) -> Non
 # ----------------------------------------------------------------------------- what it costs
 
 
-@pytest.fixture
-def large(database: Database) -> Database:
+def fill(connection: sa.Connection) -> None:
     """100,000 instances of 1,000 studies."""
+    numbers = range(1, 1001)
+    tables = (
+        (schema.patient, [
+            {"pk": n, "identity": str(n), "patient_id": f"P{n}", "patient_name": f"Doe{n}",
+             "patient_name_search": f"doe{n}"} for n in numbers
+        ]),
+        (schema.study, [
+            {"pk": n, "patient_pk": n, "study_instance_uid": f"1.{n}",
+             "study_date": f"20{n % 20:02d}0101", "study_date_search": f"20{n % 20:02d}0101",
+             "accession_number": f"A{n}"} for n in numbers
+        ]),
+        (schema.series, [
+            {"pk": n, "study_pk": n, "series_instance_uid": f"1.{n}.1", "modality": "CT"}
+            for n in numbers
+        ]),
+        (schema.instance, [
+            {"series_pk": n, "sop_instance_uid": f"1.{n}.1.{m}", "sop_class_uid": CT,
+             "transfer_syntax_uid": EXPLICIT, "location": f"{n}/{m}", "folder": "abc"}
+            for n in numbers for m in range(100)
+        ]),
+    )  # fmt: skip
+    for table, rows in tables:
+        connection.execute(table.insert(), rows)
 
-    def fill(connection: sa.Connection) -> None:
-        numbers = range(1, 1001)
-        tables = (
-            (schema.patient, [
-                {"pk": n, "identity": str(n), "patient_id": f"P{n}", "patient_name": f"Doe{n}",
-                 "patient_name_search": f"doe{n}"} for n in numbers
-            ]),
-            (schema.study, [
-                {"pk": n, "patient_pk": n, "study_instance_uid": f"1.{n}",
-                 "study_date": f"20{n % 20:02d}0101", "study_date_search": f"20{n % 20:02d}0101",
-                 "accession_number": f"A{n}"} for n in numbers
-            ]),
-            (schema.series, [
-                {"pk": n, "study_pk": n, "series_instance_uid": f"1.{n}.1", "modality": "CT"}
-                for n in numbers
-            ]),
-            (schema.instance, [
-                {"series_pk": n, "sop_instance_uid": f"1.{n}.1.{m}", "sop_class_uid": CT,
-                 "transfer_syntax_uid": EXPLICIT, "location": f"{n}/{m}", "folder": "abc"}
-                for n in numbers for m in range(100)
-            ]),
-        )  # fmt: skip
-        for table, rows in tables:
-            connection.execute(table.insert(), rows)
 
-    database.write(fill)
-    if not database.is_sqlite:
-        with database.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("ANALYZE")
-    return database
+@pytest.fixture(scope="module", params=KINDS)
+def large_location(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where a large database is, of each kind; nothing is changed in it."""
+    with empty_database(request.param, tmp_path_factory.mktemp("large")) as location:
+        database = Database(location)
+        database.write(fill)
+        if not database.is_sqlite:
+            with database.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("ANALYZE")
+        database.close()
+        yield location
+
+
+@pytest.fixture
+def large(large_location: str) -> Iterator[Database]:
+    opened = Database(large_location)
+    yield opened
+    opened.close()
 
 
 # fmt: off

@@ -10,6 +10,7 @@ import pytest
 from pynetdicom.apps.archive.config import Config, ConfigError, Peer, load
 from pynetdicom.apps.archive.tls import security
 from tests.apps.conftest import RunApp, run_app
+from tests.sampled import sampled
 
 __all__ = ["run_app"]  # a fixture
 
@@ -113,7 +114,7 @@ def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert load(str(path)).port == 5
 
 
-@pytest.mark.parametrize(
+@sampled(
     ("text", "why"),
     [
         ("[tls]\ncertificate = 'nothing.pem'", "[tls] certificate: "),
@@ -125,8 +126,9 @@ def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
         ("[database]\nlocation = 'q.toml'", "[database] location: "),
         ("[database]\nlocation = '/proc/nothing/x'", "[database] location: "),
     ],
+    count=2,
 )
-@pytest.mark.parametrize("workers", [1, 2])
+@sampled("workers", [1, 2])
 def test_the_archive_names_file_and_key(
     tmp_path: Path, run_app: RunApp, text: str, why: str, workers: int
 ) -> None:

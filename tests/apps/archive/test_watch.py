@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from pynetdicom import AE, evt
 from pynetdicom.apps.archive import database as database_module
 from pynetdicom.apps.archive import handlers, pages, worklist
 from pynetdicom.apps.archive.config import Config
+from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.archive.index import Index, record_of
 from pynetdicom.apps.archive.matching import Options
 from pynetdicom.apps.archive.query import Find, Retrieve
 from pynetdicom.apps.archive.watch import STEPS, Cancelled, Watch
 from pynetdicom.apps.qrscp import make_ae
-from tests.apps.archive.conftest import EXPLICIT, make
+from tests.apps.archive.conftest import EXPLICIT, Fill, make
 
 DEADLINE = 60.0
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
@@ -55,8 +56,7 @@ def keys(level: str, **values: Any) -> Dataset:
     return ds
 
 
-@pytest.fixture
-def filled(index: Index) -> Index:
+def add_studies(index: Index) -> None:
     for number in range(300):
         ds = make(
             number,
@@ -66,7 +66,11 @@ def filled(index: Index) -> Index:
             PatientID=f"P{number}",
         )
         index.add(record_of(ds, EXPLICIT), f"abc/{number}", "abc")
-    return index
+
+
+@pytest.fixture
+def filled(open_filled: Callable[[Fill], Database]) -> Index:
+    return Index(open_filled(add_studies))
 
 
 def test_matching_in_python_ends(filled: Index) -> None:
@@ -200,7 +204,9 @@ class Held:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[Any, int, threading.Event]]:
+def site(
+    tmp_path: Path, prepared: Callable[[Fill, str], None]
+) -> Iterator[tuple[Any, int, threading.Event]]:
     """An archive's AE, its port, and what tells that the connection with the peer has ended."""
     write_items(tmp_path / "w", 12)
     config = Config(
@@ -209,10 +215,8 @@ def site(tmp_path: Path) -> Iterator[tuple[Any, int, threading.Event]]:
         database_location=str(tmp_path / "index.sqlite"),
         worklist_directory=str(tmp_path / "w"),
     )
+    prepared(add_studies, config.database_location)
     archive = Archive(config)
-    for number in range(400):
-        ds = make(number, StudyInstanceUID=f"1.{number}", StudyDescription="0" * 60)
-        archive.index.add(record_of(ds, EXPLICIT), f"abc/{number}", "abc")
     ae = make_ae(config)
     gone = threading.Event()
 

@@ -15,6 +15,7 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 from tests.apps.conftest import Served
+from tests.sampled import sampled
 
 DEADLINE = 20.0
 WORKERS = 3
@@ -38,7 +39,7 @@ def served(python_env: dict[str, str], tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
-@pytest.mark.parametrize("workers", [1, WORKERS])
+@sampled("workers", [1, WORKERS])
 def test_a_hangup_ends_nothing(python_env: dict[str, str], tmp_path: Path, workers: int) -> None:
     """One line in the log of each process, and serving goes on."""
     place = tmp_path / "qrscp"
@@ -104,7 +105,7 @@ def test_all_are_started_and_serve(served: Served) -> None:
     assert all(echo(served) for _ in range(10))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@sampled("number", [signal.SIGKILL, signal.SIGTERM])
 def test_another_one_starts_in_the_stead_of_one_that_ends(served: Served, number: int) -> None:
     before = workers_of(served)
     (victim, *others) = before
@@ -117,7 +118,7 @@ def test_another_one_starts_in_the_stead_of_one_that_ends(served: Served, number
     assert all(echo(served) for _ in range(10))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@sampled("number", [signal.SIGTERM, signal.SIGINT])
 def test_all_stop_together(served: Served, number: int) -> None:
     pids = workers_of(served)
     assert served.stop(number) == 0, served.errors()

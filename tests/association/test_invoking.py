@@ -1,4 +1,4 @@
-"""pynetdicom.association.requests: C-ECHO, Message IDs, and what ends the wait for an answer."""
+"""pynetdicom.association.invoking: C-ECHO, Message IDs, and what ends the wait for an answer."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_an_abort_wakes_its_caller_also_before_pydicom_was_ever_imported(
     """The import takes longer than an abort may; it comes before the request."""
     script = (
         "import sys\n"
-        "from pynetdicom.association.requests import prepare_statuses\n"
+        "from pynetdicom.association.invoking import prepare_statuses\n"
         "from pynetdicom import AE, evt\n"
         "imported = []\n"
         "scp = AE(); scp.add_supported_context('1.2.840.10008.1.1')\n"

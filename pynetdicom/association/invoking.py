@@ -1,0 +1,341 @@
+"""The invoking DIMSE-service-user of an association: its operations, and waiting for responses.
+
+In: requests, from the threads that call, which write them. Out: the responses that answer them,
+which the DUL thread brings.
+
+An operation that is left early stays outstanding until its final response. Its C-CANCEL is sent by
+whoever leaves it; where that cannot be, as in a finalizer, by the Association thread or by whoever
+sends next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from pynetdicom import event_types as evt
+from pynetdicom.dimse import waiting
+from pynetdicom.dimse.messages import Batch
+from pynetdicom.dimse.operations import PENDING, Operation, Operations
+from pynetdicom.dimse.primitives import C_CANCEL, Primitive
+from pynetdicom.network.deadlines import after, wait_until
+from pynetdicom.network.dul import LINGER, Stopped
+from pynetdicom.upper_layer.ended import Ended
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.association.messaging import Messenger
+    from pynetdicom.association.negotiated import Negotiated
+    from pynetdicom.association.state import AssociationState
+    from pynetdicom.upper_layer.acse import PresentationContext
+
+LONGEST_PAUSE = 60.0
+"""What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
+
+
+class Invoker:
+    """The invoking DIMSE-service-user of one association (PS3.7 6.3); for any thread."""
+
+    def __init__(self, assoc: AssociationState, messenger: Messenger) -> None:
+        self._assoc = assoc
+        self.messenger = messenger
+        self.operations = Operations(self)
+        # Whether a C-GET was requested, so that the peer has reason to send objects.
+        self.has_asked_for_objects = False
+        # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
+        self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
+
+    @property
+    def negotiated(self) -> Negotiated:
+        """What was agreed on with the peer."""
+        return self._assoc.negotiated
+
+    # One request, one response
+
+    def must_be_established(self, what: str) -> None:
+        """Raise RuntimeError if nothing can be sent, or if the calling thread must not wait."""
+        self._assoc._refuse_on_dul_thread(what)
+        if not self._assoc.is_established:
+            ended = self._assoc.ended
+            why = "" if ended is None else f": it is over, {ended}"
+            raise RuntimeError(
+                f"The association with a peer SCP must be established before sending{why}"
+            )
+
+    def exchange(
+        self,
+        request: Primitive,
+        context: PresentationContext,
+        msg_id: int | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> tuple[Primitive | None, int]:
+        """Send a request that has one response, and wait for it; None when none came.
+
+        `meanwhile` is called before it waits.
+        """
+        with self.operation(request, context) as operation:
+            sent = self.send_request(operation, msg_id)
+            if meanwhile is not None:
+                meanwhile()
+            return self.response_to(sent), 0 if sent is None else operation.message_id
+
+    def operation(self, request: Primitive, context: PresentationContext) -> Operation:
+        """What is to be an operation, once it begins; hold it in a ``with``, or see it finished."""
+        return Operation(self.operations, request, context.context_id or 0)
+
+    def send_request(self, operation: Operation, msg_id: int | None) -> Operation | None:
+        """Send a request; None when nothing can be sent. If it raises, nothing is outstanding."""
+        try:
+            return self.send_begun(operation) if self.begin(operation, msg_id) else None
+        except BaseException as error:
+            if not isinstance(error, Exception) and operation.has_begun and operation.backlog:
+                # Ctrl-C; its request may be out: nobody would take the responses that come then.
+                self._assoc._fail(Ended("aborted", "local", 0, 0, error=error))
+            self.operations.finish(operation)
+            raise
+
+    def begin(self, operation: Operation, msg_id: int | None) -> bool:
+        """Register an operation, when the window has room for it; False when it is over by then."""
+        if not self._to_cancel.empty():
+            self.cancel_abandoned()
+        if self.operations.in_line():
+            what = f"a {operation.request.message_name}"
+            self._refuse_endless_wait(what)
+            if self.is_sending_here():
+                # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
+                raise RuntimeError(f"{what} would wait for the request that it interrupts")
+        assoc = self._assoc
+        if operation.backlog is not None:
+            operation.backlog.directory = assoc.ae.spool_dir
+        try:
+            return waiting.begin(operation, msg_id, 1, assoc.dimse_timeout, self._last_received)
+        except TimeoutError as error:
+            self.operations.finish(operation)
+            assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
+            return False
+
+    def send_begun(
+        self, operation: Operation, ready: list[Batch] | None = None
+    ) -> Operation | None:
+        """Send the request of an operation that was begun; None when not all of it can be sent."""
+        try:
+            request, context_id = operation.request, operation.context_id
+            dul = self._assoc._dul or self._assoc.dul
+            dul.send_data(ready or self.messenger.fragments(request, context_id))
+            # Before anybody is told: a handler may go on to the next request. And the peer has
+            # nothing to do with how long that takes.
+            waiting.sent(operation)
+            if self.messenger.sent(request, context_id):
+                operation.last_heard = time.monotonic()
+            return operation
+        except Stopped:
+            self.operations.finish(operation)
+            return None
+        except Exception:
+            self.operations.finish(operation)
+            raise
+
+    def make_ready(self, request: Primitive, context: PresentationContext) -> list[Batch]:
+        """Encode a request that is going to be sent, and whose data set stays in memory."""
+        request.__dict__["MessageID"] = self.operations.next_id
+        return list(self.messenger.fragments(request, context.context_id or 0))
+
+    def response_to(self, operation: Operation | None) -> Primitive | None:
+        """Wait for the one response; None when none came."""
+        response = None if operation is None else self._await_response(operation)
+        if response is None:
+            if operation is not None:
+                self.operations.finish(operation)
+            self.await_end()
+        return response
+
+    def _await_response(self, operation: Operation) -> Primitive | None:
+        """The next response to an operation; None when none came and the association has ended."""
+        assoc = self._assoc
+        try:
+            message = waiting.response_to(operation, assoc.dimse_timeout, self._last_received)
+        except TimeoutError:
+            assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
+            return None
+        if message is None:
+            return None
+        self.messenger.received(message)
+        response = message.primitive
+        if missing := response.missing():
+            error = ValueError(f"{response.message_name} without {', '.join(missing)}")
+            assoc._fail(Ended("aborted", "local", 0, 0, error=error))
+            return None
+        return response
+
+    def await_end(self) -> None:
+        """Wait until `ended` says why there is no answer: a release may be under way."""
+        assoc = self._assoc
+        if threading.current_thread() is assoc:
+            return
+        if assoc.ended is None:
+            wait_until(assoc._is_over.wait, after(assoc.acse_timeout, LINGER))
+        elif assoc.inbox.is_empty:  # so the release that the peer requested is being answered
+            assoc._is_over.wait(LINGER)
+
+    def why_no_answer(self) -> str:
+        """Say why a request of ours was not sent, or not answered."""
+        if self._assoc.ended is None:
+            return "not sent: the association is being released"
+        return f"no answer: {self._assoc.ended}"
+
+    # How long, and whether, to wait
+
+    def is_sending_here(self) -> bool:
+        """Whether the calling thread is at a request that is not out yet.
+
+        So a signal's handler, or a finalizer, that must not wait for what it interrupts.
+        """
+        if self.operations.is_being_sent_by(threading.get_ident()):
+            return True
+        dul = self._assoc._dul
+        return dul is not None and dul.is_writing_here
+
+    def _last_received(self) -> float:
+        """When the peer was last heard, or had to wait for us to store what we want to have."""
+        assoc = self._assoc
+        heard = assoc.dul.last_received
+        for operation in self.operations.outstanding():
+            if operation.request.name == "C-GET":
+                heard = max(heard, self._last_stored())
+            elif operation.request.name == "C-MOVE":
+                # Of a sub-operation to ourselves we hear on another association.
+                move = (assoc.requestor.ae_title, operation.message_id)
+                for other in assoc.ae.active_associations:
+                    if other.stores_for == move:
+                        heard = max(heard, other._invoker._last_stored())
+        return heard
+
+    def _last_stored(self) -> float:
+        """When something to be stored was last received, or stored."""
+        assoc = self._assoc
+        # On its own thread nobody serves what the peer asks meanwhile.
+        if assoc.inbox.is_empty or threading.current_thread() is assoc:
+            return max(assoc.dul.last_received, assoc.inbox.last_done)
+        return time.monotonic()
+
+    def _refuse_endless_wait(self, what: str) -> None:
+        """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""
+        if evt.EVT_C_STORE not in self._assoc._handlers.running_here():
+            return
+        for operation in self.operations.outstanding():
+            if operation.request.name == "C-GET":
+                raise RuntimeError(
+                    f"{what} would wait for the end of the C-GET {operation.message_id}, which"
+                    " waits for this handler of its C-STORE sub-operation"
+                )
+
+    # Several responses
+
+    def check_wait(self, operation: Operation) -> None:
+        """Raise RuntimeError if waiting for a response would never end, here and now."""
+        if operation.is_waiting:
+            self._assoc._refuse_on_dul_thread("waiting for a response")
+            self._refuse_endless_wait("waiting for a response")
+
+    def next_response(self, operation: Operation) -> Primitive | None:
+        """Wait for the next response; None when none comes, or nobody wants it any more."""
+        response = self._await_response(operation)
+        if response is not None:
+            self.operations.consumed(operation)
+            if (
+                response.Status not in PENDING
+                or response.name != "C-FIND"
+                or response.data_set is not None
+            ):
+                return response
+            error = ValueError("a pending C-FIND-RSP without identifier")
+            self._assoc._fail(Ended("aborted", "local", 0, 0, error=error))
+        if not operation.is_abandoned:
+            self.operations.finish(operation)
+            self.await_end()
+        return None
+
+    def abandon(self, operation: Operation) -> None:
+        """Want no more responses to an operation; cancel it, if it is outstanding."""
+        self.operations.abandon(operation)
+        if not self.operations.is_outstanding(operation):
+            return
+        try:
+            self._assoc._refuse_on_dul_thread("a C-CANCEL")
+        except RuntimeError:
+            self.cancel_later(operation)
+        else:
+            # A signal's handler may have interrupted a thread that is sending, or whatever
+            # another waits for: it waits for nobody.
+            if self.is_sending_here() or not self.cancel(operation, waits=False):
+                self.cancel_later(operation)
+
+    def cancel_abandoned(self) -> None:
+        """Send the C-CANCELs that were left to others."""
+        while not self._to_cancel.empty():
+            try:
+                operation = self._to_cancel.get_nowait()
+            except Empty:  # somebody else was faster
+                return
+            if operation.is_abandoned:
+                self.operations.abandon(operation)
+            if not operation.is_cancelled:
+                self.cancel(operation)
+
+    def cancel(self, operation: Operation, *, waits: bool = True) -> bool:
+        """Send the C-CANCEL of an operation; False if it has to be done later."""
+        if not self.operations.is_outstanding(operation):
+            return True
+        done = self.send_cancel(operation.message_id, operation.context_id, waits=waits)
+        operation.is_cancelled = operation.is_cancelled or done
+        return done
+
+    def send_cancel(self, message_id: int, context_id: int, *, waits: bool = True) -> bool:
+        """Send a C-CANCEL, if there is still somebody to take it; False as for `Messenger.send`."""
+        cancel = C_CANCEL(MessageIDBeingRespondedTo=message_id)
+        with contextlib.suppress(Stopped):
+            return self.messenger.send(cancel, context_id, waits=waits)
+        return True
+
+    # What `operations` ask for
+
+    def pause_reading(self) -> None:
+        """Have the peer wait for a slow consumer, but not for longer than it may put up with."""
+        timeout = self._assoc.network_timeout
+        self._assoc.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
+
+    def resume_reading(self) -> None:
+        """Read on, if reading is paused."""
+        if self._assoc._dul is not None:
+            self._assoc._dul.resume()
+
+    def cancel_later(self, operation: Operation) -> None:
+        """Leave a C-CANCEL to the Association thread, or to whoever sends next.
+
+        Called by finalizers, in the midst of anything: it takes no lock.
+        """
+        self._to_cancel.put(operation)
+        self._assoc.inbox.put(None)
+
+    def on_idle(self) -> None:
+        """Have the Association thread release, which has waited for our operations to end."""
+        self._assoc.inbox.put(None)
+
+
+def to_status(response: Primitive | None, message_id: int) -> Dataset:
+    """The status of a response as a data set; empty when there was no response."""
+    return prepare_statuses()(response, message_id)
+
+
+@cache
+def prepare_statuses() -> Callable[[Primitive | None, int], Dataset]:
+    """Import what statuses are made of: that takes longer than an abort may, once it is awaited."""
+    from pynetdicom.association.response_status import to_status
+
+    return to_status
