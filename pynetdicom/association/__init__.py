@@ -140,7 +140,7 @@ class Association(Negotiation, SCU):
 
     def _discard(self) -> None:
         """Drop what was received and is not wanted any more."""
-        self._assembler.discard()
+        self._indications.assembler.discard()
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
-from pynetdicom.association.indications import Indications
 from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.state import AssociationState
 from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.network.addresses import AddressInformation
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.acse")
 
 
-class Negotiation(Indications):
+class Negotiation(AssociationState):
     """The negotiation of an `Association`, as requestor and as acceptor."""
 
     # Negotiation as requestor
@@ -108,7 +108,7 @@ class Negotiation(Indications):
         return self._await_answer(deadline)
 
     def _make_dul(self, connection: Connection, upper_layer: UpperLayer, framer: Framer) -> DUL:
-        return DUL(self, connection, upper_layer, framer, f"{self.name}-DUL")
+        return DUL(self._indications, connection, upper_layer, framer, f"{self.name}-DUL")
 
     def _connect(self) -> tuple[Connection, float | None]:
         """Connect; the connection, and until when the peer has to answer our request."""
@@ -269,13 +269,13 @@ class Negotiation(Indications):
             )
         self.requestor.load(rq)
         self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
-        if self.watches_transitions:
+        if self._indications.watches_transitions:
             for transition in visitor.told:
-                self.on_transition(*transition)
-        if self.watches_data:
-            self.on_data(visitor.raw, False)
-        if self.watches_pdus:
-            self.on_pdu(rq, False)
+                self._indications.on_transition(*transition)
+        if self._indications.watches_data:
+            self._indications.on_data(visitor.raw, False)
+        if self._indications.watches_pdus:
+            self._indications.on_pdu(rq, False)
         self._reporter.negotiation(evt.EVT_ACSE_RECV, rq)
 
     def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
@@ -320,10 +320,10 @@ class Negotiation(Indications):
             self._seed(self._server)
         self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
         self.acceptor.rejects(pdu)
-        if self.watches_data:
-            self.on_data(pdu.encode(), True)
-        if self.watches_pdus:
-            self.on_pdu(pdu, True)
+        if self._indications.watches_data:
+            self._indications.on_data(pdu.encode(), True)
+        if self._indications.watches_pdus:
+            self._indications.on_pdu(pdu, True)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
         self._reporter.negotiation(evt.EVT_REJECTED, pdu)
         self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})

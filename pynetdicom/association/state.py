@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.entity import Entity, Listener
+from pynetdicom.association.indications import Indications
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
@@ -22,7 +23,6 @@ from pynetdicom.association.receiving import Receiving
 from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operations import Operations
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.hooks import DebugHooks
@@ -80,15 +80,11 @@ class AssociationState(DebugHooks, threading.Thread):
         self._invoker = Invoker(self, self._messenger)
         self._reporter = Reporter(self)
         self._performer = Performer(self)
-        self.outstanding = self._invoker.operations.in_line
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Runs] = set()
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
-        self.watches_data = self.watches_pdus = self.watches_transitions = False
-        # What a peer is tolerated to do is noted once.
-        self.told_of_groups = False
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor
@@ -105,8 +101,7 @@ class AssociationState(DebugHooks, threading.Thread):
         self._target: tuple[Any, ...] | None = None
         self._maximum_length = 0
         self._timer = "acse_timeout"
-        self._assembler = Assembler(Receiving(self, server).open)
-        self.feed, self.flush = self._assembler.feed, self._assembler.flush
+        self._indications = Indications(self, Receiving(self, server))
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.
@@ -117,7 +112,7 @@ class AssociationState(DebugHooks, threading.Thread):
             ae,
             server._handlers.specs() if server is not None else evt_handlers,
             assoc=self,
-            changed=self._handlers_changed,
+            changed=self._indications.handlers_changed,
             context=self._contextvars,
         )
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
+from pynetdicom.association.indications import Indications
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.reporting import Reporter
@@ -262,7 +263,12 @@ def test_requesting_fails(
     pair: Pair, place: str, fault: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        Injection(patch, Association, place, fault, lambda self, *args: self.is_requestor)
+        owner = Indications if place == "on_associate" else Association
+
+        def is_requestor(self: Any, *args: Any) -> bool:
+            return bool(getattr(self, "_assoc", self).is_requestor)
+
+        Injection(patch, owner, place, fault, is_requestor)
         assoc = pair.associate()
         assert not assoc.is_established
         assert assoc.is_aborted, assoc.ended
