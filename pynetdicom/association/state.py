@@ -30,7 +30,7 @@ from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
 from pynetdicom.running import Runs
-from pynetdicom.timeouts import timeout
+from pynetdicom.settings import Timeout
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import Provider
 
@@ -45,10 +45,10 @@ LOGGER = logging.getLogger("pynetdicom.assoc")
 class AssociationState(DebugHooks, threading.Thread):
     """The attributes of an `Association`; see there."""
 
-    acse_timeout = timeout("acse_timeout", 30)
-    dimse_timeout = timeout("dimse_timeout", 30)
-    network_timeout = timeout("network_timeout", 60)
-    connection_timeout = timeout("connection_timeout", None, takes_zero=False)
+    acse_timeout = Timeout("acse_timeout", 30)
+    dimse_timeout = Timeout("dimse_timeout", 30)
+    network_timeout = Timeout("network_timeout", 60)
+    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
 
     stores_for = ("", 0)
     """Whose C-MOVE it last was the destination of: AE title and Message ID."""
