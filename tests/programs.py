@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-DEADLINE = 300.0
+from tests.peers import DEADLINE
 
 
 class Program:

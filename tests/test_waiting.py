@@ -16,10 +16,9 @@ from pynetdicom import ae as ae_module
 from pynetdicom.association.state import WE_RELEASE
 from pynetdicom.dimse import waiting as waiting_module
 from tests.faults.peer import until
-from tests.peers import interrupted_when
+from tests.peers import DEADLINE, interrupted_when
 
 VERIFICATION = "1.2.840.10008.1.1"
-DEADLINE = 300.0
 
 
 def patient() -> AE:

@@ -24,9 +24,9 @@ from tests.apps.archive.conftest import CT, EXPLICIT, Start, make
 from tests.apps.archive.test_workers import workers_of
 from tests.apps.conftest import Served
 from tests.faults.peer import until
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
-DEADLINE = 20.0
 SENDERS = 3
 BEFORE_THE_END = 20
 """Stores that are acknowledged before the archive is killed."""

@@ -23,9 +23,9 @@ from pynetdicom.sop_class import (
 )
 from tests.apps.archive.conftest import CT, EXPLICIT, Start, make
 from tests.apps.conftest import Served
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
-DEADLINE = 20.0
 SIZE = 4 << 20
 OUT_OF_RESOURCES = 0xA700
 SMALL, LARGE = 200_000, 1_500_000  # in memory, and in a file, while they are received

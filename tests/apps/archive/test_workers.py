@@ -13,9 +13,9 @@ from pynetdicom.sop_class import Verification
 from tests.apps.archive.conftest import Start
 from tests.apps.conftest import Served
 from tests.faults.peer import until
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
-DEADLINE = 20.0
 WORKERS = 3
 
 pytestmark = pytest.mark.skipif(
