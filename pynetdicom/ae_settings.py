@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom._version import (
     PYNETDICOM_IMPLEMENTATION_UID,
     PYNETDICOM_IMPLEMENTATION_VERSION,
 )
-from pynetdicom.callbacks import Callbacks
-from pynetdicom.network.latch import Hold
+from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
+from pynetdicom.hooks import Callbacks
 from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.running import Running
 from pynetdicom.timeouts import timeout
-from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
-from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
@@ -23,32 +22,10 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.association import Association
-    from pynetdicom.association.succession import Succession
-    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-_RUNNING = frozenset(("_counting", "_servers", "_reserved", "_associations", "sending"))
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
-
-Syntaxes = str | Sequence[str] | None
-
-
-class _Requested(list[PresentationContext]):
-    """The contexts to propose: ``ae.requested_contexts += […]`` adds copies, all or none."""
-
-    def __iadd__(self, contexts: Iterable[PresentationContext]) -> Self:  # type: ignore[override,misc]  # checked here
-        added = list(contexts)
-        for context in added:
-            if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items: build_context()")
-        if len(self) + len(added) > MAXIMUM_CONTEXTS:
-            raise ValueError(
-                f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
-                f" there are {len(self)} and {len(added)} would be added"
-            )
-        self.extend(PresentationContext(cx.abstract_uid, cx.transfer_uids) for cx in added)
-        return self
 
 
 class Settings(Callbacks):
@@ -60,7 +37,7 @@ class Settings(Callbacks):
     connection_timeout = timeout("connection_timeout", None, takes_zero=False)
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
-        self._run_nothing()
+        self._running = Running()
         self.ae_title = ae_title
         self.port = port
         self.bind_addr = ""
@@ -75,12 +52,12 @@ class Settings(Callbacks):
         self._maximum_pdu_size = DEFAULT_MAX_LENGTH
         self._implementation_uid = PYNETDICOM_IMPLEMENTATION_UID
         self._implementation_version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION
-        self._requested = _Requested()
-        self._supported: dict[str, PresentationContext] = {}
+        self._requested = Requested()
+        self._supported = Supported()
 
-    def timeout_changed(self, name: str, seconds: float | None) -> None:
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have the live associations follow."""
-        for assoc in self.active_associations:
+        for assoc in self._running.active:
             setattr(assoc, name, seconds)
 
     # Copies
@@ -93,34 +70,21 @@ class Settings(Callbacks):
         RuntimeError
             The AE has a server or an association.
         """
-        if self._servers or self.active_associations:
+        if self._running.servers or self._running.active:
             raise RuntimeError(
                 "an AE with a server or an association can be neither pickled nor copied:"
                 " do so before or after, or shut it down"
             )
-        state = {name: value for name, value in vars(self).items() if name not in _RUNNING}
+        state = vars(self).copy()
+        del state["_running"]
         # A copy's are its own, also where it is not a deep one.
-        state["_requested"] = _Requested(context.copy() for context in self._requested)
-        state["_supported"] = {uid: context.copy() for uid, context in self._supported.items()}
-        state["_require_calling_aet"] = list(self._require_calling_aet)
-        state["extended_negotiation"] = list(self.extended_negotiation)
+        for name in ("_requested", "_supported", "_require_calling_aet", "extended_negotiation"):
+            state[name] = state[name].copy()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._run_nothing()
+        self._running = Running()
         vars(self).update(state)
-
-    def _run_nothing(self) -> None:
-        # Only the threads of lobbies take it, to count how many associations there are. What
-        # `shutdown` needs, which may interrupt any of them, are a list and a set, whose own
-        # operations are atomic.
-        self._counting = Hold()
-        self._servers: list[AssociationServer] = []
-        self._reserved = 0
-        self._associations: set[Association] = set()
-        # What goes on when an association ends on which many files are being sent. A set's own
-        # operations are atomic.
-        self.sending: set[Succession] = set()
 
     # Who we are
 
@@ -174,11 +138,6 @@ class Settings(Callbacks):
         uid = set_uid(value, "implementation_class_uid", False, False, True)
         assert uid is not None
         self._implementation_uid = str(uid)
-
-    @property
-    def implementation_uid(self) -> str:
-        """The implementation class UID as plain str."""
-        return self._implementation_uid
 
     @property
     def implementation_version_name(self) -> str | None:
@@ -263,7 +222,7 @@ class Settings(Callbacks):
         if added:
             self._requested += added
         else:
-            self._requested = _Requested()
+            self._requested = Requested()
 
     def add_requested_context(self, abstract_syntax: str, transfer_syntax: Syntaxes = None) -> None:
         """Add a presentation context to propose.
@@ -280,40 +239,27 @@ class Settings(Callbacks):
         ValueError
             There are 128 already, or what is given is neither a valid UID nor a keyword.
         """
-        if len(self._requested) >= MAXIMUM_CONTEXTS:
-            raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
-        self._requested.append(build_context(abstract_syntax, transfer_syntax))
+        self._requested.add(abstract_syntax, transfer_syntax)
 
     def remove_requested_context(
         self, abstract_syntax: str, transfer_syntax: Syntaxes = None
     ) -> None:
         """Remove proposed contexts of `abstract_syntax`, or only transfer syntaxes of them."""
-        uid = abstract_syntax_uid(abstract_syntax)
-        gone = _uids(transfer_syntax)
         # A new list: the caller may be going through the old one.
-        self._requested = _Requested(
-            context
-            for context in self._requested
-            if context.abstract_uid != uid or _reduce(context, gone)
-        )
+        self._requested = self._requested.without(abstract_syntax, transfer_syntax)
 
     @property
     def supported_contexts(self) -> list[PresentationContext]:
         """Get what is supported; assigning adds to it, assigning nothing clears it."""
-        return [self._supported[uid] for uid in sorted(self._supported)]
+        return self._supported.in_order()
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[PresentationContext] | None) -> None:
-        added = list(contexts or ())
+        added = checked(contexts)
         if not added:
-            self._supported = {}
+            self._supported = Supported()
         for context in added:
-            if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items: build_context()")
-        for context in added:
-            self.add_supported_context(
-                context.abstract_uid, context.transfer_uids, context.scu_role, context.scp_role
-            )
+            self._supported.add(context.copy())
 
     def add_supported_context(
         self,
@@ -346,36 +292,18 @@ class Settings(Callbacks):
         """
         context = build_context(abstract_syntax, transfer_syntax)
         context.scu_role, context.scp_role = scu_role, scp_role
-        # The tables of services, which a requestor does without.
-        from pynetdicom import unserved
-
-        unserved.note_contexts([context.abstract_uid])
-        known = self._supported.get(context.abstract_uid)
-        if known is None:
-            context.context_id = 1
-            self._supported[context.abstract_uid] = context
-            return
-        for uid in context.transfer_uids:
-            known.add_transfer_syntax(uid)
-        known.scu_role, known.scp_role = scu_role, scp_role
+        self._supported.add(context)
 
     def remove_supported_context(
         self, abstract_syntax: str, transfer_syntax: Syntaxes = None
     ) -> None:
         """Remove the supported context of `abstract_syntax`, or only transfer syntaxes of it."""
-        context = self._supported.get(abstract_syntax_uid(abstract_syntax))
-        gone = _uids(transfer_syntax)
-        if context is not None and not _reduce(context, gone):
-            del self._supported[context.abstract_uid]
-
-    def all_associations(self) -> list[Association]:
-        """The associations whose threads have not ended."""
-        return list(self._associations)
+        self._supported.remove(abstract_syntax, transfer_syntax)
 
     @property
     def active_associations(self) -> list[Association]:
         """The associations that have not ended."""
-        return [assoc for assoc in list(self._associations) if not assoc.has_ended]
+        return self._running.active
 
     def __str__(self) -> str:
         """Several lines on who the AE is and what it does."""
@@ -408,19 +336,3 @@ def _is_number(value: object, least: float, kind: type | tuple[type, ...] = (int
     return (
         isinstance(value, kind) and not isinstance(value, bool) and value >= least  # type: ignore[operator]  # kind is numeric
     )
-
-
-def _uids(transfer_syntax: Syntaxes) -> set[str] | None:
-    """The UIDs of transfer syntaxes that are to be removed; None for all."""
-    if transfer_syntax is None:
-        return None
-    given = [transfer_syntax] if isinstance(transfer_syntax, (str, bytes)) else transfer_syntax
-    return set(map(transfer_syntax_uid, given))
-
-
-def _reduce(context: PresentationContext, gone: set[str] | None) -> bool:
-    """Remove transfer syntaxes from a context, all if None; whether any are left."""
-    if gone is None:
-        return False
-    context.transfer_uids = [uid for uid in context.transfer_uids if uid not in gone]
-    return bool(context.transfer_uids)

@@ -15,7 +15,6 @@ from pynetdicom.data_sets.data_set import (
     InMemory,
     NotEncodable,
     encode_dataset,
-    why_not_in_byte_order,
     write_elements,
 )
 from pynetdicom.data_sets.element_walk import MAXIMUM_DEPTH, Encoding
@@ -123,9 +122,6 @@ def _why_not(ds: Dataset, encoding: Encoding) -> str | None:
     """Say why pydicom would encode a data set wrongly."""
     if encoding not in _TRANSFER_SYNTAXES:
         return _NO_ENCODING
-    problem = why_not_in_byte_order(ds, encoding)
-    if problem is not None:
-        return problem
     is_encapsulated = "PixelData" in ds and ds["PixelData"].is_undefined_length
     if is_encapsulated and (encoding.implicit or not encoding.little or encoding.deflated):
         return "encapsulated pixel data is in Explicit VR Little Endian"

@@ -1,4 +1,4 @@
-"""Events: their table and their triggering, with the AE's callbacks as default handlers.
+"""Events: what scripts use of them, what handlers get, and the AE's callbacks as default handlers.
 
 Notification events tell what happened: any number of handlers, whose exceptions are logged and go
 no further. An intervention event asks one handler for an answer; unless one is bound, the matching
@@ -7,133 +7,35 @@ no further. An intervention event asks one handler for an answer; unless one is 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import raised
-from pynetdicom.running import HandlerItems, running_handlers
-from pynetdicom.running import ahead as ahead
-from pynetdicom.running import handled_here as handled_here
+from pynetdicom import _config
+from pynetdicom import event_types as evt
+from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.event_types import *  # noqa: F403  # all of them, by their names
+from pynetdicom.event_types import EventType
+from pynetdicom.handlers import EventHandlerType as EventHandlerType
+from pynetdicom.handlers import Handler as Handler
+from pynetdicom.handlers import HandlerSpec as HandlerSpec
+from pynetdicom.handlers import ahead as ahead
+from pynetdicom.handlers import trigger as trigger
+from pynetdicom.hooks import CALLBACK_OF, is_assigned
 
 if TYPE_CHECKING:
+    from builtins import property as of_kind
     from datetime import datetime
 
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.tag import BaseTag
 
     from pynetdicom.association import Association
-    from pynetdicom.association.state import AssociationState
+    from pynetdicom.association.service_user import ServiceUser
     from pynetdicom.data_sets.data_set import EncodedDataSet
+    from pynetdicom.dimse.messages import Message
     from pynetdicom.upper_layer.acse import PresentationContextTuple
-
-LOGGER = logging.getLogger("pynetdicom.events")
-
-Handler = Callable[..., Any]
-HandlerSpec = tuple[Any, ...]
-"""``(event, handler)`` or ``(event, handler, [args])``."""
-EventHandlerType = HandlerSpec
-
-
-class EventType:
-    """A kind of event, such as `EVT_C_STORE`.
-
-    Attributes
-    ----------
-    name : str
-    description : str
-    """
-
-    __slots__ = ("description", "name")
-    is_intervention = False
-    is_notification = False
-
-    def __init__(self, name: str, description: str) -> None:
-        self.name = name
-        self.description = description
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"<{self.name}: {self.description}>"
-
-    def __reduce__(self) -> str:
-        return self.name
-
-
-class NotificationEvent(EventType):
-    """A kind of event that tells what happened."""
-
-    __slots__ = ()
-    is_notification = True
-
-
-class InterventionEvent(EventType):
-    """A kind of event that asks its handler for an answer."""
-
-    __slots__ = ()
-    is_intervention = True
-
-
-EVT_CONN_OPEN = NotificationEvent("EVT_CONN_OPEN", "Connection with the peer opened")
-EVT_CONN_CLOSE = NotificationEvent("EVT_CONN_CLOSE", "Connection with the peer closed")
-EVT_REQUESTED = NotificationEvent("EVT_REQUESTED", "Association requested")
-EVT_ACCEPTED = NotificationEvent("EVT_ACCEPTED", "Association accepted")
-EVT_REJECTED = NotificationEvent("EVT_REJECTED", "Association rejected")
-EVT_ESTABLISHED = NotificationEvent("EVT_ESTABLISHED", "Association established")
-EVT_RELEASED = NotificationEvent("EVT_RELEASED", "Association released")
-EVT_ABORTED = NotificationEvent("EVT_ABORTED", "Association aborted")
-EVT_ACSE_RECV = NotificationEvent("EVT_ACSE_RECV", "ACSE primitive received")
-EVT_ACSE_SENT = NotificationEvent("EVT_ACSE_SENT", "ACSE primitive sent")
-EVT_DIMSE_RECV = NotificationEvent("EVT_DIMSE_RECV", "DIMSE message received")
-EVT_DIMSE_SENT = NotificationEvent("EVT_DIMSE_SENT", "DIMSE message sent")
-EVT_PDU_RECV = NotificationEvent("EVT_PDU_RECV", "PDU received")
-EVT_PDU_SENT = NotificationEvent("EVT_PDU_SENT", "PDU sent")
-EVT_DATA_RECV = NotificationEvent("EVT_DATA_RECV", "Bytes received")
-EVT_DATA_SENT = NotificationEvent("EVT_DATA_SENT", "Bytes sent")
-EVT_FSM_TRANSITION = NotificationEvent("EVT_FSM_TRANSITION", "The state machine has moved")
-
-EVT_C_ECHO = InterventionEvent("EVT_C_ECHO", "C-ECHO request received")
-EVT_C_STORE = InterventionEvent("EVT_C_STORE", "C-STORE request received")
-EVT_C_FIND = InterventionEvent("EVT_C_FIND", "C-FIND request received")
-EVT_C_GET = InterventionEvent("EVT_C_GET", "C-GET request received")
-EVT_C_MOVE = InterventionEvent("EVT_C_MOVE", "C-MOVE request received")
-EVT_N_ACTION = InterventionEvent("EVT_N_ACTION", "N-ACTION request received")
-EVT_N_CREATE = InterventionEvent("EVT_N_CREATE", "N-CREATE request received")
-EVT_N_DELETE = InterventionEvent("EVT_N_DELETE", "N-DELETE request received")
-EVT_N_EVENT_REPORT = InterventionEvent("EVT_N_EVENT_REPORT", "N-EVENT-REPORT request received")
-EVT_N_GET = InterventionEvent("EVT_N_GET", "N-GET request received")
-EVT_N_SET = InterventionEvent("EVT_N_SET", "N-SET request received")
-EVT_ASYNC_OPS = InterventionEvent("EVT_ASYNC_OPS", "Asynchronous operations window proposed")
-EVT_SOP_COMMON = InterventionEvent("EVT_SOP_COMMON", "SOP class common extended proposed")
-EVT_SOP_EXTENDED = InterventionEvent("EVT_SOP_EXTENDED", "SOP class extended proposed")
-EVT_USER_ID = InterventionEvent("EVT_USER_ID", "User identity proposed")
-
-ALL_EVENTS: dict[str, EventType] = {
-    name: event for name, event in globals().items() if isinstance(event, EventType)
-}
-
-OPERATION_EVENTS: dict[str, InterventionEvent] = {
-    # DIMSE operation: the event that its request is
-    "C-ECHO": EVT_C_ECHO,
-    "C-STORE": EVT_C_STORE,
-    "C-FIND": EVT_C_FIND,
-    "C-GET": EVT_C_GET,
-    "C-MOVE": EVT_C_MOVE,
-    "N-ACTION": EVT_N_ACTION,
-    "N-CREATE": EVT_N_CREATE,
-    "N-DELETE": EVT_N_DELETE,
-    "N-EVENT-REPORT": EVT_N_EVENT_REPORT,
-    "N-GET": EVT_N_GET,
-    "N-SET": EVT_N_SET,
-}
-
-ON_THE_WIRE = frozenset(
-    (EVT_DATA_RECV, EVT_DATA_SENT, EVT_PDU_RECV, EVT_PDU_SENT, EVT_FSM_TRANSITION)
-)
-"""Events in the midst of reading or writing: their handlers cannot wait for either."""
+    from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
 
 
 @cache
@@ -144,7 +46,15 @@ def _clock() -> Callable[[], datetime]:
     return datetime.now
 
 
-_IDENTIFIED = ("C-FIND", "C-GET", "C-MOVE")
+if not TYPE_CHECKING:
+
+    class of_kind(property):  # it is one
+        """A property that an event has if the table of the kinds says so."""
+
+        def __get__(self, event: Any, owner: Any = None) -> Any:
+            if event is not None:
+                event._check(self.fget.__name__)
+            return super().__get__(event, owner)
 
 
 class Event:
@@ -153,8 +63,8 @@ class Event:
     It may be kept when its handler returns, for another thread for instance. What was received is
     given back when nobody holds the event, its ``request``, or a data set made of them.
 
-    The attributes below depend on the event, see the reference of the events; asking for one that
-    the event does not have raises `AttributeError`.
+    Which of the attributes below it has depends on its kind: `EventType.attributes` names them.
+    Asking for another one raises `AttributeError`.
 
     Attributes
     ----------
@@ -167,6 +77,41 @@ class Event:
     assoc: Association
     event: EventType
     timestamp: datetime
+
+    address: tuple[str, int]
+    """Host and port of the peer, of ``EVT_CONN_OPEN`` and ``EVT_CONN_CLOSE``."""
+    primitive: Any
+    """The A-ASSOCIATE, A-RELEASE, A-ABORT or A-P-ABORT primitive."""
+    message: Message
+    """The DIMSE message."""
+    pdu: Any
+    """The PDU, see `pynetdicom.upper_layer.pdu`."""
+    data: bytes
+    """The bytes."""
+    current_state: str
+    """The state that the state machine was in, such as ``"Sta6"`` (PS3.8 9.2)."""
+    fsm_event: str
+    """What it was told, such as ``"Evt10"``."""
+    action: str
+    """What it did, such as ``"DT-2"``."""
+    next_state: str
+    """The state that it is in now."""
+    request: Any
+    """The request, with the parameters of its operation by their keywords."""
+    nr_invoked: int
+    """How many operations at a time the requestor would like to invoke."""
+    nr_performed: int
+    """How many operations at a time the requestor would like to perform."""
+    items: dict[str, SOPClassCommonExtendedNegotiation]
+    """The items that the requestor proposes, by SOP Class UID."""
+    app_info: dict[str, bytes]
+    """The service class application information, by SOP Class UID."""
+    user_id_type: int
+    """What kind of identity it is, see PS3.7 D.3.3.7."""
+    primary_field: bytes
+    """The user name, or what takes its place."""
+    secondary_field: bytes
+    """The passcode, if there is one."""
 
     def __init__(
         self,
@@ -183,41 +128,37 @@ class Event:
             self.__dict__.update(attrs)
 
     def __getattr__(self, name: str) -> Any:
+        # Also where a property has raised it.
         raise AttributeError(f"{self.__dict__.get('event', 'Event')} has no attribute {name!r}")
 
-    def _request(self, name: str, *operations: str) -> Any:
-        """The request, if it is of one of `operations`."""
-        request = self.__dict__.get("request")
-        if request is None or (operations and request.name not in operations):
-            raise AttributeError(f"{self.event.name} has no attribute {name!r}")
-        return request
+    def _check(self, name: str) -> None:
+        if name not in self.event.attributes or "request" not in self.__dict__:
+            self.__getattr__(name)
 
-    def _data_set(self, name: str, *operations: str) -> Dataset:
+    def _data_set(self) -> Dataset:
         """The request's data set, decoded once."""
-        request = self._request(name, *operations)
         if self._decoded is None:
             from pydicom.dataset import Dataset
 
-            data_set = request.data_set
+            data_set = self.request.data_set
             self._decoded = Dataset() if data_set is None else data_set.decode()
             if data_set is not None and data_set.oddities:
                 self.assoc._messenger.note_oddities(data_set.oddities, "received with")
         decoded: Dataset = self._decoded
         return decoded
 
-    @property
+    @of_kind
     def context(self) -> PresentationContextTuple:
         """The presentation context of the request: its ID, abstract and transfer syntax."""
-        self._request("context")
         context: PresentationContextTuple = self.__dict__["_context"].as_tuple
         return context
 
-    @property
+    @of_kind
     def message_id(self) -> int:
         """The Message ID of the request."""
-        return int(self._request("message_id").MessageID)
+        return int(self.request.MessageID)
 
-    @property
+    @of_kind
     def dataset(self) -> Dataset:
         """The data set of a C-STORE request, decoded when first asked for.
 
@@ -226,36 +167,35 @@ class Event:
         pynetdicom.errors.DataSetDecodeError
             It does not decode.
         """
-        dataset = self._data_set("dataset", "C-STORE")
+        dataset = self._data_set()
         if not hasattr(dataset, "file_meta"):
             dataset.file_meta = self.file_meta
         return dataset
 
-    @property
+    @of_kind
     def file_meta(self) -> FileMetaDataset:
         """File meta information for the data set of a C-STORE request."""
-        request = self._request("file_meta", "C-STORE")
         from pynetdicom.dsutils import create_file_meta
 
+        request = self.request
         return create_file_meta(
             sop_class_uid=request.AffectedSOPClassUID,
             sop_instance_uid=request.AffectedSOPInstanceUID,
             transfer_syntax=self.context.transfer_syntax,
         )
 
-    @property
+    @of_kind
     def received(self) -> EncodedDataSet:
         """The data set of a request as it was received, to be sent on without being decoded.
 
         It goes to ``send_c_store``, ``send_c_find``, ``send_c_get`` and ``send_c_move`` of another
         association, also on another thread and after the handler has returned.
         """
-        request = self._request("received")
-        if request.data_set is None:
+        data_set: EncodedDataSet | None = self.request.data_set
+        if data_set is None:
             from pynetdicom.data_sets.data_set import InMemory
 
             return InMemory(b"", self.context.transfer_syntax)
-        data_set: EncodedDataSet = request.data_set
         return data_set
 
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
@@ -266,13 +206,14 @@ class Event:
         include_meta : bool
             With preamble and file meta information in front: the bytes of a DICOM file.
         """
-        data_set = self._request("encoded_dataset", "C-STORE").data_set
+        self._check("encoded_dataset")
+        data_set = self.request.data_set
         if data_set is None:
             return b""
         encoded: bytes = data_set.file_bytes() if include_meta else data_set.getvalue()
         return encoded
 
-    @property
+    @of_kind
     def file_name(self) -> str:
         """A name for the file of a C-STORE request: its SOP Instance UID, and ``.dcm``.
 
@@ -286,19 +227,19 @@ class Event:
         """
         from pynetdicom.utils import is_file_name
 
-        uid: str = self._request("file_name", "C-STORE").AffectedSOPInstanceUID or ""
+        uid: str = self.request.AffectedSOPInstanceUID or ""
         if not is_file_name(uid):
             raise ValueError("the SOP Instance UID cannot be a file name")
         return f"{uid}.dcm"
 
-    @property
+    @of_kind
     def dataset_path(self) -> Any:
         """Path of a file with the data set of a C-STORE request, until the handler returns.
 
         Everything else of an event stays for as long as the event is held: it may be put into a
         queue, and a worker may read it when the sender has had its answer.
         """
-        return self._request("dataset_path", "C-STORE").data_set.path
+        return self.request.data_set.path
 
     def save_as(self, path: Any, overwrite: bool = True, sync: bool = False) -> None:
         """Save the data set of a C-STORE request as a DICOM file, without decoding it.
@@ -320,12 +261,13 @@ class Event:
         OSError
             It cannot be written; no part of it is left.
         """
-        self._request("save_as", "C-STORE").data_set.save_as(path, overwrite=overwrite, sync=sync)
+        self._check("save_as")
+        self.request.data_set.save_as(path, overwrite=overwrite, sync=sync)
 
-    @property
+    @of_kind
     def identifier(self) -> Dataset:
         """The identifier of a C-FIND, C-GET or C-MOVE request."""
-        return self._data_set("identifier", *_IDENTIFIED)
+        return self._data_set()
 
     @property
     def is_cancelled(self) -> bool:
@@ -333,118 +275,170 @@ class Event:
 
         False where there is nothing to be cancelled: of any other event.
         """
-        request = self.__dict__.get("request")
-        if request is None or request.name not in _IDENTIFIED:
+        if "identifier" not in self.event.attributes:
             return False
-        return self.assoc.is_request_cancelled(request.MessageID)
+        return self.assoc._performer.is_cancelled(self.request.MessageID)
 
-    @property
+    @of_kind
     def move_destination(self) -> str:
         """The AE title that a C-MOVE sends to."""
-        return str(self._request("move_destination", "C-MOVE").MoveDestination or "")
+        return str(self.request.MoveDestination or "")
 
-    @property
+    @of_kind
     def action_type(self) -> int:
         """The Action Type ID of an N-ACTION request."""
-        return int(self._request("action_type", "N-ACTION").ActionTypeID)
+        return int(self.request.ActionTypeID)
 
-    @property
+    @of_kind
     def action_information(self) -> Dataset:
         """The Action Information of an N-ACTION request."""
-        return self._data_set("action_information", "N-ACTION")
+        return self._data_set()
 
-    @property
+    @of_kind
     def attribute_list(self) -> Dataset:
         """The Attribute List of an N-CREATE request."""
-        return self._data_set("attribute_list", "N-CREATE")
+        return self._data_set()
 
-    @property
+    @of_kind
     def attribute_identifiers(self) -> list[BaseTag]:
         """The tags that an N-GET request asks for."""
         from pydicom.tag import Tag
 
-        tags = self._request("attribute_identifiers", "N-GET").AttributeIdentifierList
+        tags = self.request.AttributeIdentifierList
         return [Tag(tag) for tag in tags or ()]
 
-    @property
+    @of_kind
     def event_type(self) -> int:
         """The Event Type ID of an N-EVENT-REPORT request."""
-        return int(self._request("event_type", "N-EVENT-REPORT").EventTypeID)
+        return int(self.request.EventTypeID)
 
-    @property
+    @of_kind
     def event_information(self) -> Dataset:
         """The Event Information of an N-EVENT-REPORT request."""
-        return self._data_set("event_information", "N-EVENT-REPORT")
+        return self._data_set()
 
-    @property
+    @of_kind
     def modification_list(self) -> Dataset:
         """The Modification List of an N-SET request."""
-        return self._data_set("modification_list", "N-SET")
+        return self._data_set()
 
 
-def trigger(
-    assoc: AssociationState,
-    event: EventType,
-    attrs: dict[str, Any] | None = None,
-    timestamp: datetime | None = None,
-) -> Any:
-    """Have an event happen to an association.
+Adapter = Callable[[Event], tuple[Any, ...]]
 
-    Parameters
-    ----------
-    assoc : Association
-    event : NotificationEvent or InterventionEvent
-    attrs : dict, optional
-        Further attributes of the `Event`.
 
-    Returns
-    -------
-    object
-        What the handler of an intervention event gave; None for a notification event.
+def _titled(title: str | None) -> bytes | None:
+    """An AE title as that generation of callbacks sees it."""
+    return None if title is None else title.encode("latin-1", "replace").ljust(16)
 
-    Raises
-    ------
-    Exception
-        Whatever the handler of an intervention event raises.
-    """
-    running = running_handlers.events
-    depth = len(running)
+
+def _side(user: ServiceUser) -> dict[str, Any]:
+    """One side of the association, as that generation of callbacks sees it."""
+    return {**user.info, "ae_title": _titled(user.ae_title)}
+
+
+def _info(event: Event, **parameters: Any) -> dict[str, Any]:
+    """What callbacks are told about the association and the request."""
+    assoc = event.assoc
+    return {
+        "requestor": _side(assoc.requestor),
+        "acceptor": _side(assoc.acceptor),
+        "parameters": {"message_id": event.message_id, **parameters},
+        "sop_class_extended": assoc.acceptor.sop_class_extended,
+        "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
+    }
+
+
+def _on_echo(event: Event) -> tuple[Any, ...]:
+    return (event.context, _info(event))
+
+
+def _on_store(event: Event) -> tuple[Any, ...]:
+    rq = event.request
+    info = _info(
+        event,
+        priority=rq.Priority,
+        originator_aet=_titled(rq.MoveOriginatorApplicationEntityTitle),
+        originator_message_id=rq.MoveOriginatorMessageID,
+    )
+    if event.assoc.is_requestor:  # its other name, where a C-GET is answered
+        info["parameters"]["original_message_id"] = rq.MoveOriginatorMessageID
+    if not _config.DECODE_STORE_DATASETS:
+        return (event.encoded_dataset(include_meta=False), event.context, info)
+    return (event.dataset, event.context, info)
+
+
+def _on_identified(event: Event) -> tuple[Any, ...]:
+    info = _info(event, priority=event.request.Priority)
+    info["cancelled"] = event.assoc._performer.is_cancelled
+    return (event.identifier, event.context, info)
+
+
+def _on_move(event: Event) -> tuple[Any, ...]:
+    identifier, context, info = _on_identified(event)
+    return (identifier, _titled(event.move_destination), context, info)
+
+
+def _n_info(event: Event) -> dict[str, Any]:
+    rq = event.request
+    side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
+    return _info(
+        event,
+        requested_sop_class_uid=getattr(rq, f"{side}SOPClassUID"),
+        requested_sop_instance_uid=getattr(rq, f"{side}SOPInstanceUID"),
+    )
+
+
+def _with_data_set(attribute: str) -> Adapter:
+    return lambda event: (getattr(event, attribute), event.context, _n_info(event))
+
+
+ADAPTERS: dict[EventType, Adapter] = {
+    # event: what its callback is called with
+    evt.EVT_C_ECHO: _on_echo,
+    evt.EVT_C_STORE: _on_store,
+    evt.EVT_C_FIND: _on_identified,
+    evt.EVT_C_GET: _on_identified,
+    evt.EVT_C_MOVE: _on_move,
+    evt.EVT_N_ACTION: _with_data_set("action_information"),
+    evt.EVT_N_CREATE: _with_data_set("attribute_list"),
+    evt.EVT_N_DELETE: lambda event: (event.context, _n_info(event)),
+    evt.EVT_N_EVENT_REPORT: _with_data_set("event_information"),
+    evt.EVT_N_GET: _with_data_set("attribute_identifiers"),
+    evt.EVT_N_SET: _with_data_set("modification_list"),
+    evt.EVT_ASYNC_OPS: lambda event: (event.nr_invoked, event.nr_performed),
+    evt.EVT_SOP_COMMON: lambda event: (event.items,),
+    evt.EVT_SOP_EXTENDED: lambda event: (event.app_info,),
+    evt.EVT_USER_ID: lambda event: (
+        event.user_id_type,
+        event.primary_field,
+        event.secondary_field,
+        {"requestor": _side(event.assoc.requestor)},
+    ),
+}
+
+
+def ask(event: Event) -> Any:
+    """The default handler of the intervention events: ask the AE."""
+    # What is served has the engines loaded already.
+    from pynetdicom.services.engines import NoHandler, Undecodable
+
+    name = CALLBACK_OF[event.event]
+    ae = event.assoc.ae
+    if not is_assigned(ae, name):
+        if event.event is evt.EVT_C_ECHO:
+            return 0x0000
+        raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
     try:
-        running.append((assoc, event))
-        if event.is_intervention:
-            bound = assoc._handlers.get(event)
-            handler, args = bound[0] if bound else (get_default_handler(event), None)
-            return handler(Event(assoc, event, attrs), *(args or ()))
-        _notify(assoc, event, attrs or {}, timestamp)
-        return None
-    finally:
-        del running[depth:]
+        args = ADAPTERS[event.event](event)
+    except DataSetDecodeError as error:
+        raise Undecodable(str(error)) from error
+    except Exception as error:  # its text may be about the patient
+        raise Undecodable(type(error).__name__) from error
+    return getattr(ae, name)(*args)
 
 
-RUNNING_HANDLERS = frozenset((trigger.__code__, HandlerItems.__next__.__code__))
-"""The code of what runs handlers; the local variable ``event`` says of which event."""
-
-
-def _notify(
-    assoc: AssociationState, event: EventType, attrs: dict[str, Any], timestamp: datetime | None
-) -> None:
-    from pynetdicom import callbacks
-
-    happened = None
-    for handler, args in assoc.get_handlers(event):
-        happened = happened or Event(assoc, event, attrs, timestamp)
-        try:
-            handler(happened, *(args or ()))
-        except (Exception, SystemExit) as error:
-            raised.log(LOGGER, f"a handler of {event} raised", error, handler)
-    callbacks.tell(assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
-
-
-@cache
-def get_default_handler(event: EventType) -> Handler:
+def get_default_handler(event: EventType) -> Callable[[Event], Any]:
     """The handler of an intervention event while none is bound: ask the AE's callback."""
-    from pynetdicom import callbacks
-
-    if event not in callbacks.CALLBACKS:
+    if event not in ADAPTERS:
         raise ValueError(f"{event} has no default handler")
-    return callbacks.ask
+    return ask

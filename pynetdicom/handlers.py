@@ -1,24 +1,83 @@
-"""Handlers: what is bound to which event, and the binding and unbinding of it.
+"""Handlers: what is bound to which event, the binding of it, and the calling.
 
 Any thread may bind, and a signal's handler in the midst of that. A thread that runs handlers sees
-what was bound before, or after.
+what was bound before, or after. What a handler may wait for depends on the thread that runs it:
+each thread knows which handlers it is running.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pynetdicom.events import EventType, Handler, HandlerSpec, get_default_handler
+from pynetdicom import hooks, raised
+from pynetdicom.event_types import ON_THE_WIRE, EventType
 from pynetdicom.network.latch import Hold
 
+if TYPE_CHECKING:
+    import contextvars
+    from datetime import datetime
+    from types import FrameType
 
-class Handlers:
-    """Handlers bound to events; what `Association` and the servers have in common."""
+LOGGER = logging.getLogger("pynetdicom.events")
 
-    def __init__(self, evt_handlers: Iterable[HandlerSpec] | None = None) -> None:
-        self._handlers: dict[EventType, list[tuple[Handler, list[Any] | None]]] = {}
+Handler = Callable[..., Any]
+HandlerSpec = tuple[Any, ...]
+"""``(event, handler)`` or ``(event, handler, [args])``."""
+EventHandlerType = HandlerSpec
+
+# The handlers that a thread is running, the innermost last: whose, and of which event. The stack is
+# not made by the class's `__init__`, in whose midst a signal's handler would find nothing.
+_running = threading.local()
+
+
+def _stack() -> list[tuple[Handlers, EventType]]:
+    stack: list[tuple[Handlers, EventType]] = _running.__dict__.setdefault("stack", [])
+    return stack
+
+
+class Host(Protocol):
+    """What makes events, and answers where no handler is bound: the AE."""
+
+    def _make_event(
+        self, assoc: Any, event: EventType, attrs: dict[str, Any] | None, timestamp: Any = None, /
+    ) -> Any: ...
+
+    def _ask(self, event: Any, /) -> Any: ...
+
+
+class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
+    """Handlers by their events, of an association or a server.
+
+    Parameters
+    ----------
+    host : Host
+    evt_handlers : iterable of tuple
+        What is bound from the first.
+    assoc : Association, optional
+        To which the events happen.
+    changed : callable, optional
+        Called when what is bound has changed.
+    context : contextvars.Context, optional
+        Whose variables handlers on the DUL thread see; each call has a copy of its own.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        evt_handlers: Iterable[HandlerSpec] | None = None,
+        *,
+        assoc: Any = None,
+        changed: Callable[[Handlers], None] | None = None,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        self._host = host
+        self._assoc = assoc
+        self._changed = changed
+        self._context = context
         # Changes to it, made one after another, all that follows from them included: a signal's
         # handler may ask for one in the midst of another.
         self._changes: deque[Callable[[], None]] = deque()
@@ -32,11 +91,7 @@ class Handlers:
             self.bind(*spec)
 
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
-        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
-
-        A notification event may have several handlers; an intervention event has the last one that
-        was bound.
-        """
+        """See `Association.bind`."""
         if not isinstance(event, EventType):
             raise TypeError(f"{event!r} is not an event")
         if not callable(handler):
@@ -46,13 +101,13 @@ class Handlers:
         entry = (handler, None if args is None else list(args))
 
         def change() -> None:
-            bound = self._handlers.get(event, [])
+            bound = self.get(event, [])
             if event.is_intervention:
                 bound = [entry]
             elif not any(other == handler for other, _ in bound):
                 bound = [*bound, entry]
             # A new list each time: whoever is calling the handlers goes on with the old one.
-            self._handlers[event] = bound
+            self[event] = bound
 
         self._change(change)
         if event.name.startswith("EVT_N_"):  # the tables of services are loaded by few
@@ -61,14 +116,14 @@ class Handlers:
             unserved.note_event(event.name)
 
     def unbind(self, event: EventType, handler: Handler) -> None:
-        """Undo `bind`; an intervention event gets its default handler back."""
+        """Undo `bind`."""
 
         def change() -> None:
-            kept = [entry for entry in self._handlers.get(event, ()) if entry[0] != handler]
+            kept = [entry for entry in self.get(event, ()) if entry[0] != handler]
             if kept:
-                self._handlers[event] = kept
+                self[event] = kept
             else:
-                self._handlers.pop(event, None)
+                self.pop(event, None)
 
         self._change(change)
 
@@ -83,38 +138,198 @@ class Handlers:
     def _make_changes(self) -> None:
         while self._changes:
             self._changes.popleft()()
-            self._handlers_changed()
+            if self._changed is not None:
+                self._changed(self)
 
-    def get_events(self) -> list[EventType]:
+    def events(self) -> list[EventType]:
         """The events to which something is bound, by name."""
-        return sorted(self._handlers, key=lambda event: event.name)
+        return sorted(self, key=lambda event: event.name)
 
-    def get_handlers(self, event: EventType) -> Any:
-        """What is bound to `event`.
-
-        Returns
-        -------
-        tuple or list of tuple
-            ``(handler, args)``; for a notification event a list of them. An
-            intervention event without a bound
-            handler gives its default one.
-        """
-        bound = self._handlers.get(event)
+    def of(self, event: EventType) -> Any:
+        """See `Association.get_handlers`."""
+        bound = self.get(event)
         if event.is_intervention:
-            return bound[0] if bound else (get_default_handler(event), None)
+            return bound[0] if bound else (self._host._ask, None)
         return list(bound or ())
 
-    def handler_specs(self) -> list[HandlerSpec]:
+    def specs(self) -> list[HandlerSpec]:
         """What is bound, as it is given to `bind`."""
         return [
             (event, handler, args)
-            for event, bound in list(self._handlers.items())  # another thread may bind meanwhile
+            for event, bound in list(self.items())  # another thread may bind meanwhile
             for handler, args in bound
         ]
 
-    def has_handlers(self, event: EventType) -> bool:
-        """Whether anything is bound to `event`."""
-        return event in self._handlers
+    def are_told(self, event: EventType) -> bool:
+        """Whether anybody is told of a notification event."""
+        return event in self or bool(hooks.told_of(self._assoc, event))
 
-    def _handlers_changed(self) -> None:
-        """What is bound has changed."""
+    def who_answers(self, event: EventType) -> Any:
+        """What is bound to an intervention event, or assigned to the AE in its place."""
+        bound = self.get(event)
+        return bound[0][0] if bound else getattr(self._host, hooks.CALLBACK_OF[event])
+
+    def trigger(
+        self,
+        event: EventType,
+        attrs: dict[str, Any] | None = None,
+        timestamp: datetime | None = None,
+    ) -> Any:
+        """Have an event happen to the association; see `pynetdicom.events.trigger`."""
+        running = _stack()
+        depth = len(running)
+        try:
+            running.append((self, event))
+            if event.is_intervention:
+                handler, args = self.of(event)
+                made = self._host._make_event(self._assoc, event, attrs)
+                return handler(made, *(args or ()))
+            self._tell(event, attrs or {}, timestamp)
+            return None
+        finally:
+            del running[depth:]
+
+    def _tell(self, event: EventType, attrs: dict[str, Any], timestamp: datetime | None) -> None:
+        happened = None
+        for handler, args in self.of(event):
+            happened = happened or self._host._make_event(self._assoc, event, attrs, timestamp)
+            try:
+                handler(happened, *(args or ()))
+            except (Exception, SystemExit) as error:
+                raised.log(LOGGER, f"a handler of {event} raised", error, handler)
+        hooks.tell(self._assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
+
+    def trigger_anywhere(self, event: EventType, attrs: dict[str, Any]) -> None:
+        """Have an event happen on whatever thread this is, which may be the DUL thread."""
+        if self._context is None:
+            self.trigger(event, attrs)
+        else:
+            self._context.copy().run(self.trigger, event, attrs)
+
+    def running_here(self) -> list[EventType]:
+        """The events whose handlers the calling thread is running."""
+        stack = _running.__dict__.get("stack")
+        return [event for owner, event in stack if owner is self] if stack else []
+
+    @property
+    def are_on_the_wire(self) -> bool:
+        """Whether the calling thread runs one in the midst of reading or writing."""
+        is_running = bool(_running.__dict__.get("stack"))
+        return is_running and not ON_THE_WIRE.isdisjoint(self.running_here())
+
+
+class _Items:
+    """What an iterator gives, which is closed with this."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Close it, as a generator is closed, if it is one."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+
+
+class Ahead(_Items):
+    """What a handler yields, the next item of which may be asked for early, see `ahead`."""
+
+    may_run_ahead = True
+
+
+class HandlerItems(_Items):
+    """What the handler of an intervention event yields: it runs as its handler all the while."""
+
+    def __init__(self, handlers: Handlers, event: EventType, items: Iterator[Any]) -> None:
+        super().__init__(items)
+        self._handlers = handlers
+        self._event = event
+        self.may_run_ahead = getattr(items, "may_run_ahead", False)
+
+    def __next__(self) -> Any:
+        event = self._event
+        running = _stack()
+        depth = len(running)
+        try:
+            running.append((self._handlers, event))
+            return next(self._items)
+        finally:
+            del running[depth:]
+
+    def close(self) -> None:
+        running = _stack()
+        depth = len(running)
+        try:
+            running.append((self._handlers, self._event))
+            super().close()
+        finally:
+            del running[depth:]
+
+
+_RUN_HANDLERS = frozenset((Handlers.trigger.__code__, HandlerItems.__next__.__code__))
+# Their local variable ``event`` says of which event.
+
+
+def handled_in(frame: FrameType | None) -> EventType | None:
+    """The event whose handler a thread is running, by the frame that the thread is in."""
+    while frame is not None and frame.f_code not in _RUN_HANDLERS:
+        frame = frame.f_back
+    return frame and frame.f_locals["event"]
+
+
+def trigger(
+    assoc: Any,
+    event: EventType,
+    attrs: dict[str, Any] | None = None,
+    timestamp: datetime | None = None,
+) -> Any:
+    """Have an event happen to an association.
+
+    Parameters
+    ----------
+    assoc : Association
+    event : NotificationEvent or InterventionEvent
+    attrs : dict, optional
+        Further attributes of the `Event`.
+
+    Returns
+    -------
+    object
+        What the handler of an intervention event gave; None for a notification event.
+
+    Raises
+    ------
+    Exception
+        Whatever the handler of an intervention event raises.
+    """
+    return assoc._handlers.trigger(event, attrs, timestamp)
+
+
+def ahead(items: Iterable[Any]) -> Iterable[Any]:
+    """Let the library ask a C-GET or C-MOVE handler for its next instance early.
+
+    It is asked for and read while the peer still works on the last one, which saves that time. The
+    handler must not mind: between two instances it cannot wait for what its peer does with the
+    first of them. What a handler returns as a list or a tuple is read early in any case.
+
+    Parameters
+    ----------
+    items : iterable
+        What the handler would yield: its generator.
+
+    Returns
+    -------
+    iterator
+        What the handler returns instead.
+
+    Notes
+    -----
+    PS3.4 C.4.2, C.4.3
+    """
+    return Ahead(iter(items))

@@ -19,7 +19,6 @@ ASSOCIATIONS = (
 
 HANDLERS = (
     "association.destinations",
-    "data_sets.element_write",
     "dsutils",
     "pdu_primitives",
     "association.response_status",

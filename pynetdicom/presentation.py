@@ -14,9 +14,8 @@ The lists of transfer syntaxes are plain lists of str; `build_context` uses
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pynetdicom.planning import build_contexts_for, plan_associations
 from pynetdicom.uids import abstract_syntax_uid
 from pynetdicom.upper_layer.contexts import (
     PresentationContext,
@@ -28,6 +27,7 @@ from pynetdicom.upper_layer.contexts import (
 from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
 
 if TYPE_CHECKING:
+    from pynetdicom.planning import build_contexts_for, plan_associations
     from pynetdicom.services.classes import ServiceClass
 
 DEFAULT_TRANSFER_SYNTAXES: list[str] = [
@@ -143,7 +143,11 @@ def abstract_syntaxes(name: str) -> Iterable[str]:
     return service_class.sop_classes
 
 
-def _get(name: str) -> list[PresentationContext]:
+def _get(name: str) -> Any:
+    if name in ("build_contexts_for", "plan_associations"):  # which read files
+        from pynetdicom import planning
+
+        return getattr(planning, name)
     try:
         return [build_context(uid) for uid in abstract_syntaxes(name)]
     except KeyError:

@@ -13,7 +13,7 @@ def timeout(name: str, otherwise: float | None, *, takes_zero: bool = True) -> A
     """A property for seconds, None for no limit.
 
     Any number will do, of whatever type; infinity is no limit. What is no number of seconds becomes
-    `otherwise`, with a warning. Its owner has a method `timeout_changed`, which is called with the
+    `otherwise`, with a warning. Its owner has a method `_timeout_changed`, which is called with the
     name and the new value.
     """
     field = f"_{name}"
@@ -29,7 +29,7 @@ def timeout(name: str, otherwise: float | None, *, takes_zero: bool = True) -> A
             LOGGER.warning("%s must be a number of seconds or None; it is %s now", name, otherwise)
             seconds = otherwise
         self.__dict__[field] = seconds
-        self.timeout_changed(name, seconds)
+        self._timeout_changed(name, seconds)
 
     return property(get, set_, doc=f"Seconds of the `{name}`, None for no limit.")
 

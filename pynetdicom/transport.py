@@ -16,9 +16,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, loading, unserved, utils
-from pynetdicom.events import HandlerSpec
-from pynetdicom.handlers import Handlers
+from pynetdicom import _config, hooks, loading, unserved, utils
+from pynetdicom.event_types import EventType
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
@@ -37,7 +37,7 @@ _CLOSING = 0.5
 _OURS = ("process_request", "finish_request", "verify_request", "get_request")
 
 
-class AssociationServer(Handlers, socketserver.TCPServer):
+class AssociationServer(socketserver.TCPServer):
     """A listener for association requests.
 
     Made by `ApplicationEntity.make_server` and `ApplicationEntity.start_server`.
@@ -122,7 +122,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
         # A set's and a list's own operations are atomic.
         self._associations: set[Association] = set()
-        Handlers.__init__(self, evt_handlers)
+        self._handlers = Handlers(ae, evt_handlers)
         self._maker = threading.get_ident()
         self._stopped = Latch()
         # What is taken by the one thread that serves, or by the one that stops it before that.
@@ -142,12 +142,12 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         except BaseException:  # the lobby may find no descriptor for itself
             self.socket.close()
             raise
-        ae.servers_changed(self, added=True)
+        ae._running.servers.append(self)
 
     def _prepare(self, preload: bool) -> None:
         """Load what the first peer would wait for, and say what no peer will be served."""
         abstract_syntaxes = [context.abstract_uid for context in self.contexts]
-        callbacks = self.ae.assigned_callbacks
+        callbacks = hooks.assigned(self.ae)
         loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
         unserved.note_contexts(abstract_syntaxes)
         unserved.note_callbacks(callbacks)
@@ -187,7 +187,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
 
     def reserve(self) -> bool:
         """Make room for an association; False if the AE has as many as it may."""
-        return self.ae.reserve()
+        return self.ae._running.reserve(self.ae.maximum_associations)
 
     def admit(self, visitor: Visitor) -> None:
         """Make an association of an A-ASSOCIATE-RQ."""
@@ -196,14 +196,14 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         assoc = None
         try:
             while True:
-                specs = self.handler_specs()
+                specs = self._handlers.specs()
                 assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
                 self._associations.add(assoc)
                 # What is bound from here on is bound on it, too.
-                if specs == self.handler_specs():
+                if specs == self._handlers.specs():
                     break
                 self._associations.discard(assoc)
-            self.ae.associations_changed(assoc, added=True)
+            self.ae._running.accepted(assoc)
             assoc.start()
         except BaseException as error:
             if assoc is None or assoc.ident is None:  # no thread to be had, or Ctrl-C
@@ -216,16 +216,17 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """Forget an association that could not be started."""
         if assoc is not None:
             self._associations.discard(assoc)
-        if assoc is not None and assoc in self.ae.all_associations():
-            self.ae.associations_changed(assoc, added=False)
+        running = self.ae._running
+        if assoc is not None and assoc in running.associations:
+            running.associations.discard(assoc)
         else:
-            self.ae.unreserve()
+            running.unreserve()
 
     def turned_away(self, visitor: Visitor) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
         from pynetdicom.association import Association
 
-        if not self.get_events() and not self.ae.assigned_callbacks:
+        if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         threads.start("pynetdicom-rejected", assoc.tell_of_rejection)
@@ -246,17 +247,25 @@ class AssociationServer(Handlers, socketserver.TCPServer):
         """The associations of this server that have not ended."""
         return [assoc for assoc in list(self._associations) if not assoc.has_ended]
 
-    def bind(self, event: Any, handler: Any, args: list[Any] | None = None) -> None:
+    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""
-        super().bind(event, handler, args)
+        self._handlers.bind(event, handler, args)
         for assoc in list(self._associations):
             assoc.bind(event, handler, args)
 
-    def unbind(self, event: Any, handler: Any) -> None:
+    def unbind(self, event: EventType, handler: Handler) -> None:
         """Unbind a handler, also on the associations that are there already."""
-        super().unbind(event, handler)
+        self._handlers.unbind(event, handler)
         for assoc in list(self._associations):
             assoc.unbind(event, handler)
+
+    def get_events(self) -> list[EventType]:
+        """The events to which something is bound, by name."""
+        return self._handlers.events()
+
+    def get_handlers(self, event: EventType) -> Any:
+        """What is bound to `event`, see `Association.get_handlers`."""
+        return self._handlers.of(event)
 
     def server_bind(self) -> None:
         """Bind the socket; nobody else has its port, unless that is asked for."""
@@ -292,7 +301,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
 
         May be called from a handler: it then does not wait for that handler's association.
         """
-        self.ae.stop_servers([self])
+        self.ae._running.stop([self])
 
     def stop_listening(self) -> None:
         """Have the lobby's thread end; `wait_stopped` waits for it."""
@@ -322,7 +331,7 @@ class AssociationServer(Handlers, socketserver.TCPServer):
             self._closes = True  # when what is being interrupted goes on
             return
         socketserver.TCPServer.server_close(self)
-        self.ae.servers_changed(self, added=False)
+        self.ae._running.closed(self)
 
 
 class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):

@@ -219,19 +219,23 @@ def text_of(value: object, name: str) -> str:
     return str.__str__(value)
 
 
-def check(vr: str, text: str, name: str) -> str:
-    """Return `text` as it is; raise ValueError if it is none of that VR."""
+def checked(vr: str, value: object, name: str, padding: str = "\0 ") -> str:
+    """Return a value of that VR, given as str, bytes or `pydicom.uid.UID`, without its padding.
+
+    Raises
+    ------
+    TypeError
+        It is neither str nor bytes.
+    ValueError
+        `_config.VALIDATORS` say that it is none.
+    """
+    text = (str.__str__(value) if isinstance(value, str) else text_of(value, name)).strip(padding)
     validator = _config.VALIDATORS.get(vr) or _DEFAULT_VALIDATORS.get(vr)
     if validator is not None:
         valid, why = validator(text)
         if not valid:
             raise ValueError(f"Invalid {name!r} value {text!r} - {why}")
     return text
-
-
-def checked(vr: str, value: object, name: str) -> str:
-    """Return a value of that VR, given as str, bytes or `pydicom.uid.UID`, without its padding."""
-    return check(vr, text_of(value, name).strip("\0 "), name)
 
 
 def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from pynetdicom import _config
 from pynetdicom._logging import printable as printable
-from pynetdicom.uids import check, checked
+from pynetdicom.uids import checked
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
@@ -77,7 +77,7 @@ def set_ae(
         if allow_empty and len(value) <= AE_TITLE_LENGTH:
             return value
         raise ValueError(f"Invalid '{name}' value {value!r} - must not be empty or only spaces")
-    return check("AE", value, name)
+    return checked("AE", value, name, padding="")
 
 
 def validate_ae_title(ae_title: str | bytes) -> bytes:
@@ -138,7 +138,7 @@ def set_uid(
     if not uid and not allow_empty:
         raise ValueError(f"Invalid '{name}' value - must not be empty")
     if uid and validate:
-        check("UI", uid, name)
+        checked("UI", uid, name)
     return UID(uid, validation_mode=config.IGNORE)
 
 

@@ -17,6 +17,7 @@ from pynetdicom import AE, Association, evt
 from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse import primitives as dimse
 from pynetdicom.dimse.messages import Message
+from pynetdicom.handlers import Handlers
 from pynetdicom.presentation import PresentationContext
 from tests.faults.peer import Peer, request
 from tests.pair import CT, EXPLICIT, IMPLICIT, VERIFICATION, Pair, Seen, acceptor_of, ended
@@ -869,42 +870,39 @@ def test_bound_in_the_midst_of_binding(event: evt.EventType) -> None:
     assoc.unbind(event, inner)
     assoc.unbind(event, outer)
     assoc.unbind(event, first)
-    assert not assoc.has_handlers(event)
-    assert not assoc.watches_pdus
+    assert assoc.get_events() == assoc.get_handlers(event) == []
 
 
 def test_who_watches_is_not_forgotten_when_another_thread_binds_meanwhile() -> None:
     """What follows from the handlers belongs to the change: a slower thread knows less."""
-    assoc = Association(AE(), "requestor")
-    has_handlers = assoc.has_handlers
     others: list[threading.Thread] = []
+    known: list[set[evt.EventType]] = []
 
-    def asked(event: evt.EventType) -> bool:
-        has = has_handlers(event)
-        if event is evt.EVT_PDU_SENT and not others:
-            other = threading.Thread(target=assoc.bind, args=(evt.EVT_PDU_RECV, print))
+    def changed(bound: Handlers) -> None:
+        has = set(bound)
+        if not others:
+            other = threading.Thread(target=bound.bind, args=(evt.EVT_PDU_RECV, print))
             others.append(other)
             other.start()
             # It waits for this thread, or it is faster.
-            while other.is_alive() and not assoc._changes:
+            while other.is_alive() and not bound._changes:
                 pass
-        return has
+        known.append(has)
 
-    assoc.has_handlers = asked  # type: ignore[method-assign]  # it is interrupted there
-    assoc.bind(evt.EVT_DIMSE_SENT, print)
+    Handlers(AE(), changed=changed).bind(evt.EVT_DIMSE_SENT, print)
     others[0].join()
-    assert assoc.watches_pdus
+    assert known[-1] == {evt.EVT_DIMSE_SENT, evt.EVT_PDU_RECV}
 
 
 def test_what_is_bound_is_asked_for_while_somebody_binds() -> None:
     """So the listener does, for each peer."""
-    assoc = Association(AE(), "requestor")
+    handlers = Handlers(AE())
 
     class Bound(list[Any]):
         def __iter__(self) -> Any:
-            assoc.bind(evt.EVT_RELEASED, print)
+            handlers.bind(evt.EVT_RELEASED, print)
             return super().__iter__()
 
-    assoc._handlers[evt.EVT_ABORTED] = Bound([(print, None)])
-    assert assoc.handler_specs() == [(evt.EVT_ABORTED, print, None)]
-    assert assoc.has_handlers(evt.EVT_RELEASED)
+    handlers[evt.EVT_ABORTED] = Bound([(print, None)])
+    assert handlers.specs() == [(evt.EVT_ABORTED, print, None)]
+    assert evt.EVT_RELEASED in handlers

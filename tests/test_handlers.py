@@ -1,15 +1,17 @@
-"""What is no handler is refused where it is given, in words that say what is due."""
+"""Handlers: what is none is refused in words that say what is due; which ones a thread runs."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 
 from pynetdicom import AE, evt
+from pynetdicom.handlers import HandlerItems, Handlers
 from tests.pair import VERIFICATION
 
 
@@ -46,7 +48,7 @@ def test_what_is_no_handler(case: str, side: str) -> None:
     with pytest.raises(TypeError, match=words):
         begin(evt_handlers=given)
     assert not ae.active_associations
-    assert not list(ae._servers)
+    assert not list(ae._running.servers)
 
 
 @pytest.mark.parametrize("args", [None, [], [1, 2], (1, 2)])
@@ -71,4 +73,76 @@ def test_a_tls_context_of_the_other_side() -> None:
     with pytest.raises(ValueError, match="PROTOCOL_TLS_CLIENT"):
         ae.associate("127.0.0.1", 1, tls_args=(server, "localhost"))
     assert not ae.active_associations
-    assert not list(ae._servers)
+    assert not list(ae._running.servers)
+
+
+# Which handlers a thread is running
+
+OWNER = Handlers(AE())
+
+
+def test_items_of_a_handler() -> None:
+    seen: list[Any] = []
+
+    def generator() -> Iterator[int]:
+        try:
+            seen.append(OWNER.running_here())
+            yield 1
+            seen.append(OWNER.running_here())
+            raise ValueError
+        finally:
+            seen.append(OWNER.running_here())
+
+    items = HandlerItems(OWNER, evt.EVT_C_FIND, generator())
+    assert iter(items) is items
+    assert next(items) == 1
+    assert OWNER.running_here() == []
+    try:
+        next(items)
+    except ValueError:
+        seen.append("raised")
+    assert OWNER.running_here() == []
+    items.close()
+    assert seen == [[evt.EVT_C_FIND]] * 3 + ["raised"]
+
+
+def test_closing() -> None:
+    seen: list[Any] = []
+
+    def generator() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            seen.append(OWNER.running_here())
+
+    items = HandlerItems(OWNER, evt.EVT_C_GET, generator())
+    next(items)
+    items.close()
+    assert seen == [[evt.EVT_C_GET]]
+    HandlerItems(OWNER, evt.EVT_C_GET, iter([1])).close()  # which has nothing to close
+
+
+def test_what_a_generator_returns_is_passed_on() -> None:
+    def generator() -> Any:
+        yield 1
+        return 5
+
+    items = HandlerItems(OWNER, evt.EVT_C_MOVE, generator())
+    next(items)
+    with pytest.raises(StopIteration) as stop:
+        next(items)
+    assert stop.value.value == 5
+
+
+def test_each_thread_has_its_own() -> None:
+    elsewhere: list[Any] = []
+
+    def generator() -> Iterator[int]:
+        thread = threading.Thread(target=lambda: elsewhere.append(OWNER.running_here()))
+        thread.start()
+        thread.join()
+        yield 1
+
+    next(HandlerItems(OWNER, evt.EVT_C_FIND, generator()))
+    assert elsewhere == [[]]
+    assert Handlers(AE()).running_here() == []

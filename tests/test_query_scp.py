@@ -260,7 +260,7 @@ def test_a_cancel_that_comes_while_the_request_waits(scp: QueryScp) -> None:
         peer.send(request(FIND, 1) + request(FIND, 2) + request(FIND, 3) + cancel(FIND, 2))
         peer.send(cancel(FIND, 77) * 3)
         (assoc,) = scp.server.active_associations
-        assert wait_for(lambda: assoc.is_request_cancelled(2))
+        assert wait_for(lambda: assoc._performer.is_cancelled(2))
         proceed.set()
         assert statuses(peer, 1) == [PENDING, 0x0000]
         assert statuses(peer, 2) == [0xFE00]
@@ -423,11 +423,11 @@ def test_a_generator_runs_as_a_handler_of_its_event(scp: QueryScp) -> None:
     def handler(event: evt.Event) -> Iterator[Any]:
         try:
             for number in range(2):
-                seen.append(evt.handled_here(event.assoc))
+                seen.append(event.assoc._handlers.running_here())
                 seen.append(event.assoc.what_holds_it())
                 yield PENDING, match(number)
         finally:
-            seen.append(evt.handled_here(event.assoc))
+            seen.append(event.assoc._handlers.running_here())
 
     scp.handler = handler
     with scp.connect() as peer:

@@ -19,9 +19,9 @@ from pydicom.dataset import Dataset
 
 import pynetdicom3
 from pynetdicom import AE, QueryRetrievePresentationContexts, _config, build_context, evt
-from pynetdicom.callbacks import CALLBACKS
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.dsutils import InMemory
+from pynetdicom.events import ADAPTERS
 from tests.examples.certificates import write_certificates
 from tests.pair import CT, DEADLINE, IMPLICIT, VERIFICATION, Pair, Seen, ended, serve
 from tests.peers import ct
@@ -308,7 +308,7 @@ def test_raw_bytes_that_do_not_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are the callback's to judge, and not answered with 0xC210."""
     monkeypatch.setattr(_config, "DECODE_STORE_DATASETS", False)
     broken = b"\x08\x00\x05\x00\xff\xff\xff\x7f"
-    _, adapt = CALLBACKS[evt.EVT_C_STORE]
+    adapt = ADAPTERS[evt.EVT_C_STORE]
     with Pair() as pair, pair.associate() as assoc:
         request = C_STORE(MessageID=1, Priority=2, AffectedSOPClassUID=CT)
         for data_set, raw in ((InMemory(broken, IMPLICIT), broken), (None, b"")):
@@ -492,7 +492,7 @@ def test_no_connection_has_no_primitive(free_port: int) -> None:
     ae.add_requested_context(VERIFICATION)
     assoc = ae.associate("127.0.0.1", free_port)
     assert assoc.acceptor.primitive is None
-    assert ae.prepare_association("127.0.0.1", free_port).requestor.primitive is None
+    assert ae._prepare("127.0.0.1", free_port).requestor.primitive is None
 
 
 def test_the_address_of_a_peer() -> None:
@@ -684,13 +684,13 @@ def test_start_in_the_style_of_callbacks(free_port: int) -> None:
 
     ae.on_c_echo = on_c_echo  # type: ignore[method-assign]
     opened = threading.Event()
-    changed = ae.servers_changed
 
-    def servers_changed(server: Any, *, added: bool) -> None:
-        changed(server, added=added)
-        opened.set()
+    class Told(list[Any]):
+        def append(self, server: Any) -> None:
+            super().append(server)
+            opened.set()
 
-    ae.servers_changed = servers_changed  # type: ignore[method-assign]
+    ae._running.servers = Told()
     thread = threading.Thread(target=ae.start)
     thread.start()
     assert opened.wait(DEADLINE)

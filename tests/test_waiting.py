@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, evt
-from pynetdicom import ae as ae_module
-from pynetdicom.association.state import WE_RELEASE
+from pynetdicom import AE, evt, running
 from pynetdicom.dimse import waiting as waiting_module
+from pynetdicom.dimse.inbox import WE_RELEASE
 from tests.faults.peer import until
 from tests.peers import DEADLINE, interrupted_when
 
@@ -168,7 +167,7 @@ def test_a_signals_handler_does_not_wait_for_what_it_interrupts(
     push = connection.push
     # If it waited for its thread's own association, it would wait for ever.
     for bound in ("_POLITE", "_SHUTDOWN"):
-        monkeypatch.setattr(ae_module, bound, 3600)
+        monkeypatch.setattr(running, bound, 3600)
     returned: list[bool] = []
 
     def interrupted(buffers: Any) -> int:
@@ -322,14 +321,14 @@ def test_release_asked_for_between_an_answer_and_reading_on(peers: Peers, in_han
         acceptor.bind(evt.EVT_C_ECHO, lambda event: event.assoc.release() or 0x0000)
     else:
         # Called after an answer; maybe still after the first one.
-        serve = acceptor.serve_request
+        serve = acceptor._performer._serve_request
 
         def serve_and_release(request: Any) -> None:
             serve(request)
             if len(peers.acceptors) == 2:
                 acceptor.inbox.put(WE_RELEASE)
 
-        acceptor.serve_request = serve_and_release
+        acceptor._performer._serve_request = serve_and_release
     assert peers.assoc.send_c_echo().Status == 0x0000
     acceptor.join(DEADLINE)
     assert acceptor.is_released

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom import raised
-from pynetdicom.callbacks import handler_of
 from pynetdicom.services.engines import NoHandler
 from pynetdicom.uids import named
 from pynetdicom.upper_layer.items import (
@@ -54,19 +53,21 @@ def _of_type(items: list[Any], kind: type) -> list[Any]:
 def _ask(assoc: AssociationState, event: evt.EventType, attrs: dict[str, Any]) -> Any:
     """The handler's answer; None when there is no handler, or when it raises."""
     try:
-        return evt.trigger(assoc, event, attrs)
+        return assoc._handlers.trigger(event, attrs)
     except NoHandler:
         return None
     except NotImplementedError:  # a callback that is overridden only to refuse
         return None
     except (Exception, SystemExit) as error:
-        raised.log(LOGGER, f"the handler of {event} raised", error, handler_of(assoc, event))
+        raised.log(
+            LOGGER, f"the handler of {event} raised", error, assoc._handlers.who_answers(event)
+        )
         return None
 
 
 def _note(assoc: AssociationState, event: evt.EventType, answer: Any, due: str) -> None:
     """Log what kind of thing a handler gave instead of what was due."""
-    handler = raised.named(handler_of(assoc, event))
+    handler = raised.named(assoc._handlers.who_answers(event))
     kind = raised.kind(answer)
     LOGGER.error("the handler of %s (%s) gave %s instead of %s", event, handler, kind, due)
 
@@ -143,7 +144,7 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
     required = assoc.ae.require_user_identity
     if not proposed:
         if required:
-            peer = assoc._peer_name()
+            peer = assoc._reporter.peer_name
             LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
         return not required, []
     item = proposed[0]
@@ -153,7 +154,7 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
         "secondary_field": item.secondary_field,
     }
     try:
-        answer = evt.trigger(assoc, evt.EVT_USER_ID, attrs)
+        answer = assoc._handlers.trigger(evt.EVT_USER_ID, attrs)
         if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
             _note(assoc, evt.EVT_USER_ID, answer, "(bool, bytes or None)")
             return False, []
@@ -173,6 +174,6 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
         return not required, []
     except (Exception, SystemExit) as error:
         # Whoever cannot be checked is not let in.
-        handler = handler_of(assoc, evt.EVT_USER_ID)
+        handler = assoc._handlers.who_answers(evt.EVT_USER_ID)
         raised.log(LOGGER, "the handler of EVT_USER_ID raised", error, handler)
         return False, []

@@ -18,7 +18,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.dimse import waiting
 from pynetdicom.dimse.messages import Batch
 from pynetdicom.dimse.operations import PENDING, Operation, Operations
@@ -226,7 +226,7 @@ class Invoker:
 
     def _refuse_endless_wait(self, what: str) -> None:
         """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""
-        if evt.EVT_C_STORE not in evt.handled_here(self._assoc):
+        if evt.EVT_C_STORE not in self._assoc._handlers.running_here():
             return
         for operation in self.operations.outstanding():
             if operation.request.name == "C-GET":

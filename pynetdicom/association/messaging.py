@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pynetdicom import debug_log
-from pynetdicom import events as evt
+from pynetdicom import event_types as evt
 from pynetdicom.data_sets.data_set import for_wire
 from pynetdicom.dimse.messages import Batch, Message, fragments
-from pynetdicom.events import trigger
 
 if TYPE_CHECKING:
     from pynetdicom.association.state import AssociationState
@@ -81,7 +80,7 @@ class Messenger:
         if self._shows:
             debug_log.show_message("sent", message)
         if watched:
-            trigger(self._assoc, evt.EVT_DIMSE_SENT, {"message": message})
+            self._assoc._handlers.trigger(evt.EVT_DIMSE_SENT, {"message": message})
         return True
 
     def received(self, message: Message) -> None:
@@ -89,4 +88,4 @@ class Messenger:
         if self._shows:
             debug_log.show_message("received", message)
         if evt.EVT_DIMSE_RECV in self._assoc._handlers:
-            trigger(self._assoc, evt.EVT_DIMSE_RECV, {"message": message})
+            self._assoc._handlers.trigger(evt.EVT_DIMSE_RECV, {"message": message})

@@ -8,12 +8,11 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
-from pynetdicom import events as evt
-from pynetdicom.association.indications import Indications
+from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.association.state import ENDED
+from pynetdicom.association.state import AssociationState
+from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
-from pynetdicom.events import trigger
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import secure
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
     import ssl
 
     from pynetdicom.association import Association
+    from pynetdicom.association.entity import Listener
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.acse")
 
 
-class Negotiation(Indications):
+class Negotiation(AssociationState):
     """The negotiation of an `Association`, as requestor and as acceptor."""
 
     # Negotiation as requestor
@@ -59,7 +58,7 @@ class Negotiation(Indications):
         assert self._target is not None
         assert self._request_pdu is not None
         address, bind_address, tls_args = self._target
-        made = type(self)(self.ae, "requestor", evt_handlers=self.handler_specs())
+        made = type(self)(self.ae, "requestor", evt_handlers=self._handlers.specs())
         other = cast("Association", made)
         other.acceptor.ae_title = self._request_pdu.called_ae_title
         other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)
@@ -100,16 +99,16 @@ class Negotiation(Indications):
         self._dul = dul
         if self._early:
             dul.abort(self._early[0])
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address})
         self._dul.start()
         self.requestor.load(self._request_pdu)
-        self.notify(evt.EVT_REQUESTED, self._request_pdu)
+        self._reporter.negotiation(evt.EVT_REQUESTED, self._request_pdu)
         self._dul.perform("Evt2", self._request_pdu)
-        self.notify(evt.EVT_ACSE_SENT, self._request_pdu)
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, self._request_pdu)
         return self._await_answer(deadline)
 
     def _make_dul(self, connection: Connection, upper_layer: UpperLayer, framer: Framer) -> DUL:
-        return DUL(self, connection, upper_layer, framer, f"{self.name}-DUL")
+        return DUL(self._indications, connection, upper_layer, framer, f"{self.name}-DUL")
 
     def _connect(self) -> tuple[Connection, float | None]:
         """Connect; the connection, and until when the peer has to answer our request."""
@@ -152,14 +151,14 @@ class Negotiation(Indications):
             if item is ENDED:
                 return False
             if isinstance(item, pdus.A_ASSOCIATE_AC):
-                self.notify(evt.EVT_ACSE_RECV, item)
-                self.notify(evt.EVT_ACCEPTED, item)
+                self._reporter.negotiation(evt.EVT_ACSE_RECV, item)
+                self._reporter.negotiation(evt.EVT_ACCEPTED, item)
                 if not self.accepted_contexts:  # nothing can be sent on it (PS3.8 7.1.1.13)
                     self._fail(Ended("aborted", "local", 0, 0, error=self._nothing_accepted(item)))
                     return False
                 debug_log.show_contexts([*self.accepted_contexts, *self.rejected_contexts])
                 accepted, rejected = len(self.accepted_contexts), len(self.rejected_contexts)
-                self.summarise(
+                self._reporter.summarise(
                     f"accepted, {accepted} of {accepted + rejected} presentation contexts"
                 )
                 return True
@@ -186,7 +185,7 @@ class Negotiation(Indications):
         self._introduce(visitor)
         self._seed(server)
         dul.start()
-        self.notify(evt.EVT_REQUESTED, rq)
+        self._reporter.negotiation(evt.EVT_REQUESTED, rq)
         rejection = acse.check_request(
             rq,
             ae_title=server.ae_title,
@@ -234,8 +233,8 @@ class Negotiation(Indications):
         )
         dul.framer.context_ids = frozenset(self.negotiated.contexts)
         dul.perform("Evt7", ac)
-        self.notify(evt.EVT_ACSE_SENT, ac)
-        self.notify(evt.EVT_ACCEPTED, ac)
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, ac)
+        self._reporter.negotiation(evt.EVT_ACCEPTED, ac)
         self._summarise_answer(acse.refusals(acse.contexts_of(rq), contexts))
         return True
 
@@ -245,17 +244,17 @@ class Negotiation(Indications):
         accepted = len(self.accepted_contexts)
         what = f"accepted, {accepted} of {accepted + len(refusals)} presentation contexts"
         if not refusals:
-            self.summarise("accepted")
+            self._reporter.summarise("accepted")
         else:
-            self.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
+            self._reporter.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
-    def _seed(self, server: AssociationServer) -> None:
+    def _seed(self, server: Listener) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
         acceptor = self.acceptor
         acceptor.ae_title = server.ae_title
         acceptor.maximum_length = self.ae.maximum_pdu_size
         acceptor.supported_contexts = server.contexts
-        acceptor.implementation_class_uid = self.ae.implementation_uid
+        acceptor.implementation_class_uid = self.ae._implementation_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
 
     def _introduce(self, visitor: Visitor) -> None:
@@ -269,15 +268,15 @@ class Negotiation(Indications):
                 visitor.connection.socket.getsockname()
             )
         self.requestor.load(rq)
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
-        if self.watches_transitions:
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
+        if self._indications.watches_transitions:
             for transition in visitor.told:
-                self.on_transition(*transition)
-        if self.watches_data:
-            self.on_data(visitor.raw, False)
-        if self.watches_pdus:
-            self.on_pdu(rq, False)
-        self.notify(evt.EVT_ACSE_RECV, rq)
+                self._indications.on_transition(*transition)
+        if self._indications.watches_data:
+            self._indications.on_data(visitor.raw, False)
+        if self._indications.watches_pdus:
+            self._indications.on_pdu(rq, False)
+        self._reporter.negotiation(evt.EVT_ACSE_RECV, rq)
 
     def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
         """Reject the association request, from a handler of `EVT_REQUESTED` (PS3.8 9.3.4).
@@ -306,8 +305,8 @@ class Negotiation(Indications):
         ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
         self.acceptor.rejects(pdu)
         self._dul.perform("Evt8", pdu, ended)
-        self.notify(evt.EVT_ACSE_SENT, pdu)
-        self.notify(evt.EVT_REJECTED, pdu)
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
+        self._reporter.negotiation(evt.EVT_REJECTED, pdu)
 
     def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
@@ -319,12 +318,12 @@ class Negotiation(Indications):
         self._introduce(self._visitor)
         if self._server is not None:
             self._seed(self._server)
-        self.notify(evt.EVT_REQUESTED, self._visitor.request)
+        self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
         self.acceptor.rejects(pdu)
-        if self.watches_data:
-            self.on_data(pdu.encode(), True)
-        if self.watches_pdus:
-            self.on_pdu(pdu, True)
-        self.notify(evt.EVT_ACSE_SENT, pdu)
-        self.notify(evt.EVT_REJECTED, pdu)
-        trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
+        if self._indications.watches_data:
+            self._indications.on_data(pdu.encode(), True)
+        if self._indications.watches_pdus:
+            self._indications.on_pdu(pdu, True)
+        self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
+        self._reporter.negotiation(evt.EVT_REJECTED, pdu)
+        self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})

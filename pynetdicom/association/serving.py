@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
-from pynetdicom import events as evt
-from pynetdicom.callbacks import handler_of, is_assigned
+from pynetdicom import event_types as evt
 from pynetdicom.dimse.primitives import C_ECHO
-from pynetdicom.events import OPERATION_EVENTS, EventType, trigger
-from pynetdicom.running import HandlerItems
+from pynetdicom.event_types import OPERATION_EVENTS, EventType
+from pynetdicom.handlers import HandlerItems
+from pynetdicom.hooks import is_assigned
 from pynetdicom.services import engines, levels, matching, registry, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
@@ -81,8 +81,8 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
-        bound = partial(handler_of, assoc, event)
-        return engines.single(request, trigger, assoc, event, attrs, bound=bound)
+        bound = partial(assoc._handlers.who_answers, event)
+        return engines.single(request, assoc._handlers.trigger, event, attrs, bound=bound)
     return _answer_in_parts(assoc, message, event, attrs)
 
 
@@ -97,8 +97,8 @@ def _answer_in_parts(
     debug_log.log_identifier(LOGGER, request, _config.LOG_REQUEST_IDENTIFIERS)
 
     def handler() -> Any:
-        given = trigger(assoc, event, attrs)
-        return HandlerItems(assoc, event, given) if hasattr(given, "__next__") else given
+        given = assoc._handlers.trigger(event, attrs)
+        return HandlerItems(assoc._handlers, event, given) if hasattr(given, "__next__") else given
 
     def send(response: Primitive) -> None:
         if request.name == "C-FIND":
@@ -109,9 +109,9 @@ def _answer_in_parts(
         request,
         handler,
         send,
-        lambda: scp.is_request_cancelled(message_id),
+        lambda: scp._performer.is_cancelled(message_id),
         assoc.negotiated.contexts[context_id].transfer_uids[0],
-        partial(handler_of, assoc, event),
+        partial(assoc._handlers.who_answers, event),
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)
@@ -142,8 +142,8 @@ def _takes_unanswered(
         return False
     if not assoc._invoker.has_asked_for_objects:
         return False
-    if not assoc.told_of_roles:
-        assoc.told_of_roles = True
+    if not assoc._performer.told_of_roles:
+        assoc._performer.told_of_roles = True
         LOGGER.warning(
             "the peer has not answered the role selection for %s: what it sends is taken",
             named(context.abstract_uid),

@@ -11,45 +11,37 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom import _config, debug_log
-from pynetdicom import events as evt
+from pynetdicom import _config
+from pynetdicom import event_types as evt
+from pynetdicom.association.entity import Entity, Listener
+from pynetdicom.association.indications import Indications
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
-from pynetdicom.callbacks import DebugHooks, told_of
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operations import Operations
-from pynetdicom.events import HandlerSpec, trigger
-from pynetdicom.handlers import Handlers
-from pynetdicom.network.addresses import address_text
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec
+from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
-from pynetdicom.running import running_handlers
+from pynetdicom.running import Runs
 from pynetdicom.timeouts import timeout
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.association import Association
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
-# Signals in the inbox, beside the peer's requests and the A-ASSOCIATE-AC.
-ENDED = object()
-PEER_RELEASES = object()
-WE_RELEASE = object()
 
-
-class AssociationState(DebugHooks, Handlers, threading.Thread):
+class AssociationState(DebugHooks, threading.Thread):
     """The attributes of an `Association`; see there."""
 
     acse_timeout = timeout("acse_timeout", 30)
@@ -62,10 +54,10 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         mode: Literal["requestor", "acceptor"],
         *,
-        server: AssociationServer | None = None,
+        server: Listener | None = None,
         visitor: Visitor | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
     ) -> None:
@@ -86,15 +78,13 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self.inbox = Inbox()
         self._messenger = Messenger(self)
         self._invoker = Invoker(self, self._messenger)
-        self.outstanding = self._invoker.operations.in_line
+        self._reporter = Reporter(self)
+        self._performer = Performer(self)
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
-        self.sub_associations: set[Association] = set()
+        self.sub_associations: set[Runs] = set()
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
-        self.watches_data = self.watches_pdus = self.watches_transitions = False
-        # What a peer is tolerated to do is noted once.
-        self.told_of_groups = self.told_of_roles = False
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor
@@ -107,21 +97,56 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         self._negotiated = Latch()
         self._is_over = Latch()
         self._is_established = False
-        self._release_after = False
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
         self._maximum_length = 0
         self._timer = "acse_timeout"
-        self._assembler = Assembler(Receiving(self, server).open)
-        self.feed, self.flush = self._assembler.feed, self._assembler.flush
+        self._indications = Indications(self, Receiving(self, server))
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.
             self._contextvars = server.contextvars.copy()
         elif server is None and _config.PASS_CONTEXTVARS:
             self._contextvars = contextvars.copy_context()
-        specs = server.handler_specs() if server is not None else evt_handlers
-        Handlers.__init__(self, specs)
+        self._handlers = Handlers(
+            ae,
+            server._handlers.specs() if server is not None else evt_handlers,
+            assoc=self,
+            changed=self._indications.handlers_changed,
+            context=self._contextvars,
+        )
+
+    # Events
+
+    def bind(self, event: evt.EventType, handler: Handler, args: list[Any] | None = None) -> None:
+        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
+
+        A notification event may have several handlers; an intervention event has the last one that
+        was bound.
+        """
+        self._handlers.bind(event, handler, args)
+
+    def unbind(self, event: evt.EventType, handler: Handler) -> None:
+        """Undo `bind`; an intervention event gets its default handler back."""
+        self._handlers.unbind(event, handler)
+
+    def get_events(self) -> list[evt.EventType]:
+        """The events to which something is bound, by name."""
+        return self._handlers.events()
+
+    def get_handlers(self, event: evt.EventType) -> Any:
+        """What is bound to `event`.
+
+        Returns
+        -------
+        tuple or list of tuple
+            ``(handler, args)``; for a notification event a list of them. An intervention event
+            without a bound handler gives its default one.
+        """
+        return self._handlers.of(event)
+
+    def _handlers_changed(self, bound: Handlers) -> None:
+        """What is bound has changed."""
 
     # State
 
@@ -191,7 +216,7 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
         """The peer: title, address, port, mode and maximum length, as a dict."""
         return (self.acceptor if self.is_requestor else self.requestor).info
 
-    def timeout_changed(self, name: str, seconds: float | None) -> None:
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have those look again who may be waiting by the old value."""
         if name != "network_timeout":
             return
@@ -222,31 +247,5 @@ class AssociationState(DebugHooks, Handlers, threading.Thread):
             self._dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if (self._dul is not None and self._dul.is_reading_here) or (
-            running_handlers.events and not evt.ON_THE_WIRE.isdisjoint(evt.handled_here(self))
-        ):
+        if (self._dul is not None and self._dul.is_reading_here) or self._handlers.are_on_the_wire:
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
-
-    def summarise(self, what: str, *, level: int = logging.INFO) -> None:
-        """Log what became of the association, at INFO unless that is left to handlers."""
-        if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
-            LOGGER.log(level, "association with %s: %s", self._peer_name(), printable(what))
-
-    def _peer_name(self) -> str:
-        """The peer's AE title and, once it is known, its address."""
-        peer = self.acceptor if self.is_requestor else self.requestor
-        where = peer.address_info
-        if where is None:
-            return printable(peer.ae_title)
-        return printable(f"{peer.ae_title} at {address_text((where.address, where.port))}")
-
-    def notify(self, event: evt.EventType, pdu: Any) -> None:
-        """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""
-        if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT):
-            debug_log.show_pdu("received" if event is evt.EVT_ACSE_RECV else "sent", pdu)
-        if self.has_handlers(event) or told_of(self, event):
-            from pynetdicom.pdu_primitives import A_ASSOCIATE
-
-            # Callbacks are given it with the other events too.
-            name = "primitive" if event in (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT) else "_primitive"
-            trigger(self, event, {name: A_ASSOCIATE.from_pdu(pdu)})

@@ -13,8 +13,8 @@ from pynetdicom.data_sets.element_walk import (
     Encoding,
     WalkError,
     encoding_of,
-    is_sequence,
 )
+from pynetdicom.data_sets.element_write import Level
 from pynetdicom.data_sets.encoded import (
     DEFER_SIZE,
     INFLATED_LIMIT,
@@ -26,7 +26,6 @@ from pynetdicom.data_sets.encoded import (
 )
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces
 from pynetdicom.data_sets.read_buffers import CHUNK
-from pynetdicom.data_sets.representations import name_of
 from pynetdicom.data_sets.survey import Survey
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.uids import named
@@ -173,40 +172,34 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         by anything.
     """
     encoding = encoding_of(transfer_syntax)
-    # Its elements are not its keys.
-    if any(tag <= 0x0002FFFF and tag >> 16 != 1 for tag in ds.keys()):  # noqa: SIM118
+    level = Level(ds, encoding)
+    if any(tag >> 16 in (0, 2) for tag in level.elements if tag < 0x00030000):
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
-    _check_pixel_data(ds, transfer_syntax)
-    problem = why_not_in_byte_order(ds, encoding)
-    if problem is not None:
-        raise ValueError(problem)
-    from pynetdicom.data_sets import element_write
-
+    if 0x7FE00010 in level.elements:
+        _check_pixel_data(ds, transfer_syntax)
     try:
-        pieces = element_write.write_pieces(ds, encoding)
+        if encoding.deflated:
+            return InMemory(deflate(level.encoded()), transfer_syntax)
+        parts = level.parts()
+        if level.is_buffered:
+            return Pieces(parts).to_data_set(transfer_syntax)
+        return InMemory(b"".join(parts), transfer_syntax)
     except NotInCharacterSet as error:
         raise ValueError(f"the data set cannot be encoded: {error}") from None
     except NotEncodable as error:
         raise ValueError(
             f"the data set cannot be encoded as {named(transfer_syntax)}: {error}"
         ) from error.__cause__
-    if encoding.deflated:
-        return InMemory(deflate(pieces.getvalue()), transfer_syntax)
-    return pieces.to_data_set(transfer_syntax)
 
 
 def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
     """Have the elements written; raises NotInCharacterSet or NotEncodable."""
-    from pynetdicom.data_sets import element_write
-
-    data = element_write.write_elements(ds, encoding)
+    data = Level(ds, encoding).encoded()
     return deflate(data) if encoding.deflated else data
 
 
 def _check_pixel_data(ds: Dataset, transfer_syntax: str) -> None:
     """Refuse pixel data that is encapsulated where it should not be, or is not where it should."""
-    if "PixelData" not in ds:
-        return
     from pydicom.uid import UID
 
     uid = UID(transfer_syntax)
@@ -242,41 +235,3 @@ def _beginning(value: Any) -> bytes:
         return Buffered(value).begin()
     except NotEncodable as error:
         raise ValueError(f"(7FE0,0010) PixelData {error}") from None
-
-
-def why_not_in_byte_order(
-    ds: Dataset, encoding: Encoding, *, is_whole: bool = True, said: bool | None = None
-) -> str | None:
-    """Name an element of words of a data set that was read in another byte order.
-
-    Once decoded they do not say whether they are still in it. What was not decoded and came from
-    elsewhere says it, and is turned round. What was never read is in the byte order that is `said`,
-    by the file meta information of the whole.
-    """
-    from pynetdicom.data_sets.element_write import WORDS, vr_of, words_or_bytes
-
-    original = ds.original_encoding[1]
-    if original is None and said is None:
-        syntax = (getattr(ds, "file_meta", None) or {}).get("TransferSyntaxUID")
-        said = encoding_of(str(syntax)).little if syntax else None
-    order = said if original is None else original
-    is_other = order not in (None, encoding.little)
-    element: Any
-    for element in ds.elements():
-        if element.is_raw and not (is_other and is_whole and element.is_little_endian == original):
-            continue
-        vr = vr_of(ds, element)
-        if vr == "SQ":
-            if element.is_raw and not is_sequence(element.value or b"", ds.original_encoding):
-                continue  # and goes as what it is
-            for item in ds[element.tag].value or ():
-                is_same = is_whole and item.original_encoding[1] == original
-                problem = why_not_in_byte_order(item, encoding, is_whole=is_same, said=order)
-                if problem is not None:
-                    return problem
-            continue
-        if len(vr) > 2 and not element.is_raw and isinstance(element.value, bytes):
-            vr = words_or_bytes(element.tag, vr)  # as which it would go
-        if is_other and vr in WORDS and element.value != b"":
-            return f"{name_of(element.tag)} has values in another byte order"
-    return None

@@ -1,15 +1,19 @@
-"""The elements of a pydicom data set, encoded: pydicom writes them, but for their text.
+"""The elements of a pydicom data set, encoded: what is plain here, the rest by pydicom.
 
-Text is encoded here, as it is or not at all. What pydicom has not decoded goes out as it was read,
-also to another transfer syntax, for as long as its character set is the same; how it was read it
-says itself, since it may come from another data set. What is in a buffer is read when it goes out.
+Plain is text, numbers, sequences and bytes. Text is encoded as it is or not at all. What pydicom
+has not decoded goes out as it was read, also to another transfer syntax, for as long as its
+character set is the same; how it was read it says itself, since it may come from another data set.
+Words that it has decoded do not say their byte order, and are refused in another one. What is in a
+buffer is read when it goes out.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom.data_sets.character_sets import (
     DEFAULT_VRS,
@@ -24,111 +28,138 @@ from pynetdicom.data_sets.character_sets import (
     is_plain,
     is_read_with,
 )
-from pynetdicom.data_sets.element_walk import LONG_VRS, UNDEFINED, Encoding, is_sequence
+from pynetdicom.data_sets.element_walk import (
+    LONG_VRS,
+    UNDEFINED,
+    Encoding,
+    encoding_of,
+    is_sequence,
+)
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces, Stretch, swapped
 from pynetdicom.data_sets.representations import UNITS, can_hold, is_whole, name_of, padding
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_ASCII = "ISO_IR 6"
 _TEXT = TEXT_VRS | DEFAULT_VRS
-WORDS = ("OW", "OF", "OD", "OL", "OV")
+_LONG = frozenset(vr.decode() for vr in LONG_VRS)
+_NUMBERS = {"US": "H", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+_WORDS = frozenset(("OW", "OF", "OD", "OL", "OV"))
 """VRs whose byte order pydicom does not change."""
+_BYTES = _WORDS | {"OB", "UN"}
+_NUMBERS_AS_TEXT = frozenset(("DS", "IS"))
+_SPECIFIC_CHARACTER_SET = 0x00080005
+_PIXEL_DATA = 0x7FE00010
 _SHORT = 0xFFFE
 """How long a value of a VR with a length of 16 bits is at most."""
 
 
-class _Level(NamedTuple):
+class Level:
     """What elements are written in: the data set, or an item."""
 
-    ds: Dataset
-    encoding: Encoding
-    character_set: Declared
-    has_character_set: bool
-    """Whether it was read with this character set."""
-    is_copied: bool
-    """Whether what is not decoded was read elsewhere, with a character set that is not known."""
-    is_whole: bool
-    """Whether it was read together with the data set that it is, or is in."""
+    is_buffered = False
+    """Whether some of its parts are still in a buffer."""
+
+    def __init__(
+        self,
+        ds: Dataset,
+        encoding: Encoding,
+        outer: Level | None = None,
+        *,
+        is_copied: bool = False,
+    ) -> None:
+        self.ds = ds
+        self.encoding = encoding
+        self.outer = outer
+        # pydicom compares its tags in Python.
+        self.elements: dict[int, Any] = dict(zip(map(int, ds.keys()), ds.values(), strict=True))
+        self.character_set: Declared = () if outer is None else outer.character_set
+        if _SPECIFIC_CHARACTER_SET in self.elements:
+            self.character_set = declared(ds.get("SpecificCharacterSet"))
+        self._is_of_copy = is_copied
+
+    @cached_property
+    def has_character_set(self) -> bool:
+        """Whether it was read with this character set."""
+        return not self._is_of_copy and is_read_with(self.ds, self.character_set)
+
+    @cached_property
+    def is_copied(self) -> bool:
+        """Whether what is not decoded was read elsewhere, nobody knows in which character set."""
+        return self._is_of_copy or None in self.ds.original_encoding
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether it was read together with the data set that it is, or is in."""
+        outer = self.outer
+        order = self.ds.original_encoding[1]
+        return outer is None or (outer.is_whole and order == outer.ds.original_encoding[1])
+
+    @cached_property
+    def order(self) -> bool | None:
+        """The byte order that decoded words are in: True for little endian, None if nobody says."""
+        order = self.ds.original_encoding[1]
+        if order is None and self.outer is not None:
+            order = self.outer.order
+        if order is None:
+            syntax = (getattr(self.ds, "file_meta", None) or {}).get("TransferSyntaxUID")
+            order = encoding_of(str(syntax)).little if syntax else None
+        return order
 
     def takes(self, raw: Any) -> bool:
         """Tell whether an element that is not decoded is in this encoding."""
         return (raw.is_implicit_VR, raw.is_little_endian) == self.encoding[:2]
 
-    def takes_from(self, raw: Any) -> bool:
-        """Tell whether an element that is not decoded was read with the others."""
-        return bool(self.ds.original_encoding[1] == raw.is_little_endian)
+    def check_order(self, vr: str, value: Any) -> None:
+        """Refuse words that were decoded, if they are in another byte order."""
+        if vr in _WORDS and self.order not in (None, self.encoding.little) and value != b"":
+            raise NotEncodable("has values in another byte order")
 
+    def parts(self) -> list[Any]:
+        """Encode the elements, not deflated: `bytes`, and `Stretch` where something is in a buffer.
 
-def write_elements(ds: Dataset, encoding: Encoding) -> bytes:
-    """Encode the elements of a data set, not deflated; see `write_pieces`."""
-    return write_pieces(ds, encoding).getvalue()
+        Raises
+        ------
+        NotInCharacterSet
+            If a text cannot be encoded as it is.
+        NotEncodable
+            If another value cannot; the cause is what pydicom raised.
+        """
+        heads = _heads(self.encoding)
+        parts: list[Any] = []
+        elements = self.elements
+        form = self.encoding[:2]
+        tag = 0
+        try:
+            for tag in sorted(elements):
+                if tag >= 0x70000 and not tag & 0xFFFF:  # a group length: retired (PS3.5 7.2)
+                    continue
+                element = elements[tag]
+                data: bytes | None = None
+                if not element.is_raw:
+                    data = _plain(self, element)
+                elif (
+                    (element.is_implicit_VR, element.is_little_endian) == form
+                    and self.has_character_set
+                    and element.length != UNDEFINED
+                ):
+                    data = element.value if element.length else b""
+                if data is None:
+                    parts += _others(self, heads, element)
+                else:
+                    parts += heads(tag, element.VR, len(data)), data
+        except NotInCharacterSet as error:
+            raise NotInCharacterSet(_named(tag, error)) from None
+        except NotEncodable as error:
+            raise NotEncodable(_named(tag, error)) from error.__cause__
+        except Exception as error:  # pydicom's own text may quote a value
+            raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
+        return parts
 
-
-def write_pieces(ds: Dataset, encoding: Encoding) -> Pieces:
-    """Encode the elements of a data set, not deflated.
-
-    Raises
-    ------
-    NotInCharacterSet
-        If a text cannot be encoded as it is.
-    NotEncodable
-        If another value cannot; the cause is what pydicom raised.
-    """
-    return _write(ds, encoding, (), ())
-
-
-def _write(
-    ds: Dataset,
-    encoding: Encoding,
-    character_set: Declared,
-    ancestors: tuple[Dataset, ...],
-    *,
-    is_copied: bool = False,
-    is_whole: bool = True,
-) -> Pieces:
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_data_element
-
-    character_set = declared(ds.get("SpecificCharacterSet", character_set))
-    level = _Level(
-        ds,
-        encoding,
-        character_set,
-        not is_copied and is_read_with(ds, character_set),
-        is_copied or None in ds.original_encoding,
-        is_whole,
-    )
-    ancestors = (ds, *ancestors)
-
-    def new_file() -> DicomBytesIO:
-        file = DicomBytesIO()
-        file.is_implicit_VR = encoding.implicit
-        file.is_little_endian = encoding.little
-        return file
-
-    pieces, file = Pieces(), new_file()
-    tag: Any = None
-    try:
-        for tag in sorted(ds.keys(), key=int):
-            if tag.element == 0 and tag.group > 6:  # a group length, which is retired (PS3.5 7.2)
-                continue
-            prepared = _prepared(level, ds.get_item(tag), ancestors)
-            if isinstance(prepared, Pieces):
-                pieces.add(file.getvalue())
-                file = new_file()
-                pieces.extend(prepared)
-            else:
-                write_data_element(file, prepared, _ASCII)
-    except NotInCharacterSet as error:
-        raise NotInCharacterSet(_named(tag, error)) from None
-    except NotEncodable as error:
-        raise NotEncodable(_named(tag, error)) from error.__cause__
-    except Exception as error:  # pydicom's own text may quote a value
-        raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
-    pieces.add(file.getvalue())
-    return pieces
+    def encoded(self) -> bytes:
+        """Encode the elements, and read what is in buffers; raises as `parts`."""
+        parts = self.parts()
+        return Pieces(parts).getvalue() if self.is_buffered else b"".join(parts)
 
 
 def _named(tag: int, error: Exception) -> str:
@@ -137,39 +168,151 @@ def _named(tag: int, error: Exception) -> str:
     return text if text.startswith("(") else f"{name_of(tag)} {text}"
 
 
-def _prepared(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> Any:
-    """Give an element that pydicom writes as it should be, or pieces that are it."""
+def _plain(level: Level, element: Any) -> bytes | None:
+    """The value of an element that has text, numbers, items or bytes; None of what is not plain."""
+    vr, value = element.VR, element.value
+    if element.is_undefined_length:
+        return None
+    if value is None:
+        return b""
+    if vr == "SQ":
+        return _items(level, value)
+    if vr in _BYTES and type(value) is bytes and not len(value) & 1:
+        level.check_order(vr, value)
+        return value
+    try:
+        values = value if hasattr(value, "append") else [value]
+        if vr in _NUMBERS:
+            order = "<" if level.encoding.little else ">"
+            return struct.pack(f"{order}{len(values)}{_NUMBERS[vr]}", *values)
+        if vr == "PN":
+            text = "\\".join(["=".join(name.components) for name in values])
+        elif vr in _NUMBERS_AS_TEXT:
+            text = "\\".join([getattr(n, "original_string", None) or str(n) for n in values])
+        elif vr in _TEXT:
+            text = "\\".join(values)
+        else:
+            return None
+    except Exception:  # a value that is not what its VR says: pydicom has a better word for it
+        return None
+    if text.isascii():
+        data = text.encode("ascii")
+    else:
+        if vr in DEFAULT_VRS:
+            check_default(text)
+        encode = encode_name if vr == "PN" else encode_text
+        data = b"\\".join([encode(one, level.character_set) for one in values])
+    if len(data) & 1:
+        data += b"\0" if vr == "UI" else b" "
+    return data
+
+
+def _items(level: Level, items: Any, *, is_copied: bool = False) -> bytes:
+    head = struct.Struct("<HHI" if level.encoding.little else ">HHI").pack
+    parts: list[bytes] = []
+    for item in items:
+        data = Level(item, level.encoding, level, is_copied=is_copied).encoded()
+        if getattr(item, "is_undefined_length_sequence_item", False):
+            parts += head(0xFFFE, 0xE000, UNDEFINED), data, head(0xFFFE, 0xE00D, 0)
+        else:
+            parts += head(0xFFFE, 0xE000, len(data)), data
+    return b"".join(parts)
+
+
+Heads = Callable[[int, str, int], bytes]
+
+
+@lru_cache(8)
+def _heads(encoding: Encoding) -> Heads:
+    """Make a function that gives the header of an element, for its tag, VR and length."""
+    order = "<" if encoding.little else ">"
+    with_long = struct.Struct(order + "HHI").pack
+    explicit_short = struct.Struct(order + "HH2sH").pack
+    explicit_long = struct.Struct(order + "HH2s2xI").pack
+
+    def implicit(tag: int, vr: str, length: int) -> bytes:
+        return with_long(tag >> 16, tag & 0xFFFF, length)
+
+    def explicit(tag: int, vr: str, length: int) -> bytes:
+        if vr in _LONG:
+            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+        if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
+            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
+        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+
+    return implicit if encoding.implicit else explicit
+
+
+def _others(level: Level, heads: Heads, element: Any) -> list[Any]:
+    """Write an element that is neither plain nor as it was read."""
     is_copied = element.is_raw and level.is_copied
     if element.is_raw:
-        if not (level.has_character_set and level.takes(element)):
-            element = _without_decoding(level, element)
-        if element.is_raw:
-            return element
-    if len(element.VR) > 2:
-        element = _unambiguous(level, element, ancestors)
-    vr = element.VR
-    if hasattr(element.value, "readinto"):  # what pydicom has as buffered, and other files
-        return _buffered(element, level.encoding)
-    if hasattr(element.value, "read"):
+        element = _without_decoding(level, element)
+        if not (element.is_raw or element.VR == "SQ"):
+            plain = _plain(level, element)
+            if plain is not None:
+                return [heads(int(element.tag), element.VR, len(plain)), plain]
+    if not element.is_raw:
+        element = _prepared(level, element, is_copied=is_copied)
+    if not element.is_raw:
+        return [_by_pydicom(element, level.encoding)]
+    order = "<" if level.encoding.little else ">"
+    tag, value = int(element.tag), element.value
+    length, pad, data, first = len(value), b"", value, value[:4]
+    if isinstance(value, Buffered):
+        data, first = Stretch(value.read_into, 0, length), value.begin()
+        pad = b"\0" * (length & 1)
+        level.is_buffered = True
+    if element.length != UNDEFINED:
+        return [heads(tag, element.VR, length + len(pad)), data, pad]
+    if tag == _PIXEL_DATA and first != struct.pack(order + "HH", 0xFFFE, 0xE000):
+        raise NotEncodable("is of undefined length, and not encapsulated")
+    end = struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0)
+    return [heads(tag, element.VR, UNDEFINED), data, pad, end]
+
+
+def _by_pydicom(element: Any, encoding: Encoding) -> bytes:
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_data_element
+
+    file = DicomBytesIO()
+    file.is_implicit_VR, file.is_little_endian = encoding[:2]
+    write_data_element(file, element, "ISO_IR 6")
+    return file.getvalue()
+
+
+def _prepared(level: Level, element: Any, *, is_copied: bool) -> Any:
+    """Give an element as pydicom should write it, or with its value encoded."""
+    vr, value = element.VR, element.value
+    if len(vr) > 2:
+        is_bytes = isinstance(value, bytes)
+        level.check_order(words_or_bytes(element.tag, vr) if is_bytes else vr, value)
+        element = _unambiguous(level, element)
+        vr = element.VR
+    level.check_order(vr, value)
+    if hasattr(value, "readinto"):  # what pydicom has as buffered, and other files
+        return _raw(element, vr, Buffered(value), undefined=element.is_undefined_length)
+    if hasattr(value, "read"):
         raise NotEncodable("has its value in a file that is not one of bytes")
     if vr == "SQ":
-        return _sequence(level, element, ancestors, is_copied=is_copied)
-    if vr in TEXT_VRS:
-        data = _text(element, level.character_set)
-        return element if data is None else _raw(element, vr, data)
-    if vr in DEFAULT_VRS:
-        # Numbers and dates are ASCII, but may keep the text that they were made from.
-        values = _values(element.value)
-        check_default("".join([_text_of(value) for value in values]))
+        data = _items(level, value or (), is_copied=is_copied)
+        return _raw(element, "SQ", data, undefined=element.is_undefined_length)
+    if vr in _TEXT:  # and odd: pydicom would write "?" for what is not ASCII
+        check_default("".join([_text_of(value) for value in _values(value)]))
     return element
 
 
-def _unambiguous(level: _Level, element: Any, ancestors: tuple[Dataset, ...]) -> Any:
+def _unambiguous(level: Level, element: Any) -> Any:
     """Give an element of several VRs with the one that it has here."""
     from pydicom.filewriter import correct_ambiguous_vr_element
 
+    ancestors = [level.ds]
+    outer = level.outer
+    while outer is not None:
+        ancestors.append(outer.ds)
+        outer = outer.outer
     with suppress(Exception):  # what it depends on is not there
-        correct_ambiguous_vr_element(element, level.ds, level.encoding.little, list(ancestors))
+        correct_ambiguous_vr_element(element, level.ds, level.encoding.little, ancestors)
     value = element.value
     if len(element.VR) > 2 and isinstance(value, (bytes, bytearray)):
         return _raw(element, words_or_bytes(element.tag, element.VR), bytes(value))
@@ -183,14 +326,18 @@ def words_or_bytes(tag: Any, vr: str) -> str:
     return "OB" if 0x5000 <= tag.group < 0x5100 and vr != "OW" else "OW"
 
 
-def _without_decoding(level: _Level, raw: Any) -> Any:
+def _without_decoding(level: Level, raw: Any) -> Any:
     """Give what can go out as it was read as that, the rest decoded."""
     from pydicom.dataelem import convert_raw_data_element
 
     ds = level.ds
+    if raw.value is None and raw.length:
+        raw = ds.get_item(raw.tag)  # which is still in its file
     if raw.value is None:
         return ds[raw.tag]
-    vr = vr_of(ds, raw)
+    if level.has_character_set and level.takes(raw):
+        return raw
+    vr = _vr_of(ds, raw)
     if vr in _TEXT and not is_plain(raw.value):
         if vr in TEXT_VRS and not level.has_character_set:
             if not level.is_copied:
@@ -210,7 +357,7 @@ def _without_decoding(level: _Level, raw: Any) -> Any:
     return ds[raw.tag]
 
 
-def _copied(level: _Level, raw: Any, vr: str) -> Any:
+def _copied(level: Level, raw: Any, vr: str) -> Any:
     """Give what was read in another encoding, its value copied."""
     value = raw.value
     if raw.VR == "UN" != vr:
@@ -218,8 +365,8 @@ def _copied(level: _Level, raw: Any, vr: str) -> Any:
     if vr in _TEXT:
         value = value.rstrip(b" \0")  # and padded anew, as pydicom does it
     is_turned = raw.is_little_endian != level.encoding.little
-    if is_turned and vr in WORDS and level.is_whole and level.takes_from(raw):
-        return level.ds[raw.tag]  # as pydicom has it: such a data set is refused before
+    if is_turned and level.is_whole and raw.is_little_endian == level.ds.original_encoding[1]:
+        level.check_order(vr, value)  # as if it were decoded: whether it is must not matter
     if vr == "US or SS" and can_hold(b"US", len(value)):
         return level.ds[raw.tag]
     vr = words_or_bytes(raw.tag, vr)
@@ -239,58 +386,15 @@ def _copied(level: _Level, raw: Any, vr: str) -> Any:
     return _raw(raw, vr, value, undefined=raw.length == UNDEFINED)
 
 
-def _buffered(element: Any, encoding: Encoding) -> Pieces:
-    """Give an element whose value is in a buffer."""
-    source = Buffered(element.value)
-    undefined = element.is_undefined_length
-    if undefined and element.tag == 0x7FE00010 and source.begin() != b"\xfe\xff\0\xe0":
-        raise NotEncodable("is of undefined length, and not encapsulated")
-    length = UNDEFINED if undefined else source.length + source.length % 2
-    group, number = element.tag.group, element.tag.element
-    order = "<" if encoding.little else ">"
-    pieces = Pieces()
-    if encoding.implicit:
-        pieces.add(struct.pack(order + "HHI", group, number, length))
-    else:
-        pieces.add(struct.pack(order + "HH2sxxI", group, number, element.VR.encode(), length))
-    pieces.keep(Stretch(source.read_into, 0, source.length))
-    if source.length & 1:
-        pieces.add(b"\0")
-    if undefined:
-        pieces.add(struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
-    return pieces
-
-
-def vr_of(ds: Dataset, element: Any) -> str:
-    """The VR of an element, also if it was not decoded."""
-    if not element.is_raw or element.VR not in (None, "UN"):
+def _vr_of(ds: Dataset, element: Any) -> str:
+    """The VR of an element that was not decoded."""
+    if element.VR not in (None, "UN"):
         return str(element.VR)
     from pydicom.hooks import hooks
 
     found: dict[str, Any] = {}
     hooks.raw_element_vr(element, found, encoding=None, ds=ds, **hooks.raw_element_kwargs)
     return str(found["VR"])
-
-
-def _sequence(
-    level: _Level, element: Any, ancestors: tuple[Dataset, ...], *, is_copied: bool
-) -> Any:
-    head = struct.Struct("<HHI" if level.encoding.little else ">HHI").pack
-    parts: list[bytes] = []
-    for item in element.value or ():
-        data = _write(
-            item,
-            level.encoding,
-            level.character_set,
-            ancestors,
-            is_copied=is_copied,
-            is_whole=level.is_whole and item.original_encoding[1] == level.ds.original_encoding[1],
-        ).getvalue()
-        if getattr(item, "is_undefined_length_sequence_item", False):
-            parts += head(0xFFFE, 0xE000, UNDEFINED), data, head(0xFFFE, 0xE00D, 0)
-        else:
-            parts += head(0xFFFE, 0xE000, len(data)), data
-    return _raw(element, "SQ", b"".join(parts), undefined=element.is_undefined_length)
 
 
 def _values(value: Any) -> list[Any]:
@@ -300,23 +404,16 @@ def _values(value: Any) -> list[Any]:
 
 
 def _text_of(value: Any) -> str:
-    return value if isinstance(value, str) else getattr(value, "original_string", None) or ""
+    text = value if isinstance(value, str) else getattr(value, "original_string", None)
+    return text if isinstance(text, str) else ""
 
 
-def _text(element: Any, character_set: Declared) -> bytes | None:
-    """The encoded text of an element; None if it is ASCII, or bytes."""
-    values = _values(element.value)
-    if any(isinstance(value, bytes) for value in values) or "".join(map(str, values)).isascii():
-        return None
-    encode = encode_name if element.VR == "PN" else encode_text
-    return b"\\".join([encode(value, character_set) for value in values])
-
-
-def _raw(element: Any, vr: str, data: bytes, *, undefined: bool = False) -> Any:
+def _raw(element: Any, vr: str, data: bytes | Buffered, *, undefined: bool = False) -> Any:
     """An element whose value is encoded already."""
     from pydicom.dataelem import RawDataElement
 
-    if len(data) & 1 and vr in _TEXT:
+    if isinstance(data, bytes) and len(data) & 1 and vr in _TEXT:
         data += padding(vr.encode())
     length = UNDEFINED if undefined else len(data)
-    return RawDataElement(element.tag, vr, length, data, 0, False, True)
+    value: Any = data
+    return RawDataElement(element.tag, vr, length, value, 0, False, True)

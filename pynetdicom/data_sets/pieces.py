@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import SEEK_END, BufferedIOBase
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -80,15 +80,18 @@ class Buffered:
         self._buffer = buffer
         try:
             self._start = buffer.tell()
-            self.length = buffer.seek(0, SEEK_END) - self._start
+            self._length = buffer.seek(0, SEEK_END) - self._start
             buffer.seek(self._start)
         except (OSError, ValueError):
             state = "is closed" if buffer.closed else "cannot be read from a position"
             raise NotEncodable(f"has its value in a buffer that {state}") from None
 
+    def __len__(self) -> int:
+        return self._length
+
     def begin(self) -> bytes:
         """The first four bytes."""
-        data = bytearray(min(4, self.length))
+        data = bytearray(min(4, self._length))
         self.read_into(memoryview(data), 0)
         return bytes(data)
 
@@ -122,9 +125,11 @@ class Pieces:
         The bytes that they are together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pieces: Iterable[Piece] = ()) -> None:
         self.pieces: list[Piece] = []
         self.size = 0
+        for piece in pieces:
+            self.append(piece)
 
     def add(self, data: bytes | bytearray) -> None:
         """Add new bytes; a bytearray may still be changed."""
@@ -154,13 +159,17 @@ class Pieces:
         assert not isinstance(last, Stretch)
         self.size -= len(last)
 
+    def append(self, piece: Piece) -> None:
+        """Add a piece of either kind."""
+        if isinstance(piece, Stretch):
+            self.keep(piece)
+        else:
+            self.add(piece)
+
     def extend(self, other: Pieces) -> None:
         """Add another's pieces."""
         for piece in other.pieces:
-            if isinstance(piece, Stretch):
-                self.keep(piece)
-            else:
-                self.add(piece)
+            self.append(piece)
 
     def getvalue(self) -> bytes:
         """Read and join them."""

@@ -102,17 +102,16 @@ class Backlog:
 
     # The reader's side
 
-    @property
     def _file(self) -> _File | None:
         """Where the next response goes; None once its consumer has caught up."""
-        if self._empty_file is not None or self._used_file is None:
+        if self._used_file is None:  # the rule
             return self._empty_file
-        return self._used_file()
+        return self._empty_file or self._used_file()
 
     @property
     def is_full(self) -> bool:
         """Whether no more should be put into memory."""
-        return self._file is None and not self._is_below(1)
+        return self._file() is None and not self._is_below(1)
 
     def add(self, message: Message) -> bool:
         """Add a response that others will follow; whether it is full by then.
@@ -122,30 +121,30 @@ class Backlog:
         OSError
             It cannot be kept: the file cannot be written, or is as long as it may be.
         """
-        file = self._file
-        if self._is_discarded:
-            message.close()
-        elif file is None:
-            self._keep(message)
-            return not self._is_below(1)
-        else:
-            self._write(file, message)
-        return False
+        file = self._file()
+        if file is not None:
+            if self._is_discarded:
+                message.close()
+            else:
+                self._write(file, message)
+            return False
+        self._added += 1
+        self._bytes_added += message.size
+        self._queue.put(message)
+        if self._is_discarded:  # perhaps just now
+            self._drain()
+        return (
+            self._added - self._taken >= _config.MAXIMUM_WAITING_RESPONSES
+            or self._bytes_added - self._bytes_taken >= _config.MAXIMUM_WAITING_BYTES
+        )
 
     def put(self, message: Message | None) -> None:
         """Add the final response, or None when the association has ended; nothing follows."""
         if message is None:
             self._queue.put(None)
         else:
-            self._empty_file = None
-            self._keep(message)
-
-    def _keep(self, message: Message) -> None:
-        self._added += 1
-        self._bytes_added += message.size
-        self._queue.put(message)
-        if self._is_discarded:  # perhaps just now
-            self._drain()
+            self._empty_file = self._used_file = None
+            self.add(message)
 
     def spill(self) -> None:
         """Put what is added from now on into a file, until its consumer has caught up.
@@ -155,7 +154,7 @@ class Backlog:
         OSError
             There cannot be one.
         """
-        if self._file is None and not self._is_discarded:
+        if self._file() is None and not self._is_discarded:
             self._written = 0
             self._empty_file = _File(self.directory or system_directory())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 from pynetdicom import _config
 from pynetdicom.errors import DIMSEDecodeError
@@ -58,7 +58,7 @@ Layout = tuple[tuple[str, Packer], ...]
 _header = struct.Struct("<HHI").pack
 # The tag is read as one word: the group in its lower half, the element number in the upper.
 _read_header = struct.Struct("<II").unpack_from
-_group_length = struct.Struct("<HHII").pack
+group_length = struct.Struct("<HHII").pack
 _GROUP_LENGTH_TAG = 0
 
 
@@ -82,8 +82,7 @@ def encode_text(text: str) -> bytes:
     return text.encode("ascii", "replace")
 
 
-def decode_uid(raw: bytes) -> str:
-    """Decode a UID, whatever it is padded with."""
+def _decode_uid(raw: bytes) -> str:
     return raw.decode("latin-1").strip(" \0")
 
 
@@ -98,7 +97,7 @@ def _decode_tags(raw: bytes) -> list[int]:
 
 
 _DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "UI": decode_uid,
+    "UI": _decode_uid,
     "US": _decode_number,
     "AE": _decode_text,
     "LO": _decode_text,
@@ -164,43 +163,18 @@ def _fault(tag: int, offset: int, what: str) -> DIMSEDecodeError:
     return DIMSEDecodeError(f"command set: element {element} at offset {offset} {what}")
 
 
-def encode(
-    values: Mapping[str, Any], layout: Layout, extra: Mapping[int, bytes] | None = None
-) -> bytes:
-    """Encode a command set with its Command Group Length; what is None is left out."""
-    get = values.get
-    if extra:
-        return _encode_with_extra(values, layout, extra)
-    parts: list[bytes] = []
-    add = parts.append
-    for keyword, pack in layout:
-        if (value := get(keyword)) is not None:
-            add(pack(value))
-    body = b"".join(parts)
-    return _group_length(0, 0, 4, len(body)) + body
-
-
-def _encode_with_extra(
-    values: Mapping[str, Any], layout: Layout, extra: Mapping[int, bytes]
-) -> bytes:
-    parts = {
-        ELEMENTS[keyword][0]: encode_element(keyword, value)
-        for keyword, _ in layout
-        if (value := values.get(keyword)) is not None
-    }
+def with_extra(parts: list[bytes], extra: Mapping[int, bytes]) -> list[bytes]:
+    """Return encoded elements with further ones, in ascending order."""
+    elements = {part[:4]: part for part in parts}
     for tag, raw in extra.items():
-        parts.setdefault(tag, _header(tag >> 16, tag & 0xFFFF, len(raw)) + raw)
-    body = b"".join(parts[tag] for tag in sorted(parts))
-    return _group_length(0, 0, 4, len(body)) + body
+        part = _header(tag >> 16, tag & 0xFFFF, len(raw)) + raw
+        elements.setdefault(part[:4], part)
+    return sorted(elements.values(), key=lambda part: struct.unpack_from("<HH", part))
 
 
 def layout_of(keywords: Iterable[str]) -> Layout:
     """Make the layout of a message that may have the elements `keywords`."""
-    return tuple((keyword, _PACKERS[keyword]) for keyword in sorted(keywords, key=_element))
-
-
-def _element(keyword: str) -> int:
-    return ELEMENTS[keyword][0]
+    return tuple((keyword, _PACKERS[keyword]) for keyword in ELEMENTS if keyword in set(keywords))
 
 
 def encode_element(keyword: str, value: Any) -> bytes:
@@ -208,65 +182,45 @@ def encode_element(keyword: str, value: Any) -> bytes:
     return _PACKERS[keyword](value)
 
 
-def _us_packer(element: int) -> Packer:
-    pack = partial(struct.Struct("<HHIH").pack, 0, element, 2)
-    # Of Message IDs there are many; the other numbers are nearly always one of a few.
-    return pack if element in _MESSAGE_IDS else lru_cache(64)(pack)
+def _pack_ui(element: int, value: str) -> bytes:
+    raw = value.encode("latin-1")
+    if len(raw) & 1:
+        raw += b"\0"
+    return _header(0, element, len(raw)) + raw
 
 
-def _ui_packer(element: int) -> Packer:
-    prefix = struct.pack("<HH", 0, element)
-    # A UID has at most 64 characters; a peer's longer one, sent back, takes the slow way.
-    prefixes = [prefix + struct.pack("<I", length + length % 2) for length in range(66)]
-
-    def pack(value: str) -> bytes:
-        raw = value.encode("latin-1")
-        length = len(raw)
-        head = prefixes[length] if length < 66 else prefix + struct.pack("<I", length + length % 2)
-        return head + raw + b"\0" if length & 1 else head + raw
-
-    # Of SOP Classes there are few; instances never come again.
-    return lru_cache(256)(pack) if ELEMENTS["AffectedSOPClassUID"][0] == element else pack
+def _pack_ae(element: int, value: str) -> bytes:
+    raw = encode_text(value)
+    raw = raw + b" " * (len(raw) % 2) if _config.USE_SHORT_DIMSE_AET else raw.ljust(16)
+    return _header(0, element, len(raw)) + raw
 
 
-def _ae_packer(element: int) -> Packer:
-    def pack(value: str) -> bytes:
-        raw = encode_text(value)
-        raw = raw + b" " * (len(raw) % 2) if _config.USE_SHORT_DIMSE_AET else raw.ljust(16)
-        return _header(0, element, len(raw)) + raw
-
-    return pack
-
-
-def _lo_packer(element: int) -> Packer:
-    def pack(value: str) -> bytes:
-        # A long string has no control characters, and the backslash divides values (PS3.5 6.2).
-        text = "".join(c if c.isprintable() and c != "\\" else " " for c in value)
-        raw = encode_text(text[:ERROR_COMMENT_LENGTH])
-        raw += b" " * (len(raw) % 2)
-        return _header(0, element, len(raw)) + raw
-
-    return pack
+def _pack_lo(element: int, value: str) -> bytes:
+    # A long string has no control characters, and the backslash divides values (PS3.5 6.2).
+    text = "".join(c if c.isprintable() and c != "\\" else " " for c in value)
+    raw = encode_text(text[:ERROR_COMMENT_LENGTH])
+    raw += b" " * (len(raw) % 2)
+    return _header(0, element, len(raw)) + raw
 
 
-def _at_packer(element: int) -> Packer:
-    def pack(value: list[int]) -> bytes:
-        raw = b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in value)
-        return _header(0, element, len(raw)) + raw
-
-    return pack
+def _pack_at(element: int, value: list[int]) -> bytes:
+    raw = b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in value)
+    return _header(0, element, len(raw)) + raw
 
 
-_MESSAGE_IDS = {ELEMENTS["MessageID"][0], ELEMENTS["MessageIDBeingRespondedTo"][0]}
+_PACK = {"UI": _pack_ui, "AE": _pack_ae, "LO": _pack_lo, "AT": _pack_at}
 
-_MAKE_PACKER: dict[str, Callable[[int], Packer]] = {
-    "US": _us_packer,
-    "UI": _ui_packer,
-    "AE": _ae_packer,
-    "LO": _lo_packer,
-    "AT": _at_packer,
-}
 
-_PACKERS: dict[str, Packer] = {
-    keyword: _MAKE_PACKER[vr](element) for keyword, (element, vr) in ELEMENTS.items()
-}
+def _packer(keyword: str) -> Packer:
+    element, vr = ELEMENTS[keyword]
+    if vr == "US":
+        pack: Packer = partial(struct.Struct("<HHIH").pack, 0, element, 2)
+    else:
+        pack = partial(cast(Any, _PACK[vr]), element)
+    # Message IDs and SOP Instances hardly come again; of what else is a number or a UID there is
+    # little.
+    is_frequent = vr in ("US", "UI") and not keyword.startswith("MessageID")
+    return lru_cache(256)(pack) if is_frequent and "Instance" not in keyword else pack
+
+
+_PACKERS: dict[str, Packer] = {keyword: _packer(keyword) for keyword in ELEMENTS}

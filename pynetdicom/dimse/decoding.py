@@ -76,7 +76,7 @@ def decode_command(data: bytes) -> Primitive:
         operation, known, message_id, instance_uid, _ = alike
         values = known.copy()
         values[message_id] = data[at] | data[at + 1] << 8
-        if instance_uid and (uid := command.decode_uid(data[at + 2 + _AFTER_ID :])):
+        if instance_uid and (uid := data[at + 2 + _AFTER_ID :].decode("latin-1").strip(" \0")):
             values[instance_uid] = uid
     primitive = operation.__new__(operation)
     object.__setattr__(primitive, "__dict__", values)

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.network.deadlines import after, remaining, stretch
+from pynetdicom.network.deadlines import LONGEST
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
+
+
+# Signals to the Association thread, beside the peer's requests and the A-ASSOCIATE-AC.
+ENDED = object()
+PEER_RELEASES = object()
+WE_RELEASE = object()
 
 
 class Inbox:
@@ -70,13 +76,12 @@ class Inbox:
 
     def get(self, timeout: float | None) -> Any:
         """Wait for the next item; raises `queue.Empty` when `timeout` seconds passed."""
-        deadline = after(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = remaining(deadline)
             try:
-                return self._items.get(timeout=stretch(left))
+                return self._items.get(timeout=None if timeout is None else min(timeout, LONGEST))
             except Empty:
-                if left == stretch(left):
+                if deadline is None or (timeout := deadline - time.monotonic()) <= 0:
                     raise
 
     def begin(self, message: Message) -> None:

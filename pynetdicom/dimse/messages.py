@@ -146,22 +146,15 @@ def _fragment_both(
     context_id: int, command: bytes, data: EncodedDataSet | None, length: int
 ) -> Iterator[Batch]:
     batch: Batch = []
-    for piece in _fragment_command(context_id, command, length):
-        if len(batch) >= BATCH_BUFFERS - 2:
-            yield batch
-            batch = []
-        batch.append(piece)
-    if data is None:
-        yield batch
-    else:
-        yield from _fragment_data(context_id, data, length, batch)
-
-
-def _fragment_command(context_id: int, command: bytes, length: int) -> Iterator[bytes]:
     for start in range(0, len(command), length):
         piece = command[start : start + length]
         control = COMMAND | (LAST if start + length >= len(command) else 0)
-        yield _header(4, len(piece) + 6, len(piece) + 2, context_id, control) + piece
+        batch.append(_header(4, len(piece) + 6, len(piece) + 2, context_id, control) + piece)
+        if len(batch) == BATCH_BUFFERS or control & LAST:
+            yield batch
+            batch = []
+    if data is not None:
+        yield from _fragment_data(context_id, data, length, batch)
 
 
 def _fragment_data(
@@ -169,58 +162,45 @@ def _fragment_data(
 ) -> Iterator[Batch]:
     """Continue `batch` with the data set's fragments of `length` bytes."""
     header = _header(4, length + 6, length + 2, context_id, 0)
-    # How many fragments a batch holds, at two buffers each, beside the command set and the last
-    # one.
+    # How many fragments a batch holds, at two buffers each, beside the command set and the last.
     capacity = min(BATCH_BUFFERS // 2 - 2, max(1, BATCH_BYTES // length))
-    # The last fragment, full or not, has a header of its own.
-    full = max(0, data.size - 1) // length
     remaining = data.size
-    kept = b""
+    # The last fragment, full or not, has a header of its own.
+    full = max(0, remaining - 1) // length
+    tail: bytes | memoryview = b""
     for part in data.parts(length):
         view = memoryview(part)[:remaining]
         remaining -= len(view)
-        start = 0
-        if kept:
-            # A part that does not end with a fragment: parts of other kinds of data sets may do
-            # that.
-            start = length - len(kept) if full else len(view)
-            kept += view[:start]
-            if full and len(kept) == length:
-                batch += (header, kept)
-                full -= 1
-                kept = b""
-        count = max(0, min(full, (len(view) - start) // length))
+        if tail:  # parts of some kinds of data sets do not end with a fragment
+            view = memoryview(b"".join((tail, view)))
+        count = min(full, len(view) // length)
         full -= count
-        while count:
-            room = min(count, capacity - len(batch) // 2)
-            if room <= 0:
+        end = count * length
+        for start in range(0, end, capacity * length):
+            if len(batch) > 1:
                 yield batch
                 batch = []
-                continue
-            stop = start + room * length
-            pair = [header] * (2 * room)
+            stop = min(end, start + capacity * length)
+            pair = [header] * ((stop - start) // length * 2)
             pair[1::2] = [view[i : i + length] for i in range(start, stop, length)]  # type: ignore[misc]
             batch += pair
-            start = stop
-            count -= room
+        tail = view[end:]
         if not remaining:
-            tail = kept + view[start:] if kept else view[start:]
-            # Fragments are even: a deflated data set is padded on its way (PS3.5 A.5).
-            padding = b"\0" * (len(tail) % 2) if encoding_of(data.transfer_syntax).deflated else b""
-            size = len(tail) + len(padding)
-            batch += (_header(4, size + 6, size + 2, context_id, LAST), tail)
-            if padding:
-                batch.append(padding)
-            yield batch
-            return
-        if start < len(view):
-            kept += view[start:]
+            break
         if batch:
             yield batch
             batch = []
+        tail = bytes(tail)  # the part is not there any more when the next one is
     if remaining:
         raise TruncatedFile("the data set is shorter than it was said to be")
-    batch.append(_header(4, 6, 2, context_id, LAST))
+    # Fragments are even: a deflated data set is padded on its way (PS3.5 A.5).
+    is_padded = len(tail) % 2 == 1 and encoding_of(data.transfer_syntax).deflated
+    size = len(tail) + is_padded
+    batch.append(_header(4, size + 6, size + 2, context_id, LAST))
+    if tail:
+        batch.append(tail)
+    if is_padded:
+        batch.append(b"\0")
     yield batch
 
 
@@ -275,52 +255,48 @@ class Assembler:
             does not decode.
         """
         if control & COMMAND:
-            if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
-                raise DIMSEDecodeError(
-                    f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes"
-                )
-            if control & LAST and pdv_done and not self._context_id:  # in one piece, the rule
-                return self._begin(context_id, data)
-            return self._feed_command(context_id, control, data, pdv_done)
-        primitive, spool = self._primitive, self._spool
-        if spool is None or primitive is None:
+            is_whole = pdv_done and control & LAST != 0
+            if self._context_id or not is_whole:
+                self._take_command(context_id, data)
+                if not is_whole:
+                    return None
+                command, self._command = bytes(self._command), bytearray()
+            else:  # in one piece, the rule
+                command = bytes(data)
+            if len(command) > _config.MAXIMUM_COMMAND_SET:
+                raise _too_long()
+            primitive = decode_command(command)
+            if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
+                self._context_id = 0
+                return Message(primitive, context_id)
+            self._spool = self._open_data_set(context_id, primitive)
+            self._context_id, self._primitive = context_id, primitive
+            return None
+        begun, spool = self._primitive, self._spool
+        if spool is None or begun is None:
             raise DIMSEDecodeError("a data set before the command set that it belongs to")
         if context_id != self._context_id:
-            raise DIMSEDecodeError(f"{primitive.message_name}: its data set is on another context")
+            raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
         if not (pdv_done and control & LAST):
             spool.add(data)
             return None
         self._spool = self._primitive = None
         self._context_id = 0
-        primitive.__dict__["data_set"] = spool.finish(data)
-        return Message(primitive, context_id)
+        begun.__dict__["data_set"] = spool.finish(data)
+        return Message(begun, context_id)
 
-    def _begin(self, context_id: int, data: bytearray | memoryview) -> Message | None:
-        """Begin a message, whose command set is `data`; it is all of it if no data set follows."""
-        primitive = decode_command(bytes(data))
-        if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
-            self._context_id = 0
-            return Message(primitive, context_id)
-        self._spool = self._open_data_set(context_id, primitive)
-        self._context_id, self._primitive = context_id, primitive
-        return None
-
-    def _feed_command(
-        self, context_id: int, control: int, data: memoryview, pdv_done: bool
-    ) -> Message | None:
-        if self._context_id:
-            if self._primitive is not None:
-                raise DIMSEDecodeError(
-                    f"{self._primitive.message_name}: a command set in the midst of its data set"
-                )
-            if context_id != self._context_id:
-                raise DIMSEDecodeError("command set: its fragments are of different contexts")
+    def _take_command(self, context_id: int, data: memoryview) -> None:
+        """Take a part of a command set, the first or a further one."""
+        if self._primitive is not None:
+            raise DIMSEDecodeError(
+                f"{self._primitive.message_name}: a command set in the midst of its data set"
+            )
+        if self._context_id not in (0, context_id):
+            raise DIMSEDecodeError("command set: its fragments are of different contexts")
+        if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
+            raise _too_long()
         self._context_id = context_id
         self._command += data
-        if not (pdv_done and control & LAST):
-            return None
-        command, self._command = self._command, bytearray()
-        return self._begin(context_id, command)
 
     def flush(self) -> bool:
         """Let the data set take the slices it was given, before their buffer is used again.
@@ -339,3 +315,7 @@ class Assembler:
         self._command.clear()
         if spool is not None:
             spool.discard()
+
+
+def _too_long() -> DIMSEDecodeError:
+    return DIMSEDecodeError(f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes")

@@ -256,10 +256,16 @@ class Primitive:
         return absent
 
     def encode(self) -> bytes:
-        """Encode the command set."""
+        """Encode the command set, with its Command Group Length; what is None is left out."""
         values = self.__dict__
-        layout = self.sides[values["CommandField"] >= 0x8000].layout
-        return command.encode(values, layout, values.get("extra"))
+        parts: list[bytes] = []
+        for keyword, pack in self.sides[values["CommandField"] >= 0x8000].layout:
+            if (value := values.get(keyword)) is not None:
+                parts.append(pack(value))
+        if extra := values.get("extra"):
+            parts = command.with_extra(parts, extra)
+        body = b"".join(parts)
+        return command.group_length(0, 0, 4, len(body)) + body
 
     def response(
         self, status: int, *, data_set: EncodedDataSet | None = None, **parameters: Any

@@ -11,9 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
-from pynetdicom.data_sets.data_set import EncodedDataSet, InMemory, change_syntax, encode_dataset
-from pynetdicom.data_sets.element_walk import UNCOMPRESSED, encoding_of
-from pynetdicom.data_sets.plain import encode_plain
+from pynetdicom.data_sets.data_set import EncodedDataSet, change_syntax, encode_dataset
+from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
 from pynetdicom.services.engines import (
@@ -119,10 +118,4 @@ def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
             raise ValueError(f"it does not decode: {error}") from error
     if not hasattr(data_set, "group_dataset"):
         raise ValueError(f"{raised.kind(data_set)} is not a data set")
-    encoding = encoding_of(transfer_syntax)
-    plain = None if encoding.deflated else encode_plain(data_set, encoding)
-    return (
-        encode_dataset(data_set, transfer_syntax)
-        if plain is None
-        else InMemory(plain, transfer_syntax)
-    )
+    return encode_dataset(data_set, transfer_syntax)

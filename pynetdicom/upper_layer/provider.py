@@ -65,9 +65,11 @@ class Move:
         How the association has ended.
     abort : bytes
         The A-ABORT by which it was ended from here.
+    later : dict
+        The move that follows, once there is one: not empty says that this is not the last any more.
     """
 
-    __slots__ = ("_next", "abort", "action", "before", "data", "ended", "ends", "event", "state")
+    __slots__ = ("abort", "action", "before", "data", "ended", "ends", "event", "later", "state")
 
     def __init__(
         self,
@@ -89,12 +91,7 @@ class Move:
             self.ended = ended
             self.abort = data if action.send == "A-ABORT" else b""
         # A dict's own operations are atomic: `setdefault` tells whose move counts.
-        self._next: dict[str, Move] = {}
-
-    @property
-    def next(self) -> Move | None:
-        """The move that follows, if there is one."""
-        return self._next.get("")
+        self.later: dict[str, Move] = {}
 
     @property
     def told(self) -> tuple[str, str, str, str]:
@@ -107,13 +104,18 @@ class Move:
         return self.action.next_state == "Sta1"
 
     @property
+    def may_send_data(self) -> bool:
+        """Whether P-DATA-TF may be sent from then on (DT-1, AR-7)."""
+        return self.state in SENDING_STATES
+
+    @property
     def answer(self) -> pdus.A_RELEASE_RP | None:
         """What the provider asks for by itself: both sides have requested release."""
         return pdus.A_RELEASE_RP() if self.state in COLLIDING_STATES else None
 
     def follow(self, move: Move) -> bool:
         """Have `move` follow this one, unless another one does."""
-        return self._next.setdefault("", move) is move
+        return self.later.setdefault("", move) is move
 
 
 class Received(NamedTuple):
@@ -159,8 +161,8 @@ class Provider:
     def last(self) -> Move:
         """The last move, which says what is true."""
         move = self._recent
-        while move._next:
-            move = move._next[""]
+        while move.later:
+            move = move.later[""]
         self._recent = move
         return move
 
@@ -178,11 +180,6 @@ class Provider:
         """Whether the event is possible in the present state."""
         return (event, self.last.state) in self._table
 
-    @property
-    def may_send_data(self) -> bool:
-        """Whether P-DATA-TF may be sent (DT-1, AR-7)."""
-        return self.last.state in SENDING_STATES
-
     # What the local side wants
 
     def request(self, pdu: pdus.PDU) -> Move:
@@ -193,8 +190,7 @@ class Provider:
         NotPossible
             The state does not allow it.
         """
-        data = pdu.encode()
-        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=data)
+        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=pdu.encode())
 
     def take(
         self, event: str, ended: Ended | None = None, *, pdu: Any = None, data: bytes = b""
@@ -292,7 +288,9 @@ class Provider:
             A message that `feed` completed; what a PDU, or what is none, has caused; None when
             that is all.
         """
-        last, framer = self.last, self.framer
+        last, framer = self._recent, self.framer
+        if last.later:
+            last = self.last
         if self._is_deaf:
             framer.drop()
             return None

@@ -536,7 +536,7 @@ def test_cancelled_in_a_sub_operation(scp: QueryScp, destination: Any) -> None:
             if event.request.AffectedSOPInstanceUID == "1.2.1":
                 peer.cancel(MOVE)
                 (assoc,) = scp.server.active_associations
-                assert until_true(lambda: assoc.is_request_cancelled(1))
+                assert until_true(lambda: assoc._performer.is_cancelled(1))
             return 0
 
         store.handler = cancel
@@ -1057,7 +1057,7 @@ def test_an_abort_just_before_the_destination_is_asked(
     """Nobody would abort an association that is requested after that."""
     closed = Seen()
     made: list[Any] = []
-    prepare = scp.ae.prepare_association
+    prepare = scp.ae._prepare
 
     def prepare_and_abort(*args: Any, **kwargs: Any) -> Any:
         made.append(prepare(*args, **kwargs))
@@ -1071,7 +1071,7 @@ def test_an_abort_just_before_the_destination_is_asked(
         finally:
             closed.add(event.is_cancelled)
 
-    monkeypatch.setattr(scp.ae, "prepare_association", prepare_and_abort)
+    monkeypatch.setattr(scp.ae, "_prepare", prepare_and_abort)
     scp.handler = handler
     with full_backlog() as port, scp.connect() as peer:
         peer.request(MOVE)

@@ -220,7 +220,13 @@ def test_the_finalizer_takes_no_lock() -> None:
                 Call(responses.__del__).result(DEADLINE)
 
         dul = assoc.dul
-        holds = [dul._write, dul._telling, assoc.ae._counting, assoc._changing, responses._asking]
+        holds = [
+            dul._write,
+            dul._telling,
+            assoc.ae._running._counting,
+            assoc._handlers._changing,
+            responses._asking,
+        ]
         for hold in holds:
             finalize = partial(hold.run, finalize)  # type: ignore[assignment]
         finalize()

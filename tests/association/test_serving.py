@@ -191,7 +191,7 @@ def test_cancelled_while_it_waits(scp: Scp) -> None:
     seen: list[bool] = []
 
     def look(event: evt.Event) -> int:
-        seen.append(event.assoc.is_request_cancelled(event.message_id))
+        seen.append(event.assoc._performer.is_cancelled(event.message_id))
         return 0x0000
 
     scp.answer = look

@@ -94,7 +94,7 @@ def test_through_the_file_and_back_to_memory(tmp_path: Path) -> None:
         assert list(rest_of(backlog)) == [*([0] if _ == 0 else []), *range(1, 300)]
         for number in range(4):
             backlog.add(message(number))
-            assert backlog._file is None
+            assert backlog._file() is None
         assert backlog.is_full
         assert list(rest_of(backlog)) == [0, 1, 2, 3]
 
@@ -104,7 +104,7 @@ def test_a_file_that_nothing_came_into() -> None:
     backlog.spill()
     backlog.put(message(5, status=0))
     assert number_of(backlog.get(0)) == 5
-    assert backlog._file is None
+    assert backlog._file() is None
 
 
 def test_the_end_comes_after_the_file() -> None:
@@ -192,8 +192,8 @@ def test_a_file_that_becomes_shorter(tmp_path: Path) -> None:
     backlog = Backlog()
     backlog.spill()
     backlog.add(message(1))
-    assert backlog._file is not None
-    os.ftruncate(backlog._file.fd, 5)
+    assert backlog._file() is not None
+    os.ftruncate(backlog._file().fd, 5)
     with pytest.raises(OSError, match="became shorter"):
         backlog.get(0)
 
@@ -253,7 +253,7 @@ def test_nobody_is_given_a_file_that_is_being_closed(
     close = module._Owned.close
 
     def closing(file: module._Owned) -> None:
-        found.append(backlog._file)
+        found.append(backlog._file())
         close(file)
 
     monkeypatch.setattr(module._Owned, "close", closing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from pynetdicom import _config
 from pynetdicom.dimse import command
+from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.errors import DIMSEDecodeError
 
 
@@ -27,13 +29,7 @@ def test_elements_are_those_of_the_standards_dictionary() -> None:
 
 
 def test_encode_known_vector() -> None:
-    values = {
-        "AffectedSOPClassUID": "1.2.840.10008.1.1",
-        "CommandField": 0x0030,
-        "MessageID": 7,
-        "CommandDataSetType": 0x0101,
-    }
-    assert command.encode(values, command.layout_of(values)) == (
+    assert C_ECHO(MessageID=7, AffectedSOPClassUID="1.2.840.10008.1.1").encode() == (
         b"\x00\x00\x00\x00\x04\x00\x00\x00\x38\x00\x00\x00"
         b"\x00\x00\x02\x00\x12\x00\x00\x001.2.840.10008.1.1\x00"
         b"\x00\x00\x00\x01\x02\x00\x00\x00\x30\x00"
@@ -48,15 +44,14 @@ def test_encodes_what_pydicom_decodes() -> None:
     from pydicom.filereader import read_dataset
 
     values = {
+        "MoveDestination": "STORESCP",
         "OffendingElement": [0x00100010, 0x7FE00010],
         "ErrorComment": "no such thing",
-        "MoveDestination": "STORESCP",
         "AffectedSOPInstanceUID": "1.2.3",
         "NumberOfFailedSuboperations": 65535,
     }
-    raw = command.encode(values, command.layout_of(values))
+    raw = b"".join(command.encode_element(*item) for item in values.items())
     ds = read_dataset(BytesIO(raw), is_implicit_VR=True, is_little_endian=True)
-    assert ds.CommandGroupLength == len(raw) - 12
     assert list(ds.OffendingElement) == values["OffendingElement"]
     assert ds.ErrorComment == "no such thing"
     assert ds.MoveDestination == "STORESCP"
@@ -94,8 +89,8 @@ def test_unknown_elements_are_kept() -> None:
     values, extra = command.decode(raw)
     assert values == {"Status": 0}
     assert extra == {0x0001: b"\4\0\0\0", 0x5110: b"x"}
-    again = command.encode(values, command.layout_of(values), extra)
-    assert again[12:] == raw
+    known = [command.encode_element("Status", 0)]
+    assert b"".join(command.with_extra(known, extra)) == raw
 
 
 def test_elements_of_other_groups_are_kept_too() -> None:
@@ -103,7 +98,9 @@ def test_elements_of_other_groups_are_kept_too() -> None:
     values, extra = command.decode(raw)
     assert values == {"Status": 0}
     assert extra == {0x00080058: b"1.2\\1.3\0"}
-    assert command.encode(values, command.layout_of(values), extra)[12:] == raw
+    known = [command.encode_element("Status", 0)]
+    assert b"".join(command.with_extra(known, extra)) == raw
+    assert b"".join(command.with_extra(known, {0x0900: b"\1\0"})) == known[0]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +152,11 @@ def test_any_bytes_decode_or_raise(raw: bytes) -> None:
         command.decode(raw)
 
 
+def encoded(values: dict[str, Any], extra: dict[int, bytes]) -> bytes:
+    layout = command.layout_of(k for k, value in values.items() if value is not None)
+    return b"".join(command.with_extra([pack(values[k]) for k, pack in layout], extra))
+
+
 numbers = st.sampled_from([number for number, _ in command.ELEMENTS.values()])
 
 
@@ -163,6 +165,5 @@ def test_decode_encode_decode(elements: list[tuple[int, bytes]]) -> None:
     values, extra = command.decode(b"".join(element(*pair) for pair in elements))
     # The text is cleaned when it is encoded: what is encoded twice does not change any more.
     values["ErrorComment"] = values.get("ErrorComment", "").encode("ascii", "ignore").hex() or None
-    first = command.encode(values, command.layout_of(values), extra)
-    again, extra_again = command.decode(first)
-    assert command.encode(again, command.layout_of(again), extra_again) == first
+    first = encoded(values, extra)
+    assert encoded(*command.decode(first)) == first

@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
+from pynetdicom.association.indications import Indications
 from pynetdicom.association.pending_reports import PendingReports
+from pynetdicom.association.performing import Performer
+from pynetdicom.association.reporting import Reporter
 from pynetdicom.network import addresses, lobby
 from pynetdicom.network import connection as connections
 from pynetdicom.network.dul import DUL
@@ -107,7 +110,7 @@ def others_go_on(pair: Pair) -> Iterator[Any]:
         assert assoc.is_released, assoc.ended
     ended(bystander, victim, another)
     assert until(lambda: not pair.server.all_associations(), DEADLINE)
-    assert until(lambda: not pair.scu._associations, DEADLINE)
+    assert until(lambda: not pair.scu._running.associations, DEADLINE)
 
 
 @pytest.fixture
@@ -171,9 +174,7 @@ def test_reading_fails(
 
 
 @names
-@pytest.mark.parametrize(
-    "place", ["_serve", "serve_request", "_answer", "_tell_of_end", "_check_idle"]
-)
+@pytest.mark.parametrize("place", ["serve", "_serve_request", "_answer", "end", "_check_idle"])
 def test_serving_fails(
     pair: Pair,
     place: str,
@@ -186,10 +187,11 @@ def test_serving_fails(
         pair.scp.network_timeout = 60
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
-        Injection(monkeypatch, Association, place, fault, lambda self, *args: self is acceptor)
+        owner = Reporter if place == "end" else Performer
+        Injection(monkeypatch, owner, place, fault, lambda self, *args: self._assoc is acceptor)
         if place == "_check_idle":
             acceptor.network_timeout = 0
-        elif place in ("_serve", "_tell_of_end"):
+        elif place in ("serve", "end"):
             victim.abort()
         else:
             assert not victim.send_c_echo()
@@ -201,7 +203,7 @@ def test_serving_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["_close", "_discard", "_tell_of_end"])
+@pytest.mark.parametrize("place", ["_close", "_discard", "end"])
 @pytest.mark.parametrize("side", ["requestor", "acceptor"])
 def test_ending_fails(
     pair: Pair,
@@ -216,7 +218,12 @@ def test_ending_fails(
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
         hurt = victim if side == "requestor" else acceptor
-        Injection(monkeypatch, Association, place, fault, lambda self, *args: self is hurt)
+        owner = Reporter if place == "end" else Association
+
+        def is_hurt(self: Any, *args: Any) -> bool:
+            return getattr(self, "_assoc", self) is hurt
+
+        Injection(monkeypatch, owner, place, fault, is_hurt)
         victim.release()
         for one in (victim, acceptor):
             one.join(DEADLINE)
@@ -228,7 +235,7 @@ def test_ending_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["_introduce", "_respond", "_agree", "_seed"])
+@pytest.mark.parametrize("place", ["_introduce", "_respond", "_seed"])
 def test_accepting_fails(
     pair: Pair,
     place: str,
@@ -254,7 +261,12 @@ def test_requesting_fails(
     pair: Pair, place: str, fault: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        Injection(patch, Association, place, fault, lambda self, *args: self.is_requestor)
+        owner = Indications if place == "on_associate" else Association
+
+        def is_requestor(self: Any, *args: Any) -> bool:
+            return bool(getattr(self, "_assoc", self).is_requestor)
+
+        Injection(patch, owner, place, fault, is_requestor)
         assoc = pair.associate()
         assert not assoc.is_established
         assert assoc.is_aborted, assoc.ended
@@ -311,7 +323,7 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     "place",
     [
         "_turn", "_patience", "_expire", "_accept", "_welcome", "_keep", "_attend", "_take",
-        "_understand", "_on_pdu", "_admit", "_forget", "_listen",
+        "_refusal", "_carry_out", "_admit", "_forget", "_listen",
     ],
 )  # fmt: skip
 def test_the_listener_fails(
@@ -434,7 +446,7 @@ def test_ctrl_c_ends_a_listener_on_the_main_thread(monkeypatch: pytest.MonkeyPat
     Injection(monkeypatch, Lobby, "_turn", SystemExit)
     with pytest.raises(SystemExit):
         ae.start_server(("127.0.0.1", 0), block=True)
-    assert ae._servers == []
+    assert ae._running.servers == []
 
 
 # Threads that do one thing
@@ -613,7 +625,7 @@ def test_a_log_that_raises(
             acceptor = acceptor_of(pair, victim)
             with monkeypatch.context() as patch:
                 Injection(
-                    patch, Association, "_answer", Injected, lambda self, *a: self is acceptor
+                    patch, Performer, "_answer", Injected, lambda self, *a: self._assoc is acceptor
                 )
                 assert not victim.send_c_echo()
             victim.join(DEADLINE)

@@ -146,7 +146,7 @@ def test_the_peer_releases() -> None:
     provider = make()
     (move,) = receive(provider, RELEASE_RQ)
     assert (provider.state, move.answer) == ("Sta8", None)
-    assert provider.may_send_data
+    assert provider.last.may_send_data
     provider.request(pdus.A_RELEASE_RP())
     assert provider.ended == Ended("released", "peer")
 
@@ -342,7 +342,7 @@ def test_it_moves_by_the_table_or_refuses(requestor: bool, state: str, steps: li
         moves = [item for item in found if isinstance(item, Move)]
         last = before
         for move in moves:
-            assert last.next is move
+            assert last.later[""] is move
             assert move.before == last.state
             if move.event:
                 assert TABLE[move.event, move.before].label == move.action.label
@@ -390,7 +390,7 @@ def test_what_is_true_from_then_on() -> None:
     first = provider.last
     move = provider.take("Evt11")
     assert move.told == ("AR-1", "Sta6", "Evt11", "Sta7")
-    assert (provider.last, first.next, move.next) == (move, move, None)
+    assert (provider.last, first.later, move.later) == (move, {"": move}, {})
     assert (move.ends, move.ended, move.abort) == (False, None, b"")
     aborted = provider.abort(LOCAL)
     assert aborted is not None

@@ -1,18 +1,18 @@
-"""The callbacks of `ApplicationEntity`: default handlers of the events, from one table."""
+"""What scripts assign or override: the callbacks of an AE, and the debug hooks of an association.
+
+Callbacks are asked where no handler is bound to an intervention event, and told of notification
+events beside their handlers; hooks are told too.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, raised
-from pynetdicom import events as evt
-from pynetdicom.errors import DataSetDecodeError
+from pynetdicom import event_types as evt
+from pynetdicom import raised
 
 if TYPE_CHECKING:
-    from pynetdicom.association.service_user import ServiceUser
-    from pynetdicom.association.state import AssociationState
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.events")
@@ -73,13 +73,7 @@ class Callbacks:
         """Kept for scripts that have it; never called."""
         raise NotImplementedError
 
-    def on_c_get_cancel(self) -> Any:
-        """Kept for scripts that have it; never called."""
-        raise NotImplementedError
-
-    def on_c_move_cancel(self) -> Any:
-        """Kept for scripts that have it; never called."""
-        raise NotImplementedError
+    on_c_get_cancel = on_c_move_cancel = on_c_find_cancel
 
     def on_n_action(self, dataset: Any, context: Any, info: Any) -> Any:
         """An N-ACTION request: return (status, dataset)."""
@@ -142,9 +136,7 @@ class Callbacks:
         """Kept for scripts that have it; never called."""
         raise NotImplementedError
 
-    def on_make_connection(self) -> Any:
-        """Kept for scripts that have it; never called."""
-        raise NotImplementedError
+    on_make_connection = on_receive_connection
 
 
 class DebugHooks:
@@ -176,131 +168,18 @@ class DebugHooks:
 
 
 CALLBACK_OF: dict[evt.EventType, str] = {
-    # notification event: the callback that is told
+    # event: the callback that is asked, or told
     evt.EVT_REQUESTED: "on_association_requested",
     evt.EVT_ACCEPTED: "on_association_accepted",
     evt.EVT_REJECTED: "on_association_rejected",
     evt.EVT_RELEASED: "on_association_released",
     evt.EVT_ABORTED: "on_association_aborted",
+    **{event: event.name.replace("EVT_", "on_").lower() for event in evt.OPERATION_EVENTS.values()},
+    evt.EVT_ASYNC_OPS: "on_async_ops_window",
+    evt.EVT_SOP_COMMON: "on_sop_class_common_extended",
+    evt.EVT_SOP_EXTENDED: "on_sop_class_extended",
+    evt.EVT_USER_ID: "on_user_identity",
 }
-
-Adapter = Callable[[evt.Event], tuple[Any, ...]]
-
-
-def _titled(title: str | None) -> bytes | None:
-    """An AE title as that generation of callbacks sees it."""
-    return None if title is None else title.encode("latin-1", "replace").ljust(16)
-
-
-def _side(user: ServiceUser) -> dict[str, Any]:
-    """One side of the association, as that generation of callbacks sees it."""
-    return {**user.info, "ae_title": _titled(user.ae_title)}
-
-
-def _info(event: evt.Event, **parameters: Any) -> dict[str, Any]:
-    """What callbacks are told about the association and the request."""
-    assoc = event.assoc
-    return {
-        "requestor": _side(assoc.requestor),
-        "acceptor": _side(assoc.acceptor),
-        "parameters": {"message_id": event.message_id, **parameters},
-        "sop_class_extended": assoc.acceptor.sop_class_extended,
-        "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
-    }
-
-
-def _on_echo(event: evt.Event) -> tuple[Any, ...]:
-    return (event.context, _info(event))
-
-
-def _on_store(event: evt.Event) -> tuple[Any, ...]:
-    rq = event.request
-    info = _info(
-        event,
-        priority=rq.Priority,
-        originator_aet=_titled(rq.MoveOriginatorApplicationEntityTitle),
-        originator_message_id=rq.MoveOriginatorMessageID,
-    )
-    if event.assoc.is_requestor:  # its other name, where a C-GET is answered
-        info["parameters"]["original_message_id"] = rq.MoveOriginatorMessageID
-    if not _config.DECODE_STORE_DATASETS:
-        return (event.encoded_dataset(include_meta=False), event.context, info)
-    return (event.dataset, event.context, info)
-
-
-def _on_identified(event: evt.Event) -> tuple[Any, ...]:
-    info = _info(event, priority=event.request.Priority)
-    info["cancelled"] = event.assoc.is_request_cancelled
-    return (event.identifier, event.context, info)
-
-
-def _on_move(event: evt.Event) -> tuple[Any, ...]:
-    identifier, context, info = _on_identified(event)
-    return (identifier, _titled(event.move_destination), context, info)
-
-
-def _n_info(event: evt.Event) -> dict[str, Any]:
-    rq = event.request
-    side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
-    return _info(
-        event,
-        requested_sop_class_uid=getattr(rq, f"{side}SOPClassUID"),
-        requested_sop_instance_uid=getattr(rq, f"{side}SOPInstanceUID"),
-    )
-
-
-def _with_data_set(attribute: str) -> Adapter:
-    return lambda event: (getattr(event, attribute), event.context, _n_info(event))
-
-
-CALLBACKS: dict[evt.EventType, tuple[str, Adapter]] = {
-    # event: callback, and what it is called with
-    evt.EVT_C_ECHO: ("on_c_echo", _on_echo),
-    evt.EVT_C_STORE: ("on_c_store", _on_store),
-    evt.EVT_C_FIND: ("on_c_find", _on_identified),
-    evt.EVT_C_GET: ("on_c_get", _on_identified),
-    evt.EVT_C_MOVE: ("on_c_move", _on_move),
-    evt.EVT_N_ACTION: ("on_n_action", _with_data_set("action_information")),
-    evt.EVT_N_CREATE: ("on_n_create", _with_data_set("attribute_list")),
-    evt.EVT_N_DELETE: ("on_n_delete", lambda event: (event.context, _n_info(event))),
-    evt.EVT_N_EVENT_REPORT: ("on_n_event_report", _with_data_set("event_information")),
-    evt.EVT_N_GET: ("on_n_get", _with_data_set("attribute_identifiers")),
-    evt.EVT_N_SET: ("on_n_set", _with_data_set("modification_list")),
-    evt.EVT_ASYNC_OPS: (
-        "on_async_ops_window",
-        lambda event: (event.nr_invoked, event.nr_performed),
-    ),
-    evt.EVT_SOP_COMMON: ("on_sop_class_common_extended", lambda event: (event.items,)),
-    evt.EVT_SOP_EXTENDED: ("on_sop_class_extended", lambda event: (event.app_info,)),
-    evt.EVT_USER_ID: (
-        "on_user_identity",
-        lambda event: (
-            event.user_id_type,
-            event.primary_field,
-            event.secondary_field,
-            {"requestor": _side(event.assoc.requestor)},
-        ),
-    ),
-}
-
-
-def _primitive_of(ended: Ended) -> Any:
-    """The primitive of an association's end by release or abort."""
-    from pynetdicom import pdu_primitives
-
-    if ended.kind == "released":
-        release = pdu_primitives.A_RELEASE()
-        release.result = "affirmative"
-        return release
-    if ended.source == 2 or ended.by == "network":
-        by_provider = pdu_primitives.A_P_ABORT()
-        if ended.reason is not None:
-            by_provider.provider_reason = ended.reason
-        return by_provider
-    abort = pdu_primitives.A_ABORT()
-    if ended.source is not None:
-        abort.abort_source = ended.source
-    return abort
 
 
 def is_assigned(owner: Any, callback: str, defaults: type = Callbacks) -> bool:
@@ -310,33 +189,12 @@ def is_assigned(owner: Any, callback: str, defaults: type = Callbacks) -> bool:
     return getattr(type(owner), callback, None) is not getattr(defaults, callback, None)
 
 
-def ask(event: evt.Event) -> Any:
-    """The default handler of the intervention events: ask the AE."""
-    # What is served has the engines loaded already.
-    from pynetdicom.services.engines import NoHandler, Undecodable
-
-    name, adapt = CALLBACKS[event.event]
-    ae = event.assoc.ae
-    if not is_assigned(ae, name):
-        if event.event is evt.EVT_C_ECHO:
-            return 0x0000
-        raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
-    try:
-        args = adapt(event)
-    except DataSetDecodeError as error:
-        raise Undecodable(str(error)) from error
-    except Exception as error:  # its text may be about the patient
-        raise Undecodable(type(error).__name__) from error
-    return getattr(ae, name)(*args)
+def assigned(ae: Any) -> list[str]:
+    """The names of the callbacks of an AE that were assigned, or are overridden."""
+    return [name for name in vars(Callbacks) if name.startswith("on_") and is_assigned(ae, name)]
 
 
-def handler_of(assoc: AssociationState, event: evt.EventType) -> Any:
-    """What is bound to an intervention event, or assigned to the AE in its place."""
-    bound = assoc._handlers.get(event)
-    return bound[0][0] if bound else getattr(assoc.ae, CALLBACKS[event][0])
-
-
-def told_of(assoc: AssociationState, event: evt.EventType) -> list[tuple[str, Any]]:
+def told_of(assoc: Any, event: evt.EventType) -> list[tuple[str, Any]]:
     """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
     if callback is None:
@@ -350,7 +208,7 @@ def told_of(assoc: AssociationState, event: evt.EventType) -> list[tuple[str, An
     ]
 
 
-def tell(assoc: AssociationState, event: evt.EventType, primitive: Any) -> None:
+def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
     """Call the callback and the debug hook for a notification event, if they are there."""
     for name, call in told_of(assoc, event):
         if primitive is None and assoc.ended is not None:
@@ -359,3 +217,21 @@ def tell(assoc: AssociationState, event: evt.EventType, primitive: Any) -> None:
             call(primitive)
         except (Exception, SystemExit) as error:
             raised.log(LOGGER, f"{name} raised", error, call)
+
+
+def _primitive_of(ended: Ended) -> Any:
+    """The primitive of an association's end by release or abort."""
+    from pynetdicom.upper_layer import primitives
+
+    made: Any
+    given: dict[str, Any]
+    if ended.kind == "released":
+        made, given = primitives.A_RELEASE(), {"result": "affirmative"}
+    elif ended.source == 2 or ended.by == "network":
+        made, given = primitives.A_P_ABORT(), {"provider_reason": ended.reason}
+    else:
+        made, given = primitives.A_ABORT(), {"abort_source": ended.source}
+    for name, value in given.items():
+        if value is not None:
+            setattr(made, name, value)
+    return made

@@ -1,0 +1,175 @@
+"""The performing DIMSE-service-user of an association, and its release: the Association thread's.
+
+In: the inbox, with the peer's requests, its wish to release, and ours. Out: responses, and how the
+association ends in order.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import cache
+from queue import Empty
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
+from pynetdicom.dimse.messages import Message
+from pynetdicom.network.deadlines import after, remaining
+from pynetdicom.network.dul import Stopped
+from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.ended import Ended
+
+if TYPE_CHECKING:
+    from pynetdicom.association.state import AssociationState
+    from pynetdicom.dimse.primitives import Primitive
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
+
+
+@cache
+def load_serving() -> ModuleType:
+    """Import what serves requests: who only asks has no need of the services' tables."""
+    from pynetdicom.association import serving
+
+    return serving
+
+
+class Performer:
+    """The performing DIMSE-service-user of one association (PS3.7 6.3); on its thread."""
+
+    def __init__(self, assoc: AssociationState) -> None:
+        self._assoc = assoc
+        self._inbox = assoc.inbox
+        self._invoker = assoc._invoker
+        self._messenger = assoc._messenger
+        # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
+        self.releases_after = False
+        # What a peer is tolerated to do is noted once.
+        self.told_of_roles = False
+
+    def serve(self) -> None:
+        """Do what the inbox says until the association has ended."""
+        inbox = self._inbox
+        while True:
+            self._invoker.cancel_abandoned()
+            if self.releases_after:
+                self.releases_after = False
+                self._release()
+            try:
+                item = inbox.get(self._patience() if inbox.is_waiting() else None)
+            except Empty:
+                self._check_idle()
+                continue
+            if item is ENDED:
+                return
+            if item is PEER_RELEASES:
+                self._answer_release()
+            elif item is WE_RELEASE:
+                self._release()
+            elif item is not None:
+                self._serve_request(item)
+            item = None  # which nobody else may hold any more
+
+    def _serve_request(self, message: Message) -> None:
+        """Serve one request of the peer and send the response."""
+        try:
+            response = self._answer(message)
+            if response is not None:
+                self._messenger.send(response, message.context_id)
+        finally:
+            message.handled()
+
+    def _answer(self, message: Message) -> Primitive | None:
+        self._inbox.begin(message)
+        try:
+            if self._assoc.has_ended:
+                return None
+            self._messenger.received(message)
+            response: Primitive | None = load_serving().answer(self._assoc, message)
+            return response
+        finally:
+            # Before the response is sent: with that its Message ID is the peer's again.
+            self._inbox.done(message)
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the peer has cancelled its request of that Message ID, or is gone."""
+        return self._inbox.is_cancelled(message_id) or self._assoc.has_ended
+
+    def _patience(self) -> float | None:
+        """Seconds until the silence is too long; None while it cannot be."""
+        timeout = self._assoc._network_timeout
+        if timeout is None:
+            return None
+        return max(0.0, self._assoc.dul.last_activity + timeout - time.monotonic())
+
+    def _check_idle(self) -> None:
+        """Nothing was to be done for `network_timeout`: end it, unless something is outstanding."""
+        assoc = self._assoc
+        if self._patience() != 0.0:
+            return
+        if not self._invoker.operations.are_abandoned or assoc._indications.assembler.in_message:
+            # Other timers run for these.
+            assoc.dul.last_activity = time.monotonic()
+        elif assoc.network_timeout_response == "A-RELEASE":
+            self._release()
+        else:
+            assoc.dul.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
+
+    # Release (PS3.8 7.2)
+
+    def _answer_release(self) -> None:
+        """Answer the peer's A-RELEASE-RQ; its requests have been served."""
+        self._assoc._reporter.primitive(False, "A_RELEASE")
+        self._assoc.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
+
+    def _release(self) -> None:
+        """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
+        assoc, inbox = self._assoc, self._inbox
+        deadline = after(assoc.acse_timeout)
+        self._invoker.operations.close()
+        self._complete_operations(deadline)
+        try:
+            assoc.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+        except Stopped:
+            return  # it has ended, or the peer requested release first: the inbox tells
+        assoc._reporter.primitive(True, "A_RELEASE")
+        while True:
+            try:
+                item = inbox.get(remaining(deadline))
+            except Empty:
+                assoc.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                continue
+            if item is ENDED:
+                inbox.put(ENDED)
+                return
+            if isinstance(item, Message):
+                inbox.begin(item)  # it does not wait: any number of them may cross
+                LOGGER.warning(
+                    "a %s that crossed our A-RELEASE-RQ is dropped", item.primitive.message_name
+                )
+                item.close()
+
+    def _complete_operations(self, deadline: float | None) -> None:
+        """Wait until our operations have ended, and serve the peer's requests meanwhile.
+
+        It may wait for the answer to one of them before it answers us: to a sub-operation of our
+        C-GET, or when it releases, too, and has operations of its own.
+        """
+        while True:
+            self._invoker.cancel_abandoned()
+            if not self._invoker.operations:
+                return
+            left = remaining(deadline)
+            try:
+                item = self._inbox.get(left)
+            except Empty:
+                item = None
+            if left == 0:
+                self._assoc._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+            if item is ENDED or item is PEER_RELEASES:
+                self._inbox.put(item)  # nothing is left to be waited for
+                return
+            if isinstance(item, Message):
+                self._serve_request(item)
+            item = None
