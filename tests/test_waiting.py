@@ -15,10 +15,9 @@ from pynetdicom import AE, evt, running
 from pynetdicom.dimse import waiting as waiting_module
 from pynetdicom.dimse.inbox import WE_RELEASE
 from tests.faults.peer import until
-from tests.peers import interrupted_when
+from tests.peers import DEADLINE, interrupted_when
 
 VERIFICATION = "1.2.840.10008.1.1"
-DEADLINE = 300.0
 
 
 def patient() -> AE:
