@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RJ
 
 
 class ACSE:
@@ -14,8 +15,28 @@ class ACSE:
         self.assoc = assoc
 
     def send_reject(self, result: int, source: int, diagnostic: int) -> None:
-        """Reject the association request (PS3.8 9.3.4)."""
-        self.assoc.reject(result, source, diagnostic)
+        """Reject the association request, from a handler of `EVT_REQUESTED` (PS3.8 9.3.4).
+
+        Parameters
+        ----------
+        result : int
+            1 permanently, 2 transiently.
+        source : int
+            1 the service user, 2 the service provider (ACSE), 3 the service provider
+            (presentation).
+        diagnostic : int
+            As PS3.8 Table 9-21 has it for that source.
+
+        Raises
+        ------
+        RuntimeError
+            There is no association request to answer.
+        """
+        if not self.assoc.dul.provider.may("Evt8"):
+            raise RuntimeError("there is no association request to reject")
+        self.assoc._negotiation.reject(
+            A_ASSOCIATE_RJ(result=result, source=source, reason=diagnostic)
+        )
 
     def send_abort(self, source: int = 0) -> None:
         """Abort the association, as service user (0) or provider (2); see PS3.8 9.3.8.

@@ -40,6 +40,7 @@ def prepare(
 ) -> Association:
     """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
     from pynetdicom.association import Association
+    from pynetdicom.association.requesting import Target
 
     address = _peer(addr, port)
     if bind_address is not None and not isinstance(bind_address, tuple):
@@ -59,10 +60,8 @@ def prepare(
         ext_neg=ext_neg or ae.extended_negotiation or (),
     )
     request.encode()  # what cannot be sent is the caller's mistake, not the association's end
-    assoc = Association(ae, "requestor", evt_handlers=evt_handlers)
-    assoc.acceptor.ae_title = title
-    assoc.prepare(address, request, max_pdu, bind_address, tls_args)
-    return assoc
+    target = Target(address, request, max_pdu, bind_address, tls_args)
+    return Association(ae, "requestor", target=target, evt_handlers=evt_handlers)
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:

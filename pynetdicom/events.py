@@ -143,7 +143,7 @@ class Event:
             data_set = self.request.data_set
             self._decoded = Dataset() if data_set is None else data_set.decode()
             if data_set is not None and data_set.oddities:
-                self.assoc._messenger.note_oddities(data_set.oddities, "received with")
+                self.assoc._invoker.messenger.note_oddities(data_set.oddities, "received with")
         decoded: Dataset = self._decoded
         return decoded
 

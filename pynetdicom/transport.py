@@ -219,12 +219,14 @@ class AssociationServer(socketserver.TCPServer):
 
     def turned_away(self, visitor: Visitor) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
-        from pynetdicom.association import Association
+        from pynetdicom.association import Accepting, Association
 
         if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
-        threads.start("pynetdicom-rejected", assoc.tell_of_rejection)
+        negotiation = assoc._negotiation
+        assert isinstance(negotiation, Accepting)
+        threads.start("pynetdicom-rejected", negotiation.tell_of_rejection)
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""

@@ -87,7 +87,7 @@ def ended(*associations: Association) -> None:
 def acceptor_of(pair: Pair) -> Association:
     """The acceptor's end of the only association."""
     (assoc,) = pair.server.active_associations
-    assoc.wait_negotiated()
+    assoc._lifetime.negotiated.wait()
     return assoc
 
 

@@ -120,7 +120,7 @@ def test_giving_up_an_attempt_to_connect_needs_no_connection() -> None:
     ae.acse_timeout = None
     assoc = ae._prepare("127.0.0.1", listener.getsockname()[1])
     assoc.start()
-    connector = assoc._connector
+    connector = assoc._negotiation._connector
     assert until(lambda: connector._waker is not None or assoc.dul.connection is not connector, 10)
     assoc.abort()
     ended(assoc)

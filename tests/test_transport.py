@@ -335,7 +335,7 @@ def test_a_rejection_in_the_lobby_is_told(ae: AE) -> None:
     ae.maximum_associations = 1
     server = serve(ae)
     assoc = established(ae, server)
-    server.active_associations[0].wait_negotiated()
+    server.active_associations[0]._lifetime.negotiated.wait()
     for event in ("CONN_OPEN", "REQUESTED", "REJECTED", "ACSE_SENT", "CONN_CLOSE"):
         server.bind(getattr(evt, f"EVT_{event}"), tell)
     callbacks: list[Any] = []

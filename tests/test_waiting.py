@@ -211,7 +211,7 @@ def test_a_request_by_a_signals_handler_in_the_midst_of_sending(
 ) -> None:
     """It is refused: it could not go out before the one that waits for the handler."""
     peers.go_on.set()
-    owner = peers.assoc._messenger if where == "fragments" else peers.assoc.dul.connection
+    owner = peers.assoc._invoker.messenger if where == "fragments" else peers.assoc.dul.connection
     name = "fragments" if where == "fragments" else "push"
     call = getattr(owner, name)
     refused: list[str] = []
@@ -326,7 +326,7 @@ def test_release_asked_for_between_an_answer_and_reading_on(peers: Peers, in_han
         def serve_and_release(request: Any) -> None:
             serve(request)
             if len(peers.acceptors) == 2:
-                acceptor.inbox.put(WE_RELEASE)
+                acceptor._link.inbox.put(WE_RELEASE)
 
         acceptor._performer._serve_request = serve_and_release
     assert peers.assoc.send_c_echo().Status == 0x0000

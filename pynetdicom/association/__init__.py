@@ -1,8 +1,4 @@
-"""An association: its thread, its life cycle, and the serving of the peer's requests.
-
-In: from the DUL thread, complete messages and the peer's wish to release, through the inbox; from
-other threads, `release`, `abort` and the `send_…` methods of `Requests`. Out: messages, written by
-whoever sends them.
+"""An association: its thread, its life cycle, and its parts, see `link`.
 
 The Association thread negotiates, then serves the peer's requests one after another and runs the
 users' handlers; it also times the silence while nothing is outstanding, and sees the association to
@@ -11,39 +7,74 @@ its end.
 
 from __future__ import annotations
 
-import atexit
+import contextvars
 import logging
-import os
 import sys
 import threading
-import time
-from contextlib import ExitStack
-from typing import Self
+from collections.abc import Sequence
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from pynetdicom import _config
 from pynetdicom import event_types as evt
-from pynetdicom import raised
 from pynetdicom.acse import ACSE
-from pynetdicom.association.negotiating import Negotiation
+from pynetdicom.association.accepting import Accepting as Accepting
+from pynetdicom.association.indications import Indications
+from pynetdicom.association.invoking import Invoker
+from pynetdicom.association.lifetime import BLOCK_ON_ABORT, Lifetime
+from pynetdicom.association.link import Link
+from pynetdicom.association.messaging import Messenger
+from pynetdicom.association.performing import Performer
+from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.reporting import Reporter
+from pynetdicom.association.requesting import Requesting, Target
 from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
-from pynetdicom.dimse.messages import Message
-from pynetdicom.errors import PDUTooShort
-from pynetdicom.handlers import handled_in
+from pynetdicom.dimse.operations import Operations
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec, handled_in
+from pynetdicom.hooks import DebugHooks
+from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining, wait_until
-from pynetdicom.network.dul import LINGER, Stopped
+from pynetdicom.network.dul import DUL, LINGER
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.provider import Provider
+
+if TYPE_CHECKING:
+    from pynetdicom.association.entity import Entity, Listener
+    from pynetdicom.network.lobby import Visitor
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
-BLOCK_ON_ABORT = 1.0
+_SETTINGS = (
+    "acse_timeout",
+    "dimse_timeout",
+    "network_timeout",
+    "connection_timeout",
+    "network_timeout_response",
+)
 
 
-# Those whose threads have begun and not ended. A set's own operations are atomic.
-_living: set[Association] = set()
+@cache
+def load_serving() -> ModuleType:
+    """Import what serves requests: who only asks has no need of the services' tables."""
+    from pynetdicom.association import serving
+
+    return serving
 
 
-class Association(Negotiation, SCU):
+def _of_link(name: str) -> Any:
+    """A setting that the association's parts look at."""
+    return property(
+        lambda self: getattr(self._link, name),
+        lambda self, value: setattr(self._link, name, value),
+        doc=getattr(getattr(Link, name, None), "__doc__", None),
+    )
+
+
+class Association(SCU, DebugHooks, threading.Thread):
     """An association with a peer; a thread, made by `ApplicationEntity.associate` or by a server.
 
     Parameters
@@ -61,6 +92,65 @@ class Association(Negotiation, SCU):
     network_timeout_response : {'A-ABORT', 'A-RELEASE'}
         What to do when `network_timeout` runs out while nothing is outstanding.
     """
+
+    acse_timeout = _of_link("acse_timeout")
+    dimse_timeout = _of_link("dimse_timeout")
+    network_timeout = _of_link("network_timeout")
+    connection_timeout = _of_link("connection_timeout")
+    network_timeout_response = _of_link("network_timeout_response")
+
+    def __init__(
+        self,
+        ae: Entity,
+        mode: Literal["requestor", "acceptor"],
+        *,
+        target: Target | None = None,
+        server: Listener | None = None,
+        visitor: Visitor | None = None,
+        evt_handlers: Sequence[HandlerSpec] | None = None,
+    ) -> None:
+        super().__init__(name=f"pynetdicom-{mode}", daemon=True)
+        if mode not in ("requestor", "acceptor"):
+            raise ValueError("'mode' must be 'requestor' or 'acceptor'")
+        self.ae = ae
+        self.mode = mode
+        self.lock = threading.RLock()
+        link = self._link = Link(ae, mode, self)
+        self.requestor: ServiceUser = link.requestor
+        self.acceptor: ServiceUser = link.acceptor
+        self._reporter = Reporter(link)
+        self._invoker = Invoker(link, Messenger(link))
+        operations = self._invoker.operations
+        indications = Indications(link, operations, Receiving(link, operations, server))
+        self._performer = Performer(link, self._invoker, self._reporter, indications, load_serving)
+        connector = Connector()
+        self._negotiation: Requesting | Accepting
+        if mode == "requestor":
+            self._negotiation = Requesting(link, self._reporter, connector, target)
+        else:
+            self._negotiation = Accepting(link, self._reporter, indications, visitor, server)
+        link.dul = self.dul = DUL(
+            indications,
+            Provider(requestor=link.is_requestor) if visitor is None else visitor.provider,
+            connector if visitor is None else visitor.connection,
+            f"{self.name}-DUL",
+        )
+        context: contextvars.Context | None = None
+        if server is not None and server.contextvars is not None:
+            # A copy of its own: a context can be entered by one thread at a time.
+            context = server.contextvars.copy()
+        elif server is None and _config.PASS_CONTEXTVARS:
+            context = contextvars.copy_context()
+        self._lifetime = Lifetime(
+            link, self._negotiation, self._performer, self._reporter, indications, server, context
+        )
+        link.handlers = self._handlers = Handlers(
+            ae,
+            server._handlers.specs() if server is not None else evt_handlers,
+            assoc=self,
+            changed=indications.handlers_changed,
+            context=context,
+        )
 
     @property
     def acse(self) -> ACSE:
@@ -81,66 +171,133 @@ class Association(Negotiation, SCU):
             self.abort(block=False)
             raise
 
+    # Events
+
+    def bind(self, event: evt.EventType, handler: Handler, args: list[Any] | None = None) -> None:
+        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
+
+        A notification event may have several handlers; an intervention event has the last one that
+        was bound.
+        """
+        self._handlers.bind(event, handler, args)
+
+    def unbind(self, event: evt.EventType, handler: Handler) -> None:
+        """Undo `bind`; an intervention event gets its default handler back."""
+        self._handlers.unbind(event, handler)
+
+    def get_events(self) -> list[evt.EventType]:
+        """The events to which something is bound, by name."""
+        return self._handlers.events()
+
+    def get_handlers(self, event: evt.EventType) -> Any:
+        """What is bound to `event`.
+
+        Returns
+        -------
+        tuple or list of tuple
+            ``(handler, args)``; for a notification event a list of them. An intervention event
+            without a bound handler gives its default one.
+        """
+        return self._handlers.of(event)
+
+    # State
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the association ended, by whom and why; None before it has.
+
+        From the moment that the peer requests release there are no more answers to our requests,
+        so it counts as released by then; its own requests are still served.
+        """
+        return self._link.ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can be sent any more, not even a response."""
+        return self._link.has_ended
+
+    @property
+    def is_established(self) -> bool:
+        """Whether the association is there to be used."""
+        return self._link.is_established
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the association request was rejected."""
+        return self.ended is not None and self.ended.kind == "rejected"
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the association was aborted, or never came about for want of a connection."""
+        return self.ended is not None and self.ended.kind in ("aborted", "failed")
+
+    @property
+    def is_released(self) -> bool:
+        """Whether the association was released."""
+        return self.ended is not None and self.ended.kind == "released"
+
+    @property
+    def is_requestor(self) -> bool:
+        """Whether the local side requested the association."""
+        return self.mode == "requestor"
+
+    @property
+    def is_acceptor(self) -> bool:
+        """Whether the local side was asked for the association."""
+        return self.mode == "acceptor"
+
+    @property
+    def accepted_contexts(self) -> list[PresentationContext]:
+        """What was negotiated."""
+        return self._link.negotiated.accepted
+
+    @property
+    def rejected_contexts(self) -> list[PresentationContext]:
+        """What was proposed and not accepted."""
+        return self._link.negotiated.rejected
+
+    @property
+    def local(self) -> dict[str, Any]:
+        """The local side: title, address, port, mode and maximum length, as a dict."""
+        return (self.requestor if self.is_requestor else self.acceptor).info
+
+    @property
+    def remote(self) -> dict[str, Any]:
+        """The peer: title, address, port, mode and maximum length, as a dict."""
+        return self._link.peer.info
+
+    @property
+    def dimse(self) -> Operations:
+        """The outstanding operations."""
+        return self._invoker.operations
+
     # The thread
+
+    def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
+        """As `acse.send_reject`: reject the request, from a handler of `EVT_REQUESTED`."""
+        self.acse.send_reject(result, source, reason)
+
+    def request(self) -> None:
+        """Request the association, and wait for the outcome."""
+        self.start()
+        self._lifetime.negotiated.wait()
+
+    def _make_successor(self) -> Association:
+        """An association like this one, which we requested; it is not requested yet."""
+        assert isinstance(self._negotiation, Requesting)
+        other = Association(
+            self.ae,
+            "requestor",
+            target=self._negotiation.target,
+            evt_handlers=self._handlers.specs(),
+        )
+        for name in _SETTINGS:
+            setattr(other, name, getattr(self, name))
+        return other
 
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""
-        _living.add(self)
-        try:
-            if self._contextvars is not None:
-                self._contextvars.run(self._live)
-            else:
-                self._live()
-        except BaseException as error:
-            raised.log(LOGGER, "an association did not end in order:", error)
-        finally:
-            _living.discard(self)
-
-    def _live(self) -> None:
-        try:
-            established = self._respond() if self.is_acceptor else self._request()
-            self._is_established = established
-            if established:
-                self._handlers.trigger(evt.EVT_ESTABLISHED)
-                self._negotiated.set()
-                self._performer.serve()
-        except Stopped:
-            pass
-        except PDUTooShort as error:  # nothing can be answered
-            self._fail(Ended("aborted", "local", 0, 0, error=error))
-        except BaseException as error:  # a handler may call sys.exit()
-            self._fail(Ended("aborted", "local", 2, 0, error=error))
-            raised.log(LOGGER, f"the association with {self._reporter.peer_name} failed:", error)
-        finally:
-            self._finish()
-
-    def _finish(self) -> None:
-        """See the connection closed and tell everybody that it is over."""
-        # The last one first; each is done, whatever those before it raise.
-        with ExitStack() as left:
-            if self._server is not None:
-                left.callback(self._server.association_ended, self)
-            left.callback(self.ae._running.associations.discard, self)
-            left.callback(self._discard)
-            left.callback(self._close)
-            left.callback(self._negotiated.set)
-            if not self.has_ended:
-                self._fail(Ended("aborted", "local", 2, 0))
-            ended = self.ended
-            assert ended is not None
-            self._reporter.end(ended)
-
-    def _close(self) -> None:
-        """See the connection closed."""
-        if self.dul.see_closed():
-            self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})
-
-    def _discard(self) -> None:
-        """Drop what was received and is not wanted any more."""
-        self._indications.assembler.discard()
-        for item in self.inbox.drain():
-            if isinstance(item, Message):
-                item.close()
+        self._lifetime.run()
 
     # Ending
 
@@ -159,28 +316,28 @@ class Association(Negotiation, SCU):
             Called on the association's DUL thread, which must not be held up.
         """
         if self.has_ended:
-            self.wants_no_more = True
+            self._link.wants_no_more = True
             return
-        self._refuse_on_dul_thread("release()")
-        self.wants_no_more = True
-        if not self._is_established:
+        self._link.refuse_on_dul_thread("release()")
+        self._link.wants_no_more = True
+        if not self._link.was_established:
             return
         if threading.current_thread() is self:
             self._performer.releases_after = True
             return
-        self.inbox.put(WE_RELEASE)
+        self._link.inbox.put(WE_RELEASE)
         if self._invoker.is_sending_here():
             return
-        wait_until(self._is_over.wait, after(self.acse_timeout, LINGER))
+        wait_until(self._link.is_over.wait, after(self.acse_timeout, LINGER))
         if self.is_released:
             self.join(LINGER)
         elif not self.has_ended:  # a handler does not return
-            self._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+            self.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
-    def release_later(self) -> None:
+    def _release_later(self) -> None:
         """Have the association released by its own thread, and wait for nothing."""
-        self.wants_no_more = True
-        self.inbox.put(WE_RELEASE)
+        self._link.wants_no_more = True
+        self._link.inbox.put(WE_RELEASE)
 
     def abort(self, block: bool = True) -> None:
         """Abort the association; whoever waits for something on it is woken at once (PS3.8 7.3).
@@ -190,21 +347,19 @@ class Association(Negotiation, SCU):
         block : bool
             Wait for the association's end, for at most a second; never from its own threads.
         """
-        self.wants_no_more = True
-        self._fail(Ended("aborted", "local", 0, 0))
-        self._abort_sub_associations()
+        self._end(at_once=False)
         if block and not self._is_ours() and self.is_alive():
             self.join(BLOCK_ON_ABORT)
 
     def kill(self) -> None:
         """Abort the association without giving anything the time to be completed."""
-        self.wants_no_more = True
-        self.dul.abort(Ended("aborted", "local", 0, 0), at_once=True)
-        self._abort_sub_associations()
+        self._end(at_once=True)
 
-    def _abort_sub_associations(self) -> None:
-        """Abort those that serve a C-MOVE of this one, or go on for it with what is to be sent."""
-        for assoc in list(self.sub_associations):
+    def _end(self, *, at_once: bool) -> None:
+        """Abort it, and those that serve a C-MOVE of this one, or send in its place."""
+        self._link.wants_no_more = True
+        self.dul.abort(Ended("aborted", "local", 0, 0), at_once=at_once)
+        for assoc in list(self._link.sub_associations):
             assoc.abort(block=False)
 
     def _is_ours(self) -> bool:
@@ -236,19 +391,3 @@ class Association(Negotiation, SCU):
     def cut(self) -> None:
         """Shut the connection down without another word."""
         self.dul.connection.cut()
-
-
-def _abort_living() -> None:
-    """The interpreter exits: say so to the peers."""
-    living = list(_living)
-    for assoc in living:
-        assoc.abort(block=False)
-    deadline = time.monotonic() + BLOCK_ON_ABORT
-    for assoc in living:
-        assoc.wait_ended(deadline)
-
-
-atexit.register(_abort_living)
-if hasattr(os, "register_at_fork"):
-    # They are the parent's, and so are their connections.
-    os.register_at_fork(after_in_child=_living.clear)

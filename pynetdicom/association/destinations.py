@@ -50,7 +50,8 @@ from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
+    from pynetdicom.association.link import Link
+    from pynetdicom.association.party import Party
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -113,8 +114,8 @@ class MoveDestination:
 
     Parameters
     ----------
-    scp : Association
-        On which the C-MOVE was requested.
+    link : Link
+        Of the association on which the C-MOVE was requested.
     parameters : StoreParameters
     target : tuple
         ``(addr, port)`` or ``(addr, port, kwargs)`` as the handler gave it; the kwargs are those of
@@ -132,13 +133,13 @@ class MoveDestination:
 
     def __init__(
         self,
-        scp: Association,
+        link: Link,
         parameters: StoreParameters,
         target: Any,
         title: str,
         ahead: Sequence[Any] = (),
     ) -> None:
-        self._scp = scp
+        self._link = link
         self._parameters = parameters
         addr, port, given_options = target if len(target) == 3 else (*target, {})
         options = dict(given_options)
@@ -147,7 +148,7 @@ class MoveDestination:
         # What is answered when it cannot be reached: who knows that it is there may say so.
         self._unreachable: int | None = options.pop("unreachable_status", None)
         options.setdefault("ae_title", title)
-        self._make: Callable[[Any], Association] = lambda contexts: scp.ae._prepare(
+        self._make: Callable[[Any], Party] = lambda contexts: link.ae._prepare(
             addr, port, contexts, **options
         )
         # The handler's contexts, as many at a time as an association can have.
@@ -160,7 +161,7 @@ class MoveDestination:
         # What the instances need, as far as it is known: whether it was proposed already.
         self._needed: dict[Kind, bool] = {}
         self._refused: set[Kind] = set()
-        self._assoc: Association | None = None
+        self._assoc: Party | None = None
         self._proposed: Any = None
         self._was_reached = False
         self._endurance = Endurance()
@@ -187,7 +188,7 @@ class MoveDestination:
             if isinstance(what, Outcome):
                 return what
             try:
-                outcome = store(self._assoc_for(what), what, self._parameters, meanwhile)
+                outcome = store(self._assoc_for(what)._invoker, what, self._parameters, meanwhile)
             except _Unsent as error:
                 return Outcome(None, what.sop_instance, str(error))
             finally:
@@ -209,9 +210,9 @@ class MoveDestination:
         if assoc.acse_timeout is None or assoc.acse_timeout > RELEASE_PATIENCE:
             assoc.acse_timeout = RELEASE_PATIENCE
         assoc.release()
-        self._scp.sub_associations.discard(assoc)
+        self._link.sub_associations.discard(assoc)
 
-    def _assoc_for(self, what: Instance) -> Association:
+    def _assoc_for(self, what: Instance) -> Party:
         """The association to send an instance over, with a context for it if there can be one.
 
         Raises
@@ -223,7 +224,7 @@ class MoveDestination:
         """
         kind = (what.sop_class, what.transfer_syntax)
         assoc = self._assoc
-        if assoc is not None and not assoc.is_established:
+        if assoc is not None and not assoc._link.is_established:
             self._lose(assoc)
             assoc = None
         if assoc is None:
@@ -241,9 +242,9 @@ class MoveDestination:
             self._release()
         return self._associate(contexts, what)
 
-    def _lose(self, assoc: Association) -> None:
+    def _lose(self, assoc: Party) -> None:
         """The association with the destination has ended without our doing."""
-        ended = assoc.ended
+        ended = assoc._link.ended
         if not self._endurance.goes_on(ended):
             self._gone = "the move destination is gone"
         self._release()
@@ -268,28 +269,28 @@ class MoveDestination:
         """The storage contexts to propose while it is not known what will be sent."""
         requested = [
             context
-            for context in self._scp.ae.requested_contexts
+            for context in self._link.ae.requested_contexts
             if registry.is_storage(context.abstract_uid)
         ]
         return requested or [
             build_context(uid, _USUAL_SYNTAXES) for uid in abstract_syntaxes(_USUAL)
         ]
 
-    def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Association:
-        scp = self._scp
+    def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Party:
+        link = self._link
         assoc = self._make(contexts)
         for name, seconds in self._timeouts.items():
             setattr(assoc, name, seconds)
         # An abort of the C-MOVE's association takes this one with it, from here on.
-        scp.sub_associations.add(assoc)
-        if not scp.has_ended:
-            scp.ae._running.request(assoc)
-        if assoc.is_established:
+        link.sub_associations.add(assoc)
+        if not link.has_ended:
+            link.ae._running.request(assoc)
+        if assoc._link.is_established:
             self._assoc, self._proposed = assoc, contexts
             self._was_reached = True
             return assoc
-        scp.sub_associations.discard(assoc)
-        ended = assoc.ended
+        link.sub_associations.discard(assoc)
+        ended = assoc._link.ended
         # None where that of the C-MOVE has ended, and none was requested.
         if ended is not None and isinstance(ended.error, NothingAccepted):
             self._was_reached = True
@@ -360,14 +361,14 @@ def _suits(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
     )
 
 
-def _suits_well(assoc: Association, what: Instance) -> bool:
+def _suits_well(assoc: Party, what: Instance) -> bool:
     """Whether an instance can go out as it is, or at least the peer was asked for that."""
-    context = context_for(assoc, what)
+    context = context_for(assoc._invoker, what)
     if context is None:
         return False
     syntax = what.transfer_syntax
     kind = (what.sop_class, syntax)
-    proposed = assoc.requestor.requested_contexts
+    proposed = assoc._link.requestor.requested_contexts
     if syntax == context.transfer_uids[0]:
         return True
     # What is to be encoded anyway; but some values have no other byte order that we would know.
@@ -388,34 +389,32 @@ def _is_final(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
     return _kinds_of(contexts).issuperset((sop_class, usual) for usual in _USUAL_SYNTAXES)
 
 
-def _has_refused(assoc: Association, kind: Kind) -> bool:
+def _has_refused(assoc: Party, kind: Kind) -> bool:
     """Whether the peer has refused a context for what is of a kind.
 
     It has not where it has chosen another one of several transfer syntaxes.
     """
     sop_class, syntax = kind
-    if not _is_final(assoc.requestor.requested_contexts, kind):
+    if not _is_final(assoc._link.requestor.requested_contexts, kind):
         return False
-    accepted = {context.context_id for context in assoc.accepted_contexts}
+    accepted = {context.context_id for context in assoc._link.negotiated.accepted}
     return any(
         context.abstract_uid == sop_class
         and syntax in context.transfer_uids
         and context.context_id not in accepted
-        for context in assoc.requestor.requested_contexts
+        for context in assoc._link.requestor.requested_contexts
     )
 
 
-def begin_move(
-    scp: Association, request: Any, ask: Callable[[str], Any], ahead: Any
-) -> MoveDestination:
+def begin_move(link: Link, request: Any, ask: Callable[[str], Any], ahead: Any) -> MoveDestination:
     """Take the destination from a C-MOVE handler's items; see `services.retrieval.Begin`."""
     answers = ANSWERS["C-MOVE"]
     target = ask("The handler gave no destination")
     if isinstance(target, (tuple, list)) and tuple(target[:2]) == (None, None):
         raise Refusal(answers.unknown_destination, "Unknown move destination")
-    parameters = originator(request, scp.requestor.ae_title)
+    parameters = originator(request, link.requestor.ae_title)
     try:
-        return MoveDestination(scp, parameters, target, request.MoveDestination or "", ahead)
+        return MoveDestination(link, parameters, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
         raised.show(LOGGER, error)
         raise Refusal(

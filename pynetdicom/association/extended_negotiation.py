@@ -17,7 +17,7 @@ from pynetdicom.upper_layer.items import (
 )
 
 if TYPE_CHECKING:
-    from pynetdicom.association.state import AssociationState
+    from pynetdicom.association.link import Link
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC
 
 LOGGER = logging.getLogger("pynetdicom.acse")
@@ -32,17 +32,17 @@ class Answers(NamedTuple):
     common_extended: dict[str, SOPClassCommonExtendedNegotiation]
 
 
-def answers(assoc: AssociationState, proposed: list[Any]) -> Answers:
+def answers(link: Link, proposed: list[Any]) -> Answers:
     """Ask the handlers about the user information items of an A-ASSOCIATE-RQ."""
-    verified, identity = _identity(assoc, _of_type(proposed, UserIdentityNegotiation))
+    verified, identity = _identity(link, _of_type(proposed, UserIdentityNegotiation))
     if not verified:
         return Answers(False, [], {})
     items = [
         *identity,
-        *_window(assoc, _of_type(proposed, AsynchronousOperationsWindowNegotiation)),
-        *_extended(assoc, _of_type(proposed, SOPClassExtendedNegotiation)),
+        *_window(link, _of_type(proposed, AsynchronousOperationsWindowNegotiation)),
+        *_extended(link, _of_type(proposed, SOPClassExtendedNegotiation)),
     ]
-    common = _common_extended(assoc, _of_type(proposed, SOPClassCommonExtendedNegotiation))
+    common = _common_extended(link, _of_type(proposed, SOPClassCommonExtendedNegotiation))
     return Answers(True, items, common)
 
 
@@ -50,29 +50,29 @@ def _of_type(items: list[Any], kind: type) -> list[Any]:
     return [item for item in items if isinstance(item, kind)]
 
 
-def _ask(assoc: AssociationState, event: evt.EventType, attrs: dict[str, Any]) -> Any:
+def _ask(link: Link, event: evt.EventType, attrs: dict[str, Any]) -> Any:
     """The handler's answer; None when there is no handler, or when it raises."""
     try:
-        return assoc._handlers.trigger(event, attrs)
+        return link.handlers.trigger(event, attrs)
     except NoHandler:
         return None
     except NotImplementedError:  # a callback that is overridden only to refuse
         return None
     except (Exception, SystemExit) as error:
         raised.log(
-            LOGGER, f"the handler of {event} raised", error, assoc._handlers.who_answers(event)
+            LOGGER, f"the handler of {event} raised", error, link.handlers.who_answers(event)
         )
         return None
 
 
-def _note(assoc: AssociationState, event: evt.EventType, answer: Any, due: str) -> None:
+def _note(link: Link, event: evt.EventType, answer: Any, due: str) -> None:
     """Log what kind of thing a handler gave instead of what was due."""
-    handler = raised.named(assoc._handlers.who_answers(event))
+    handler = raised.named(link.handlers.who_answers(event))
     kind = raised.kind(answer)
     LOGGER.error("the handler of %s (%s) gave %s instead of %s", event, handler, kind, due)
 
 
-def _window(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
+def _window(link: Link, proposed: list[Any]) -> list[Any]:
     """One operation at a time is what is offered, whatever the handler would like."""
     if not proposed:
         return []
@@ -81,7 +81,7 @@ def _window(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
         proposed[0].maximum_number_operations_performed,
     )
     attrs = {"nr_invoked": invoked, "nr_performed": performed}
-    if _ask(assoc, evt.EVT_ASYNC_OPS, attrs) is None:
+    if _ask(link, evt.EVT_ASYNC_OPS, attrs) is None:
         return []
     return [
         AsynchronousOperationsWindowNegotiation(
@@ -90,14 +90,14 @@ def _window(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
     ]
 
 
-def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
+def _extended(link: Link, proposed: list[Any]) -> list[Any]:
     if not proposed:
         return []
     app_info = {item.sop_class_uid: item.service_class_application_information for item in proposed}
-    answer = _ask(assoc, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
+    answer = _ask(link, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
     items = []
     if answer is not None and not isinstance(answer, dict):
-        _note(assoc, evt.EVT_SOP_EXTENDED, answer, "a dict or None")
+        _note(link, evt.EVT_SOP_EXTENDED, answer, "a dict or None")
         return []
     for uid, information in (answer or {}).items():
         if uid not in app_info:
@@ -113,19 +113,19 @@ def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
             item.encode()
             items.append(item)
         except (TypeError, ValueError):
-            _note(assoc, evt.EVT_SOP_EXTENDED, information, f"bytes that fit, for {named(uid)}")
+            _note(link, evt.EVT_SOP_EXTENDED, information, f"bytes that fit, for {named(uid)}")
     return items
 
 
-def _common_extended(assoc: AssociationState, proposed: list[Any]) -> dict[str, Any]:
+def _common_extended(link: Link, proposed: list[Any]) -> dict[str, Any]:
     if not proposed:
         return {}
     items = {item.sop_class_uid: item for item in proposed}
-    answer = _ask(assoc, evt.EVT_SOP_COMMON, {"items": items})
+    answer = _ask(link, evt.EVT_SOP_COMMON, {"items": items})
     if answer is None:
         return {}
     if not isinstance(answer, dict):
-        _note(assoc, evt.EVT_SOP_COMMON, answer, "a dict")
+        _note(link, evt.EVT_SOP_COMMON, answer, "a dict")
         return {}
     return {uid: item for uid, item in answer.items() if uid in items}
 
@@ -140,11 +140,11 @@ def fits(ac: A_ASSOCIATE_AC) -> bool:
     return True
 
 
-def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[Any]]:
-    required = assoc.ae.require_user_identity
+def _identity(link: Link, proposed: list[Any]) -> tuple[bool, list[Any]]:
+    required = link.ae.require_user_identity
     if not proposed:
         if required:
-            peer = assoc._reporter.peer_name
+            peer = link.peer_name
             LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
         return not required, []
     item = proposed[0]
@@ -154,9 +154,9 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
         "secondary_field": item.secondary_field,
     }
     try:
-        answer = assoc._handlers.trigger(evt.EVT_USER_ID, attrs)
+        answer = link.handlers.trigger(evt.EVT_USER_ID, attrs)
         if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
-            _note(assoc, evt.EVT_USER_ID, answer, "(bool, bytes or None)")
+            _note(link, evt.EVT_USER_ID, answer, "(bool, bytes or None)")
             return False, []
         verified, response = answer
         if not verified:
@@ -164,7 +164,7 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
         if not item.positive_response_requested:
             return True, []
         if not isinstance(response, (bytes, type(None))):
-            _note(assoc, evt.EVT_USER_ID, response, "bytes or None as response")
+            _note(link, evt.EVT_USER_ID, response, "bytes or None as response")
             return False, []
         return True, [UserIdentityNegotiation(server_response=response or b"")]
     except (NoHandler, NotImplementedError):
@@ -174,6 +174,6 @@ def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[
         return not required, []
     except (Exception, SystemExit) as error:
         # Whoever cannot be checked is not let in.
-        handler = assoc._handlers.who_answers(evt.EVT_USER_ID)
+        handler = link.handlers.who_answers(evt.EVT_USER_ID)
         raised.log(LOGGER, "the handler of EVT_USER_ID raised", error, handler)
         return False, []

@@ -16,8 +16,9 @@ from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pynetdicom.association.link import Link
     from pynetdicom.association.receiving import Receiving
-    from pynetdicom.association.state import AssociationState
+    from pynetdicom.dimse.operations import Operations
     from pynetdicom.handlers import Handlers
     from pynetdicom.upper_layer import pdu as pdus
 
@@ -33,10 +34,10 @@ class Indications:
         Of the messages that come.
     """
 
-    def __init__(self, assoc: AssociationState, receiving: Receiving) -> None:
-        self._assoc = assoc
-        self._inbox = assoc.inbox
-        self._operations = assoc._invoker.operations
+    def __init__(self, link: Link, operations: Operations, receiving: Receiving) -> None:
+        self._link = link
+        self._inbox = link.inbox
+        self._operations = operations
         self.outstanding = self._operations.in_line
         self.assembler = Assembler(receiving.open)
         self.feed, self.flush = self.assembler.feed, self.assembler.flush
@@ -47,7 +48,7 @@ class Indications:
     @property
     def network_timeout(self) -> float | None:
         """That of the association."""
-        return self._assoc._network_timeout
+        return self._link._network_timeout
 
     def on_message(self, message: Any) -> None:
         """Take a complete message, or the A-ASSOCIATE-AC."""
@@ -75,7 +76,7 @@ class Indications:
 
     def on_release(self) -> None:
         """The peer requests release: its requests are served first, ours get no more answers."""
-        self._assoc._released_by_peer = Ended("released", "peer")
+        self._link.released_by_peer = Ended("released", "peer")
         self._inbox.put(PEER_RELEASES)
         self._operations.end()
 
@@ -86,7 +87,7 @@ class Indications:
     def on_ended(self) -> None:
         """The association has ended."""
         self._operations.end()
-        self._assoc._is_over.set()
+        self._link.is_over.set()
         self._inbox.put(ENDED)
 
     def on_data(self, data: bytes, sent: bool) -> None:
@@ -109,7 +110,7 @@ class Indications:
 
     def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
         """Trigger an event on whatever thread this is."""
-        self._assoc._handlers.trigger_anywhere(event, attrs)
+        self._link.handlers.trigger_anywhere(event, attrs)
 
     def handlers_changed(self, bound: Handlers) -> None:
         """Note who listens to what is told here, which is a lot."""
@@ -119,13 +120,13 @@ class Indications:
 
     def on_associate(self, pdu: pdus.A_ASSOCIATE_AC) -> frozenset[int]:
         """Take the peer's A-ASSOCIATE-AC; on the DUL thread."""
-        assoc = self._assoc
-        assert assoc._request_pdu is not None
-        conclusion = acse.conclude(assoc._request_pdu, pdu)
+        link = self._link
+        assert link.request_pdu is not None
+        conclusion = acse.conclude(link.request_pdu, pdu)
         for note in conclusion.notes:
             LOGGER.warning("%s", printable(note))
-        assoc.acceptor.ae_title = assoc._request_pdu.called_ae_title
-        assoc.acceptor.load(pdu)
-        maximum = assoc.acceptor.maximum_length or 0
-        assoc.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)
-        return frozenset(assoc.negotiated.contexts)
+        link.acceptor.ae_title = link.request_pdu.called_ae_title
+        link.acceptor.load(pdu)
+        maximum = link.acceptor.maximum_length or 0
+        link.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)
+        return frozenset(link.negotiated.contexts)

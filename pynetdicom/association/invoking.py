@@ -30,9 +30,9 @@ from pynetdicom.upper_layer.ended import Ended
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from pynetdicom.association.link import Link
     from pynetdicom.association.messaging import Messenger
     from pynetdicom.association.negotiated import Negotiated
-    from pynetdicom.association.state import AssociationState
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 LONGEST_PAUSE = 60.0
@@ -42,8 +42,8 @@ LONGEST_PAUSE = 60.0
 class Invoker:
     """The invoking DIMSE-service-user of one association (PS3.7 6.3); for any thread."""
 
-    def __init__(self, assoc: AssociationState, messenger: Messenger) -> None:
-        self._assoc = assoc
+    def __init__(self, link: Link, messenger: Messenger) -> None:
+        self._link = link
         self.messenger = messenger
         self.operations = Operations(self)
         # Whether a C-GET was requested, so that the peer has reason to send objects.
@@ -54,15 +54,20 @@ class Invoker:
     @property
     def negotiated(self) -> Negotiated:
         """What was agreed on with the peer."""
-        return self._assoc.negotiated
+        return self._link.negotiated
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the association has ended."""
+        return self._link.ended
 
     # One request, one response
 
     def must_be_established(self, what: str) -> None:
         """Raise RuntimeError if nothing can be sent, or if the calling thread must not wait."""
-        self._assoc._refuse_on_dul_thread(what)
-        if not self._assoc.is_established:
-            ended = self._assoc.ended
+        self._link.refuse_on_dul_thread(what)
+        if not self._link.is_established:
+            ended = self._link.ended
             why = "" if ended is None else f": it is over, {ended}"
             raise RuntimeError(
                 f"The association with a peer SCP must be established before sending{why}"
@@ -96,7 +101,7 @@ class Invoker:
         except BaseException as error:
             if not isinstance(error, Exception) and operation.has_begun and operation.backlog:
                 # Ctrl-C; its request may be out: nobody would take the responses that come then.
-                self._assoc._fail(Ended("aborted", "local", 0, 0, error=error))
+                self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
             self.operations.finish(operation)
             raise
 
@@ -110,16 +115,16 @@ class Invoker:
             if self.is_sending_here():
                 # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
                 raise RuntimeError(f"{what} would wait for the request that it interrupts")
-        assoc = self._assoc
+        link = self._link
         if operation.backlog is not None:
-            operation.backlog.directory = assoc.ae.spool_dir
+            operation.backlog.directory = link.ae.spool_dir
         try:
             return self.operations.begin(operation, msg_id, 1) or waiting.begin(
-                operation, msg_id, 1, assoc.dimse_timeout, self._last_received
+                operation, msg_id, 1, link.dimse_timeout, self._last_received
             )
         except TimeoutError as error:
             self.operations.finish(operation)
-            assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
+            link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
             return False
 
     def send_begun(
@@ -128,7 +133,7 @@ class Invoker:
         """Send the request of an operation that was begun; None when not all of it can be sent."""
         try:
             request, context_id = operation.request, operation.context_id
-            self._assoc.dul.send_data(ready or self.messenger.fragments(request, context_id))
+            self._link.dul.send_data(ready or self.messenger.fragments(request, context_id))
             # Before anybody is told: a handler may go on to the next request. And the peer has
             # nothing to do with how long that takes.
             waiting.sent(operation)
@@ -158,11 +163,11 @@ class Invoker:
 
     def _await_response(self, operation: Operation) -> Primitive | None:
         """The next response to an operation; None when none came and the association has ended."""
-        assoc = self._assoc
+        link = self._link
         try:
-            message = waiting.response_to(operation, assoc.dimse_timeout, self._last_received)
+            message = waiting.response_to(operation, link.dimse_timeout, self._last_received)
         except TimeoutError:
-            assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
+            link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None
         if message is None:
             return None
@@ -170,25 +175,25 @@ class Invoker:
         response = message.primitive
         if missing := response.missing():
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
-            assoc._fail(Ended("aborted", "local", 0, 0, error=error))
+            link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
             return None
         return response
 
     def await_end(self) -> None:
         """Wait until `ended` says why there is no answer: a release may be under way."""
-        assoc = self._assoc
-        if threading.current_thread() is assoc:
+        link = self._link
+        if threading.current_thread() is link.thread:
             return
-        if assoc.ended is None:
-            wait_until(assoc._is_over.wait, after(assoc.acse_timeout, LINGER))
-        elif assoc.inbox.is_empty:  # so the release that the peer requested is being answered
-            assoc._is_over.wait(LINGER)
+        if link.ended is None:
+            wait_until(link.is_over.wait, after(link.acse_timeout, LINGER))
+        elif link.inbox.is_empty:  # so the release that the peer requested is being answered
+            link.is_over.wait(LINGER)
 
     def why_no_answer(self) -> str:
         """Say why a request of ours was not sent, or not answered."""
-        if self._assoc.ended is None:
+        if self._link.ended is None:
             return "not sent: the association is being released"
-        return f"no answer: {self._assoc.ended}"
+        return f"no answer: {self._link.ended}"
 
     # How long, and whether, to wait
 
@@ -199,34 +204,34 @@ class Invoker:
         """
         if self.operations.is_being_sent_by(threading.get_ident()):
             return True
-        return self._assoc.dul.is_writing_here
+        return self._link.dul.is_writing_here
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to store what we want to have."""
-        assoc = self._assoc
-        heard = assoc.dul.last_received
+        link = self._link
+        heard = link.dul.last_received
         for operation in self.operations.outstanding():
             if operation.request.name == "C-GET":
                 heard = max(heard, self._last_stored())
             elif operation.request.name == "C-MOVE":
                 # Of a sub-operation to ourselves we hear on another association.
-                move = (assoc.requestor.ae_title, operation.message_id)
-                for other in assoc.ae.active_associations:
-                    if other.stores_for == move:
+                move = (link.requestor.ae_title, operation.message_id)
+                for other in link.ae.active_associations:
+                    if other._link.stores_for == move:
                         heard = max(heard, other._invoker._last_stored())
         return heard
 
     def _last_stored(self) -> float:
         """When something to be stored was last received, or stored."""
-        assoc = self._assoc
+        link = self._link
         # On its own thread nobody serves what the peer asks meanwhile.
-        if assoc.inbox.is_empty or threading.current_thread() is assoc:
-            return max(assoc.dul.last_received, assoc.inbox.last_done)
+        if link.inbox.is_empty or threading.current_thread() is link.thread:
+            return max(link.dul.last_received, link.inbox.last_done)
         return time.monotonic()
 
     def _refuse_endless_wait(self, what: str) -> None:
         """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""
-        if evt.EVT_C_STORE not in self._assoc._handlers.running_here():
+        if evt.EVT_C_STORE not in self._link.handlers.running_here():
             return
         for operation in self.operations.outstanding():
             if operation.request.name == "C-GET":
@@ -240,7 +245,7 @@ class Invoker:
     def check_wait(self, operation: Operation) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
         if operation.replies.empty():
-            self._assoc._refuse_on_dul_thread("waiting for a response")
+            self._link.refuse_on_dul_thread("waiting for a response")
             self._refuse_endless_wait("waiting for a response")
 
     def next_response(self, operation: Operation) -> Primitive | None:
@@ -255,7 +260,7 @@ class Invoker:
             ):
                 return response
             error = ValueError("a pending C-FIND-RSP without identifier")
-            self._assoc._fail(Ended("aborted", "local", 0, 0, error=error))
+            self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
         if not operation.is_abandoned:
             self.operations.finish(operation)
             self.await_end()
@@ -267,7 +272,7 @@ class Invoker:
         if not self.operations.is_outstanding(operation):
             return
         try:
-            self._assoc._refuse_on_dul_thread("a C-CANCEL")
+            self._link.refuse_on_dul_thread("a C-CANCEL")
         except RuntimeError:
             self.cancel_later(operation)
         else:
@@ -307,12 +312,12 @@ class Invoker:
 
     def pause_reading(self) -> None:
         """Have the peer wait for a slow consumer, but not for longer than it may put up with."""
-        timeout = self._assoc.network_timeout
-        self._assoc.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
+        timeout = self._link.network_timeout
+        self._link.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
 
     def resume_reading(self) -> None:
         """Read on, if reading is paused."""
-        self._assoc.dul.resume()
+        self._link.dul.resume()
 
     def cancel_later(self, operation: Operation) -> None:
         """Leave a C-CANCEL to the Association thread, or to whoever sends next.
@@ -320,11 +325,11 @@ class Invoker:
         Called by finalizers, in the midst of anything: it takes no lock.
         """
         self._to_cancel.put(operation)
-        self._assoc.inbox.put(None)
+        self._link.inbox.put(None)
 
     def on_idle(self) -> None:
         """Have the Association thread release, which has waited for our operations to end."""
-        self._assoc.inbox.put(None)
+        self._link.inbox.put(None)
 
 
 def to_status(response: Primitive | None, message_id: int) -> Dataset:

@@ -15,7 +15,7 @@ from pynetdicom.data_sets.data_set import for_wire
 from pynetdicom.dimse.messages import Batch, Message, fragments
 
 if TYPE_CHECKING:
-    from pynetdicom.association.state import AssociationState
+    from pynetdicom.association.link import Link
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -24,8 +24,8 @@ LOGGER = logging.getLogger("pynetdicom.assoc")
 class Messenger:
     """The messages of one association, for both of its DIMSE-service-users; any thread sends."""
 
-    def __init__(self, assoc: AssociationState) -> None:
-        self._assoc = assoc
+    def __init__(self, link: Link) -> None:
+        self._link = link
         # Asked once: messages come too often for it.
         self._shows = debug_log.is_wanted(debug_log.DIMSE)
         # Oddities of data sets that the log has told of already.
@@ -46,7 +46,7 @@ class Messenger:
         Stopped
             The association has ended.
         """
-        done = self._assoc.dul.send_data(self.fragments(primitive, context_id), waits=waits)
+        done = self._link.dul.send_data(self.fragments(primitive, context_id), waits=waits)
         if done:
             self.sent(primitive, context_id)
         return done
@@ -58,7 +58,7 @@ class Messenger:
             data_set = for_wire(data_set)
             if data_set.mended:
                 self.note_oddities(data_set.mended, "mended as it is sent, for its")
-        peer_maximum = self._assoc.negotiated.peer_maximum
+        peer_maximum = self._link.negotiated.peer_maximum
         return fragments(context_id, primitive.encode(), data_set, peer_maximum)
 
     def note_oddities(self, oddities: Iterable[str], what: str) -> None:
@@ -71,19 +71,19 @@ class Messenger:
 
     def sent(self, primitive: Primitive, context_id: int) -> bool:
         """Tell those who want to know that a message was sent; whether there are any."""
-        watched = evt.EVT_DIMSE_SENT in self._assoc._handlers
+        watched = evt.EVT_DIMSE_SENT in self._link.handlers
         if not (watched or self._shows):
             return False
         message = Message(primitive, context_id)
         if self._shows:
             debug_log.show_message("sent", message)
         if watched:
-            self._assoc._handlers.trigger(evt.EVT_DIMSE_SENT, {"message": message})
+            self._link.handlers.trigger(evt.EVT_DIMSE_SENT, {"message": message})
         return True
 
     def received(self, message: Message) -> None:
         """Tell those who want to know that a message has come."""
         if self._shows:
             debug_log.show_message("received", message)
-        if evt.EVT_DIMSE_RECV in self._assoc._handlers:
-            self._assoc._handlers.trigger(evt.EVT_DIMSE_RECV, {"message": message})
+        if evt.EVT_DIMSE_RECV in self._link.handlers:
+            self._link.handlers.trigger(evt.EVT_DIMSE_RECV, {"message": message})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import cache
+from collections.abc import Callable
 from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,28 +21,33 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
-    from pynetdicom.association.state import AssociationState
+    from pynetdicom.association.indications import Indications
+    from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.link import Link
+    from pynetdicom.association.reporting import Reporter
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 
-@cache
-def load_serving() -> ModuleType:
-    """Import what serves requests: who only asks has no need of the services' tables."""
-    from pynetdicom.association import serving
-
-    return serving
-
-
 class Performer:
     """The performing DIMSE-service-user of one association (PS3.7 6.3); on its thread."""
 
-    def __init__(self, assoc: AssociationState) -> None:
-        self._assoc = assoc
-        self._inbox = assoc.inbox
-        self._invoker = assoc._invoker
-        self._messenger = assoc._messenger
+    def __init__(
+        self,
+        link: Link,
+        invoker: Invoker,
+        reporter: Reporter,
+        indications: Indications,
+        load_serving: Callable[[], ModuleType],
+    ) -> None:
+        self.link = link
+        self.invoker = invoker
+        self.messenger = invoker.messenger
+        self._inbox = link.inbox
+        self._reporter = reporter
+        self._indications = indications
+        self._load_serving = load_serving
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
         self.releases_after = False
         # What a peer is tolerated to do is noted once.
@@ -52,7 +57,7 @@ class Performer:
         """Do what the inbox says until the association has ended."""
         inbox = self._inbox
         while True:
-            self._invoker.cancel_abandoned()
+            self.invoker.cancel_abandoned()
             if self.releases_after:
                 self.releases_after = False
                 self._release()
@@ -76,17 +81,17 @@ class Performer:
         try:
             response = self._answer(message)
             if response is not None:
-                self._messenger.send(response, message.context_id)
+                self.messenger.send(response, message.context_id)
         finally:
             message.handled()
 
     def _answer(self, message: Message) -> Primitive | None:
         self._inbox.begin(message)
         try:
-            if self._assoc.has_ended:
+            if self.link.has_ended:
                 return None
-            self._messenger.received(message)
-            response: Primitive | None = load_serving().answer(self._assoc, message)
+            self.messenger.received(message)
+            response: Primitive | None = self._load_serving().answer(self, message)
             return response
         finally:
             # Before the response is sent: with that its Message ID is the peer's again.
@@ -94,51 +99,51 @@ class Performer:
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled its request of that Message ID, or is gone."""
-        return self._inbox.is_cancelled(message_id) or self._assoc.has_ended
+        return self._inbox.is_cancelled(message_id) or self.link.has_ended
 
     def _patience(self) -> float | None:
         """Seconds until the silence is too long; None while it cannot be."""
-        timeout = self._assoc._network_timeout
+        timeout = self.link._network_timeout
         if timeout is None:
             return None
-        return max(0.0, self._assoc.dul.driver.last_activity + timeout - time.monotonic())
+        return max(0.0, self.link.dul.driver.last_activity + timeout - time.monotonic())
 
     def _check_idle(self) -> None:
         """Nothing was to be done for `network_timeout`: end it, unless something is outstanding."""
-        assoc = self._assoc
+        link = self.link
         if self._patience() != 0.0:
             return
-        if not self._invoker.operations.are_abandoned or assoc._indications.assembler.in_message:
+        if not self.invoker.operations.are_abandoned or self._indications.assembler.in_message:
             # Other timers run for these.
-            assoc.dul.driver.last_activity = time.monotonic()
-        elif assoc.network_timeout_response == "A-RELEASE":
+            link.dul.driver.last_activity = time.monotonic()
+        elif link.network_timeout_response == "A-RELEASE":
             self._release()
         else:
-            assoc.dul.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
+            link.dul.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
     # Release (PS3.8 7.2)
 
     def _answer_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ; its requests have been served."""
-        self._assoc._reporter.primitive(False, "A_RELEASE")
-        self._assoc.dul.perform(pdus.A_RELEASE_RP())
+        self._reporter.primitive(False, "A_RELEASE")
+        self.link.dul.perform(pdus.A_RELEASE_RP())
 
     def _release(self) -> None:
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
-        assoc, inbox = self._assoc, self._inbox
-        deadline = after(assoc.acse_timeout)
-        self._invoker.operations.close()
+        link, inbox = self.link, self._inbox
+        deadline = after(link.acse_timeout)
+        self.invoker.operations.close()
         self._complete_operations(deadline)
         try:
-            assoc.dul.perform(pdus.A_RELEASE_RQ())
+            link.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
-        assoc._reporter.primitive(True, "A_RELEASE")
+        self._reporter.primitive(True, "A_RELEASE")
         while True:
             try:
                 item = inbox.get(remaining(deadline))
             except Empty:
-                assoc.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
                 continue
             if item is ENDED:
                 inbox.put(ENDED)
@@ -157,8 +162,8 @@ class Performer:
         C-GET, or when it releases, too, and has operations of its own.
         """
         while True:
-            self._invoker.cancel_abandoned()
-            if not self._invoker.operations:
+            self.invoker.cancel_abandoned()
+            if not self.invoker.operations:
                 return
             left = remaining(deadline)
             try:
@@ -166,7 +171,7 @@ class Performer:
             except Empty:
                 item = None
             if left == 0:
-                self._assoc._fail(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                self.link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
             if item is ENDED or item is PEER_RELEASES:
                 self._inbox.put(item)  # nothing is left to be waited for
                 return

@@ -16,7 +16,8 @@ from pynetdicom.query_models import OPERATIONS
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
-    from pynetdicom.association.state import AssociationState
+    from pynetdicom.association.link import Link
+    from pynetdicom.dimse.operations import Operations
     from pynetdicom.dimse.primitives import Primitive
 
 _IN_MEMORY = 1 << 20
@@ -38,13 +39,15 @@ class Receiving:
 
     Parameters
     ----------
-    assoc : Association
+    link : Link
+    operations : Operations
     server : AssociationServer or None
         Whose association it is, if the peer requested it.
     """
 
-    def __init__(self, assoc: AssociationState, server: Listener | None) -> None:
-        self._assoc = assoc
+    def __init__(self, link: Link, operations: Operations, server: Listener | None) -> None:
+        self._link = link
+        self._operations = operations
         self._server = server
         self._places: dict[int, _Place] = {}
 
@@ -58,7 +61,7 @@ class Receiving:
             originator = primitive.__dict__.get("MoveOriginatorMessageID")
             if originator is not None:
                 title = primitive.MoveOriginatorApplicationEntityTitle
-                self._assoc.stores_for = (title or "", originator)
+                self._link.stores_for = (title or "", originator)
             header = place.header(
                 primitive.AffectedSOPClassUID or "", primitive.AffectedSOPInstanceUID or ""
             )
@@ -71,9 +74,9 @@ class Receiving:
         )
 
     def _place(self, context_id: int) -> _Place:
-        assoc = self._assoc
-        ae, server = assoc.ae, self._server
-        transfer_syntax = assoc.negotiated.contexts[context_id].transfer_uids[0]
+        link = self._link
+        ae, server = link.ae, self._server
+        transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
         place = self._places[context_id] = _Place(
             transfer_syntax,
             ae.spool_dir if server is None else server.spool_dir,
@@ -83,22 +86,20 @@ class Receiving:
                 transfer_syntax,
                 implementation_class_uid=ae._implementation_uid,
                 implementation_version_name=ae.implementation_version_name,
-                source_ae_title=(
-                    assoc.acceptor if assoc.is_requestor else assoc.requestor
-                ).ae_title,
+                source_ae_title=link.peer.ae_title,
             ),
         )
         return place
 
     def _open_identifier(self, context_id: int, response: Primitive) -> Spool:
         """What belongs to an abandoned operation has no place."""
-        assoc = self._assoc
-        operation = assoc._invoker.operations.get(response.MessageIDBeingRespondedTo or 0)
+        link = self._link
+        operation = self._operations.get(response.MessageIDBeingRespondedTo or 0)
         is_wanted = operation is not None and not operation.is_abandoned
         return Spool(
             b"",
-            assoc.negotiated.contexts[context_id].transfer_uids[0],
-            directory=assoc.ae.spool_dir,
+            link.negotiated.contexts[context_id].transfer_uids[0],
+            directory=link.ae.spool_dir,
             threshold=_IN_MEMORY,
             maximum=_config.MAXIMUM_IDENTIFIER if is_wanted else 0,
         )

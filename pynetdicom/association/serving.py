@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
@@ -27,8 +27,7 @@ from pynetdicom.services.classes import (
 from pynetdicom.uids import named
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
-    from pynetdicom.association.state import AssociationState
+    from pynetdicom.association.performing import Performer
     from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
     from pynetdicom.upper_layer.contexts import PresentationContext
@@ -45,12 +44,14 @@ def may_be_storage(uid: str) -> bool:
     return registry.is_storage(uid) or registry.service_class_of(uid) is ServiceClass
 
 
-def asks_nobody(assoc: AssociationState) -> bool:
+def asks_nobody(performer: Performer) -> bool:
     """Whether no handler learns of a C-ECHO request."""
-    return _TOLD_OF_ECHO.isdisjoint(assoc._handlers) and not is_assigned(assoc.ae, "on_c_echo")
+    return _TOLD_OF_ECHO.isdisjoint(performer.link.handlers) and not is_assigned(
+        performer.link.ae, "on_c_echo"
+    )
 
 
-def answer(assoc: AssociationState, message: Message) -> Primitive | None:
+def answer(performer: Performer, message: Message) -> Primitive | None:
     """Serve a request.
 
     Returns
@@ -59,8 +60,8 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
         The response; None when an engine has sent everything itself.
     """
     request = message.primitive
-    context = assoc.negotiated.contexts[message.context_id]
-    refusal = _refusal(assoc, message)
+    context = performer.link.negotiated.contexts[message.context_id]
+    refusal = _refusal(performer, message)
     if refusal is not None:
         status, why = refusal
         LOGGER.warning(
@@ -76,42 +77,45 @@ def answer(assoc: AssociationState, message: Message) -> Primitive | None:
         if status == IDENTIFIER_MISMATCH:
             response.OffendingElement = [levels.QUERY_RETRIEVE_LEVEL]
         return response
-    if request.CommandField == C_ECHO.request_field and asks_nobody(assoc):
+    if request.CommandField == C_ECHO.request_field and asks_nobody(performer):
         return request.response(0x0000)
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
-        bound = partial(assoc._handlers.who_answers, event)
-        return engines.single(request, assoc._handlers.trigger, event, attrs, bound=bound)
-    return _answer_in_parts(assoc, message, event, attrs)
+        bound = partial(performer.link.handlers.who_answers, event)
+        return engines.single(request, performer.link.handlers.trigger, event, attrs, bound=bound)
+    return _answer_in_parts(performer, message, event, attrs)
 
 
 def _answer_in_parts(
-    assoc: AssociationState, message: Message, event: EventType, attrs: dict[str, Any]
+    performer: Performer, message: Message, event: EventType, attrs: dict[str, Any]
 ) -> Primitive:
     """Serve a C-FIND, C-GET or C-MOVE: send its pending responses, give the final one."""
     request = message.primitive
     context_id = message.context_id
     message_id = request.MessageID or 0
-    scp = cast("Association", assoc)
     debug_log.log_identifier(LOGGER, request, _config.LOG_REQUEST_IDENTIFIERS)
 
     def handler() -> Any:
-        given = assoc._handlers.trigger(event, attrs)
-        return HandlerItems(assoc._handlers, event, given) if hasattr(given, "__next__") else given
+        given = performer.link.handlers.trigger(event, attrs)
+        return (
+            HandlerItems(performer.link.handlers, event, given)
+            if hasattr(given, "__next__")
+            else given
+        )
 
     def send(response: Primitive) -> None:
         if request.name == "C-FIND":
             debug_log.log_identifier(LOGGER, response, _config.LOG_RESPONSE_IDENTIFIERS)
-        scp._messenger.send(response, context_id)
+        performer.messenger.send(response, context_id)
 
     invocation = engines.Invocation(
         request,
         handler,
         send,
-        lambda: scp._performer.is_cancelled(message_id),
-        assoc.negotiated.contexts[context_id].transfer_uids[0],
-        partial(assoc._handlers.who_answers, event),
+        lambda: performer.is_cancelled(message_id),
+        performer.link.negotiated.contexts[context_id].transfer_uids[0],
+        partial(performer.link.handlers.who_answers, event),
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)
@@ -122,16 +126,16 @@ def _answer_in_parts(
         return retrieval.retrieve(
             invocation,
             lambda ask, ahead: sub_operations.SameAssociation(
-                scp, sub_operations.originator(request)
+                performer.invoker, sub_operations.originator(request)
             ),
         )
     return retrieval.retrieve(
-        invocation, lambda ask, ahead: destinations.begin_move(scp, request, ask, ahead)
+        invocation, lambda ask, ahead: destinations.begin_move(performer.link, request, ask, ahead)
     )
 
 
 def _takes_unanswered(
-    assoc: AssociationState, request: Primitive, context: PresentationContext
+    performer: Performer, request: Primitive, context: PresentationContext
 ) -> bool:
     """Whether an object is taken though the peer has not answered that we are SCP.
 
@@ -140,10 +144,10 @@ def _takes_unanswered(
     """
     if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
         return False
-    if not assoc._invoker.has_asked_for_objects:
+    if not performer.invoker.has_asked_for_objects:
         return False
-    if not assoc._performer.told_of_roles:
-        assoc._performer.told_of_roles = True
+    if not performer.told_of_roles:
+        performer.told_of_roles = True
         LOGGER.warning(
             "the peer has not answered the role selection for %s: what it sends is taken",
             named(context.abstract_uid),
@@ -151,10 +155,10 @@ def _takes_unanswered(
     return True
 
 
-def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:
+def _refusal(performer: Performer, message: Message) -> tuple[int, str] | None:
     """Why a request is refused before anybody is asked, as status and text; None if it is not."""
     request = message.primitive
-    context = assoc.negotiated.contexts[message.context_id]
+    context = performer.link.negotiated.contexts[message.context_id]
     if message.is_duplicate:
         return DUPLICATE_INVOCATION, "the Message ID is that of an outstanding request"
     allowed = registry.operations(context.abstract_uid)
@@ -166,7 +170,7 @@ def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | Non
         return UNRECOGNIZED_OPERATION, f"{request.name} is not served by this version"
     if missing := request.missing():
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
-    if context.as_scp is False and not _takes_unanswered(assoc, request, context):
+    if context.as_scp is False and not _takes_unanswered(performer, request, context):
         why = "no SCP for this SOP Class was negotiated"
         if context.scp_unanswered:
             why = "the peer has not answered that we are SCP (role selection)"

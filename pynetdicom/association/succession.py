@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
+    from pynetdicom.association.party import Party
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -58,50 +58,50 @@ class Succession:
 
     Parameters
     ----------
-    first : Association
+    first : Party
     """
 
-    def __init__(self, first: Association) -> None:
+    def __init__(self, first: Party) -> None:
         self.first = self.current = first
         self.endurance = Endurance()
         self.gone = ""
         """Why nothing more is sent; empty while that is not so."""
-        first.ae._running.sending.add(self)
+        first._link.ae._running.sending.add(self)
 
     @property
     def is_over(self) -> bool:
         """Whether the local user has ended it."""
-        ended = self.current.ended
+        ended = self.current._link.ended
         if ended is not None and ended.kind == "released":
             # Which stays so: the peer may still break the connection after it has released.
             self.gone = self.gone or str(ended)
-        return self.first.wants_no_more or (ended is not None and was_wanted(ended))
+        return self.first._link.wants_no_more or (ended is not None and was_wanted(ended))
 
-    def association(self) -> Association | None:
+    def association(self) -> Party | None:
         """The association to send on, another one if it has ended; None where there is none."""
-        ended = self.current.ended
+        ended = self.current._link.ended
         if ended is None or self.gone:
             return None if self.gone else self.current
         if self.first.is_acceptor or self.is_over or not self.endurance.goes_on(ended):
             self.gone = str(ended)
             return None
         LOGGER.warning("another association is requested for what was not sent yet")
-        successor = self.first.make_successor()
-        self.first.sub_associations.discard(self.current)
+        successor = self.first._make_successor()
+        self.first._link.sub_associations.discard(self.current)
         self.current = successor
-        self.first.sub_associations.add(successor)
+        self.first._link.sub_associations.add(successor)
         # After that: who ends it now either finds the successor, or is found here.
-        if self.first.wants_no_more:
+        if self.first._link.wants_no_more:
             self.gone = str(ended)
             return None
-        self.first.ae._running.request(successor)
-        if successor.is_established:
+        self.first._link.ae._running.request(successor)
+        if successor._link.is_established:
             return successor
-        self.gone = f"{ended}, and no other association: {printable(str(successor.ended))}"
+        self.gone = f"{ended}, and no other association: {printable(str(successor._link.ended))}"
         return None
 
-    def close(self, end: Callable[[Association], None]) -> None:
+    def close(self, end: Callable[[Party], None]) -> None:
         """End the association that has taken the place of the first one, if one has."""
-        self.first.ae._running.sending.discard(self)
+        self.first._link.ae._running.sending.discard(self)
         if self.current is not self.first:
             end(self.current)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, _config, association, build_role, evt
+from pynetdicom.association.accepting import Accepting
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.network import dul
@@ -90,7 +91,7 @@ class Sides:
 
     @property
     def acceptor(self) -> Any:
-        self.acceptors[-1].wait_negotiated()
+        self.acceptors[-1]._lifetime.negotiated.wait()
         return self.acceptors[-1]
 
 
@@ -324,13 +325,13 @@ def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None
     with listening(script) as listener:
         assoc = requestor().associate("127.0.0.1", listener.port)
         indicated = threading.Event()
-        on_release = assoc._indications.on_release
+        on_release = assoc._performer._indications.on_release
 
         def tell() -> None:
             on_release()
             indicated.set()
 
-        assoc._indications.on_release = tell  # type: ignore[method-assign]
+        assoc._performer._indications.on_release = tell  # type: ignore[method-assign]
         close = assoc.dimse.close
 
         def overtaken() -> None:
@@ -562,7 +563,7 @@ def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.Monk
     def fail(self: Any, server: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Association, "_seed", fail)
+    monkeypatch.setattr(Accepting, "_seed", fail)
     with Peer.connect(sides.serve()) as peer:
         peer.send(request())
         assert peer.rest() == abort(2, 0)
@@ -639,13 +640,13 @@ def test_any_number_of_requests_may_cross_our_release(sides: Sides) -> None:
 def kept_requests(assoc: Association) -> list[Any]:
     """The messages of the peer's requests, as they come; they are kept from being collected."""
     kept: list[Any] = []
-    put = assoc.inbox.put_request
+    put = assoc._link.inbox.put_request
 
     def keep(message: Any) -> None:
         kept.append(message)
         put(message)
 
-    assoc.inbox.put_request = keep  # type: ignore[method-assign]
+    assoc._link.inbox.put_request = keep  # type: ignore[method-assign]
     return kept
 
 
@@ -713,7 +714,7 @@ def test_what_an_association_has_open_is_given_back(
             peer.send(STORE_RQ)
             assert peer.pdu()[0] == 4
         peer.send(BEGUN)
-        assert until(lambda: acceptor._indications.assembler.in_message)
+        assert until(lambda: acceptor._performer._indications.assembler.in_message)
         assert until(lambda: leaked_descriptors(before))
         peer.send(abort(0, 0))
         assert peer.rest() == b""
@@ -727,7 +728,7 @@ def test_an_acceptor_that_never_gets_to_its_connection(
     sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the association's to close, whatever happens to that."""
-    monkeypatch.setattr(Association, "_respond", lambda self: False)
+    monkeypatch.setattr(Accepting, "negotiate", lambda self: False)
     address = sides.serve()
     with Peer.connect(address) as peer:
         peer.send(request())
@@ -762,13 +763,13 @@ def test_no_handler_is_asked_once_it_is_over(
     address = sides.serve((evt.EVT_C_ECHO, lambda event: asked.append(event) or 0))
     with associated(address) as peer:
         acceptor = sides.acceptor
-        put = acceptor.inbox.put_request
+        put = acceptor._link.inbox.put_request
 
         def put_and_abort(message: Any) -> None:
             put(message)
             acceptor.abort(block=False)
 
-        acceptor.inbox.put_request = put_and_abort
+        acceptor._link.inbox.put_request = put_and_abort
         peer.send(echo_rq())
         assert peer.rest() == abort(0, 0)
         acceptor.join(DEADLINE)
@@ -866,7 +867,7 @@ def test_silence_in_the_midst_of_a_message_is_the_dul_threads_to_judge(
         acceptor = sides.acceptor
         acceptor.network_timeout_response = response
         peer.send(BEGUN)
-        assert until(lambda: acceptor._indications.assembler.in_message)
+        assert until(lambda: acceptor._performer._indications.assembler.in_message)
         checked = idle_checks(acceptor)
         for _ in range(2):
             assert checked.acquire(timeout=DEADLINE)

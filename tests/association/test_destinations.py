@@ -584,7 +584,7 @@ def test_an_abort_does_not_wait_for_the_destination(scp: QueryScp, end: str, stu
         at.wait()
         (assoc,) = scp.server.active_associations
         if stuck == "connecting":
-            assert until_true(lambda: assoc.sub_associations)
+            assert until_true(lambda: assoc._link.sub_associations)
         {
             "abort": lambda: assoc.abort(block=False),
             "kill": assoc.kill,
@@ -890,7 +890,7 @@ def test_nothing_is_left_of_a_destination(scp: QueryScp, destination: Any) -> No
         peer.request(MOVE)
         peer.final()
         (assoc,) = scp.server.active_associations
-        assert assoc.sub_associations == set()
+        assert assoc._link.sub_associations == set()
         assert scp.ae.active_associations == [assoc]
     with pytest.raises(TypeError):
         MoveDestination(assoc, originator(C_STORE(Priority=0)), ("host", "x"), "DEST")

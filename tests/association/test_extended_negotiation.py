@@ -49,7 +49,7 @@ class Sides:
     @property
     def acceptor(self) -> Any:
         """The acceptor's association, once it is established."""
-        self.acceptors[-1].wait_negotiated()
+        self.acceptors[-1]._lifetime.negotiated.wait()
         return self.acceptors[-1]
 
 

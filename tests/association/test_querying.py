@@ -430,7 +430,7 @@ def test_a_request_with_elements_of_other_groups_is_served() -> None:
         request = C_ECHO(MessageID=2, AffectedSOPClassUID="1.2.840.10008.1.1")
         request.extra[0x00100010] = b"SECRET"
         response, _ = assoc._invoker.exchange(
-            request, assoc.negotiated.context_for("1.2.840.10008.1.1"), None
+            request, assoc._link.negotiated.context_for("1.2.840.10008.1.1"), None
         )
         assert response is not None
         assert response.Status == 0
@@ -691,7 +691,7 @@ def test_a_release_during_a_c_get_has_its_sub_operations_served(leaves: bool) ->
         responses = assoc.send_c_get(identifier(), GET)
         assert storing.wait(DEADLINE)
         release = Call(assoc.release)
-        assert until(lambda: not assoc.inbox.is_waiting())  # before the second sub-operation
+        assert until(lambda: not assoc._link.inbox.is_waiting())  # before the second sub-operation
         if leaves:
             responses.close()
         go_on.set()
@@ -822,7 +822,7 @@ def test_a_slow_store_handler_is_no_silence_of_the_peer(
     def script(peer: Scp) -> None:
         context_id, request, _ = peer.message()
         sub_operation(peer)
-        assert until(lambda: waiting[0].inbox.is_waiting())
+        assert until(lambda: waiting[0]._link.inbox.is_waiting())
         passes(clock, silent, waiting[0])
         peer.answer(context_id, request.response(0))
         peer.rest_until_abort()

@@ -218,7 +218,7 @@ class Busy:
 
     def waiting(self, count: int) -> bool:
         """So many requests have been received and wait."""
-        return until(lambda: self.assoc.inbox._items.qsize() == count)
+        return until(lambda: self.assoc._link.inbox._items.qsize() == count)
 
     def __call__(self, event: Any) -> int:
         self.calls += 1

@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
+from pynetdicom.association import accepting
 from pynetdicom.association.indications import Indications
+from pynetdicom.association.lifetime import Lifetime
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.reporting import Reporter
+from pynetdicom.association.requesting import Requesting
 from pynetdicom.network import addresses, lobby
 from pynetdicom.network import connection as connections
 from pynetdicom.network.dul import DUL
@@ -63,6 +66,11 @@ def nothing_escapes() -> Iterator[None]:
     finally:
         threading.excepthook = before
     assert escaped == []
+
+
+def link_of(part: Any) -> Any:
+    """The link of a part of an association."""
+    return part.link if isinstance(part, Performer) else part._link
 
 
 class Injection:
@@ -188,7 +196,9 @@ def test_serving_fails(
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
         owner = Reporter if place == "end" else Performer
-        Injection(monkeypatch, owner, place, fault, lambda self, *args: self._assoc is acceptor)
+        Injection(
+            monkeypatch, owner, place, fault, lambda part, *args: link_of(part).thread is acceptor
+        )
         if place == "_check_idle":
             acceptor.network_timeout = 0
         elif place in ("serve", "end"):
@@ -218,12 +228,8 @@ def test_ending_fails(
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
         hurt = victim if side == "requestor" else acceptor
-        owner = Reporter if place == "end" else Association
-
-        def is_hurt(self: Any, *args: Any) -> bool:
-            return getattr(self, "_assoc", self) is hurt
-
-        Injection(monkeypatch, owner, place, fault, is_hurt)
+        owner = Reporter if place == "end" else Lifetime
+        Injection(monkeypatch, owner, place, fault, lambda part, *args: part._link.thread is hurt)
         victim.release()
         for one in (victim, acceptor):
             one.join(DEADLINE)
@@ -235,7 +241,7 @@ def test_ending_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["_introduce", "_respond", "_seed"])
+@pytest.mark.parametrize("place", ["_introduce", "negotiate", "_seed"])
 def test_accepting_fails(
     pair: Pair,
     place: str,
@@ -244,7 +250,7 @@ def test_accepting_fails(
 ) -> None:
     pair.scp.maximum_associations = 1
     with monkeypatch.context() as patch:
-        Injection(patch, Association, place, fault, lambda self, *args: self.is_acceptor)
+        Injection(patch, accepting.Accepting, place, fault)
         assoc = pair.associate()
         assert assoc.is_aborted, assoc.ended
         ended(assoc)
@@ -256,17 +262,12 @@ def test_accepting_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["_request", "_connect", "_await_answer", "on_associate"])
+@pytest.mark.parametrize("place", ["negotiate", "_connect", "_await_answer", "on_associate"])
 def test_requesting_fails(
     pair: Pair, place: str, fault: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        owner = Indications if place == "on_associate" else Association
-
-        def is_requestor(self: Any, *args: Any) -> bool:
-            return bool(getattr(self, "_assoc", self).is_requestor)
-
-        Injection(patch, owner, place, fault, is_requestor)
+        Injection(patch, Indications if place == "on_associate" else Requesting, place, fault)
         assoc = pair.associate()
         assert not assoc.is_established
         assert assoc.is_aborted, assoc.ended
@@ -501,7 +502,7 @@ def test_telling_of_a_rejection_fails(
     pair.scp.maximum_associations = 1
     pair.server.bind(evt.EVT_REJECTED, print)
     assoc = pair.established()
-    injection = Injection(monkeypatch, Association, "tell_of_rejection", fault)
+    injection = Injection(monkeypatch, accepting.Accepting, "tell_of_rejection", fault)
     rejected = pair.associate()
     assert rejected.is_rejected
     assert until(lambda: injection.calls and "pynetdicom-rejected" in caplog.text, DEADLINE)
@@ -625,7 +626,11 @@ def test_a_log_that_raises(
             acceptor = acceptor_of(pair, victim)
             with monkeypatch.context() as patch:
                 Injection(
-                    patch, Performer, "_answer", Injected, lambda self, *a: self._assoc is acceptor
+                    patch,
+                    Performer,
+                    "_answer",
+                    Injected,
+                    lambda part, *a: link_of(part).thread is acceptor,
                 )
                 assert not victim.send_c_echo()
             victim.join(DEADLINE)

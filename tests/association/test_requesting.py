@@ -1,4 +1,4 @@
-"""pynetdicom.association.negotiating: how an association comes about, or does not."""
+"""pynetdicom.association.requesting: how an association comes about, or does not."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import AE, _config, association, build_context, evt
 from pynetdicom.association import Association
-from pynetdicom.association import state as association_state
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.network import deadlines as deadlines_module
 from pynetdicom.network import dul
@@ -208,7 +207,7 @@ def test_restricted_on_one_server(sides: Sides, monkeypatch: pytest.MonkeyPatch)
 # Time
 
 
-class Late(association_state.Connector):
+class Late(association.Connector):
     """Connects when its time has nearly run out."""
 
     deadlines: list[float | None]
@@ -221,7 +220,7 @@ class Late(association_state.Connector):
 @pytest.fixture
 def deadlines(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     Late.deadlines = []
-    monkeypatch.setattr("pynetdicom.association.state.Connector", Late)
+    monkeypatch.setattr("pynetdicom.association.Connector", Late)
     return Late.deadlines
 
 
@@ -272,7 +271,7 @@ def test_what_the_kernel_gave_up_is_not_our_timer(monkeypatch: pytest.MonkeyPatc
     def connect(self: Any, *args: Any) -> Any:
         raise TimeoutError(110, "Connection timed out")
 
-    monkeypatch.setattr(association_state.Connector, "connect", connect)
+    monkeypatch.setattr(association.Connector, "connect", connect)
     assoc = requestor().associate("127.0.0.1", 104)
     assert assoc.ended is not None
     assert assoc.ended.timer is None

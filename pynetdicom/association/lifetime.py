@@ -1,0 +1,141 @@
+"""The work of an Association thread, from negotiation to the end."""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import logging
+import os
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import event_types as evt
+from pynetdicom import raised
+from pynetdicom.dimse.messages import Message
+from pynetdicom.errors import PDUTooShort
+from pynetdicom.network.dul import Stopped
+from pynetdicom.network.latch import Latch
+from pynetdicom.upper_layer.ended import Ended
+
+if TYPE_CHECKING:
+    from pynetdicom.association.accepting import Accepting
+    from pynetdicom.association.entity import Listener
+    from pynetdicom.association.indications import Indications
+    from pynetdicom.association.link import Link
+    from pynetdicom.association.performing import Performer
+    from pynetdicom.association.reporting import Reporter
+    from pynetdicom.association.requesting import Requesting
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
+
+BLOCK_ON_ABORT = 1.0
+
+# Associations whose threads have begun and not ended. A set's own operations are atomic.
+_living: set[Any] = set()
+
+
+class Lifetime:
+    """What an Association thread does.
+
+    Attributes
+    ----------
+    negotiated : Latch
+        Whether the outcome of the negotiation is there, for who waits for that.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        negotiation: Requesting | Accepting,
+        performer: Performer,
+        reporter: Reporter,
+        indications: Indications,
+        server: Listener | None,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._link = link
+        self._negotiation = negotiation
+        self._performer = performer
+        self._reporter = reporter
+        self._indications = indications
+        self._server = server
+        self._context = context
+        self.negotiated = Latch()
+
+    def run(self) -> None:
+        """Negotiate, serve, and see to the end."""
+        thread = self._link.thread
+        _living.add(thread)
+        try:
+            if self._context is not None:
+                self._context.run(self._live)
+            else:
+                self._live()
+        except BaseException as error:
+            raised.log(LOGGER, "an association did not end in order:", error)
+        finally:
+            _living.discard(thread)
+
+    def _live(self) -> None:
+        try:
+            established = self._negotiation.negotiate()
+            self._link.was_established = established
+            if established:
+                self._link.handlers.trigger(evt.EVT_ESTABLISHED)
+                self.negotiated.set()
+                self._performer.serve()
+        except Stopped:
+            pass
+        except PDUTooShort as error:  # nothing can be answered
+            self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+        except BaseException as error:  # a handler may call sys.exit()
+            self._link.dul.abort(Ended("aborted", "local", 2, 0, error=error))
+            raised.log(LOGGER, f"the association with {self._link.peer_name} failed:", error)
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        """See the connection closed and tell everybody that it is over."""
+        thread = self._link.thread
+        # The last one first; each is done, whatever those before it raise.
+        with ExitStack() as left:
+            if self._server is not None:
+                left.callback(self._server.association_ended, thread)
+            left.callback(self._link.ae._running.associations.discard, thread)
+            left.callback(self._discard)
+            left.callback(self._close)
+            left.callback(self.negotiated.set)
+            if not self._link.has_ended:
+                self._link.dul.abort(Ended("aborted", "local", 2, 0))
+            ended = self._link.ended
+            assert ended is not None
+            self._reporter.end(ended)
+
+    def _close(self) -> None:
+        """See the connection closed."""
+        if self._link.dul.see_closed():
+            self._link.handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self._link.peer_address})
+
+    def _discard(self) -> None:
+        """Drop what was received and is not wanted any more."""
+        self._indications.assembler.discard()
+        for item in self._link.inbox.drain():
+            if isinstance(item, Message):
+                item.close()
+
+
+def _abort_living() -> None:
+    """The interpreter exits: say so to the peers."""
+    living = list(_living)
+    for assoc in living:
+        assoc.abort(block=False)
+    deadline = time.monotonic() + BLOCK_ON_ABORT
+    for assoc in living:
+        assoc.wait_ended(deadline)
+
+
+atexit.register(_abort_living)
+if hasattr(os, "register_at_fork"):
+    # They are the parent's, and so are their connections.
+    os.register_at_fork(after_in_child=_living.clear)

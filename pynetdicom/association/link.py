@@ -1,0 +1,116 @@
+"""What the parts of an association share.
+
+An `Association` has a `Link`, and parts that stand on it: its negotiation (`requesting`,
+`accepting`), what is received (`indications`), the two DIMSE-service-users (`invoking`,
+`performing`), messages on their way out (`messaging`), and what is told of it all (`reporting`).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Literal
+
+from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.service_user import ServiceUser
+from pynetdicom.dimse.inbox import Inbox
+from pynetdicom.network.addresses import address_text
+from pynetdicom.network.latch import Latch
+from pynetdicom.settings import Timeout
+from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    from pynetdicom.association.entity import Entity
+    from pynetdicom.handlers import Handlers
+    from pynetdicom.network.dul import DUL
+    from pynetdicom.running import Runs
+    from pynetdicom.upper_layer.ended import Ended
+    from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
+
+
+class Link:
+    """What the parts of one association share; for any thread.
+
+    Attributes
+    ----------
+    thread : threading.Thread
+        The Association thread.
+    dul : DUL
+    handlers : Handlers
+        What is bound to its events.
+    inbox : Inbox
+        What the Association thread has to do.
+    is_over : Latch
+        Whether it has ended, for those who wait for that.
+    stores_for : tuple of str and int
+        Whose C-MOVE it last was the destination of: AE title and Message ID.
+    """
+
+    acse_timeout = Timeout("acse_timeout", 30)
+    dimse_timeout = Timeout("dimse_timeout", 30)
+    network_timeout = Timeout("network_timeout", 60)
+    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
+
+    dul: DUL
+    handlers: Handlers
+
+    def __init__(
+        self, ae: Entity, mode: Literal["requestor", "acceptor"], thread: threading.Thread
+    ) -> None:
+        self.ae = ae
+        self.is_requestor = mode == "requestor"
+        self.thread = thread
+        self.requestor: ServiceUser = ServiceUser(thread, "requestor")
+        self.acceptor: ServiceUser = ServiceUser(thread, "acceptor")
+        self.peer = self.acceptor if self.is_requestor else self.requestor
+        self.peer_address: tuple[Any, ...] = ("", 0)
+        self.negotiated = Negotiated()
+        self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
+        self._acse_timeout: float | None = ae.acse_timeout
+        self._dimse_timeout: float | None = ae.dimse_timeout
+        self._connection_timeout: float | None = ae.connection_timeout
+        self._network_timeout: float | None = ae.network_timeout
+        self.inbox = Inbox()
+        self.is_over = Latch()
+        self.was_established = False
+        self.released_by_peer: Ended | None = None
+        self.request_pdu: A_ASSOCIATE_RQ | None = None
+        self.stores_for = ("", 0)
+        # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
+        # outlive an abort of it. A set's own operations are atomic.
+        self.sub_associations: set[Runs] = set()
+        # Whether the local user has ended it, from whatever thread: none is to take its place.
+        self.wants_no_more = False
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the association ended, by whom and why; None before it has."""
+        return self.dul.ended or self.released_by_peer
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can be sent any more, not even a response."""
+        return self.dul.ended is not None
+
+    @property
+    def is_established(self) -> bool:
+        """Whether the association is there to be used."""
+        return self.was_established and self.ended is None
+
+    @property
+    def peer_name(self) -> str:
+        """The peer's AE title and, once it is known, its address."""
+        where = self.peer.address_info
+        if where is None:
+            return printable(self.peer.ae_title)
+        return printable(f"{self.peer.ae_title} at {address_text((where.address, where.port))}")
+
+    def refuse_on_dul_thread(self, what: str) -> None:
+        """Raise RuntimeError if `what` would have the DUL thread wait for itself."""
+        if self.dul.is_reading_here or self.handlers.are_on_the_wire:
+            raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
+
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
+        """Have those look again who may be waiting by the old value."""
+        if name == "network_timeout":
+            self.inbox.put(None)  # the Association thread
+            self.dul.look_again()
