@@ -128,8 +128,7 @@ class Invoker:
         """Send the request of an operation that was begun; None when not all of it can be sent."""
         try:
             request, context_id = operation.request, operation.context_id
-            dul = self._assoc._dul or self._assoc.dul
-            dul.send_data(ready or self.messenger.fragments(request, context_id))
+            self._assoc.dul.send_data(ready or self.messenger.fragments(request, context_id))
             # Before anybody is told: a handler may go on to the next request. And the peer has
             # nothing to do with how long that takes.
             waiting.sent(operation)
@@ -200,8 +199,7 @@ class Invoker:
         """
         if self.operations.is_being_sent_by(threading.get_ident()):
             return True
-        dul = self._assoc._dul
-        return dul is not None and dul.is_writing_here
+        return self._assoc.dul.is_writing_here
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to store what we want to have."""
@@ -314,8 +312,7 @@ class Invoker:
 
     def resume_reading(self) -> None:
         """Read on, if reading is paused."""
-        if self._assoc._dul is not None:
-            self._assoc._dul.resume()
+        self._assoc.dul.resume()
 
     def cancel_later(self, operation: Operation) -> None:
         """Leave a C-CANCEL to the Association thread, or to whoever sends next.
