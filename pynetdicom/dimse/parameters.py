@@ -5,6 +5,8 @@ On a primitive a parameter is read as its value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -33,9 +35,8 @@ class Parameter(Generic[T]):
         # finds it first.
         def __set__(self, instance: object, value: object) -> None: ...
 
-    def check(self, value: Any) -> T:
-        """Return `value` as it is kept, or raise TypeError or ValueError."""
-        raise NotImplementedError
+    check: Callable[[Any], T]
+    """Returns a value as it is kept, or raises TypeError or ValueError."""
 
 
 class US(Parameter[int]):
@@ -59,8 +60,9 @@ class Text(Parameter[str]):
     def __init__(self, vr: str) -> None:
         self.vr = vr
 
-    def check(self, value: Any) -> str:
-        return checked(self.vr, value, self.keyword)
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self.check = partial(checked, self.vr, name=name)
 
 
 class AT(Parameter[list[int]]):
