@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple, TypeVar
 
-from pynetdicom.uids import named
+from pynetdicom.uids import named, named_all
 from pynetdicom.upper_layer.contexts import (
     ACCEPTED,
     MAXIMUM_CONTEXTS,
+    NO_TRANSFER_SYNTAX,
+    RESULTS,
     PresentationContext,
     conclude_contexts,
     negotiate,
-    refusal,
 )
 from pynetdicom.upper_layer.fields import UnknownItem
 from pynetdicom.upper_layer.items import (
@@ -255,8 +256,11 @@ def refusals(
     problems: Iterable[str] = repeat(""),
 ) -> list[str]:
     """Say which of the proposed contexts were not accepted, and why."""
-    return [
-        refusal(rq, answer, problem)
-        for rq, answer, problem in zip(proposed, answers, problems, strict=False)
-        if answer.result != ACCEPTED
-    ]
+    said = []
+    for rq, answer, problem in zip(proposed, answers, problems, strict=False):
+        why = problem or RESULTS.get(answer.result or 0, f"result {answer.result}").lower()
+        if answer.result == NO_TRANSFER_SYNTAX and not problem:
+            why = f"none of the transfer syntaxes is supported: {named_all(rq.transfer_uids)}"
+        if answer.result != ACCEPTED:
+            said.append(f"{named(rq.abstract_uid)}: {why}")
+    return said

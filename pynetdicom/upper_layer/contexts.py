@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.uids import abstract_syntax_uid, checked, named, named_all, transfer_syntax_uid
+from pynetdicom.uids import abstract_syntax_uid, checked, named, transfer_syntax_uid
 from pynetdicom.upper_layer.fields import Field
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
@@ -380,14 +380,6 @@ def conclude_contexts(
                 problem = "both roles were refused"
         concluded.append((cx, problem))
     return concluded
-
-
-def refusal(proposed: PresentationContext, answer: PresentationContext, problem: str) -> str:
-    """Say which context was not accepted, and why."""
-    why = problem or RESULTS.get(answer.result or 0, f"result {answer.result}").lower()
-    if answer.result == NO_TRANSFER_SYNTAX and not problem:
-        why = f"none of the transfer syntaxes is supported: {named_all(proposed.transfer_uids)}"
-    return f"{named(proposed.abstract_uid)}: {why}"
 
 
 def _problem_of_answer(
