@@ -217,11 +217,6 @@ class Primitive:
         return {}
 
     @property
-    def command_field(self) -> int:
-        """The Command Field, which says what message it is."""
-        return self.CommandField
-
-    @property
     def is_response(self) -> bool:
         """Whether it is a response."""
         return self.CommandField >= 0x8000
@@ -234,9 +229,8 @@ class Primitive:
     @property
     def has_data_set(self) -> bool:
         """Whether a data set follows the command set, as the Command Data Set Type says."""
-        return bool(
-            self.__dict__.get("CommandDataSetType", command.NO_DATA_SET) != command.NO_DATA_SET
-        )
+        kind: int = self.__dict__.get("CommandDataSetType", command.NO_DATA_SET)
+        return kind != command.NO_DATA_SET
 
     def missing(self) -> list[str]:
         """Name the mandatory parameters that are absent, in the standard's order."""
