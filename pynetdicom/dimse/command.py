@@ -63,23 +63,15 @@ _GROUP_LENGTH_TAG = 0
 
 
 def _decode_text(raw: bytes) -> str:
-    for codec in _config.CODECS:
-        try:
-            return raw.decode(codec).strip(" \0")
-        except (UnicodeDecodeError, LookupError):
-            continue
+    text = _config.by_codec(raw.decode)
     # Tolerated: text in a repertoire nobody told us about; Latin-1 takes any byte.
-    return raw.decode("latin-1").strip(" \0")
+    return (raw.decode("latin-1") if text is None else text).strip(" \0")
 
 
-def encode_text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     """Encode by the first of `_config.CODECS` that has all characters, else with ``?`` in it."""
-    for codec in _config.CODECS:
-        try:
-            return text.encode(codec)
-        except (UnicodeEncodeError, LookupError):
-            continue
-    return text.encode("ascii", "replace")
+    raw = _config.by_codec(text.encode)
+    return text.encode("ascii", "replace") if raw is None else raw
 
 
 def _decode_uid(raw: bytes) -> str:
@@ -190,7 +182,7 @@ def _pack_ui(element: int, value: str) -> bytes:
 
 
 def _pack_ae(element: int, value: str) -> bytes:
-    raw = encode_text(value)
+    raw = _encode_text(value)
     raw = raw + b" " * (len(raw) % 2) if _config.USE_SHORT_DIMSE_AET else raw.ljust(16)
     return _header(0, element, len(raw)) + raw
 
@@ -198,7 +190,7 @@ def _pack_ae(element: int, value: str) -> bytes:
 def _pack_lo(element: int, value: str) -> bytes:
     # A long string has no control characters, and the backslash divides values (PS3.5 6.2).
     text = "".join(c if c.isprintable() and c != "\\" else " " for c in value)
-    raw = encode_text(text[:ERROR_COMMENT_LENGTH])
+    raw = _encode_text(text[:ERROR_COMMENT_LENGTH])
     raw += b" " * (len(raw) % 2)
     return _header(0, element, len(raw)) + raw
 
