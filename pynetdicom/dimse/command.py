@@ -13,32 +13,17 @@ from functools import lru_cache, partial
 from typing import Any, cast
 
 from pynetdicom import _config
+from pynetdicom.dimse.parameters import ROWS
 from pynetdicom.errors import DIMSEDecodeError
 
+_ALWAYS = (("CommandField", 0x0100, "US"), ("CommandDataSetType", 0x0800, "US"))
+
 ELEMENTS: dict[str, tuple[int, str]] = {
-    "AffectedSOPClassUID": (0x0002, "UI"),
-    "RequestedSOPClassUID": (0x0003, "UI"),
-    "CommandField": (0x0100, "US"),
-    "MessageID": (0x0110, "US"),
-    "MessageIDBeingRespondedTo": (0x0120, "US"),
-    "MoveDestination": (0x0600, "AE"),
-    "Priority": (0x0700, "US"),
-    "CommandDataSetType": (0x0800, "US"),
-    "Status": (0x0900, "US"),
-    "OffendingElement": (0x0901, "AT"),
-    "ErrorComment": (0x0902, "LO"),
-    "ErrorID": (0x0903, "US"),
-    "AffectedSOPInstanceUID": (0x1000, "UI"),
-    "RequestedSOPInstanceUID": (0x1001, "UI"),
-    "EventTypeID": (0x1002, "US"),
-    "AttributeIdentifierList": (0x1005, "AT"),
-    "ActionTypeID": (0x1008, "US"),
-    "NumberOfRemainingSuboperations": (0x1020, "US"),
-    "NumberOfCompletedSuboperations": (0x1021, "US"),
-    "NumberOfFailedSuboperations": (0x1022, "US"),
-    "NumberOfWarningSuboperations": (0x1023, "US"),
-    "MoveOriginatorApplicationEntityTitle": (0x1030, "AE"),
-    "MoveOriginatorMessageID": (0x1031, "US"),
+    keyword: (element, vr)
+    for keyword, element, vr in sorted(
+        [*_ALWAYS, *((row.keyword, row.element, row.vr) for row in ROWS.values())],
+        key=lambda row: row[1],
+    )
 }
 """The command elements in use: keyword → element number in group 0000, VR (PS3.7 E.1)."""
 

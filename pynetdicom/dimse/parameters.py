@@ -1,4 +1,4 @@
-"""The parameters of DIMSE messages, by VR: which values they may have.
+"""The parameters of DIMSE messages: element number, VR, and which values they may have.
 
 On a primitive a parameter is read as its value.
 """
@@ -19,6 +19,10 @@ class Parameter(Generic[T]):
     """A parameter; on a primitive it gives the value, or None."""
 
     keyword = ""
+
+    def __init__(self, element: int, vr: str) -> None:
+        self.element = element
+        self.vr = vr
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.keyword = name
@@ -42,7 +46,8 @@ class Parameter(Generic[T]):
 class US(Parameter[int]):
     """An unsigned 16 bit number, of `among` if that is given."""
 
-    def __init__(self, *among: int) -> None:
+    def __init__(self, element: int, *among: int) -> None:
+        super().__init__(element, "US")
         self.among = among
 
     def check(self, value: Any) -> int:
@@ -57,9 +62,6 @@ class US(Parameter[int]):
 class Text(Parameter[str]):
     """A UID, an AE title, or a comment, of which what does not fit is cut when it is encoded."""
 
-    def __init__(self, vr: str) -> None:
-        self.vr = vr
-
     def __set_name__(self, owner: type, name: str) -> None:
         super().__set_name__(owner, name)
         self.check = partial(checked, self.vr, name=name)
@@ -67,6 +69,9 @@ class Text(Parameter[str]):
 
 class AT(Parameter[list[int]]):
     """A list of tags."""
+
+    def __init__(self, element: int) -> None:
+        super().__init__(element, "AT")
 
     def check(self, value: Any) -> list[int]:
         """Take a tag or several: int, (group, element), or whatever pydicom makes a tag of."""
@@ -117,3 +122,35 @@ class DataSetParameter:
                 raise TypeError(f"{self.keyword} must be a BytesIO, not {type(value).__name__}")
             value = value.getvalue()
         instance.data_set = None if value is None else InMemory(bytes(value), "")
+
+
+class Parameters:
+    """Every parameter, which can be read from every primitive (PS3.7 E.1)."""
+
+    AffectedSOPClassUID = Text(0x0002, "UI")
+    RequestedSOPClassUID = Text(0x0003, "UI")
+    MessageID = US(0x0110)
+    MessageIDBeingRespondedTo = US(0x0120)
+    MoveDestination = Text(0x0600, "AE")
+    Priority = US(0x0700, 0, 1, 2)
+    Status = US(0x0900)
+    OffendingElement = AT(0x0901)
+    ErrorComment = Text(0x0902, "LO")
+    ErrorID = US(0x0903)
+    AffectedSOPInstanceUID = Text(0x1000, "UI")
+    RequestedSOPInstanceUID = Text(0x1001, "UI")
+    EventTypeID = US(0x1002)
+    AttributeIdentifierList = AT(0x1005)
+    ActionTypeID = US(0x1008)
+    NumberOfRemainingSuboperations = US(0x1020)
+    NumberOfCompletedSuboperations = US(0x1021)
+    NumberOfFailedSuboperations = US(0x1022)
+    NumberOfWarningSuboperations = US(0x1023)
+    MoveOriginatorApplicationEntityTitle = Text(0x1030, "AE")
+    MoveOriginatorMessageID = US(0x1031)
+
+
+ROWS: dict[str, Parameter[Any]] = {
+    name: row for name, row in vars(Parameters).items() if isinstance(row, Parameter)
+}
+"""The parameters by keyword."""
