@@ -96,25 +96,21 @@ class AT(Parameter[list[int]]):
         return int(Tag(tag))
 
 
-class DataSetParameter:
+class DataSetParameter(Parameter[BytesIO]):
     """The data set under the standard's name for it: an `io.BytesIO`, or None."""
 
-    keyword = ""
+    def __init__(self) -> None:
+        super().__init__(0, "")
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.keyword = name
+    if not TYPE_CHECKING:
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> BytesIO | None: ...
-    def __get__(self, instance: Any, owner: type) -> Self | BytesIO | None:
-        if instance is None:
-            return self
-        data_set = instance.data_set
-        return None if data_set is None else BytesIO(data_set.getvalue())
+        def __get__(self, instance, owner):
+            if instance is None:
+                return self
+            data_set = instance.data_set
+            return None if data_set is None else BytesIO(data_set.getvalue())
 
-    def __set__(self, instance: Any, value: BytesIO | bytes | None) -> None:
+    def __set__(self, instance: Any, value: Any) -> None:
         from pynetdicom.data_sets.data_set import InMemory
 
         if value is not None and not isinstance(value, (bytes, bytearray)):
