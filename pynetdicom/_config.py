@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _CONFORMANT_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
@@ -66,17 +69,19 @@ def validate_ae(value: str) -> tuple[bool, str]:
         return False, f"must have 1 to 16 characters, not {len(value)}"
     if "\\" in value or not value.isprintable():
         return False, "must not contain control characters or backslashes"
-    if not value.isascii() and not any(_encodes(codec, value) for codec in CODECS):
+    if not value.isascii() and by_codec(value.encode) is None:
         return False, f"must only contain characters of {', '.join(CODECS)}"
     return True, ""
 
 
-def _encodes(codec: str, value: str) -> bool:
-    try:
-        value.encode(codec)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+def by_codec(convert: Callable[[str], T]) -> T | None:
+    """Give what `convert` makes with the first of `CODECS` that it can be called with, if any."""
+    for codec in CODECS:
+        try:
+            return convert(codec)
+        except (UnicodeError, LookupError):
+            continue
+    return None
 
 
 def validate_ui(value: str) -> tuple[bool, str]:

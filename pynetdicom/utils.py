@@ -31,13 +31,11 @@ def decode_bytes(encoded_value: bytes) -> str:
     ValueError
         If none can.
     """
-    for codec in _config.CODECS:
-        try:
-            return encoded_value.decode(codec)
-        except UnicodeError:
-            continue
-    codecs = ", ".join(_config.CODECS)
-    raise ValueError(f"'{printable(encoded_value)}' cannot be decoded ({codecs})")
+    text = _config.by_codec(encoded_value.decode)
+    if text is None:
+        codecs = ", ".join(_config.CODECS)
+        raise ValueError(f"'{printable(encoded_value)}' cannot be decoded ({codecs})")
+    return text
 
 
 def set_ae(

@@ -86,7 +86,6 @@ class Performer:
             message.handled()
 
     def _answer(self, message: Message) -> Primitive | None:
-        self._inbox.begin(message)
         try:
             if self.link.has_ended:
                 return None
@@ -149,7 +148,6 @@ class Performer:
                 inbox.put(ENDED)
                 return
             if isinstance(item, Message):
-                inbox.begin(item)  # it does not wait: any number of them may cross
                 LOGGER.warning(
                     "a %s that crossed our A-RELEASE-RQ is dropped", item.primitive.message_name
                 )

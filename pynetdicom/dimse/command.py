@@ -13,32 +13,17 @@ from functools import lru_cache, partial
 from typing import Any, cast
 
 from pynetdicom import _config
+from pynetdicom.dimse.parameters import ROWS
 from pynetdicom.errors import DIMSEDecodeError
 
+_ALWAYS = (("CommandField", 0x0100, "US"), ("CommandDataSetType", 0x0800, "US"))
+
 ELEMENTS: dict[str, tuple[int, str]] = {
-    "AffectedSOPClassUID": (0x0002, "UI"),
-    "RequestedSOPClassUID": (0x0003, "UI"),
-    "CommandField": (0x0100, "US"),
-    "MessageID": (0x0110, "US"),
-    "MessageIDBeingRespondedTo": (0x0120, "US"),
-    "MoveDestination": (0x0600, "AE"),
-    "Priority": (0x0700, "US"),
-    "CommandDataSetType": (0x0800, "US"),
-    "Status": (0x0900, "US"),
-    "OffendingElement": (0x0901, "AT"),
-    "ErrorComment": (0x0902, "LO"),
-    "ErrorID": (0x0903, "US"),
-    "AffectedSOPInstanceUID": (0x1000, "UI"),
-    "RequestedSOPInstanceUID": (0x1001, "UI"),
-    "EventTypeID": (0x1002, "US"),
-    "AttributeIdentifierList": (0x1005, "AT"),
-    "ActionTypeID": (0x1008, "US"),
-    "NumberOfRemainingSuboperations": (0x1020, "US"),
-    "NumberOfCompletedSuboperations": (0x1021, "US"),
-    "NumberOfFailedSuboperations": (0x1022, "US"),
-    "NumberOfWarningSuboperations": (0x1023, "US"),
-    "MoveOriginatorApplicationEntityTitle": (0x1030, "AE"),
-    "MoveOriginatorMessageID": (0x1031, "US"),
+    keyword: (element, vr)
+    for keyword, element, vr in sorted(
+        [*_ALWAYS, *((row.keyword, row.element, row.vr) for row in ROWS.values())],
+        key=lambda row: row[1],
+    )
 }
 """The command elements in use: keyword → element number in group 0000, VR (PS3.7 E.1)."""
 
@@ -63,23 +48,15 @@ _GROUP_LENGTH_TAG = 0
 
 
 def _decode_text(raw: bytes) -> str:
-    for codec in _config.CODECS:
-        try:
-            return raw.decode(codec).strip(" \0")
-        except (UnicodeDecodeError, LookupError):
-            continue
+    text = _config.by_codec(raw.decode)
     # Tolerated: text in a repertoire nobody told us about; Latin-1 takes any byte.
-    return raw.decode("latin-1").strip(" \0")
+    return (raw.decode("latin-1") if text is None else text).strip(" \0")
 
 
-def encode_text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     """Encode by the first of `_config.CODECS` that has all characters, else with ``?`` in it."""
-    for codec in _config.CODECS:
-        try:
-            return text.encode(codec)
-        except (UnicodeEncodeError, LookupError):
-            continue
-    return text.encode("ascii", "replace")
+    raw = _config.by_codec(text.encode)
+    return text.encode("ascii", "replace") if raw is None else raw
 
 
 def _decode_uid(raw: bytes) -> str:
@@ -190,7 +167,7 @@ def _pack_ui(element: int, value: str) -> bytes:
 
 
 def _pack_ae(element: int, value: str) -> bytes:
-    raw = encode_text(value)
+    raw = _encode_text(value)
     raw = raw + b" " * (len(raw) % 2) if _config.USE_SHORT_DIMSE_AET else raw.ljust(16)
     return _header(0, element, len(raw)) + raw
 
@@ -198,7 +175,7 @@ def _pack_ae(element: int, value: str) -> bytes:
 def _pack_lo(element: int, value: str) -> bytes:
     # A long string has no control characters, and the backslash divides values (PS3.5 6.2).
     text = "".join(c if c.isprintable() and c != "\\" else " " for c in value)
-    raw = encode_text(text[:ERROR_COMMENT_LENGTH])
+    raw = _encode_text(text[:ERROR_COMMENT_LENGTH])
     raw += b" " * (len(raw) % 2)
     return _header(0, element, len(raw)) + raw
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import time
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pynetdicom import _config
+from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.network.deadlines import LONGEST
-
-if TYPE_CHECKING:
-    from pynetdicom.dimse.messages import Message
-
 
 # Signals to the Association thread, beside the peer's requests and the A-ASSOCIATE-AC.
 ENDED = object()
@@ -75,19 +72,25 @@ class Inbox:
         self._items.put(message)
 
     def get(self, timeout: float | None) -> Any:
-        """Wait for the next item; raises `queue.Empty` when `timeout` seconds passed."""
+        """Wait for the next item, which waits no more then.
+
+        Raises
+        ------
+        queue.Empty
+            `timeout` seconds passed.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
-                return self._items.get(timeout=None if timeout is None else min(timeout, LONGEST))
+                item = self._items.get(timeout=None if timeout is None else min(timeout, LONGEST))
             except Empty:
                 if deadline is None or (timeout := deadline - time.monotonic()) <= 0:
                     raise
-
-    def begin(self, message: Message) -> None:
-        """Say that a request is going to be served."""
-        self._begun += 1
-        self._bytes_begun += message.size
+            else:
+                if isinstance(item, Message):
+                    self._begun += 1
+                    self._bytes_begun += item.size
+                return item
 
     def done(self, message: Message) -> None:
         """Say that a request has been served."""

@@ -1,10 +1,12 @@
-"""The parameters of DIMSE messages, by VR: which values they may have.
+"""The parameters of DIMSE messages: element number, VR, and which values they may have.
 
 On a primitive a parameter is read as its value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -17,6 +19,10 @@ class Parameter(Generic[T]):
     """A parameter; on a primitive it gives the value, or None."""
 
     keyword = ""
+
+    def __init__(self, element: int, vr: str) -> None:
+        self.element = element
+        self.vr = vr
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.keyword = name
@@ -33,15 +39,15 @@ class Parameter(Generic[T]):
         # finds it first.
         def __set__(self, instance: object, value: object) -> None: ...
 
-    def check(self, value: Any) -> T:
-        """Return `value` as it is kept, or raise TypeError or ValueError."""
-        raise NotImplementedError
+    check: Callable[[Any], T]
+    """Returns a value as it is kept, or raises TypeError or ValueError."""
 
 
 class US(Parameter[int]):
     """An unsigned 16 bit number, of `among` if that is given."""
 
-    def __init__(self, *among: int) -> None:
+    def __init__(self, element: int, *among: int) -> None:
+        super().__init__(element, "US")
         self.among = among
 
     def check(self, value: Any) -> int:
@@ -56,15 +62,16 @@ class US(Parameter[int]):
 class Text(Parameter[str]):
     """A UID, an AE title, or a comment, of which what does not fit is cut when it is encoded."""
 
-    def __init__(self, vr: str) -> None:
-        self.vr = vr
-
-    def check(self, value: Any) -> str:
-        return checked(self.vr, value, self.keyword)
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self.check = partial(checked, self.vr, name=name)
 
 
 class AT(Parameter[list[int]]):
     """A list of tags."""
+
+    def __init__(self, element: int) -> None:
+        super().__init__(element, "AT")
 
     def check(self, value: Any) -> list[int]:
         """Take a tag or several: int, (group, element), or whatever pydicom makes a tag of."""
@@ -89,25 +96,21 @@ class AT(Parameter[list[int]]):
         return int(Tag(tag))
 
 
-class DataSetParameter:
+class DataSetParameter(Parameter[BytesIO]):
     """The data set under the standard's name for it: an `io.BytesIO`, or None."""
 
-    keyword = ""
+    def __init__(self) -> None:
+        super().__init__(0, "")
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.keyword = name
+    if not TYPE_CHECKING:
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> BytesIO | None: ...
-    def __get__(self, instance: Any, owner: type) -> Self | BytesIO | None:
-        if instance is None:
-            return self
-        data_set = instance.data_set
-        return None if data_set is None else BytesIO(data_set.getvalue())
+        def __get__(self, instance, owner):
+            if instance is None:
+                return self
+            data_set = instance.data_set
+            return None if data_set is None else BytesIO(data_set.getvalue())
 
-    def __set__(self, instance: Any, value: BytesIO | bytes | None) -> None:
+    def __set__(self, instance: Any, value: Any) -> None:
         from pynetdicom.data_sets.data_set import InMemory
 
         if value is not None and not isinstance(value, (bytes, bytearray)):
@@ -115,3 +118,35 @@ class DataSetParameter:
                 raise TypeError(f"{self.keyword} must be a BytesIO, not {type(value).__name__}")
             value = value.getvalue()
         instance.data_set = None if value is None else InMemory(bytes(value), "")
+
+
+class Parameters:
+    """Every parameter, which can be read from every primitive (PS3.7 E.1)."""
+
+    AffectedSOPClassUID = Text(0x0002, "UI")
+    RequestedSOPClassUID = Text(0x0003, "UI")
+    MessageID = US(0x0110)
+    MessageIDBeingRespondedTo = US(0x0120)
+    MoveDestination = Text(0x0600, "AE")
+    Priority = US(0x0700, 0, 1, 2)
+    Status = US(0x0900)
+    OffendingElement = AT(0x0901)
+    ErrorComment = Text(0x0902, "LO")
+    ErrorID = US(0x0903)
+    AffectedSOPInstanceUID = Text(0x1000, "UI")
+    RequestedSOPInstanceUID = Text(0x1001, "UI")
+    EventTypeID = US(0x1002)
+    AttributeIdentifierList = AT(0x1005)
+    ActionTypeID = US(0x1008)
+    NumberOfRemainingSuboperations = US(0x1020)
+    NumberOfCompletedSuboperations = US(0x1021)
+    NumberOfFailedSuboperations = US(0x1022)
+    NumberOfWarningSuboperations = US(0x1023)
+    MoveOriginatorApplicationEntityTitle = Text(0x1030, "AE")
+    MoveOriginatorMessageID = US(0x1031)
+
+
+ROWS: dict[str, Parameter[Any]] = {
+    name: row for name, row in vars(Parameters).items() if isinstance(row, Parameter)
+}
+"""The parameters by keyword."""

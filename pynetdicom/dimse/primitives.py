@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pynetdicom.dimse import command
-from pynetdicom.dimse.parameters import AT, US, DataSetParameter, Parameter, Text
+from pynetdicom.dimse.parameters import ROWS, DataSetParameter, Parameters
 
 if TYPE_CHECKING:
     from pynetdicom.data_sets.encoded import EncodedDataSet
@@ -86,6 +86,9 @@ def _read(table: str) -> dict[str, dict[str, tuple[str, str]]]:
 _USAGE = {**_read(_TABLES[0]), **_read(_TABLES[1])}
 
 
+_CHECKS = {keyword: row.check for keyword, row in ROWS.items()}
+
+
 class _Side(NamedTuple):
     """The requests of an operation, or its responses."""
 
@@ -113,7 +116,7 @@ def _side(usage: dict[str, str]) -> _Side:
     )
 
 
-class Primitive:
+class Primitive(Parameters):
     """A request or a response of one DIMSE operation.
 
     The parameters are given by keyword; naming `MessageIDBeingRespondedTo` makes it a response.
@@ -142,29 +145,7 @@ class Primitive:
     else:
         data_set = None
 
-    # Every parameter can be read from every primitive; the tables say which it has.
-    MessageID = US()
-    MessageIDBeingRespondedTo = US()
-    AffectedSOPClassUID = Text("UI")
-    AffectedSOPInstanceUID = Text("UI")
-    RequestedSOPClassUID = Text("UI")
-    RequestedSOPInstanceUID = Text("UI")
-    Priority = US(0, 1, 2)
-    MoveDestination = Text("AE")
-    MoveOriginatorApplicationEntityTitle = Text("AE")
-    MoveOriginatorMessageID = US()
-    EventTypeID = US()
-    ActionTypeID = US()
-    AttributeIdentifierList = AT()
     DataSet = DataSetParameter()
-    Status = US()
-    NumberOfRemainingSuboperations = US()
-    NumberOfCompletedSuboperations = US()
-    NumberOfFailedSuboperations = US()
-    NumberOfWarningSuboperations = US()
-    OffendingElement = AT()
-    ErrorComment = Text("LO")
-    ErrorID = US()
 
     def __init_subclass__(cls, field: int) -> None:
         cls.name = cls.__name__.replace("_", "-")
@@ -217,11 +198,6 @@ class Primitive:
         return {}
 
     @property
-    def command_field(self) -> int:
-        """The Command Field, which says what message it is."""
-        return self.CommandField
-
-    @property
     def is_response(self) -> bool:
         """Whether it is a response."""
         return self.CommandField >= 0x8000
@@ -234,9 +210,8 @@ class Primitive:
     @property
     def has_data_set(self) -> bool:
         """Whether a data set follows the command set, as the Command Data Set Type says."""
-        return bool(
-            self.__dict__.get("CommandDataSetType", command.NO_DATA_SET) != command.NO_DATA_SET
-        )
+        kind: int = self.__dict__.get("CommandDataSetType", command.NO_DATA_SET)
+        return kind != command.NO_DATA_SET
 
     def missing(self) -> list[str]:
         """Name the mandatory parameters that are absent, in the standard's order."""
@@ -329,9 +304,6 @@ class Primitive:
         if self.data_set is not None:
             pairs.append(f"data_set={self.data_set!r}")
         return f"{type(self).__name__}({', '.join(pairs)})"
-
-
-_CHECKS = {name: row.check for name, row in vars(Primitive).items() if isinstance(row, Parameter)}
 
 
 class C_STORE(Primitive, field=0x0001):

@@ -54,10 +54,12 @@ def begin(
     """
     operations = operation.operations
     begun = 0.0
-    while not operations.begin(operation, message_id, window):
+    while True:
         if operations.is_over:
             operations.finish(operation)
             return False
+        if operations.begin(operation, message_id, window):
+            return True
         if operation.woken is None:
             operation.woken = SimpleQueue()
             begun = time.monotonic()
@@ -71,7 +73,6 @@ def begin(
                 raise TimeoutError("an earlier operation has had no final response")
         with suppress(Empty):
             operation.woken.get(timeout=stretch(left))
-    return True
 
 
 def sent(operation: Operation) -> None:

@@ -9,65 +9,51 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple, TypeVar
 
-from pynetdicom.uids import named
+from pynetdicom.uids import named, named_all
+from pynetdicom.upper_layer import items
+from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.contexts import (
     ACCEPTED,
     MAXIMUM_CONTEXTS,
+    NO_TRANSFER_SYNTAX,
+    RESULTS,
     PresentationContext,
     conclude_contexts,
     negotiate,
-    refusal,
 )
 from pynetdicom.upper_layer.fields import UnknownItem
-from pynetdicom.upper_layer.items import (
-    EXTENDED_NEGOTIATION,
-    AsynchronousOperationsWindowNegotiation,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-    PresentationContextAC,
-    PresentationContextRQ,
-    SCP_SCU_RoleSelectionNegotiation,
-    UserIdentityNegotiation,
-)
-from pynetdicom.upper_layer.pdu import (
-    A_ASSOCIATE_AC,
-    A_ASSOCIATE_RJ,
-    A_ASSOCIATE_RQ,
-    APPLICATION_CONTEXT,
-)
 from pynetdicom.upper_layer.structure import Structure
 
 Item = TypeVar("Item", bound=Structure)
 
-_WINDOW = AsynchronousOperationsWindowNegotiation
+_WINDOW = items.AsynchronousOperationsWindowNegotiation
 
 
 def check_request(
-    rq: A_ASSOCIATE_RQ,
+    rq: pdus.A_ASSOCIATE_RQ,
     *,
     ae_title: str,
     require_called_aet: bool = False,
     require_calling_aet: Sequence[str] = (),
-) -> A_ASSOCIATE_RJ | None:
+) -> pdus.A_ASSOCIATE_RJ | None:
     """Return the rejection that a request deserves before its contexts are looked at, or None.
 
     PS3.8 9.3.4
     """
     if not rq.protocol_version & 1:
         # PS3.8 9.3.2: no other bit is tested.
-        return A_ASSOCIATE_RJ(1, 2, 2)
-    if rq.application_context_name != APPLICATION_CONTEXT:
-        return A_ASSOCIATE_RJ(1, 1, 2)
+        return pdus.A_ASSOCIATE_RJ(1, 2, 2)
+    if rq.application_context_name != pdus.APPLICATION_CONTEXT:
+        return pdus.A_ASSOCIATE_RJ(1, 1, 2)
     if require_called_aet and rq.called_ae_title != ae_title.strip():
-        return A_ASSOCIATE_RJ(1, 1, 7)
+        return pdus.A_ASSOCIATE_RJ(1, 1, 7)
     if require_calling_aet and rq.calling_ae_title not in [t.strip() for t in require_calling_aet]:
-        return A_ASSOCIATE_RJ(1, 1, 3)
+        return pdus.A_ASSOCIATE_RJ(1, 1, 3)
     return None
 
 
 def accept(
-    rq: A_ASSOCIATE_RQ,
+    rq: pdus.A_ASSOCIATE_RQ,
     supported: Sequence[PresentationContext],
     *,
     maximum_length: int,
@@ -75,7 +61,7 @@ def accept(
     implementation_version_name: str | None,
     unrestricted: bool | Callable[[str], bool] = False,
     user_items: Sequence[Any] = (),
-) -> tuple[A_ASSOCIATE_AC, list[PresentationContext]]:
+) -> tuple[pdus.A_ASSOCIATE_AC, list[PresentationContext]]:
     """Return the acceptance of a request, and the outcome for each context that it proposes.
 
     Parameters
@@ -97,12 +83,13 @@ def accept(
     if len(others) < len(user_items) and item_of(rq.user_information, _WINDOW):
         others.append(_WINDOW(1, 1))
     announced = _announced(maximum_length, implementation_class_uid, implementation_version_name)
-    ac = A_ASSOCIATE_AC(
+    ac = pdus.A_ASSOCIATE_AC(
         called_ae_title=rq.called_ae_title,
         calling_ae_title=rq.calling_ae_title,
         application_context_name=rq.application_context_name,
         presentation_contexts=[
-            PresentationContextAC(cx.context_id, cx.result, cx.transfer_uids[0]) for cx in answers
+            items.PresentationContextAC(cx.context_id, cx.result, cx.transfer_uids[0])
+            for cx in answers
         ],
         user_information=_sorted([*announced, *roles, *others]),
     )
@@ -118,7 +105,7 @@ def request(
     implementation_class_uid: str,
     implementation_version_name: str | None,
     ext_neg: Sequence[Any] = (),
-) -> A_ASSOCIATE_RQ:
+) -> pdus.A_ASSOCIATE_RQ:
     """Return a request for an association; contexts without an ID are given the free ones in order.
 
     Raises
@@ -139,14 +126,16 @@ def request(
             what = f"the presentation context of {named(cx.abstract_uid)} has no transfer syntaxes"
             raise ValueError(what if cx.abstract_uid else f"{cx!r} has no abstract syntax")
     for item in ext_neg:
-        if not isinstance(item, EXTENDED_NEGOTIATION):
+        if not isinstance(item, items.EXTENDED_NEGOTIATION):
             raise TypeError(f"{item!r} is not a valid extended negotiation item")
     announced = _announced(maximum_length, implementation_class_uid, implementation_version_name)
-    return A_ASSOCIATE_RQ(
+    return pdus.A_ASSOCIATE_RQ(
         called_ae_title=called_ae_title,
         calling_ae_title=calling_ae_title,
         presentation_contexts=[
-            PresentationContextRQ(cx.context_id or next(free), cx.abstract_uid, cx.transfer_uids)
+            items.PresentationContextRQ(
+                cx.context_id or next(free), cx.abstract_uid, cx.transfer_uids
+            )
             for cx in contexts
         ],
         user_information=_sorted([*announced, *ext_neg]),
@@ -154,26 +143,28 @@ def request(
 
 
 def _announced(maximum_length: int, class_uid: str, version_name: str | None) -> list[Any]:
-    items: list[Any] = [
-        MaximumLengthNotification(maximum_length),
-        ImplementationClassUIDNotification(class_uid),
+    announced: list[Any] = [
+        items.MaximumLengthNotification(maximum_length),
+        items.ImplementationClassUIDNotification(class_uid),
     ]
-    return items + ([ImplementationVersionNameNotification(version_name)] if version_name else [])
+    if version_name:
+        announced.append(items.ImplementationVersionNameNotification(version_name))
+    return announced
 
 
-def _sorted(items: Iterable[Any]) -> list[Any]:
+def _sorted(unsorted: Iterable[Any]) -> list[Any]:
     """Return user information items by item type, the order in which PS3.7 Annex D lists them."""
     return sorted(
-        items, key=lambda one: one.item_type if isinstance(one, UnknownItem) else one.item_type()
+        unsorted, key=lambda one: one.item_type if isinstance(one, UnknownItem) else one.item_type()
     )
 
 
-def item_of(items: Iterable[Any], cls: type[Item]) -> Item | None:
+def item_of(among: Iterable[Any], cls: type[Item]) -> Item | None:
     """Return the first of the user information items that is of a class, if any."""
-    return next((item for item in items if isinstance(item, cls)), None)
+    return next((item for item in among if isinstance(item, cls)), None)
 
 
-def contexts_of(rq: A_ASSOCIATE_RQ) -> list[PresentationContext]:
+def contexts_of(rq: pdus.A_ASSOCIATE_RQ) -> list[PresentationContext]:
     """Return the contexts that a request proposes."""
     return [
         PresentationContext.from_wire(cx.context_id, cx.abstract_syntax, cx.transfer_syntaxes)
@@ -181,7 +172,7 @@ def contexts_of(rq: A_ASSOCIATE_RQ) -> list[PresentationContext]:
     ]
 
 
-def results_of(ac: A_ASSOCIATE_AC) -> list[PresentationContext]:
+def results_of(ac: pdus.A_ASSOCIATE_AC) -> list[PresentationContext]:
     """Return the answered contexts; an A-ASSOCIATE-AC does not repeat the abstract syntaxes."""
     results = []
     for answer in ac.presentation_contexts:
@@ -192,18 +183,18 @@ def results_of(ac: A_ASSOCIATE_AC) -> list[PresentationContext]:
     return results
 
 
-def roles_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> dict[str, tuple[bool, bool]]:
+def roles_in(pdu: pdus.A_ASSOCIATE_RQ | pdus.A_ASSOCIATE_AC) -> dict[str, tuple[bool, bool]]:
     """Return the roles that a PDU proposes or accepts: SOP Class UID → (SCU, SCP)."""
     return {
         item.sop_class_uid: (bool(item.scu_role), bool(item.scp_role))
         for item in pdu.user_information
-        if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
+        if isinstance(item, items.SCP_SCU_RoleSelectionNegotiation)
     }
 
 
-def maximum_length_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> int:
+def maximum_length_in(pdu: pdus.A_ASSOCIATE_RQ | pdus.A_ASSOCIATE_AC) -> int:
     """Return the longest P-DATA-TF the sender of `pdu` takes, 0 for no limit (PS3.8 D.1)."""
-    item = item_of(pdu.user_information, MaximumLengthNotification)
+    item = item_of(pdu.user_information, items.MaximumLengthNotification)
     return 0 if item is None else item.maximum_length_received
 
 
@@ -218,9 +209,9 @@ class Conclusion(NamedTuple):
     """Which contexts were not accepted and why."""
 
 
-def conclude(rq: A_ASSOCIATE_RQ, ac: A_ASSOCIATE_AC) -> Conclusion:
+def conclude(rq: pdus.A_ASSOCIATE_RQ, ac: pdus.A_ASSOCIATE_AC) -> Conclusion:
     """Return what a requestor makes of the answer to its request: never more than it proposed."""
-    unasked: tuple[type[Structure], ...] = (_WINDOW, UserIdentityNegotiation)
+    unasked: tuple[type[Structure], ...] = (_WINDOW, items.UserIdentityNegotiation)
     notes: list[str] = []
     proposed_roles, accepted_roles = roles_in(rq), roles_in(ac)
     proposed = contexts_of(rq)
@@ -255,8 +246,11 @@ def refusals(
     problems: Iterable[str] = repeat(""),
 ) -> list[str]:
     """Say which of the proposed contexts were not accepted, and why."""
-    return [
-        refusal(rq, answer, problem)
-        for rq, answer, problem in zip(proposed, answers, problems, strict=False)
-        if answer.result != ACCEPTED
-    ]
+    said = []
+    for rq, answer, problem in zip(proposed, answers, problems, strict=False):
+        why = problem or RESULTS.get(answer.result or 0, f"result {answer.result}").lower()
+        if answer.result == NO_TRANSFER_SYNTAX and not problem:
+            why = f"none of the transfer syntaxes is supported: {named_all(rq.transfer_uids)}"
+        if answer.result != ACCEPTED:
+            said.append(f"{named(rq.abstract_uid)}: {why}")
+    return said

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.uids import abstract_syntax_uid, checked, named, named_all, transfer_syntax_uid
+from pynetdicom.uids import abstract_syntax_uid, checked, named, transfer_syntax_uid
 from pynetdicom.upper_layer.fields import Field
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
@@ -71,6 +71,13 @@ class _Role(Field[bool | None]):
     types = (bool,)
 
 
+_UNSET = {
+    **dict.fromkeys(("context_id", "result", "scu_role", "scp_role", "as_scu", "as_scp")),
+    "abstract_uid": "",
+    "scp_unanswered": False,
+}
+
+
 class PresentationContext:
     """A presentation context: a kind of object or service, and the encodings it may use.
 
@@ -107,19 +114,20 @@ class PresentationContext:
     scp_role = _Role()
     """Whether the requestor may be SCP, as proposed or as accepted."""
 
+    abstract_uid: str
+    transfer_uids: list[str]
+    result: int | None
+    as_scu: bool | None
+    as_scp: bool | None
+    scp_unanswered: bool
+
     def __init__(
         self,
         abstract_syntax: str | bytes | None = None,
         transfer_syntax: Sequence[str | bytes] = (),
         context_id: int | None = None,
     ) -> None:
-        self.abstract_uid: str = ""
-        self.transfer_uids: list[str] = []
-        self.result: int | None = None
-        self.as_scu: bool | None = None
-        self.as_scp: bool | None = None
-        self.scp_unanswered = False
-        vars(self).update(context_id=None, scu_role=None, scp_role=None)
+        vars(self).update(_UNSET, transfer_uids=[])
         if abstract_syntax is not None:
             self.abstract_syntax = abstract_syntax
         if transfer_syntax:
@@ -132,11 +140,12 @@ class PresentationContext:
         cls, context_id: int | None, abstract_uid: str, transfer_uids: Iterable[str]
     ) -> PresentationContext:
         """Return a context of what a peer sent, unchecked."""
-        context = cls()
-        vars(context)["context_id"] = context_id
-        context.abstract_uid = abstract_uid
-        context.transfer_uids = list(dict.fromkeys(transfer_uids))
-        return context
+        self = cls.__new__(cls)
+        syntaxes = list(dict.fromkeys(transfer_uids))
+        vars(self).update(
+            _UNSET, context_id=context_id, abstract_uid=abstract_uid, transfer_uids=syntaxes
+        )
+        return self
 
     @property
     def abstract_syntax(self) -> UID | None:
@@ -180,7 +189,7 @@ class PresentationContext:
 
     def copy(self) -> PresentationContext:
         """Return an independent copy."""
-        other = PresentationContext()
+        other = PresentationContext.__new__(PresentationContext)
         vars(other).update(vars(self), transfer_uids=list(self.transfer_uids))
         return other
 
@@ -380,14 +389,6 @@ def conclude_contexts(
                 problem = "both roles were refused"
         concluded.append((cx, problem))
     return concluded
-
-
-def refusal(proposed: PresentationContext, answer: PresentationContext, problem: str) -> str:
-    """Say which context was not accepted, and why."""
-    why = problem or RESULTS.get(answer.result or 0, f"result {answer.result}").lower()
-    if answer.result == NO_TRANSFER_SYNTAX and not problem:
-        why = f"none of the transfer syntaxes is supported: {named_all(proposed.transfer_uids)}"
-    return f"{named(proposed.abstract_uid)}: {why}"
 
 
 def _problem_of_answer(

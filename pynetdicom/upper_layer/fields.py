@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, cast, overload
 
-from pynetdicom import _config
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.uids import checked, text_of
 
@@ -223,18 +222,6 @@ class UID(Text):
         return checked("UI", value, self.name)
 
 
-class VersionName(Text):
-    """An implementation version name (PS3.7 D.3.3.2.3)."""
-
-    maximum = 16
-
-    def check(self, value: Any) -> str:
-        text = super().check(value)
-        if not text.isascii() or not text.isprintable() or "\\" in text:
-            raise ValueError(f"{self.name!r} must not contain control characters or backslashes")
-        return text
-
-
 class AETitle(Text):
     """16 characters, leading and trailing spaces not significant."""
 
@@ -312,56 +299,6 @@ class Each(Wrapper[list[T]]):
 
     def write(self, value: list[T]) -> bytes:
         return b"".join(map(self.kind.write, value))
-
-
-class Item(Wrapper[T]):
-    """An item with a header of its own, behind the fixed fields; not sent while it is empty.
-
-    A second one is an error, or is kept like an unknown item (`tolerant`).
-    """
-
-    def __init__(
-        self, item_type: int, kind: Field[T], default: Any = "", *, tolerant: bool = False
-    ) -> None:
-        super().__init__(kind, default)
-        self.number = item_type
-        self.tolerant = tolerant
-
-    def most(self) -> int:
-        """So many of them are taken from a peer."""
-        return 1
-
-    def keep(self, values: dict[str, Any], reader: Reader) -> None:
-        """Read the item into an instance's values."""
-        values[self.name] = self.kind.read(reader)
-
-    def write(self, value: T) -> bytes:
-        return self.encode_one(value) if value else b""
-
-    def encode_one(self, value: Any) -> bytes:
-        encoded = self.kind.write(value)
-        return bytes((self.number, 0)) + with_length(encoded, 2, self.name)
-
-
-class Items(Item[list[T]]):
-    """Items of one type that have a header each; at most so many, or as many as a setting says."""
-
-    def __init__(self, item_type: int, kind: Field[T], most: int | str = 1 << 16) -> None:
-        super().__init__(item_type, cast(Any, kind), [])
-        self._most = most
-
-    def most(self) -> int:
-        most: int = getattr(_config, self._most) if isinstance(self._most, str) else self._most
-        return most
-
-    def check(self, value: Any) -> list[T]:
-        return [self.kind.check(one) for one in listed(value, self.name)]
-
-    def keep(self, values: dict[str, Any], reader: Reader) -> None:
-        values[self.name].append(self.kind.read(reader))
-
-    def write(self, value: list[T]) -> bytes:
-        return b"".join([self.encode_one(one) for one in value])
 
 
 class UnknownItem(NamedTuple):

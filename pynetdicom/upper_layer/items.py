@@ -6,24 +6,26 @@ without arguments or with keywords, and what is assigned is checked.
 
 from __future__ import annotations
 
-from pynetdicom.upper_layer.fields import (
-    UID,
-    Each,
-    Flag,
-    Item,
-    Items,
-    Octets,
-    Reserved,
-    Sized,
-    Text,
-    UInt,
-    VersionName,
-)
+from typing import Any
+
+from pynetdicom.upper_layer.fields import UID, Each, Flag, Octets, Reserved, Sized, Text, UInt
 from pynetdicom.upper_layer.fields import UnknownItem as UnknownItem
-from pynetdicom.upper_layer.structure import Structure
+from pynetdicom.upper_layer.structure import Item, Items, Structure
 
 DEFAULT_MAX_LENGTH = 16382
 """The longest P-DATA-TF that is announced unless asked otherwise."""
+
+
+class VersionName(Text):
+    """An implementation version name (PS3.7 D.3.3.2.3)."""
+
+    maximum = 16
+
+    def check(self, value: Any) -> str:
+        text = super().check(value)
+        if not text.isascii() or not text.isprintable() or "\\" in text:
+            raise ValueError(f"{self.name!r} must not contain control characters or backslashes")
+        return text
 
 
 class PresentationContextRQ(Structure, item_types=(0x20,)):

@@ -9,24 +9,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pynetdicom.errors import PDUDecodeError
-from pynetdicom.upper_layer.fields import (
-    AETitle,
-    Each,
-    Item,
-    Items,
-    Octets,
-    Reader,
-    Reserved,
-    Sized,
-    Text,
-    UInt,
-)
+from pynetdicom.upper_layer.fields import AETitle, Each, Octets, Reader, Reserved, Sized, Text, UInt
 from pynetdicom.upper_layer.items import (
     USER_INFORMATION,
     PresentationContextAC,
     PresentationContextRQ,
 )
-from pynetdicom.upper_layer.structure import Choice, Nested, Structure
+from pynetdicom.upper_layer.structure import Choice, Item, Items, Nested, Structure
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 """The DICOM application context name (PS3.7 A.2.1)."""

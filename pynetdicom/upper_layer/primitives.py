@@ -8,15 +8,11 @@ from __future__ import annotations
 from typing import Any, Self
 
 from pynetdicom.uids import checked
+from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.acse import contexts_of, item_of, results_of
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.upper_layer.fields import UID, Field, ListOf, Text, UnknownItem
-from pynetdicom.upper_layer.items import (
-    USER_INFORMATION,
-    ImplementationClassUIDNotification,
-    MaximumLengthNotification,
-)
 from pynetdicom.upper_layer.structure import Structure
 
 
@@ -87,7 +83,7 @@ class A_ASSOCIATE(_Primitive):
     application_context_name = UID()
     calling_ae_title = _Title("DEFAULT")
     called_ae_title = _Title("DEFAULT")
-    user_information = ListOf(*USER_INFORMATION, UnknownItem)
+    user_information = ListOf(*items.USER_INFORMATION, UnknownItem)
     result = _OneOf(0, 1, 2)
     result_source = _OneOf(1, 2, 3)
     diagnostic = _OneOf(1, 2, 3, 7)
@@ -125,13 +121,13 @@ class A_ASSOCIATE(_Primitive):
     @property
     def maximum_length_received(self) -> int | None:
         """Return the maximum length that the user information has, if any (PS3.8 D.1)."""
-        item = item_of(self.user_information, MaximumLengthNotification)
+        item = item_of(self.user_information, items.MaximumLengthNotification)
         return None if item is None else item.maximum_length_received
 
     @property
     def implementation_class_uid(self) -> str | None:
         """Return the implementation class UID that the user information has, if any."""
-        item = item_of(self.user_information, ImplementationClassUIDNotification)
+        item = item_of(self.user_information, items.ImplementationClassUIDNotification)
         return None if item is None else item.implementation_class_uid
 
     @property

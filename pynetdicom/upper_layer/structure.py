@@ -1,4 +1,4 @@
-"""How the formats of PS3.8 are declared: `Structure`, and the fields that have structures in them.
+"""How the formats of PS3.8 are declared: `Structure`, its items, what has structures in it.
 
 A PDU or item is a class body of fields in the order of the standard's table. Decoding, encoding,
 equality, `repr` and the log dump are made from it, here and once.
@@ -9,23 +9,75 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from itertools import chain
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from pynetdicom import _config
 from pynetdicom.upper_layer.fields import (
     Field,
     Flag,
-    Item,
     ListOf,
     Reader,
     Reserved,
     UnknownItem,
+    Wrapper,
+    listed,
     with_length,
 )
 
 S = TypeVar("S", bound="Structure")
+T = TypeVar("T")
 
 _SHOWN_BYTES = 32
+
+
+class Item(Wrapper[T]):
+    """An item with a header of its own, behind the fixed fields; not sent while it is empty.
+
+    A second one is an error, or is kept like an unknown item (`tolerant`).
+    """
+
+    def __init__(
+        self, item_type: int, kind: Field[T], default: Any = "", *, tolerant: bool = False
+    ) -> None:
+        super().__init__(kind, default)
+        self.number = item_type
+        self.tolerant = tolerant
+
+    def most(self) -> int:
+        """So many of them are taken from a peer."""
+        return 1
+
+    def keep(self, values: dict[str, Any], reader: Reader) -> None:
+        """Read the item into an instance's values."""
+        values[self.name] = self.kind.read(reader)
+
+    def write(self, value: T) -> bytes:
+        return self.encode_one(value) if value else b""
+
+    def encode_one(self, value: Any) -> bytes:
+        encoded = self.kind.write(value)
+        return bytes((self.number, 0)) + with_length(encoded, 2, self.name)
+
+
+class Items(Item[list[T]]):
+    """Items of one type that have a header each; at most so many, or as many as a setting says."""
+
+    def __init__(self, item_type: int, kind: Field[T], most: int | str = 1 << 16) -> None:
+        super().__init__(item_type, cast(Any, kind), [])
+        self._most = most
+
+    def most(self) -> int:
+        most: int = getattr(_config, self._most) if isinstance(self._most, str) else self._most
+        return most
+
+    def check(self, value: Any) -> list[T]:
+        return [self.kind.check(one) for one in listed(value, self.name)]
+
+    def keep(self, values: dict[str, Any], reader: Reader) -> None:
+        values[self.name].append(self.kind.read(reader))
+
+    def write(self, value: list[T]) -> bytes:
+        return b"".join([self.encode_one(one) for one in value])
 
 
 class Structure:

@@ -37,12 +37,12 @@ def test_a_message_id_twice() -> None:
     inbox.put_request(first)
     inbox.put_request(second)
     assert (first.is_duplicate, second.is_duplicate) == (False, True)
-    inbox.begin(first)
+    assert inbox.get(0) is first
     inbox.done(first)
     third = request(1)
     inbox.put_request(third)
     assert not third.is_duplicate
-    inbox.begin(second)
+    assert inbox.get(0) is second
     inbox.done(second)
     assert inbox.cancel(1)  # the third is outstanding still
 
@@ -55,7 +55,7 @@ def test_cancel_also_while_it_waits() -> None:
     assert not inbox.is_cancelled(3)
     assert inbox.cancel(3)
     assert inbox.is_cancelled(3)
-    inbox.begin(message)
+    assert inbox.get(0) is message
     inbox.done(message)
     assert not inbox.is_cancelled(3)
 
@@ -65,13 +65,13 @@ def test_how_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     inbox = Inbox()
     served = request(0)
     inbox.put_request(served)
-    inbox.begin(inbox.get(0))
+    inbox.get(0)
     for message_id in range(1, 5):
         inbox.put_request(request(message_id))
     with pytest.raises(DIMSEDecodeError, match="too many"):
         inbox.put_request(request(5))
     inbox.done(served)
-    inbox.begin(inbox.get(0))
+    inbox.get(0)
     inbox.put_request(request(6))
     with pytest.raises(DIMSEDecodeError, match="too many"):
         inbox.put_request(request(7))
@@ -81,7 +81,7 @@ def test_how_many_bytes_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_config, "MAXIMUM_PENDING_BYTES", 100)
     inbox = Inbox()
     inbox.put_request(request(1, 1000))  # nobody is before it: it does not wait
-    inbox.begin(inbox.get(0))
+    inbox.get(0)
     inbox.put_request(request(2, 60))  # the one being served does not wait either
     inbox.put_request(request(3, 40))
     with pytest.raises(DIMSEDecodeError, match="too many"):
@@ -94,7 +94,6 @@ def test_what_has_been_served_is_before_nobody(monkeypatch: pytest.MonkeyPatch) 
     for message_id in range(3):
         inbox.put_request(request(message_id, 1000))
         message = inbox.get(0)
-        inbox.begin(message)
         assert not inbox.is_empty
         inbox.done(message)
         assert inbox.is_empty
@@ -131,7 +130,7 @@ def test_a_cancel_that_races_with_the_answer() -> None:
             return found
 
     inbox.put_request(message)
-    inbox.begin(inbox.get(0))
+    inbox.get(0)
     racing = Racing(inbox._outstanding)
     inbox._outstanding = racing
     inbox.cancel(1)

@@ -133,7 +133,7 @@ def test_response_copies_from_the_request() -> None:
     rsp = rq.response(0xB000, ErrorComment="hm", OffendingElement=[0x00080016])
     assert isinstance(rsp, C_STORE)
     assert rsp.is_response
-    assert rsp.command_field == 0x8001
+    assert rsp.CommandField == 0x8001
     assert rsp.MessageIDBeingRespondedTo == 9
     assert rsp.MessageID is None
     assert rsp.Priority is None

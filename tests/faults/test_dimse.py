@@ -170,7 +170,7 @@ def test_mandatory_field_missing(server: Server) -> None:
             assert missing in (answer.ErrorComment or "")
         peer.send(p_data(pdv(1, 3, C_ECHO(MessageID=9).encode())))
         answer = response(peer)
-        assert (answer.Status, answer.command_field) == (0x0212, 0x8030)
+        assert (answer.Status, answer.CommandField) == (0x0212, 0x8030)
         assert server.stored == []
         assert whole_store(peer).Status == 0
         peer.release()
@@ -201,7 +201,7 @@ def test_operation_not_of_this_sop_class(
         peer.associate(BOTH)
         peer.send(p_data(pdv(context_id, 3, command)))
         answer = response(peer)
-        assert (answer.Status, answer.command_field) == (0x0211, field)
+        assert (answer.Status, answer.CommandField) == (0x0211, field)
         assert answer.MessageIDBeingRespondedTo == 7
         peer.echo()
         peer.release()

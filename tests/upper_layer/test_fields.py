@@ -8,8 +8,6 @@ from pynetdicom.upper_layer.fields import (
     AETitle,
     Each,
     Flag,
-    Item,
-    Items,
     Octets,
     Reader,
     Reserved,
@@ -17,9 +15,9 @@ from pynetdicom.upper_layer.fields import (
     Text,
     UInt,
     UnknownItem,
-    VersionName,
 )
-from pynetdicom.upper_layer.structure import Nested, Structure
+from pynetdicom.upper_layer.items import VersionName
+from pynetdicom.upper_layer.structure import Item, Items, Nested, Structure
 
 
 class Inner(Structure, item_types=(0x70,)):
