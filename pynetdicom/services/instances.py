@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 Kind = tuple[str, str]
-"""What a presentation context has to be for: a SOP Class and a transfer syntax."""
+"""What a presentation context has to be for: SOP Class UID and transfer syntax UID."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 
