@@ -16,16 +16,12 @@ from pynetdicom.data_sets.element_walk import (
 )
 from pynetdicom.data_sets.element_write import Level
 from pynetdicom.data_sets.encoded import (
-    DEFER_SIZE,
-    INFLATED_LIMIT,
     EncodedDataSet,
     InFile,
     InMemory,
     deflate,
-    inflate,
 )
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces
-from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.uids import named
 
@@ -33,19 +29,12 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 __all__ = [
-    "CHUNK",
-    "DEFER_SIZE",
-    "INFLATED_LIMIT",
     "EncodedDataSet",
     "InFile",
     "InMemory",
-    "NotEncodable",
-    "Survey",
     "change_syntax",
-    "deflate",
     "encode_dataset",
     "for_wire",
-    "inflate",
     "write_elements",
 ]
 
@@ -118,8 +107,7 @@ def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedData
     found = data_set.survey()
     notes = data_set.oddities
     if source.deflated:
-        limit = INFLATED_LIMIT + 64 * data_set.size
-        data_set = InMemory(inflate(data_set.parts(), limit), EXPLICIT_VR_LITTLE_ENDIAN)
+        data_set = InMemory(data_set.inflated(), EXPLICIT_VR_LITTLE_ENDIAN)
     source = source._replace(implicit=found.implicit)
     is_other = source[:2] != target[:2]
     pieces = rewrite(

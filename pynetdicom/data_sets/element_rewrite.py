@@ -35,6 +35,7 @@ from pynetdicom.data_sets.representations import (
     UNITS,
     Scope,
     can_hold,
+    heads_for,
     is_creator,
     is_whole,
     name_of,
@@ -331,19 +332,14 @@ class _Writer:
     def _head(self, element: _Element, length: int, vr: bytes) -> None:
         """Write an element's header."""
         offset, tag, old_vr, old_length, value = element
-        implicit = not old_vr if self._target is None else self._target.implicit
-        if self._target is None:
+        encoding = self._target
+        if encoding is None:
             if length == old_length:
                 self._keep(offset, value - offset)
                 return
             vr = vr if vr == b"UN" else old_vr
-        order, group, number = self._new_order, tag >> 16, tag & 0xFFFF
-        if implicit:
-            self.out.add(struct.pack(order + "HHI", group, number, length))
-        elif vr in LONG_VRS:
-            self.out.add(struct.pack(order + "HH2sxxI", group, number, vr, length))
-        else:
-            self.out.add(struct.pack(order + "HH2sH", group, number, vr, length))
+            encoding = Encoding(not old_vr, self._little, False)
+        self.out.add(heads_for(encoding)(tag, vr.decode(), length))
 
     def _keep(self, offset: int, length: int, unit: int = 1, *, copies: bool = False) -> None:
         if copies and length <= COPIED:

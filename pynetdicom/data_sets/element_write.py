@@ -10,9 +10,8 @@ buffer is read when it goes out.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.data_sets.character_sets import (
@@ -36,13 +35,20 @@ from pynetdicom.data_sets.element_walk import (
     is_sequence,
 )
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces, Stretch, swapped
-from pynetdicom.data_sets.representations import UNITS, can_hold, is_whole, name_of, padding
+from pynetdicom.data_sets.representations import (
+    UNITS,
+    Heads,
+    can_hold,
+    heads_for,
+    is_whole,
+    name_of,
+    padding,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _TEXT = TEXT_VRS | DEFAULT_VRS
-_LONG = frozenset(vr.decode() for vr in LONG_VRS)
 _NUMBERS = {"US": "H", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _WORDS = frozenset(("OW", "OF", "OD", "OL", "OV"))
 """VRs whose byte order pydicom does not change."""
@@ -125,7 +131,7 @@ class Level:
         NotEncodable
             If another value cannot; the cause is what pydicom raised.
         """
-        heads = _heads(self.encoding)
+        heads = heads_for(self.encoding)
         parts: list[Any] = []
         elements = self.elements
         form = self.encoding[:2]
@@ -217,30 +223,6 @@ def _items(level: Level, items: Any, *, is_copied: bool = False) -> bytes:
         else:
             parts += head(0xFFFE, 0xE000, len(data)), data
     return b"".join(parts)
-
-
-Heads = Callable[[int, str, int], bytes]
-
-
-@lru_cache(8)
-def _heads(encoding: Encoding) -> Heads:
-    """Make a function that gives the header of an element, for its tag, VR and length."""
-    order = "<" if encoding.little else ">"
-    with_long = struct.Struct(order + "HHI").pack
-    explicit_short = struct.Struct(order + "HH2sH").pack
-    explicit_long = struct.Struct(order + "HH2s2xI").pack
-
-    def implicit(tag: int, vr: str, length: int) -> bytes:
-        return with_long(tag >> 16, tag & 0xFFFF, length)
-
-    def explicit(tag: int, vr: str, length: int) -> bytes:
-        if vr in _LONG:
-            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
-        if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
-            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
-        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
-
-    return implicit if encoding.implicit else explicit
 
 
 def _others(level: Level, heads: Heads, element: Any) -> list[Any]:

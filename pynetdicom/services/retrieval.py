@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import logging
 import operator
-import struct
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from pynetdicom import raised
 from pynetdicom._logging import printable
-from pynetdicom.data_sets.data_set import InMemory, deflate
 from pynetdicom.data_sets.element_walk import encoding_of
+from pynetdicom.data_sets.encoded import InMemory, deflate
+from pynetdicom.data_sets.representations import heads_for
 from pynetdicom.services.classes import (
     ALL_SUB_OPERATIONS_FAILED,
     ANSWERS,
@@ -376,13 +376,5 @@ def failed_list(uids: Iterable[str], transfer_syntax: str) -> InMemory:
     encoding = encoding_of(transfer_syntax)
     value = "\\".join(uids).encode("latin-1", "replace")
     value += b"\0" * (len(value) % 2)
-    order = "<" if encoding.little else ">"
-    tag = struct.pack(f"{order}HH", 0x0008, 0x0058)
-    if encoding.implicit:
-        head = tag + struct.pack(f"{order}I", len(value))
-    elif len(value) <= 0xFFFF:
-        head = tag + struct.pack(f"{order}2sH", b"UI", len(value))
-    else:  # longer than an explicit UI can be (PS3.5 6.2.2)
-        head = tag + struct.pack(f"{order}2sHI", b"UN", 0, len(value))
-    data = head + value
+    data = heads_for(encoding)(0x00080058, "UI", len(value)) + value
     return InMemory(deflate(data) if encoding.deflated else data, transfer_syntax)

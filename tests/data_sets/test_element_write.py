@@ -21,7 +21,6 @@ from pydicom.sequence import Sequence
 
 from pynetdicom.data_sets.character_sets import TEXT_VRS, NotInCharacterSet
 from pynetdicom.data_sets.data_set import (
-    CHUNK,
     InMemory,
     change_syntax,
     encode_dataset,
@@ -30,6 +29,7 @@ from pynetdicom.data_sets.data_set import (
 )
 from pynetdicom.data_sets.element_walk import Encoding, encoding_of
 from pynetdicom.data_sets.pieces import NotEncodable, Pieced
+from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.errors import TruncatedFile
 from pynetdicom.services.matching import encoded as encoded_match
 
