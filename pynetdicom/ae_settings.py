@@ -14,7 +14,7 @@ from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
 from pynetdicom.hooks import Callbacks
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.running import Running
-from pynetdicom.timeouts import timeout
+from pynetdicom.settings import Setting, Timeout
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
@@ -28,13 +28,83 @@ LOGGER = logging.getLogger("pynetdicom.ae")
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
 
+def title_of(name: str, value: str | bytes) -> str:
+    """An AE title as it is kept."""
+    title = set_ae(value, name, allow_empty=False, allow_none=False)
+    assert title is not None
+    return title
+
+
+def _port(name: str, value: int) -> int:
+    if not _is_number(value, 0):
+        raise ValueError("'port' must be an int, 0 or more")
+    return value
+
+
+def _version_name(name: str, value: str | bytes | None) -> str | None:
+    if isinstance(value, bytes):
+        value = value.decode("ascii").strip()
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name!r} must be str or None")
+    if value is not None and (not 1 <= len(value) <= 16 or not value.isascii()):
+        raise ValueError(f"{name!r} has 1 to 16 ASCII characters")
+    return value
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if _is_number(value, 1):
+        return value
+    LOGGER.warning("%s must be an int of 1 or more; it is 1 now", name)
+    return 1
+
+
+def _titles(name: str, value: str | bytes | Iterable[str | bytes] | None) -> list[str]:
+    if isinstance(value, (str, bytes)):
+        # Scripts of the first generation ask for no restriction so.
+        title = set_ae(value, name, allow_none=False) or ""
+        value = [title] if title.strip(" ") else []
+    return [title_of(name, title) for title in value or ()]
+
+
+def _bool(name: str, value: bool) -> bool:
+    return bool(value)
+
+
+def _is_number(value: object, least: int) -> bool:
+    """Whether a value that a program assigned is an int, and not too small."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 class Settings(Callbacks):
     """The attributes of an `ApplicationEntity`; see there."""
 
-    acse_timeout = timeout("acse_timeout", 30)
-    dimse_timeout = timeout("dimse_timeout", 30)
-    network_timeout = timeout("network_timeout", 60)
-    connection_timeout = timeout("connection_timeout", None, takes_zero=False)
+    acse_timeout = Timeout("acse_timeout", 30)
+    dimse_timeout = Timeout("dimse_timeout", 30)
+    network_timeout = Timeout("network_timeout", 60)
+    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
+    ae_title = Setting(
+        title_of, "", "Get or set the AE title, as given; bytes are stripped and cut at 16."
+    )
+    port = Setting(_port, 0, "Get or set the port that `start` listens on.")
+    implementation_version_name = Setting(
+        _version_name,
+        PYNETDICOM_IMPLEMENTATION_VERSION,
+        "Get or set the version name that peers are told, at most 16 characters, or None.",
+    )
+    maximum_associations = Setting(
+        _at_least_one, 10, "Get or set how many accepted associations there may be at a time."
+    )
+    require_calling_aet = Setting(
+        _titles,
+        [],
+        """Get or set the accepted calling AE titles; none means all.
+
+        A lone title will do; an empty one, or None, is none.
+        """,
+    )
+    require_called_aet = Setting(
+        _bool, False, "Get or set whether the called AE title must be ours."
+    )
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
         self._running = Running()
@@ -45,13 +115,10 @@ class Settings(Callbacks):
         self.local_socket: Any = None
         self.maximum_object_bytes: int | None = None
         self.spool_dir: str | None = None
-        self._require_calling_aet: list[str] = []
-        self._require_called_aet = False
+        self.require_calling_aet = None
         self.require_user_identity = False
-        self._maximum_associations = 10
         self._maximum_pdu_size = DEFAULT_MAX_LENGTH
         self._implementation_uid = PYNETDICOM_IMPLEMENTATION_UID
-        self._implementation_version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION
         self._requested = Requested()
         self._supported = Supported()
 
@@ -86,30 +153,6 @@ class Settings(Callbacks):
         self._running = Running()
         vars(self).update(state)
 
-    # Who we are
-
-    @property
-    def ae_title(self) -> str:
-        """Get or set the AE title, as given; bytes are decoded, stripped and cut at 16."""
-        return self._ae_title
-
-    @ae_title.setter
-    def ae_title(self, value: str | bytes) -> None:
-        title = set_ae(value, "ae_title", allow_empty=False, allow_none=False)
-        assert title is not None
-        self._ae_title = title
-
-    @property
-    def port(self) -> int:
-        """Get or set the port that `start` listens on."""
-        return self._port
-
-    @port.setter
-    def port(self, value: int) -> None:
-        if not _is_number(value, 0, int):
-            raise ValueError("'port' must be an int, 0 or more")
-        self._port = value
-
     @property
     def address(self) -> str:
         """The address of this machine's host name."""
@@ -140,72 +183,16 @@ class Settings(Callbacks):
         self._implementation_uid = str(uid)
 
     @property
-    def implementation_version_name(self) -> str | None:
-        """Get or set the version name that peers are told, at most 16 characters, or None."""
-        return self._implementation_version
-
-    @implementation_version_name.setter
-    def implementation_version_name(self, value: str | bytes | None) -> None:
-        if isinstance(value, bytes):
-            value = value.decode("ascii").strip()
-        if value is not None and not isinstance(value, str):
-            raise TypeError("'implementation_version_name' must be str or None")
-        if value is not None and (not 1 <= len(value) <= 16 or not value.isascii()):
-            raise ValueError("'implementation_version_name' has 1 to 16 ASCII characters")
-        self._implementation_version = value
-
-    # Limits
-
-    @property
-    def maximum_associations(self) -> int:
-        """Get or set how many accepted associations there may be at a time."""
-        return self._maximum_associations
-
-    @maximum_associations.setter
-    def maximum_associations(self, value: int) -> None:
-        if not _is_number(value, 1, int):
-            LOGGER.warning("maximum_associations must be an int of 1 or more; it is 1 now")
-            value = 1
-        self._maximum_associations = value
-
-    @property
     def maximum_pdu_size(self) -> int:
         """Get or set the longest P-DATA-TF that is taken; 0 for no limit."""
         return self._maximum_pdu_size
 
     @maximum_pdu_size.setter
     def maximum_pdu_size(self, value: int) -> None:
-        if not _is_number(value, 0, int) or value > MAXIMUM_PDU_SIZE:
+        if not _is_number(value, 0) or value > MAXIMUM_PDU_SIZE:
             LOGGER.warning("maximum_pdu_size must be an int of 0 to 2**32 - 1; it stays as it was")
             return
         self._maximum_pdu_size = value
-
-    @property
-    def require_calling_aet(self) -> list[str]:
-        """Get or set the accepted calling AE titles; none means all.
-
-        A lone title will do; an empty one, or None, is none.
-        """
-        return self._require_calling_aet
-
-    @require_calling_aet.setter
-    def require_calling_aet(self, value: str | bytes | Iterable[str | bytes] | None) -> None:
-        if isinstance(value, (str, bytes)):
-            # Scripts of the first generation ask for no restriction so.
-            title = set_ae(value, "require_calling_aet", allow_none=False) or ""
-            value = [title] if title.strip(" ") else []
-        titles = list(value or ())
-        checked = [set_ae(title, "require_calling_aet", False, False) for title in titles]
-        self._require_calling_aet = [title for title in checked if title is not None]
-
-    @property
-    def require_called_aet(self) -> bool:
-        """Get or set whether the called AE title must be ours."""
-        return self._require_called_aet
-
-    @require_called_aet.setter
-    def require_called_aet(self, value: bool) -> None:
-        self._require_called_aet = bool(value)
 
     # Presentation contexts
 
@@ -306,33 +293,30 @@ class Settings(Callbacks):
         return self._running.active
 
     def __str__(self) -> str:
-        """Several lines on who the AE is and what it does."""
-        accepted = sum(assoc.is_acceptor for assoc in self.active_associations)
-        lines = [
-            f"Application Entity '{self.ae_title}'",
-            "",
-            f"  Accepted associations: {accepted} of at most {self._maximum_associations}",
-            f"  Maximum PDU size: {self._maximum_pdu_size or 'no limit'}",
-            f"  ACSE timeout (s): {self.acse_timeout}",
-            f"  DIMSE timeout (s): {self.dimse_timeout}",
-            f"  Network timeout (s): {self.network_timeout}",
-            f"  Connection timeout (s): {self.connection_timeout}",
-            f"  Calling AE titles: {', '.join(self._require_calling_aet) or 'any'}",
-            f"  Called AE title must match: {self._require_called_aet}",
-            f"  User identity required: {self.require_user_identity}",
-        ]
-        for heading, contexts in (
-            ("Requested", self._requested),
-            ("Supported", self.supported_contexts),
-        ):
-            lines += ["", f"  {heading} presentation contexts: {len(contexts) or 'none'}"]
-            for context in contexts:
-                lines += [f"    {line}" for line in str(context).splitlines()]
-        return "\n".join(lines)
+        return summary(self)
 
 
-def _is_number(value: object, least: float, kind: type | tuple[type, ...] = (int, float)) -> bool:
-    """Whether a value that a program assigned is a number, and not too small."""
-    return (
-        isinstance(value, kind) and not isinstance(value, bool) and value >= least  # type: ignore[operator]  # kind is numeric
-    )
+def summary(ae: Settings) -> str:
+    """Several lines on who the AE is and what it does."""
+    accepted = sum(assoc.is_acceptor for assoc in ae.active_associations)
+    lines = [
+        f"Application Entity '{ae.ae_title}'",
+        "",
+        f"  Accepted associations: {accepted} of at most {ae.maximum_associations}",
+        f"  Maximum PDU size: {ae._maximum_pdu_size or 'no limit'}",
+        f"  ACSE timeout (s): {ae.acse_timeout}",
+        f"  DIMSE timeout (s): {ae.dimse_timeout}",
+        f"  Network timeout (s): {ae.network_timeout}",
+        f"  Connection timeout (s): {ae.connection_timeout}",
+        f"  Calling AE titles: {', '.join(ae.require_calling_aet) or 'any'}",
+        f"  Called AE title must match: {ae.require_called_aet}",
+        f"  User identity required: {ae.require_user_identity}",
+    ]
+    for heading, contexts in (
+        ("Requested", ae._requested),
+        ("Supported", ae.supported_contexts),
+    ):
+        lines += ["", f"  {heading} presentation contexts: {len(contexts) or 'none'}"]
+        for context in contexts:
+            lines += [f"    {line}" for line in str(context).splitlines()]
+    return "\n".join(lines)

@@ -16,7 +16,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, hooks, loading, unserved, utils
+from pynetdicom import _config, hooks, loading, unserved
+from pynetdicom.ae_settings import title_of
+from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
@@ -24,12 +26,11 @@ from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
-from pynetdicom.timeouts import seconds_of
+from pynetdicom.settings import Setting, seconds_of
 
 if TYPE_CHECKING:
-    from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
@@ -82,6 +83,9 @@ class AssociationServer(socketserver.TCPServer):
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
     timeout = 60
+    ae_title = Setting(
+        title_of, "", "Get or set the AE title to be known by, from the next association on."
+    )
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
@@ -90,7 +94,7 @@ class AssociationServer(socketserver.TCPServer):
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         address: tuple[Any, ...],
         ae_title: str,
         contexts: list[PresentationContext],
@@ -151,15 +155,6 @@ class AssociationServer(socketserver.TCPServer):
         loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
         unserved.note_contexts(abstract_syntaxes)
         unserved.note_callbacks(callbacks)
-
-    @property
-    def ae_title(self) -> str:
-        """Get or set the AE title to be known by, from the next association on."""
-        return self._ae_title
-
-    @ae_title.setter
-    def ae_title(self, value: str | bytes) -> None:
-        self._ae_title = utils.set_ae(value, "ae_title", False, False) or ""
 
     @property
     def address_info(self) -> AddressInformation:
