@@ -43,6 +43,7 @@ from pynetdicom.data_sets.representations import (
     is_whole,
     name_of,
     padding,
+    words_or_bytes,
 )
 
 if TYPE_CHECKING:
@@ -281,7 +282,9 @@ def _prepared(level: Level, element: Any, *, is_copied: bool) -> Any:
         data = _items(level, value or (), is_copied=is_copied)
         return _raw(element, "SQ", data, undefined=element.is_undefined_length)
     if vr in _TEXT:  # and odd: pydicom would write "?" for what is not ASCII
-        check_default("".join([_text_of(value) for value in _values(value)]))
+        values = value if hasattr(value, "append") or isinstance(value, tuple) else [value]
+        texts = [getattr(one, "original_string", one) for one in values]
+        check_default("".join([text for text in texts if isinstance(text, str)]))
     return element
 
 
@@ -300,13 +303,6 @@ def _unambiguous(level: Level, element: Any) -> Any:
     if len(element.VR) > 2 and isinstance(value, (bytes, bytearray)):
         return _raw(element, words_or_bytes(element.tag, element.VR), bytes(value))
     return element
-
-
-def words_or_bytes(tag: Any, vr: str) -> str:
-    """What is OW or something else is OW in implicit VR, but for curves and audio (PS3.5 A.1)."""
-    if "OW" not in vr:
-        return vr if len(vr) == 2 else "UN"
-    return "OB" if 0x5000 <= tag.group < 0x5100 and vr != "OW" else "OW"
 
 
 def _without_decoding(level: Level, raw: Any) -> Any:
@@ -376,17 +372,6 @@ def _vr_of(ds: Dataset, element: Any) -> str:
     found: dict[str, Any] = {}
     hooks.raw_element_vr(element, found, encoding=None, ds=ds, **hooks.raw_element_kwargs)
     return str(found["VR"])
-
-
-def _values(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if hasattr(value, "append") or isinstance(value, tuple) else [value]
-
-
-def _text_of(value: Any) -> str:
-    text = value if isinstance(value, str) else getattr(value, "original_string", None)
-    return text if isinstance(text, str) else ""
 
 
 def _raw(element: Any, vr: str, data: bytes | Buffered, *, undefined: bool = False) -> Any:

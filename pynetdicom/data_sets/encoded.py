@@ -80,6 +80,10 @@ class EncodedDataSet:
         """Give the file and the offset in it, where they are not in memory."""
         raise NotImplementedError
 
+    def _begin(self) -> int:
+        """Where in its file it begins."""
+        return self._file()[1]
+
     def parts(self, multiple: int = 1) -> Iterator[memoryview]:
         """Iterate over the bytes; may be called again.
 
@@ -99,17 +103,14 @@ class EncodedDataSet:
             if memory:
                 yield memoryview(memory)
             return
-        descriptor, offset = self._file()
-        remaining = self.size
+        begin = self._begin()
         length = max(CHUNK - CHUNK % multiple, multiple)
         buffer = take_buffer(length)
         try:
-            while remaining:
-                part = at_offset(buffer, offset, min(length, remaining))
-                fill(part, descriptor, offset)
+            for offset in range(0, self.size, length):
+                part = at_offset(buffer, begin + offset, min(length, self.size - offset))
+                self.read_into(part, offset)
                 yield part
-                offset += len(part)
-                remaining -= len(part)
         finally:
             give_back(buffer)
 
@@ -243,6 +244,10 @@ class EncodedDataSet:
             return {tag: values[tag] for tag in wanted if tag in values}
         to_walk = self._to_walk(self._bytes())
         return walk(*to_walk, wanted=wanted, stop=max(wanted) + 1, nested=False).values
+
+    def text(self, tag: int) -> str:
+        """The value of an element, as `peek` gives it, without padding; empty if there is none."""
+        return self.peek(tag).get(tag, b"").decode("latin-1").strip(" \0")
 
     def handled(self) -> None:
         """Say that the handler of the message that it came with has returned."""

@@ -83,14 +83,16 @@ def representation(tag: int, scope: Scope) -> bytes:
             vr = str(dictionary_VR(tag))
     except KeyError:
         return b"UN"
-    if len(vr) == 2:
-        return vr.encode()
     if vr == "US or SS":
         return b"SS" if scope.has_signed_pixels() else b"US"
+    return words_or_bytes(tag, vr).encode()
+
+
+def words_or_bytes(tag: int, vr: str) -> str:
+    """What is OW or something else is OW in implicit VR, but for curves and audio (PS3.5 A.1)."""
     if "OW" not in vr:
-        return b"UN"
-    # In implicit VR what is OW or something else is OW, but for curves and audio (PS3.5 A.1).
-    return b"OB" if tag >> 16 in _CURVES else b"OW"
+        return vr if len(vr) == 2 else "UN"
+    return "OB" if tag >> 16 in _CURVES and vr != "OW" else "OW"
 
 
 def can_hold(vr: bytes, length: int) -> bool:
