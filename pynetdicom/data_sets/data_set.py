@@ -62,12 +62,7 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
         found = data_set.survey()
         if not found.odd_count and not found.stray:
             return data_set
-        pieces = rewrite(
-            data_set.read_at,
-            data_set.read_into,
-            found.end,
-            encoding._replace(implicit=found.implicit),
-        )
+        pieces = rewrite(data_set, found)
     except (DataSetDecodeError, NotImplementedError):
         return data_set
     return _mended(pieces, data_set.transfer_syntax, found, data_set.oddities)
@@ -108,15 +103,8 @@ def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedData
     notes = data_set.oddities
     if source.deflated:
         data_set = InMemory(data_set.inflated(), EXPLICIT_VR_LITTLE_ENDIAN)
-    source = source._replace(implicit=found.implicit)
-    is_other = source[:2] != target[:2]
-    pieces = rewrite(
-        data_set.read_at,
-        data_set.read_into,
-        found.end,
-        source,
-        target if is_other else None,
-    )
+    is_other = (found.implicit, source.little) != target[:2]
+    pieces = rewrite(data_set, found, target if is_other else None)
     return _mended(pieces, transfer_syntax, found._replace(implicit=target.implicit), notes)
 
 

@@ -20,15 +20,16 @@ from pynetdicom.data_sets.element_walk import (
     UNDEFINED,
     Encoding,
     Level,
-    Read,
+    Survey,
     Window,
+    encoding_of,
     endless,
     item_at,
     level_of,
     no_walk,
     overrun,
-    walk,
 )
+from pynetdicom.data_sets.encoded import EncodedDataSet
 from pynetdicom.data_sets.pieces import NotEncodable, Pieces, ReadInto, Stretch, swapped
 from pynetdicom.data_sets.representations import (
     PIXEL_REPRESENTATION,
@@ -62,23 +63,15 @@ class _Element(NamedTuple):
     value: int
 
 
-def rewrite(
-    read: Read,
-    read_into: ReadInto,
-    size: int,
-    source: Encoding,
-    target: Encoding | None = None,
-) -> Pieces:
+def rewrite(data_set: EncodedDataSet, found: Survey, target: Encoding | None = None) -> Pieces:
     """Write the element headers of a data set anew.
 
     Parameters
     ----------
-    read, read_into : callable
-        Give bytes of it.
-    size : int
-        Its length, without what follows the last element.
-    source : Encoding
-        How it is encoded; `implicit` is as its first element is.
+    data_set : EncodedDataSet
+        Not deflated.
+    found : Survey
+        What a walk has shown of it.
     target : Encoding, optional
         How it is to be encoded. None for as it is, but for values of odd length, which are padded.
 
@@ -91,13 +84,12 @@ def rewrite(
     """
 
     def has_signed_pixels() -> bool:
-        tag = PIXEL_REPRESENTATION
-        found = walk(b"", size, source, read, wanted=(tag,), stop=tag + 1, nested=False)
-        return found.values.get(tag) == b"\1\0"
+        return data_set.peek(PIXEL_REPRESENTATION).get(PIXEL_REPRESENTATION) == b"\1\0"
 
-    window = Window(b"", size, read, source.little)
-    writer = _Writer(_Source(window, read_into, source), target, Scope(None, has_signed_pixels))
-    writer.elements(0, Level(ELEMENTS, size, False, source.implicit))
+    little = encoding_of(data_set.transfer_syntax).little
+    source = _Source(Window(b"", found.end, data_set.read_at, little), data_set.read_into, little)
+    writer = _Writer(source, target, Scope(None, has_signed_pixels))
+    writer.elements(0, Level(ELEMENTS, found.end, False, found.implicit))
     return writer.out
 
 
@@ -125,7 +117,7 @@ class _Source(NamedTuple):
 
     window: Window
     read_into: ReadInto
-    encoding: Encoding
+    little: bool
 
 
 class _Writer:
@@ -146,7 +138,7 @@ class _Writer:
         self._target = target
         self._scope = scope
         self._depth = depth
-        self._little = source.encoding.little
+        self._little = source.little
         self._order = "<" if self._little else ">"
         self._new_order = self._order if target is None else "<" if target.little else ">"
 
