@@ -477,6 +477,15 @@ def test_words_are_in_the_byte_order_of_the_meta_information(
     assert b"\2\1\4\3" in encode_dataset(ds, BIG).getvalue()
 
 
+@pytest.mark.parametrize("value", [None, b""])
+def test_empty_words_are_in_no_byte_order(encode: Encode, value: bytes | None) -> None:
+    ds = Dataset()
+    ds.add_new(0x00640009, "OF", value)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = EXPLICIT
+    assert encode(ds, BIG).size == 12
+
+
 def test_other_files_than_buffers(tmp_path: Path) -> None:
     (tmp_path / "pixels").write_bytes(b"ab")
     for target in (EXPLICIT, IMPLICIT, BIG):
