@@ -13,11 +13,11 @@ from pynetdicom.data_sets.data_set import (
     EncodedDataSet,
     InFile,
     InMemory,
-    NotEncodable,
     encode_dataset,
     write_elements,
 )
 from pynetdicom.data_sets.element_walk import MAXIMUM_DEPTH, Encoding
+from pynetdicom.data_sets.pieces import NotEncodable
 from pynetdicom.services.instances import KnownPath
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from pynetdicom.data_sets.element_walk import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -16,8 +17,8 @@ from pynetdicom.data_sets.element_walk import (
 )
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, PresentationContext
 
-Kind = tuple[str, str]
-"""SOP Class UID and transfer syntax UID."""
+if TYPE_CHECKING:
+    from pynetdicom.services.instances import Kind
 
 Path = str | os.PathLike[str]
 

@@ -16,10 +16,11 @@ from pynetdicom.apps import options
 from pynetdicom.apps.progress import Display, Terminal
 from pynetdicom.apps.requestor import association
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
-from pynetdicom.planning import Kind, in_associations, needed_by, to_contexts
+from pynetdicom.planning import in_associations, needed_by, to_contexts
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
+    from pynetdicom.services.instances import Kind
 
 option = options.option
 

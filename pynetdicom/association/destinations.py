@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
 from pynetdicom.association.pending_reports import PendingReports
-from pynetdicom.association.sub_operations import context_for, make_ready, originator, store, taken
+from pynetdicom.association.sub_operations import context_for, originator, store
 from pynetdicom.association.succession import Endurance
 from pynetdicom.data_sets.data_set import InFile
 from pynetdicom.data_sets.element_walk import (
@@ -168,15 +168,13 @@ class MoveDestination:
         self._gone = ""
         self._reports = PendingReports()
 
-    make_ready = staticmethod(make_ready)
-
     def store(
         self,
-        data_set: Any,
+        what: Instance,
         report: Callable[[], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Outcome:
-        """Have a data set stored by the destination.
+        """Have an instance stored by the destination.
 
         Raises
         ------
@@ -184,15 +182,10 @@ class MoveDestination:
             No association came about, not even at first.
         """
         with self._reports.during(report):
-            what = taken(data_set)
-            if isinstance(what, Outcome):
-                return what
             try:
                 outcome = store(self._assoc_for(what)._invoker, what, self._parameters, meanwhile)
             except _Unsent as error:
                 return Outcome(None, what.sop_instance, str(error))
-            finally:
-                what.close()
             if outcome.status is not None:
                 self._endurance.answered()
             return outcome

@@ -1,17 +1,17 @@
 """Where a data set goes that is about to be received, decided when its command set is complete.
 
-In: the request or response that it belongs to. Out: a `Spool`, with what comes before the data set
+In: the request or response that it belongs to. Out: a `Place`, with what comes before the data set
 in a file if it is one that is to be stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom.data_sets.part10 import header_builder
-from pynetdicom.data_sets.spool import Spool
+from pynetdicom.data_sets.spool import Place
 from pynetdicom.query_models import OPERATIONS
 
 if TYPE_CHECKING:
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 1 << 20
 """Bytes of an identifier that are kept in memory."""
-
-
-class _Place(NamedTuple):
-    """What is the same for all data sets of requests on a presentation context."""
-
-    transfer_syntax: str
-    directory: str | None
-    threshold: int
-    maximum: int | None
-    header: Callable[[str, str], bytes]
 
 
 class Receiving:
@@ -49,57 +39,56 @@ class Receiving:
         self._link = link
         self._operations = operations
         self._server = server
-        self._places: dict[int, _Place] = {}
+        # Of each presentation context: for requests, with what makes headers, and for identifiers.
+        self._places: dict[int, tuple[Place, Callable[[str, str], bytes]]] = {}
+        self._identifiers: dict[int, Place] = {}
 
-    def open(self, context_id: int, primitive: Primitive) -> Spool:
+    def open(self, context_id: int, primitive: Primitive) -> tuple[Place, bytes]:
         """Make the place for the data set of a message."""
         if primitive.CommandField >= 0x8000 and primitive.name in OPERATIONS:
-            return self._open_identifier(context_id, primitive)
-        place = self._places.get(context_id) or self._place(context_id)
+            return self._for_identifier(context_id, primitive), b""
+        place, build = self._places.get(context_id) or self._place(context_id)
         header = b""
         if primitive.CommandField == 0x0001:
             originator = primitive.__dict__.get("MoveOriginatorMessageID")
             if originator is not None:
                 title = primitive.MoveOriginatorApplicationEntityTitle
                 self._link.stores_for = (title or "", originator)
-            header = place.header(
+            header = build(
                 primitive.AffectedSOPClassUID or "", primitive.AffectedSOPInstanceUID or ""
             )
-        return Spool(
-            header,
-            place.transfer_syntax,
-            directory=place.directory,
-            threshold=place.threshold,
-            maximum=place.maximum,
-        )
+        return place, header
 
-    def _place(self, context_id: int) -> _Place:
+    def _place(self, context_id: int) -> tuple[Place, Callable[[str, str], bytes]]:
         link = self._link
         ae, server = link.ae, self._server
         transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
-        place = self._places[context_id] = _Place(
+        place = Place(
             transfer_syntax,
             ae.spool_dir if server is None else server.spool_dir,
             _config.SPOOL_THRESHOLD if server is None else server.spool_threshold,
             ae.maximum_object_bytes,
-            header_builder(
-                transfer_syntax,
-                implementation_class_uid=ae._implementation_uid,
-                implementation_version_name=ae.implementation_version_name,
-                source_ae_title=link.peer.ae_title,
-            ),
         )
-        return place
+        build = header_builder(
+            transfer_syntax,
+            implementation_class_uid=ae._implementation_uid,
+            implementation_version_name=ae.implementation_version_name,
+            source_ae_title=link.peer.ae_title,
+        )
+        self._places[context_id] = place, build
+        return place, build
 
-    def _open_identifier(self, context_id: int, response: Primitive) -> Spool:
+    def _for_identifier(self, context_id: int, response: Primitive) -> Place:
         """What belongs to an abandoned operation has no place."""
         link = self._link
         operation = self._operations.get(response.MessageIDBeingRespondedTo or 0)
         is_wanted = operation is not None and not operation.is_abandoned
-        return Spool(
-            b"",
-            link.negotiated.contexts[context_id].transfer_uids[0],
-            directory=link.ae.spool_dir,
-            threshold=_IN_MEMORY,
-            maximum=_config.MAXIMUM_IDENTIFIER if is_wanted else 0,
-        )
+        place = self._identifiers.get(context_id)
+        if place is None:
+            place = self._identifiers[context_id] = Place(
+                link.negotiated.contexts[context_id].transfer_uids[0],
+                link.ae.spool_dir,
+                _IN_MEMORY,
+                _config.MAXIMUM_IDENTIFIER,
+            )
+        return place if is_wanted else place._replace(maximum=0)

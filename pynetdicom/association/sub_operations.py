@@ -14,8 +14,6 @@ from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.services.instances import (
     Instance,
     StoreParameters,
-    instance_uid_of,
-    take,
     why_not,
 )
 from pynetdicom.services.retrieval import Outcome
@@ -24,24 +22,6 @@ from pynetdicom.utils import printable
 if TYPE_CHECKING:
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.upper_layer.contexts import PresentationContext
-
-
-def make_ready(data_set: Any) -> Instance | Outcome:
-    """Take what a handler has yielded, and read it; the failure, if it cannot be sent."""
-    what = taken(data_set)
-    if isinstance(what, Instance):
-        what.read_ahead()
-    return what
-
-
-def taken(data_set: Any) -> Instance | Outcome:
-    """Take what a handler has yielded, or `make_ready` has given; the failure, if it is one."""
-    if isinstance(data_set, Outcome):
-        return data_set
-    try:
-        return take(data_set)
-    except Exception as error:
-        return Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
 
 
 def originator(request: Any, ae_title: str = "") -> StoreParameters:
@@ -98,22 +78,14 @@ class SameAssociation:
         self._invoker = invoker
         self._parameters = parameters
 
-    make_ready = staticmethod(make_ready)
-
     def store(
         self,
-        data_set: Any,
+        what: Instance,
         report: Callable[[], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Outcome:
-        """Have a data set stored by the requestor of the C-GET, who hears it come."""
-        what = taken(data_set)
-        if isinstance(what, Outcome):
-            return what
-        try:
-            return store(self._invoker, what, self._parameters, meanwhile)
-        finally:
-            what.close()
+        """Have an instance stored by the requestor of the C-GET, who hears it come."""
+        return store(self._invoker, what, self._parameters, meanwhile)
 
     def close(self) -> None:
         """Leave the association as it is."""

@@ -16,16 +16,12 @@ from pynetdicom.data_sets.element_walk import (
 )
 from pynetdicom.data_sets.element_write import Level
 from pynetdicom.data_sets.encoded import (
-    DEFER_SIZE,
-    INFLATED_LIMIT,
     EncodedDataSet,
     InFile,
     InMemory,
     deflate,
-    inflate,
 )
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces
-from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.uids import named
 
@@ -33,19 +29,12 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 __all__ = [
-    "CHUNK",
-    "DEFER_SIZE",
-    "INFLATED_LIMIT",
     "EncodedDataSet",
     "InFile",
     "InMemory",
-    "NotEncodable",
-    "Survey",
     "change_syntax",
-    "deflate",
     "encode_dataset",
     "for_wire",
-    "inflate",
     "write_elements",
 ]
 
@@ -73,12 +62,7 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
         found = data_set.survey()
         if not found.odd_count and not found.stray:
             return data_set
-        pieces = rewrite(
-            data_set.read_at,
-            data_set.read_into,
-            found.end,
-            encoding._replace(implicit=found.implicit),
-        )
+        pieces = rewrite(data_set, found)
     except (DataSetDecodeError, NotImplementedError):
         return data_set
     return _mended(pieces, data_set.transfer_syntax, found, data_set.oddities)
@@ -118,17 +102,9 @@ def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedData
     found = data_set.survey()
     notes = data_set.oddities
     if source.deflated:
-        limit = INFLATED_LIMIT + 64 * data_set.size
-        data_set = InMemory(inflate(data_set.parts(), limit), EXPLICIT_VR_LITTLE_ENDIAN)
-    source = source._replace(implicit=found.implicit)
-    is_other = source[:2] != target[:2]
-    pieces = rewrite(
-        data_set.read_at,
-        data_set.read_into,
-        found.end,
-        source,
-        target if is_other else None,
-    )
+        data_set = InMemory(data_set.inflated(), EXPLICIT_VR_LITTLE_ENDIAN)
+    is_other = (found.implicit, source.little) != target[:2]
+    pieces = rewrite(data_set, found, target if is_other else None)
     return _mended(pieces, transfer_syntax, found._replace(implicit=target.implicit), notes)
 
 

@@ -20,21 +20,23 @@ from pynetdicom.data_sets.element_walk import (
     UNDEFINED,
     Encoding,
     Level,
-    Read,
+    Survey,
     Window,
+    encoding_of,
     endless,
     item_at,
     level_of,
     no_walk,
     overrun,
-    walk,
 )
+from pynetdicom.data_sets.encoded import EncodedDataSet
 from pynetdicom.data_sets.pieces import NotEncodable, Pieces, ReadInto, Stretch, swapped
 from pynetdicom.data_sets.representations import (
     PIXEL_REPRESENTATION,
     UNITS,
     Scope,
     can_hold,
+    heads_for,
     is_creator,
     is_whole,
     name_of,
@@ -61,23 +63,15 @@ class _Element(NamedTuple):
     value: int
 
 
-def rewrite(
-    read: Read,
-    read_into: ReadInto,
-    size: int,
-    source: Encoding,
-    target: Encoding | None = None,
-) -> Pieces:
+def rewrite(data_set: EncodedDataSet, found: Survey, target: Encoding | None = None) -> Pieces:
     """Write the element headers of a data set anew.
 
     Parameters
     ----------
-    read, read_into : callable
-        Give bytes of it.
-    size : int
-        Its length, without what follows the last element.
-    source : Encoding
-        How it is encoded; `implicit` is as its first element is.
+    data_set : EncodedDataSet
+        Not deflated.
+    found : Survey
+        What a walk has shown of it.
     target : Encoding, optional
         How it is to be encoded. None for as it is, but for values of odd length, which are padded.
 
@@ -90,13 +84,12 @@ def rewrite(
     """
 
     def has_signed_pixels() -> bool:
-        tag = PIXEL_REPRESENTATION
-        found = walk(b"", size, source, read, wanted=(tag,), stop=tag + 1, nested=False)
-        return found.values.get(tag) == b"\1\0"
+        return data_set.peek(PIXEL_REPRESENTATION).get(PIXEL_REPRESENTATION) == b"\1\0"
 
-    window = Window(b"", size, read, source.little)
-    writer = _Writer(_Source(window, read_into, source), target, Scope(None, has_signed_pixels))
-    writer.elements(0, Level(ELEMENTS, size, False, source.implicit))
+    little = encoding_of(data_set.transfer_syntax).little
+    source = _Source(Window(b"", found.end, data_set.read_at, little), data_set.read_into, little)
+    writer = _Writer(source, target, Scope(None, has_signed_pixels))
+    writer.elements(0, Level(ELEMENTS, found.end, False, found.implicit))
     return writer.out
 
 
@@ -124,7 +117,7 @@ class _Source(NamedTuple):
 
     window: Window
     read_into: ReadInto
-    encoding: Encoding
+    little: bool
 
 
 class _Writer:
@@ -145,7 +138,7 @@ class _Writer:
         self._target = target
         self._scope = scope
         self._depth = depth
-        self._little = source.encoding.little
+        self._little = source.little
         self._order = "<" if self._little else ">"
         self._new_order = self._order if target is None else "<" if target.little else ">"
 
@@ -331,19 +324,14 @@ class _Writer:
     def _head(self, element: _Element, length: int, vr: bytes) -> None:
         """Write an element's header."""
         offset, tag, old_vr, old_length, value = element
-        implicit = not old_vr if self._target is None else self._target.implicit
-        if self._target is None:
+        encoding = self._target
+        if encoding is None:
             if length == old_length:
                 self._keep(offset, value - offset)
                 return
             vr = vr if vr == b"UN" else old_vr
-        order, group, number = self._new_order, tag >> 16, tag & 0xFFFF
-        if implicit:
-            self.out.add(struct.pack(order + "HHI", group, number, length))
-        elif vr in LONG_VRS:
-            self.out.add(struct.pack(order + "HH2sxxI", group, number, vr, length))
-        else:
-            self.out.add(struct.pack(order + "HH2sH", group, number, vr, length))
+            encoding = Encoding(not old_vr, self._little, False)
+        self.out.add(heads_for(encoding)(tag, vr.decode(), length))
 
     def _keep(self, offset: int, length: int, unit: int = 1, *, copies: bool = False) -> None:
         if copies and length <= COPIED:

@@ -10,9 +10,8 @@ buffer is read when it goes out.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.data_sets.character_sets import (
@@ -36,13 +35,21 @@ from pynetdicom.data_sets.element_walk import (
     is_sequence,
 )
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces, Stretch, swapped
-from pynetdicom.data_sets.representations import UNITS, can_hold, is_whole, name_of, padding
+from pynetdicom.data_sets.representations import (
+    UNITS,
+    Heads,
+    can_hold,
+    heads_for,
+    is_whole,
+    name_of,
+    padding,
+    words_or_bytes,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _TEXT = TEXT_VRS | DEFAULT_VRS
-_LONG = frozenset(vr.decode() for vr in LONG_VRS)
 _NUMBERS = {"US": "H", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _WORDS = frozenset(("OW", "OF", "OD", "OL", "OV"))
 """VRs whose byte order pydicom does not change."""
@@ -125,7 +132,7 @@ class Level:
         NotEncodable
             If another value cannot; the cause is what pydicom raised.
         """
-        heads = _heads(self.encoding)
+        heads = heads_for(self.encoding)
         parts: list[Any] = []
         elements = self.elements
         form = self.encoding[:2]
@@ -219,30 +226,6 @@ def _items(level: Level, items: Any, *, is_copied: bool = False) -> bytes:
     return b"".join(parts)
 
 
-Heads = Callable[[int, str, int], bytes]
-
-
-@lru_cache(8)
-def _heads(encoding: Encoding) -> Heads:
-    """Make a function that gives the header of an element, for its tag, VR and length."""
-    order = "<" if encoding.little else ">"
-    with_long = struct.Struct(order + "HHI").pack
-    explicit_short = struct.Struct(order + "HH2sH").pack
-    explicit_long = struct.Struct(order + "HH2s2xI").pack
-
-    def implicit(tag: int, vr: str, length: int) -> bytes:
-        return with_long(tag >> 16, tag & 0xFFFF, length)
-
-    def explicit(tag: int, vr: str, length: int) -> bytes:
-        if vr in _LONG:
-            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
-        if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
-            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
-        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
-
-    return implicit if encoding.implicit else explicit
-
-
 def _others(level: Level, heads: Heads, element: Any) -> list[Any]:
     """Write an element that is neither plain nor as it was read."""
     is_copied = element.is_raw and level.is_copied
@@ -299,7 +282,9 @@ def _prepared(level: Level, element: Any, *, is_copied: bool) -> Any:
         data = _items(level, value or (), is_copied=is_copied)
         return _raw(element, "SQ", data, undefined=element.is_undefined_length)
     if vr in _TEXT:  # and odd: pydicom would write "?" for what is not ASCII
-        check_default("".join([_text_of(value) for value in _values(value)]))
+        values = value if hasattr(value, "append") or isinstance(value, tuple) else [value]
+        texts = [getattr(one, "original_string", one) for one in values]
+        check_default("".join([text for text in texts if isinstance(text, str)]))
     return element
 
 
@@ -318,13 +303,6 @@ def _unambiguous(level: Level, element: Any) -> Any:
     if len(element.VR) > 2 and isinstance(value, (bytes, bytearray)):
         return _raw(element, words_or_bytes(element.tag, element.VR), bytes(value))
     return element
-
-
-def words_or_bytes(tag: Any, vr: str) -> str:
-    """What is OW or something else is OW in implicit VR, but for curves and audio (PS3.5 A.1)."""
-    if "OW" not in vr:
-        return vr if len(vr) == 2 else "UN"
-    return "OB" if 0x5000 <= tag.group < 0x5100 and vr != "OW" else "OW"
 
 
 def _without_decoding(level: Level, raw: Any) -> Any:
@@ -394,17 +372,6 @@ def _vr_of(ds: Dataset, element: Any) -> str:
     found: dict[str, Any] = {}
     hooks.raw_element_vr(element, found, encoding=None, ds=ds, **hooks.raw_element_kwargs)
     return str(found["VR"])
-
-
-def _values(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if hasattr(value, "append") or isinstance(value, tuple) else [value]
-
-
-def _text_of(value: Any) -> str:
-    text = value if isinstance(value, str) else getattr(value, "original_string", None)
-    return text if isinstance(text, str) else ""
 
 
 def _raw(element: Any, vr: str, data: bytes | Buffered, *, undefined: bool = False) -> Any:

@@ -80,6 +80,10 @@ class EncodedDataSet:
         """Give the file and the offset in it, where they are not in memory."""
         raise NotImplementedError
 
+    def _begin(self) -> int:
+        """Where in its file it begins."""
+        return self._file()[1]
+
     def parts(self, multiple: int = 1) -> Iterator[memoryview]:
         """Iterate over the bytes; may be called again.
 
@@ -99,17 +103,14 @@ class EncodedDataSet:
             if memory:
                 yield memoryview(memory)
             return
-        descriptor, offset = self._file()
-        remaining = self.size
+        begin = self._begin()
         length = max(CHUNK - CHUNK % multiple, multiple)
         buffer = take_buffer(length)
         try:
-            while remaining:
-                part = at_offset(buffer, offset, min(length, remaining))
-                fill(part, descriptor, offset)
+            for offset in range(0, self.size, length):
+                part = at_offset(buffer, begin + offset, min(length, self.size - offset))
+                self.read_into(part, offset)
                 yield part
-                offset += len(part)
-                remaining -= len(part)
         finally:
             give_back(buffer)
 
@@ -143,7 +144,7 @@ class EncodedDataSet:
         from pydicom.filereader import read_dataset
 
         encoding = encoding_of(self.transfer_syntax)
-        memory = self._inflated()
+        memory = self._bytes()
         found = self._survey
         if found is None or not found.nested:
             found = self._survey = walk(*self._to_walk(memory), wanted=UIDS)
@@ -193,7 +194,7 @@ class EncodedDataSet:
             If an element overruns the data set, or it nests too deeply.
         """
         if self._survey is None:
-            self._survey = walk_through(*self._to_walk(self._inflated()), wanted=UIDS)
+            self._survey = walk_through(*self._to_walk(self._bytes()), wanted=UIDS)
         return self._survey
 
     @property
@@ -241,8 +242,12 @@ class EncodedDataSet:
         if self._survey is not None and set(wanted).issubset(UIDS):
             values = self._survey.values
             return {tag: values[tag] for tag in wanted if tag in values}
-        to_walk = self._to_walk(self._inflated())
+        to_walk = self._to_walk(self._bytes())
         return walk(*to_walk, wanted=wanted, stop=max(wanted) + 1, nested=False).values
+
+    def text(self, tag: int) -> str:
+        """The value of an element, as `peek` gives it, without padding; empty if there is none."""
+        return self.peek(tag).get(tag, b"").decode("latin-1").strip(" \0")
 
     def handled(self) -> None:
         """Say that the handler of the message that it came with has returned."""
@@ -258,10 +263,10 @@ class EncodedDataSet:
         """Read the data set now, where that is worth it; says whether it is in memory."""
         return self._memory() is not None
 
-    def _inflated(self) -> Bytes | None:
+    def _bytes(self) -> Bytes | None:
         """What there is to walk; None where it is in a file."""
         deflated = encoding_of(self.transfer_syntax).deflated
-        return self._inflate() if deflated else self._memory()
+        return self.inflated() if deflated else self._memory()
 
     def _to_walk(
         self, memory: Bytes | None
@@ -294,7 +299,8 @@ class EncodedDataSet:
         descriptor, offset = self._file()
         return Section(descriptor.duplicate(), offset, size)
 
-    def _inflate(self) -> bytes:
+    def inflated(self) -> bytes:
+        """Inflate it."""
         return inflate(self.parts(), INFLATED_LIMIT + 64 * self.size)
 
     def __repr__(self) -> str:

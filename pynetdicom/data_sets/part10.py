@@ -13,7 +13,6 @@ import stat
 import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
-from types import TracebackType
 from typing import Self
 
 from pynetdicom.data_sets.descriptor import Descriptor, open_file, pread
@@ -161,12 +160,7 @@ class Part10:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def uids(self) -> dict[int, bytes]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from io import SEEK_END, BufferedIOBase
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pynetdicom.data_sets.encoded import EncodedDataSet, InMemory
-from pynetdicom.data_sets.read_buffers import CHUNK, give_back, take_buffer
+from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.errors import TruncatedFile
 
 if TYPE_CHECKING:
@@ -210,17 +210,8 @@ class Pieced(EncodedDataSet):
         lengths = [p.length if isinstance(p, Stretch) else len(p) for p in pieces]
         self._ends = list(accumulate(lengths))
 
-    def parts(self, multiple: int = 1) -> Iterator[memoryview]:
-        """Iterate over the bytes; see `EncodedDataSet.parts`."""
-        length = max(CHUNK - CHUNK % multiple, multiple)
-        buffer = take_buffer(length)
-        try:
-            for offset in range(0, self.size, length):
-                part = buffer[: min(length, self.size - offset)]
-                self.read_into(part, offset)
-                yield part
-        finally:
-            give_back(buffer)
+    def _begin(self) -> int:
+        return 0
 
     def read_into(self, part: memoryview, offset: int) -> None:
         if part and not self._pieces:
@@ -243,9 +234,6 @@ class Pieced(EncodedDataSet):
         data = bytearray(min(size, self.size - offset))
         self.read_into(memoryview(data), offset)
         return bytes(data)
-
-    def getvalue(self) -> bytes:
-        return self.read_at(0, self.size)
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self.getvalue())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
-from pynetdicom.data_sets.element_walk import Encoding
+from pynetdicom.data_sets.element_walk import LONG_VRS, Encoding
 
 UNITS = {
     # Bytes of a word, for each VR of which the byte order matters (PS3.5 6.2, 7.3).
@@ -20,6 +21,8 @@ _MULTIPLES = {**UNITS, b"AT": 4}
 # Padded with a space (PS3.5 6.2); all others are with a zero byte.
 _TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT".split(b" "))
 _WITHOUT_ITEMS = _TEXT | UNITS.keys() | {b"OB", b"UI", b"UN"}
+
+_LONG_VRS = frozenset(vr.decode() for vr in LONG_VRS)
 
 PIXEL_REPRESENTATION = 0x00280103
 _CURVES = range(0x5000, 0x5100)
@@ -80,14 +83,16 @@ def representation(tag: int, scope: Scope) -> bytes:
             vr = str(dictionary_VR(tag))
     except KeyError:
         return b"UN"
-    if len(vr) == 2:
-        return vr.encode()
     if vr == "US or SS":
         return b"SS" if scope.has_signed_pixels() else b"US"
+    return words_or_bytes(tag, vr).encode()
+
+
+def words_or_bytes(tag: int, vr: str) -> str:
+    """What is OW or something else is OW in implicit VR, but for curves and audio (PS3.5 A.1)."""
     if "OW" not in vr:
-        return b"UN"
-    # In implicit VR what is OW or something else is OW, but for curves and audio (PS3.5 A.1).
-    return b"OB" if tag >> 16 in _CURVES else b"OW"
+        return vr if len(vr) == 2 else "UN"
+    return "OB" if tag >> 16 in _CURVES and vr != "OW" else "OW"
 
 
 def can_hold(vr: bytes, length: int) -> bool:
@@ -103,6 +108,30 @@ def is_whole(vr: bytes, length: int) -> bool:
 def padding(vr: bytes) -> bytes:
     """What a value of odd length is padded with."""
     return b" " if vr in _TEXT else b"\0"
+
+
+Heads = Callable[[int, str, int], bytes]
+
+
+@lru_cache(8)
+def heads_for(encoding: Encoding) -> Heads:
+    """Make a function that gives the header of an element, for its tag, VR and length."""
+    order = "<" if encoding.little else ">"
+    with_long = struct.Struct(order + "HHI").pack
+    explicit_short = struct.Struct(order + "HH2sH").pack
+    explicit_long = struct.Struct(order + "HH2s2xI").pack
+
+    def implicit(tag: int, vr: str, length: int) -> bytes:
+        return with_long(tag >> 16, tag & 0xFFFF, length)
+
+    def explicit(tag: int, vr: str, length: int) -> bytes:
+        if vr in _LONG_VRS:
+            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+        if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
+            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
+        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+
+    return implicit if encoding.implicit else explicit
 
 
 def name_of(tag: int) -> str:

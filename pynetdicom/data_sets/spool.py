@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from functools import lru_cache
+from typing import NamedTuple
 
 from pynetdicom import _config
 from pynetdicom.data_sets import descriptor
@@ -24,10 +25,39 @@ from pynetdicom.data_sets.provisional import (
     write_all,
 )
 
-__all__ = ["ReceivedDataSet", "Spool", "remove_parts"]
+__all__ = ["Place", "ReceivedDataSet", "Spool", "received", "remove_parts"]
 
 MEMORY_BACKED_WARNING = 64 << 20
 """From this size on, an object in a directory that is in fact memory is worth a warning."""
+
+
+class Place(NamedTuple):
+    """What is the same for the data sets that are received on a presentation context.
+
+    Attributes
+    ----------
+    transfer_syntax : str
+        How they are encoded.
+    directory : str or None
+        Where files go; None for the system's directory for such files.
+    threshold : int
+        Bytes that are kept in memory before a file is used; 0 for a file from the first byte on.
+    maximum : int or None
+        Bytes that are taken at all.
+    """
+
+    transfer_syntax: str
+    directory: str | None = None
+    threshold: int = _config.SPOOL_THRESHOLD
+    maximum: int | None = None
+
+
+def received(place: Place, header: bytes, data: bytes | memoryview) -> ReceivedDataSet:
+    """Take a data set that came in one piece, which needs no spool if it is small."""
+    size = len(data)
+    if size <= place.threshold and (place.maximum is None or size <= place.maximum):
+        return ReceivedDataSet(header, place.transfer_syntax, size, bytes(data))
+    return Spool(place, header).finish(data)
 
 
 class Spool:
@@ -35,16 +65,9 @@ class Spool:
 
     Parameters
     ----------
+    place : Place
     header : bytes
         Preamble and meta information, which come before the data set in a file.
-    transfer_syntax : str
-        How the data set is encoded.
-    directory : str or None
-        Where the file goes; None for the system's directory for such files.
-    threshold : int
-        Bytes that are kept in memory before a file is used; 0 for a file from the first byte on.
-    maximum : int or None
-        Bytes that are taken at all.
 
     Attributes
     ----------
@@ -54,21 +77,10 @@ class Spool:
         Why it is of no use any more; the rest of the data set is let pass.
     """
 
-    def __init__(
-        self,
-        header: bytes,
-        transfer_syntax: str,
-        *,
-        directory: str | None = None,
-        threshold: int = _config.SPOOL_THRESHOLD,
-        maximum: int | None = None,
-    ) -> None:
+    def __init__(self, place: Place, header: bytes) -> None:
+        self.place = place
         self.header = header
-        self.transfer_syntax = transfer_syntax
         self.error: OSError | None = None
-        self._directory = directory
-        self._threshold = threshold
-        self._maximum = maximum
         self._slices: list[memoryview] = []
         # One call a fragment: nothing but the list's own method.
         self.add = self._slices.append
@@ -95,22 +107,23 @@ class Spool:
         slices.clear()
 
     def _take(self, slices: list[memoryview], size: int) -> None:
-        if self._maximum is not None and size > self._maximum:
-            raise OSError(errno.EFBIG, f"the data set is longer than {self._maximum} bytes")
+        _, directory, threshold, maximum = self.place
+        if maximum is not None and size > maximum:
+            raise OSError(errno.EFBIG, f"the data set is longer than {maximum} bytes")
         memory = self._memory
         if memory is not None:
-            if size <= self._threshold:
+            if size <= threshold:
                 for piece in slices:
                     memory += piece
                 return
-            self._part = part = ProvisionalFile(self._directory or system_directory())
+            self._part = part = ProvisionalFile(directory or system_directory())
             self._memory = None
             before = [self.header, memory] if memory else [self.header]
             write_all(part.descriptor.fd, [*before, *slices])
         else:
             assert self._part is not None
             write_all(self._part.fd, slices)
-        if size > MEMORY_BACKED_WARNING and self._directory is None:
+        if size > MEMORY_BACKED_WARNING and directory is None:
             _warn_if_memory_backed(self._part.directory)
 
     def _fail(self, error: OSError) -> None:
@@ -125,28 +138,18 @@ class Spool:
 
         After an error it has nothing but its `error`.
         """
-        size = len(last)
-        if (
-            not self._size
-            and not self._slices
-            and size <= self._threshold
-            and (self._maximum is None or size <= self._maximum)
-            and self.error is None
-        ):
-            # A small one that came in one piece.
-            return ReceivedDataSet(self.header, self.transfer_syntax, size, bytes(last))
         self._slices.append(memoryview(last))
         self.flush()
-        received = ReceivedDataSet(
+        data_set = ReceivedDataSet(
             self.header,
-            self.transfer_syntax,
+            self.place.transfer_syntax,
             self._size,
             self._memory,
             self._part,
             error=self.error,
         )
         self._memory = self._part = None
-        return received
+        return data_set
 
     def discard(self) -> None:
         """Drop what there is, for good."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom.data_sets.element_walk import encoding_of
+from pynetdicom.data_sets.spool import Place, Spool, received
 from pynetdicom.dimse.command import NO_DATA_SET
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import Primitive
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.data_sets.encoded import EncodedDataSet
-    from pynetdicom.data_sets.spool import Spool
 
 OWN_MAXIMUM_LENGTH = 131072
 """The length of the PDUs to a peer that sets no limit."""
@@ -211,15 +211,16 @@ class Assembler:
     ----------
     open_data_set : callable
         Called with (context ID, primitive) when a command set is complete that has a data set to
-        follow; gives the `Spool` for it.
+        follow; gives its `Place`, and what comes before it in a file.
     """
 
-    def __init__(self, open_data_set: Callable[[int, Primitive], Spool]) -> None:
+    def __init__(self, open_data_set: Callable[[int, Primitive], tuple[Place, bytes]]) -> None:
         self._open_data_set = open_data_set
         # Of the message that has begun, 0 between messages.
         self._context_id = 0
         self._command = bytearray()
         self._primitive: Primitive | None = None
+        self._opened: tuple[Place, bytes] | None = None
         self._spool: Spool | None = None
 
     @property
@@ -269,20 +270,22 @@ class Assembler:
             if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
                 self._context_id = 0
                 return Message(primitive, context_id)
-            self._spool = self._open_data_set(context_id, primitive)
+            self._opened = self._open_data_set(context_id, primitive)
             self._context_id, self._primitive = context_id, primitive
             return None
-        begun, spool = self._primitive, self._spool
-        if spool is None or begun is None:
+        begun, opened, spool = self._primitive, self._opened, self._spool
+        if begun is None or opened is None:
             raise DIMSEDecodeError("a data set before the command set that it belongs to")
         if context_id != self._context_id:
             raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
         if not (pdv_done and control & LAST):
+            if spool is None:
+                spool = self._spool = Spool(*opened)
             spool.add(data)
             return None
         self._spool = self._primitive = None
         self._context_id = 0
-        begun.__dict__["data_set"] = spool.finish(data)
+        begun.__dict__["data_set"] = spool.finish(data) if spool else received(*opened, data)
         return Message(begun, context_id)
 
     def _take_command(self, context_id: int, data: memoryview) -> None:

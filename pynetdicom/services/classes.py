@@ -398,18 +398,8 @@ class StorageManagementServiceClass(ServiceClass):
     status_table = "STORAGE_MANAGEMENT_SERVICE_CLASS_STATUS"
 
 
-# fmt: off
-SERVICE_CLASSES: tuple[type[ServiceClass], ...] = (
-    VerificationServiceClass, StorageServiceClass, QueryRetrieveServiceClass,
-    ProcedureStepServiceClass, PrintManagementServiceClass, StorageCommitmentServiceClass,
-    BasicWorklistManagementServiceClass, ApplicationEventLoggingServiceClass,
-    RelevantPatientInformationQueryServiceClass, InstanceAvailabilityNotificationServiceClass,
-    MediaCreationManagementServiceClass, HangingProtocolQueryRetrieveServiceClass,
-    SubstanceAdministrationQueryServiceClass, ColorPaletteQueryRetrieveServiceClass,
-    ImplantTemplateQueryRetrieveServiceClass, UnifiedProcedureStepServiceClass,
-    RTMachineVerificationServiceClass, DisplaySystemManagementServiceClass,
-    NonPatientObjectStorageServiceClass, DefinedProcedureProtocolQueryRetrieveServiceClass,
-    ProtocolApprovalQueryRetrieveServiceClass, InventoryQueryRetrieveServiceClass,
-    StorageManagementServiceClass,
+SERVICE_CLASSES: tuple[type[ServiceClass], ...] = tuple(
+    one
+    for one in [*globals().values()]
+    if isinstance(one, type) and issubclass(one, ServiceClass) and one is not ServiceClass
 )
-# fmt: on

@@ -22,7 +22,7 @@ from pynetdicom.data_sets.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     encoding_of,
 )
-from pynetdicom.data_sets.encoded import SOP_CLASS_UID, SOP_INSTANCE_UID
+from pynetdicom.data_sets.encoded import SOP_CLASS_UID, SOP_INSTANCE_UID, UIDS
 from pynetdicom.data_sets.part10 import read_checked, read_header
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 Kind = tuple[str, str]
-"""What a presentation context has to be for: a SOP Class and a transfer syntax."""
+"""What a presentation context has to be for: SOP Class UID and transfer syntax UID."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 
@@ -229,22 +229,18 @@ def _uids_of(given: EncodedDataSet, data_set: EncodedDataSet) -> tuple[str, str]
     if sop_class and sop_instance:
         return sop_class, sop_instance
     data_set.check()
-    values = data_set.peek(SOP_CLASS_UID, SOP_INSTANCE_UID)
-    sop_class, sop_instance = (
-        values.get(tag, b"").decode("latin-1").strip(" \0")
-        for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)
-    )
+    sop_class, sop_instance = map(data_set.text, UIDS)
     if not (sop_class and sop_instance):
         raise MissingUID("the data set has no SOP Class UID or SOP Instance UID")
     data_set.check_encoding()
     return sop_class, sop_instance
 
 
-def _peek(given: EncodedDataSet, tag: int) -> bytes:
+def _text(given: EncodedDataSet, tag: int) -> str:
     """The value of an element; a file is not left open for that."""
     data_set = given.reopened()
     try:
-        return data_set.peek(tag).get(tag, b"")
+        return data_set.text(tag)
     finally:
         if data_set is not given:
             data_set.close()
@@ -278,8 +274,7 @@ def kind_of(given: Any) -> Kind:
             return header.sop_class_uid, header.transfer_syntax
     if isinstance(given, EncodedDataSet):
         known = getattr(given, "sop_class_uid", "")
-        raw = b"" if known else _peek(given, SOP_CLASS_UID)
-        return known or raw.decode("latin-1").strip(" \0"), given.transfer_syntax
+        return known or _text(given, SOP_CLASS_UID), given.transfer_syntax
     what = take(given)
     return what.sop_class, what.transfer_syntax
 
@@ -308,7 +303,7 @@ def instance_uid_of(given: Any) -> str:
 def _instance_uid_in(given: Any) -> str:
     known = getattr(given, "sop_instance_uid", "")
     if not known and isinstance(given, EncodedDataSet):
-        known = _peek(given, SOP_INSTANCE_UID).decode("latin-1")
+        known = _text(given, SOP_INSTANCE_UID)
     elif not known and hasattr(given, "group_dataset"):
         known = given.get("SOPInstanceUID") or ""
     elif not known and isinstance(given, (str, os.PathLike)) and os.path.isfile(given):

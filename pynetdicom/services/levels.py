@@ -39,10 +39,9 @@ def problem_of_level(sop_class: str, identifier: EncodedDataSet | None) -> str:
     if levels is None or identifier is None:
         return ""
     try:
-        value = identifier.peek(QUERY_RETRIEVE_LEVEL).get(QUERY_RETRIEVE_LEVEL, b"")
+        level = identifier.text(QUERY_RETRIEVE_LEVEL).upper()
     except (DataSetDecodeError, OSError):
         return ""
-    level = value.decode("latin-1").strip(" \0").upper()
     if level and level not in levels:
         return f"Query/Retrieve Level is none of {', '.join(levels)}"
     return ""

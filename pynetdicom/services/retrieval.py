@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import logging
 import operator
-import struct
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from pynetdicom import raised
 from pynetdicom._logging import printable
-from pynetdicom.data_sets.data_set import InMemory, deflate
 from pynetdicom.data_sets.element_walk import encoding_of
+from pynetdicom.data_sets.encoded import InMemory, deflate
+from pynetdicom.data_sets.representations import heads_for
 from pynetdicom.services.classes import (
     ALL_SUB_OPERATIONS_FAILED,
     ANSWERS,
@@ -38,7 +37,7 @@ from pynetdicom.services.engines import (
     split,
     with_status,
 )
-from pynetdicom.services.instances import Instance
+from pynetdicom.services.instances import Instance, instance_uid_of, take, why_not
 from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 
 if TYPE_CHECKING:
@@ -66,18 +65,15 @@ class Outcome(NamedTuple):
 class Destination(Protocol):
     """Where the sub-operations of a retrieve go."""
 
-    def make_ready(self, data_set: Any) -> Any:
-        """Read what the handler has yielded; the result, if only that it failed, is for `store`."""
-
     def store(
-        self, data_set: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None
+        self, what: Instance, report: Callable[[], None], meanwhile: Callable[[], None] | None
     ) -> Outcome:
-        """Have a data set stored there.
+        """Have an instance stored there.
 
         Parameters
         ----------
-        data_set : object
-            What the handler has yielded, or `make_ready` has made of it.
+        what : Instance
+            Which is closed afterwards.
         report : callable
             Sends another pending response. It may be called, from another thread too, while the
             data set is on its way for long, since the requestor hears nothing else of that.
@@ -198,7 +194,7 @@ class _Retrieval:
                 self._store_all(destination)
             finally:
                 if self._fetched is not None:
-                    _let_go(self._fetched[0])
+                    _let_go(split(self._fetched[0])[1])
                 destination.close()
         except _Over as over:
             return over.response
@@ -221,7 +217,7 @@ class _Retrieval:
         except HANDLER_ERRORS as error:
             raise _Over(failed(request, error, self._bound)) from error
         if self._invocation.is_cancelled() and code_of(item) != CANCELLED:
-            _let_go(item)
+            _let_go(split(item)[1])
             raise _Over(request.response(CANCELLED))
         if item is END:
             if not missing:
@@ -240,7 +236,7 @@ class _Retrieval:
             raise error
         return item
 
-    def _fetch(self, destination: Destination) -> None:
+    def _fetch(self) -> None:
         """Ask the handler for its next item, and read it, while the peer works on the last one."""
         try:
             item = self._items.next()
@@ -249,7 +245,10 @@ class _Retrieval:
             return
         if item is not END and code_of(item) in PENDING:
             status, data_set = split(item)
-            item = status, destination.make_ready(data_set)
+            what = taken(data_set)
+            if isinstance(what, Instance):
+                what.read_ahead()
+            item = status, what
         self._fetched = item, None
 
     def _count(self) -> None:
@@ -268,7 +267,7 @@ class _Retrieval:
         self._announced = count
 
     def _store_all(self, destination: Destination) -> NoReturn:
-        fetch = partial(self._fetch, destination) if self._items.may_run_ahead else None
+        fetch = self._fetch if self._items.may_run_ahead else None
         while True:
             status, data_set = split(self._ask())
             response = with_status(self._request, status, self._bound)
@@ -279,12 +278,18 @@ class _Retrieval:
                 self._failed = min(self._failed + 1, MAXIMUM_SUB_OPERATIONS)
                 comment = f"More sub-operations than the {self._announced} announced"
                 raise Refusal(SUB_OPERATIONS_FAILED, comment)
+            what = taken(data_set)
             try:
-                outcome = destination.store(data_set, self._report, fetch)
+                if isinstance(what, Outcome):
+                    outcome = what
+                else:
+                    outcome = destination.store(what, self._report, fetch)
             except Unreachable as error:
                 self._note(Outcome(None, error.sop_instance, str(error)))
                 status = error.status or self._answers.unknown_destination
                 raise Refusal(status, str(error)) from error
+            finally:
+                _let_go(what)
             self._note(outcome)
             response.Status = PENDING[0]  # these services have one only
             self._report(response)
@@ -354,9 +359,18 @@ def with_failed_list(response: Primitive, uids: Iterable[str], transfer_syntax: 
     return response
 
 
-def _let_go(item: Any) -> None:
-    """Close what was read early and is not going to be sent."""
-    what = split(item)[1]
+def taken(data_set: Any) -> Instance | Outcome:
+    """Take what a handler has yielded; the failure, if it cannot be sent. Twice is as once."""
+    if isinstance(data_set, Outcome):
+        return data_set
+    try:
+        return take(data_set)
+    except Exception as error:
+        return Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
+
+
+def _let_go(what: Any) -> None:
+    """Close what was sent, or was read early and is not going to be."""
     if isinstance(what, Instance):
         what.close()
 
@@ -376,13 +390,5 @@ def failed_list(uids: Iterable[str], transfer_syntax: str) -> InMemory:
     encoding = encoding_of(transfer_syntax)
     value = "\\".join(uids).encode("latin-1", "replace")
     value += b"\0" * (len(value) % 2)
-    order = "<" if encoding.little else ">"
-    tag = struct.pack(f"{order}HH", 0x0008, 0x0058)
-    if encoding.implicit:
-        head = tag + struct.pack(f"{order}I", len(value))
-    elif len(value) <= 0xFFFF:
-        head = tag + struct.pack(f"{order}2sH", b"UI", len(value))
-    else:  # longer than an explicit UI can be (PS3.5 6.2.2)
-        head = tag + struct.pack(f"{order}2sHI", b"UN", 0, len(value))
-    data = head + value
+    data = heads_for(encoding)(0x00080058, "UI", len(value)) + value
     return InMemory(deflate(data) if encoding.deflated else data, transfer_syntax)

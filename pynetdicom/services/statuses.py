@@ -267,10 +267,4 @@ def status_dict(name: str) -> StatusDict:
 
 def meaning(code: int, name: str = "GENERAL_STATUS") -> str:
     """Return what `code` means by the table `name`; empty when the table does not have it."""
-    for rows in (TABLES[name], _GENERAL):
-        if code in rows:
-            return rows[code]
-    for codes, text in TABLES[name].items():
-        if isinstance(codes, tuple) and codes[0] <= code <= codes[1]:
-            return text
-    return ""
+    return status_dict(name).get(code, ("", ""))[1]

@@ -21,15 +21,14 @@ from pydicom.sequence import Sequence
 from pynetdicom.data_sets import encoded as module
 from pynetdicom.data_sets import read_buffers
 from pynetdicom.data_sets.data_set import (
-    CHUNK,
-    DEFER_SIZE,
     EncodedDataSet,
     InFile,
     InMemory,
-    deflate,
     encode_dataset,
 )
 from pynetdicom.data_sets.descriptor import Descriptor
+from pynetdicom.data_sets.encoded import DEFER_SIZE, deflate
+from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.errors import DataSetDecodeError, TruncatedFile
 
 IMPLICIT = "1.2.840.10008.1.2"

@@ -16,18 +16,17 @@ from pydicom.filereader import read_dataset
 
 from pynetdicom.data_sets import element_walk, encoded
 from pynetdicom.data_sets.data_set import (
-    CHUNK,
     EncodedDataSet,
     InFile,
     InMemory,
-    NotEncodable,
     change_syntax,
     encode_dataset,
     for_wire,
 )
 from pynetdicom.data_sets.element_walk import encoding_of, walk
 from pynetdicom.data_sets.part10 import header_builder, read_header
-from pynetdicom.data_sets.pieces import Pieced
+from pynetdicom.data_sets.pieces import NotEncodable, Pieced
+from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.services.instances import StoreParameters, take

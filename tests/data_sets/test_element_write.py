@@ -21,7 +21,6 @@ from pydicom.sequence import Sequence
 
 from pynetdicom.data_sets.character_sets import TEXT_VRS, NotInCharacterSet
 from pynetdicom.data_sets.data_set import (
-    CHUNK,
     InMemory,
     change_syntax,
     encode_dataset,
@@ -30,6 +29,7 @@ from pynetdicom.data_sets.data_set import (
 )
 from pynetdicom.data_sets.element_walk import Encoding, encoding_of
 from pynetdicom.data_sets.pieces import NotEncodable, Pieced
+from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.errors import TruncatedFile
 from pynetdicom.services.matching import encoded as encoded_match
 
@@ -475,6 +475,15 @@ def test_words_are_in_the_byte_order_of_the_meta_information(
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = EXPLICIT
     assert b"\2\1\4\3" in encode_dataset(ds, BIG).getvalue()
+
+
+@pytest.mark.parametrize("value", [None, b""])
+def test_empty_words_are_in_no_byte_order(encode: Encode, value: bytes | None) -> None:
+    ds = Dataset()
+    ds.add_new(0x00640009, "OF", value)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = EXPLICIT
+    assert encode(ds, BIG).size == 12
 
 
 def test_other_files_than_buffers(tmp_path: Path) -> None:

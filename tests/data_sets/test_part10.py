@@ -10,8 +10,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from pynetdicom.data_sets.data_set import deflate, for_wire
+from pynetdicom.data_sets.data_set import for_wire
 from pynetdicom.data_sets.element_walk import Encoding, encoding_of, walk
+from pynetdicom.data_sets.encoded import deflate
 from pynetdicom.data_sets.part10 import TRANSFER_SYNTAX_UID, header_builder, read_header
 from pynetdicom.errors import FileProblem, MissingUID, NotDICOM, TruncatedFile
 

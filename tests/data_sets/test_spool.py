@@ -23,7 +23,7 @@ from pynetdicom.data_sets import spool as module
 from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.data_sets.part10 import header_builder
 from pynetdicom.data_sets.provisional import IOV_MAX, PART_PREFIX
-from pynetdicom.data_sets.spool import ReceivedDataSet, Spool
+from pynetdicom.data_sets.spool import Place, ReceivedDataSet, Spool, received
 from pynetdicom.errors import DataSetDecodeError
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -65,9 +65,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def receive(
     directory: Path | None, data: bytes = DATA, *, threshold: int = 65536, step: int = 16376
 ) -> ReceivedDataSet:
-    spool = Spool(
-        HEADER, EXPLICIT, directory=str(directory) if directory else None, threshold=threshold
-    )
+    place = Place(EXPLICIT, str(directory) if directory else None, threshold)
+    spool = Spool(place, HEADER)
     buffer = bytearray(step)
     for start in range(0, len(data), step):
         piece = data[start : start + step]
@@ -101,7 +100,7 @@ def test_nothing_is_visible_meanwhile(directory: Path) -> None:
 
 
 def test_many_slices_of_one_read(kind: str, directory: Path) -> None:
-    spool = Spool(HEADER, EXPLICIT, directory=str(directory), threshold=0)
+    spool = Spool(Place(EXPLICIT, directory=str(directory), threshold=0), HEADER)
     view = memoryview(DATA)
     for start in range(0, len(DATA), 20):
         spool.add(view[start : start + 20])
@@ -123,7 +122,7 @@ def full_disk(fd: int, buffers: object) -> int:
 
 
 def test_full_disk(kind: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(HEADER, EXPLICIT, directory=str(directory), threshold=0)
+    spool = Spool(Place(EXPLICIT, directory=str(directory), threshold=0), HEADER)
     spool.add(memoryview(b"abcd"))
     spool.flush()
     monkeypatch.setattr(os, "writev", full_disk)
@@ -150,7 +149,7 @@ def test_no_directory(tmp_path: Path) -> None:
 
 
 def test_maximum(directory: Path) -> None:
-    spool = Spool(HEADER, EXPLICIT, directory=str(directory), threshold=10, maximum=25)
+    spool = Spool(Place(EXPLICIT, directory=str(directory), threshold=10, maximum=25), HEADER)
     for _ in range(3):
         spool.add(memoryview(b"0123456789"))
         spool.flush()
@@ -161,7 +160,7 @@ def test_maximum(directory: Path) -> None:
 
 
 def test_discard(kind: str, directory: Path) -> None:
-    spool = Spool(HEADER, EXPLICIT, directory=str(directory), threshold=0)
+    spool = Spool(Place(EXPLICIT, directory=str(directory), threshold=0), HEADER)
     spool.add(memoryview(b"abcd"))
     spool.flush()
     spool.add(memoryview(b"abcd"))
@@ -449,3 +448,13 @@ def test_memory_backed_directory_is_worth_a_warning(
     caplog.clear()
     receive(SHM).close()
     assert not caplog.text
+
+
+@pytest.mark.parametrize(("size", "fails"), [(10, False), (20, False), (25, False), (26, True)])
+def test_one_that_came_in_one_piece(directory: Path, size: int, fails: bool) -> None:
+    place = Place(EXPLICIT, directory=str(directory), threshold=10, maximum=25)
+    data_set = received(place, HEADER, memoryview(bytes(size)))
+    assert (data_set.error is not None) == fails
+    if not fails:
+        assert data_set.file_bytes() == HEADER + bytes(size)
+    data_set.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pynetdicom import _config
 from pynetdicom.data_sets.data_set import EncodedDataSet, InFile, InMemory
-from pynetdicom.data_sets.spool import Spool
+from pynetdicom.data_sets.spool import Place
 from pynetdicom.dimse.messages import (
     BATCH_BUFFERS,
     BATCH_BYTES,
@@ -157,10 +157,10 @@ def test_parts_beyond_the_size_are_not_sent() -> None:
 
 
 def assembler(opened: list[tuple[int, Primitive]] | None = None) -> Assembler:
-    def open_data_set(context_id: int, primitive: Primitive) -> Spool:
+    def open_data_set(context_id: int, primitive: Primitive) -> tuple[Place, bytes]:
         if opened is not None:
             opened.append((context_id, primitive))
-        return Spool(b"", IMPLICIT)
+        return Place(IMPLICIT), b""
 
     return Assembler(open_data_set)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +11,30 @@ from typing import Any
 import pytest
 
 from pynetdicom import evt
-from pynetdicom.association.sub_operations import make_ready
 from pynetdicom.data_sets.data_set import InFile
 from pynetdicom.dimse.primitives import C_GET, Primitive
 from pynetdicom.services.engines import Invocation
 from pynetdicom.services.instances import Instance
-from pynetdicom.services.retrieval import Outcome, retrieve
+from pynetdicom.services.retrieval import Outcome, retrieve, taken
 
 SYNTAX = "1.2.840.10008.1.2"
 GET = C_GET(AffectedSOPClassUID="1.2.840.10008.5.1.4.1.2.1.3", MessageID=1, Priority=2)
+
+
+class Item(Instance):
+    """What a handler yields."""
+
+    def __init__(self, log: list[Any], name: str) -> None:
+        self.log = log
+        self.name = name
+        self.is_closed = False
+
+    def read_ahead(self) -> bool:
+        self.log.append(("ready", self.name))
+        return True
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class Destination:
@@ -27,15 +43,11 @@ class Destination:
     def __init__(self, log: list[Any]) -> None:
         self.log = log
 
-    def make_ready(self, data_set: Any) -> Any:
-        self.log.append(("ready", data_set))
-        return f"ready {data_set}"
-
-    def store(self, data_set: Any, report: Any, meanwhile: Any) -> Outcome:
-        self.log.append(("sent", data_set))
+    def store(self, what: Any, report: Any, meanwhile: Any) -> Outcome:
+        self.log.append(("sent", what.name))
         if meanwhile is not None:
             meanwhile()
-        self.log.append(("answered", data_set))
+        self.log.append(("answered", what.name))
         return Outcome(0x0000, "1.2")
 
     def close(self) -> None:
@@ -58,7 +70,7 @@ def three(log: list[Any]) -> Iterator[Any]:
     yield 3
     for name in "abc":
         log.append(("asked", name))
-        yield 0xFF00, name
+        yield 0xFF00, Item(log, name)
 
 
 EARLY = [
@@ -68,13 +80,13 @@ EARLY = [
     ("ready", "b"),
     ("answered", "a"),
     ("pending", 2),
-    ("sent", "ready b"),
+    ("sent", "b"),
     ("asked", "c"),
     ("ready", "c"),
-    ("answered", "ready b"),
+    ("answered", "b"),
     ("pending", 1),
-    ("sent", "ready c"),
-    ("answered", "ready c"),
+    ("sent", "c"),
+    ("answered", "c"),
     ("pending", 0),
     "closed",
 ]
@@ -95,7 +107,7 @@ def test_one_that_may_run_ahead_is_asked_early() -> None:
 
 
 def test_a_list_is_read_early() -> None:
-    log, final = perform(lambda log: [3, *((0xFF00, name) for name in "abc")])
+    log, final = perform(lambda log: [3, *((0xFF00, Item(log, name)) for name in "abc")])
     assert log == [entry for entry in EARLY if entry[0] != "asked"]
     assert final.Status == 0
 
@@ -103,7 +115,7 @@ def test_a_list_is_read_early() -> None:
 def test_what_it_raises_counts_after_the_answer_to_its_last_instance() -> None:
     def fails(log: list[Any]) -> Iterator[Any]:
         yield 2
-        yield 0xFF00, "a"
+        yield 0xFF00, Item(log, "a")
         raise ValueError("no more")
 
     log, final = perform(lambda log: evt.ahead(fails(log)))
@@ -112,23 +124,26 @@ def test_what_it_raises_counts_after_the_answer_to_its_last_instance() -> None:
     assert final.NumberOfFailedSuboperations == 1
 
 
-def test_a_cancel_that_comes_meanwhile_leaves_the_next_one_unsent() -> None:
+@pytest.fixture
+def items(monkeypatch: pytest.MonkeyPatch) -> dict[str, Item]:
+    """The items that are yielded, by name."""
+    made: dict[str, Item] = {}
+
+    class Kept(Item):
+        def __init__(self, log: list[Any], name: str) -> None:
+            super().__init__(log, name)
+            made[name] = self
+
+    monkeypatch.setattr(sys.modules[__name__], "Item", Kept)
+    return made
+
+
+def test_a_cancel_that_comes_meanwhile_leaves_the_next_one_unsent(items: dict[str, Item]) -> None:
     cancelled = threading.Event()
-    closed: list[str] = []
-
-    class Closable(str, Instance):
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def close(self) -> None:
-            closed.append(self.name)
 
     class Slow(Destination):
-        def make_ready(self, data_set: Any) -> Any:
-            return Closable(data_set)
-
-        def store(self, data_set: Any, report: Any, meanwhile: Any) -> Outcome:
-            outcome = super().store(data_set, report, meanwhile)
+        def store(self, what: Any, report: Any, meanwhile: Any) -> Outcome:
+            outcome = super().store(what, report, meanwhile)
             cancelled.set()
             return outcome
 
@@ -138,26 +153,15 @@ def test_a_cancel_that_comes_meanwhile_leaves_the_next_one_unsent() -> None:
     )
     final = retrieve(invocation, lambda ask, ahead: Slow(log))
     assert ("sent", "b") not in log
-    assert closed == ["b"]
+    assert items["a"].is_closed
+    assert items["b"].is_closed
     assert (final.Status, final.NumberOfRemainingSuboperations) == (0xFE00, 2)
 
 
-def test_what_was_read_early_and_is_not_needed_is_closed() -> None:
-    closed: list[str] = []
-
-    class Closable(str, Instance):
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def close(self) -> None:
-            closed.append(self.name)
-
+def test_what_was_read_early_and_is_not_needed_is_closed(items: dict[str, Item]) -> None:
     class Fails(Destination):
-        def make_ready(self, data_set: Any) -> Any:
-            return Closable(data_set)
-
-        def store(self, data_set: Any, report: Any, meanwhile: Any) -> Outcome:
-            super().store(data_set, report, meanwhile)
+        def store(self, what: Any, report: Any, meanwhile: Any) -> Outcome:
+            super().store(what, report, meanwhile)
             raise ZeroDivisionError
 
     log: list[Any] = []
@@ -166,7 +170,8 @@ def test_what_was_read_early_and_is_not_needed_is_closed() -> None:
     )
     with pytest.raises(ZeroDivisionError):
         retrieve(invocation, lambda ask, ahead: Fails(log))
-    assert closed == ["b"]
+    assert items["a"].is_closed
+    assert items["b"].is_closed
     assert log[-1] == "closed"
 
 
@@ -192,12 +197,13 @@ def test_what_is_made_ready(tmp_path: Path) -> None:
 
     path = tmp_path / "ct.dcm"
     path.write_bytes(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes())
-    what = make_ready(path)
-    path.unlink()
+    what = taken(path)
     assert isinstance(what, Instance)
+    what.read_ahead()
+    path.unlink()
     assert isinstance(what._content, InFile)
     assert what._content._memory() is not None
     what.close()
-    missing = make_ready(path)
+    missing = taken(path)
     assert isinstance(missing, Outcome)
     assert "No such file" in missing.problem

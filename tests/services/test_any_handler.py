@@ -12,7 +12,9 @@ from pydicom.dataset import Dataset
 from pynetdicom.services.matching import matches
 from pynetdicom.services.retrieval import retrieve
 from tests.services.invoked import Requestor, Watched, find, get, move, status
-from tests.services.test_retrieval import Store, counters
+from tests.services.test_retrieval import Store, anything_is_an_instance, counters
+
+__all__ = ["anything_is_an_instance"]
 
 
 class Raise:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pynetdicom.data_sets.data_set import InFile, InMemory, deflate
+from pynetdicom.data_sets.encoded import InFile, InMemory, deflate
 from pynetdicom.services.levels import LEVELS, problem_of_level
 
 EXPLICIT = "1.2.840.10008.1.2.1"

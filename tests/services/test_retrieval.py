@@ -13,6 +13,7 @@ from pydicom.filereader import read_dataset
 
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.network.dul import Stopped
+from pynetdicom.services import retrieval
 from pynetdicom.services.retrieval import (
     Begin,
     Outcome,
@@ -26,6 +27,13 @@ from tests.services.invoked import EXPLICIT, IMPLICIT, Requestor, Watched, get, 
 PENDING = 0xFF00
 
 
+@pytest.fixture(autouse=True, scope="module")
+def anything_is_an_instance() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval, "taken", lambda data_set: data_set)
+        yield
+
+
 class Store:
     """A destination: what it is given are the statuses that it answers with."""
 
@@ -35,9 +43,6 @@ class Store:
         self.is_reachable = is_reachable
         self.target: Any = None
         self.reports = 0
-
-    def make_ready(self, data_set: Any) -> Any:
-        return data_set
 
     def store(
         self, data_set: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None

@@ -8,7 +8,7 @@ store only, and is indexed now.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from pynetdicom.apps.archive.index import Index, NotIndexable, Record, record_of
@@ -104,6 +104,12 @@ def check(
     _settle(index, store)
     if progress is not None:
         progress(len(present), len(present))
+    _tell(findings, foreign)
+    return findings
+
+
+def _tell(findings: Findings, foreign: Sequence[str]) -> None:
+    """Log what was found, and what else is among the objects."""
     if findings.added or findings.removed or findings.unreadable:
         LOGGER.warning(
             "the index was repaired: %d objects added, %d rows removed, %d objects unreadable",
@@ -120,7 +126,6 @@ def check(
             shown,
             ", …" if len(foreign) > _SHOWN_FOREIGN else "",
         )
-    return findings
 
 
 def _settle(index: Index, store: ObjectStore) -> None:

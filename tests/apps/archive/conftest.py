@@ -21,7 +21,7 @@ from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index
 from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.data_sets.part10 import header_builder
-from pynetdicom.data_sets.spool import ReceivedDataSet, Spool
+from pynetdicom.data_sets.spool import Place, ReceivedDataSet, Spool
 from tests.apps.conftest import Served
 from tests.conftest import REQUIRE_INTEROP
 
@@ -178,7 +178,7 @@ def receive(
     header = header_builder(syntax, implementation_class_uid="1.2.3")(
         ds.get("SOPClassUID", CT), uid or ds.get("SOPInstanceUID", "")
     )
-    spool = Spool(header, syntax, threshold=threshold)
+    spool = Spool(Place(syntax, threshold=threshold), header)
     spool.add(memoryview(encode_dataset(ds, syntax).getvalue()))
     return spool.finish()
 

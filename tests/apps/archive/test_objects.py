@@ -117,11 +117,11 @@ def test_a_large_object_is_linked_and_not_copied(tmp_path: Path, store_event: Ma
     event = store_event(make(1))
     event.request.data_set.close()
     from pynetdicom.data_sets.data_set import encode_dataset
-    from pynetdicom.data_sets.spool import Spool
+    from pynetdicom.data_sets.spool import Place, Spool
 
     ds = make(1, PixelData=bytes(1 << 20))
     ds["PixelData"].VR = "OB"
-    spool = Spool(b"", "1.2.840.10008.1.2.1", directory=store.spool_dir, threshold=0)
+    spool = Spool(Place("1.2.840.10008.1.2.1", store.spool_dir, 0), b"")
     spool.add(memoryview(encode_dataset(ds, "1.2.840.10008.1.2.1").getvalue()))
     event.request.data_set = spool.finish()
     inode = os.fstat(event.request.data_set._part.fd).st_ino
