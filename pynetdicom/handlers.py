@@ -59,8 +59,6 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         What is bound from the first.
     assoc : Association, optional
         To which the events happen.
-    changed : callable, optional
-        Called when what is bound has changed.
     context : contextvars.Context, optional
         Whose variables handlers on the DUL thread see; each call has a copy of its own.
     """
@@ -71,12 +69,11 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         evt_handlers: Iterable[HandlerSpec] | None = None,
         *,
         assoc: Any = None,
-        changed: Callable[[Handlers], None] | None = None,
         context: contextvars.Context | None = None,
     ) -> None:
         self._host = host
         self._assoc = assoc
-        self._changed = changed
+        self._changed: Callable[[Handlers], None] | None = None
         self._context = context
         # Changes to it, made one after another, all that follows from them included: a signal's
         # handler may ask for one in the midst of another.
@@ -140,6 +137,11 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
             self._changes.popleft()()
             if self._changed is not None:
                 self._changed(self)
+
+    def watch(self, changed: Callable[[Handlers], None]) -> None:
+        """Have `changed` called with these, now and when what is bound has changed."""
+        self._changed = changed
+        self._change(lambda: None)
 
     def events(self) -> list[EventType]:
         """The events to which something is bound, by name."""

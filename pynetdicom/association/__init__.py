@@ -17,13 +17,20 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pynetdicom import event_types as evt
 from pynetdicom import raised
 from pynetdicom.acse import ACSE
+from pynetdicom.association.indications import Indications
+from pynetdicom.association.invoking import Invoker
+from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiating import Negotiation
+from pynetdicom.association.performing import Performer
+from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
@@ -33,6 +40,12 @@ from pynetdicom.handlers import handled_in
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
+
+if TYPE_CHECKING:
+    from pynetdicom.association.entity import Entity, Listener
+    from pynetdicom.dimse.operations import Operations
+    from pynetdicom.handlers import HandlerSpec
+    from pynetdicom.network.lobby import Visitor
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
@@ -61,6 +74,30 @@ class Association(Negotiation, SCU):
     network_timeout_response : {'A-ABORT', 'A-RELEASE'}
         What to do when `network_timeout` runs out while nothing is outstanding.
     """
+
+    def __init__(
+        self,
+        ae: Entity,
+        mode: Literal["requestor", "acceptor"],
+        *,
+        server: Listener | None = None,
+        visitor: Visitor | None = None,
+        evt_handlers: Sequence[HandlerSpec] | None = None,
+    ) -> None:
+        super().__init__(ae, mode, server=server, visitor=visitor, evt_handlers=evt_handlers)
+        self._messenger = Messenger(self)
+        self._invoker = Invoker(self, self._messenger)
+        self._reporter = Reporter(self)
+        operations = self._invoker.operations
+        self._indications = Indications(self, operations, Receiving(self, operations, server))
+        self._performer = Performer(
+            self, self._invoker, self._reporter, self._indications.assembler
+        )
+
+    @property
+    def dimse(self) -> Operations:
+        """The outstanding operations."""
+        return self._invoker.operations
 
     @property
     def acse(self) -> ACSE:

@@ -1,7 +1,4 @@
-"""What an association is made of, and what can be asked of it at any time.
-
-The rooms of an `Association` stand on this: `negotiation`, `requests`, and `association` itself.
-"""
+"""What can be asked of an association at any time; what its parts know of it."""
 
 from __future__ import annotations
 
@@ -14,16 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.entity import Entity, Listener
-from pynetdicom.association.indications import Indications
-from pynetdicom.association.invoking import Invoker
-from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.association.performing import Performer
-from pynetdicom.association.receiving import Receiving
-from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.dimse.operations import Operations
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
@@ -76,10 +66,6 @@ class AssociationState(DebugHooks, threading.Thread):
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
         self.inbox = Inbox()
-        self._messenger = Messenger(self)
-        self._invoker = Invoker(self, self._messenger)
-        self._reporter = Reporter(self)
-        self._performer = Performer(self)
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Runs] = set()
@@ -101,7 +87,6 @@ class AssociationState(DebugHooks, threading.Thread):
         self._target: tuple[Any, ...] | None = None
         self._maximum_length = 0
         self._timer = "acse_timeout"
-        self._indications = Indications(self, Receiving(self, server))
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.
@@ -112,7 +97,6 @@ class AssociationState(DebugHooks, threading.Thread):
             ae,
             server._handlers.specs() if server is not None else evt_handlers,
             assoc=self,
-            changed=self._indications.handlers_changed,
             context=self._contextvars,
         )
 
@@ -223,11 +207,6 @@ class AssociationState(DebugHooks, threading.Thread):
         self.inbox.put(None)  # the Association thread
         if self._dul is not None:
             self._dul.look_again()
-
-    @property
-    def dimse(self) -> Operations:
-        """The outstanding operations."""
-        return self._invoker.operations
 
     @property
     def dul(self) -> DUL:
