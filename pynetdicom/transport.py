@@ -30,7 +30,7 @@ from pynetdicom.settings import Setting, seconds_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 

@@ -120,7 +120,8 @@ def test_giving_up_an_attempt_to_connect_needs_no_connection() -> None:
     ae.acse_timeout = None
     assoc = ae._prepare("127.0.0.1", listener.getsockname()[1])
     assoc.start()
-    assert until(lambda: assoc._connector._waker is not None or assoc._dul is not None, 10)
+    connector = assoc._connector
+    assert until(lambda: connector._waker is not None or assoc.dul.connection is not connector, 10)
     assoc.abort()
     ended(assoc)
     assert assoc.is_aborted

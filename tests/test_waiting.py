@@ -15,10 +15,9 @@ from pynetdicom import AE, evt, running
 from pynetdicom.dimse import waiting as waiting_module
 from pynetdicom.dimse.inbox import WE_RELEASE
 from tests.faults.peer import until
-from tests.peers import interrupted_when
+from tests.peers import DEADLINE, interrupted_when
 
 VERIFICATION = "1.2.840.10008.1.1"
-DEADLINE = 300.0
 
 
 def patient() -> AE:
@@ -254,8 +253,8 @@ def test_a_signals_handler_interrupts_the_end_of_the_association(
     peers.assoc.acse_timeout = peers.assoc.dimse_timeout = 3600.0
     thread, _ = started(peers.assoc.send_c_echo)
     assert peers.served.wait(DEADLINE)
-    dul = peers.assoc.dul
-    tell_end = dul._tell_end
+    driver = peers.assoc.dul.driver
+    tell_end = driver.tell_end
     handled: list[str] = []
 
     def interrupted() -> None:
@@ -270,7 +269,7 @@ def test_a_signals_handler_interrupts_the_end_of_the_association(
         handled.append(how)
         tell_end()
 
-    monkeypatch.setattr(dul, "_tell_end", interrupted)
+    monkeypatch.setattr(driver, "tell_end", interrupted)
     ending, _ = started(peers.assoc.kill)
     ending.join(DEADLINE)
     assert handled

@@ -40,6 +40,7 @@ from pynetdicom.handlers import handled_in
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
@@ -90,6 +91,12 @@ class Association(Negotiation, SCU):
         self._reporter = Reporter(self)
         operations = self._invoker.operations
         self._indications = Indications(self, operations, Receiving(self, operations, server))
+        self.dul = DUL(
+            self._indications,
+            Provider(requestor=mode == "requestor") if visitor is None else visitor.provider,
+            self._connector if visitor is None else visitor.connection,
+            f"{self.name}-DUL",
+        )
         self._performer = Performer(
             self, self._invoker, self._reporter, self._indications.assembler
         )
@@ -169,11 +176,8 @@ class Association(Negotiation, SCU):
 
     def _close(self) -> None:
         """See the connection closed."""
-        if self._dul is not None:
-            self._see_closed(self._dul)
+        if self.dul.see_closed():
             self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})
-        elif self._visitor is not None:
-            self._visitor.connection.close()
 
     def _discard(self) -> None:
         """Drop what was received and is not wanted any more."""
@@ -181,18 +185,6 @@ class Association(Negotiation, SCU):
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()
-
-    @staticmethod
-    def _see_closed(dul: DUL) -> None:
-        """Have the connection closed, by its DUL thread."""
-        if dul.ident is None:  # it was never started
-            if dul.connection.fileno() >= 0:
-                dul.run()
-            return
-        dul.join(LINGER)
-        if dul.is_alive():
-            dul.connection.cut()
-            dul.join(LINGER)
 
     # Ending
 
@@ -244,8 +236,6 @@ class Association(Negotiation, SCU):
         """
         self.wants_no_more = True
         self._fail(Ended("aborted", "local", 0, 0))
-        # After that, or else the connection attempt would end it with a reason of its own.
-        self._connector.give_up()
         self._abort_sub_associations()
         if block and not self._is_ours() and self.is_alive():
             self.join(BLOCK_ON_ABORT)
@@ -253,12 +243,7 @@ class Association(Negotiation, SCU):
     def kill(self) -> None:
         """Abort the association without giving anything the time to be completed."""
         self.wants_no_more = True
-        ended = Ended("aborted", "local", 0, 0)
-        if self._dul is None:
-            self._fail(ended)
-        else:
-            self._dul.abort(ended, at_once=True)
-        self._connector.give_up()
+        self.dul.abort(Ended("aborted", "local", 0, 0), at_once=True)
         self._abort_sub_associations()
 
     def _abort_sub_associations(self) -> None:
@@ -270,7 +255,8 @@ class Association(Negotiation, SCU):
         """Whether the calling thread is one that the association's end waits for."""
         return (
             threading.current_thread() is self
-            or (self._dul is not None and (self._dul.is_reading_here or self._dul.is_writing_here))
+            or self.dul.is_reading_here
+            or self.dul.is_writing_here
             or bool(self._handlers.running_here())
         )
 
@@ -285,16 +271,15 @@ class Association(Negotiation, SCU):
     def what_holds_it(self) -> str:
         """What its threads are busy with, for a warning."""
         frames = sys._current_frames()
-        for thread in (self, self._dul):
-            event = handled_in(frames.get((thread and thread.ident) or 0))
+        for thread in (self, self.dul):
+            event = handled_in(frames.get(thread.ident or 0))
             if event is not None:
                 return f"the handler of {event} does not return"
         return "unknown"
 
     def cut(self) -> None:
         """Shut the connection down without another word."""
-        if self._dul is not None:
-            self._dul.connection.cut()
+        self.dul.connection.cut()
 
 
 def _abort_living() -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.messaging import Messenger
     from pynetdicom.association.negotiated import Negotiated
     from pynetdicom.association.state import AssociationState
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 LONGEST_PAUSE = 60.0
 """What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
@@ -121,7 +121,9 @@ class Invoker:
         if operation.backlog is not None:
             operation.backlog.directory = assoc.ae.spool_dir
         try:
-            return waiting.begin(operation, msg_id, 1, assoc.dimse_timeout, self._last_received)
+            return self.operations.begin(operation, msg_id, 1) or waiting.begin(
+                operation, msg_id, 1, assoc.dimse_timeout, self._last_received
+            )
         except TimeoutError as error:
             self.operations.finish(operation)
             assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
@@ -133,8 +135,7 @@ class Invoker:
         """Send the request of an operation that was begun; None when not all of it can be sent."""
         try:
             request, context_id = operation.request, operation.context_id
-            dul = self._assoc._dul or self._assoc.dul
-            dul.send_data(ready or self.messenger.fragments(request, context_id))
+            self._assoc.dul.send_data(ready or self.messenger.fragments(request, context_id))
             # Before anybody is told: a handler may go on to the next request. And the peer has
             # nothing to do with how long that takes.
             waiting.sent(operation)
@@ -205,8 +206,7 @@ class Invoker:
         """
         if self.operations.is_being_sent_by(threading.get_ident()):
             return True
-        dul = self._assoc._dul
-        return dul is not None and dul.is_writing_here
+        return self._assoc.dul.is_writing_here
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to store what we want to have."""
@@ -246,7 +246,7 @@ class Invoker:
 
     def check_wait(self, operation: Operation) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
-        if operation.is_waiting:
+        if operation.replies.empty():
             self._assoc._refuse_on_dul_thread("waiting for a response")
             self._refuse_endless_wait("waiting for a response")
 
@@ -319,8 +319,7 @@ class Invoker:
 
     def resume_reading(self) -> None:
         """Read on, if reading is paused."""
-        if self._assoc._dul is not None:
-            self._assoc._dul.resume()
+        self._assoc.dul.resume()
 
     def cancel_later(self, operation: Operation) -> None:
         """Leave a C-CANCEL to the Association thread, or to whoever sends next.

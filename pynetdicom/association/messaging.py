@@ -39,16 +39,14 @@ class Messenger:
         primitive : Primitive
         context_id : int
         waits : bool
-            As for `DUL.send_data`.
+            As for `Driver.send_data`.
 
         Raises
         ------
         Stopped
             The association has ended.
         """
-        assoc = self._assoc
-        dul = assoc._dul or assoc.dul
-        done = dul.send_data(self.fragments(primitive, context_id), waits=waits)
+        done = self._assoc.dul.send_data(self.fragments(primitive, context_id), waits=waits)
         if done:
             self.sent(primitive, context_id)
         return done

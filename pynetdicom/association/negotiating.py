@@ -17,12 +17,9 @@ from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import secure
 from pynetdicom.network.deadlines import after, remaining
-from pynetdicom.network.dul import DUL
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.upper_layer.framing import Framer
-from pynetdicom.upper_layer.fsm import UpperLayer
 
 if TYPE_CHECKING:
     import ssl
@@ -52,7 +49,7 @@ class Negotiation(AssociationState):
         tls_args: tuple[ssl.SSLContext, str] | None,
     ) -> None:
         """Say with whom to associate, before the thread is started."""
-        self._maximum_length = maximum_length
+        self.dul.framer.maximum_length = maximum_length
         self._target = (address, bind_address, tls_args)
         self._request_pdu = request
         self.peer_address = (address.addr, address.port)
@@ -64,7 +61,8 @@ class Negotiation(AssociationState):
         address, bind_address, tls_args = self._target
         other = type(self)(self.ae, "requestor", evt_handlers=self._handlers.specs())
         other.acceptor.ae_title = self._request_pdu.called_ae_title
-        other.prepare(address, self._request_pdu, self._maximum_length, bind_address, tls_args)
+        maximum_length = self.dul.framer.maximum_length
+        other.prepare(address, self._request_pdu, maximum_length, bind_address, tls_args)
         for name in ("acse_timeout", "dimse_timeout", "connection_timeout", "_network_timeout"):
             setattr(other, name, getattr(self, name))
         other.network_timeout_response = self.network_timeout_response
@@ -81,37 +79,22 @@ class Negotiation(AssociationState):
 
     def _request(self) -> bool:
         assert self._request_pdu is not None
+        dul = self.dul
+        dul.connecting()
         try:
             connection, deadline = self._connect()
+            dul.attach(connection)
         except (OSError, OverflowError) as error:  # the latter for a port that is none
-            self._fail(Ended("failed", "network", timer=self._timer_of(error), error=error))
-            return False
-        try:
-            dul = self._make_dul(
-                connection, UpperLayer(requestor=True), Framer(self._maximum_length)
-            )
-        except OSError as error:  # no descriptor for it
-            connection.close()
-            self._fail(Ended("failed", "network", error=error))
-            return False
-        if self._early:  # aborted meanwhile
-            connection.close()
+            dul.fail(Ended("failed", "network", timer=self._timer_of(error), error=error))
             return False
         self.requestor.address_info = AddressInformation.from_tuple(connection.socket.getsockname())
-        dul.connected()
-        self._dul = dul
-        if self._early:
-            dul.abort(self._early[0])
         self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address})
-        self._dul.start()
+        dul.start()
         self.requestor.load(self._request_pdu)
         self._reporter.negotiation(evt.EVT_REQUESTED, self._request_pdu)
-        self._dul.perform("Evt2", self._request_pdu)
+        dul.perform(self._request_pdu)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, self._request_pdu)
         return self._await_answer(deadline)
-
-    def _make_dul(self, connection: Connection, upper_layer: UpperLayer, framer: Framer) -> DUL:
-        return DUL(self._indications, connection, upper_layer, framer, f"{self.name}-DUL")
 
     def _connect(self) -> tuple[Connection, float | None]:
         """Connect; the connection, and until when the peer has to answer our request."""
@@ -144,12 +127,11 @@ class Negotiation(AssociationState):
 
     def _await_answer(self, deadline: float | None) -> bool:
         """Wait for A-ASSOCIATE-AC or what takes its place."""
-        assert self._dul is not None
         while True:
             try:
                 item = self.inbox.get(remaining(deadline))
             except Empty:
-                self._dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                self.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
                 return False
             if item is ENDED:
                 return False
@@ -179,12 +161,8 @@ class Negotiation(AssociationState):
         assert server is not None
         assert visitor.request is not None
         rq = visitor.request
-        layer = UpperLayer(requestor=False)
-        layer.state = visitor.provider.state
-        dul = self._make_dul(visitor.connection, layer, visitor.framer)
-        self._dul = dul
-        if self._early:  # aborted meanwhile
-            dul.abort(self._early[0])
+        dul = self.dul
+        dul.attach(visitor.connection)
         self._introduce(visitor)
         self._seed(server)
         dul.start()
@@ -216,7 +194,7 @@ class Negotiation(AssociationState):
             else server.unrestricted_storage
         )
         ours = self.acceptor
-        visitor.framer.maximum_length = ours.maximum_length
+        dul.framer.maximum_length = ours.maximum_length
         ac, contexts = acse.accept(
             rq,
             ours.supported_contexts,
@@ -237,7 +215,7 @@ class Negotiation(AssociationState):
             self.requestor.maximum_length or 0,
         )
         dul.framer.context_ids = frozenset(self.negotiated.contexts)
-        dul.perform("Evt7", ac)
+        dul.perform(ac)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, ac)
         self._reporter.negotiation(evt.EVT_ACCEPTED, ac)
         self._summarise_answer(acse.refusals(acse.contexts_of(rq), contexts))
@@ -301,24 +279,21 @@ class Negotiation(AssociationState):
         RuntimeError
             There is no association request to answer.
         """
-        if self.is_requestor or self._dul is None or self._dul.state != "Sta3":
+        if not self.dul.provider.may("Evt8"):
             raise RuntimeError("there is no association request to reject")
         self._reject(pdus.A_ASSOCIATE_RJ(result=result, source=source, reason=reason))
 
     def _reject(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
-        assert self._dul is not None
-        ended = Ended("rejected", "local", pdu.source, pdu.reason, pdu.result)
         self.acceptor.rejects(pdu)
-        self._dul.perform("Evt8", pdu, ended)
+        self.dul.perform(pdu)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
         self._reporter.negotiation(evt.EVT_REJECTED, pdu)
 
     def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
         assert self._visitor is not None
-        ended = self._visitor.provider.ended
+        ended = self.dul.ended
         assert ended is not None
-        self._early.append(ended)
         pdu = pdus.A_ASSOCIATE_RJ(ended.result or 0, ended.source or 0, ended.reason or 0)
         self._introduce(self._visitor)
         if self._server is not None:

@@ -112,7 +112,7 @@ class Performer:
         timeout = self._assoc._network_timeout
         if timeout is None:
             return None
-        return max(0.0, self._assoc.dul.last_activity + timeout - time.monotonic())
+        return max(0.0, self._assoc.dul.driver.last_activity + timeout - time.monotonic())
 
     def _check_idle(self) -> None:
         """Nothing was to be done for `network_timeout`: end it, unless something is outstanding."""
@@ -121,7 +121,7 @@ class Performer:
             return
         if not self._invoker.operations.are_abandoned or self._assembler.in_message:
             # Other timers run for these.
-            assoc.dul.last_activity = time.monotonic()
+            assoc.dul.driver.last_activity = time.monotonic()
         elif assoc.network_timeout_response == "A-RELEASE":
             self._release()
         else:
@@ -132,7 +132,7 @@ class Performer:
     def _answer_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ; its requests have been served."""
         self._reporter.primitive(False, "A_RELEASE")
-        self._assoc.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
+        self._assoc.dul.perform(pdus.A_RELEASE_RP())
 
     def _release(self) -> None:
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
@@ -141,7 +141,7 @@ class Performer:
         self._invoker.operations.close()
         self._complete_operations(deadline)
         try:
-            assoc.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+            assoc.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
         self._reporter.primitive(True, "A_RELEASE")

@@ -17,13 +17,13 @@ from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
-from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
 from pynetdicom.running import Runs
 from pynetdicom.settings import Timeout
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
+    from pynetdicom.network.dul import DUL
     from pynetdicom.network.lobby import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
@@ -39,6 +39,7 @@ class AssociationState(DebugHooks, threading.Thread):
     network_timeout = Timeout("network_timeout", 60)
     connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
 
+    dul: DUL
     stores_for = ("", 0)
     """Whose C-MOVE it last was the destination of: AE title and Message ID."""
 
@@ -74,18 +75,13 @@ class AssociationState(DebugHooks, threading.Thread):
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor
-        self._dul: DUL | None = None
-        # How it ended where no DUL service was there to say so: the first counts. A list's own
-        # operations are atomic.
-        self._early: list[Ended] = []
-        self._released_by_peer: Ended | None = None
         self._connector = Connector()
+        self._released_by_peer: Ended | None = None
         self._negotiated = Latch()
         self._is_over = Latch()
         self._is_established = False
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
-        self._maximum_length = 0
         self._timer = "acse_timeout"
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
@@ -141,14 +137,12 @@ class AssociationState(DebugHooks, threading.Thread):
         From the moment that the peer requests release there are no more answers to our requests,
         so it counts as released by then; its own requests are still served.
         """
-        if self._early:
-            return self._early[0]
-        return (self._dul and self._dul.ended) or self._released_by_peer
+        return self.dul.ended or self._released_by_peer
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing can be sent any more, not even a response."""
-        return bool(self._early) or (self._dul is not None and self._dul.ended is not None)
+        return self.dul.ended is not None
 
     @property
     def is_established(self) -> bool:
@@ -205,26 +199,12 @@ class AssociationState(DebugHooks, threading.Thread):
         if name != "network_timeout":
             return
         self.inbox.put(None)  # the Association thread
-        if self._dul is not None:
-            self._dul.look_again()
-
-    @property
-    def dul(self) -> DUL:
-        """The DUL service, which is there once the association has a connection."""
-        if self._dul is None:
-            raise RuntimeError("the association has no connection yet")
-        return self._dul
+        self.dul.look_again()
 
     def _fail(self, ended: Ended) -> None:
-        """Have the association ended, as `ended` says unless it has already; waits for nothing.
-
-        The thread that makes the DUL service looks, once that is there, whether this was said.
-        """
-        if self._dul is None:
-            self._early.append(ended)
-        if self._dul is not None:
-            self._dul.abort(ended)
+        """Have the association ended, as `ended` says unless it has already; waits for nothing."""
+        self.dul.abort(ended)
 
     def _refuse_on_dul_thread(self, what: str) -> None:
-        if (self._dul is not None and self._dul.is_reading_here) or self._handlers.are_on_the_wire:
+        if self.dul.is_reading_here or self._handlers.are_on_the_wire:
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")

@@ -6,9 +6,11 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, resolve
+from pynetdicom.network.buffers import Buffer
 from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
@@ -22,7 +24,12 @@ _WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS))
 
 
 class Connector:
-    """One attempt to connect, over all of a peer's addresses; another thread can give it up."""
+    """One attempt to connect, over all of a peer's addresses; another thread can give it up.
+
+    Until there is a connection, it is what an association has in its place.
+    """
+
+    is_tls = pending = False
 
     def __init__(self) -> None:
         # What wakes a thread that waits for the connection: Windows does not end a connection that
@@ -35,7 +42,7 @@ class Connector:
     # Without a lock: who gives up says so before it looks for what to wake, and who connects looks
     # for that after it has said what is to be woken.
 
-    def give_up(self) -> None:
+    def cut(self) -> None:
         """Have `connect` fail now, or as soon as it is called."""
         self._given_up = True
         self._resolved.set()
@@ -46,10 +53,25 @@ class Connector:
             connection.cut()
 
     def hold(self, connection: Connection | None) -> None:
-        """Have `give_up` cut this connection too; None: no longer."""
+        """Have `cut` cut this connection too; None: no longer."""
         self._connection = connection
         if self._given_up and connection is not None:
             connection.cut()
+
+    def push(self, buffers: Sequence[Buffer]) -> int:
+        """Nothing can be sent."""
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    def wait_writable(self, timeout: float | None, waker: Waker | None = None) -> bool:
+        """Wait for nothing: `push` says why."""
+        return True
+
+    def say_goodbye(self) -> None:
+        """Say nothing: nobody is there."""
+
+    def close(self) -> None:
+        """Have `connect` fail."""
+        self.cut()
 
     def connect(
         self,

@@ -1,29 +1,33 @@
-"""The DUL service of one association: its reader thread; for what it sends see `sending`.
+"""The DUL service of one association: its provider, the thread that reads, and what sends.
 
-In: bytes from the connection, which `Framer` takes apart; PDUs become events of the state machine,
-PDVs go to the user's `feed`.
+In: bytes from the connection, which the provider takes apart; what the local user wants to send.
+Out: messages and indications for the user; PDUs on the connection.
 
-Who owns what. The DUL thread alone reads, runs the timers, and closes the connection, when nobody
-writes. Other threads wake it to have it look again: when the association has ended, when reading is
-to go on after a pause, when a time-out was changed.
+Who owns what. The DUL thread alone reads, runs the timers, and closes the connection, when no
+thread writes. Any thread sends, by itself, see `driver`. Other threads wake the DUL thread to have
+it look again: when the association has ended, when reading is to go on after a pause, when a
+time-out was changed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from typing import Any
 
 from pynetdicom import raised
-from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
-from pynetdicom.network.connection import Connection, TLSConnection, Watch
-from pynetdicom.network.sending import LAST_PDU, Sending, Stopped
+from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.network.connection import Connection, TLSConnection, Waker, Watch
+from pynetdicom.network.connector import Connector
+from pynetdicom.network.driver import Driver
+from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.upper_layer.framing import Framer
-from pynetdicom.upper_layer.fsm import EVENT_OF_PDU, TABLE, UpperLayer
+from pynetdicom.upper_layer.framing import Feed, Framer
+from pynetdicom.upper_layer.provider import NotPossible, Provider, Received
 
 __all__ = ["DUL", "LINGER", "Stopped"]
 
@@ -32,38 +36,51 @@ LOGGER = logging.getLogger("pynetdicom.dul")
 LINGER = 2.0
 """Seconds that a connection in Sta13 waits for the peer to close it."""
 
-_P_DATA_TF = 0x04
 
-# The actions whose PDU has to be understood before the event is known: a malformed one is Evt19.
-_DECODED = frozenset(("AE-3", "AE-4", "AE-6", "AA-2", "AA-3"))
-
-
-class DUL(Sending):
-    """The DUL service of one association.
+class DUL(threading.Thread):
+    """The DUL service of one association, from before there is a connection to its end.
 
     Parameters
     ----------
     user : User
-    connection : Connection
-    upper_layer : UpperLayer
-    framer : Framer
-        May hold bytes that were received already.
+    provider : Provider
+        Its framer may hold bytes that were received already.
+    connection : Connection or Connector
+        Where there is none yet, what connects.
     name : str
         Of the thread.
+
+    Attributes
+    ----------
+    driver : Driver
+        What any thread may call.
+    last_received : float
+        When something was received.
     """
 
     def __init__(
         self,
         user: User,
-        connection: Connection,
-        upper_layer: UpperLayer,
-        framer: Framer,
+        provider: Provider,
+        connection: Connection | Connector,
         name: str = "DUL",
     ) -> None:
-        super().__init__(user, connection, upper_layer, framer, name)
-        assert self._waker is not None
-        self._watch: Watch = Watch(connection.fileno(), self._waker)
-        self._deaf = False
+        super().__init__(name=name, daemon=True)
+        self._user = user
+        self.provider = provider
+        self.framer: Framer = provider.framer
+        self.driver = Driver(user, provider, connection, self, self.wake)
+        # What any thread may call is the driver's.
+        self.abort, self.fail = self.driver.abort, self.driver.fail
+        self.perform, self.send_data = self.driver.perform, self.driver.send_data
+        self.last_received = time.monotonic()
+        # The last move that the DUL thread knows of.
+        self._move = provider.last
+        # What it is woken by, None once it has ended. It is closed when no thread uses it.
+        self._waker: Waker | None = None
+        self._watch: Watch | None = None
+        # Whether the connection is to be closed, and whether since the peer's time to do so is up.
+        self._finished = self._expired = False
         # Whether a PDU or a message has begun and is not complete, as of the last bytes.
         self._in_midst = False
         # Until when nothing is read, since its consumer lags.
@@ -72,9 +89,73 @@ class DUL(Sending):
         self._pdv = bytearray()
 
     @property
-    def socket(self) -> Connection:
+    def connection(self) -> Connection | Connector:
+        """The connection, or what connects while there is none."""
+        return self.driver.writer.connection
+
+    @property
+    def socket(self) -> Connection | Connector:
         """The connection; its `socket` knows the peer's address and, with TLS, its certificate."""
         return self.connection
+
+    @property
+    def state(self) -> str:
+        """The state of the state machine, such as ``"Sta6"``."""
+        return self.provider.last.state
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the association has ended; None before it has.
+
+        True as soon as the move is made that ends it: a signal's handler may interrupt the thread
+        that has made it and not yet told of it, and must not wait for that.
+        """
+        return self.provider.last.ended
+
+    @property
+    def is_reading_here(self) -> bool:
+        """Whether the calling thread is the one that reads: it must not wait for that."""
+        return threading.current_thread() is self
+
+    @property
+    def is_writing_here(self) -> bool:
+        """Whether the calling thread is in the midst of a message: a signal may interrupt that."""
+        return self.driver.writer.hold.is_mine
+
+    # The connection
+
+    def connecting(self) -> None:
+        """Say that a transport connection is being made (AE-1).
+
+        Raises
+        ------
+        Stopped
+            The association was aborted before.
+        """
+        try:
+            self.provider.take("Evt1")
+        except NotPossible as error:
+            raise Stopped from error
+        self.driver.tell()
+
+    def attach(self, connection: Connection) -> None:
+        """Take the transport connection over, which is to be read with `start`.
+
+        Raises
+        ------
+        OSError
+            There are no descriptors for what wakes the DUL thread.
+        """
+        try:
+            self._waker = waker = Waker()
+            self._watch = Watch(connection.fileno(), waker)
+        except BaseException:
+            connection.close()
+            raise
+        # A thread that aborts moves on before it looks for what is to be cut.
+        self.driver.writer.connection = connection
+        if self.provider.last.closes:
+            connection.cut()
 
     def start(self) -> None:
         """Start to read.
@@ -96,24 +177,38 @@ class DUL(Sending):
         if self.ident is not None:
             super().join(timeout)
 
+    def see_closed(self) -> bool:
+        """Have the connection closed, by the DUL thread; False when there never was one."""
+        connection = self.connection
+        if not isinstance(connection, Connection):
+            return False
+        if self.ident is None:  # it was never started
+            if connection.fileno() >= 0:
+                (self._close if self._watch is None else self.run)()
+            return True
+        self.join(LINGER)
+        if self.is_alive():
+            connection.cut()
+            self.join(LINGER)
+        return True
+
+    def wake(self) -> None:
+        """Have the DUL thread look what there is to do; from any thread."""
+        waker = self._waker
+        if waker is not None:
+            waker.set()
+
+    def look_again(self) -> None:
+        """Have those look at the time-outs again who wait by them: the DUL thread, and a writer."""
+        self.wake()
+        self.driver.writer.wake()
+
     def run(self) -> None:
         """Read until the connection is closed."""
+        connection = self.connection
+        assert isinstance(connection, Connection)
         try:
-            if self.state == "Sta4":
-                # A peer that speaks before it was asked is answered by the states after this one.
-                self._requested.wait()
-            # What the lobby has received is ours to understand, before anybody else reads on.
-            self._understand()
-            self._drain()
-            while not self._finished:
-                paused = self._paused_until is not None
-                ready = self._watch.wait(self._patience(), end_only=paused)
-                if paused and self._rests(ready):
-                    continue
-                if ready:
-                    self._read()
-                if not ready or self.ended is not None:
-                    self._check_silence()
+            self._read_until_finished(connection)
         except BaseException as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
             raised.log(LOGGER, "the DUL thread failed:", error)
@@ -122,9 +217,38 @@ class DUL(Sending):
             try:
                 self._close()
             finally:
-                self.connection.close()
+                connection.close()
                 # Held events hold their association for as long as it takes; this can be 1 MB.
                 self.framer.close()
+
+    def _close(self) -> None:
+        self._finished = True
+        self.driver.close(expired=self._expired)
+        self._waker = None  # a thread that is about to use it keeps it open
+        if self._watch is not None:
+            self._watch.forget()
+
+    def _read_until_finished(self, connection: Connection) -> None:
+        watch = self._watch
+        assert watch is not None
+        if not self.provider.may("Evt19"):
+            # A peer that speaks before it was asked is answered by the states after that.
+            self.driver.begun.wait()
+        # What the lobby has received is understood before anything else is read.
+        self._understand()
+        self._drain(connection)
+        while not self._finished:
+            if self._move.later:
+                self._move = self.provider.last
+            paused = self._paused_until is not None
+            hurries = paused or self._in_midst or self._move.ended is not None
+            ready = watch.wait(self._patience() if hurries else None, end_only=paused)
+            if paused and self._rests(ready):
+                continue
+            if ready:
+                self._read(connection)
+            if not ready or self._move.later or self._move.ended is not None:
+                self._check_silence()
 
     # Pausing
 
@@ -139,7 +263,7 @@ class DUL(Sending):
         The connection's end is seen all the same, where the system can tell.
         """
         self._paused_until = time.monotonic() + seconds
-        if self.ended is not None:
+        if self.provider.ended is not None:
             self.resume()
 
     def resume(self) -> None:
@@ -162,80 +286,62 @@ class DUL(Sending):
         self.resume()
         return False
 
+    # Silence
+
     def _patience(self) -> float | None:
         """Seconds until the DUL thread looks whether the silence is too long."""
         paused_until = self._paused_until
         if paused_until is not None:
             return max(0.001, paused_until - time.monotonic())
-        if self.ended is None:
-            if not self._in_midst:
-                return None
-            timeout = self._user.network_timeout
-            return None if timeout is None else self._silence_left(timeout)
-        return max(0.001, self._time_left(LINGER))
+        if self.provider.ended is not None:
+            return max(0.001, self.driver.time_left(LINGER))
+        timeout = self._user.network_timeout
+        return None if timeout is None else self._silence_left(timeout)
 
     def _silence_left(self, timeout: float) -> float:
         """Seconds of silence that are left to the peer in mid-message, since its last bytes."""
         return max(0.001, self.last_received + timeout - time.monotonic())
 
-    def _close(self) -> None:
-        self._finished = True
-        self._lost(None)
-        if not self._over.is_set():  # Ctrl-C came between the end and telling of it
-            self._tell_end()
-        # A writer is woken by the cut. The descriptor goes only when it is out, lest it write to
-        # the next owner's.
-        # One that has an A-ABORT to write, after a defect of the DUL thread, has the time for it.
-        seconds = 0.0 if self._leaving is None else LAST_PDU
-        if not self._write.attempt(self._close_connection, seconds=seconds):
-            self.connection.cut()
-            self._write.run(self._close_connection)
-        self._after_write()
-        # Who is about to use one of them keeps it open.
-        self._waker = self._write_waker = None
-        self._watch.forget()
+    def _check_silence(self) -> None:
+        """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
+        timeout = self._user.network_timeout
+        if self.provider.ended is not None:
+            self.driver.help()
+            if self.driver.time_left(LINGER) <= 0:
+                self._finished = self._expired = True
+        elif timeout is None or not self._in_midst:
+            return
+        elif time.monotonic() - self.last_received >= timeout:
+            self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
-    def _close_connection(self) -> None:
-        if self._leaving is not None:  # a writer was at it until now
-            self._leave((), 0)
-        self.connection.say_goodbye()
-        self.connection.close()
+    # Reading
 
-    def _read(self) -> None:
-        connection = self.connection
+    def _read(self, connection: Connection) -> None:
         try:
             count = self.framer.fill(connection.recv_now)
         except BlockingIOError:
             self._check_silence()
             return
         except OSError as error:
-            self._problem = self._problem or error
-            self._finished = True
+            self._break_off(error)
             return
         if not count:
             self._finished = True
             return
-        self._received(count)
+        self._understand(count)
         if connection.is_tls:
-            self._drain()
+            self._drain(connection)
             if connection.pending:
-                self._after_write()
+                self.driver.writer.after()
         if self._in_midst or self._user.outstanding():
             connection.quick_ack()
 
-    def _received(self, count: int) -> None:
-        """Take note of bytes that were read, and take them apart."""
-        self.last_activity = self.last_received = time.monotonic()
-        if self._user.watches_data:
-            self._user.on_data(self.framer.latest(count), False)
-        if self._deaf:
-            self.framer.drop()
-        else:
-            self._understand()
+    def _break_off(self, error: OSError) -> None:
+        self.driver.problem = self.driver.problem or error
+        self._finished = True
 
-    def _drain(self) -> None:
+    def _drain(self, connection: Connection) -> None:
         """Read what TLS has deciphered already: nothing would tell of it any more."""
-        connection = self.connection
         if not isinstance(connection, TLSConnection):
             return
         try:
@@ -246,37 +352,41 @@ class DUL(Sending):
                     return
                 if count:
                     self.framer.received(count)
-                    self._received(count)
+                    self._understand(count)
                 else:
                     self._finished = True
         except OSError as error:
-            self._problem = self._problem or error
-            self._finished = True
+            self._break_off(error)
 
-    def _understand(self) -> None:
-        """Take what was received apart."""
+    def _understand(self, count: int = 0) -> None:
+        """Take what was received apart, `count` bytes of which are new."""
         framer, user = self.framer, self._user
-        feed = self._feed_and_show if user.watches_pdus else user.feed
-        try:
-            while not self._finished and not self._deaf:
-                try:
-                    item = framer.next(feed if self.ended is None else _ignore)
-                    if item is None:
-                        break
-                    if type(item) is bytes:
-                        self._on_pdu(item)
-                    elif self.ended is None:
-                        user.on_message(item)
-                        if not framer.in_pdu:  # as after most messages
-                            self._in_midst = False
-                            return
-                except DIMSEDecodeError as error:
-                    # What follows a message that is none is still understood, in Sta13.
-                    self.abort(Ended("aborted", "local", 0, 0, error=error))
-        except PDUDecodeError as error:
-            self._deaf = True  # where the next PDU begins is not known
-            self._invalid(error)
+        if count:
+            self.driver.last_activity = self.last_received = time.monotonic()
+            if user.watches_data:
+                user.on_data(framer.latest(count), False)
+        watched = user.watches_pdus
+        feed: Feed[Any] = self._feed_and_show if watched else user.feed
+        show = self._show if watched else None
+        while not self._finished:
+            try:
+                item = self.provider.receive(feed, show)
+                if item is None:
+                    break
+                if isinstance(item, Received):
+                    self._carry_out(item)
+                elif not self._move.later or self.provider.ended is None:
+                    user.on_message(item)
+                    if not framer.in_pdu:  # as after most messages
+                        self._in_midst = False
+                        return
+            except DIMSEDecodeError as error:
+                # What follows a message that is none is still understood, in Sta13.
+                self.abort(Ended("aborted", "local", 0, 0, error=error))
         self._in_midst = user.flush() or framer.in_pdu
+
+    def _show(self, pdu: pdus.PDU) -> None:
+        self._user.on_pdu(pdu, False)
 
     def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> Any:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""
@@ -289,99 +399,24 @@ class DUL(Sending):
                 self._user.on_pdu(pdus.P_DATA_TF(pdvs=shown), False)
         return self._user.feed(context_id, control, data, done)
 
-    def _invalid(self, error: PDUDecodeError) -> None:
-        """Evt19: AA-8, or AA-7 when the association has ended already."""
-        if self.abort(Ended("aborted", "local", 2, error.reason, error=error)):
-            return
-        with contextlib.suppress(RuntimeError):
-            self._take("Evt19")
-            self._push_abort(2, error.reason)
-        self._tell()
-
-    def _push_abort(self, source: int, reason: int) -> None:
-        """Send another A-ABORT (AA-7)."""
-        self._again = pdus.A_ABORT(source=source, reason=reason).encode()
-        self._after_write()
-
-    def _on_pdu(self, data: bytes) -> None:
-        """A PDU is complete that is not P-DATA-TF in its place."""
-        event = EVENT_OF_PDU[data[0]]
-        found = TABLE.get((event, self.state))
-        if found is None:  # the connection was lost to a writer meanwhile
-            return
-        label = found.label
-        pdu: Any = None
-        if label in _DECODED or (self._user.watches_pdus and data[0] != _P_DATA_TF):
-            try:
-                pdu = pdus.decode_pdu(data)
-            except PDUDecodeError as error:
-                self._invalid(error)
-                return
-            if self._user.watches_pdus:
-                self._user.on_pdu(pdu, False)
-        # P-DATA-TF comes here when it was not expected at its beginning; its content is lost,
-        # whatever the state is now.
-        if label == "AA-8" or label in ("DT-2", "AR-6"):
-            unexpected = PDUDecodeError(
-                f"not expected in {self.state}", pdu=f"PDU of type {data[0]:#04x}", reason=2
-            )
-            cause = event if label == "AA-8" else "Evt19"
-            ended = Ended("aborted", "local", 2, 2, error=unexpected)
-            if self.abort(ended, event=cause) or self.ended is not None:
-                return
-            self._on_pdu(data)  # our own release request was sent meanwhile
-            return
-        if label == "AE-3":
-            self.framer.context_ids = self._user.on_associate(pdu)
-        try:
-            # Another thread may have moved on meanwhile: what was taken counts, not what was looked
-            # up.
-            label = self._take(event, _ended_by(label, pdu)).label
-        except RuntimeError:
-            return
-        self._tell()
-        if label == "AE-3":
-            self._user.on_message(pdu)
-        elif label in ("AE-4", "AA-2", "AA-3", "AR-3"):
+    def _carry_out(self, received: Received) -> None:
+        """Do what the state machine says of a PDU of the peer."""
+        driver, move = self.driver, received.move
+        action = move.action
+        if move.ends:
+            driver.tell_end()
+        if action.send:  # A-ABORT
+            if not move.ends:
+                driver.writer.again = move.data
+            driver.writer.after()
+        driver.tell()
+        if move.closes:
             self._finished = True
-        elif label == "AR-2":
+        elif move.answer is not None:
+            with contextlib.suppress(Stopped):
+                driver.perform(move.answer)
+        elif action.label == "AE-3":
+            self.framer.context_ids = self._user.on_associate(received.pdu)
+            self._user.on_message(received.pdu)
+        elif action.label == "AR-2":
             self._user.on_release()
-        elif label in ("AR-8", "AR-10"):
-            self._collide()
-        elif label == "AA-7":
-            self._push_abort(2, 2)
-
-    def _collide(self) -> None:
-        """Answer a release collision: the requestor first, the acceptor when it got its answer."""
-        if self.state == "Sta10":
-            return
-        ended = Ended("released", "local") if self.state == "Sta12" else None
-        with contextlib.suppress(Stopped):
-            self.perform("Evt14", pdus.A_RELEASE_RP(), ended)
-
-    def _check_silence(self) -> None:
-        """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
-        timeout = self._user.network_timeout
-        if self.ended is not None:
-            self._help()
-            if self._time_left(LINGER) <= 0:
-                self._finished = self._expired = True
-        elif timeout is None or not self._in_midst:
-            return
-        elif time.monotonic() - self.last_received >= timeout:
-            self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
-
-
-def _ended_by(label: str, pdu: Any) -> Ended | None:
-    """How an action that follows a PDU of the peer ends the association, if it does."""
-    if label == "AE-4":
-        return Ended("rejected", "peer", pdu.source, pdu.reason, pdu.result)
-    if label == "AA-3":
-        return Ended("aborted", "peer", pdu.source, pdu.reason)
-    if label == "AR-3":
-        return Ended("released", "local")
-    return None
-
-
-def _ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
-    """Take PDVs that nobody waits for any more."""

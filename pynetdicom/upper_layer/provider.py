@@ -101,7 +101,7 @@ class Move:
     @property
     def closes(self) -> bool:
         """Whether there is no transport connection any more, or shall be none."""
-        return self.action.next_state == "Sta1"
+        return self.state == "Sta1" and self.ended is not None
 
     @property
     def may_send_data(self) -> bool:

@@ -219,10 +219,10 @@ def test_the_finalizer_takes_no_lock() -> None:
             with assoc.lock:
                 Call(responses.__del__).result(DEADLINE)
 
-        dul = assoc.dul
+        driver = assoc.dul.driver
         holds = [
-            dul._write,
-            dul._telling,
+            driver.writer.hold,
+            driver._telling,
             assoc.ae._running._counting,
             assoc._handlers._changing,
             responses._asking,
@@ -275,7 +275,7 @@ def test_the_finalizer_on_the_dul_thread_while_a_writer_holds_the_write_lock() -
             assert threads == [assoc.dul.ident]
             assert said == []
 
-        assoc.dul._write.run(write)
+        assoc.dul.driver.writer.hold.run(write)
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 20
     assert sorted(said) == ["C-CANCEL-RQ", "C-ECHO-RSP", "C-ECHO-RSP"]
 

@@ -381,7 +381,7 @@ def test_a_peer_that_never_reads(server: Server, monkeypatch: pytest.MonkeyPatch
 
         thread = threading.Thread(target=ask)
         thread.start()
-        assert until(lambda: assoc.dul._write_waker is not None or assoc.ended is not None)
+        assert until(lambda: assoc.dul.driver.writer.waker is not None or assoc.ended is not None)
         is_served(server.address)
         assoc.join(60)
         assert not assoc.is_alive()

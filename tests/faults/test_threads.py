@@ -26,10 +26,8 @@ from pynetdicom.network.lobby import Lobby
 from pynetdicom.upper_layer import framing
 from tests.faults.peer import Peer, request, until
 from tests.pair import VERIFICATION, Pair, ended
-from tests.peers import Acceptor, ct, listening
+from tests.peers import DEADLINE, Acceptor, ct, listening
 from tests.sampled import sampled
-
-DEADLINE = 20.0
 
 
 class Injected(Exception):
@@ -138,7 +136,7 @@ READING: dict[str, Any] = {
     "next": framing.Framer,
     "fill": framing.Framer,
     "_understand": DUL,
-    "_received": DUL,
+    "_read": DUL,
 }
 
 

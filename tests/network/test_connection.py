@@ -452,7 +452,7 @@ def test_giving_up_while_it_connects(deaf: tuple[str, int]) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert until(lambda: connector._waker is not None)
-    connector.give_up()
+    connector.cut()
     thread.join(60)
     assert problems
     with pytest.raises(ConnectionAbortedError):
@@ -492,7 +492,7 @@ def test_giving_up_while_it_looks_up(slow_resolver: threading.Event) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert slow_resolver.wait(60)
-    connector.give_up()
+    connector.cut()
     thread.join(60)
     assert not thread.is_alive()
     assert isinstance(problems[0], ConnectionAbortedError)
@@ -589,7 +589,7 @@ def test_giving_up_during_the_handshake(contexts: Any) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert theirs.recv(1)  # the client's hello
-    connector.give_up()
+    connector.cut()
     thread.join(60)
     assert problems
     theirs.close()
@@ -607,7 +607,7 @@ def test_giving_up_has_no_power_over_a_connection_that_is_made() -> None:
     thread.start()
     connection = secure(ours, client, LOCAL, time.monotonic() + 60, connector.hold)
     thread.join(60)
-    connector.give_up()
+    connector.cut()
     assert connection.push([b"A-ABORT"]) == 7
     assert result[0].recv(10) == b"A-ABORT"
     connection.close()

@@ -21,13 +21,14 @@ import pytest
 from pynetdicom.errors import DIMSEDecodeError, PDUDecodeError
 from pynetdicom.network import dul as dul_module
 from pynetdicom.network import sending
+from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection, TLSConnection, wait_for
-from pynetdicom.network.connector import secure
+from pynetdicom.network.connector import Connector, secure
 from pynetdicom.network.dul import DUL, Stopped
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
-from pynetdicom.upper_layer.fsm import UpperLayer
+from pynetdicom.upper_layer.provider import Provider
 from tests.faults import tls
 from tests.faults.peer import (
     RELEASE_RP,
@@ -120,12 +121,14 @@ class Side:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         self.peer = Peer(theirs)
         self.user = User()
-        layer = UpperLayer(requestor=requestor)
-        layer.state = state
         framer = Framer(16384)
         framer.context_ids = frozenset((1,))
-        framer.accepts_data = state in ("Sta6", "Sta7")
-        self.dul = DUL(self.user, Connection(ours), layer, framer)
+        self.provider = Provider(requestor=requestor, framer=framer, state=state)
+        self.serve(Connection(ours))
+
+    def serve(self, connection: Connection) -> None:
+        self.dul = DUL(self.user, self.provider, connection)
+        self.dul.attach(connection)
 
     def start(self) -> Side:
         self.dul.start()
@@ -195,7 +198,7 @@ class Sender(threading.Thread):
 
 def is_blocked(side: Side) -> bool:
     """Wait until a writer waits for the peer to read."""
-    return until(lambda: side.dul._write_waker is not None)
+    return until(lambda: side.dul.driver.writer.waker is not None)
 
 
 def blocked(side: Side, size: int = 4_000_000) -> Sender:
@@ -277,7 +280,7 @@ def test_aa_7_while_the_last_pdu_is_completed(make: Any) -> None:
     assert side.dul.abort(LOCAL)
     side.peer.send(b"junk!!")
     sender.join(60)
-    assert until(lambda: side.dul._again is not None)
+    assert until(lambda: side.dul.driver.writer.again)
     data = side.peer.rest_until_abort()
     if not data.endswith(abort(2, 1)):
         data += side.peer.exactly(10)
@@ -298,7 +301,7 @@ def test_abort_at_once_does_not_wait_for_the_pdu(make: Any) -> None:
 
 def test_no_data_after_a_release_request(make: Any) -> None:
     side = make()
-    side.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+    side.dul.perform(pdus.A_RELEASE_RQ())
     with pytest.raises(Stopped):
         side.dul.send_data(message(b"late"))
     side.peer.send(RELEASE_RP)
@@ -309,7 +312,7 @@ def test_a_release_request_waits_for_the_message(make: Any) -> None:
     side = make(small=True)
     sender = Sender(side, message(bytes(50_000)))
     assert is_blocked(side)
-    releaser = threading.Thread(target=side.dul.perform, args=("Evt11", pdus.A_RELEASE_RQ()))
+    releaser = threading.Thread(target=side.dul.perform, args=(pdus.A_RELEASE_RQ(),))
     releaser.start()
     found = []
     while not found or found[-1][0] != 5:
@@ -327,7 +330,7 @@ def test_no_data_after_an_abort(make: Any) -> None:
     with pytest.raises(Stopped):
         side.dul.send_data(message(b"late"))
     with pytest.raises(Stopped):
-        side.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+        side.dul.perform(pdus.A_RELEASE_RQ())
     assert side.peer.exactly(10) == abort(0, 0)
     assert side.peer.silent()
 
@@ -383,7 +386,7 @@ def test_an_answer_that_nobody_reads_ends_all_the_same(
     side.dul.connection.socket.setblocking(True)
     ended = Ended("released", "peer")
     with pytest.raises(Stopped):
-        side.dul.perform("Evt14", pdus.A_RELEASE_RP(), ended)
+        side.dul.perform(pdus.A_RELEASE_RP())
     assert side.ended == ended
     side.dul.join(60)
     assert not side.dul.is_alive()
@@ -479,7 +482,7 @@ def test_a_handler_of_a_transition_may_abort_and_send(make: Any) -> None:
             side.dul.abort(LOCAL)
 
     side.user.on_transition_do = on_transition
-    side.dul.perform("Evt7", pdus.A_ASSOCIATE_AC())
+    side.dul.perform(pdus.A_ASSOCIATE_AC())
     assert [side.peer.pdu()[0] for _ in range(3)] == [2, 4, 7]
     assert [t[0] for t in side.user.transitions[:2]] == ["AE-7", "AA-1"]
 
@@ -516,7 +519,7 @@ def test_a_writer_reports_nothing_that_the_reader_has_still_to_read(make: Any) -
     assert reading.wait(60)
     side.peer.close()
     sender = Sender(side, message(b"x"))
-    assert until(lambda: side.dul._problem is not None)
+    assert until(lambda: side.dul.driver.problem is not None)
     failed.set()
     sender.join(60)
     assert sender.saw == Ended("aborted", "peer", 2, 4)
@@ -606,19 +609,6 @@ def test_an_invalid_pdu(make: Any, state: str, junk: bytes, reason: int) -> None
     assert side.ended[:4] == ("aborted", "local", 2, reason)
 
 
-def test_data_that_was_sent_before_the_acceptance(make: Any) -> None:
-    """It is a fault also when the acceptance crosses it, and is never dropped without a word."""
-    side = make("Sta3", requestor=False, start=False)
-    side.dul.framer.put(p_data(pdv(1, 3, b"early")))
-    frames = side.dul.framer.frames(side.user.feed)
-    header = next(frames)  # understood in Sta3
-    side.dul.perform("Evt7", pdus.A_ASSOCIATE_AC())
-    side.dul._on_pdu(header)
-    side.start()
-    assert side.peer.pdu()[0] == 2
-    assert side.peer.exactly(10) == abort(2, 2)
-
-
 def test_a_message_that_is_none(make: Any) -> None:
     side = make()
     side.peer.send(p_data(pdv(1, 2, b"nonsense")) + p_data(pdv(1, 2, b"more")) + abort(0, 0))
@@ -676,7 +666,7 @@ def test_aa_7_while_somebody_still_writes(make: Any) -> None:
         return count
 
     side.dul.connection.push = push
-    args = ("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
+    args = (pdus.A_RELEASE_RP(),)
     thread = threading.Thread(target=side.dul.perform, args=args)
     thread.start()
     assert sent.wait(60)
@@ -684,7 +674,7 @@ def test_aa_7_while_somebody_still_writes(make: Any) -> None:
     side.user.watches_transitions = True
     side.peer.send(b"junk!!")
     assert side.peer.exactly(10) == RELEASE_RP
-    assert until(lambda: side.dul._again is not None)
+    assert until(lambda: side.dul.driver.writer.again)
     go_on.set()
     assert side.peer.exactly(10) == abort(2, 1)
     thread.join(60)
@@ -728,7 +718,7 @@ def test_a_peer_that_keeps_the_socket_after_a_release(
     side.user.network_timeout = 0.1
     side.user.watches_transitions = True
     side.start()
-    side.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
+    side.dul.perform(pdus.A_RELEASE_RP())
     assert side.peer.rest() == RELEASE_RP
     side.dul.join(60)
     assert [t[0] for t in side.user.transitions] == ["AR-4", "AA-2"]
@@ -743,7 +733,7 @@ def test_the_peer_releases(make: Any) -> None:
     assert side.user.released.wait(60)
     assert side.dul.state == "Sta8"
     side.dul.send_data(message(b"response"))  # AR-7
-    side.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
+    side.dul.perform(pdus.A_RELEASE_RP())
     assert side.peer.pdu()[12:] == b"response"
     assert side.peer.exactly(10) == RELEASE_RP
     side.peer.close()
@@ -753,7 +743,7 @@ def test_the_peer_releases(make: Any) -> None:
 
 def test_a_request_that_crosses_our_release(make: Any) -> None:
     side = make()
-    side.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+    side.dul.perform(pdus.A_RELEASE_RQ())
     side.peer.send(p_data(pdv(1, 2, b"crossing")) + RELEASE_RP)
     assert side.peer.rest() == RELEASE_RQ
     assert side.user.messages == [(1, b"crossing")]
@@ -764,7 +754,7 @@ def test_release_collision_as_requestor(make: Any) -> None:
     side = make(requestor=True, start=False)
     side.user.watches_transitions = True
     side.start()
-    side.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+    side.dul.perform(pdus.A_RELEASE_RQ())
     side.peer.send(RELEASE_RQ)
     assert side.peer.exactly(20) == RELEASE_RQ + RELEASE_RP
     assert side.dul.state == "Sta11"
@@ -779,7 +769,7 @@ def test_release_collision_as_acceptor(make: Any) -> None:
     side = make(requestor=False, start=False)
     side.user.watches_transitions = True
     side.start()
-    side.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+    side.dul.perform(pdus.A_RELEASE_RQ())
     side.peer.send(RELEASE_RQ)
     assert side.peer.exactly(10) == RELEASE_RQ
     assert side.peer.silent(0.02)
@@ -795,7 +785,7 @@ def test_release_collision_as_acceptor(make: Any) -> None:
 @pytest.mark.parametrize("requestor", [True, False])
 def test_abort_in_the_midst_of_a_collision(make: Any, requestor: bool) -> None:
     side = make(requestor=requestor)
-    side.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+    side.dul.perform(pdus.A_RELEASE_RQ())
     side.peer.send(RELEASE_RQ)
     state = "Sta11" if requestor else "Sta10"
     assert until(lambda: side.dul.state == state)
@@ -829,7 +819,7 @@ def test_a_defect_while_what_was_read_is_taken_apart(
     def fail(*args: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(side.dul, "_received", fail)
+    monkeypatch.setattr(side.dul, "_read", fail)
     side.start()
     side.peer.send(p_data(pdv(1, 2, b"hello")))
     assert side.peer.exactly(10) == abort(2, 0)
@@ -841,15 +831,14 @@ def test_a_defect_while_what_was_read_is_taken_apart(
 def test_a_defect_while_another_thread_writes(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The A-ABORT is not lost for that: it is written when that thread is done."""
     side = make(start=False)
-    monkeypatch.setattr(dul_module, "LAST_PDU", 3600)
     monkeypatch.setattr(sending, "LAST_PDU", 3600)
 
     def fail(*args: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(side.dul, "_received", fail)
+    monkeypatch.setattr(side.dul, "_read", fail)
     done = threading.Event()
-    writer = threading.Thread(target=side.dul._write.run, args=(done.wait,))
+    writer = threading.Thread(target=side.dul.driver.writer.hold.run, args=(done.wait,))
     writer.start()
     side.start()
     side.peer.send(p_data(pdv(1, 2, b"hello")))
@@ -877,27 +866,75 @@ def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
 
 def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(make: Any) -> None:
     side = make("Sta1", start=False)
-    side.dul.connected()
+    side.dul.connecting()
     side.peer.send(b"220 mail.example.org ESMTP\r\n")
     side.start()
     assert side.peer.silent(0.02)
     rq = pdus.A_ASSOCIATE_RQ()
-    side.dul.perform("Evt2", rq)
+    side.dul.perform(rq)
     assert side.peer.pdu() == rq.encode()
     assert side.peer.exactly(10) == abort(2, 1)
     assert side.user.ended.wait(60)
 
 
-def test_abort_before_the_request_is_sent(make: Any) -> None:
+@pytest.mark.parametrize("started", [False, True])
+def test_abort_before_the_request_is_sent(make: Any, started: bool) -> None:
     side = make("Sta1", start=False)
-    side.dul.connected()
-    side.start()
+    side.dul.connecting()
+    if started:
+        side.start()
     assert side.dul.abort(Ended("aborted", "local", 2, 0))
+    assert side.dul.see_closed()
     assert side.peer.rest() == b""
-    side.dul.join(60)
-    assert not side.dul.is_alive()
     with pytest.raises(Stopped):
-        side.dul.perform("Evt2", pdus.A_ASSOCIATE_RQ())
+        side.dul.perform(pdus.A_ASSOCIATE_RQ())
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_abort_before_there_is_a_connection(asked: bool) -> None:
+    user, connector = User(), Connector()
+    dul = DUL(user, Provider(requestor=True), connector)
+    if asked:
+        dul.connecting()
+    assert dul.abort(LOCAL)
+    assert not dul.abort(LOCAL)
+    assert (dul.ended, user.endings) == (LOCAL, 1)
+    if not asked:
+        with pytest.raises(Stopped):
+            dul.connecting()
+    with pytest.raises(OSError, match="given up"):
+        connector.connect(AddressInformation("127.0.0.1", 1), None)
+    assert not dul.see_closed()
+
+
+def test_abort_while_the_connection_comes_about() -> None:
+    """The thread that connects has the connection already, and not said so."""
+    ours, theirs = socket.socketpair()
+    user = User()
+    dul = DUL(user, Provider(requestor=True), Connector())
+    dul.connecting()
+    assert dul.abort(LOCAL)
+    dul.attach(Connection(ours))
+    with Peer(theirs) as peer:
+        assert peer.rest() == b""
+        with pytest.raises(Stopped):
+            dul.perform(pdus.A_ASSOCIATE_RQ())
+        assert dul.see_closed()
+    assert (dul.ended, user.endings, dul.connection.fileno()) == (LOCAL, 1, -1)
+
+
+def test_no_connection_comes_about() -> None:
+    user = User()
+    dul = DUL(user, Provider(requestor=True), Connector())
+    dul.connecting()
+    failed = Ended("failed", "network", timer="acse_timeout")
+    dul.fail(failed)
+    assert (dul.ended, user.endings, dul.state) == (failed, 1, "Sta1")
+    assert not dul.abort(LOCAL)
+    assert not dul.see_closed()
+    dul.join(1)
+    dul.resume()
+    dul.look_again()
 
 
 def test_the_acceptance(make: Any) -> None:
@@ -1024,7 +1061,7 @@ def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> 
             side.dul.abort(LOCAL)
         elif doing == "release":
             with suppress(Stopped):
-                side.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+                side.dul.perform(pdus.A_RELEASE_RQ())
 
     def answer() -> None:
         # As an association does: answer a release request, when it comes.
@@ -1032,7 +1069,7 @@ def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> 
         certain = doing == "nothing" and theirs == "release"
         if side.user.released.wait(60 if certain else 0.05):
             with suppress(Stopped):
-                side.dul.perform("Evt14", pdus.A_RELEASE_RP(), Ended("released", "peer"))
+                side.dul.perform(pdus.A_RELEASE_RP())
 
     def peer() -> None:
         gate.wait(60)
@@ -1126,7 +1163,7 @@ def test_no_descriptor_is_left_for_waking(make: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sending, "Waker", none)
     sender = Sender(side, message(bytes(4_000_000), 16000))
     assert sender.is_alive()
-    assert until(lambda: not side.dul._write.attempt(lambda: None))
+    assert until(lambda: not side.dul.driver.writer.hold.attempt(lambda: None))
     assert side.dul.abort(LOCAL)
     sender.join(60)
     assert isinstance(sender.outcome, Stopped)
@@ -1155,8 +1192,7 @@ class SecuredSide(Side):
         connection = secure(plain, client, "127.0.0.1", time.monotonic() + 60)
         thread.join(60)
         self.peer = Peer(result[0])
-        framer = self.dul.framer
-        self.dul = DUL(self.user, connection, self.dul.upper_layer, framer)
+        self.serve(connection)
 
 
 @pytest.fixture
@@ -1205,7 +1241,7 @@ def test_tls_says_goodbye(secured: SecuredSide) -> None:
 
 
 def test_tls_release(secured: SecuredSide) -> None:
-    secured.dul.perform("Evt11", pdus.A_RELEASE_RQ())
+    secured.dul.perform(pdus.A_RELEASE_RQ())
     assert secured.peer.exactly(10) == RELEASE_RQ
     secured.peer.send(RELEASE_RP)
     assert secured.peer.socket.recv(10) == b""
@@ -1267,7 +1303,7 @@ def test_an_abort_is_not_lost_to_a_flush(make: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(type(connection), "pending", property(lambda self: pending[0]))
     monkeypatch.setattr(connection, "push", push)
-    side.dul._after_write()
+    side.dul.driver.writer.after()
     assert side.peer.exactly(10) == abort(0, 0)
     side.start()
 

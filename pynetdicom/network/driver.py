@@ -1,0 +1,293 @@
+"""What any thread may ask of an association's upper layer: sending, aborting, telling of moves.
+
+In: what the local user wants to send, or to be ended. Out: PDUs on the connection, by way of the
+`Writer`; transitions and the end, to the user.
+
+The state has no lock, see `upper_layer.provider`. So `abort` may be called in the midst of
+anything, by the handler of a signal or by a finalizer: it waits for nobody.
+
+A writer whose connection breaks does not say how the association ended. The peer may have said so
+before it closed, and only the DUL thread sees that.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pynetdicom.network import sending
+from pynetdicom.network.buffers import Buffer
+from pynetdicom.network.connection import Connection
+from pynetdicom.network.connector import Connector
+from pynetdicom.network.latch import Hold, Latch
+from pynetdicom.network.sending import Broken, Stopped, Writer
+from pynetdicom.network.user import User
+from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.provider import NotPossible, Provider
+
+
+class Driver:
+    """Drives the provider of one association on behalf of the local user, on any thread.
+
+    Parameters
+    ----------
+    user : User
+    provider : Provider
+    connection : Connection or Connector
+        Where there is none yet, what connects.
+    reader : threading.Thread
+        The DUL thread.
+    wake : callable
+        Has that look what there is to do.
+
+    Attributes
+    ----------
+    last_activity : float
+        When anything was sent or received.
+    problem : BaseException or None
+        What was found wrong with the connection, until it is known how the association ended.
+    """
+
+    def __init__(
+        self,
+        user: User,
+        provider: Provider,
+        connection: Connection | Connector,
+        reader: threading.Thread,
+        wake: Callable[[], None],
+    ) -> None:
+        self._user = user
+        self._provider = provider
+        self._reader = reader
+        self._wake = wake
+        self.writer = Writer(user, provider, connection, self.abort)
+        self.last_activity = time.monotonic()
+        self.problem: BaseException | None = None
+        self._ended_at: float | None = None
+        self._over = Latch()
+        # Set once the peer was asked for the association, or it has ended before.
+        self.begun = Latch()
+        # The last move that was told.
+        self._told = provider.last
+        self._telling = Hold()
+
+    # Sending
+
+    def _write_with(self, write: Callable[..., None], *args: Any, waits: bool = True) -> bool:
+        """Call `write` with the writer's hold, and look after what was left to its holder.
+
+        Not `waits`: False when another thread is writing.
+        """
+        writer = self.writer
+        try:
+            if not waits:
+                return writer.hold.attempt(write, *args)
+            writer.hold.run(write, *args)
+            return True
+        except Broken as error:
+            self._find_out(error.__cause__)
+            raise
+        finally:
+            if writer.connection.is_tls or writer.leaving or writer.again or writer.departed:
+                writer.after()
+            if self._told.later:
+                self.tell()
+
+    def perform(self, pdu: pdus.PDU) -> None:
+        """Ask for what `pdu` says, and send it.
+
+        Raises
+        ------
+        Stopped
+            The association has ended, or this is not possible any more.
+        """
+        data = pdu.encode()
+        self._write_with(self._write_pdu, pdu, data)
+        self.last_activity = time.monotonic()
+        if self._user.watches_data:
+            self._user.on_data(data, True)
+        if self._user.watches_pdus:
+            self._user.on_pdu(pdu, True)
+
+    def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
+        try:
+            try:
+                move = self._provider.request(pdu)
+            except NotPossible as error:
+                self.help()
+                raise Stopped from error
+            self.begun.set()
+            if move.ends:
+                self.tell_end()
+            self.writer.put([data], move)
+        except Stopped:
+            raise
+        except BaseException as error:  # the state says that it was sent
+            self.abort(Ended("aborted", "local", 0, 0, error=error), at_once=True)
+            raise
+        finally:
+            self.writer.waker = None
+
+    def send_data(self, batches: Iterable[Sequence[Buffer]], *, waits: bool = True) -> bool:
+        """Send one message: batches of whole P-DATA-TF PDUs (DT-1, AR-7).
+
+        Parameters
+        ----------
+        batches : iterable of sequence of buffers
+        waits : bool
+            Wait while another thread is writing; otherwise False says that nothing was sent.
+
+        Raises
+        ------
+        Stopped
+            The association has ended, or its release was requested: nothing or not all was sent.
+        RuntimeError
+            Called from a handler of what is being sent.
+        Exception
+            What `batches` raises. A message that had begun cannot be taken back: the association is
+            aborted.
+        """
+        done = self._write_with(self._write_message, batches, waits=waits)
+        self.last_activity = time.monotonic()
+        return done
+
+    def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
+        move = self._provider.last
+        if not move.may_send_data:
+            self.help()
+            raise Stopped
+        user, writer = self._user, self.writer
+        begun = False
+        whole = True
+        try:
+            for batch in batches:
+                begun, whole = True, False
+                writer.put(batch, move)
+                whole = True
+                if user.watches_data or user.watches_pdus:
+                    self._show(batch)
+        except Stopped:
+            raise
+        except BaseException as error:  # Ctrl-C as well
+            if begun:
+                # Where a PDU was left in its midst nobody knows how to complete it.
+                ended = Ended("aborted", "local", 0, 0, error=error)
+                self.abort(ended, at_once=not whole)
+            raise
+        finally:
+            writer.waker = None
+
+    def _show(self, batch: Sequence[Buffer]) -> None:
+        """Trigger the events of a batch of P-DATA-TF that was sent."""
+        data = b"".join(batch)
+        if self._user.watches_data:
+            self._user.on_data(data, True)
+        start = 0
+        while start < len(data) and self._user.watches_pdus:
+            end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")
+            self._user.on_pdu(pdus.decode_pdu(data[start:end]), True)
+            start = end
+
+    # Ending
+
+    def abort(self, ended: Ended, *, at_once: bool = False) -> bool:
+        """Abort the association; waits for nothing. False when it had ended already.
+
+        Parameters
+        ----------
+        ended : Ended
+            How it is to be recorded; its source and reason go into the A-ABORT. Source 2 is the
+            provider.
+        at_once : bool
+            Do not give a PDU that has begun the time to be completed.
+        """
+        try:
+            return self._abort(ended, at_once)
+        except BaseException:  # Ctrl-C in its midst: the DUL thread does the rest
+            self.writer.connection.cut()
+            raise
+
+    def _abort(self, ended: Ended, at_once: bool) -> bool:
+        move = self._provider.abort(ended)
+        if move is None:
+            self.help()
+            if at_once:
+                self.writer.connection.cut()
+            return False
+        self.tell_end()
+        if move.closes:
+            self.writer.connection.cut()
+        self.writer.after()
+        self.tell()
+        if at_once and (self.writer.leaving or self.writer.is_finishing):
+            self.writer.connection.cut()
+        self._wake()  # the peer's time to take the A-ABORT is over, that to close begins
+        return True
+
+    def fail(self, ended: Ended, *, expired: bool = False) -> None:
+        """Say that the transport connection is closed, broken, or did not come about."""
+        is_tls = self.writer.connection.is_tls
+        move = self._provider.closed(ended, is_tls=is_tls, expired=expired)
+        if move is not None and move.ends:
+            self.tell_end()
+        self.tell()
+
+    def lose(self, error: BaseException | None, *, expired: bool = False) -> None:
+        """Say that the transport connection is closed or broken, or that its time is up."""
+        self.fail(Ended("aborted", "network", error=error or self.problem), expired=expired)
+
+    def _find_out(self, error: BaseException | None) -> None:
+        """A write has failed: let the DUL thread see what the peer said before it closed."""
+        self.problem = error
+        self.writer.connection.cut()
+        if threading.current_thread() is not self._reader and self._reader.is_alive():
+            self._over.wait(sending.LAST_PDU)
+        self.lose(error)
+
+    def tell_end(self) -> None:
+        """Wake everybody: `ended` says how the association has ended."""
+        if self._ended_at is None:
+            self._ended_at = time.monotonic()
+        self.writer.wake()
+        self._user.on_ended()
+        self._over.set()
+        self.begun.set()
+        self._wake()
+
+    def help(self) -> None:
+        """Do what the thread that has ended the association has not come to.
+
+        It may be the calling one, which a signal's handler has interrupted.
+        """
+        if not self._over.is_set() and self._provider.ended is not None:
+            self.tell_end()
+        if self.writer.leaving:
+            self.writer.after()
+
+    def tell(self) -> None:
+        """Tell of transitions in their order, by one thread at a time, which holds no lock."""
+        while self._told.later and self._telling.attempt(self._tell_moves):
+            pass
+
+    def _tell_moves(self) -> None:
+        while move := self._told.later.get(""):
+            self._told = move
+            if self._user.watches_transitions and move.event:
+                self._user.on_transition(*move.told)
+
+    def time_left(self, linger: float) -> float:
+        """Seconds that are left to the peer to take the A-ABORT, or to close the connection."""
+        if self._ended_at is None:  # the thread that has ended it has not come to that
+            self._ended_at = time.monotonic()
+        patience = sending.LAST_PDU if self.writer.leaving else linger
+        return self._ended_at + patience - time.monotonic()
+
+    def close(self, *, expired: bool) -> None:
+        """Close the connection, on the DUL thread."""
+        self.lose(None, expired=expired)
+        if not self._over.is_set():  # Ctrl-C came between the end and telling of it
+            self.tell_end()
+        self.writer.close()
