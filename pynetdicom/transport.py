@@ -6,7 +6,6 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
-import contextvars
 import math
 import socket
 import socketserver
@@ -36,6 +35,13 @@ __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer
 
 _CLOSING = 0.5
 _OURS = ("process_request", "finish_request", "verify_request", "get_request")
+
+
+def _check_tls(ssl_context: object) -> None:
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise TypeError("'ssl_context' must be an ssl.SSLContext")
+    if ssl_context is not None and ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        raise ValueError("'ssl_context' is that of a client: PROTOCOL_TLS_SERVER is for servers")
 
 
 class AssociationServer(socketserver.TCPServer):
@@ -106,12 +112,7 @@ class AssociationServer(socketserver.TCPServer):
         unrestricted_storage: bool | None = None,
         preload: bool = True,
     ) -> None:
-        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-            raise TypeError("'ssl_context' must be an ssl.SSLContext")
-        if ssl_context is not None and ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
-            raise ValueError(
-                "'ssl_context' is that of a client: PROTOCOL_TLS_SERVER is for servers"
-            )
+        _check_tls(ssl_context)
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
         self.ae = ae
@@ -123,7 +124,6 @@ class AssociationServer(socketserver.TCPServer):
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
         )
         self.unrestricted_storage = unrestricted_storage
-        self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
         # A set's and a list's own operations are atomic.
         self._associations: set[Association] = set()
         self._handlers = Handlers(ae, evt_handlers)

@@ -131,10 +131,7 @@ class Association(Negotiation, SCU):
         """Negotiate, serve, and see to the end."""
         _living.add(self)
         try:
-            if self._contextvars is not None:
-                self._contextvars.run(self._live)
-            else:
-                self._live()
+            self._handlers.run(self._live)
         except BaseException as error:
             raised.log(LOGGER, "an association did not end in order:", error)
         finally:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.entity import Entity, Listener
 from pynetdicom.association.negotiated import Negotiated
@@ -83,17 +81,8 @@ class AssociationState(DebugHooks, threading.Thread):
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
         self._timer = "acse_timeout"
-        self._contextvars: contextvars.Context | None = None
-        if server is not None and server.contextvars is not None:
-            # A copy of its own: a context can be entered by one thread at a time.
-            self._contextvars = server.contextvars.copy()
-        elif server is None and _config.PASS_CONTEXTVARS:
-            self._contextvars = contextvars.copy_context()
         self._handlers = Handlers(
-            ae,
-            server._handlers.specs() if server is not None else evt_handlers,
-            assoc=self,
-            context=self._contextvars,
+            ae, evt_handlers, assoc=self, server=None if server is None else server._handlers
         )
 
     # Events
