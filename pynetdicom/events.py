@@ -8,7 +8,6 @@ no further. An intervention event asks one handler for an answer; unless one is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
@@ -36,14 +35,6 @@ if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
     from pynetdicom.upper_layer.contexts import PresentationContextTuple
     from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
-
-
-@cache
-def _clock() -> Callable[[], datetime]:
-    """Give what tells the time; whoever has bound no handler does without the module."""
-    from datetime import datetime
-
-    return datetime.now
 
 
 if not TYPE_CHECKING:
@@ -122,7 +113,11 @@ class Event:
     ) -> None:
         self.assoc = assoc
         self.event = event
-        self.timestamp = timestamp or _clock()()
+        if timestamp is None:  # the module is for those only who have bound a handler
+            from datetime import datetime
+
+            timestamp = datetime.now()
+        self.timestamp = timestamp
         self._decoded: Any = None
         if attrs:
             self.__dict__.update(attrs)
