@@ -11,14 +11,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pynetdicom import _config, hooks, raised
+from pynetdicom import hooks, raised
 from pynetdicom.event_types import ON_THE_WIRE, EventType
 from pynetdicom.network.latch import Hold
 
 if TYPE_CHECKING:
+    import contextvars
     from datetime import datetime
     from types import FrameType
 
@@ -59,8 +59,10 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         What is bound from the first.
     assoc : Association, optional
         To which the events happen.
-    server : Handlers, optional
-        Those of the server that the association is with: what is bound there is bound here.
+    changed : callable, optional
+        Called when what is bound has changed.
+    context : contextvars.Context, optional
+        Whose variables handlers on the DUL thread see; each call has a copy of its own.
     """
 
     def __init__(
@@ -69,21 +71,18 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         evt_handlers: Iterable[HandlerSpec] | None = None,
         *,
         assoc: Any = None,
-        server: Handlers | None = None,
+        changed: Callable[[Handlers], None] | None = None,
+        context: contextvars.Context | None = None,
     ) -> None:
         self._host = host
         self._assoc = assoc
-        self._changed: Callable[[Handlers], None] | None = None
-        # Whose variables the handlers see: of who makes the server or asks for the association. A
-        # context can be entered by one thread at a time, so that each has a copy of its own.
-        self._context = copy_context() if _config.PASS_CONTEXTVARS and server is None else None
-        if server is not None and server._context is not None:
-            self._context = server._context.copy()
+        self._changed = changed
+        self._context = context
         # Changes to it, made one after another, all that follows from them included: a signal's
         # handler may ask for one in the midst of another.
         self._changes: deque[Callable[[], None]] = deque()
         self._changing = Hold()
-        given: Iterable[Any] = (evt_handlers or ()) if server is None else server.specs()
+        given: Iterable[Any] = evt_handlers or ()
         for spec in given:
             if not isinstance(spec, (tuple, list)) or not 2 <= len(spec) <= 3:
                 raise TypeError(
@@ -142,11 +141,6 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
             if self._changed is not None:
                 self._changed(self)
 
-    def watch(self, changed: Callable[[Handlers], None]) -> None:
-        """Have `changed` called with these, now and when what is bound has changed."""
-        self._changed = changed
-        self._change(lambda: None)
-
     def events(self) -> list[EventType]:
         """The events to which something is bound, by name."""
         return sorted(self, key=lambda event: event.name)
@@ -204,13 +198,6 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
             except (Exception, SystemExit) as error:
                 raised.log(LOGGER, f"a handler of {event} raised", error, handler)
         hooks.tell(self._assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
-
-    def run(self, call: Callable[[], None]) -> None:
-        """Call `call` on the association's own thread."""
-        if self._context is None:
-            call()
-        else:
-            self._context.run(call)
 
     def trigger_anywhere(self, event: EventType, attrs: dict[str, Any]) -> None:
         """Have an event happen on whatever thread this is, which may be the DUL thread."""

@@ -13,7 +13,7 @@ from pynetdicom import event_types as evt
 from pynetdicom import raised
 
 if TYPE_CHECKING:
-    pass
+    from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.events")
 
@@ -211,7 +211,27 @@ def told_of(assoc: Any, event: evt.EventType) -> list[tuple[str, Any]]:
 def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
     """Call the callback and the debug hook for a notification event, if they are there."""
     for name, call in told_of(assoc, event):
+        if primitive is None and assoc.ended is not None:
+            primitive = _primitive_of(assoc.ended)
         try:
             call(primitive)
         except (Exception, SystemExit) as error:
             raised.log(LOGGER, f"{name} raised", error, call)
+
+
+def _primitive_of(ended: Ended) -> Any:
+    """The primitive of an association's end by release or abort."""
+    from pynetdicom.upper_layer import primitives
+
+    made: Any
+    given: dict[str, Any]
+    if ended.kind == "released":
+        made, given = primitives.A_RELEASE(), {"result": "affirmative"}
+    elif ended.source == 2 or ended.by == "network":
+        made, given = primitives.A_P_ABORT(), {"provider_reason": ended.reason}
+    else:
+        made, given = primitives.A_ABORT(), {"abort_source": ended.source}
+    for name, value in given.items():
+        if value is not None:
+            setattr(made, name, value)
+    return made

@@ -880,7 +880,7 @@ def test_who_watches_is_not_forgotten_when_another_thread_binds_meanwhile() -> N
 
     def changed(bound: Handlers) -> None:
         has = set(bound)
-        if has and not others:
+        if not others:
             other = threading.Thread(target=bound.bind, args=(evt.EVT_PDU_RECV, print))
             others.append(other)
             other.start()
@@ -889,9 +889,7 @@ def test_who_watches_is_not_forgotten_when_another_thread_binds_meanwhile() -> N
                 pass
         known.append(has)
 
-    handlers = Handlers(AE())
-    handlers.watch(changed)
-    handlers.bind(evt.EVT_DIMSE_SENT, print)
+    Handlers(AE(), changed=changed).bind(evt.EVT_DIMSE_SENT, print)
     others[0].join()
     assert known[-1] == {evt.EVT_DIMSE_SENT, evt.EVT_PDU_RECV}
 

@@ -17,20 +17,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Self
 
 from pynetdicom import event_types as evt
 from pynetdicom import raised
 from pynetdicom.acse import ACSE
-from pynetdicom.association.indications import Indications
-from pynetdicom.association.invoking import Invoker
-from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiating import Negotiation
-from pynetdicom.association.performing import Performer
-from pynetdicom.association.receiving import Receiving
-from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
@@ -38,15 +31,8 @@ from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
 from pynetdicom.handlers import handled_in
 from pynetdicom.network.deadlines import after, remaining, wait_until
-from pynetdicom.network.dul import DUL, LINGER, Stopped
+from pynetdicom.network.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.upper_layer.provider import Provider
-
-if TYPE_CHECKING:
-    from pynetdicom.association.entity import Entity, Listener
-    from pynetdicom.dimse.operations import Operations
-    from pynetdicom.handlers import HandlerSpec
-    from pynetdicom.network.lobby import Visitor
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
@@ -76,36 +62,6 @@ class Association(Negotiation, SCU):
         What to do when `network_timeout` runs out while nothing is outstanding.
     """
 
-    def __init__(
-        self,
-        ae: Entity,
-        mode: Literal["requestor", "acceptor"],
-        *,
-        server: Listener | None = None,
-        visitor: Visitor | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
-    ) -> None:
-        super().__init__(ae, mode, server=server, visitor=visitor, evt_handlers=evt_handlers)
-        self._messenger = Messenger(self)
-        self._invoker = Invoker(self, self._messenger)
-        self._reporter = Reporter(self)
-        operations = self._invoker.operations
-        self._indications = Indications(self, operations, Receiving(self, operations, server))
-        self.dul = DUL(
-            self._indications,
-            Provider(requestor=mode == "requestor") if visitor is None else visitor.provider,
-            self._connector if visitor is None else visitor.connection,
-            f"{self.name}-DUL",
-        )
-        self._performer = Performer(
-            self, self._invoker, self._reporter, self._indications.assembler
-        )
-
-    @property
-    def dimse(self) -> Operations:
-        """The outstanding operations."""
-        return self._invoker.operations
-
     @property
     def acse(self) -> ACSE:
         """The association control service element, for handlers that reject."""
@@ -131,7 +87,10 @@ class Association(Negotiation, SCU):
         """Negotiate, serve, and see to the end."""
         _living.add(self)
         try:
-            self._handlers.run(self._live)
+            if self._contextvars is not None:
+                self._contextvars.run(self._live)
+            else:
+                self._live()
         except BaseException as error:
             raised.log(LOGGER, "an association did not end in order:", error)
         finally:

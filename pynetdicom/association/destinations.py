@@ -50,8 +50,7 @@ from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.state import AssociationState
-    from pynetdicom.association.succession import Party
+    from pynetdicom.association import Association
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -133,7 +132,7 @@ class MoveDestination:
 
     def __init__(
         self,
-        scp: AssociationState,
+        scp: Association,
         parameters: StoreParameters,
         target: Any,
         title: str,
@@ -148,7 +147,7 @@ class MoveDestination:
         # What is answered when it cannot be reached: who knows that it is there may say so.
         self._unreachable: int | None = options.pop("unreachable_status", None)
         options.setdefault("ae_title", title)
-        self._make: Callable[[Any], Party] = lambda contexts: scp.ae._prepare(
+        self._make: Callable[[Any], Association] = lambda contexts: scp.ae._prepare(
             addr, port, contexts, **options
         )
         # The handler's contexts, as many at a time as an association can have.
@@ -161,7 +160,7 @@ class MoveDestination:
         # What the instances need, as far as it is known: whether it was proposed already.
         self._needed: dict[Kind, bool] = {}
         self._refused: set[Kind] = set()
-        self._assoc: Party | None = None
+        self._assoc: Association | None = None
         self._proposed: Any = None
         self._was_reached = False
         self._endurance = Endurance()
@@ -188,7 +187,7 @@ class MoveDestination:
             if isinstance(what, Outcome):
                 return what
             try:
-                outcome = store(self._assoc_for(what)._invoker, what, self._parameters, meanwhile)
+                outcome = store(self._assoc_for(what), what, self._parameters, meanwhile)
             except _Unsent as error:
                 return Outcome(None, what.sop_instance, str(error))
             finally:
@@ -212,7 +211,7 @@ class MoveDestination:
         assoc.release()
         self._scp.sub_associations.discard(assoc)
 
-    def _assoc_for(self, what: Instance) -> Party:
+    def _assoc_for(self, what: Instance) -> Association:
         """The association to send an instance over, with a context for it if there can be one.
 
         Raises
@@ -242,7 +241,7 @@ class MoveDestination:
             self._release()
         return self._associate(contexts, what)
 
-    def _lose(self, assoc: Party) -> None:
+    def _lose(self, assoc: Association) -> None:
         """The association with the destination has ended without our doing."""
         ended = assoc.ended
         if not self._endurance.goes_on(ended):
@@ -276,7 +275,7 @@ class MoveDestination:
             build_context(uid, _USUAL_SYNTAXES) for uid in abstract_syntaxes(_USUAL)
         ]
 
-    def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Party:
+    def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Association:
         scp = self._scp
         assoc = self._make(contexts)
         for name, seconds in self._timeouts.items():
@@ -361,9 +360,9 @@ def _suits(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
     )
 
 
-def _suits_well(assoc: Party, what: Instance) -> bool:
+def _suits_well(assoc: Association, what: Instance) -> bool:
     """Whether an instance can go out as it is, or at least the peer was asked for that."""
-    context = context_for(assoc._invoker, what)
+    context = context_for(assoc, what)
     if context is None:
         return False
     syntax = what.transfer_syntax
@@ -389,7 +388,7 @@ def _is_final(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
     return _kinds_of(contexts).issuperset((sop_class, usual) for usual in _USUAL_SYNTAXES)
 
 
-def _has_refused(assoc: Party, kind: Kind) -> bool:
+def _has_refused(assoc: Association, kind: Kind) -> bool:
     """Whether the peer has refused a context for what is of a kind.
 
     It has not where it has chosen another one of several transfer syntaxes.
@@ -407,7 +406,7 @@ def _has_refused(assoc: Party, kind: Kind) -> bool:
 
 
 def begin_move(
-    scp: AssociationState, request: Any, ask: Callable[[str], Any], ahead: Any
+    scp: Association, request: Any, ask: Callable[[str], Any], ahead: Any
 ) -> MoveDestination:
     """Take the destination from a C-MOVE handler's items; see `services.retrieval.Begin`."""
     answers = ANSWERS["C-MOVE"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom.handlers import Handlers, Host
 from pynetdicom.running import Running
 from pynetdicom.upper_layer.contexts import PresentationContext
+
+if TYPE_CHECKING:
+    import contextvars
 
 
 class Entity(Host, Protocol):
@@ -54,6 +57,7 @@ class Listener(Protocol):
     """The server that an association request came to."""
 
     contexts: list[PresentationContext]
+    contextvars: contextvars.Context | None
     spool_dir: str | None
     spool_threshold: int
     unrestricted_storage: bool | None

@@ -17,7 +17,7 @@ from pynetdicom.upper_layer.items import (
 )
 
 if TYPE_CHECKING:
-    from pynetdicom.handlers import Handlers
+    from pynetdicom.association.state import AssociationState
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC
 
 LOGGER = logging.getLogger("pynetdicom.acse")
@@ -32,135 +32,102 @@ class Answers(NamedTuple):
     common_extended: dict[str, SOPClassCommonExtendedNegotiation]
 
 
-class Asker:
-    """Asks the handlers of an association about what its requestor proposes.
+def answers(assoc: AssociationState, proposed: list[Any]) -> Answers:
+    """Ask the handlers about the user information items of an A-ASSOCIATE-RQ."""
+    verified, identity = _identity(assoc, _of_type(proposed, UserIdentityNegotiation))
+    if not verified:
+        return Answers(False, [], {})
+    items = [
+        *identity,
+        *_window(assoc, _of_type(proposed, AsynchronousOperationsWindowNegotiation)),
+        *_extended(assoc, _of_type(proposed, SOPClassExtendedNegotiation)),
+    ]
+    common = _common_extended(assoc, _of_type(proposed, SOPClassCommonExtendedNegotiation))
+    return Answers(True, items, common)
 
-    Parameters
-    ----------
-    handlers : Handlers
-    proposed : list
-        The user information items of the A-ASSOCIATE-RQ.
-    """
 
-    def __init__(self, handlers: Handlers, proposed: list[Any]) -> None:
-        self._handlers = handlers
-        self._proposed = proposed
+def _of_type(items: list[Any], kind: type) -> list[Any]:
+    return [item for item in items if isinstance(item, kind)]
 
-    def answers(self, peer: str, *, identity_required: bool) -> Answers:
-        """Ask about everything; `peer` is what the log calls it."""
-        verified, identity = self._identity(peer, identity_required)
-        if not verified:
-            return Answers(False, [], {})
-        items = [*identity, *self._window(), *self._extended()]
-        return Answers(True, items, self._common_extended())
 
-    def _of_type(self, kind: type) -> list[Any]:
-        return [item for item in self._proposed if isinstance(item, kind)]
+def _ask(assoc: AssociationState, event: evt.EventType, attrs: dict[str, Any]) -> Any:
+    """The handler's answer; None when there is no handler, or when it raises."""
+    try:
+        return assoc._handlers.trigger(event, attrs)
+    except NoHandler:
+        return None
+    except NotImplementedError:  # a callback that is overridden only to refuse
+        return None
+    except (Exception, SystemExit) as error:
+        raised.log(
+            LOGGER, f"the handler of {event} raised", error, assoc._handlers.who_answers(event)
+        )
+        return None
 
-    def _ask(self, event: evt.EventType, attrs: dict[str, Any]) -> Any:
-        """The handler's answer; None when there is no handler, or when it raises."""
-        try:
-            return self._handlers.trigger(event, attrs)
-        except (NoHandler, NotImplementedError):  # or a callback that is overridden only to refuse
-            return None
-        except (Exception, SystemExit) as error:
-            self._raised(event, error)
-            return None
 
-    def _raised(self, event: evt.EventType, error: BaseException) -> None:
-        handler = self._handlers.who_answers(event)
-        raised.log(LOGGER, f"the handler of {event} raised", error, handler)
+def _note(assoc: AssociationState, event: evt.EventType, answer: Any, due: str) -> None:
+    """Log what kind of thing a handler gave instead of what was due."""
+    handler = raised.named(assoc._handlers.who_answers(event))
+    kind = raised.kind(answer)
+    LOGGER.error("the handler of %s (%s) gave %s instead of %s", event, handler, kind, due)
 
-    def _note(self, event: evt.EventType, answer: Any, due: str) -> None:
-        """Log what kind of thing a handler gave instead of what was due."""
-        handler = raised.named(self._handlers.who_answers(event))
-        kind = raised.kind(answer)
-        LOGGER.error("the handler of %s (%s) gave %s instead of %s", event, handler, kind, due)
 
-    def _window(self) -> list[Any]:
-        """One operation at a time is what is offered, whatever the handler would like."""
-        for item in self._of_type(AsynchronousOperationsWindowNegotiation)[:1]:
-            attrs = {
-                "nr_invoked": item.maximum_number_operations_invoked,
-                "nr_performed": item.maximum_number_operations_performed,
-            }
-            if self._ask(evt.EVT_ASYNC_OPS, attrs) is not None:
-                return [AsynchronousOperationsWindowNegotiation(1, 1)]
+def _window(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
+    """One operation at a time is what is offered, whatever the handler would like."""
+    if not proposed:
         return []
+    invoked, performed = (
+        proposed[0].maximum_number_operations_invoked,
+        proposed[0].maximum_number_operations_performed,
+    )
+    attrs = {"nr_invoked": invoked, "nr_performed": performed}
+    if _ask(assoc, evt.EVT_ASYNC_OPS, attrs) is None:
+        return []
+    return [
+        AsynchronousOperationsWindowNegotiation(
+            maximum_number_operations_invoked=1, maximum_number_operations_performed=1
+        )
+    ]
 
-    def _by_class(
-        self, event: evt.EventType, items: dict[str, Any], name: str, due: str
-    ) -> dict[str, Any]:
-        """The handler's answer on items by SOP Class; empty when it is none."""
-        answer = self._ask(event, {name: items}) if items else None
-        if answer is None or isinstance(answer, dict):
-            return answer or {}
-        self._note(event, answer, due)
-        return {}
 
-    def _extended(self) -> list[Any]:
-        items = []
-        app_info = {
-            item.sop_class_uid: item.service_class_application_information
-            for item in self._of_type(SOPClassExtendedNegotiation)
-        }
-        event = evt.EVT_SOP_EXTENDED
-        answer = self._by_class(event, app_info, "app_info", "a dict or None")
-        for uid, information in answer.items():
-            if uid not in app_info:
-                LOGGER.error(
-                    "the handler of %s answers for %s, which was not proposed",
-                    event,
-                    named(str(uid)),
-                )
-                continue
-            try:
-                item = SOPClassExtendedNegotiation(uid, information)
-                item.encode()
-                items.append(item)
-            except (TypeError, ValueError):
-                self._note(event, information, f"bytes that fit, for {named(uid)}")
-        return items
-
-    def _common_extended(self) -> dict[str, Any]:
-        items = {
-            item.sop_class_uid: item for item in self._of_type(SOPClassCommonExtendedNegotiation)
-        }
-        answer = self._by_class(evt.EVT_SOP_COMMON, items, "items", "a dict")
-        return {uid: item for uid, item in answer.items() if uid in items}
-
-    def _identity(self, peer: str, required: bool) -> tuple[bool, list[Any]]:
-        proposed = self._of_type(UserIdentityNegotiation)
-        if not proposed:
-            if required:
-                LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
-            return not required, []
-        item = proposed[0]
-        event = evt.EVT_USER_ID
-        attrs = {
-            "user_id_type": item.user_identity_type,
-            "primary_field": item.primary_field,
-            "secondary_field": item.secondary_field,
-        }
+def _extended(assoc: AssociationState, proposed: list[Any]) -> list[Any]:
+    if not proposed:
+        return []
+    app_info = {item.sop_class_uid: item.service_class_application_information for item in proposed}
+    answer = _ask(assoc, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
+    items = []
+    if answer is not None and not isinstance(answer, dict):
+        _note(assoc, evt.EVT_SOP_EXTENDED, answer, "a dict or None")
+        return []
+    for uid, information in (answer or {}).items():
+        if uid not in app_info:
+            LOGGER.error(
+                "the handler of EVT_SOP_EXTENDED answers for %s, which was not proposed",
+                named(str(uid)),
+            )
+            continue
         try:
-            answer = self._handlers.trigger(event, attrs)
-            if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
-                self._note(event, answer, "(bool, bytes or None)")
-                return False, []
-            verified, response = answer
-            if not verified or not item.positive_response_requested:
-                return bool(verified), []
-            if not isinstance(response, (bytes, type(None))):
-                self._note(event, response, "bytes or None as response")
-                return False, []
-            return True, [UserIdentityNegotiation(server_response=response or b"")]
-        except (NoHandler, NotImplementedError):  # nobody checks identities here
-            if required:
-                LOGGER.error("a user identity is required, and there is no handler to check it")
-            return not required, []
-        except (Exception, SystemExit) as error:  # whoever cannot be checked is not let in
-            self._raised(event, error)
-            return False, []
+            item = SOPClassExtendedNegotiation(
+                sop_class_uid=uid, service_class_application_information=information
+            )
+            item.encode()
+            items.append(item)
+        except (TypeError, ValueError):
+            _note(assoc, evt.EVT_SOP_EXTENDED, information, f"bytes that fit, for {named(uid)}")
+    return items
+
+
+def _common_extended(assoc: AssociationState, proposed: list[Any]) -> dict[str, Any]:
+    if not proposed:
+        return {}
+    items = {item.sop_class_uid: item for item in proposed}
+    answer = _ask(assoc, evt.EVT_SOP_COMMON, {"items": items})
+    if answer is None:
+        return {}
+    if not isinstance(answer, dict):
+        _note(assoc, evt.EVT_SOP_COMMON, answer, "a dict")
+        return {}
+    return {uid: item for uid, item in answer.items() if uid in items}
 
 
 def fits(ac: A_ASSOCIATE_AC) -> bool:
@@ -171,3 +138,42 @@ def fits(ac: A_ASSOCIATE_AC) -> bool:
         LOGGER.error("the answers to the extended negotiation cannot be sent: %s", error)
         return False
     return True
+
+
+def _identity(assoc: AssociationState, proposed: list[Any]) -> tuple[bool, list[Any]]:
+    required = assoc.ae.require_user_identity
+    if not proposed:
+        if required:
+            peer = assoc._reporter.peer_name
+            LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
+        return not required, []
+    item = proposed[0]
+    attrs = {
+        "user_id_type": item.user_identity_type,
+        "primary_field": item.primary_field,
+        "secondary_field": item.secondary_field,
+    }
+    try:
+        answer = assoc._handlers.trigger(evt.EVT_USER_ID, attrs)
+        if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
+            _note(assoc, evt.EVT_USER_ID, answer, "(bool, bytes or None)")
+            return False, []
+        verified, response = answer
+        if not verified:
+            return False, []
+        if not item.positive_response_requested:
+            return True, []
+        if not isinstance(response, (bytes, type(None))):
+            _note(assoc, evt.EVT_USER_ID, response, "bytes or None as response")
+            return False, []
+        return True, [UserIdentityNegotiation(server_response=response or b"")]
+    except (NoHandler, NotImplementedError):
+        # Nobody checks identities here.
+        if required:
+            LOGGER.error("a user identity is required, and there is no handler to check it")
+        return not required, []
+    except (Exception, SystemExit) as error:
+        # Whoever cannot be checked is not let in.
+        handler = assoc._handlers.who_answers(evt.EVT_USER_ID)
+        raised.log(LOGGER, "the handler of EVT_USER_ID raised", error, handler)
+        return False, []

@@ -14,7 +14,7 @@ from pynetdicom.association.succession import Succession
 from pynetdicom.services.instances import Instance, StoreParameters, take, why_not
 
 if TYPE_CHECKING:
-    from pynetdicom.association.succession import Party
+    from pynetdicom.association import Association
     from pynetdicom.dimse.messages import Batch
     from pynetdicom.dimse.operations import Operation
     from pynetdicom.dimse.primitives import C_STORE, Primitive
@@ -38,7 +38,7 @@ class StoreResult(NamedTuple):
 class _Planned(NamedTuple):
     """How an instance goes out on an association."""
 
-    assoc: Party
+    assoc: Association
     request: C_STORE
     context: PresentationContext
     ready: list[Batch] | None
@@ -54,15 +54,13 @@ class _File:
         self.problem = problem
         self.planned: _Planned | None = None
 
-    def plan(self, assoc: Party, parameters: StoreParameters) -> _Planned | None:
+    def plan(self, assoc: Association, parameters: StoreParameters) -> _Planned | None:
         """Make its request for an association; None, with the problem, if there can be none."""
         instance = self.instance
         if instance is None or (self.planned is not None and self.planned.assoc is assoc):
             return self.planned
         try:
-            context = assoc._invoker.negotiated.context_for(
-                instance.sop_class, instance.transfer_syntax
-            )
+            context = assoc.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
             is_in_memory = instance.read_ahead()
             request = instance.request(context, parameters)
             ready = assoc._invoker.make_ready(request, context) if is_in_memory else None
@@ -81,7 +79,7 @@ class _Sent(NamedTuple):
     """A file that is on its way, or why it is not."""
 
     path: Path
-    assoc: Party | None = None
+    assoc: Association | None = None
     operation: Operation | None = None
     problem: str | None = None
 
@@ -96,7 +94,9 @@ class FileStream:
     parameters : StoreParameters
     """
 
-    def __init__(self, assoc: Party, paths: Iterator[Path], parameters: StoreParameters) -> None:
+    def __init__(
+        self, assoc: Association, paths: Iterator[Path], parameters: StoreParameters
+    ) -> None:
         self._first = assoc
         self._paths = paths
         self._parameters = parameters
@@ -219,13 +219,13 @@ class FileStream:
         return StoreResult(path, response.Status, None, response, operation.message_id)
 
 
-def _abort(assoc: Party) -> None:
+def _abort(assoc: Association) -> None:
     assoc.abort(block=False)
 
 
-def _release(assoc: Party) -> None:
+def _release(assoc: Association) -> None:
     assoc.release()
 
 
-def _release_later(assoc: Party) -> None:
+def _release_later(assoc: Association) -> None:
     assoc.release_later()

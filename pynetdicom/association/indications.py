@@ -18,7 +18,6 @@ from pynetdicom.utils import printable
 if TYPE_CHECKING:
     from pynetdicom.association.receiving import Receiving
     from pynetdicom.association.state import AssociationState
-    from pynetdicom.dimse.operations import Operations
     from pynetdicom.handlers import Handlers
     from pynetdicom.upper_layer import pdu as pdus
 
@@ -34,17 +33,14 @@ class Indications:
         Of the messages that come.
     """
 
-    def __init__(
-        self, assoc: AssociationState, operations: Operations, receiving: Receiving
-    ) -> None:
+    def __init__(self, assoc: AssociationState, receiving: Receiving) -> None:
         self._assoc = assoc
         self._inbox = assoc.inbox
-        self._operations = operations
-        self.outstanding = operations.in_line
+        self._operations = assoc._invoker.operations
+        self.outstanding = self._operations.in_line
         self.assembler = Assembler(receiving.open)
         self.feed, self.flush = self.assembler.feed, self.assembler.flush
         self.watches_data = self.watches_pdus = self.watches_transitions = False
-        assoc._handlers.watch(self._handlers_changed)
         # What a peer is tolerated to do is noted once.
         self._told_of_groups = False
 
@@ -115,7 +111,7 @@ class Indications:
         """Trigger an event on whatever thread this is."""
         self._assoc._handlers.trigger_anywhere(event, attrs)
 
-    def _handlers_changed(self, bound: Handlers) -> None:
+    def handlers_changed(self, bound: Handlers) -> None:
         """Note who listens to what is told here, which is a lot."""
         self.watches_data = evt.EVT_DATA_RECV in bound or evt.EVT_DATA_SENT in bound
         self.watches_pdus = evt.EVT_PDU_RECV in bound or evt.EVT_PDU_SENT in bound

@@ -48,8 +48,6 @@ class Invoker:
         self.operations = Operations(self)
         # Whether a C-GET was requested, so that the peer has reason to send objects.
         self.has_asked_for_objects = False
-        # What a peer is tolerated to do is noted once.
-        self.told_of_roles = False
         # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
         self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
 
@@ -57,11 +55,6 @@ class Invoker:
     def negotiated(self) -> Negotiated:
         """What was agreed on with the peer."""
         return self._assoc.negotiated
-
-    @property
-    def ended(self) -> Ended | None:
-        """How the association ended."""
-        return self._assoc.ended
 
     # One request, one response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from queue import Empty
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
@@ -24,9 +24,8 @@ from pynetdicom.upper_layer.ended import Ended
 if TYPE_CHECKING:
     import ssl
 
+    from pynetdicom.association import Association
     from pynetdicom.association.entity import Listener
-    from pynetdicom.association.indications import Indications
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.network.lobby import Visitor
 
 LOGGER = logging.getLogger("pynetdicom.acse")
@@ -34,9 +33,6 @@ LOGGER = logging.getLogger("pynetdicom.acse")
 
 class Negotiation(AssociationState):
     """The negotiation of an `Association`, as requestor and as acceptor."""
-
-    _indications: Indications
-    _reporter: Reporter
 
     # Negotiation as requestor
 
@@ -54,12 +50,13 @@ class Negotiation(AssociationState):
         self._request_pdu = request
         self.peer_address = (address.addr, address.port)
 
-    def make_successor(self) -> Self:
+    def make_successor(self) -> Association:
         """An association like this one, which we requested; it is not requested yet."""
         assert self._target is not None
         assert self._request_pdu is not None
         address, bind_address, tls_args = self._target
-        other = type(self)(self.ae, "requestor", evt_handlers=self._handlers.specs())
+        made = type(self)(self.ae, "requestor", evt_handlers=self._handlers.specs())
+        other = cast("Association", made)
         other.acceptor.ae_title = self._request_pdu.called_ae_title
         maximum_length = self.dul.framer.maximum_length
         other.prepare(address, self._request_pdu, maximum_length, bind_address, tls_args)
@@ -179,12 +176,10 @@ class Negotiation(AssociationState):
             self._reject(rejection)
             return False
         # Only an acceptor answers, and serves.
-        from pynetdicom.association.extended_negotiation import Asker, fits
+        from pynetdicom.association.extended_negotiation import answers, fits
         from pynetdicom.association.serving import may_be_storage
 
-        said = Asker(self._handlers, rq.user_information).answers(
-            self._reporter.peer_name, identity_required=self.ae.require_user_identity
-        )
+        said = answers(self, rq.user_information)
         if not said.is_verified:
             self._reject(pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1))
             return False

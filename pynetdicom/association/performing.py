@@ -21,10 +21,7 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
-    from pynetdicom.association.invoking import Invoker
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.association.state import AssociationState
-    from pynetdicom.dimse.messages import Assembler
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -41,21 +38,15 @@ def load_serving() -> ModuleType:
 class Performer:
     """The performing DIMSE-service-user of one association (PS3.7 6.3); on its thread."""
 
-    def __init__(
-        self,
-        assoc: AssociationState,
-        invoker: Invoker,
-        reporter: Reporter,
-        assembler: Assembler,
-    ) -> None:
+    def __init__(self, assoc: AssociationState) -> None:
         self._assoc = assoc
         self._inbox = assoc.inbox
-        self._invoker = invoker
-        self._messenger = invoker.messenger
-        self._reporter = reporter
-        self._assembler = assembler
+        self._invoker = assoc._invoker
+        self._messenger = assoc._messenger
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
         self.releases_after = False
+        # What a peer is tolerated to do is noted once.
+        self.told_of_roles = False
 
     def serve(self) -> None:
         """Do what the inbox says until the association has ended."""
@@ -95,9 +86,7 @@ class Performer:
             if self._assoc.has_ended:
                 return None
             self._messenger.received(message)
-            response: Primitive | None = load_serving().answer(
-                self._assoc, self._invoker, message, self.is_cancelled
-            )
+            response: Primitive | None = load_serving().answer(self._assoc, message)
             return response
         finally:
             # Before the response is sent: with that its Message ID is the peer's again.
@@ -119,7 +108,7 @@ class Performer:
         assoc = self._assoc
         if self._patience() != 0.0:
             return
-        if not self._invoker.operations.are_abandoned or self._assembler.in_message:
+        if not self._invoker.operations.are_abandoned or assoc._indications.assembler.in_message:
             # Other timers run for these.
             assoc.dul.driver.last_activity = time.monotonic()
         elif assoc.network_timeout_response == "A-RELEASE":
@@ -131,7 +120,7 @@ class Performer:
 
     def _answer_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ; its requests have been served."""
-        self._reporter.primitive(False, "A_RELEASE")
+        self._assoc._reporter.primitive(False, "A_RELEASE")
         self._assoc.dul.perform(pdus.A_RELEASE_RP())
 
     def _release(self) -> None:
@@ -144,7 +133,7 @@ class Performer:
             assoc.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
-        self._reporter.primitive(True, "A_RELEASE")
+        assoc._reporter.primitive(True, "A_RELEASE")
         while True:
             try:
                 item = inbox.get(remaining(deadline))

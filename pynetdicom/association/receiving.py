@@ -17,7 +17,6 @@ from pynetdicom.query_models import OPERATIONS
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
     from pynetdicom.association.state import AssociationState
-    from pynetdicom.dimse.operations import Operations
     from pynetdicom.dimse.primitives import Primitive
 
 _IN_MEMORY = 1 << 20
@@ -40,17 +39,12 @@ class Receiving:
     Parameters
     ----------
     assoc : Association
-    operations : Operations
-        Those that responses belong to.
     server : AssociationServer or None
         Whose association it is, if the peer requested it.
     """
 
-    def __init__(
-        self, assoc: AssociationState, operations: Operations, server: Listener | None
-    ) -> None:
+    def __init__(self, assoc: AssociationState, server: Listener | None) -> None:
         self._assoc = assoc
-        self._operations = operations
         self._server = server
         self._places: dict[int, _Place] = {}
 
@@ -99,7 +93,7 @@ class Receiving:
     def _open_identifier(self, context_id: int, response: Primitive) -> Spool:
         """What belongs to an abandoned operation has no place."""
         assoc = self._assoc
-        operation = self._operations.get(response.MessageIDBeingRespondedTo or 0)
+        operation = assoc._invoker.operations.get(response.MessageIDBeingRespondedTo or 0)
         is_wanted = operation is not None and not operation.is_abandoned
         return Spool(
             b"",

@@ -52,26 +52,17 @@ class Reporter:
             name = "primitive" if event in _PRIMITIVES else "_primitive"
             self._assoc._handlers.trigger(event, {name: A_ASSOCIATE.from_pdu(pdu)})
 
-    def primitive(
-        self, sent: bool, name: str, then: evt.EventType | None = None, **parameters: Any
-    ) -> None:
-        """Trigger the event of a primitive other than A-ASSOCIATE, if anybody listens.
-
-        And `then` that of the association's end, whose callbacks are given it too.
-        """
-        handlers = self._assoc._handlers
+    def primitive(self, sent: bool, name: str, **parameters: Any) -> None:
+        """Trigger the event of a primitive other than A-ASSOCIATE, if anybody listens."""
         event = evt.EVT_ACSE_SENT if sent else evt.EVT_ACSE_RECV
-        if event in handlers or (then is not None and handlers.are_told(then)):
+        if event in self._assoc._handlers:
             from pynetdicom import pdu_primitives
 
             primitive = getattr(pdu_primitives, name)()
             for parameter, value in parameters.items():
                 if value is not None:
                     setattr(primitive, parameter, value)
-            if event in handlers:
-                handlers.trigger(event, {"primitive": primitive})
-            if then is not None:
-                handlers.trigger(then, {"_primitive": primitive})
+            self._assoc._handlers.trigger(event, {"primitive": primitive})
 
     def end(self, ended: Ended) -> None:
         """Tell how the association has ended."""
@@ -88,12 +79,13 @@ class Reporter:
             self.summarise(str(ended), level=logging.ERROR if assoc.is_requestor else logging.INFO)
         elif ended.kind == "released":
             self.summarise(str(ended))
-            self.primitive(ended.by == "peer", "A_RELEASE", evt.EVT_RELEASED, result="affirmative")
+            self.primitive(ended.by == "peer", "A_RELEASE", result="affirmative")
+            assoc._handlers.trigger(evt.EVT_RELEASED)
         else:
             is_wanted = ended.by == "local" and ended.error is None
             self.summarise(str(ended), level=logging.INFO if is_wanted else logging.ERROR)
             if ended.source == 2 or ended.by == "network":
-                self.primitive(False, "A_P_ABORT", evt.EVT_ABORTED, provider_reason=ended.reason)
+                self.primitive(False, "A_P_ABORT", provider_reason=ended.reason)
             else:
-                by_us, source = ended.by == "local", ended.source
-                self.primitive(by_us, "A_ABORT", evt.EVT_ABORTED, abort_source=source)
+                self.primitive(ended.by == "local", "A_ABORT", abort_source=ended.source)
+            assoc._handlers.trigger(evt.EVT_ABORTED)

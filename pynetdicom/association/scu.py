@@ -13,10 +13,10 @@ from pynetdicom.services.instances import StoreParameters
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from pynetdicom.association import Association
     from pynetdicom.association.file_stream import Path
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.responses import Responses
-    from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
     Identifier = Dataset | EncodedDataSet
@@ -156,7 +156,9 @@ class SCU:
         PS3.7 9.1.1
         """
         parameters = StoreParameters(priority, originator_aet, originator_id)
-        results = storing.store_files(cast("Party", self), paths, parameters, send_ahead=send_ahead)
+        results = storing.store_files(
+            cast("Association", self), paths, parameters, send_ahead=send_ahead
+        )
         return ((result.path, storing.file_status(result)) for result in results)
 
     @overload

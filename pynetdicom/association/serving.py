@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
@@ -28,7 +27,7 @@ from pynetdicom.services.classes import (
 from pynetdicom.uids import named
 
 if TYPE_CHECKING:
-    from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association import Association
     from pynetdicom.association.state import AssociationState
     from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
@@ -51,12 +50,7 @@ def asks_nobody(assoc: AssociationState) -> bool:
     return _TOLD_OF_ECHO.isdisjoint(assoc._handlers) and not is_assigned(assoc.ae, "on_c_echo")
 
 
-def answer(
-    assoc: AssociationState,
-    invoker: Invoker,
-    message: Message,
-    is_cancelled: Callable[[int], bool],
-) -> Primitive | None:
+def answer(assoc: AssociationState, message: Message) -> Primitive | None:
     """Serve a request.
 
     Returns
@@ -66,7 +60,7 @@ def answer(
     """
     request = message.primitive
     context = assoc.negotiated.contexts[message.context_id]
-    refusal = _refusal(context, invoker, message)
+    refusal = _refusal(assoc, message)
     if refusal is not None:
         status, why = refusal
         LOGGER.warning(
@@ -89,22 +83,17 @@ def answer(
     if request.name in SINGLE:
         bound = partial(assoc._handlers.who_answers, event)
         return engines.single(request, assoc._handlers.trigger, event, attrs, bound=bound)
-    return _answer_in_parts(
-        assoc, invoker, message, event, attrs, lambda: is_cancelled(request.MessageID or 0)
-    )
+    return _answer_in_parts(assoc, message, event, attrs)
 
 
 def _answer_in_parts(
-    assoc: AssociationState,
-    invoker: Invoker,
-    message: Message,
-    event: EventType,
-    attrs: dict[str, Any],
-    is_cancelled: Callable[[], bool],
+    assoc: AssociationState, message: Message, event: EventType, attrs: dict[str, Any]
 ) -> Primitive:
     """Serve a C-FIND, C-GET or C-MOVE: send its pending responses, give the final one."""
     request = message.primitive
     context_id = message.context_id
+    message_id = request.MessageID or 0
+    scp = cast("Association", assoc)
     debug_log.log_identifier(LOGGER, request, _config.LOG_REQUEST_IDENTIFIERS)
 
     def handler() -> Any:
@@ -114,13 +103,13 @@ def _answer_in_parts(
     def send(response: Primitive) -> None:
         if request.name == "C-FIND":
             debug_log.log_identifier(LOGGER, response, _config.LOG_RESPONSE_IDENTIFIERS)
-        invoker.messenger.send(response, context_id)
+        scp._messenger.send(response, context_id)
 
     invocation = engines.Invocation(
         request,
         handler,
         send,
-        is_cancelled,
+        lambda: scp._performer.is_cancelled(message_id),
         assoc.negotiated.contexts[context_id].transfer_uids[0],
         partial(assoc._handlers.who_answers, event),
     )
@@ -133,15 +122,17 @@ def _answer_in_parts(
         return retrieval.retrieve(
             invocation,
             lambda ask, ahead: sub_operations.SameAssociation(
-                invoker, sub_operations.originator(request)
+                scp, sub_operations.originator(request)
             ),
         )
     return retrieval.retrieve(
-        invocation, lambda ask, ahead: destinations.begin_move(assoc, request, ask, ahead)
+        invocation, lambda ask, ahead: destinations.begin_move(scp, request, ask, ahead)
     )
 
 
-def _takes_unanswered(invoker: Invoker, request: Primitive, context: PresentationContext) -> bool:
+def _takes_unanswered(
+    assoc: AssociationState, request: Primitive, context: PresentationContext
+) -> bool:
     """Whether an object is taken though the peer has not answered that we are SCP.
 
     Tolerated: an acceptor that ignores role selection, and sends all the same what our C-GET asks
@@ -149,10 +140,10 @@ def _takes_unanswered(invoker: Invoker, request: Primitive, context: Presentatio
     """
     if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
         return False
-    if not invoker.has_asked_for_objects:
+    if not assoc._invoker.has_asked_for_objects:
         return False
-    if not invoker.told_of_roles:
-        invoker.told_of_roles = True
+    if not assoc._performer.told_of_roles:
+        assoc._performer.told_of_roles = True
         LOGGER.warning(
             "the peer has not answered the role selection for %s: what it sends is taken",
             named(context.abstract_uid),
@@ -160,11 +151,10 @@ def _takes_unanswered(invoker: Invoker, request: Primitive, context: Presentatio
     return True
 
 
-def _refusal(
-    context: PresentationContext, invoker: Invoker, message: Message
-) -> tuple[int, str] | None:
+def _refusal(assoc: AssociationState, message: Message) -> tuple[int, str] | None:
     """Why a request is refused before anybody is asked, as status and text; None if it is not."""
     request = message.primitive
+    context = assoc.negotiated.contexts[message.context_id]
     if message.is_duplicate:
         return DUPLICATE_INVOCATION, "the Message ID is that of an outstanding request"
     allowed = registry.operations(context.abstract_uid)
@@ -176,7 +166,7 @@ def _refusal(
         return UNRECOGNIZED_OPERATION, f"{request.name} is not served by this version"
     if missing := request.missing():
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
-    if context.as_scp is False and not _takes_unanswered(invoker, request, context):
+    if context.as_scp is False and not _takes_unanswered(assoc, request, context):
         why = "no SCP for this SOP Class was negotiated"
         if context.scp_unanswered:
             why = "the peer has not answered that we are SCP (role selection)"

@@ -1,27 +1,40 @@
-"""What can be asked of an association at any time; what its parts know of it."""
+"""What an association is made of, and what can be asked of it at any time.
+
+The rooms of an `Association` stand on this: `negotiation`, `requests`, and `association` itself.
+"""
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.entity import Entity, Listener
+from pynetdicom.association.indications import Indications
+from pynetdicom.association.invoking import Invoker
+from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.performing import Performer
+from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
+from pynetdicom.dimse.operations import Operations
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
+from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
 from pynetdicom.running import Runs
 from pynetdicom.settings import Timeout
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
-    from pynetdicom.network.dul import DUL
     from pynetdicom.network.lobby import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
@@ -37,7 +50,6 @@ class AssociationState(DebugHooks, threading.Thread):
     network_timeout = Timeout("network_timeout", 60)
     connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
 
-    dul: DUL
     stores_for = ("", 0)
     """Whose C-MOVE it last was the destination of: AE title and Message ID."""
 
@@ -65,6 +77,10 @@ class AssociationState(DebugHooks, threading.Thread):
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
         self.inbox = Inbox()
+        self._messenger = Messenger(self)
+        self._invoker = Invoker(self, self._messenger)
+        self._reporter = Reporter(self)
+        self._performer = Performer(self)
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Runs] = set()
@@ -74,6 +90,13 @@ class AssociationState(DebugHooks, threading.Thread):
         self._server = server
         self._visitor = visitor
         self._connector = Connector()
+        self._indications = Indications(self, Receiving(self, server))
+        self.dul = DUL(
+            self._indications,
+            Provider(requestor=mode == "requestor") if visitor is None else visitor.provider,
+            self._connector if visitor is None else visitor.connection,
+            f"{self.name}-DUL",
+        )
         self._released_by_peer: Ended | None = None
         self._negotiated = Latch()
         self._is_over = Latch()
@@ -81,8 +104,18 @@ class AssociationState(DebugHooks, threading.Thread):
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
         self._timer = "acse_timeout"
+        self._contextvars: contextvars.Context | None = None
+        if server is not None and server.contextvars is not None:
+            # A copy of its own: a context can be entered by one thread at a time.
+            self._contextvars = server.contextvars.copy()
+        elif server is None and _config.PASS_CONTEXTVARS:
+            self._contextvars = contextvars.copy_context()
         self._handlers = Handlers(
-            ae, evt_handlers, assoc=self, server=None if server is None else server._handlers
+            ae,
+            server._handlers.specs() if server is not None else evt_handlers,
+            assoc=self,
+            changed=self._indications.handlers_changed,
+            context=self._contextvars,
         )
 
     # Events
@@ -189,6 +222,11 @@ class AssociationState(DebugHooks, threading.Thread):
             return
         self.inbox.put(None)  # the Association thread
         self.dul.look_again()
+
+    @property
+    def dimse(self) -> Operations:
+        """The outstanding operations."""
+        return self._invoker.operations
 
     def _fail(self, ended: Ended) -> None:
         """Have the association ended, as `ended` says unless it has already; waits for nothing."""

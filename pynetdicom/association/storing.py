@@ -18,8 +18,8 @@ from pynetdicom.services.instances import StoreParameters, take
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from pynetdicom.association import Association
     from pynetdicom.association.invoking import Invoker
-    from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -61,7 +61,7 @@ def store(
 
 
 def store_files(
-    assoc: Party,
+    assoc: Association,
     paths: Iterable[Path],
     parameters: StoreParameters = _USUAL,
     *,

@@ -22,7 +22,7 @@ from pynetdicom.services.retrieval import Outcome
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.state import AssociationState
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 
@@ -64,38 +64,38 @@ def originator(request: Any, ae_title: str = "") -> StoreParameters:
     return StoreParameters(priority, title, message_id)
 
 
-def context_for(invoker: Invoker, what: Instance) -> PresentationContext | None:
+def context_for(assoc: AssociationState, what: Instance) -> PresentationContext | None:
     """The accepted context on which an instance can be sent; None if there is none."""
     try:
-        return invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
+        return assoc._invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
     except ValueError:
         return None
 
 
 def store(
-    invoker: Invoker,
+    assoc: AssociationState,
     what: Instance,
     parameters: StoreParameters,
     meanwhile: Callable[[], None] | None = None,
 ) -> Outcome:
     """Have an instance stored over an association, and do something else `meanwhile`."""
     try:
-        context = invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
+        context = assoc._invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
         request = what.request(context, parameters)
-        response, _ = invoker.exchange(request, context, None, meanwhile)
+        response, _ = assoc._invoker.exchange(request, context, None, meanwhile)
     except Exception as error:
         problem = printable(f"not sent: {why_not(error)}")
         return Outcome(None, what.sop_instance, problem)
     if response is None:
-        return Outcome(None, what.sop_instance, f"no answer: {printable(str(invoker.ended))}")
+        return Outcome(None, what.sop_instance, f"no answer: {printable(str(assoc.ended))}")
     return Outcome(response.Status, what.sop_instance)
 
 
 class SameAssociation:
     """Where the sub-operations of a C-GET go: back on its own association (PS3.4 C.4.3)."""
 
-    def __init__(self, invoker: Invoker, parameters: StoreParameters) -> None:
-        self._invoker = invoker
+    def __init__(self, assoc: AssociationState, parameters: StoreParameters) -> None:
+        self._assoc = assoc
         self._parameters = parameters
 
     make_ready = staticmethod(make_ready)
@@ -111,7 +111,7 @@ class SameAssociation:
         if isinstance(what, Outcome):
             return what
         try:
-            return store(self._invoker, what, self._parameters, meanwhile)
+            return store(self._assoc, what, self._parameters, meanwhile)
         finally:
             what.close()
 

@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from pynetdicom.running import Runs
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.entity import Entity
-    from pynetdicom.association.invoking import Invoker
-    from pynetdicom.association.service_user import ServiceUser
-    from pynetdicom.upper_layer.contexts import PresentationContext
+    from pynetdicom.association import Association
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -32,27 +28,6 @@ _SILENCES = 2
 def was_wanted(ended: Ended) -> bool:
     """Whether an association ended because the local user wanted it to."""
     return ended.by == "local" and not (ended.timer or ended.error)
-
-
-class Party(Runs, Protocol):
-    """An association that many instances are sent on."""
-
-    acse_timeout: Any
-    ae: Entity
-    requestor: ServiceUser
-    sub_associations: set[Runs]
-    wants_no_more: bool
-    _invoker: Invoker
-
-    @property
-    def accepted_contexts(self) -> list[PresentationContext]: ...
-    @property
-    def ended(self) -> Ended | None: ...
-    @property
-    def is_established(self) -> bool: ...
-    def make_successor(self) -> Party: ...
-    def release(self) -> None: ...
-    def release_later(self) -> None: ...
 
 
 class Endurance:
@@ -86,7 +61,7 @@ class Succession:
     first : Association
     """
 
-    def __init__(self, first: Party) -> None:
+    def __init__(self, first: Association) -> None:
         self.first = self.current = first
         self.endurance = Endurance()
         self.gone = ""
@@ -102,7 +77,7 @@ class Succession:
             self.gone = self.gone or str(ended)
         return self.first.wants_no_more or (ended is not None and was_wanted(ended))
 
-    def association(self) -> Party | None:
+    def association(self) -> Association | None:
         """The association to send on, another one if it has ended; None where there is none."""
         ended = self.current.ended
         if ended is None or self.gone:
@@ -125,7 +100,7 @@ class Succession:
         self.gone = f"{ended}, and no other association: {printable(str(successor.ended))}"
         return None
 
-    def close(self, end: Callable[[Party], None]) -> None:
+    def close(self, end: Callable[[Association], None]) -> None:
         """End the association that has taken the place of the first one, if one has."""
         self.first.ae._running.sending.discard(self)
         if self.current is not self.first:
