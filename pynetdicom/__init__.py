@@ -11,42 +11,21 @@ from importlib import import_module
 from typing import Any
 
 from pynetdicom import _logging
+from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID as PYNETDICOM_IMPLEMENTATION_UID
 from pynetdicom._version import (
-    PYNETDICOM_IMPLEMENTATION_UID,
-    PYNETDICOM_IMPLEMENTATION_VERSION,
-    PYNETDICOM_UID_PREFIX,
-    __version__,
+    PYNETDICOM_IMPLEMENTATION_VERSION as PYNETDICOM_IMPLEMENTATION_VERSION,
 )
+from pynetdicom._version import PYNETDICOM_UID_PREFIX as PYNETDICOM_UID_PREFIX
+from pynetdicom._version import __version__ as __version__
 
-_CONTEXT_LISTS = [
-    f"{name}PresentationContexts"
-    for name in [
-        "AllStorage",
-        "ApplicationEventLogging",
-        "BasicWorklistManagement",
-        "ColorPalette",
-        "DefinedProcedureProtocol",
-        "DisplaySystem",
-        "HangingProtocol",
-        "ImplantTemplate",
-        "InstanceAvailability",
-        "MediaCreationManagement",
-        "MediaStorage",
-        "ModalityPerformed",
-        "NonPatientObject",
-        "PrintManagement",
-        "ProcedureStep",
-        "ProtocolApproval",
-        "QueryRetrieve",
-        "RTMachineVerification",
-        "RelevantPatientInformation",
-        "Storage",
-        "StorageCommitment",
-        "SubstanceAdministration",
-        "UnifiedProcedure",
-        "Verification",
-    ]
-]
+_HERE = (
+    "PYNETDICOM_IMPLEMENTATION_UID",
+    "PYNETDICOM_IMPLEMENTATION_VERSION",
+    "PYNETDICOM_UID_PREFIX",
+    "__version__",
+    "debug_logger",
+    "evt",
+)
 _LAZY: dict[str, str] = {
     # name: module, or module:name where it differs
     "AE": "ae:ApplicationEntity",
@@ -78,17 +57,6 @@ _MODULES = frozenset(
     ]
 )
 
-__all__ = [  # noqa: PLE0604  # all of them are str
-    "PYNETDICOM_IMPLEMENTATION_UID",
-    "PYNETDICOM_IMPLEMENTATION_VERSION",
-    "PYNETDICOM_UID_PREFIX",
-    "__version__",
-    "debug_logger",
-    "evt",
-    *_LAZY,
-    *_CONTEXT_LISTS,
-]
-
 # No handler is added, not even one that does nothing: where a program has not configured logging,
 # Python's last resort prints warnings and errors, so that they are seen.
 _logging.guard()
@@ -104,11 +72,14 @@ def debug_logger() -> None:
 
 
 def __getattr__(name: str) -> Any:
+    value: Any
     if name == "evt":
-        value: Any = import_module("pynetdicom.events")
+        value = import_module("pynetdicom.events")
+    elif name == "__all__":
+        value = sorted((*_HERE, *_LAZY, *import_module("pynetdicom.presentation").CONTEXT_LISTS))
     elif name in _MODULES:
         return import_module(f"pynetdicom.{name}")
-    elif name in _CONTEXT_LISTS:
+    elif name.endswith("PresentationContexts"):
         # Not kept: each time a new list, whose contexts are the caller's own.
         return getattr(import_module("pynetdicom.presentation"), name)
     elif name in _LAZY:
@@ -121,4 +92,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__getattr__("__all__"), *_MODULES})

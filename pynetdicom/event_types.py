@@ -15,7 +15,7 @@ class EventType:
     ----------
     name : str
     description : str
-    attributes : frozenset of str
+    attributes : tuple of str
         What its `Event` has beside ``assoc``, ``event`` and ``timestamp``.
     """
 
@@ -26,7 +26,7 @@ class EventType:
     def __init__(self, name: str, description: str, attributes: str = "") -> None:
         self.name = name
         self.description = description
-        self.attributes = frozenset(attributes.split())
+        self.attributes = tuple(attributes.split())
 
     def __str__(self) -> str:
         return self.name

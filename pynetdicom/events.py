@@ -8,7 +8,6 @@ no further. An intervention event asks one handler for an answer; unless one is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config
@@ -36,14 +35,6 @@ if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
     from pynetdicom.upper_layer.contexts import PresentationContextTuple
     from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
-
-
-@cache
-def _clock() -> Callable[[], datetime]:
-    """Give what tells the time; whoever has bound no handler does without the module."""
-    from datetime import datetime
-
-    return datetime.now
 
 
 if not TYPE_CHECKING:
@@ -122,7 +113,11 @@ class Event:
     ) -> None:
         self.assoc = assoc
         self.event = event
-        self.timestamp = timestamp or _clock()()
+        if timestamp is None:  # the module is for those only who have bound a handler
+            from datetime import datetime
+
+            timestamp = datetime.now()
+        self.timestamp = timestamp
         self._decoded: Any = None
         if attrs:
             self.__dict__.update(attrs)
@@ -323,7 +318,30 @@ class Event:
         return self._data_set()
 
 
-Adapter = Callable[[Event], tuple[Any, ...]]
+ARGUMENTS: dict[EventType, str] = {
+    # event: what its callback is called with, attributes of the event or what `_MADE` makes of it
+    evt.EVT_C_ECHO: "context info",
+    evt.EVT_C_STORE: "stored context info",
+    evt.EVT_C_FIND: "identifier context info",
+    evt.EVT_C_GET: "identifier context info",
+    evt.EVT_C_MOVE: "identifier move_aet context info",
+    evt.EVT_N_ACTION: "action_information context info",
+    evt.EVT_N_CREATE: "attribute_list context info",
+    evt.EVT_N_DELETE: "context info",
+    evt.EVT_N_EVENT_REPORT: "event_information context info",
+    evt.EVT_N_GET: "attribute_identifiers context info",
+    evt.EVT_N_SET: "modification_list context info",
+    evt.EVT_ASYNC_OPS: "nr_invoked nr_performed",
+    evt.EVT_SOP_COMMON: "items",
+    evt.EVT_SOP_EXTENDED: "app_info",
+    evt.EVT_USER_ID: "user_id_type primary_field secondary_field user_info",
+}
+
+
+def arguments(event: Event) -> list[Any]:
+    """What the callback is called with that is asked in place of a handler."""
+    names = ARGUMENTS[event.event].split()
+    return [_MADE[name](event) if name in _MADE else getattr(event, name) for name in names]
 
 
 def _titled(title: str | None) -> bytes | None:
@@ -336,84 +354,44 @@ def _side(user: ServiceUser) -> dict[str, Any]:
     return {**user.info, "ae_title": _titled(user.ae_title)}
 
 
-def _info(event: Event, **parameters: Any) -> dict[str, Any]:
+def _info(event: Event) -> dict[str, Any]:
     """What callbacks are told about the association and the request."""
-    assoc = event.assoc
-    return {
+    assoc, rq = event.assoc, event.request
+    parameters: dict[str, Any] = {"message_id": event.message_id}
+    if "Priority" in rq.parameters:
+        parameters["priority"] = rq.Priority
+    if rq.name == "C-STORE":
+        parameters["originator_aet"] = _titled(rq.MoveOriginatorApplicationEntityTitle)
+        parameters["originator_message_id"] = rq.MoveOriginatorMessageID
+        if assoc.is_requestor:  # its other name, where a C-GET is answered
+            parameters["original_message_id"] = rq.MoveOriginatorMessageID
+    if rq.name.startswith("N-"):
+        side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
+        parameters["requested_sop_class_uid"] = getattr(rq, f"{side}SOPClassUID")
+        parameters["requested_sop_instance_uid"] = getattr(rq, f"{side}SOPInstanceUID")
+    info: dict[str, Any] = {
         "requestor": _side(assoc.requestor),
         "acceptor": _side(assoc.acceptor),
-        "parameters": {"message_id": event.message_id, **parameters},
+        "parameters": parameters,
         "sop_class_extended": assoc.acceptor.sop_class_extended,
         "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
     }
+    if "identifier" in event.event.attributes:
+        info["cancelled"] = assoc._performer.is_cancelled
+    return info
 
 
-def _on_echo(event: Event) -> tuple[Any, ...]:
-    return (event.context, _info(event))
+def _stored(event: Event) -> Any:
+    if _config.DECODE_STORE_DATASETS:
+        return event.dataset
+    return event.encoded_dataset(include_meta=False)
 
 
-def _on_store(event: Event) -> tuple[Any, ...]:
-    rq = event.request
-    info = _info(
-        event,
-        priority=rq.Priority,
-        originator_aet=_titled(rq.MoveOriginatorApplicationEntityTitle),
-        originator_message_id=rq.MoveOriginatorMessageID,
-    )
-    if event.assoc.is_requestor:  # its other name, where a C-GET is answered
-        info["parameters"]["original_message_id"] = rq.MoveOriginatorMessageID
-    if not _config.DECODE_STORE_DATASETS:
-        return (event.encoded_dataset(include_meta=False), event.context, info)
-    return (event.dataset, event.context, info)
-
-
-def _on_identified(event: Event) -> tuple[Any, ...]:
-    info = _info(event, priority=event.request.Priority)
-    info["cancelled"] = event.assoc._performer.is_cancelled
-    return (event.identifier, event.context, info)
-
-
-def _on_move(event: Event) -> tuple[Any, ...]:
-    identifier, context, info = _on_identified(event)
-    return (identifier, _titled(event.move_destination), context, info)
-
-
-def _n_info(event: Event) -> dict[str, Any]:
-    rq = event.request
-    side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
-    return _info(
-        event,
-        requested_sop_class_uid=getattr(rq, f"{side}SOPClassUID"),
-        requested_sop_instance_uid=getattr(rq, f"{side}SOPInstanceUID"),
-    )
-
-
-def _with_data_set(attribute: str) -> Adapter:
-    return lambda event: (getattr(event, attribute), event.context, _n_info(event))
-
-
-ADAPTERS: dict[EventType, Adapter] = {
-    # event: what its callback is called with
-    evt.EVT_C_ECHO: _on_echo,
-    evt.EVT_C_STORE: _on_store,
-    evt.EVT_C_FIND: _on_identified,
-    evt.EVT_C_GET: _on_identified,
-    evt.EVT_C_MOVE: _on_move,
-    evt.EVT_N_ACTION: _with_data_set("action_information"),
-    evt.EVT_N_CREATE: _with_data_set("attribute_list"),
-    evt.EVT_N_DELETE: lambda event: (event.context, _n_info(event)),
-    evt.EVT_N_EVENT_REPORT: _with_data_set("event_information"),
-    evt.EVT_N_GET: _with_data_set("attribute_identifiers"),
-    evt.EVT_N_SET: _with_data_set("modification_list"),
-    evt.EVT_ASYNC_OPS: lambda event: (event.nr_invoked, event.nr_performed),
-    evt.EVT_SOP_COMMON: lambda event: (event.items,),
-    evt.EVT_SOP_EXTENDED: lambda event: (event.app_info,),
-    evt.EVT_USER_ID: lambda event: (
-        event.user_id_type,
-        event.primary_field,
-        event.secondary_field,
-        {"requestor": _side(event.assoc.requestor)},
-    ),
+_MADE: dict[str, Callable[[Event], Any]] = {
+    "info": _info,
+    "move_aet": lambda event: _titled(event.move_destination),
+    "stored": _stored,
+    "user_info": lambda event: {"requestor": _side(event.assoc.requestor)},
 }
 
 
@@ -429,7 +407,7 @@ def ask(event: Event) -> Any:
             return 0x0000
         raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
     try:
-        args = ADAPTERS[event.event](event)
+        args = arguments(event)
     except DataSetDecodeError as error:
         raise Undecodable(str(error)) from error
     except Exception as error:  # its text may be about the patient
@@ -439,6 +417,6 @@ def ask(event: Event) -> Any:
 
 def get_default_handler(event: EventType) -> Callable[[Event], Any]:
     """The handler of an intervention event while none is bound: ask the AE's callback."""
-    if event not in ADAPTERS:
+    if event not in ARGUMENTS:
         raise ValueError(f"{event} has no default handler")
     return ask

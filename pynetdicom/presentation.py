@@ -88,36 +88,11 @@ SubstanceAdministrationPresentationContexts: list[PresentationContext]
 UnifiedProcedurePresentationContexts: list[PresentationContext]
 VerificationPresentationContexts: list[PresentationContext]
 
-# Named, since most programs need the lists of none of them, and their tables take time to load.
-_SERVICES: dict[str, str] = {
-    "ApplicationEventLogging": "ApplicationEventLoggingServiceClass",
-    "BasicWorklistManagement": "BasicWorklistManagementServiceClass",
-    "ColorPalette": "ColorPaletteQueryRetrieveServiceClass",
-    "DefinedProcedureProtocol": "DefinedProcedureProtocolQueryRetrieveServiceClass",
-    "DisplaySystem": "DisplaySystemManagementServiceClass",
-    "HangingProtocol": "HangingProtocolQueryRetrieveServiceClass",
-    "ImplantTemplate": "ImplantTemplateQueryRetrieveServiceClass",
-    "InstanceAvailability": "InstanceAvailabilityNotificationServiceClass",
-    "MediaCreationManagement": "MediaCreationManagementServiceClass",
-    "ModalityPerformed": "ProcedureStepServiceClass",
-    "NonPatientObject": "NonPatientObjectStorageServiceClass",
-    "PrintManagement": "PrintManagementServiceClass",
-    "ProcedureStep": "ProcedureStepServiceClass",
-    "ProtocolApproval": "ProtocolApprovalQueryRetrieveServiceClass",
-    "QueryRetrieve": "QueryRetrieveServiceClass",
-    "RelevantPatientInformation": "RelevantPatientInformationQueryServiceClass",
-    "RTMachineVerification": "RTMachineVerificationServiceClass",
-    # At most 115, so that they fit into one association with Query/Retrieve (128 contexts).
-    "Storage": "StorageServiceClass",
-    "StorageCommitment": "StorageCommitmentServiceClass",
-    "SubstanceAdministration": "SubstanceAdministrationQueryServiceClass",
-    "UnifiedProcedure": "UnifiedProcedureStepServiceClass",
-    "Verification": "VerificationServiceClass",
-}
 _SUFFIX = "PresentationContexts"
+_OTHERS = {"ModalityPerformed": "ProcedureStep"}
 
 CONTEXT_LISTS: tuple[str, ...] = tuple(
-    sorted(name + _SUFFIX for name in (*_SERVICES, "AllStorage", "MediaStorage"))
+    sorted(name for name in __annotations__ if name.endswith(_SUFFIX))
 )
 """The names of the lists of presentation contexts."""
 
@@ -130,17 +105,20 @@ def abstract_syntaxes(name: str) -> Iterable[str]:
     KeyError
         If there is no such list.
     """
-    group = name.removesuffix(_SUFFIX)
-    if name == group:
+    if name not in CONTEXT_LISTS:
         raise KeyError(name)
+    group = name.removesuffix(_SUFFIX)
     from pynetdicom.services import classes, registry
 
     if group == "AllStorage":
         return registry.all_storage()
     if group == "MediaStorage":
         return (registry.MEDIA_STORAGE_DIRECTORY,)
-    service_class: type[ServiceClass] = getattr(classes, _SERVICES[group])
-    return service_class.sop_classes
+    # The service class is called like the list, with one of these words more.
+    words = ("", "Management", "Notification", "Query", "QueryRetrieve", "Step", "Storage")
+    names = [f"{_OTHERS.get(group, group)}{word}ServiceClass" for word in words]
+    found: list[type[ServiceClass]] = [getattr(classes, n) for n in names if hasattr(classes, n)]
+    return found[0].sop_classes
 
 
 def _get(name: str) -> Any:

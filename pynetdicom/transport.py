@@ -38,6 +38,13 @@ _CLOSING = 0.5
 _OURS = ("process_request", "finish_request", "verify_request", "get_request")
 
 
+def _check_tls(ssl_context: object) -> None:
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise TypeError("'ssl_context' must be an ssl.SSLContext")
+    if ssl_context is not None and ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        raise ValueError("'ssl_context' is that of a client: PROTOCOL_TLS_SERVER is for servers")
+
+
 class AssociationServer(socketserver.TCPServer):
     """A listener for association requests.
 
@@ -106,12 +113,7 @@ class AssociationServer(socketserver.TCPServer):
         unrestricted_storage: bool | None = None,
         preload: bool = True,
     ) -> None:
-        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-            raise TypeError("'ssl_context' must be an ssl.SSLContext")
-        if ssl_context is not None and ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
-            raise ValueError(
-                "'ssl_context' is that of a client: PROTOCOL_TLS_SERVER is for servers"
-            )
+        _check_tls(ssl_context)
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
         self.ae = ae

@@ -229,10 +229,11 @@ class EventTable(Table):
                 event.description
                 if event not in asked or unserved.is_served(asked[event])
                 else f"{event.description}: **not served by this version**, nobody is asked",
+                ", ".join(f"``{name}``" for name in event.attributes),
             )
             for event in chosen
         ]
-        return list_table(("Event", "What has happened"), rows)
+        return list_table(("Event", "What has happened", "What its `Event` has"), rows)
 
 
 class ContextLists(Table):
