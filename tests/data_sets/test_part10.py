@@ -112,8 +112,9 @@ def test_truncated_copies(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "cut"
     last = max(starts)
     cuts = {*range(0, len(raw), max(1, len(raw) // 150)), *range(last, min(last + 30, len(raw)))}
-    for cut in sorted(cuts | {len(raw) - 1, len(raw) - 2}):
-        copy.write_bytes(raw[:cut])
+    copy.write_bytes(raw)
+    for cut in sorted(cuts | {len(raw) - 1, len(raw) - 2}, reverse=True):
+        os.truncate(copy, cut)
         if cut in starts or cut - 1 in starts:  # where it looks as if it had ended
             continue
         with pytest.raises(FileProblem) as caught, read_header(copy) as header:
