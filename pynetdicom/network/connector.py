@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, resolve
 from pynetdicom.network.buffers import Buffer
-from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
+from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
+from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer.ended import CLOSED
 from pynetdicom.upper_layer.tls_faults import in_words
 

@@ -68,8 +68,12 @@ class Driver:
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
         self._over = Latch()
+        # The thread that tells of the end.
+        self._teller: dict[str, int] = {}
         # Set once the peer was asked for the association, or it has ended before.
         self.begun = Latch()
+        # The last move, as the latest thread that was about to write has found it.
+        self._at = provider.last
         # The last move that was told.
         self._told = provider.last
         self._telling = Hold()
@@ -91,7 +95,10 @@ class Driver:
             self._find_out(error.__cause__)
             raise
         finally:
-            if writer.connection.is_tls or writer.leaving or writer.again or writer.departed:
+            at = self._at
+            # As long as data may be sent, no A-ABORT was left to this thread.
+            as_before = at.may_send_data and not at.later
+            if not as_before or writer.connection.is_tls or writer.again or writer.departed:
                 writer.after()
             if self._told.later:
                 self.tell()
@@ -120,6 +127,7 @@ class Driver:
                 self.help()
                 raise Stopped from error
             self.begun.set()
+            self._at = move
             if move.ends:
                 self.tell_end()
             self.writer.put([data], move)
@@ -155,7 +163,7 @@ class Driver:
         return done
 
     def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
-        move = self._provider.last
+        self._at = move = self._provider.last
         if not move.may_send_data:
             self.help()
             raise Stopped
@@ -247,8 +255,15 @@ class Driver:
             self._over.wait(sending.LAST_PDU)
         self.lose(error)
 
-    def tell_end(self) -> None:
-        """Wake everybody: `ended` says how the association has ended."""
+    def tell_end(self, *, once: bool = True) -> None:
+        """Wake everybody: `ended` says how the association has ended.
+
+        The first thread to come tells; one that comes again was interrupted in the midst of it.
+        """
+        me = threading.get_ident()
+        # A dict's own operations are atomic.
+        if once and (self._over.is_set() or self._teller.setdefault("", me) != me):
+            return
         if self._ended_at is None:
             self._ended_at = time.monotonic()
         self.writer.wake()
@@ -289,5 +304,5 @@ class Driver:
         """Close the connection, on the DUL thread."""
         self.lose(None, expired=expired)
         if not self._over.is_set():  # Ctrl-C came between the end and telling of it
-            self.tell_end()
+            self.tell_end(once=False)
         self.writer.close()

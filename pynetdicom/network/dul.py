@@ -15,15 +15,17 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import raised
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.network.connection import Connection, TLSConnection, Waker, Watch
+from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.driver import Driver
 from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
+from pynetdicom.network.waking import Waker, Watch
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Feed, Framer
@@ -236,7 +238,7 @@ class DUL(threading.Thread):
             self.driver.begun.wait()
         # What the lobby has received is understood before anything else is read.
         self._understand()
-        self._drain(connection)
+        self._read(connection, connection.fill_more)
         while not self._finished:
             if self._move.later:
                 self._move = self.provider.last
@@ -246,7 +248,9 @@ class DUL(threading.Thread):
             if paused and self._rests(ready):
                 continue
             if ready:
-                self._read(connection)
+                self._read(connection, connection.fill)
+                if self._in_midst or self._user.outstanding():
+                    connection.quick_ack()
             if not ready or self._move.later or self._move.ended is not None:
                 self._check_silence()
 
@@ -316,47 +320,26 @@ class DUL(threading.Thread):
 
     # Reading
 
-    def _read(self, connection: Connection) -> None:
-        try:
-            count = self.framer.fill(connection.recv_now)
-        except BlockingIOError:
-            self._check_silence()
-            return
-        except OSError as error:
-            self._break_off(error)
-            return
-        if not count:
+    def _read(self, connection: Connection, fill: Callable[[Framer], int | None]) -> None:
+        """Take apart what `fill` gives, and with TLS what is deciphered with it."""
+        while True:
+            try:
+                count = fill(self.framer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.driver.problem = self.driver.problem or error
+                count = 0
+            if not count:
+                break
+            self._understand(count)
+            if self._finished or not connection.is_tls:
+                break
+            fill = connection.fill_more  # nothing would tell of it any more
+        if count == 0:
             self._finished = True
-            return
-        self._understand(count)
-        if connection.is_tls:
-            self._drain(connection)
-            if connection.pending:
-                self.driver.writer.after()
-        if self._in_midst or self._user.outstanding():
-            connection.quick_ack()
-
-    def _break_off(self, error: OSError) -> None:
-        self.driver.problem = self.driver.problem or error
-        self._finished = True
-
-    def _drain(self, connection: Connection) -> None:
-        """Read what TLS has deciphered already: nothing would tell of it any more."""
-        if not isinstance(connection, TLSConnection):
-            return
-        try:
-            while not self._finished:
-                view = self.framer.space()
-                count = connection.read_clear(view)
-                if count is None:
-                    return
-                if count:
-                    self.framer.received(count)
-                    self._understand(count)
-                else:
-                    self._finished = True
-        except OSError as error:
-            self._break_off(error)
+        elif connection.pending:
+            self.driver.writer.after()
 
     def _understand(self, count: int = 0) -> None:
         """Take what was received apart, `count` bytes of which are new."""

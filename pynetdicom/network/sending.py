@@ -19,10 +19,11 @@ from collections.abc import Callable, Sequence
 
 from pynetdicom.network import threads
 from pynetdicom.network.buffers import Buffer, advance, rest_of_pdu
-from pynetdicom.network.connection import Connection, Waker
+from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.latch import Hold
 from pynetdicom.network.user import User
+from pynetdicom.network.waking import Waker
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import Move, Provider

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.network.connection import Connection, TLSConnection
+from pynetdicom.network.connection import Connection
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.provider import Provider
 
@@ -25,7 +25,6 @@ class Visitor:
         "deadline",
         "framer",
         "gone",
-        "is_secure",
         "last_heard",
         "opened",
         "provider",
@@ -43,7 +42,6 @@ class Visitor:
         self.provider = Provider(requestor=False, framer=self.framer)
         # The transitions until it has associated; nobody is there yet whom they could be told.
         self.told = [self.provider.take("Evt5").told]
-        self.is_secure = not isinstance(connection, TLSConnection)
         self.gone = False
         self.raw = b""
         self.request: pdus.A_ASSOCIATE_RQ | None = None

@@ -16,8 +16,10 @@ import pytest
 
 from pynetdicom.network.addresses import AddressInformation, resolve
 from pynetdicom.network.buffers import advance
-from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
+from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.connector import Connector, secure
+from pynetdicom.network.waking import Waker, wait_for
+from pynetdicom.upper_layer.framing import Framer
 from tests.faults import tls
 from tests.faults.peer import until
 
@@ -128,17 +130,14 @@ def test_a_waker_gives_its_descriptors_back(monkeypatch: pytest.MonkeyPatch) -> 
 # TCP
 
 
-def test_a_read_times_out(pair: tuple[Connection, socket.socket]) -> None:
+def test_a_read_never_waits(pair: tuple[Connection, socket.socket]) -> None:
     connection, theirs = pair
-    connection.set_read_timeout(0.05)
-    with pytest.raises(BlockingIOError):
-        connection.recv_into(memoryview(bytearray(10)))
-    for timeout in (0.5, None, 1e300):
-        connection.set_read_timeout(timeout)
-    theirs.send(b"abc")
-    assert connection.recv_into(memoryview(bytearray(10))) == 3
     with pytest.raises(BlockingIOError):
         connection.recv_now(memoryview(bytearray(10)))
+    theirs.send(b"abc")
+    assert connection.recv_now(memoryview(bytearray(10))) == 3
+    with pytest.raises(BlockingIOError):
+        connection.fill(Framer())
 
 
 def test_push_never_blocks(pair: tuple[Connection, socket.socket]) -> None:
@@ -159,9 +158,7 @@ def test_cut_wakes_reader_and_writer(pair: tuple[Connection, socket.socket]) -> 
         pass
     woken: list[Any] = []
     threads = [
-        threading.Thread(
-            target=lambda: woken.append(connection.recv_into(memoryview(bytearray(1))))
-        ),
+        threading.Thread(target=lambda: woken.append(wait_for(connection.fileno(), None))),
         threading.Thread(target=lambda: woken.append(connection.wait_writable(None))),
     ]
     for thread in threads:
@@ -169,7 +166,8 @@ def test_cut_wakes_reader_and_writer(pair: tuple[Connection, socket.socket]) -> 
     connection.cut()
     for thread in threads:
         thread.join(60)
-    assert sorted(woken) == [0, True]
+    assert woken == [True, True]
+    assert connection.recv_now(memoryview(bytearray(1))) == 0
 
 
 def test_a_closed_connection_is_not_cut_again() -> None:
@@ -226,6 +224,15 @@ def secured(request: pytest.FixtureRequest) -> Iterator[Secured]:
     both.close()
 
 
+def read_clear(connection: TLSConnection, view: memoryview) -> int:
+    """Wait for plaintext; 0 when the peer has closed."""
+    while (count := connection.read_clear(view)) is None:
+        assert wait_for(connection.fileno(), 60)
+        with suppress(BlockingIOError):
+            connection.receive()
+    return count
+
+
 def test_bytes_both_ways(secured: Secured) -> None:
     data = os.urandom(300_000)
     received = bytearray()
@@ -253,7 +260,7 @@ def test_bytes_both_ways(secured: Secured) -> None:
     view = memoryview(bytearray(5000))
     got = b""
     while len(got) < len(data):
-        got += view[: secured.connection.recv_into(view)]
+        got += view[: read_clear(secured.connection, view)]
     thread.join(60)
     assert got == data
 
@@ -268,13 +275,13 @@ def test_the_peers_close_notify_is_its_close(secured: Secured) -> None:
     secured.peer.settimeout(0.02)
     with suppress(OSError):
         secured.peer.unwrap()
-    assert secured.connection.recv_into(memoryview(bytearray(10))) == 0
+    assert read_clear(secured.connection, memoryview(bytearray(10))) == 0
 
 
 def test_a_close_without_notice_is_a_close(secured: Secured) -> None:
     secured.peer.close()
     with suppress(ConnectionError):
-        assert secured.connection.recv_into(memoryview(bytearray(10))) == 0
+        assert read_clear(secured.connection, memoryview(bytearray(10))) == 0
 
 
 def test_reading_and_writing_at_the_same_time(secured: Secured) -> None:
@@ -304,7 +311,7 @@ def test_reading_and_writing_at_the_same_time(secured: Secured) -> None:
     def read() -> None:
         view, left = memoryview(bytearray(4096)), size
         while left:
-            left -= secured.connection.recv_into(view)
+            left -= read_clear(secured.connection, view)
 
     def echo() -> None:
         left = size
@@ -399,7 +406,7 @@ def test_junk_instead_of_ciphertext() -> None:
     with socket.socket(fileno=fd) as raw:
         raw.send(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(ConnectionError, match="TLS"):
-            secured.connection.recv_into(memoryview(bytearray(10)))
+            read_clear(secured.connection, memoryview(bytearray(10)))
     secured.connection.close()
 
 
@@ -452,7 +459,7 @@ def test_giving_up_while_it_connects(deaf: tuple[str, int]) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert until(lambda: connector._waker is not None)
-    connector.give_up()
+    connector.cut()
     thread.join(60)
     assert problems
     with pytest.raises(ConnectionAbortedError):
@@ -492,7 +499,7 @@ def test_giving_up_while_it_looks_up(slow_resolver: threading.Event) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert slow_resolver.wait(60)
-    connector.give_up()
+    connector.cut()
     thread.join(60)
     assert not thread.is_alive()
     assert isinstance(problems[0], ConnectionAbortedError)
@@ -589,7 +596,7 @@ def test_giving_up_during_the_handshake(contexts: Any) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert theirs.recv(1)  # the client's hello
-    connector.give_up()
+    connector.cut()
     thread.join(60)
     assert problems
     theirs.close()
@@ -607,7 +614,7 @@ def test_giving_up_has_no_power_over_a_connection_that_is_made() -> None:
     thread.start()
     connection = secure(ours, client, LOCAL, time.monotonic() + 60, connector.hold)
     thread.join(60)
-    connector.give_up()
+    connector.cut()
     assert connection.push([b"A-ABORT"]) == 7
     assert result[0].recv(10) == b"A-ABORT"
     connection.close()
