@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pynetdicom import _logging
 from pynetdicom._version import (
@@ -18,54 +18,47 @@ from pynetdicom._version import (
     __version__,
 )
 
-if TYPE_CHECKING:
-    from pynetdicom import events as evt
-    from pynetdicom.ae import ApplicationEntity as AE
-    from pynetdicom.association import Association
-    from pynetdicom.presentation import (
-        ALL_TRANSFER_SYNTAXES,
-        DEFAULT_TRANSFER_SYNTAXES,
-        AllStoragePresentationContexts,
-        ApplicationEventLoggingPresentationContexts,
-        BasicWorklistManagementPresentationContexts,
-        ColorPalettePresentationContexts,
-        DefinedProcedureProtocolPresentationContexts,
-        DisplaySystemPresentationContexts,
-        HangingProtocolPresentationContexts,
-        ImplantTemplatePresentationContexts,
-        InstanceAvailabilityPresentationContexts,
-        MediaCreationManagementPresentationContexts,
-        MediaStoragePresentationContexts,
-        ModalityPerformedPresentationContexts,
-        NonPatientObjectPresentationContexts,
-        PrintManagementPresentationContexts,
-        ProcedureStepPresentationContexts,
-        ProtocolApprovalPresentationContexts,
-        QueryRetrievePresentationContexts,
-        RelevantPatientInformationPresentationContexts,
-        RTMachineVerificationPresentationContexts,
-        StorageCommitmentPresentationContexts,
-        StoragePresentationContexts,
-        SubstanceAdministrationPresentationContexts,
-        UnifiedProcedurePresentationContexts,
-        VerificationPresentationContexts,
-        build_context,
-        build_role,
-    )
-    from pynetdicom.services.registry import register_uid
-
+_CONTEXT_LISTS = [
+    f"{name}PresentationContexts"
+    for name in [
+        "AllStorage",
+        "ApplicationEventLogging",
+        "BasicWorklistManagement",
+        "ColorPalette",
+        "DefinedProcedureProtocol",
+        "DisplaySystem",
+        "HangingProtocol",
+        "ImplantTemplate",
+        "InstanceAvailability",
+        "MediaCreationManagement",
+        "MediaStorage",
+        "ModalityPerformed",
+        "NonPatientObject",
+        "PrintManagement",
+        "ProcedureStep",
+        "ProtocolApproval",
+        "QueryRetrieve",
+        "RTMachineVerification",
+        "RelevantPatientInformation",
+        "Storage",
+        "StorageCommitment",
+        "SubstanceAdministration",
+        "UnifiedProcedure",
+        "Verification",
+    ]
+]
 _LAZY: dict[str, str] = {
     # name: module, or module:name where it differs
-    "AE": "pynetdicom.ae:ApplicationEntity",
-    "Association": "pynetdicom.association",
-    "register_uid": "pynetdicom.services.registry",
+    "AE": "ae:ApplicationEntity",
+    "Association": "association",
+    "register_uid": "services.registry",
     **dict.fromkeys(
         ("build_context", "build_role", "DEFAULT_TRANSFER_SYNTAXES", "ALL_TRANSFER_SYNTAXES"),
-        "pynetdicom.presentation",
+        "presentation",
     ),
 }
 _MODULES = frozenset(
-    (
+    [
         "_config",
         "_globals",
         "ae",
@@ -82,47 +75,18 @@ _MODULES = frozenset(
         "status",
         "transport",
         "utils",
-    )
+    ]
 )
 
-__all__ = [
-    "AE",
-    "ALL_TRANSFER_SYNTAXES",
-    "AllStoragePresentationContexts",
-    "ApplicationEventLoggingPresentationContexts",
-    "Association",
-    "BasicWorklistManagementPresentationContexts",
-    "ColorPalettePresentationContexts",
-    "DEFAULT_TRANSFER_SYNTAXES",
-    "DefinedProcedureProtocolPresentationContexts",
-    "DisplaySystemPresentationContexts",
-    "HangingProtocolPresentationContexts",
-    "ImplantTemplatePresentationContexts",
-    "InstanceAvailabilityPresentationContexts",
-    "MediaCreationManagementPresentationContexts",
-    "MediaStoragePresentationContexts",
-    "ModalityPerformedPresentationContexts",
-    "NonPatientObjectPresentationContexts",
+__all__ = [  # noqa: PLE0604  # all of them are str
     "PYNETDICOM_IMPLEMENTATION_UID",
     "PYNETDICOM_IMPLEMENTATION_VERSION",
     "PYNETDICOM_UID_PREFIX",
-    "PrintManagementPresentationContexts",
-    "ProcedureStepPresentationContexts",
-    "ProtocolApprovalPresentationContexts",
-    "QueryRetrievePresentationContexts",
-    "RTMachineVerificationPresentationContexts",
-    "RelevantPatientInformationPresentationContexts",
-    "StorageCommitmentPresentationContexts",
-    "StoragePresentationContexts",
-    "SubstanceAdministrationPresentationContexts",
-    "UnifiedProcedurePresentationContexts",
-    "VerificationPresentationContexts",
     "__version__",
-    "build_context",
-    "build_role",
     "debug_logger",
     "evt",
-    "register_uid",
+    *_LAZY,
+    *_CONTEXT_LISTS,
 ]
 
 # No handler is added, not even one that does nothing: where a program has not configured logging,
@@ -139,25 +103,21 @@ def debug_logger() -> None:
     logger.setLevel(logging.DEBUG)
 
 
-def _load(name: str) -> Any:
+def __getattr__(name: str) -> Any:
     if name == "evt":
         value: Any = import_module("pynetdicom.events")
     elif name in _MODULES:
         return import_module(f"pynetdicom.{name}")
-    elif name.endswith("PresentationContexts"):
+    elif name in _CONTEXT_LISTS:
         # Not kept: each time a new list, whose contexts are the caller's own.
         return getattr(import_module("pynetdicom.presentation"), name)
     elif name in _LAZY:
         module, _, attribute = _LAZY[name].partition(":")
-        value = getattr(import_module(module), attribute or name)
+        value = getattr(import_module(f"pynetdicom.{module}"), attribute or name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
-
-
-if not TYPE_CHECKING:
-    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pynetdicom.upper_layer.ended import Ended
-
-if TYPE_CHECKING:
-    from pynetdicom.association import Association
 
 
 class ACSE:
     """The association control service element (ACSE) of one association."""
 
-    def __init__(self, assoc: Association) -> None:
+    def __init__(self, assoc: Any) -> None:
         self.assoc = assoc
 
     def send_reject(self, result: int, source: int, diagnostic: int) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom import events, hooks
+from pynetdicom import events
+from pynetdicom.ae_contexts import checked, proposed
 from pynetdicom.ae_settings import Settings
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.uids import named
 from pynetdicom.upper_layer import acse
-from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae
 
@@ -27,9 +25,74 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-# shutdown() returns within 2 s. Peers get half a second to take the A-ABORT and close.
-_POLITE = 0.5
-_SHUTDOWN = 1.8
+
+def prepare(
+    ae: ApplicationEntity,
+    addr: str | tuple[str, int, int],
+    port: int,
+    contexts: Sequence[PresentationContext] | None = None,
+    ae_title: str | bytes = "ANY-SCP",
+    max_pdu: int = DEFAULT_MAX_LENGTH,
+    ext_neg: Sequence[Any] | None = None,
+    bind_address: tuple[Any, ...] | None = None,
+    tls_args: tuple[ssl.SSLContext, str] | None = None,
+    evt_handlers: Sequence[HandlerSpec] | None = None,
+) -> Association:
+    """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
+    from pynetdicom.association import Association
+
+    address = _peer(addr, port)
+    if bind_address is not None and not isinstance(bind_address, tuple):
+        raise TypeError("'bind_address' must be a tuple (host, port)")
+    if bind_address is not None:
+        AddressInformation.from_tuple(bind_address)
+    _check_tls(tls_args)
+    title = set_ae(ae_title, "ae_title", allow_empty=False, allow_none=False)
+    assert title is not None
+    request = acse.request(
+        called_ae_title=title,
+        calling_ae_title=ae.ae_title,
+        contexts=proposed(ae.requested_contexts if contexts is None else contexts),
+        maximum_length=max_pdu,
+        implementation_class_uid=ae._implementation_uid,
+        implementation_version_name=ae.implementation_version_name,
+        ext_neg=ext_neg or ae.extended_negotiation or (),
+    )
+    request.encode()  # what cannot be sent is the caller's mistake, not the association's end
+    assoc = Association(ae, "requestor", evt_handlers=evt_handlers)
+    assoc.acceptor.ae_title = title
+    assoc.prepare(address, request, max_pdu, bind_address, tls_args)
+    return assoc
+
+
+def _peer(addr: Any, port: Any) -> AddressInformation:
+    """The peer's address, checked."""
+    if isinstance(addr, tuple):
+        if len(addr) != 3 or not isinstance(addr[0], str):
+            raise TypeError("'addr' must be str or (host, flowinfo, scope_id)")
+    elif not isinstance(addr, str):
+        raise TypeError("'addr' must be str or (host, flowinfo, scope_id)")
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError("'port' must be int")
+    return AddressInformation.from_addr_port(addr, port)
+
+
+def _check_tls(tls_args: Any) -> None:
+    if tls_args is None:
+        return
+    import ssl
+
+    if (
+        not isinstance(tls_args, (tuple, list))
+        or len(tls_args) != 2
+        or not isinstance(tls_args[0], ssl.SSLContext)
+        or not isinstance(tls_args[1], (str, type(None)))
+    ):
+        raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
+    if tls_args[0].protocol == ssl.PROTOCOL_TLS_SERVER:
+        raise ValueError(
+            "'tls_args' has the context of a server: PROTOCOL_TLS_CLIENT is for clients"
+        )
 
 
 class ApplicationEntity(Settings):
@@ -66,9 +129,10 @@ class ApplicationEntity(Settings):
         The interface that `start` listens on.
     """
 
-    # What its associations do not know: the events that handlers get, and who is asked without one.
+    # What its associations ask of it, see `Entity`.
     _make_event = events.Event
     _ask = staticmethod(events.ask)
+    _prepare = prepare
 
     # As requestor
 
@@ -124,87 +188,15 @@ class ApplicationEntity(Settings):
         -----
         PS3.8 7.1
         """
-        assoc = self.prepare_association(
+        assoc = self._prepare(
             addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers
         )
         try:
-            self.request_association(assoc)
+            self._running.request(assoc)
             return assoc
         except BaseException:  # Ctrl-C: nobody would have it
-            self._forget(assoc)
+            self._running.forget(assoc)
             raise
-
-    def prepare_association(
-        self,
-        addr: str | tuple[str, int, int],
-        port: int,
-        contexts: Sequence[PresentationContext] | None = None,
-        ae_title: str | bytes = "ANY-SCP",
-        max_pdu: int = DEFAULT_MAX_LENGTH,
-        ext_neg: Sequence[Any] | None = None,
-        bind_address: tuple[Any, ...] | None = None,
-        tls_args: tuple[ssl.SSLContext, str] | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
-    ) -> Association:
-        """Make an association that `request_association` requests; parameters as `associate`."""
-        from pynetdicom.association import Association
-
-        address = _peer(addr, port)
-        if bind_address is not None and not isinstance(bind_address, tuple):
-            raise TypeError("'bind_address' must be a tuple (host, port)")
-        if bind_address is not None:
-            AddressInformation.from_tuple(bind_address)
-        _check_tls(tls_args)
-        title = set_ae(ae_title, "ae_title", allow_empty=False, allow_none=False)
-        assert title is not None
-        request = acse.request(
-            called_ae_title=title,
-            calling_ae_title=self.ae_title,
-            contexts=self._proposed(contexts),
-            maximum_length=max_pdu,
-            implementation_class_uid=self._implementation_uid,
-            implementation_version_name=self._implementation_version,
-            ext_neg=ext_neg or self.extended_negotiation or (),
-        )
-        request.encode()  # what cannot be sent is the caller's mistake, not the association's end
-        assoc = Association(self, "requestor", evt_handlers=evt_handlers)
-        assoc.acceptor.ae_title = title
-        assoc.prepare(address, request, max_pdu, bind_address, tls_args)
-        return assoc
-
-    def request_association(self, assoc: Association) -> None:
-        """Request an association and wait for the outcome."""
-        try:
-            self.associations_changed(assoc, added=True)
-            assoc.request()
-        except BaseException:  # Ctrl-C, or no thread to be had
-            self._forget(assoc)
-            raise
-
-    def _forget(self, assoc: Association) -> None:
-        assoc.abort(block=False)
-        if assoc.ident is None:  # it was never started
-            self.associations_changed(assoc, added=False)
-
-    def _proposed(
-        self, contexts: Sequence[PresentationContext] | None
-    ) -> list[PresentationContext]:
-        """Copies of the contexts to propose, with their IDs."""
-        chosen = self._requested if contexts is None else contexts
-        if not chosen:
-            raise RuntimeError(
-                "at least one presentation context must be requested: add_requested_context()"
-            )
-        if len(chosen) > MAXIMUM_CONTEXTS:
-            raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
-        copies = []
-        for index, context in enumerate(chosen):
-            if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items: build_context()")
-            copy = context.copy()
-            copy.context_id = 2 * index + 1
-            copies.append(copy)
-        return copies
 
     # As acceptor
 
@@ -276,7 +268,8 @@ class ApplicationEntity(Settings):
         """
         from pynetdicom.transport import ThreadedAssociationServer
 
-        before = list(self._servers)
+        servers = self._running.servers
+        before = list(servers)
         try:
             server = self.make_server(
                 address,
@@ -297,11 +290,13 @@ class ApplicationEntity(Settings):
             try:
                 server.serve_forever()
             finally:
-                self.stop_servers([server])
+                self._running.stop([server])
         except BaseException as error:
             # Ctrl-C may come as soon as it is made, and on the way out, too.
-            mine = [one for one in list(self._servers) if one.is_made_here and one not in before]
-            self.stop_servers(mine)
+            mine = [
+                one for one in list(self._running.servers) if one.is_made_here and one not in before
+            ]
+            self._running.stop(mine)
             if not (block and isinstance(error, KeyboardInterrupt)):
                 raise
         return None
@@ -338,12 +333,10 @@ class ApplicationEntity(Settings):
         unrestricted = kwargs.get("unrestricted_storage")
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
-        supported = self.supported_contexts if contexts is None else list(contexts)
+        supported = self.supported_contexts if contexts is None else checked(contexts)
         if not supported and not unrestricted:
             raise ValueError("no presentation contexts are supported: add_supported_context()")
         for context in supported:
-            if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items: build_context()")
             if (context.scu_role is None) != (context.scp_role is None):
                 raise ValueError(
                     f"only one of scu_role and scp_role is set for {named(context.abstract_uid)}"
@@ -373,111 +366,10 @@ class ApplicationEntity(Settings):
 
         Called from a handler, it does not wait for that handler's own association.
         """
-        for succession in list(self.sending):
-            # First of all, or else others would take their places.
-            succession.first.abort(block=False)
-        self._end(list(self._servers), list(self._associations))
+        self._running.shutdown()
 
     stop = shutdown
     quit = shutdown
 
-    def stop_servers(self, servers: Iterable[AssociationServer]) -> None:
-        """Stop servers and abort their associations."""
-        servers = list(servers)
-        self._end(servers, [a for server in servers for a in server.all_associations()])
-
-    def _end(self, servers: list[AssociationServer], associations: list[Association]) -> None:
-        begun = time.monotonic()
-        for server in servers:
-            server.stop_listening()
-        for server in servers:  # none is admitted after this
-            server.wait_stopped(begun + _POLITE)
-            associations += [a for a in server.all_associations() if a not in associations]
-        for assoc in associations:
-            assoc.abort(block=False)
-        for assoc in associations:
-            assoc.wait_ended(begun + 2 * _POLITE)
-        for assoc in associations:
-            if assoc.is_alive():
-                assoc.cut()
-        deadline = begun + _SHUTDOWN
-        for assoc in associations:
-            if not assoc.wait_ended(deadline):
-                LOGGER.warning("%s has not ended: %s", assoc.name, assoc.what_holds_it())
-        for server in servers:
-            server.server_close()
-
     def cleanup_associations(self) -> None:
         """Do nothing: associations that have ended are forgotten by themselves."""
-
-    def reserve(self) -> bool:
-        """Make room for an association that is about to be accepted; False if there is none."""
-        return bool(self._counting.run(self._reserve))
-
-    def _reserve(self) -> bool:
-        live = sum(a.is_acceptor for a in list(self._associations) if not a.has_ended)
-        if live + self._reserved >= self._maximum_associations:
-            return False
-        self._reserved += 1
-        return True
-
-    def unreserve(self) -> None:
-        """Give back what `reserve` gave: the association did not come about."""
-        self._counting.run(self._unreserve)
-
-    def _unreserve(self, assoc: Association | None = None) -> None:
-        if assoc is not None:
-            self._associations.add(assoc)
-        self._reserved -= 1
-
-    @property
-    def assigned_callbacks(self) -> list[str]:
-        """The names of the callbacks that were assigned, or are overridden."""
-        return hooks.assigned(self)
-
-    def associations_changed(self, assoc: Association, *, added: bool) -> None:
-        """Take note of an association that begins or ends."""
-        if not added:
-            self._associations.discard(assoc)
-        elif assoc.is_acceptor:
-            self._counting.run(self._unreserve, assoc)
-        else:
-            self._associations.add(assoc)
-
-    def servers_changed(self, server: AssociationServer, *, added: bool) -> None:
-        """Take note of a server that begins or ends."""
-        if added:
-            self._servers.append(server)
-        else:
-            with contextlib.suppress(ValueError):  # it is known already
-                self._servers.remove(server)
-
-
-def _peer(addr: Any, port: Any) -> AddressInformation:
-    """The peer's address, checked."""
-    if isinstance(addr, tuple):
-        if len(addr) != 3 or not isinstance(addr[0], str):
-            raise TypeError("'addr' must be str or (host, flowinfo, scope_id)")
-    elif not isinstance(addr, str):
-        raise TypeError("'addr' must be str or (host, flowinfo, scope_id)")
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError("'port' must be int")
-    return AddressInformation.from_addr_port(addr, port)
-
-
-def _check_tls(tls_args: Any) -> None:
-    if tls_args is None:
-        return
-    import ssl
-
-    if (
-        not isinstance(tls_args, (tuple, list))
-        or len(tls_args) != 2
-        or not isinstance(tls_args[0], ssl.SSLContext)
-        or not isinstance(tls_args[1], (str, type(None)))
-    ):
-        raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
-    if tls_args[0].protocol == ssl.PROTOCOL_TLS_SERVER:
-        raise ValueError(
-            "'tls_args' has the context of a server: PROTOCOL_TLS_CLIENT is for clients"
-        )

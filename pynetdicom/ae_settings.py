@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom._version import (
     PYNETDICOM_IMPLEMENTATION_UID,
     PYNETDICOM_IMPLEMENTATION_VERSION,
 )
+from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
 from pynetdicom.hooks import Callbacks
-from pynetdicom.network.latch import Hold
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.timeouts import timeout
-from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
-from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
+from pynetdicom.running import Running
+from pynetdicom.settings import Setting, Timeout
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
@@ -23,44 +22,92 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.association import Association
-    from pynetdicom.association.succession import Succession
-    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-_RUNNING = frozenset(("_counting", "_servers", "_reserved", "_associations", "sending"))
 MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
-Syntaxes = str | Sequence[str] | None
+
+def title_of(name: str, value: str | bytes) -> str:
+    """An AE title as it is kept."""
+    title = set_ae(value, name, allow_empty=False, allow_none=False)
+    assert title is not None
+    return title
 
 
-class _Requested(list[PresentationContext]):
-    """The contexts to propose: ``ae.requested_contexts += […]`` adds copies, all or none."""
+def _port(name: str, value: int) -> int:
+    if not _is_number(value, 0):
+        raise ValueError("'port' must be an int, 0 or more")
+    return value
 
-    def __iadd__(self, contexts: Iterable[PresentationContext]) -> Self:  # type: ignore[override,misc]  # checked here
-        added = list(contexts)
-        for context in added:
-            if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items: build_context()")
-        if len(self) + len(added) > MAXIMUM_CONTEXTS:
-            raise ValueError(
-                f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts;"
-                f" there are {len(self)} and {len(added)} would be added"
-            )
-        self.extend(PresentationContext(cx.abstract_uid, cx.transfer_uids) for cx in added)
-        return self
+
+def _version_name(name: str, value: str | bytes | None) -> str | None:
+    if isinstance(value, bytes):
+        value = value.decode("ascii").strip()
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name!r} must be str or None")
+    if value is not None and (not 1 <= len(value) <= 16 or not value.isascii()):
+        raise ValueError(f"{name!r} has 1 to 16 ASCII characters")
+    return value
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if _is_number(value, 1):
+        return value
+    LOGGER.warning("%s must be an int of 1 or more; it is 1 now", name)
+    return 1
+
+
+def _titles(name: str, value: str | bytes | Iterable[str | bytes] | None) -> list[str]:
+    if isinstance(value, (str, bytes)):
+        # Scripts of the first generation ask for no restriction so.
+        title = set_ae(value, name, allow_none=False) or ""
+        value = [title] if title.strip(" ") else []
+    return [title_of(name, title) for title in value or ()]
+
+
+def _bool(name: str, value: bool) -> bool:
+    return bool(value)
+
+
+def _is_number(value: object, least: int) -> bool:
+    """Whether a value that a program assigned is an int, and not too small."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 class Settings(Callbacks):
     """The attributes of an `ApplicationEntity`; see there."""
 
-    acse_timeout = timeout("acse_timeout", 30)
-    dimse_timeout = timeout("dimse_timeout", 30)
-    network_timeout = timeout("network_timeout", 60)
-    connection_timeout = timeout("connection_timeout", None, takes_zero=False)
+    acse_timeout = Timeout("acse_timeout", 30)
+    dimse_timeout = Timeout("dimse_timeout", 30)
+    network_timeout = Timeout("network_timeout", 60)
+    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
+    ae_title = Setting(
+        title_of, "", "Get or set the AE title, as given; bytes are stripped and cut at 16."
+    )
+    port = Setting(_port, 0, "Get or set the port that `start` listens on.")
+    implementation_version_name = Setting(
+        _version_name,
+        PYNETDICOM_IMPLEMENTATION_VERSION,
+        "Get or set the version name that peers are told, at most 16 characters, or None.",
+    )
+    maximum_associations = Setting(
+        _at_least_one, 10, "Get or set how many accepted associations there may be at a time."
+    )
+    require_calling_aet = Setting(
+        _titles,
+        [],
+        """Get or set the accepted calling AE titles; none means all.
+
+        A lone title will do; an empty one, or None, is none.
+        """,
+    )
+    require_called_aet = Setting(
+        _bool, False, "Get or set whether the called AE title must be ours."
+    )
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
-        self._run_nothing()
+        self._running = Running()
         self.ae_title = ae_title
         self.port = port
         self.bind_addr = ""
@@ -68,19 +115,16 @@ class Settings(Callbacks):
         self.local_socket: Any = None
         self.maximum_object_bytes: int | None = None
         self.spool_dir: str | None = None
-        self._require_calling_aet: list[str] = []
-        self._require_called_aet = False
+        self.require_calling_aet = None
         self.require_user_identity = False
-        self._maximum_associations = 10
         self._maximum_pdu_size = DEFAULT_MAX_LENGTH
         self._implementation_uid = PYNETDICOM_IMPLEMENTATION_UID
-        self._implementation_version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION
-        self._requested = _Requested()
-        self._supported: dict[str, PresentationContext] = {}
+        self._requested = Requested()
+        self._supported = Supported()
 
-    def timeout_changed(self, name: str, seconds: float | None) -> None:
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have the live associations follow."""
-        for assoc in self.active_associations:
+        for assoc in self._running.active:
             setattr(assoc, name, seconds)
 
     # Copies
@@ -93,58 +137,21 @@ class Settings(Callbacks):
         RuntimeError
             The AE has a server or an association.
         """
-        if self._servers or self.active_associations:
+        if self._running.servers or self._running.active:
             raise RuntimeError(
                 "an AE with a server or an association can be neither pickled nor copied:"
                 " do so before or after, or shut it down"
             )
-        state = {name: value for name, value in vars(self).items() if name not in _RUNNING}
+        state = vars(self).copy()
+        del state["_running"]
         # A copy's are its own, also where it is not a deep one.
-        state["_requested"] = _Requested(context.copy() for context in self._requested)
-        state["_supported"] = {uid: context.copy() for uid, context in self._supported.items()}
-        state["_require_calling_aet"] = list(self._require_calling_aet)
-        state["extended_negotiation"] = list(self.extended_negotiation)
+        for name in ("_requested", "_supported", "_require_calling_aet", "extended_negotiation"):
+            state[name] = state[name].copy()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._run_nothing()
+        self._running = Running()
         vars(self).update(state)
-
-    def _run_nothing(self) -> None:
-        # Only the threads of lobbies take it, to count how many associations there are. What
-        # `shutdown` needs, which may interrupt any of them, are a list and a set, whose own
-        # operations are atomic.
-        self._counting = Hold()
-        self._servers: list[AssociationServer] = []
-        self._reserved = 0
-        self._associations: set[Association] = set()
-        # What goes on when an association ends on which many files are being sent. A set's own
-        # operations are atomic.
-        self.sending: set[Succession] = set()
-
-    # Who we are
-
-    @property
-    def ae_title(self) -> str:
-        """Get or set the AE title, as given; bytes are decoded, stripped and cut at 16."""
-        return self._ae_title
-
-    @ae_title.setter
-    def ae_title(self, value: str | bytes) -> None:
-        title = set_ae(value, "ae_title", allow_empty=False, allow_none=False)
-        assert title is not None
-        self._ae_title = title
-
-    @property
-    def port(self) -> int:
-        """Get or set the port that `start` listens on."""
-        return self._port
-
-    @port.setter
-    def port(self, value: int) -> None:
-        if not _is_number(value, 0, int):
-            raise ValueError("'port' must be an int, 0 or more")
-        self._port = value
 
     @property
     def address(self) -> str:
@@ -176,77 +183,16 @@ class Settings(Callbacks):
         self._implementation_uid = str(uid)
 
     @property
-    def implementation_uid(self) -> str:
-        """The implementation class UID as plain str."""
-        return self._implementation_uid
-
-    @property
-    def implementation_version_name(self) -> str | None:
-        """Get or set the version name that peers are told, at most 16 characters, or None."""
-        return self._implementation_version
-
-    @implementation_version_name.setter
-    def implementation_version_name(self, value: str | bytes | None) -> None:
-        if isinstance(value, bytes):
-            value = value.decode("ascii").strip()
-        if value is not None and not isinstance(value, str):
-            raise TypeError("'implementation_version_name' must be str or None")
-        if value is not None and (not 1 <= len(value) <= 16 or not value.isascii()):
-            raise ValueError("'implementation_version_name' has 1 to 16 ASCII characters")
-        self._implementation_version = value
-
-    # Limits
-
-    @property
-    def maximum_associations(self) -> int:
-        """Get or set how many accepted associations there may be at a time."""
-        return self._maximum_associations
-
-    @maximum_associations.setter
-    def maximum_associations(self, value: int) -> None:
-        if not _is_number(value, 1, int):
-            LOGGER.warning("maximum_associations must be an int of 1 or more; it is 1 now")
-            value = 1
-        self._maximum_associations = value
-
-    @property
     def maximum_pdu_size(self) -> int:
         """Get or set the longest P-DATA-TF that is taken; 0 for no limit."""
         return self._maximum_pdu_size
 
     @maximum_pdu_size.setter
     def maximum_pdu_size(self, value: int) -> None:
-        if not _is_number(value, 0, int) or value > MAXIMUM_PDU_SIZE:
+        if not _is_number(value, 0) or value > MAXIMUM_PDU_SIZE:
             LOGGER.warning("maximum_pdu_size must be an int of 0 to 2**32 - 1; it stays as it was")
             return
         self._maximum_pdu_size = value
-
-    @property
-    def require_calling_aet(self) -> list[str]:
-        """Get or set the accepted calling AE titles; none means all.
-
-        A lone title will do; an empty one, or None, is none.
-        """
-        return self._require_calling_aet
-
-    @require_calling_aet.setter
-    def require_calling_aet(self, value: str | bytes | Iterable[str | bytes] | None) -> None:
-        if isinstance(value, (str, bytes)):
-            # Scripts of the first generation ask for no restriction so.
-            title = set_ae(value, "require_calling_aet", allow_none=False) or ""
-            value = [title] if title.strip(" ") else []
-        titles = list(value or ())
-        checked = [set_ae(title, "require_calling_aet", False, False) for title in titles]
-        self._require_calling_aet = [title for title in checked if title is not None]
-
-    @property
-    def require_called_aet(self) -> bool:
-        """Get or set whether the called AE title must be ours."""
-        return self._require_called_aet
-
-    @require_called_aet.setter
-    def require_called_aet(self, value: bool) -> None:
-        self._require_called_aet = bool(value)
 
     # Presentation contexts
 
@@ -263,7 +209,7 @@ class Settings(Callbacks):
         if added:
             self._requested += added
         else:
-            self._requested = _Requested()
+            self._requested = Requested()
 
     def add_requested_context(self, abstract_syntax: str, transfer_syntax: Syntaxes = None) -> None:
         """Add a presentation context to propose.
@@ -280,40 +226,27 @@ class Settings(Callbacks):
         ValueError
             There are 128 already, or what is given is neither a valid UID nor a keyword.
         """
-        if len(self._requested) >= MAXIMUM_CONTEXTS:
-            raise ValueError(f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts")
-        self._requested.append(build_context(abstract_syntax, transfer_syntax))
+        self._requested.add(abstract_syntax, transfer_syntax)
 
     def remove_requested_context(
         self, abstract_syntax: str, transfer_syntax: Syntaxes = None
     ) -> None:
         """Remove proposed contexts of `abstract_syntax`, or only transfer syntaxes of them."""
-        uid = abstract_syntax_uid(abstract_syntax)
-        gone = _uids(transfer_syntax)
         # A new list: the caller may be going through the old one.
-        self._requested = _Requested(
-            context
-            for context in self._requested
-            if context.abstract_uid != uid or _reduce(context, gone)
-        )
+        self._requested = self._requested.without(abstract_syntax, transfer_syntax)
 
     @property
     def supported_contexts(self) -> list[PresentationContext]:
         """Get what is supported; assigning adds to it, assigning nothing clears it."""
-        return [self._supported[uid] for uid in sorted(self._supported)]
+        return self._supported.in_order()
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[PresentationContext] | None) -> None:
-        added = list(contexts or ())
+        added = checked(contexts)
         if not added:
-            self._supported = {}
+            self._supported = Supported()
         for context in added:
-            if not isinstance(context, PresentationContext):
-                raise ValueError("'contexts' must be PresentationContext items: build_context()")
-        for context in added:
-            self.add_supported_context(
-                context.abstract_uid, context.transfer_uids, context.scu_role, context.scp_role
-            )
+            self._supported.add(context.copy())
 
     def add_supported_context(
         self,
@@ -346,81 +279,44 @@ class Settings(Callbacks):
         """
         context = build_context(abstract_syntax, transfer_syntax)
         context.scu_role, context.scp_role = scu_role, scp_role
-        # The tables of services, which a requestor does without.
-        from pynetdicom import unserved
-
-        unserved.note_contexts([context.abstract_uid])
-        known = self._supported.get(context.abstract_uid)
-        if known is None:
-            context.context_id = 1
-            self._supported[context.abstract_uid] = context
-            return
-        for uid in context.transfer_uids:
-            known.add_transfer_syntax(uid)
-        known.scu_role, known.scp_role = scu_role, scp_role
+        self._supported.add(context)
 
     def remove_supported_context(
         self, abstract_syntax: str, transfer_syntax: Syntaxes = None
     ) -> None:
         """Remove the supported context of `abstract_syntax`, or only transfer syntaxes of it."""
-        context = self._supported.get(abstract_syntax_uid(abstract_syntax))
-        gone = _uids(transfer_syntax)
-        if context is not None and not _reduce(context, gone):
-            del self._supported[context.abstract_uid]
-
-    def all_associations(self) -> list[Association]:
-        """The associations whose threads have not ended."""
-        return list(self._associations)
+        self._supported.remove(abstract_syntax, transfer_syntax)
 
     @property
     def active_associations(self) -> list[Association]:
         """The associations that have not ended."""
-        return [assoc for assoc in list(self._associations) if not assoc.has_ended]
+        return self._running.active
 
     def __str__(self) -> str:
-        """Several lines on who the AE is and what it does."""
-        accepted = sum(assoc.is_acceptor for assoc in self.active_associations)
-        lines = [
-            f"Application Entity '{self.ae_title}'",
-            "",
-            f"  Accepted associations: {accepted} of at most {self._maximum_associations}",
-            f"  Maximum PDU size: {self._maximum_pdu_size or 'no limit'}",
-            f"  ACSE timeout (s): {self.acse_timeout}",
-            f"  DIMSE timeout (s): {self.dimse_timeout}",
-            f"  Network timeout (s): {self.network_timeout}",
-            f"  Connection timeout (s): {self.connection_timeout}",
-            f"  Calling AE titles: {', '.join(self._require_calling_aet) or 'any'}",
-            f"  Called AE title must match: {self._require_called_aet}",
-            f"  User identity required: {self.require_user_identity}",
-        ]
-        for heading, contexts in (
-            ("Requested", self._requested),
-            ("Supported", self.supported_contexts),
-        ):
-            lines += ["", f"  {heading} presentation contexts: {len(contexts) or 'none'}"]
-            for context in contexts:
-                lines += [f"    {line}" for line in str(context).splitlines()]
-        return "\n".join(lines)
+        return summary(self)
 
 
-def _is_number(value: object, least: float, kind: type | tuple[type, ...] = (int, float)) -> bool:
-    """Whether a value that a program assigned is a number, and not too small."""
-    return (
-        isinstance(value, kind) and not isinstance(value, bool) and value >= least  # type: ignore[operator]  # kind is numeric
-    )
-
-
-def _uids(transfer_syntax: Syntaxes) -> set[str] | None:
-    """The UIDs of transfer syntaxes that are to be removed; None for all."""
-    if transfer_syntax is None:
-        return None
-    given = [transfer_syntax] if isinstance(transfer_syntax, (str, bytes)) else transfer_syntax
-    return set(map(transfer_syntax_uid, given))
-
-
-def _reduce(context: PresentationContext, gone: set[str] | None) -> bool:
-    """Remove transfer syntaxes from a context, all if None; whether any are left."""
-    if gone is None:
-        return False
-    context.transfer_uids = [uid for uid in context.transfer_uids if uid not in gone]
-    return bool(context.transfer_uids)
+def summary(ae: Settings) -> str:
+    """Several lines on who the AE is and what it does."""
+    accepted = sum(assoc.is_acceptor for assoc in ae.active_associations)
+    lines = [
+        f"Application Entity '{ae.ae_title}'",
+        "",
+        f"  Accepted associations: {accepted} of at most {ae.maximum_associations}",
+        f"  Maximum PDU size: {ae._maximum_pdu_size or 'no limit'}",
+        f"  ACSE timeout (s): {ae.acse_timeout}",
+        f"  DIMSE timeout (s): {ae.dimse_timeout}",
+        f"  Network timeout (s): {ae.network_timeout}",
+        f"  Connection timeout (s): {ae.connection_timeout}",
+        f"  Calling AE titles: {', '.join(ae.require_calling_aet) or 'any'}",
+        f"  Called AE title must match: {ae.require_called_aet}",
+        f"  User identity required: {ae.require_user_identity}",
+    ]
+    for heading, contexts in (
+        ("Requested", ae._requested),
+        ("Supported", ae.supported_contexts),
+    ):
+        lines += ["", f"  {heading} presentation contexts: {len(contexts) or 'none'}"]
+        for context in contexts:
+            lines += [f"    {line}" for line in str(context).splitlines()]
+    return "\n".join(lines)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.service_user import ServiceUser
     from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.dimse.messages import Message
-    from pynetdicom.upper_layer.acse import PresentationContextTuple
+    from pynetdicom.upper_layer.contexts import PresentationContextTuple
     from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
 
 

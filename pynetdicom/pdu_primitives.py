@@ -5,36 +5,19 @@ Events hand the primitives out. The items are what ``AE.associate(ext_neg=[…])
 
 from __future__ import annotations
 
-from pynetdicom.upper_layer.items import (
-    AsynchronousOperationsWindowNegotiation,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-    SCP_SCU_RoleSelectionNegotiation,
-    SOPClassCommonExtendedNegotiation,
-    SOPClassExtendedNegotiation,
-    UserIdentityNegotiation,
-)
-from pynetdicom.upper_layer.primitives import (
-    A_ABORT,
-    A_ASSOCIATE,
-    A_P_ABORT,
-    A_RELEASE,
-    P_DATA,
-)
+from pynetdicom.upper_layer import items as _items
+from pynetdicom.upper_layer import primitives as _primitives
 
-__all__ = [
-    "A_ASSOCIATE",
-    "A_RELEASE",
-    "A_ABORT",
-    "A_P_ABORT",
-    "P_DATA",
-    "MaximumLengthNotification",
-    "ImplementationClassUIDNotification",
-    "ImplementationVersionNameNotification",
-    "AsynchronousOperationsWindowNegotiation",
-    "SCP_SCU_RoleSelectionNegotiation",
-    "SOPClassExtendedNegotiation",
-    "SOPClassCommonExtendedNegotiation",
-    "UserIdentityNegotiation",
-]
+A_ASSOCIATE = _primitives.A_ASSOCIATE
+A_RELEASE = _primitives.A_RELEASE
+A_ABORT = _primitives.A_ABORT
+A_P_ABORT = _primitives.A_P_ABORT
+P_DATA = _primitives.P_DATA
+MaximumLengthNotification = _items.MaximumLengthNotification
+ImplementationClassUIDNotification = _items.ImplementationClassUIDNotification
+ImplementationVersionNameNotification = _items.ImplementationVersionNameNotification
+AsynchronousOperationsWindowNegotiation = _items.AsynchronousOperationsWindowNegotiation
+SCP_SCU_RoleSelectionNegotiation = _items.SCP_SCU_RoleSelectionNegotiation
+SOPClassExtendedNegotiation = _items.SOPClassExtendedNegotiation
+SOPClassCommonExtendedNegotiation = _items.SOPClassCommonExtendedNegotiation
+UserIdentityNegotiation = _items.UserIdentityNegotiation

@@ -16,7 +16,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, loading, unserved, utils
+from pynetdicom import _config, hooks, loading, unserved
+from pynetdicom.ae_settings import title_of
+from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
@@ -24,12 +26,11 @@ from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
-from pynetdicom.timeouts import seconds_of
+from pynetdicom.settings import Setting, seconds_of
 
 if TYPE_CHECKING:
-    from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
@@ -82,6 +83,9 @@ class AssociationServer(socketserver.TCPServer):
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
     timeout = 60
+    ae_title = Setting(
+        title_of, "", "Get or set the AE title to be known by, from the next association on."
+    )
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
@@ -90,7 +94,7 @@ class AssociationServer(socketserver.TCPServer):
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         address: tuple[Any, ...],
         ae_title: str,
         contexts: list[PresentationContext],
@@ -142,24 +146,15 @@ class AssociationServer(socketserver.TCPServer):
         except BaseException:  # the lobby may find no descriptor for itself
             self.socket.close()
             raise
-        ae.servers_changed(self, added=True)
+        ae._running.servers.append(self)
 
     def _prepare(self, preload: bool) -> None:
         """Load what the first peer would wait for, and say what no peer will be served."""
         abstract_syntaxes = [context.abstract_uid for context in self.contexts]
-        callbacks = self.ae.assigned_callbacks
+        callbacks = hooks.assigned(self.ae)
         loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
         unserved.note_contexts(abstract_syntaxes)
         unserved.note_callbacks(callbacks)
-
-    @property
-    def ae_title(self) -> str:
-        """Get or set the AE title to be known by, from the next association on."""
-        return self._ae_title
-
-    @ae_title.setter
-    def ae_title(self, value: str | bytes) -> None:
-        self._ae_title = utils.set_ae(value, "ae_title", False, False) or ""
 
     @property
     def address_info(self) -> AddressInformation:
@@ -187,7 +182,7 @@ class AssociationServer(socketserver.TCPServer):
 
     def reserve(self) -> bool:
         """Make room for an association; False if the AE has as many as it may."""
-        return self.ae.reserve()
+        return self.ae._running.reserve(self.ae.maximum_associations)
 
     def admit(self, visitor: Visitor) -> None:
         """Make an association of an A-ASSOCIATE-RQ."""
@@ -203,7 +198,7 @@ class AssociationServer(socketserver.TCPServer):
                 if specs == self._handlers.specs():
                     break
                 self._associations.discard(assoc)
-            self.ae.associations_changed(assoc, added=True)
+            self.ae._running.accepted(assoc)
             assoc.start()
         except BaseException as error:
             if assoc is None or assoc.ident is None:  # no thread to be had, or Ctrl-C
@@ -216,16 +211,17 @@ class AssociationServer(socketserver.TCPServer):
         """Forget an association that could not be started."""
         if assoc is not None:
             self._associations.discard(assoc)
-        if assoc is not None and assoc in self.ae.all_associations():
-            self.ae.associations_changed(assoc, added=False)
+        running = self.ae._running
+        if assoc is not None and assoc in running.associations:
+            running.associations.discard(assoc)
         else:
-            self.ae.unreserve()
+            running.unreserve()
 
     def turned_away(self, visitor: Visitor) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
         from pynetdicom.association import Association
 
-        if not self._handlers and not self.ae.assigned_callbacks:
+        if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         threads.start("pynetdicom-rejected", assoc.tell_of_rejection)
@@ -300,7 +296,7 @@ class AssociationServer(socketserver.TCPServer):
 
         May be called from a handler: it then does not wait for that handler's association.
         """
-        self.ae.stop_servers([self])
+        self.ae._running.stop([self])
 
     def stop_listening(self) -> None:
         """Have the lobby's thread end; `wait_stopped` waits for it."""
@@ -330,7 +326,7 @@ class AssociationServer(socketserver.TCPServer):
             self._closes = True  # when what is being interrupted goes on
             return
         socketserver.TCPServer.server_close(self)
-        self.ae.servers_changed(self, added=False)
+        self.ae._running.closed(self)
 
 
 class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):

@@ -181,10 +181,10 @@ class Caller:
         over = threading.Event()
 
         def use() -> None:
-            until(lambda: self.ae._servers or over.is_set(), DEADLINE)
+            until(lambda: self.ae._running.servers or over.is_set(), DEADLINE)
             scu = AE()
             scu.add_requested_context(VERIFICATION)
-            for server in list(self.ae._servers):
+            for server in list(self.ae._running.servers):
                 assoc = scu.associate("127.0.0.1", server.server_address[1])
                 if assoc.is_established:
                     assoc.send_c_echo()

@@ -332,7 +332,7 @@ def test_associate_wrong_types(given: dict[str, Any]) -> None:
     ae = requestor()
     with pytest.raises(TypeError):
         ae.associate("127.0.0.1", 104, **given)
-    assert ae._associations == set()
+    assert ae._running.associations == set()
 
 
 def test_associate_wrong_values() -> None:
@@ -414,7 +414,7 @@ def test_no_thread_to_be_had(ae: AE, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Association, "start", start)
     with pytest.raises(RuntimeError, match="new thread"):
         ae.associate("127.0.0.1", 104)
-    assert ae._associations == set()
+    assert ae._running.associations == set()
 
 
 def test_timeouts_reach_live_associations(ae: AE) -> None:
@@ -447,9 +447,9 @@ def test_start_blocks_until_stop() -> None:
     ae.bind_addr = "127.0.0.1"
     ae.add_supported_context(VERIFICATION)
     call = Call(ae.start, 0.1)
-    while not ae._servers:
+    while not ae._running.servers:
         threading.Event().wait(0.01)
-    address = ae._servers[0].server_address
+    address = ae._running.servers[0].server_address
     with socket.create_connection(address):
         ae.stop()
     assert call.result() is None
@@ -473,7 +473,7 @@ def test_half_set_roles(ae: AE, roles: Any) -> None:
     ae.add_supported_context(CT, scu_role=roles[0], scp_role=roles[1])
     with pytest.raises(ValueError):
         ae.start()
-    assert ae._servers == []
+    assert ae._running.servers == []
 
 
 def test_make_server_is_not_started(ae: AE) -> None:
@@ -490,7 +490,7 @@ def test_make_server_is_not_started(ae: AE) -> None:
     assert (server.ae, server.ae_title) == (ae, "OTHER")
     assert [cx.abstract_syntax for cx in server.contexts] == [CT]
     server.server_close()
-    assert ae._servers == []
+    assert ae._running.servers == []
 
 
 def test_server_class_must_be_ours(ae: AE) -> None:
@@ -507,7 +507,7 @@ def test_address_in_use(ae: AE) -> None:
     ae.add_supported_context(CT)
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError):
         ae.start_server(other.getsockname(), block=False)
-    assert ae._servers == []
+    assert ae._running.servers == []
 
 
 def test_shutdown_stops_everything(ae: AE) -> None:

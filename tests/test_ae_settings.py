@@ -120,7 +120,7 @@ def test_a_copy_works(copied_by: Callable[[AE], AE]) -> None:
         server = serve(scp)
         with scu.associate("127.0.0.1", server.server_address[1]) as assoc:
             assert assoc.send_c_echo().Status == 0x0107
-        assert (len(ae._associations), len(ae._servers)) == (0, 0)
+        assert (len(ae._running.associations), len(ae._running.servers)) == (0, 0)
 
 
 @pytest.mark.parametrize("copied_by", COPIES)

@@ -48,7 +48,7 @@ def test_what_is_no_handler(case: str, side: str) -> None:
     with pytest.raises(TypeError, match=words):
         begin(evt_handlers=given)
     assert not ae.active_associations
-    assert not list(ae._servers)
+    assert not list(ae._running.servers)
 
 
 @pytest.mark.parametrize("args", [None, [], [1, 2], (1, 2)])
@@ -73,7 +73,7 @@ def test_a_tls_context_of_the_other_side() -> None:
     with pytest.raises(ValueError, match="PROTOCOL_TLS_CLIENT"):
         ae.associate("127.0.0.1", 1, tls_args=(server, "localhost"))
     assert not ae.active_associations
-    assert not list(ae._servers)
+    assert not list(ae._running.servers)
 
 
 # Which handlers a thread is running

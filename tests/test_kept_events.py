@@ -146,7 +146,7 @@ def test_a_held_event_is_yielded_again_and_again(receiver: Receiver, size: int) 
         yield "127.0.0.1", receiver.port
         yield from get(_)
 
-    for server in receiver.ae._servers:
+    for server in receiver.ae._running.servers:
         server.bind(evt.EVT_C_GET, get)
         server.bind(evt.EVT_C_MOVE, move)
     assoc = receiver.scu.associate(
@@ -184,7 +184,7 @@ def test_the_path_is_the_handlers_own(receiver: Receiver, tmp_path: Path) -> Non
         return 0x0000
 
     receiver._store = store  # type: ignore[method-assign]  # which is what the SCP calls
-    for server in receiver.ae._servers:
+    for server in receiver.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     receiver.send(SMALL, LARGE)
     events = [receiver.take(), receiver.take()]
@@ -238,7 +238,7 @@ def test_a_path_when_what_was_saved_is_gone(receiver: Receiver, size: int, tmp_p
         receiver.events.put(event.dataset_path)
         return 0x0000
 
-    for server in receiver.ae._servers:
+    for server in receiver.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     receiver.send(size)
     assert not Path(receiver.events.get(timeout=DEADLINE)).exists()

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, association, build_role, evt
-from pynetdicom import ae as ae_module
+from pynetdicom import AE, association, build_role, evt, running
 from pynetdicom.association import invoking, serving
 from pynetdicom.network import dul, sending
 from tests.clock import Clock
@@ -220,8 +219,8 @@ def test_abort_ends_a_connection_attempt(aes: Callable[..., AE]) -> None:
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         call = Call(ae.associate, "127.0.0.1", full.getsockname()[1])
-        assert until(lambda: any(a.is_alive() for a in ae._associations))
-        for assoc in list(ae._associations):
+        assert until(lambda: any(a.is_alive() for a in ae._running.associations))
+        for assoc in list(ae._running.associations):
             assoc.abort()
         assoc = call.result()
         assert assoc.ended is not None
@@ -521,7 +520,7 @@ def test_idle_associations_cost_nothing() -> None:
 def test_shutdown_leaves_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a handler that hangs, there is nothing to wait for where peers close."""
     for bound in ("_POLITE", "_SHUTDOWN"):
-        monkeypatch.setattr(ae_module, bound, 3600)
+        monkeypatch.setattr(running, bound, 3600)
     threads, descriptors = set(threading.enumerate()), open_descriptors()
     ae = requestor()
     ae.add_supported_context(VERIFICATION)
@@ -568,7 +567,7 @@ def no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invoking, "LINGER", 3600)
     monkeypatch.setattr(association, "BLOCK_ON_ABORT", 3600)
     for bound in ("_POLITE", "_SHUTDOWN"):
-        monkeypatch.setattr(ae_module, bound, 3600)
+        monkeypatch.setattr(running, bound, 3600)
 
 
 def acts_on(event_name: str, act: Callable[[Any], Any], ae: AE) -> tuple[Any, list[Any]]:
@@ -752,7 +751,7 @@ def test_ctrl_c_during_associate(scene: Scene, aes: Callable[..., AE]) -> None:
             interrupted_when(lambda: scene.reached.wait(DEADLINE)),
         ):
             ae.associate("127.0.0.1", port)
-        assert until(lambda: not ae._associations)
+        assert until(lambda: not ae._running.associations)
 
 
 # Two threads on one association

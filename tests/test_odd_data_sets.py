@@ -270,7 +270,7 @@ def test_stray_bytes_that_are_received(
         names.append(event.dataset.PatientID)
         return 0x0000
 
-    for server in peer.ae._servers:
+    for server in peer.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     assoc = peer.associate()
     monkeypatch.setattr(messaging, "for_wire", lambda data_set: data_set)
@@ -298,7 +298,7 @@ def test_group_2_in_a_data_set(peer: Peer, name: str, tmp_path: Path) -> None:
         event.save_as(tmp_path / "stored.dcm")
         return 0x0000
 
-    for server in peer.ae._servers:
+    for server in peer.ae._running.servers:
         server.bind(evt.EVT_C_STORE, store)
     assoc = peer.associate(syntax)
     assert assoc.send_c_store(path).Status == 0

@@ -118,7 +118,7 @@ def test_giving_up_an_attempt_to_connect_needs_no_connection() -> None:
     ae.add_requested_context(VERIFICATION)
     ae.connection_timeout = None
     ae.acse_timeout = None
-    assoc = ae.prepare_association("127.0.0.1", listener.getsockname()[1])
+    assoc = ae._prepare("127.0.0.1", listener.getsockname()[1])
     assoc.start()
     connector = assoc._connector
     assert until(lambda: connector._waker is not None or assoc.dul.connection is not connector, 10)

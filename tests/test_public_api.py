@@ -491,12 +491,13 @@ def test_options_without_effect_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> N
 def test_ctrl_c_ends_start_in_order(free_port: int) -> None:
     opened = threading.Event()
 
-    class Told(AE):
-        def servers_changed(self, server: Any, *, added: bool) -> None:
-            super().servers_changed(server, added=added)
+    class Told(list[Any]):
+        def append(self, server: Any) -> None:
+            super().append(server)
             opened.set()
 
-    ae = Told(b"SCP", free_port)
+    ae = AE(b"SCP", free_port)
+    ae._running.servers = Told()
     ae.bind_addr = "127.0.0.1"
     ae.add_supported_context(VERIFICATION)
     scu = AE()

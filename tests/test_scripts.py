@@ -492,7 +492,7 @@ def test_no_connection_has_no_primitive(free_port: int) -> None:
     ae.add_requested_context(VERIFICATION)
     assoc = ae.associate("127.0.0.1", free_port)
     assert assoc.acceptor.primitive is None
-    assert ae.prepare_association("127.0.0.1", free_port).requestor.primitive is None
+    assert ae._prepare("127.0.0.1", free_port).requestor.primitive is None
 
 
 def test_the_address_of_a_peer() -> None:
@@ -684,13 +684,13 @@ def test_start_in_the_style_of_callbacks(free_port: int) -> None:
 
     ae.on_c_echo = on_c_echo  # type: ignore[method-assign]
     opened = threading.Event()
-    changed = ae.servers_changed
 
-    def servers_changed(server: Any, *, added: bool) -> None:
-        changed(server, added=added)
-        opened.set()
+    class Told(list[Any]):
+        def append(self, server: Any) -> None:
+            super().append(server)
+            opened.set()
 
-    ae.servers_changed = servers_changed  # type: ignore[method-assign]
+    ae._running.servers = Told()
     thread = threading.Thread(target=ae.start)
     thread.start()
     assert opened.wait(DEADLINE)

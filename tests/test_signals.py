@@ -77,16 +77,16 @@ def test_shutdown_by_a_signal_in_the_thread_that_serves(how: str) -> None:
         if how == "shutdown":
             ae.shutdown()
         else:
-            ae._servers[0].shutdown()
+            ae._running.servers[0].shutdown()
         handled.append(time.monotonic() - begun)
         done.set()
 
     def connect() -> None:
         scu = AE()
         scu.add_requested_context(VERIFICATION)
-        while not ae._servers:
+        while not ae._running.servers:
             pass
-        assoc = scu.associate("127.0.0.1", ae._servers[0].server_address[1])
+        assoc = scu.associate("127.0.0.1", ae._running.servers[0].server_address[1])
         ready.set()
         assoc.join(DEADLINE)
         scu.shutdown()
@@ -106,5 +106,5 @@ def test_shutdown_by_a_signal_in_the_thread_that_serves(how: str) -> None:
             thread.join(DEADLINE)
         signal.signal(signal.SIGUSR1, before)
     assert handled
-    assert not ae._servers
+    assert not ae._running.servers
     assert not ae.active_associations

@@ -21,9 +21,8 @@ from pynetdicom.upper_layer import pdu as pdus
 from tests.faults import tls
 from tests.faults.peer import Peer, request
 from tests.pair import CT, IMPLICIT, VERIFICATION, Pair, ended
-from tests.peers import Acceptor, ct, listening
+from tests.peers import DEADLINE, Acceptor, ct, listening
 
-DEADLINE = 20.0
 TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 LONG = [
     2**31 - 1,

@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, evt
-from pynetdicom import ae as ae_module
+from pynetdicom import AE, evt, running
 from pynetdicom.dimse import waiting as waiting_module
 from pynetdicom.dimse.inbox import WE_RELEASE
 from tests.faults.peer import until
-from tests.peers import interrupted_when
+from tests.peers import DEADLINE, interrupted_when
 
 VERIFICATION = "1.2.840.10008.1.1"
-DEADLINE = 300.0
 
 
 def patient() -> AE:
@@ -169,7 +167,7 @@ def test_a_signals_handler_does_not_wait_for_what_it_interrupts(
     push = connection.push
     # If it waited for its thread's own association, it would wait for ever.
     for bound in ("_POLITE", "_SHUTDOWN"):
-        monkeypatch.setattr(ae_module, bound, 3600)
+        monkeypatch.setattr(running, bound, 3600)
     returned: list[bool] = []
 
     def interrupted(buffers: Any) -> int:

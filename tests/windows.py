@@ -206,8 +206,6 @@ POSIX_ONLY = (
     "test_directory_missing_and_unreadable",
     "test_write_all_after_any_partial_write",
     "test_remove_parts",
-    # What is still read is removed later there.
-    "test_where_data_sets_are_kept",
     "test_another_host_does_not_remove_what_is_being_received",
     "test_partial_writes",
     "test_full_disk",

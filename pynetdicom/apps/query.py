@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pynetdicom.association import Association
     from pynetdicom.association.responses import Responses
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 LOGGER = logging.getLogger(__name__)
 

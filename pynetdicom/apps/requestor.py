@@ -14,7 +14,7 @@ from pynetdicom.network.addresses import address_text
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 
 def peer_name(args: Namespace) -> str:

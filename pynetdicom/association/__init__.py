@@ -29,7 +29,7 @@ from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
-from pynetdicom.handlers import handled_in, trigger
+from pynetdicom.handlers import handled_in
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
@@ -101,7 +101,7 @@ class Association(Negotiation, SCU):
             established = self._respond() if self.is_acceptor else self._request()
             self._is_established = established
             if established:
-                trigger(self, evt.EVT_ESTABLISHED)
+                self._handlers.trigger(evt.EVT_ESTABLISHED)
                 self._negotiated.set()
                 self._performer.serve()
         except Stopped:
@@ -120,7 +120,7 @@ class Association(Negotiation, SCU):
         with ExitStack() as left:
             if self._server is not None:
                 left.callback(self._server.association_ended, self)
-            left.callback(self.ae.associations_changed, self, added=False)
+            left.callback(self.ae._running.associations.discard, self)
             left.callback(self._discard)
             left.callback(self._close)
             left.callback(self._negotiated.set)
@@ -133,11 +133,11 @@ class Association(Negotiation, SCU):
     def _close(self) -> None:
         """See the connection closed."""
         if self.dul.see_closed():
-            trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
+            self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})
 
     def _discard(self) -> None:
         """Drop what was received and is not wanted any more."""
-        self._assembler.discard()
+        self._indications.assembler.discard()
         for item in self.inbox.drain():
             if isinstance(item, Message):
                 item.close()

@@ -147,7 +147,7 @@ class MoveDestination:
         # What is answered when it cannot be reached: who knows that it is there may say so.
         self._unreachable: int | None = options.pop("unreachable_status", None)
         options.setdefault("ae_title", title)
-        self._make: Callable[[Any], Association] = lambda contexts: scp.ae.prepare_association(
+        self._make: Callable[[Any], Association] = lambda contexts: scp.ae._prepare(
             addr, port, contexts, **options
         )
         # The handler's contexts, as many at a time as an association can have.
@@ -283,7 +283,7 @@ class MoveDestination:
         # An abort of the C-MOVE's association takes this one with it, from here on.
         scp.sub_associations.add(assoc)
         if not scp.has_ended:
-            scp.ae.request_association(assoc)
+            scp.ae._running.request(assoc)
         if assoc.is_established:
             self._assoc, self._proposed = assoc, contexts
             self._was_reached = True

@@ -8,68 +8,86 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.association.state import AssociationState
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES
-from pynetdicom.dimse.messages import Message
+from pynetdicom.dimse.messages import Assembler, Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pynetdicom.association.receiving import Receiving
+    from pynetdicom.association.state import AssociationState
     from pynetdicom.handlers import Handlers
     from pynetdicom.upper_layer import pdu as pdus
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 
-class Indications(AssociationState):
-    """An `Association` as the user of its DUL service, see `pynetdicom.network.dul.User`."""
+class Indications:
+    """The user of an association's DUL service, see `pynetdicom.network.user.User`.
+
+    Attributes
+    ----------
+    assembler : Assembler
+        Of the messages that come.
+    """
+
+    def __init__(self, assoc: AssociationState, receiving: Receiving) -> None:
+        self._assoc = assoc
+        self._inbox = assoc.inbox
+        self._operations = assoc._invoker.operations
+        self.outstanding = self._operations.in_line
+        self.assembler = Assembler(receiving.open)
+        self.feed, self.flush = self.assembler.feed, self.assembler.flush
+        self.watches_data = self.watches_pdus = self.watches_transitions = False
+        # What a peer is tolerated to do is noted once.
+        self._told_of_groups = False
 
     @property
-    def in_message(self) -> bool:
-        """Whether a message from the peer has begun and is not complete."""
-        return self._assembler.in_message
+    def network_timeout(self) -> float | None:
+        """That of the association."""
+        return self._assoc._network_timeout
 
     def on_message(self, message: Any) -> None:
         """Take a complete message, or the A-ASSOCIATE-AC."""
         if not isinstance(message, Message):
-            self.inbox.put(message)
+            self._inbox.put(message)
             return
         primitive = message.primitive
         extra = primitive.__dict__.get("extra")
-        if extra and not self.told_of_groups and max(extra) > 0xFFFF:
-            self.told_of_groups = True
+        if extra and not self._told_of_groups and max(extra) > 0xFFFF:
+            self._told_of_groups = True
             LOGGER.warning(
                 "the peer's %s has elements of other groups than 0000 in its command set: ignored",
                 primitive.message_name,
             )
         if primitive.CommandField >= 0x8000:
-            if not self._invoker.operations.deliver(message):
+            if not self._operations.deliver(message):
                 LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
                 message.close()
-                if self._invoker.operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
+                if self._operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
                     raise DIMSEDecodeError("too many responses that answer nothing")
         elif primitive.response_field is None:
-            self.inbox.cancel(primitive.MessageIDBeingRespondedTo or 0)
+            self._inbox.cancel(primitive.MessageIDBeingRespondedTo or 0)
         else:
-            self.inbox.put_request(message)
+            self._inbox.put_request(message)
 
     def on_release(self) -> None:
         """The peer requests release: its requests are served first, ours get no more answers."""
-        self._released_by_peer = Ended("released", "peer")
-        self.inbox.put(PEER_RELEASES)
-        self._invoker.operations.end()
+        self._assoc._released_by_peer = Ended("released", "peer")
+        self._inbox.put(PEER_RELEASES)
+        self._operations.end()
 
     def on_paused(self) -> None:
         """Reading was paused for as long as it may be: from now on responses go into a file."""
-        self._invoker.operations.spill()
+        self._operations.spill()
 
     def on_ended(self) -> None:
         """The association has ended."""
-        self._invoker.operations.end()
-        self._is_over.set()
-        self.inbox.put(ENDED)
+        self._operations.end()
+        self._assoc._is_over.set()
+        self._inbox.put(ENDED)
 
     def on_data(self, data: bytes, sent: bool) -> None:
         """Bytes were received or sent."""
@@ -91,21 +109,23 @@ class Indications(AssociationState):
 
     def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
         """Trigger an event on whatever thread this is."""
-        self._handlers.trigger_anywhere(event, attrs)
+        self._assoc._handlers.trigger_anywhere(event, attrs)
 
-    def _handlers_changed(self, bound: Handlers) -> None:
+    def handlers_changed(self, bound: Handlers) -> None:
+        """Note who listens to what is told here, which is a lot."""
         self.watches_data = evt.EVT_DATA_RECV in bound or evt.EVT_DATA_SENT in bound
         self.watches_pdus = evt.EVT_PDU_RECV in bound or evt.EVT_PDU_SENT in bound
         self.watches_transitions = evt.EVT_FSM_TRANSITION in bound
 
     def on_associate(self, pdu: pdus.A_ASSOCIATE_AC) -> frozenset[int]:
         """Take the peer's A-ASSOCIATE-AC; on the DUL thread."""
-        assert self._request_pdu is not None
-        conclusion = acse.conclude(self._request_pdu, pdu)
+        assoc = self._assoc
+        assert assoc._request_pdu is not None
+        conclusion = acse.conclude(assoc._request_pdu, pdu)
         for note in conclusion.notes:
             LOGGER.warning("%s", printable(note))
-        self.acceptor.ae_title = self._request_pdu.called_ae_title
-        self.acceptor.load(pdu)
-        maximum = self.acceptor.maximum_length or 0
-        self.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)
-        return frozenset(self.negotiated.contexts)
+        assoc.acceptor.ae_title = assoc._request_pdu.called_ae_title
+        assoc.acceptor.load(pdu)
+        maximum = assoc.acceptor.maximum_length or 0
+        assoc.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)
+        return frozenset(assoc.negotiated.contexts)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.messaging import Messenger
     from pynetdicom.association.negotiated import Negotiated
     from pynetdicom.association.state import AssociationState
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 LONGEST_PAUSE = 60.0
 """What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
@@ -114,7 +114,9 @@ class Invoker:
         if operation.backlog is not None:
             operation.backlog.directory = assoc.ae.spool_dir
         try:
-            return waiting.begin(operation, msg_id, 1, assoc.dimse_timeout, self._last_received)
+            return self.operations.begin(operation, msg_id, 1) or waiting.begin(
+                operation, msg_id, 1, assoc.dimse_timeout, self._last_received
+            )
         except TimeoutError as error:
             self.operations.finish(operation)
             assoc._fail(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
@@ -237,7 +239,7 @@ class Invoker:
 
     def check_wait(self, operation: Operation) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
-        if operation.is_waiting:
+        if operation.replies.empty():
             self._assoc._refuse_on_dul_thread("waiting for a response")
             self._refuse_endless_wait("waiting for a response")
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
-from pynetdicom.association.indications import Indications
 from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.state import AssociationState
 from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
-from pynetdicom.handlers import trigger
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import secure
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
     import ssl
 
     from pynetdicom.association import Association
+    from pynetdicom.association.entity import Listener
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger("pynetdicom.acse")
 
 
-class Negotiation(Indications):
+class Negotiation(AssociationState):
     """The negotiation of an `Association`, as requestor and as acceptor."""
 
     # Negotiation as requestor
@@ -86,7 +85,7 @@ class Negotiation(Indications):
             dul.fail(Ended("failed", "network", timer=self._timer_of(error), error=error))
             return False
         self.requestor.address_info = AddressInformation.from_tuple(connection.socket.getsockname())
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address})
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address})
         dul.start()
         self.requestor.load(self._request_pdu)
         self._reporter.negotiation(evt.EVT_REQUESTED, self._request_pdu)
@@ -227,13 +226,13 @@ class Negotiation(Indications):
         else:
             self._reporter.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
-    def _seed(self, server: AssociationServer) -> None:
+    def _seed(self, server: Listener) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
         acceptor = self.acceptor
         acceptor.ae_title = server.ae_title
         acceptor.maximum_length = self.ae.maximum_pdu_size
         acceptor.supported_contexts = server.contexts
-        acceptor.implementation_class_uid = self.ae.implementation_uid
+        acceptor.implementation_class_uid = self.ae._implementation_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
 
     def _introduce(self, visitor: Visitor) -> None:
@@ -247,14 +246,14 @@ class Negotiation(Indications):
                 visitor.connection.socket.getsockname()
             )
         self.requestor.load(rq)
-        trigger(self, evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
-        if self.watches_transitions:
+        self._handlers.trigger(evt.EVT_CONN_OPEN, {"address": self.peer_address}, visitor.opened)
+        if self._indications.watches_transitions:
             for transition in visitor.told:
-                self.on_transition(*transition)
-        if self.watches_data:
-            self.on_data(visitor.raw, False)
-        if self.watches_pdus:
-            self.on_pdu(rq, False)
+                self._indications.on_transition(*transition)
+        if self._indications.watches_data:
+            self._indications.on_data(visitor.raw, False)
+        if self._indications.watches_pdus:
+            self._indications.on_pdu(rq, False)
         self._reporter.negotiation(evt.EVT_ACSE_RECV, rq)
 
     def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
@@ -296,10 +295,10 @@ class Negotiation(Indications):
             self._seed(self._server)
         self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
         self.acceptor.rejects(pdu)
-        if self.watches_data:
-            self.on_data(pdu.encode(), True)
-        if self.watches_pdus:
-            self.on_pdu(pdu, True)
+        if self._indications.watches_data:
+            self._indications.on_data(pdu.encode(), True)
+        if self._indications.watches_pdus:
+            self._indications.on_pdu(pdu, True)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
         self._reporter.negotiation(evt.EVT_REJECTED, pdu)
-        trigger(self, evt.EVT_CONN_CLOSE, {"address": self.peer_address})
+        self._handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self.peer_address})

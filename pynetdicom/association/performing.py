@@ -108,7 +108,7 @@ class Performer:
         assoc = self._assoc
         if self._patience() != 0.0:
             return
-        if not self._invoker.operations.are_abandoned or assoc._assembler.in_message:
+        if not self._invoker.operations.are_abandoned or assoc._indications.assembler.in_message:
             # Other timers run for these.
             assoc.dul.driver.last_activity = time.monotonic()
         elif assoc.network_timeout_response == "A-RELEASE":

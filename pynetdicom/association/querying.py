@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.negotiated import Negotiated
     from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.dimse.primitives import Primitive
-    from pynetdicom.upper_layer.acse import PresentationContext
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 
 def query(

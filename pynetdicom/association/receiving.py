@@ -15,9 +15,9 @@ from pynetdicom.data_sets.spool import Spool
 from pynetdicom.query_models import OPERATIONS
 
 if TYPE_CHECKING:
+    from pynetdicom.association.entity import Listener
     from pynetdicom.association.state import AssociationState
     from pynetdicom.dimse.primitives import Primitive
-    from pynetdicom.transport import AssociationServer
 
 _IN_MEMORY = 1 << 20
 """Bytes of an identifier that are kept in memory."""
@@ -43,7 +43,7 @@ class Receiving:
         Whose association it is, if the peer requested it.
     """
 
-    def __init__(self, assoc: AssociationState, server: AssociationServer | None) -> None:
+    def __init__(self, assoc: AssociationState, server: Listener | None) -> None:
         self._assoc = assoc
         self._server = server
         self._places: dict[int, _Place] = {}
@@ -81,7 +81,7 @@ class Receiving:
             ae.maximum_object_bytes,
             header_builder(
                 transfer_syntax,
-                implementation_class_uid=ae.implementation_uid,
+                implementation_class_uid=ae._implementation_uid,
                 implementation_version_name=ae.implementation_version_name,
                 source_ae_title=(
                     assoc.acceptor if assoc.is_requestor else assoc.requestor

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log
 from pynetdicom import event_types as evt
-from pynetdicom.handlers import trigger
 from pynetdicom.network.addresses import address_text
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.utils import printable
@@ -51,7 +50,7 @@ class Reporter:
 
             # Callbacks are given it with the other events too.
             name = "primitive" if event in _PRIMITIVES else "_primitive"
-            trigger(self._assoc, event, {name: A_ASSOCIATE.from_pdu(pdu)})
+            self._assoc._handlers.trigger(event, {name: A_ASSOCIATE.from_pdu(pdu)})
 
     def primitive(self, sent: bool, name: str, **parameters: Any) -> None:
         """Trigger the event of a primitive other than A-ASSOCIATE, if anybody listens."""
@@ -63,7 +62,7 @@ class Reporter:
             for parameter, value in parameters.items():
                 if value is not None:
                     setattr(primitive, parameter, value)
-            trigger(self._assoc, event, {"primitive": primitive})
+            self._assoc._handlers.trigger(event, {"primitive": primitive})
 
     def end(self, ended: Ended) -> None:
         """Tell how the association has ended."""
@@ -81,7 +80,7 @@ class Reporter:
         elif ended.kind == "released":
             self.summarise(str(ended))
             self.primitive(ended.by == "peer", "A_RELEASE", result="affirmative")
-            trigger(assoc, evt.EVT_RELEASED)
+            assoc._handlers.trigger(evt.EVT_RELEASED)
         else:
             is_wanted = ended.by == "local" and ended.error is None
             self.summarise(str(ended), level=logging.INFO if is_wanted else logging.ERROR)
@@ -89,4 +88,4 @@ class Reporter:
                 self.primitive(False, "A_P_ABORT", provider_reason=ended.reason)
             else:
                 self.primitive(ended.by == "local", "A_ABORT", abort_source=ended.source)
-            trigger(assoc, evt.EVT_ABORTED)
+            assoc._handlers.trigger(evt.EVT_ABORTED)

@@ -9,10 +9,12 @@ import contextvars
 import logging
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom import _config
 from pynetdicom import event_types as evt
+from pynetdicom.association.entity import Entity, Listener
+from pynetdicom.association.indications import Indications
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.negotiated import Negotiated
@@ -21,23 +23,19 @@ from pynetdicom.association.receiving import Receiving
 from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.dimse.messages import Assembler
 from pynetdicom.dimse.operations import Operations
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.latch import Latch
-from pynetdicom.timeouts import timeout
+from pynetdicom.running import Runs
+from pynetdicom.settings import Timeout
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
-    from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.association import Association
     from pynetdicom.network.lobby import Visitor
-    from pynetdicom.network.user import User
-    from pynetdicom.transport import AssociationServer
     from pynetdicom.upper_layer.contexts import PresentationContext
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
@@ -47,20 +45,20 @@ LOGGER = logging.getLogger("pynetdicom.assoc")
 class AssociationState(DebugHooks, threading.Thread):
     """The attributes of an `Association`; see there."""
 
-    acse_timeout = timeout("acse_timeout", 30)
-    dimse_timeout = timeout("dimse_timeout", 30)
-    network_timeout = timeout("network_timeout", 60)
-    connection_timeout = timeout("connection_timeout", None, takes_zero=False)
+    acse_timeout = Timeout("acse_timeout", 30)
+    dimse_timeout = Timeout("dimse_timeout", 30)
+    network_timeout = Timeout("network_timeout", 60)
+    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
 
     stores_for = ("", 0)
     """Whose C-MOVE it last was the destination of: AE title and Message ID."""
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         mode: Literal["requestor", "acceptor"],
         *,
-        server: AssociationServer | None = None,
+        server: Listener | None = None,
         visitor: Visitor | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
     ) -> None:
@@ -83,21 +81,18 @@ class AssociationState(DebugHooks, threading.Thread):
         self._invoker = Invoker(self, self._messenger)
         self._reporter = Reporter(self)
         self._performer = Performer(self)
-        self.outstanding = self._invoker.operations.in_line
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
-        self.sub_associations: set[Association] = set()
+        self.sub_associations: set[Runs] = set()
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
-        self.watches_data = self.watches_pdus = self.watches_transitions = False
-        # What a peer is tolerated to do is noted once.
-        self.told_of_groups = False
         self.peer_address: tuple[Any, ...] = ("", 0)
         self._server = server
         self._visitor = visitor
         self._connector = Connector()
+        self._indications = Indications(self, Receiving(self, server))
         self.dul = DUL(
-            cast("User", self),  # as `Indications` make it
+            self._indications,
             Provider(requestor=mode == "requestor") if visitor is None else visitor.provider,
             self._connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
@@ -109,8 +104,6 @@ class AssociationState(DebugHooks, threading.Thread):
         self._request_pdu: A_ASSOCIATE_RQ | None = None
         self._target: tuple[Any, ...] | None = None
         self._timer = "acse_timeout"
-        self._assembler = Assembler(Receiving(self, server).open)
-        self.feed, self.flush = self._assembler.feed, self._assembler.flush
         self._contextvars: contextvars.Context | None = None
         if server is not None and server.contextvars is not None:
             # A copy of its own: a context can be entered by one thread at a time.
@@ -121,7 +114,7 @@ class AssociationState(DebugHooks, threading.Thread):
             ae,
             server._handlers.specs() if server is not None else evt_handlers,
             assoc=self,
-            changed=self._handlers_changed,
+            changed=self._indications.handlers_changed,
             context=self._contextvars,
         )
 
@@ -223,7 +216,7 @@ class AssociationState(DebugHooks, threading.Thread):
         """The peer: title, address, port, mode and maximum length, as a dict."""
         return (self.acceptor if self.is_requestor else self.requestor).info
 
-    def timeout_changed(self, name: str, seconds: float | None) -> None:
+    def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have those look again who may be waiting by the old value."""
         if name != "network_timeout":
             return

@@ -66,7 +66,7 @@ class Succession:
         self.endurance = Endurance()
         self.gone = ""
         """Why nothing more is sent; empty while that is not so."""
-        first.ae.sending.add(self)
+        first.ae._running.sending.add(self)
 
     @property
     def is_over(self) -> bool:
@@ -94,7 +94,7 @@ class Succession:
         if self.first.wants_no_more:
             self.gone = str(ended)
             return None
-        self.first.ae.request_association(successor)
+        self.first.ae._running.request(successor)
         if successor.is_established:
             return successor
         self.gone = f"{ended}, and no other association: {printable(str(successor.ended))}"
@@ -102,6 +102,6 @@ class Succession:
 
     def close(self, end: Callable[[Association], None]) -> None:
         """End the association that has taken the place of the first one, if one has."""
-        self.first.ae.sending.discard(self)
+        self.first.ae._running.sending.discard(self)
         if self.current is not self.first:
             end(self.current)

@@ -11,7 +11,7 @@ from pynetdicom.data_sets.element_walk import (
     UNCOMPRESSED,
     UNDEFINED,
     Encoding,
-    WalkError,
+    Survey,
     encoding_of,
 )
 from pynetdicom.data_sets.element_write import Level
@@ -26,7 +26,6 @@ from pynetdicom.data_sets.encoded import (
 )
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces
 from pynetdicom.data_sets.read_buffers import CHUNK
-from pynetdicom.data_sets.survey import Survey
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.uids import named
 
@@ -72,7 +71,7 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
         return data_set  # as a whole it is padded on its way (PS3.5 A.5)
     try:
         found = data_set.survey()
-        if not found.odd_count and found.end == data_set.size:
+        if not found.odd_count and not found.stray:
             return data_set
         pieces = rewrite(
             data_set.read_at,
@@ -80,10 +79,9 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
             found.end,
             encoding._replace(implicit=found.implicit),
         )
-    except (DataSetDecodeError, WalkError, NotImplementedError):
+    except (DataSetDecodeError, NotImplementedError):
         return data_set
-    notes = data_set.oddities
-    return _mended(pieces, data_set.transfer_syntax, found.implicit, notes)
+    return _mended(pieces, data_set.transfer_syntax, found, data_set.oddities)
 
 
 def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedDataSet:
@@ -124,28 +122,25 @@ def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedData
         data_set = InMemory(inflate(data_set.parts(), limit), EXPLICIT_VR_LITTLE_ENDIAN)
     source = source._replace(implicit=found.implicit)
     is_other = source[:2] != target[:2]
-    try:
-        pieces = rewrite(
-            data_set.read_at,
-            data_set.read_into,
-            found.end,
-            source,
-            target if is_other else None,
-        )
-    except WalkError as error:
-        raise DataSetDecodeError(f"data set: {error}") from None
-    return _mended(pieces, transfer_syntax, target.implicit, notes)
+    pieces = rewrite(
+        data_set.read_at,
+        data_set.read_into,
+        found.end,
+        source,
+        target if is_other else None,
+    )
+    return _mended(pieces, transfer_syntax, found._replace(implicit=target.implicit), notes)
 
 
 def _mended(
-    pieces: Pieces, transfer_syntax: str, implicit: bool, notes: tuple[str, ...]
+    pieces: Pieces, transfer_syntax: str, found: Survey, notes: tuple[str, ...]
 ) -> EncodedDataSet:
     """Make a data set of what was written anew, and need not be walked again."""
     data_set = pieces.to_data_set(transfer_syntax)
     if encoding_of(transfer_syntax).deflated:
         data_set = InMemory(deflate(data_set.getvalue()), transfer_syntax)
     else:
-        data_set.take_survey(Survey(data_set.size, 0, 0, implicit))
+        data_set.take_survey(found._replace(end=data_set.size, first_odd=0, odd_count=0, stray=b""))
     data_set.mended = notes
     return data_set
 

@@ -11,22 +11,22 @@ import struct
 from typing import NamedTuple
 
 from pynetdicom.data_sets.element_walk import (
+    ELEMENTS,
     ITEM,
     ITEM_DELIMITATION,
     ITEMS,
     LONG_VRS,
     MAXIMUM_DEPTH,
-    SEQUENCE_DELIMITATION,
     UNDEFINED,
     Encoding,
     Level,
     Read,
-    WalkError,
     Window,
-    item_is_implicit,
-    may_be_sequence,
+    endless,
+    item_at,
+    level_of,
+    no_walk,
     overrun,
-    undefined_level,
     walk,
 )
 from pynetdicom.data_sets.pieces import NotEncodable, Pieces, ReadInto, Stretch, swapped
@@ -41,6 +41,7 @@ from pynetdicom.data_sets.representations import (
     padding,
     representation,
 )
+from pynetdicom.errors import DataSetDecodeError
 
 COPIED = 4096
 """Values as short as this are copied when headers around them change."""
@@ -82,7 +83,7 @@ def rewrite(
 
     Raises
     ------
-    WalkError
+    DataSetDecodeError
         If an element overruns the data set.
     NotEncodable
         If an element cannot be encoded so.
@@ -90,14 +91,13 @@ def rewrite(
 
     def has_signed_pixels() -> bool:
         tag = PIXEL_REPRESENTATION
-        found = walk(b"", size, source, read=read, wanted=(tag,), stop=tag + 1, nested=False)
+        found = walk(b"", size, source, read, wanted=(tag,), stop=tag + 1, nested=False)
         return found.values.get(tag) == b"\1\0"
 
-    out = Pieces()
-    scope = Scope(None, has_signed_pixels)
-    writer = _Writer(read, read_into, size, source)
-    writer.elements(0, Level(0, size, False, source.implicit), out, target, scope, 0)
-    return out
+    window = Window(b"", size, read, source.little)
+    writer = _Writer(_Source(window, read_into, source), target, Scope(None, has_signed_pixels))
+    writer.elements(0, Level(ELEMENTS, size, False, source.implicit))
+    return writer.out
 
 
 class _GroupLength:
@@ -119,33 +119,44 @@ class _GroupLength:
             self.cell.reverse()
 
 
+class _Source(NamedTuple):
+    """The data set that is read."""
+
+    window: Window
+    read_into: ReadInto
+    encoding: Encoding
+
+
 class _Writer:
-    """Reads one data set, and writes its elements anew."""
+    """Writes elements of a data set anew: its own, or those of an item.
 
-    def __init__(self, read: Read, read_into: ReadInto, size: int, source: Encoding) -> None:
-        self._window = Window(b"", size, read, source.little)
-        self._read_into = read_into
-        self._size = size
-        self._little = source.little
-        self._order = "<" if source.little else ">"
+    Attributes
+    ----------
+    out : Pieces
+        What was written.
+    """
 
-    def elements(
-        self,
-        offset: int,
-        level: Level,
-        out: Pieces,
-        target: Encoding | None,
-        scope: Scope,
-        depth: int,
-    ) -> int:
+    def __init__(
+        self, source: _Source, target: Encoding | None, scope: Scope, depth: int = 0
+    ) -> None:
+        self.out = Pieces()
+        self._source = source
+        self._window = source.window
+        self._target = target
+        self._scope = scope
+        self._depth = depth
+        self._little = source.encoding.little
+        self._order = "<" if self._little else ">"
+        self._new_order = self._order if target is None else "<" if target.little else ">"
+
+    def elements(self, offset: int, level: Level) -> int:
         """Write elements until they end; give where that is."""
         _, end, delimited, implicit = level
-        header = self._window.header
-        order = self._order if target is None else "<" if target.little else ">"
+        order = self._new_order
         group_length: _GroupLength | None = None
         group = -1
         while offset < end:
-            element = _Element(offset, *header(offset, implicit))
+            element = _Element(offset, *self._window.header(offset, implicit))
             _, tag, vr, length, value = element
             if tag >> 16 != group:
                 if group_length is not None:
@@ -153,161 +164,132 @@ class _Writer:
                     group_length = None
                 group = tag >> 16
             if tag == ITEM_DELIMITATION:
-                if not (delimited or (value == end and end != self._size)):
-                    raise WalkError(f"an item ends at offset {offset} where there is none")
-                out.add(struct.pack(order + "HHI", 0xFFFE, 0xE00D, 0))
+                if not (delimited or (value == end and end != self._window.size)):
+                    raise no_walk(f"an item ends at offset {offset} where there is none")
+                self.out.add(struct.pack(order + "HHI", 0xFFFE, 0xE00D, 0))
                 return value
             if length == UNDEFINED:
-                offset = self._undefined(element, end, out, target, scope, depth)
+                offset = self._undefined(element, end)
                 continue
             if value + length > end:
                 raise overrun(tag, offset)
             offset = value + length
             if not tag & 0xFFFF and length == 4 and vr in (b"", b"UL"):
-                self._head(element, length, vr or b"UL", out, target)
+                self._head(element, length, vr or b"UL")
                 data = self._window.bytes_at(value, 4)
-                group_length = _GroupLength(data, self._order, offset, out)
-            elif not self._sequence(element, out, target, scope, depth):
-                self._value(element, out, target, scope)
+                group_length = _GroupLength(data, self._order, offset, self.out)
+            elif not self._sequence(element):
+                self._value(element)
         if delimited:
-            raise WalkError(f"an item of undefined length at offset {offset} does not end")
+            raise no_walk(f"an item of undefined length at offset {offset} does not end")
         if group_length is not None:
             group_length.end(offset, order)
         return offset
 
-    def _undefined(
-        self,
-        element: _Element,
-        end: int,
-        out: Pieces,
-        target: Encoding | None,
-        scope: Scope,
-        depth: int,
-    ) -> int:
+    def _undefined(self, element: _Element, end: int) -> int:
         """Write an element of undefined length."""
         _, tag, vr, _, value = element
-        level = undefined_level(value, end, tag, vr)
+        target = self._target
+        level = level_of(self._window, element[1:], end)
+        if level is None:
+            raise overrun(tag, element.offset)
         if level.kind != ITEMS:
             if target is not None:
                 raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
-            self._head(element, UNDEFINED, vr, out, None)
-            return self._fragments(value, level, out)
+            self._head(element, UNDEFINED, vr)
+            return self._fragments(value, level)
         if target is not None:
-            if not vr and representation(tag, scope) == b"SQ":
+            if not vr and representation(tag, self._scope) == b"SQ":
                 vr = b"SQ"
             if vr != b"SQ":
                 if target.little != self._little and not self._little:
                     raise NotEncodable(f"{name_of(tag)} is of undefined length and not known")
                 vr = b"UN"
+        # A UN is in implicit VR little endian, whatever it is in (PS3.5 6.2.2).
         inner = target if target is None or vr == b"SQ" or target.implicit else None
-        if inner is not None or target is None or target.little:
-            self._head(element, UNDEFINED, vr, out, target)
-            # A UN is in implicit VR little endian, whatever it is in (PS3.5 6.2.2).
-            return self._items(value, level, out, inner, scope, depth)
-        # Among big endian elements not every reader (pydicom) knows that: it gets a length.
-        items = Pieces()
-        offset = self._items(value, level, items, None, scope, depth)
-        items.drop_last()  # the delimiter
-        self._head(element, items.size, vr, out, target)
-        out.extend(items)
+        items = _Writer(self._source, inner, self._scope, self._depth)
+        offset = items.items(value, level)
+        length = UNDEFINED
+        if inner is None and target is not None and not target.little:
+            # Among big endian elements not every reader (pydicom) knows that: it gets a length.
+            items.out.drop_last()  # the delimiter
+            length = items.out.size
+        self._head(element, length, vr)
+        self.out.extend(items.out)
         return offset
 
-    def _sequence(
-        self, element: _Element, out: Pieces, target: Encoding | None, scope: Scope, depth: int
-    ) -> bool:
+    def _sequence(self, element: _Element) -> bool:
         """Write an element of defined length as a sequence, if it is one."""
         _, tag, vr, length, value = element
         if vr and vr != b"SQ":
             return False
-        inner = target
+        inner = target = self._target
+        begins_with_item = length >= 8 and self._window.header(value, True)[0] == ITEM
         if not vr:
             if target is not None and not target.implicit:
-                vr = representation(tag, scope)
+                vr = representation(tag, self._scope)
                 if vr != b"SQ":
                     # In its own encoding, unless it is opaque.
                     vr, inner = b"UN", None
-            if not (vr == b"SQ" and not length) and not self._begins_with_item(value, length):
+            if not (vr == b"SQ" and not length) and not begins_with_item:
                 return False
             # One that nobody knows, and that is no usual one, is left as it is unless it is odd.
             known = vr == b"SQ" or length & 1
-            if not known and not may_be_sequence(self._window, value, length, tag):
+            if not known and level_of(self._window, element[1:], value + length) is None:
                 return False
-            if vr == b"UN" and representation(tag, scope) in _OPAQUE:
+            if vr == b"UN" and representation(tag, self._scope) in _OPAQUE:
                 return False
-        items = Pieces()
-        level = Level(ITEMS, value + length, False, not element.vr)
+        items = _Writer(self._source, inner, self._scope, self._depth)
         try:
-            self._items(value, level, items, inner, scope, depth)
-        except WalkError as error:
-            if element.vr and target is not None and self._begins_with_item(value, length):
+            items.items(value, Level(ITEMS, value + length, False, not element.vr))
+        except DataSetDecodeError as error:
+            if element.vr and target is not None and begins_with_item:
                 raise NotEncodable(f"{name_of(tag)} is a damaged sequence: {error}") from None
             return False
-        self._head(element, items.size, vr, out, target)
-        out.extend(items)
+        self._head(element, items.out.size, vr)
+        self.out.extend(items.out)
         return True
 
-    def _begins_with_item(self, value: int, length: int) -> bool:
-        return length >= 8 and self._window.header(value, True)[0] == ITEM
-
-    def _items(
-        self,
-        offset: int,
-        level: Level,
-        out: Pieces,
-        target: Encoding | None,
-        scope: Scope,
-        depth: int,
-    ) -> int:
-        _, end, delimited, implicit = level
-        if depth >= MAXIMUM_DEPTH:
-            raise WalkError(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
-        order = self._order if target is None else "<" if target.little else ">"
-        while offset < end:
-            if end - offset < 8:
-                raise WalkError(f"a sequence ends within an item header at offset {offset}")
-            tag, _, length, value = self._window.header(offset, True)
-            if tag == SEQUENCE_DELIMITATION and delimited:
-                out.add(struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
+    def items(self, offset: int, level: Level) -> int:
+        """Write the items of a sequence; give where they end."""
+        if self._depth >= MAXIMUM_DEPTH:
+            raise no_walk(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
+        order = self._new_order
+        while offset < level.end:
+            value, inner = item_at(self._window, offset, level)
+            if inner is None:
+                self.out.add(struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
                 return value
-            if tag != ITEM:
-                raise WalkError(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) at {offset} is not an item")
-            undefined = length == UNDEFINED
-            inner_end = end if undefined else value + length
-            if inner_end > end:
-                raise overrun(tag, offset)
-            is_implicit = implicit and (
-                not length or item_is_implicit(self._window, value, inner_end)
-            )
-            item = Pieces()
-            inner = Level(0, inner_end, undefined, is_implicit)
-            offset = self.elements(value, inner, item, target, Scope(scope), depth + 1)
-            size = UNDEFINED if undefined else item.size
-            out.add(struct.pack(order + "HHI", 0xFFFE, 0xE000, size))
-            out.extend(item)
-        if delimited:
-            raise WalkError(f"a sequence of undefined length at offset {offset} does not end")
+            item = _Writer(self._source, self._target, Scope(self._scope), self._depth + 1)
+            offset = item.elements(value, inner)
+            size = UNDEFINED if inner.delimited else item.out.size
+            self.out.add(struct.pack(order + "HHI", 0xFFFE, 0xE000, size))
+            self.out.extend(item.out)
+        if level.delimited:
+            raise endless(offset)
         return offset
 
-    def _fragments(self, offset: int, level: Level, out: Pieces) -> int:
+    def _fragments(self, offset: int, level: Level) -> int:
         """Write the fragments of encapsulated pixel data, each padded to an even length."""
         while offset < level.end:
-            tag, _, length, value = self._window.header(offset, True)
-            if tag not in (ITEM, SEQUENCE_DELIMITATION) or value + length > level.end:
-                raise overrun(tag, offset)
+            value, fragment = item_at(self._window, offset, level)
+            if fragment is None:
+                self._keep(offset, value - offset)
+                return value
+            length = fragment.end - value
             if length & 1:
-                out.add(struct.pack(self._order + "HHI", 0xFFFE, 0xE000, length + 1))
-                self._keep(value, length, out)
-                out.add(b"\0")
+                self.out.add(struct.pack(self._order + "HHI", 0xFFFE, 0xE000, length + 1))
+                self._keep(value, length)
+                self.out.add(b"\0")
             else:
-                self._keep(offset, value + length - offset, out)
-            offset = value + length
-            if tag == SEQUENCE_DELIMITATION:
-                return offset
-        raise WalkError("encapsulated pixel data does not end")
+                self._keep(offset, fragment.end - offset)
+            offset = fragment.end
+        raise endless(offset)
 
-    def _value(self, element: _Element, out: Pieces, target: Encoding | None, scope: Scope) -> None:
+    def _value(self, element: _Element) -> None:
         """Write an element whose value is not looked into."""
         _, tag, vr, length, value = element
+        target, scope = self._target, self._scope
         if not vr:
             if is_creator(tag) and length < COPIED:
                 scope.add_creator(tag, self._window.bytes_at(value, length))
@@ -317,23 +299,23 @@ class _Writer:
         new_vr, unit = vr, 1
         if target is not None:
             if not target.implicit:
-                new_vr = self._fitting(tag, vr, length + odd, length, scope)
+                new_vr = self._fitting(tag, vr, length)
             if target.little != self._little:
                 new_vr, unit = self._turned(element, new_vr)
         elif vr and vr not in LONG_VRS and length == 0xFFFF:
             new_vr = b"UN"  # as which alone it can be longer
-        self._head(element, length + odd, new_vr, out, target)
-        self._keep(value, length, out, unit, copies=target is not None)
+        self._head(element, length + odd, new_vr)
+        self._keep(value, length, unit, copies=target is not None)
         if odd:
-            out.add(padding(vr or representation(tag, scope)))
+            self.out.add(padding(vr or representation(tag, scope)))
 
-    def _fitting(self, tag: int, vr: bytes, size: int, length: int, scope: Scope) -> bytes:
+    def _fitting(self, tag: int, vr: bytes, length: int) -> bytes:
         """The VR that an element has in explicit VR."""
         if not vr:
-            vr = representation(tag, scope)
+            vr = representation(tag, self._scope)
             if vr == b"SQ" or not can_hold(vr, length):
                 return b"UN"
-        return b"UN" if size > 0xFFFF and vr not in LONG_VRS else vr
+        return b"UN" if length >= 0xFFFF and vr not in LONG_VRS else vr  # padded it is even
 
     def _turned(self, element: _Element, vr: bytes) -> tuple[bytes, int]:
         """The VR in the other byte order, and the length of the words that are turned round."""
@@ -346,32 +328,26 @@ class _Writer:
             raise NotEncodable(f"{name_of(tag)} is not as its VR has it, in the other byte order")
         return vr, UNITS.get(old_vr, 1)
 
-    def _head(
-        self, element: _Element, length: int, vr: bytes, out: Pieces, target: Encoding | None
-    ) -> None:
+    def _head(self, element: _Element, length: int, vr: bytes) -> None:
         """Write an element's header."""
         offset, tag, old_vr, old_length, value = element
-        if target is None:
+        implicit = not old_vr if self._target is None else self._target.implicit
+        if self._target is None:
             if length == old_length:
-                self._keep(offset, value - offset, out)
+                self._keep(offset, value - offset)
                 return
-            order, implicit = self._order, not old_vr
             vr = vr if vr == b"UN" else old_vr
-        else:
-            order, implicit = "<" if target.little else ">", target.implicit
-        group, number = tag >> 16, tag & 0xFFFF
+        order, group, number = self._new_order, tag >> 16, tag & 0xFFFF
         if implicit:
-            out.add(struct.pack(order + "HHI", group, number, length))
+            self.out.add(struct.pack(order + "HHI", group, number, length))
         elif vr in LONG_VRS:
-            out.add(struct.pack(order + "HH2sxxI", group, number, vr, length))
+            self.out.add(struct.pack(order + "HH2sxxI", group, number, vr, length))
         else:
-            out.add(struct.pack(order + "HH2sH", group, number, vr, length))
+            self.out.add(struct.pack(order + "HH2sH", group, number, vr, length))
 
-    def _keep(
-        self, offset: int, length: int, out: Pieces, unit: int = 1, *, copies: bool = False
-    ) -> None:
+    def _keep(self, offset: int, length: int, unit: int = 1, *, copies: bool = False) -> None:
         if copies and length <= COPIED:
             data = self._window.bytes_at(offset, length)
-            out.add(data if unit == 1 else bytes(swapped(data, unit)))
+            self.out.add(data if unit == 1 else bytes(swapped(data, unit)))
         else:
-            out.keep(Stretch(self._read_into, offset, length, unit))
+            self.out.keep(Stretch(self._source.read_into, offset, length, unit))

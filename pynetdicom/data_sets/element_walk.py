@@ -14,6 +14,8 @@ import struct
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from pynetdicom.errors import DataSetDecodeError
+
 MAXIMUM_DEPTH = 64
 """How deep sequences may nest."""
 
@@ -79,32 +81,40 @@ def encoding_of(transfer_syntax: str) -> Encoding:
     return _ENCODINGS.get(transfer_syntax, _EXPLICIT)
 
 
-class WalkError(Exception):
-    """An element overruns what it is in, or the nesting is too deep."""
+def no_walk(why: str) -> DataSetDecodeError:
+    """Make the error for a data set whose elements cannot be told from each other."""
+    return DataSetDecodeError(f"data set: {why}")
 
 
-class WalkResult(NamedTuple):
-    """Where a walk ended, and what it found."""
+class Survey(NamedTuple):
+    """What a walk over a data set has shown."""
 
-    offset: int
-    values: dict[int, bytes]
+    end: int
+    """Where the last element ends."""
+    first_odd: int
+    """The tag of the first value of odd length, 0 for none; of a fragment that of an item."""
+    odd_count: int
     implicit: bool
+    """How it begins, whatever its transfer syntax says."""
+    last: int
+    """The tag of the last element of the data set itself, 0 for none."""
+    stray: bytes
+    """Up to 7 bytes after it, too few for another one."""
+    values: dict[int, bytes]
+    """The values that were wanted."""
+    nested: bool
+    """Whether sequences of defined length were looked into."""
 
-
-class Noted:
-    """What a walk has noted on its way.
-
-    Attributes
-    ----------
-    odd : list of int
-        The tags of the values of odd length, fragments under the tag of an item.
-    last : int
-        The tag of the last element of the data set itself, 0 for none.
-    """
-
-    def __init__(self) -> None:
-        self.odd: list[int] = []
-        self.last = 0
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """What is wrong with the data set, and taken all the same; no values."""
+        notes = []
+        if self.odd_count:
+            first = f"({self.first_odd >> 16:04X},{self.first_odd & 0xFFFF:04X})"
+            notes.append(f"values of odd length: {self.odd_count}, the first of them {first}")
+        if self.stray:
+            notes.append(f"bytes after the last element: {len(self.stray)}")
+        return tuple(notes)
 
 
 class Window:
@@ -119,7 +129,11 @@ class Window:
         self.explicit = struct.Struct(order + "HH2sH").unpack_from
         self.implicit = struct.Struct(order + "HHI").unpack_from
         self.long = struct.Struct(order + "I").unpack_from
-        self.noted = Noted()
+        # Whether sequences of defined length are looked into.
+        self.nested = True
+        # What the walk has noted: the tags of the values of odd length, and of the last element.
+        self.odd: list[int] = []
+        self.last = 0
 
     def at(self, offset: int, size: int) -> int:
         """Have `size` bytes from `offset` on in `data`; give the index of the first."""
@@ -127,11 +141,11 @@ class Window:
         if index >= 0 and index + size <= len(self.data):
             return index
         if offset + size > self.size or self.read is None:
-            raise WalkError(f"it ends within an element header at offset {offset}")
+            raise no_walk(f"it ends within an element header at offset {offset}")
         self.data = self.read(offset, min(max(WINDOW, size), self.size - offset))
         self.base = offset
         if len(self.data) < size:
-            raise WalkError(f"it ends within an element header at offset {offset}")
+            raise no_walk(f"it ends within an element header at offset {offset}")
         return 0
 
     def bytes_at(self, offset: int, size: int) -> bytes:
@@ -162,6 +176,9 @@ class Level(NamedTuple):
 
 ELEMENTS, ITEMS, FRAGMENTS = range(3)
 
+Step = tuple[int, Level | None]
+"""Where the walk goes on, and what it goes into there; None for back to where it came from."""
+
 
 class _Watch(NamedTuple):
     """What the walk looks for among the elements of the data set itself."""
@@ -175,14 +192,12 @@ def walk(
     data: bytes | bytearray,
     size: int,
     encoding: Encoding,
-    *,
     read: Read | None = None,
+    *,
     wanted: Collection[int] = (),
-    start: int = 0,
     stop: int | None = None,
     nested: bool = True,
-    noted: Noted | None = None,
-) -> WalkResult:
+) -> Survey:
     """Go over the element headers of a data set.
 
     Parameters
@@ -198,60 +213,68 @@ def walk(
         Gives more of it where `data` is not all.
     wanted : collection of int
         Tags of elements of the data set itself whose values are to be returned.
-    start : int
-        Where to begin, which has to be at an element of the data set itself; what `encoding` says
-        is not doubted then.
     stop : int, optional
         The walk ends before the first element of the data set itself with a tag from this on.
     nested : bool
         Whether sequences of defined length are looked into.
-    noted : Noted, optional
-        Takes what is noted on the way.
 
     Raises
     ------
-    WalkError
+    DataSetDecodeError
         If an element overruns what it is in, or sequences nest deeper than `MAXIMUM_DEPTH`.
     """
     window = Window(data, size, read, encoding.little)
-    window.noted = noted or window.noted
+    window.nested = nested
     implicit = encoding.implicit
-    if not start and size >= 6:
+    if size >= 6:
         index = window.at(0, 6)
         implicit = not is_vr(window.data[index + 4 : index + 6])
     watch = _Watch(wanted, stop, {})
     levels = [Level(ELEMENTS, size, False, implicit)]
-    offset = start
+    offset = 0
     while True:
         level = levels[-1]
         if level.kind == ELEMENTS:
-            offset, inner = _elements(
-                window, offset, level, watch if len(levels) == 1 else None, nested
-            )
+            top = watch if len(levels) == 1 else None
+            offset, inner = _elements(window, offset, level, top)
         else:
             offset, inner = _items(window, offset, level)
         if inner is not None:
             # Each sequence is two levels: its items, and the elements of one of them.
             if len(levels) > MAXIMUM_DEPTH * 2:
-                raise WalkError(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
+                raise no_walk(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
             levels.append(inner)
-        elif len(levels) == 1:
-            return WalkResult(offset, watch.values, implicit)
-        else:
+        elif len(levels) > 1:
             levels.pop()
+        else:
+            odd, first = window.odd, window.odd[0] if window.odd else 0
+            stray = window.bytes_at(offset, size - offset) if size - offset < 8 else b""
+            found = watch.values
+            return Survey(offset, first, len(odd), implicit, window.last, stray, found, nested)
 
 
-def _elements(
-    window: Window, offset: int, level: Level, watch: _Watch | None, nested: bool
-) -> tuple[int, Level | None]:
+def walk_through(
+    data: bytes | bytearray,
+    size: int,
+    encoding: Encoding,
+    read: Read | None = None,
+    *,
+    wanted: Collection[int] = (),
+) -> Survey:
+    """Go over a data set to its end as `walk` does; a sequence that is none is no fault."""
+    try:
+        return walk(data, size, encoding, read, wanted=wanted)
+    except DataSetDecodeError:
+        # What is within a value of a definite length does not matter to the rest.
+        return walk(data, size, encoding, read, wanted=wanted, nested=False)
+
+
+def _elements(window: Window, offset: int, level: Level, watch: _Watch | None) -> Step:
     """Walk elements until they end (None) or one of them has to be gone into (its level)."""
     _, end, delimited, implicit = level
     unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
     wanted, stop, values = watch or _NOTHING
-    data, base = window.data, window.base
-    vr = b""
-    noted = window.noted
-    tag = noted.last
+    vr, tag, data, base = b"", window.last, window.data, window.base
     while offset < end:
         index = offset - base
         if index + 12 > len(data):
@@ -260,52 +283,42 @@ def _elements(
             # The last element may be shorter than the 12 bytes of the longest header.
             index = window.at(offset, min(12, max(8, window.size - offset)))
             data, base = window.data, window.base
+        value = offset + 8
         if implicit:
             group, element, length = unpack_implicit(data, index)
-            value = offset + 8
         else:
             group, element, vr, length = unpack(data, index)
-            value = offset + 8
             if vr not in _SHORT_VRS:
                 if vr in LONG_VRS:
                     value = offset + 12
-                    (length,) = unpack_long(data, window.at(offset, 12) + 8)
+                    at = window.at(offset, 12) + 8
+                    (length,) = unpack_long(window.data, at)
                 elif not is_vr(vr):
-                    # Tolerated: some writers change to implicit VR within sequences. Delimiters
-                    # have no VR at all.
+                    # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
                     vr = b""
                     (length,) = unpack_long(data, index + 4)
         tag = group << 16 | element
         if stop is not None and tag >= stop:
             return offset, None
-        if vr not in _SHORT_VRS:
+        if vr not in _SHORT_VRS and (not vr or vr == b"SQ" or length == UNDEFINED):
             if tag == ITEM_DELIMITATION:
                 if delimited or (value == end and end != window.size):
                     return value, None
-                raise WalkError(f"an item ends at offset {offset} where there is none")
-            if watch is not None:
-                noted.last = tag
-            if length == UNDEFINED and value <= end:
-                return value, undefined_level(value, end, tag, vr)
-            if nested and length and value + length <= end:
-                if vr == b"SQ":
-                    return value, Level(ITEMS, value + length, False, False)
-                if not vr and may_be_sequence(window, value, length, tag):
-                    return value, Level(ITEMS, value + length, False, True)
-                data, base = window.data, window.base
+                raise no_walk(f"an item ends at offset {offset} where there is none")
+            inner = level_of(window, (tag, vr, length, value), end)
+            if inner is not None:
+                window.last = tag if watch is not None else window.last
+                return value, inner
         if value + length > end:
             raise overrun(tag, offset)
         if length & 1:
-            noted.odd.append(tag)
-        offset = value + length
+            window.odd.append(tag)
         if tag in wanted:
-            at = window.at(value, length) if length else 0
-            data, base = window.data, window.base
-            values[tag] = bytes(data[at : at + length])
+            values[tag] = window.bytes_at(value, length)
+        offset = value + length
     if delimited:
-        raise WalkError(f"an item of undefined length at offset {offset} does not end")
-    if watch is not None:
-        noted.last = tag
+        raise no_walk(f"an item of undefined length at offset {offset} does not end")
+    window.last = tag if watch is not None else window.last
     return offset, None
 
 
@@ -315,16 +328,6 @@ _NOTHING = _Watch((), None, {})
 def is_vr(vr: bytes | bytearray) -> bool:
     """Tell whether these two bytes can be a VR."""
     return len(vr) == 2 and 0x41 <= vr[0] <= 0x5A and 0x41 <= vr[1] <= 0x5A
-
-
-def may_be_sequence(window: Window, begin: int, length: int, tag: int) -> bool:
-    """Tell whether a value without a VR is a sequence: it begins with an item, in a usual group."""
-    if tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
-        return False
-    index = window.at(begin, 8)
-    size: int
-    group, element, size = window.implicit(window.data, index)
-    return bool(group << 16 | element == ITEM) and (size == UNDEFINED or size <= length - 8)
 
 
 def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
@@ -339,61 +342,80 @@ def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool
         return not value
     try:
         walk(data, len(data), Encoding(bool(implicit), bool(little), False))
-    except WalkError:
+    except DataSetDecodeError:
         return False
     return True
 
 
-def undefined_level(value: int, end: int, tag: int, vr: bytes) -> Level:
-    """Say what an element of undefined length holds: items, or fragments of pixel data."""
-    if vr == b"SQ":
-        return Level(ITEMS, end, True, False)
-    if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
+def level_of(window: Window, header: tuple[int, bytes, int, int], end: int) -> Level | None:
+    """What an element (tag, VR, length, offset of the value) holds: None for a mere value.
+
+    A value without a VR is a sequence if it begins with an item, in a usual group.
+    """
+    tag, vr, length, value = header
+    if length == UNDEFINED and value <= end:
+        if vr == b"SQ":
+            return Level(ITEMS, end, True, False)
         # A UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
-        return Level(ITEMS, end, True, True)
-    return Level(FRAGMENTS, end, True, False)
+        if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
+            return Level(ITEMS, end, True, True)
+        return Level(FRAGMENTS, end, True, False)
+    if not window.nested or not 0 < length <= end - value:
+        return None
+    if vr == b"SQ":
+        return Level(ITEMS, value + length, False, False)
+    if vr or tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
+        return None
+    index = window.at(value, 8)
+    group, element, size = window.implicit(window.data, index)
+    if group << 16 | element == ITEM and (size == UNDEFINED or size <= length - 8):
+        return Level(ITEMS, value + length, False, True)
+    return None
 
 
-def _items(window: Window, offset: int, level: Level) -> tuple[int, Level | None]:
+def _items(window: Window, offset: int, level: Level) -> Step:
     """Walk items until they end (None) or one of them has to be gone into (its level)."""
-    kind, end, delimited, implicit = level
-    while offset < end:
-        if end - offset < 8:
-            raise WalkError(f"a sequence ends within an item header at offset {offset}")
-        index = window.at(offset, 8)
-        group, element, length = window.implicit(window.data, index)
-        tag = group << 16 | element
-        value = offset + 8
-        if tag == SEQUENCE_DELIMITATION and delimited:
-            return value, None
-        if tag != ITEM:
-            raise WalkError(f"({group:04X},{element:04X}) at offset {offset} is not an item")
-        if kind == ITEMS and length:
-            undefined = length == UNDEFINED
-            if not undefined and value + length > end:
-                raise overrun(tag, offset)
-            inner_end = end if undefined else value + length
-            inner_implicit = implicit and item_is_implicit(window, value, inner_end)
-            return value, Level(ELEMENTS, inner_end, undefined, inner_implicit)
-        if length & 1:
-            window.noted.odd.append(tag)
-        offset = value + length
-        if offset > end:
-            raise overrun(tag, value - 8)
-    if delimited:
-        raise WalkError(f"a sequence of undefined length at offset {offset} does not end")
+    while offset < level.end:
+        value, item = item_at(window, offset, level)
+        if item is None or (level.kind == ITEMS and (item.delimited or item.end != value)):
+            return value, item
+        if item.end - value & 1:
+            window.odd.append(ITEM)
+        offset = item.end
+    if level.delimited:
+        raise endless(offset)
     return offset, None
 
 
-def item_is_implicit(window: Window, value: int, end: int) -> bool:
-    """Look at an item's first element where its sequence's VR does not say what it is in."""
-    if end - value < 8:
-        return True
-    index = window.at(value, 6)
-    return not is_vr(window.data[index + 4 : index + 6])
+def item_at(window: Window, offset: int, level: Level) -> Step:
+    """Where the value of an item, or of a fragment, begins, and what it is; None for no more."""
+    kind, end, delimited, implicit = level
+    if end - offset < 8:
+        raise no_walk(f"a sequence ends within an item header at offset {offset}")
+    index = window.at(offset, 8)
+    group, element, length = window.implicit(window.data, index)
+    tag, value = group << 16 | element, offset + 8
+    if tag == SEQUENCE_DELIMITATION and delimited:
+        return value, None
+    if tag != ITEM:
+        raise no_walk(f"({group:04X},{element:04X}) at offset {offset} is not an item")
+    undefined = length == UNDEFINED and kind == ITEMS
+    inner_end = end if undefined else value + length
+    if inner_end > end:
+        raise overrun(tag, offset)
+    if implicit and inner_end - value >= 8:
+        # Its sequence's VR does not say what it is in: its first element does.
+        index = window.at(value, 6)
+        implicit = not is_vr(window.data[index + 4 : index + 6])
+    return value, Level(ELEMENTS, inner_end, undefined, implicit)
 
 
-def overrun(tag: int, offset: int) -> WalkError:
+def endless(offset: int) -> DataSetDecodeError:
+    """Make the error for items that lack their end."""
+    return no_walk(f"a sequence of undefined length at offset {offset} does not end")
+
+
+def overrun(tag: int, offset: int) -> DataSetDecodeError:
     """Make the error for an element that is longer than what it is in."""
     name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-    return WalkError(f"element {name} at offset {offset} overruns what it is in")
+    return no_walk(f"element {name} at offset {offset} overruns what it is in")

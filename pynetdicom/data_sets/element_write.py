@@ -143,7 +143,7 @@ class Level:
                     and self.has_character_set
                     and element.length != UNDEFINED
                 ):
-                    data = element.value if element.length else b""
+                    data = element.value  # None if it is empty, or still in its file
                 if data is None:
                     parts += _others(self, heads, element)
                 else:
@@ -258,13 +258,14 @@ def _others(level: Level, heads: Heads, element: Any) -> list[Any]:
         return [_by_pydicom(element, level.encoding)]
     order = "<" if level.encoding.little else ">"
     tag, value = int(element.tag), element.value
-    length, pad, data, first = len(value), b"", value, value[:4]
+    length, pad, data = len(value), b"", value
     if isinstance(value, Buffered):
-        data, first = Stretch(value.read_into, 0, length), value.begin()
+        data = Stretch(value.read_into, 0, length)
         pad = b"\0" * (length & 1)
         level.is_buffered = True
     if element.length != UNDEFINED:
         return [heads(tag, element.VR, length + len(pad)), data, pad]
+    first = value.begin() if isinstance(value, Buffered) else value[:4]
     if tag == _PIXEL_DATA and first != struct.pack(order + "HH", 0xFFFE, 0xE000):
         raise NotEncodable("is of undefined length, and not encapsulated")
     end = struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0)
@@ -331,8 +332,6 @@ def _without_decoding(level: Level, raw: Any) -> Any:
     from pydicom.dataelem import convert_raw_data_element
 
     ds = level.ds
-    if raw.value is None and raw.length:
-        raw = ds.get_item(raw.tag)  # which is still in its file
     if raw.value is None:
         return ds[raw.tag]
     if level.has_character_set and level.takes(raw):

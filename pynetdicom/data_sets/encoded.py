@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pynetdicom.data_sets.descriptor import (
@@ -22,15 +22,16 @@ from pynetdicom.data_sets.descriptor import (
     pread_into,
 )
 from pynetdicom.data_sets.element_walk import (
-    Noted,
-    WalkError,
-    WalkResult,
+    Encoding,
+    Read,
+    Survey,
     encoding_of,
     walk,
+    walk_through,
 )
 from pynetdicom.data_sets.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
-from pynetdicom.data_sets.survey import Survey, check_encoding, survey, survey_of
-from pynetdicom.errors import DataSetDecodeError
+from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.uids import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -39,6 +40,10 @@ Bytes = bytes | bytearray | memoryview
 
 DEFER_SIZE = 65536
 """Values longer than this are left in the file until they are asked for."""
+
+SOP_CLASS_UID = 0x00080016
+SOP_INSTANCE_UID = 0x00080018
+UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID)
 
 INFLATED_LIMIT = 256 << 20
 """Bytes that a deflated data set may inflate to, plus 64 times its own size."""
@@ -59,7 +64,9 @@ class EncodedDataSet:
 
     mended: tuple[str, ...] = ()
     _survey: Survey | None = None
-    """What a walk has shown; None before there was one."""
+    """What a walk to the end has shown; None before there was one."""
+    _head: bytes = b""
+    """Its first bytes, where it is in a file and they are known."""
 
     def __init__(self, transfer_syntax: str, size: int) -> None:
         self.transfer_syntax = transfer_syntax
@@ -136,14 +143,11 @@ class EncodedDataSet:
         from pydicom.filereader import read_dataset
 
         encoding = encoding_of(self.transfer_syntax)
-        memory = self._memory()
-        if encoding.deflated:
-            memory = self._inflate()
-        noted = Noted()
-        found = self._walk(memory, noted=noted)
-        if not encoding.deflated:
-            self._survey = survey_of(found, noted)
-        size = found.offset  # what follows the last element is none of pydicom's affair
+        memory = self._inflated()
+        found = self._survey
+        if found is None or not found.nested:
+            found = self._survey = walk(*self._to_walk(memory), wanted=UIDS)
+        size = found.end  # what follows the last element is none of pydicom's affair
         source: Any
         if memory is not None:
             source = io.BytesIO(memoryview(memory)[:size])
@@ -188,21 +192,16 @@ class EncodedDataSet:
         DataSetDecodeError
             If an element overruns the data set, or it nests too deeply.
         """
-        found = self._survey
-        if found is None:
-            encoding = encoding_of(self.transfer_syntax)
-            memory = self._inflate() if encoding.deflated else self._memory()
-            found = self._survey = survey(
-                *self._to_walk(memory), encoding, None if memory is not None else self.read_at
-            )
-        return found
+        if self._survey is None:
+            self._survey = walk_through(*self._to_walk(self._inflated()), wanted=UIDS)
+        return self._survey
 
     @property
     def oddities(self) -> tuple[str, ...]:
         """What is odd in it, without values, as far as its elements have been gone over."""
         if self._survey is None or encoding_of(self.transfer_syntax).deflated:
             return ()
-        return self._survey.oddities(self.size)
+        return self._survey.oddities
 
     def take_survey(self, found: Survey) -> None:
         """Take what is known already: the data set is not walked then."""
@@ -219,7 +218,12 @@ class EncodedDataSet:
         DataSetDecodeError
             As for `check`.
         """
-        check_encoding(self.survey().implicit, self.transfer_syntax)
+        implicit = self.survey().implicit
+        if implicit != encoding_of(self.transfer_syntax).implicit:
+            raise FileProblem(
+                f"the data set is in {'implicit' if implicit else 'explicit'} VR, which its"
+                f" transfer syntax, {named(self.transfer_syntax)}, is not"
+            )
 
     def peek(self, *wanted: int) -> dict[int, bytes]:
         """Give the encoded values of elements of the data set itself, without decoding it.
@@ -234,9 +238,11 @@ class EncodedDataSet:
         DataSetDecodeError
             If an element up to the last of them overruns the data set.
         """
-        deflated = encoding_of(self.transfer_syntax).deflated
-        memory = self._inflate() if deflated else self._memory()
-        return self._walk(memory, wanted, max(wanted) + 1).values
+        if self._survey is not None and set(wanted).issubset(UIDS):
+            values = self._survey.values
+            return {tag: values[tag] for tag in wanted if tag in values}
+        to_walk = self._to_walk(self._inflated())
+        return walk(*to_walk, wanted=wanted, stop=max(wanted) + 1, nested=False).values
 
     def handled(self) -> None:
         """Say that the handler of the message that it came with has returned."""
@@ -252,27 +258,20 @@ class EncodedDataSet:
         """Read the data set now, where that is worth it; says whether it is in memory."""
         return self._memory() is not None
 
-    def _walk(
-        self,
-        memory: Bytes | None,
-        wanted: Collection[int] = (),
-        stop: int | None = None,
-        noted: Noted | None = None,
-    ) -> WalkResult:
-        encoding = encoding_of(self.transfer_syntax)
-        read = None if memory is not None else self.read_at
-        try:
-            return walk(
-                *self._to_walk(memory), encoding, read=read, wanted=wanted, stop=stop, noted=noted
-            )
-        except WalkError as error:
-            raise DataSetDecodeError(f"data set: {error}") from None
+    def _inflated(self) -> Bytes | None:
+        """What there is to walk; None where it is in a file."""
+        deflated = encoding_of(self.transfer_syntax).deflated
+        return self._inflate() if deflated else self._memory()
 
-    def _to_walk(self, memory: Bytes | None) -> tuple[bytes | bytearray, int]:
-        """The bytes that are in memory, and how many there are in all."""
+    def _to_walk(
+        self, memory: Bytes | None
+    ) -> tuple[bytes | bytearray, int, Encoding, Read | None]:
+        """The bytes that are in memory, how many there are in all, and how to get the others."""
+        encoding = encoding_of(self.transfer_syntax)
         if memory is None:
-            return b"", self.size
-        return bytes(memory) if isinstance(memory, memoryview) else memory, len(memory)
+            return self._head, self.size, encoding, self.read_at
+        data = bytes(memory) if isinstance(memory, memoryview) else memory
+        return data, len(data), encoding, None
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read (at most) so many bytes from an offset."""
@@ -334,6 +333,8 @@ class InFile(EncodedDataSet):
         Its length in bytes.
     transfer_syntax : str
         How it is encoded.
+    head : bytes
+        Its first bytes, as far as they have been read.
     """
 
     def __init__(
@@ -342,8 +343,11 @@ class InFile(EncodedDataSet):
         offset: int,
         size: int,
         transfer_syntax: str,
+        *,
+        head: bytes = b"",
     ) -> None:
         super().__init__(transfer_syntax, size)
+        self._head = head
         self._offset = offset
         self._path = None if isinstance(file, Descriptor) else os.fspath(file)
         self._descriptor = file if isinstance(file, Descriptor) else None
@@ -360,6 +364,13 @@ class InFile(EncodedDataSet):
             if pread_into(descriptor.fd, read, offset) == self.size:
                 self._read = read
         return self._read is not None
+
+    def duplicate(self) -> InFile:
+        """Make another one, with a descriptor of its own."""
+        descriptor, offset = self._file()
+        other = InFile(descriptor.duplicate(), offset, self.size, self.transfer_syntax)
+        other._survey = self._survey
+        return other
 
     def reopened(self) -> EncodedDataSet:
         """Give another one that opens the file by its path; without a path this one."""

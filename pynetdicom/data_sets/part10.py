@@ -12,7 +12,7 @@ import os
 import stat
 import struct
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Self
 
@@ -22,20 +22,17 @@ from pynetdicom.data_sets.element_walk import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     LONG_VRS,
-    Read,
-    WalkError,
     encoding_of,
-    walk,
 )
 from pynetdicom.data_sets.encoded import (
-    INFLATED_LIMIT,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    UIDS,
     EncodedDataSet,
     InFile,
     InMemory,
-    inflate,
 )
 from pynetdicom.data_sets.representations import begins_element
-from pynetdicom.data_sets.survey import Survey, check_encoding, survey
 from pynetdicom.errors import (
     DataSetDecodeError,
     FileProblem,
@@ -50,12 +47,7 @@ FIRST_READ = 16384
 MAXIMUM_META = 1 << 20
 """Bytes that the meta information may take."""
 
-
-SOP_CLASS_UID = 0x00080016
-SOP_INSTANCE_UID = 0x00080018
 TRANSFER_SYNTAX_UID = 0x00020010
-_UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID)
-_AFTER_UIDS = 0x00080019
 
 _unpack_short = struct.Struct("<HH2sH").unpack_from
 _unpack_long = struct.Struct("<I").unpack_from
@@ -79,19 +71,19 @@ class Part10:
     ) -> None:
         self.path = path
         self._descriptor = descriptor
-        self._head = head
         self._prefix = prefix
-        self._survey: Survey | None = None
-        self.transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
+        transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
         self.size = file_size - self.offset
-        self._inflated: bytes | None = None
-        if not self.transfer_syntax:
-            self.transfer_syntax = _guess_transfer_syntax(self._data())
-        self._encoding = encoding_of(self.transfer_syntax)
-        if self._encoding.deflated:
-            self._inflate()
-        self._values: dict[int, bytes] = {}
-        self._find_uids()
+        data = head[self.offset :]
+        self.transfer_syntax = transfer_syntax or _guess_transfer_syntax(data)
+        self._data_set: EncodedDataSet
+        if len(head) == file_size:
+            self._data_set = InMemory(data, self.transfer_syntax)
+        else:
+            self._data_set = InFile(
+                descriptor, self.offset, self.size, self.transfer_syntax, head=data
+            )
+        self._values: dict[int, bytes] | None = None
 
     @property
     def sop_class_uid(self) -> str:
@@ -130,8 +122,15 @@ class Part10:
         MissingUID
             If there is no SOP Class UID or SOP Instance UID.
         """
-        if self._survey is None:
-            self._survey = self._walk_on(is_whole)
+        try:
+            found = self._data_set.survey()
+        except DataSetDecodeError as error:
+            self.uids()  # which says it if this is no DICOM file at all
+            raise _truncated(error) from None
+        if found.stray and not is_whole:
+            encoding = encoding_of(self.transfer_syntax)._replace(implicit=found.implicit)
+            if begins_element(found.stray, found.last, encoding):
+                raise _truncated("it ends within an element header")
         self._uid(SOP_CLASS_UID, "SOP Class UID")
         self._uid(SOP_INSTANCE_UID, "SOP Instance UID")
 
@@ -144,7 +143,7 @@ class Part10:
             If it is in implicit VR and should not be, or the other way round. Reading takes it for
             what it is, but a peer is told the transfer syntax and nothing else.
         """
-        check_encoding(self._encoding.implicit, self.transfer_syntax)
+        self._data_set.check_encoding()
 
     def meta(self) -> bytes:
         """The encoded meta information; empty where there is none."""
@@ -152,17 +151,8 @@ class Part10:
 
     def data_set(self) -> EncodedDataSet:
         """Give the data set as it is encoded in the file; it stays readable after `close`."""
-        end = self.offset + self.size
-        data_set: EncodedDataSet
-        if len(self._head) == end:
-            data_set = InMemory(self._head[self.offset :], self.transfer_syntax)
-        else:
-            data_set = InFile(
-                self._descriptor.duplicate(), self.offset, self.size, self.transfer_syntax
-            )
-        if self._survey is not None:
-            data_set.take_survey(self._survey)
-        return data_set
+        data_set = self._data_set
+        return data_set.duplicate() if isinstance(data_set, InFile) else data_set
 
     def close(self) -> None:
         """Close the file."""
@@ -179,58 +169,24 @@ class Part10:
     ) -> None:
         self.close()
 
-    def _data(self) -> bytes:
-        """The first bytes of the data set."""
-        return self._inflated if self._inflated is not None else self._head[self.offset :]
+    def uids(self) -> dict[int, bytes]:
+        """The UIDs in the data set, as they are encoded.
 
-    def _inflate(self) -> None:
-        try:
-            self._inflated = inflate(self.data_set().parts(), INFLATED_LIMIT + 64 * self.size)
-        except DataSetDecodeError as error:
-            raise TruncatedFile(str(error)) from None
-
-    def _reader(self) -> Read | None:
-        """What gives more of the data set than `_data`."""
-        if self._inflated is not None:
-            return None
-        offset, fd = self.offset, self._descriptor.fd
-        return lambda at, size: pread(fd, size, offset + at)
-
-    def _length(self) -> int:
-        return self.size if self._inflated is None else len(self._inflated)
-
-    def _find_uids(self) -> None:
-        try:
-            found = walk(
-                self._data(),
-                self._length(),
-                self._encoding,
-                read=self._reader(),
-                wanted=_UIDS,
-                stop=_AFTER_UIDS,
-                nested=False,
-            )
-        except WalkError as error:
-            raise _truncated(error) from None
-        self._values.update(found.values)
-        self._encoding = self._encoding._replace(implicit=found.implicit)
-
-    def _walk_on(self, is_whole: bool) -> Survey:
-        """Walk to the end."""
-        length = self._length()
-        try:
-            found = survey(self._data(), length, self._encoding, self._reader())
-        except DataSetDecodeError as error:
-            raise _truncated(error) from None
-        if length != found.end and not is_whole:
-            reader = self._reader()
-            rest = self._data()[found.end :] if reader is None else reader(found.end, 8)
-            if begins_element(rest, found.last, self._encoding):
-                raise _truncated("it ends within an element header")
-        return found
+        Raises
+        ------
+        FileProblem
+            If an element up to them overruns the data set; NotDICOM where nothing else speaks for a
+            DICOM file.
+        """
+        if self._values is None:
+            try:
+                self._values = self._data_set.peek(*UIDS)
+            except DataSetDecodeError as error:
+                raise (_truncated(error) if self._prefix else _not_dicom()) from None
+        return self._values
 
     def _uid(self, tag: int, name: str) -> str:
-        value = self._values.get(tag, b"").decode("latin-1").strip(" \0")
+        value = self.uids().get(tag, b"").decode("latin-1").strip(" \0")
         if not value:
             raise MissingUID(f"the data set has no {name}")
         return value
@@ -250,42 +206,52 @@ def read_header(path: str | os.PathLike[str]) -> Part10:
     FileProblem
         If it cannot be read.
     """
+    return _opened(path, Part10.uids)
+
+
+def read_checked(path: str | os.PathLike[str], *, is_whole: bool = False) -> Part10:
+    """Read a DICOM file, its element headers to the end; see `Part10.check`."""
+    return _opened(path, partial(Part10.check, is_whole=is_whole))
+
+
+def _opened(path: str | os.PathLike[str], look: Callable[[Part10], object]) -> Part10:
     name = os.fspath(path)
+    descriptor = None
     try:
         descriptor = open_file(name)
-    except OSError as error:
-        raise _problem(error) from None
-    try:
-        return _header_of(name, descriptor)
-    except BaseException:
-        # Whoever keeps the exception would keep the file open.
-        descriptor.close()
+        header = _header_of(name, descriptor)
+        look(header)
+    except BaseException as error:
+        if descriptor is not None:  # whoever keeps the exception would keep the file open
+            descriptor.close()
+        if isinstance(error, OSError):
+            raise _problem(error) from None
         raise
+    return header
 
 
 def _header_of(name: str, descriptor: Descriptor) -> Part10:
-    try:
-        status = os.fstat(descriptor.fd)
-        if stat.S_ISDIR(status.st_mode):
-            raise NotDICOM("it is a directory")
-        if not stat.S_ISREG(status.st_mode):
-            raise NotDICOM("it is not a regular file")
-        head = pread(descriptor.fd, FIRST_READ, 0)
-    except OSError as error:
-        raise _problem(error) from None
+    status = os.fstat(descriptor.fd)
+    if stat.S_ISDIR(status.st_mode):
+        raise NotDICOM("it is a directory")
+    if not stat.S_ISREG(status.st_mode):
+        raise NotDICOM("it is not a regular file")
+    head = pread(descriptor.fd, FIRST_READ, 0)
     if not head:
         raise NotDICOM("the file is empty")
     prefix = 132 if head[128:132] == b"DICM" else 0
     if not prefix and not _is_plausible(head):
-        raise NotDICOM("it is not a DICOM file")
+        raise _not_dicom()
     try:
         return Part10(name, descriptor, head, status.st_size, prefix)
     except TruncatedFile:
         if not prefix:
-            raise NotDICOM("it is not a DICOM file") from None
+            raise _not_dicom() from None
         raise
-    except OSError as error:
-        raise _problem(error) from None
+
+
+def _not_dicom() -> NotDICOM:
+    return NotDICOM("it is not a DICOM file")
 
 
 def _problem(error: OSError) -> FileProblem:

@@ -14,7 +14,6 @@ from io import SEEK_END, BufferedIOBase
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from pynetdicom.data_sets.element_walk import encoding_of
 from pynetdicom.data_sets.encoded import EncodedDataSet, InMemory
 from pynetdicom.data_sets.read_buffers import CHUNK, give_back, take_buffer
 from pynetdicom.errors import TruncatedFile
@@ -253,11 +252,6 @@ class Pieced(EncodedDataSet):
 
     def decode(self) -> Dataset:
         return InMemory(self.getvalue(), self.transfer_syntax).decode()
-
-    def peek(self, *wanted: int) -> dict[int, bytes]:
-        if encoding_of(self.transfer_syntax).deflated:
-            return InMemory(self.getvalue(), self.transfer_syntax).peek(*wanted)
-        return super().peek(*wanted)
 
     def close(self) -> None:
         """Let go of what the pieces are of."""

@@ -7,7 +7,6 @@ apart again; it is compared with it, and becomes a copy.
 
 from __future__ import annotations
 
-import struct
 from typing import Any, NamedTuple
 
 from pynetdicom.dimse import command
@@ -18,17 +17,11 @@ from pynetdicom.errors import DIMSEDecodeError
 # keywords of the message.
 _MESSAGES: dict[int, tuple[type[Primitive], str, frozenset[str]]] = {}
 for _class in OPERATIONS:
-    _MESSAGES[_class.request_field] = (
-        _class,
-        "MessageIDBeingRespondedTo" if _class is C_CANCEL else "MessageID",
-        _class.sides[0].keywords,
-    )
+    _request = "MessageIDBeingRespondedTo" if _class is C_CANCEL else "MessageID"
+    _MESSAGES[_class.request_field] = (_class, _request, _class.sides[0].keywords)
     if _class.response_field is not None:
-        _MESSAGES[_class.response_field] = (
-            _class,
-            "MessageIDBeingRespondedTo",
-            _class.sides[1].keywords,
-        )
+        _response = (_class, "MessageIDBeingRespondedTo", _class.sides[1].keywords)
+        _MESSAGES[_class.response_field] = _response
 
 
 class _Alike(NamedTuple):
@@ -51,7 +44,10 @@ _alike: dict[bytes, _Alike] = {}
 _BEFORE_ID = 12 + 8 + 10 + 8
 # After it: two elements with one number each, the header of the SOP Instance UID.
 _AFTER_ID = 10 + 10 + 8
-_INSTANCE_UIDS = {0x1000: "AffectedSOPInstanceUID", 0x1001: "RequestedSOPInstanceUID"}
+_INSTANCE_UIDS = {
+    command.encode_element(keyword, "")[:4]: keyword
+    for keyword in ("AffectedSOPInstanceUID", "RequestedSOPInstanceUID")
+}
 
 
 def decode_command(data: bytes) -> Primitive:
@@ -71,73 +67,52 @@ def decode_command(data: bytes) -> Primitive:
     key = data[:at] + data[at + 2 : at + 2 + _AFTER_ID]
     alike = _alike.get(key)
     if alike is None or alike.length != len(data):
-        operation, values = _decode(data, key, at)
-    else:
-        operation, known, message_id, instance_uid, _ = alike
-        values = known.copy()
-        values[message_id] = data[at] | data[at + 1] << 8
-        if instance_uid and (uid := data[at + 2 + _AFTER_ID :].decode("latin-1").strip(" \0")):
-            values[instance_uid] = uid
-    primitive = operation.__new__(operation)
+        primitive, message_id = _decode(data)
+        _remember(primitive, message_id, data, key, at)
+        return primitive
+    values = alike.values.copy()
+    values[alike.message_id] = data[at] | data[at + 1] << 8
+    if alike.instance_uid and (uid := data[at + 2 + _AFTER_ID :].decode("latin-1").strip(" \0")):
+        values[alike.instance_uid] = uid
+    primitive = alike.operation.__new__(alike.operation)
     object.__setattr__(primitive, "__dict__", values)
     return primitive
 
 
-def _decode(data: bytes, key: bytes, at: int) -> tuple[type[Primitive], dict[str, Any]]:
+def _decode(data: bytes) -> tuple[Primitive, str]:
+    """Decode a command set; also the keyword of its Message ID."""
     values, extra = command.decode(data)
-    entry = _MESSAGES.get(values.get("CommandField", -1))
-    if entry is None:
-        field = values.get("CommandField")
-        raise DIMSEDecodeError(
-            "command set: no Command Field"
-            if field is None
-            else f"command set: unknown Command Field {field:#06x}"
-        )
-    operation, message_id, keywords = entry
+    field = values.get("CommandField")
+    if field not in _MESSAGES:
+        what = "no Command Field" if field is None else f"unknown Command Field {field:#06x}"
+        raise DIMSEDecodeError(f"command set: {what}")
+    operation, message_id, keywords = _MESSAGES[field]
     if message_id not in values:
         raise DIMSEDecodeError(f"{operation.name}: no {message_id}")
-    if not values.keys() <= keywords:
-        for keyword in values.keys() - keywords:
-            element = command.ELEMENTS[keyword][0]
-            extra[element] = command.encode_element(keyword, values.pop(keyword))[8:]
+    for keyword in values.keys() - keywords:
+        element = command.ELEMENTS[keyword][0]
+        extra[element] = command.encode_element(keyword, values.pop(keyword))[8:]
     if extra:
         values["extra"] = extra
-    _remember(data, key, at, operation, values, message_id)
-    return operation, values
+    primitive = operation.__new__(operation)
+    object.__setattr__(primitive, "__dict__", values)
+    return primitive, message_id
 
 
-def _remember(
-    data: bytes,
-    key: bytes,
-    at: int,
-    operation: type[Primitive],
-    values: dict[str, Any],
-    message_id: str,
-) -> None:
+def _remember(primitive: Primitive, message_id: str, data: bytes, key: bytes, at: int) -> None:
     """Keep what others may be like: numbers and UIDs, with what differs at its places."""
-    elements = _elements(data)
-    found = dict(elements)
-    last, start = elements[-1]
-    instance_uid = _INSTANCE_UIDS.get(last, "") if start == at + 2 + _AFTER_ID - 8 else ""
+    end = at + 2 + _AFTER_ID
+    instance_uid = ""
+    if int.from_bytes(data[end - 4 : end], "little") == len(data) - end:
+        instance_uid = _INSTANCE_UIDS.get(data[end - 8 : end - 4], "")
+    values = primitive.__dict__
     if (
-        (instance_uid or len(data) <= at + 2 + _AFTER_ID)
-        and [element for element, _ in elements] == sorted(found)
-        and found[command.ELEMENTS[message_id][0]] == at - 8
-        and data[at - 4 : at] == b"\2\0\0\0"
+        (instance_uid or len(data) <= end)
+        and data[at - 8 : at] == command.encode_element(message_id, 0)[:8]
         and all(type(value) is int or keyword.endswith("UID") for keyword, value in values.items())
+        and primitive.encode() == data  # each element is there once, in the standard's order
     ):
         known = {k: v for k, v in values.items() if k not in (message_id, instance_uid)}
         if len(_alike) >= _LIMIT:
             _alike.clear()
-        _alike[key] = _Alike(operation, known, message_id, instance_uid, len(data))
-
-
-def _elements(data: bytes) -> list[tuple[int, int]]:
-    """The elements of a command set that decodes: element number, and where its header begins."""
-    elements = []
-    offset = 0
-    while offset < len(data):
-        _, element, length = struct.unpack_from("<HHI", data, offset)
-        elements.append((element, offset))
-        offset += 8 + length
-    return elements
+        _alike[key] = _Alike(type(primitive), known, message_id, instance_uid, len(data))

@@ -97,24 +97,6 @@ class Operation:
         Where the thread that made it waits for its turn.
     """
 
-    __slots__ = (
-        "backlog",
-        "claims",
-        "context_id",
-        "has_begun",
-        "has_library_id",
-        "is_abandoned",
-        "is_cancelled",
-        "last_heard",
-        "message_id",
-        "operations",
-        "problem",
-        "replies",
-        "request",
-        "thread",
-        "woken",
-    )
-
     def __init__(self, operations: Operations, request: Primitive, context_id: int) -> None:
         self.operations = operations
         self.request = request
@@ -136,11 +118,6 @@ class Operation:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is not None:
             self.operations.finish(self)
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it has no response for its consumer yet."""
-        return self.replies.empty()
 
 
 class Operations:
@@ -402,7 +379,7 @@ class Operations:
         for operation in operations:
             if operation.message_id == message_id:
                 return operation
-        if message_id != 1 or (self._one is not None and not self._one.is_waiting):
+        if message_id != 1 or (self._one is not None and not self._one.replies.empty()):
             return None
         ours = [operation for operation in operations if operation.has_library_id]
         return ours[0] if len(ours) == 1 else None

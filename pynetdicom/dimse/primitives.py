@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pynetdicom.dimse import command
-from pynetdicom.dimse.parameters import AT, US, DataSetParameter, Text
+from pynetdicom.dimse.parameters import AT, US, DataSetParameter, Parameter, Text
 
 if TYPE_CHECKING:
     from pynetdicom.data_sets.encoded import EncodedDataSet
@@ -198,7 +198,7 @@ class Primitive:
     def __setattr__(self, name: str, value: Any) -> None:
         values = self.__dict__
         if name in self.parameters:
-            values[name] = None if value is None else vars(Primitive)[name].check(value)
+            values[name] = None if value is None else _CHECKS[name](value)
             if name == "MessageIDBeingRespondedTo" and self.response_field is not None:
                 values["CommandField"] = (
                     self.request_field if value is None else self.response_field
@@ -292,9 +292,7 @@ class Primitive:
         values["CommandDataSetType"] = command.NO_DATA_SET
         values["MessageIDBeingRespondedTo"] = request.get("MessageID")
         values["Status"] = (
-            status
-            if type(status) is int and 0 <= status <= 0xFFFF
-            else vars(Primitive)["Status"].check(status)
+            status if type(status) is int and 0 <= status <= 0xFFFF else _CHECKS["Status"](status)
         )
         for keyword, origins in self._copied:
             for origin in origins:
@@ -331,6 +329,9 @@ class Primitive:
         if self.data_set is not None:
             pairs.append(f"data_set={self.data_set!r}")
         return f"{type(self).__name__}({', '.join(pairs)})"
+
+
+_CHECKS = {name: row.check for name, row in vars(Primitive).items() if isinstance(row, Parameter)}
 
 
 class C_STORE(Primitive, field=0x0001):
@@ -402,18 +403,5 @@ class N_DELETE(Primitive, field=0x0150):
     """Delete a SOP Instance (PS3.7 10.1.6)."""
 
 
-OPERATIONS: tuple[type[Primitive], ...] = (
-    C_STORE,
-    C_FIND,
-    C_GET,
-    C_MOVE,
-    C_ECHO,
-    C_CANCEL,
-    N_EVENT_REPORT,
-    N_GET,
-    N_SET,
-    N_ACTION,
-    N_CREATE,
-    N_DELETE,
-)
+OPERATIONS: tuple[type[Primitive], ...] = tuple(Primitive.__subclasses__())
 """The operations, in the standard's order."""

@@ -13,10 +13,13 @@ class User(Protocol):
     thread that is writing.
     """
 
-    network_timeout: float | None
     watches_data: bool
     watches_pdus: bool
     watches_transitions: bool
+
+    @property
+    def network_timeout(self) -> float | None:
+        """That of the association."""
 
     def outstanding(self) -> int:
         """How many requests of ours the peer has not answered, so that it will send something."""

@@ -22,7 +22,8 @@ from pynetdicom.data_sets.element_walk import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     encoding_of,
 )
-from pynetdicom.data_sets.part10 import SOP_CLASS_UID, SOP_INSTANCE_UID, read_header
+from pynetdicom.data_sets.encoded import SOP_CLASS_UID, SOP_INSTANCE_UID
+from pynetdicom.data_sets.part10 import read_checked, read_header
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID
 from pynetdicom.uids import named
@@ -199,8 +200,7 @@ def take(given: Any) -> Instance:
 
 
 def _from_path(path: str | os.PathLike[str]) -> Instance:
-    with read_header(path) as header:
-        header.check(is_whole=isinstance(path, KnownPath) and path.is_whole)
+    with read_checked(path, is_whole=isinstance(path, KnownPath) and path.is_whole) as header:
         header.check_encoding()
         return Instance(
             header.sop_class_uid,

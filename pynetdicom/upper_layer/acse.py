@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pynetdicom.uids import named
 from pynetdicom.upper_layer.contexts import (
     ACCEPTED,
     MAXIMUM_CONTEXTS,
-    RESULTS,
     PresentationContext,
-    PresentationContextTuple,
     conclude_contexts,
     negotiate,
-    negotiate_as_acceptor,
-    negotiate_as_requestor,
-    negotiate_unrestricted,
     refusal,
 )
 from pynetdicom.upper_layer.fields import UnknownItem
@@ -41,24 +36,9 @@ from pynetdicom.upper_layer.pdu import (
     A_ASSOCIATE_RQ,
     APPLICATION_CONTEXT,
 )
+from pynetdicom.upper_layer.structure import Structure
 
-__all__ = [
-    "RESULTS",
-    "PresentationContext",
-    "PresentationContextTuple",
-    "negotiate_as_acceptor",
-    "negotiate_as_requestor",
-    "negotiate_unrestricted",
-    "check_request",
-    "accept",
-    "request",
-    "Conclusion",
-    "conclude",
-    "contexts_of",
-    "results_of",
-    "roles_in",
-    "maximum_length_in",
-]
+Item = TypeVar("Item", bound=Structure)
 
 _WINDOW = AsynchronousOperationsWindowNegotiation
 
@@ -108,14 +88,13 @@ def accept(
         and an asynchronous operations window always with (1, 1), and only when it was asked for.
     """
     proposed = contexts_of(rq)
-    if callable(unrestricted):
-        answers, roles = negotiate(proposed, supported, roles_in(rq), unrestricted)
-    elif unrestricted:
-        answers, roles = negotiate_unrestricted(proposed, supported, roles_in(rq))
+    if unrestricted is True:
+        known = {context.abstract_uid for context in supported}
+        answers, roles = negotiate(proposed, supported, roles_in(rq), lambda uid: uid not in known)
     else:
-        answers, roles = negotiate_as_acceptor(proposed, supported, roles_in(rq))
+        answers, roles = negotiate(proposed, supported, roles_in(rq), unrestricted or None)
     others = [one for one in user_items if not isinstance(one, _WINDOW)]
-    if len(others) < len(user_items) and _has(rq, _WINDOW):
+    if len(others) < len(user_items) and item_of(rq.user_information, _WINDOW):
         others.append(_WINDOW(1, 1))
     announced = _announced(maximum_length, implementation_class_uid, implementation_version_name)
     ac = A_ASSOCIATE_AC(
@@ -189,8 +168,9 @@ def _sorted(items: Iterable[Any]) -> list[Any]:
     )
 
 
-def _has(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC, cls: type) -> bool:
-    return any(isinstance(item, cls) for item in pdu.user_information)
+def item_of(items: Iterable[Any], cls: type[Item]) -> Item | None:
+    """Return the first of the user information items that is of a class, if any."""
+    return next((item for item in items if isinstance(item, cls)), None)
 
 
 def contexts_of(rq: A_ASSOCIATE_RQ) -> list[PresentationContext]:
@@ -223,10 +203,8 @@ def roles_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> dict[str, tuple[bool, bool
 
 def maximum_length_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> int:
     """Return the longest P-DATA-TF the sender of `pdu` takes, 0 for no limit (PS3.8 D.1)."""
-    for item in pdu.user_information:
-        if isinstance(item, MaximumLengthNotification):
-            return item.maximum_length_received
-    return 0
+    item = item_of(pdu.user_information, MaximumLengthNotification)
+    return 0 if item is None else item.maximum_length_received
 
 
 class Conclusion(NamedTuple):
@@ -242,6 +220,7 @@ class Conclusion(NamedTuple):
 
 def conclude(rq: A_ASSOCIATE_RQ, ac: A_ASSOCIATE_AC) -> Conclusion:
     """Return what a requestor makes of the answer to its request: never more than it proposed."""
+    unasked: tuple[type[Structure], ...] = (_WINDOW, UserIdentityNegotiation)
     notes: list[str] = []
     proposed_roles, accepted_roles = roles_in(rq), roles_in(ac)
     proposed = contexts_of(rq)
@@ -259,8 +238,8 @@ def conclude(rq: A_ASSOCIATE_RQ, ac: A_ASSOCIATE_AC) -> Conclusion:
     for uid in accepted_roles:
         if uid not in proposed_roles:
             notes.append(f"roles for {named(uid)} were not proposed: ignored")
-    for cls in (_WINDOW, UserIdentityNegotiation):
-        if _has(ac, cls) and not _has(rq, cls):
+    for cls in unasked:
+        if item_of(ac.user_information, cls) and not item_of(rq.user_information, cls):
             notes.append(f"{cls.__name__} was not proposed: ignored")
     return Conclusion(
         [cx for cx, _ in concluded if cx.result == ACCEPTED],

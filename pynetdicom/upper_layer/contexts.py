@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.uids import abstract_syntax_uid, checked, named, named_all, transfer_syntax_uid
+from pynetdicom.upper_layer.fields import Field
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
 if TYPE_CHECKING:
@@ -57,6 +58,19 @@ class PresentationContextTuple(NamedTuple):
     transfer_syntax: UID
 
 
+class _ContextID(Field[int | None]):
+    types = (int,)
+
+    def check(self, value: Any) -> int | None:
+        if super().check(value) not in range(1, 256, 2):
+            raise ValueError("'context_id' must be an odd integer between 1 and 255, inclusive")
+        return int(value)
+
+
+class _Role(Field[bool | None]):
+    types = (bool,)
+
+
 class PresentationContext:
     """A presentation context: a kind of object or service, and the encodings it may use.
 
@@ -86,17 +100,12 @@ class PresentationContext:
     PS3.8 7.1.1.13 and 9.3.2.2
     """
 
-    __slots__ = (
-        "_context_id",
-        "_scp_role",
-        "_scu_role",
-        "abstract_uid",
-        "as_scp",
-        "as_scu",
-        "result",
-        "scp_unanswered",
-        "transfer_uids",
-    )
+    context_id = _ContextID()
+    """The presentation context ID, odd and 1 to 255 (PS3.8 9.3.2.2)."""
+    scu_role = _Role()
+    """Whether the requestor may be SCU, as proposed or as accepted."""
+    scp_role = _Role()
+    """Whether the requestor may be SCP, as proposed or as accepted."""
 
     def __init__(
         self,
@@ -110,14 +119,13 @@ class PresentationContext:
         self.as_scu: bool | None = None
         self.as_scp: bool | None = None
         self.scp_unanswered = False
-        self._context_id: int | None = None
-        self._scu_role: bool | None = None
-        self._scp_role: bool | None = None
+        vars(self).update(context_id=None, scu_role=None, scp_role=None)
         if abstract_syntax is not None:
             self.abstract_syntax = abstract_syntax
         if transfer_syntax:
             self.transfer_syntax = transfer_syntax
-        self.context_id = context_id
+        if context_id is not None:
+            self.context_id = context_id
 
     @classmethod
     def from_wire(
@@ -125,24 +133,10 @@ class PresentationContext:
     ) -> PresentationContext:
         """Return a context of what a peer sent, unchecked."""
         context = cls()
-        context._context_id = context_id
+        vars(context)["context_id"] = context_id
         context.abstract_uid = abstract_uid
         context.transfer_uids = list(dict.fromkeys(transfer_uids))
         return context
-
-    @property
-    def context_id(self) -> int | None:
-        """Get or set the presentation context ID, odd and 1 to 255 (PS3.8 9.3.2.2)."""
-        return self._context_id
-
-    @context_id.setter
-    def context_id(self, value: int | None) -> None:
-        if value is not None:
-            if not isinstance(value, int):
-                raise TypeError(f"'context_id' must be int, not {type(value).__name__!r}")
-            if not 1 <= value <= 255 or value % 2 == 0:
-                raise ValueError("'context_id' must be an odd integer between 1 and 255, inclusive")
-        self._context_id = value
 
     @property
     def abstract_syntax(self) -> UID | None:
@@ -171,24 +165,6 @@ class PresentationContext:
             self.transfer_uids.append(uid)
 
     @property
-    def scu_role(self) -> bool | None:
-        """Get or set whether the requestor may be SCU, as proposed or as accepted."""
-        return self._scu_role
-
-    @scu_role.setter
-    def scu_role(self, value: bool | None) -> None:
-        self._scu_role = _checked_role(value, "scu_role")
-
-    @property
-    def scp_role(self) -> bool | None:
-        """Get or set whether the requestor may be SCP, as proposed or as accepted."""
-        return self._scp_role
-
-    @scp_role.setter
-    def scp_role(self, value: bool | None) -> None:
-        self._scp_role = _checked_role(value, "scp_role")
-
-    @property
     def status(self) -> str:
         """Return `result` in words."""
         return "Pending" if self.result is None else RESULTS.get(self.result, "Unknown")
@@ -196,39 +172,29 @@ class PresentationContext:
     @property
     def as_tuple(self) -> PresentationContextTuple:
         """Return the context ID, the abstract syntax and the first transfer syntax."""
-        if self._context_id is None or not self.abstract_uid or not self.transfer_uids:
+        if self.context_id is None or not self.abstract_uid or not self.transfer_uids:
             raise ValueError("The presentation context has no ID, abstract or transfer syntax yet")
         return PresentationContextTuple(
-            self._context_id, to_uid(self.abstract_uid), to_uid(self.transfer_uids[0])
+            self.context_id, to_uid(self.abstract_uid), to_uid(self.transfer_uids[0])
         )
 
     def copy(self) -> PresentationContext:
         """Return an independent copy."""
         other = PresentationContext()
-        for name in self.__slots__:
-            setattr(other, name, getattr(self, name))
-        other.transfer_uids = list(self.transfer_uids)
+        vars(other).update(vars(self), transfer_uids=list(self.transfer_uids))
         return other
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Give what is pickled, by any of pickle's protocols."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PresentationContext):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return vars(self) == vars(other)
 
     def __hash__(self) -> int:
         return hash((self.abstract_uid, tuple(self.transfer_uids)))
 
     def __repr__(self) -> str:
         return (
-            f"<PresentationContext {self._context_id}: {self.abstract_uid or None},"
+            f"<PresentationContext {self.context_id}: {self.abstract_uid or None},"
             f" {self.transfer_uids}, {self.status}>"
         )
 
@@ -237,12 +203,12 @@ class PresentationContext:
             return to_uid(uid).name
 
         lines = [f"Abstract Syntax: {named(self.abstract_uid)}"] if self.abstract_uid else []
-        if self._context_id is not None:
-            lines.insert(0, f"ID: {self._context_id}")
+        if self.context_id is not None:
+            lines.insert(0, f"ID: {self.context_id}")
         if self.transfer_uids:
             lines += ["Transfer Syntax(es):", *(f"    ={named(uid)}" for uid in self.transfer_uids)]
-        if self._scu_role is not None or self._scp_role is not None:
-            lines.append(f"SCP/SCU Role: {self._scp_role}/{self._scu_role}")
+        if self.scu_role is not None or self.scp_role is not None:
+            lines.append(f"SCP/SCU Role: {self.scp_role}/{self.scu_role}")
         if self.result is not None:
             lines.append(f"Result: {self.status}")
         return "\n".join(lines)
@@ -250,12 +216,6 @@ class PresentationContext:
 
 def _checked_syntax(value: object) -> str:
     return checked("UI", transfer_syntax_uid(value), "transfer_syntax")
-
-
-def _checked_role(value: bool | None, name: str) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise TypeError(f"{name!r} must be a bool or None")
-    return value
 
 
 def negotiate_as_acceptor(

@@ -250,6 +250,17 @@ class AETitle(Text):
         return value.encode("latin-1").ljust(16)
 
 
+class ListOf(Field[list[Any]]):
+    """Values of some types."""
+
+    def __init__(self, *types: type) -> None:
+        super().__init__([])
+        self.types = types
+
+    def check(self, value: Any) -> list[Any]:
+        return [super(ListOf, self).check(one) for one in listed(value, self.name)]
+
+
 class Wrapper(Field[T]):
     """A field that has something around another kind of field, or has it several times."""
 

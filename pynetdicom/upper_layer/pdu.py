@@ -39,16 +39,15 @@ class PDU(Structure):
     pdu_type: ClassVar[int]
     name: ClassVar[str]
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.item_types = (cls.pdu_type,)
+    def __init_subclass__(cls, pdu_type: int) -> None:
+        super().__init_subclass__(item_types=(pdu_type,))
+        cls.pdu_type = pdu_type
         cls.name = cls.__name__.replace("_", "-")
 
 
-class A_ASSOCIATE_RQ(PDU):
+class A_ASSOCIATE_RQ(PDU, pdu_type=0x01):
     """The request for an association (PS3.8 9.3.2)."""
 
-    pdu_type = 0x01
     protocol_version = UInt(2, 1)
     _1 = Reserved(2)
     called_ae_title = AETitle("")
@@ -63,13 +62,12 @@ class A_ASSOCIATE_RQ(PDU):
         return "" if len(ids) == len(set(ids)) else "a presentation context ID occurs twice"
 
 
-class A_ASSOCIATE_AC(PDU):
+class A_ASSOCIATE_AC(PDU, pdu_type=0x02):
     """The acceptance of an association (PS3.8 9.3.3).
 
     The AE titles are the request's, and not tested (they are reserved bytes there).
     """
 
-    pdu_type = 0x02
     protocol_version = UInt(2, 1)
     _1 = Reserved(2)
     called_ae_title = AETitle("")
@@ -80,10 +78,9 @@ class A_ASSOCIATE_AC(PDU):
     user_information = Item(0x50, Choice(*USER_INFORMATION), [])
 
 
-class A_ASSOCIATE_RJ(PDU):
+class A_ASSOCIATE_RJ(PDU, pdu_type=0x03):
     """The rejection of an association (PS3.8 9.3.4)."""
 
-    pdu_type = 0x03
     _1 = Reserved(1)
     result = UInt(1, 1)
     source = UInt(1, 1)
@@ -101,51 +98,36 @@ class PDV(Structure):
     data = Octets(b"", secret=True)
 
 
-class P_DATA_TF(PDU):
+class P_DATA_TF(PDU, pdu_type=0x04):
     """Fragments of messages (PS3.8 9.3.5)."""
 
-    pdu_type = 0x04
     pdvs = Each(Sized(Nested(PDV), size=4))
 
     def problem(self) -> str:
         return "" if self.pdvs else "no presentation data value"
 
 
-class A_RELEASE_RQ(PDU):
+class A_RELEASE_RQ(PDU, pdu_type=0x05):
     """The request to release an association (PS3.8 9.3.6)."""
 
-    pdu_type = 0x05
     _1 = Reserved(4)
 
 
-class A_RELEASE_RP(PDU):
+class A_RELEASE_RP(PDU, pdu_type=0x06):
     """The reply to a request to release (PS3.8 9.3.7)."""
 
-    pdu_type = 0x06
     _1 = Reserved(4)
 
 
-class A_ABORT(PDU):
+class A_ABORT(PDU, pdu_type=0x07):
     """The abort of an association (PS3.8 9.3.8); source 0 is the service user, 2 the provider."""
 
-    pdu_type = 0x07
     _1 = Reserved(2)
     source = UInt(1, 0)
     reason = UInt(1, 0)
 
 
-PDU_TYPES: dict[int, type[PDU]] = {
-    cls.pdu_type: cls
-    for cls in (
-        A_ASSOCIATE_RQ,
-        A_ASSOCIATE_AC,
-        A_ASSOCIATE_RJ,
-        P_DATA_TF,
-        A_RELEASE_RQ,
-        A_RELEASE_RP,
-        A_ABORT,
-    )
-}
+PDU_TYPES: dict[int, type[PDU]] = {cls.pdu_type: cls for cls in PDU.__subclasses__()}
 
 
 def decode_pdu(data: bytes | bytearray | memoryview) -> PDU:

@@ -5,70 +5,53 @@ Programs import them from `pynetdicom.pdu_primitives`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from pynetdicom.uids import checked
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.acse import contexts_of, results_of
+from pynetdicom.upper_layer.acse import contexts_of, item_of, results_of
 from pynetdicom.upper_layer.contexts import PresentationContext
-from pynetdicom.upper_layer.fields import UnknownItem
+from pynetdicom.upper_layer.fields import UID, Field, ListOf, Text, UnknownItem
 from pynetdicom.upper_layer.items import (
     USER_INFORMATION,
     ImplementationClassUIDNotification,
     MaximumLengthNotification,
 )
+from pynetdicom.upper_layer.structure import Structure
 
-Check = Callable[[Any, str], Any]
 
+class _OneOf(Field[Any]):
+    """One of a few values, or None."""
 
-def _one_of(*allowed: Any) -> Check:
-    def check(value: Any, name: str) -> Any:
-        if value is not None and value not in allowed:
-            raise ValueError(f"{name!r} must be one of {allowed}, not {value!r}")
+    def __init__(self, *allowed: Any) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+    def check(self, value: Any) -> Any:
+        if value not in self.allowed:
+            raise ValueError(f"{self.name!r} must be one of {self.allowed}, not {value!r}")
         return value
 
-    return check
+
+class _Title(Text):
+    def check(self, value: Any) -> str:
+        return checked("AE", value, self.name)
 
 
-def _list_of(*kinds: type) -> Check:
-    def check(value: Any, name: str) -> Any:
-        if not isinstance(value, list):
-            raise TypeError(f"{name!r} must be a list")
-        for one in value:
-            if not isinstance(one, kinds):
-                raise TypeError(f"{name!r}: {one!r} does not belong there")
-        return list(value)
-
-    return check
+class _Address(Field[Any]):
+    def check(self, value: Any) -> Any:
+        if not (hasattr(value, "address") and hasattr(value, "port")):
+            raise TypeError(f"{self.name!r} must be an AddressInformation or None")
+        return value
 
 
-def _uid(value: Any, name: str) -> Any:
-    return None if value is None else checked("UI", value, name)
-
-
-def _address(value: Any, name: str) -> Any:
-    if value is not None and not (hasattr(value, "address") and hasattr(value, "port")):
-        raise TypeError(f"{name!r} must be an AddressInformation or None")
-    return value
-
-
-class _Primitive:
-    """Parameters with a default and a check each."""
-
-    _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {}
-
-    def __init__(self, **values: Any) -> None:
-        for name, (default, _) in self._parameters.items():
-            vars(self)[name] = list(default) if isinstance(default, list) else default
-        for name, value in values.items():
-            setattr(self, name, value)
+class _Primitive(Structure):
+    """Parameters with a default and a check each; nothing else can be assigned."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in self._parameters:
+        if name not in self.names:
             raise AttributeError(f"{type(self).__name__} has no parameter {name!r}")
-        vars(self)[name] = self._parameters[name][1](value, name)
+        super().__setattr__(name, value)
 
     @classmethod
     def _received(cls, **values: Any) -> Self:
@@ -76,11 +59,6 @@ class _Primitive:
         self = cls()
         vars(self).update(values)
         return self
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         said = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value)
@@ -106,34 +84,21 @@ _NOTHING = "(no value available)"
 class A_ASSOCIATE(_Primitive):
     """A-ASSOCIATE request, indication, response or confirmation (PS3.8 7.1)."""
 
-    application_context_name: str | None
-    calling_ae_title: str
-    called_ae_title: str
-    user_information: list[Any]
-    result: int | None
-    result_source: int | None
-    diagnostic: int | None
-    calling_presentation_address: Any
-    called_presentation_address: Any
-    presentation_context_definition_list: list[PresentationContext]
-    presentation_context_definition_results_list: list[PresentationContext]
+    application_context_name = UID()
+    calling_ae_title = _Title("DEFAULT")
+    called_ae_title = _Title("DEFAULT")
+    user_information = ListOf(*USER_INFORMATION, UnknownItem)
+    result = _OneOf(0, 1, 2)
+    result_source = _OneOf(1, 2, 3)
+    diagnostic = _OneOf(1, 2, 3, 7)
+    calling_presentation_address = _Address()
+    called_presentation_address = _Address()
+    presentation_context_definition_list = ListOf(PresentationContext)
+    presentation_context_definition_results_list = ListOf(PresentationContext)
     # The same in each (PS3.8 7.1.1).
     presentation_requirements = "Presentation Kernel"
     session_requirements = ""
-
-    _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {
-        "application_context_name": (None, _uid),
-        "calling_ae_title": ("DEFAULT", partial(checked, "AE")),
-        "called_ae_title": ("DEFAULT", partial(checked, "AE")),
-        "user_information": ([], _list_of(*USER_INFORMATION, UnknownItem)),
-        "result": (None, _one_of(0, 1, 2)),
-        "result_source": (None, _one_of(1, 2, 3)),
-        "diagnostic": (None, _one_of(1, 2, 3, 7)),
-        "calling_presentation_address": (None, _address),
-        "called_presentation_address": (None, _address),
-        "presentation_context_definition_list": ([], _list_of(PresentationContext)),
-        "presentation_context_definition_results_list": ([], _list_of(PresentationContext)),
-    }
+    mode = "normal"
 
     @classmethod
     def from_pdu(
@@ -160,22 +125,14 @@ class A_ASSOCIATE(_Primitive):
     @property
     def maximum_length_received(self) -> int | None:
         """Return the maximum length that the user information has, if any (PS3.8 D.1)."""
-        for item in self.user_information:
-            if isinstance(item, MaximumLengthNotification):
-                return item.maximum_length_received
-        return None
+        item = item_of(self.user_information, MaximumLengthNotification)
+        return None if item is None else item.maximum_length_received
 
     @property
     def implementation_class_uid(self) -> str | None:
         """Return the implementation class UID that the user information has, if any."""
-        for item in self.user_information:
-            if isinstance(item, ImplementationClassUIDNotification):
-                return item.implementation_class_uid
-        return None
-
-    @property
-    def mode(self) -> str:
-        return "normal"
+        item = item_of(self.user_information, ImplementationClassUIDNotification)
+        return None if item is None else item.implementation_class_uid
 
     @property
     def responding_ae_title(self) -> str:
@@ -207,10 +164,7 @@ def _in_words(table: dict[int, str], value: int | None) -> str:
 class A_RELEASE(_Primitive):
     """A-RELEASE; `result` is None in a request and ``'affirmative'`` in a response (PS3.8 7.2)."""
 
-    result: str | None
-    _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {
-        "result": (None, _one_of("affirmative")),
-    }
+    result = _OneOf("affirmative")
     reason = "normal"
 
     @classmethod
@@ -222,10 +176,7 @@ class A_RELEASE(_Primitive):
 class A_ABORT(_Primitive):
     """A-ABORT; `abort_source` is 0 for the service user, 2 for the provider (PS3.8 7.3)."""
 
-    abort_source: int | None
-    _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {
-        "abort_source": (None, _one_of(0, 1, 2)),
-    }
+    abort_source = _OneOf(0, 1, 2)
 
     @classmethod
     def from_pdu(cls, pdu: pdus.A_ABORT) -> A_ABORT | A_P_ABORT:
@@ -238,19 +189,13 @@ class A_ABORT(_Primitive):
 class A_P_ABORT(_Primitive):
     """A-P-ABORT, the abort by the service provider (PS3.8 7.4)."""
 
-    provider_reason: int | None
-    _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {
-        "provider_reason": (None, _one_of(0, 1, 2, 4, 5, 6)),
-    }
+    provider_reason = _OneOf(0, 1, 2, 4, 5, 6)
 
 
 class P_DATA(_Primitive):
     """P-DATA: a list of (context ID, control header and fragment) (PS3.8 7.6)."""
 
-    presentation_data_value_list: list[Any]
-    _parameters: ClassVar[dict[str, tuple[Any, Check]]] = {
-        "presentation_data_value_list": ([], _list_of(list, tuple)),
-    }
+    presentation_data_value_list = ListOf(list, tuple)
 
     @classmethod
     def from_pdu(cls, pdu: pdus.P_DATA_TF) -> P_DATA:

@@ -16,10 +16,10 @@ from pynetdicom.upper_layer.fields import (
     Field,
     Flag,
     Item,
+    ListOf,
     Reader,
     Reserved,
     UnknownItem,
-    listed,
     with_length,
 )
 
@@ -34,7 +34,7 @@ class Structure:
     Constructors take the fields by position or keyword.
     """
 
-    item_types: ClassVar[tuple[int, ...]] = ()
+    item_types: ClassVar[tuple[int, ...]]
     """Its type in the header, the usual one first."""
     length_size: ClassVar[int] = 2
     fields: ClassVar[tuple[Field[Any], ...]] = ()
@@ -44,7 +44,8 @@ class Structure:
     names: ClassVar[tuple[str, ...]] = ()
     unknown_items: list[UnknownItem]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, item_types: tuple[int, ...] = ()) -> None:
+        cls.item_types = item_types
         declared = [value for value in vars(cls).values() if isinstance(value, Field)]
         if declared:
             cls.fields = tuple(field for field in declared if not isinstance(field, Item))
@@ -184,16 +185,12 @@ class Nested(Field[S]):
         return value.write()
 
 
-class Choice(Field[list[Any]]):
+class Choice(ListOf):
     """Items of several types to the end, in any order; unknown ones are kept."""
 
     def __init__(self, *structures: type[Structure]) -> None:
-        super().__init__([])
+        super().__init__(*structures, UnknownItem)
         self.table = {number: cls for cls in structures for number in cls.item_types}
-        self.types = (*structures, UnknownItem)
-
-    def check(self, value: Any) -> list[Any]:
-        return [super(Choice, self).check(one) for one in listed(value, self.name)]
 
     def read(self, reader: Reader) -> list[Any]:
         values: list[Any] = []

@@ -18,7 +18,6 @@ from pynetdicom.apps.query import NEGOTIATED, UPS_PULL
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE
 
-DEADLINE = 300.0
 RARE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # whole slide microscopy
 RAREST = "1.2.840.10008.5.1.4.1.1.66.8"  # height map segmentation
 WAYS = {"C-FIND": evt.EVT_C_FIND, "C-GET": evt.EVT_C_GET, "C-MOVE": evt.EVT_C_MOVE}

@@ -23,7 +23,8 @@ from pynetdicom.apps.progress import Terminal
 from pynetdicom.dsutils import decode
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp
-from tests.apps.query_scp import DEADLINE, QueryScp, started
+from tests.apps.query_scp import QueryScp, started
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
 KEYS = ("-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=Doe*", "-k", "StudyInstanceUID")

@@ -28,8 +28,8 @@ from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
-from tests.apps.query_scp import DEADLINE, RARE, RAREST, QueryScp, started
-from tests.peers import Acceptor, acceptance, listening
+from tests.apps.query_scp import RARE, RAREST, QueryScp, started
+from tests.peers import DEADLINE, Acceptor, acceptance, listening
 from tests.sampled import sampled
 from tests.scp import Scp
 

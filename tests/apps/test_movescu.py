@@ -15,8 +15,9 @@ from pydicom import Dataset, dcmread
 from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
-from tests.apps.query_scp import DEADLINE, QueryScp, started
+from tests.apps.query_scp import QueryScp, started
 from tests.apps.test_getscu import CT_CLASS, KEYS, STUDY, names, uid_of
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
 MakeScp = Callable[[Callable[[Any], Any]], QueryScp]

@@ -324,13 +324,13 @@ def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None
     with listening(script) as listener:
         assoc = requestor().associate("127.0.0.1", listener.port)
         indicated = threading.Event()
-        on_release = assoc.on_release
+        on_release = assoc._indications.on_release
 
         def tell() -> None:
             on_release()
             indicated.set()
 
-        assoc.on_release = tell  # type: ignore[method-assign]
+        assoc._indications.on_release = tell  # type: ignore[method-assign]
         close = assoc.dimse.close
 
         def overtaken() -> None:
@@ -528,8 +528,8 @@ def test_no_thread_for_an_accepted_association(
         with Peer.connect(address) as peer:
             peer.send(request())
             assert peer.pdu() == bytes((3, 0, 0, 0, 0, 4, 0, 2, 3, 1))
-    assert sides.scp._associations == set()
-    assert sides.scp._reserved == 0
+    assert sides.scp._running.associations == set()
+    assert sides.scp._running._reserved == 0
     with associated(address) as peer:  # its place is free again
         peer.echo()
         peer.release()
@@ -555,7 +555,7 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
         assert sides.closed.acquire(timeout=DEADLINE)
     for acceptor in sides.acceptors:
         acceptor.join(DEADLINE)
-    assert sides.scp._associations == sides.scu._associations == set()
+    assert sides.scp._running.associations == sides.scu._running.associations == set()
 
 
 def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -700,11 +700,10 @@ def test_the_data_sets_of_requests_that_wait_at_the_end_are_given_back(
     assert leaked_descriptors(before) == {}
 
 
-@pytest.mark.parametrize("sent", [BEGUN, b""], ids=["half a request", "a spare file"])
 def test_what_an_association_has_open_is_given_back(
-    sides: Sides, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also while somebody keeps the association."""
+    """Also while somebody keeps the association, and half a request has come."""
     monkeypatch.setattr(_config, "SPOOL_THRESHOLD", 0)
     with Peer.connect(sides.serve((evt.EVT_C_STORE, lambda event: 0))) as peer:
         peer.associate(BOTH)
@@ -713,8 +712,8 @@ def test_what_an_association_has_open_is_given_back(
         for _ in range(3):
             peer.send(STORE_RQ)
             assert peer.pdu()[0] == 4
-        peer.send(sent)
-        assert until(lambda: acceptor.in_message is bool(sent))
+        peer.send(BEGUN)
+        assert until(lambda: acceptor._indications.assembler.in_message)
         assert until(lambda: leaked_descriptors(before))
         peer.send(abort(0, 0))
         assert peer.rest() == b""
@@ -733,7 +732,7 @@ def test_an_acceptor_that_never_gets_to_its_connection(
     with Peer.connect(address) as peer:
         peer.send(request())
         assert peer.rest() == abort(2, 0)
-    assert until(lambda: not sides.scp._associations)
+    assert until(lambda: not sides.scp._running.associations)
 
 
 def test_associate_does_not_wait_for_the_peers_close(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -867,7 +866,7 @@ def test_silence_in_the_midst_of_a_message_is_the_dul_threads_to_judge(
         acceptor = sides.acceptor
         acceptor.network_timeout_response = response
         peer.send(BEGUN)
-        assert until(lambda: acceptor.in_message)
+        assert until(lambda: acceptor._indications.assembler.in_message)
         checked = idle_checks(acceptor)
         for _ in range(2):
             assert checked.acquire(timeout=DEADLINE)

@@ -1057,7 +1057,7 @@ def test_an_abort_just_before_the_destination_is_asked(
     """Nobody would abort an association that is requested after that."""
     closed = Seen()
     made: list[Any] = []
-    prepare = scp.ae.prepare_association
+    prepare = scp.ae._prepare
 
     def prepare_and_abort(*args: Any, **kwargs: Any) -> Any:
         made.append(prepare(*args, **kwargs))
@@ -1071,7 +1071,7 @@ def test_an_abort_just_before_the_destination_is_asked(
         finally:
             closed.add(event.is_cancelled)
 
-    monkeypatch.setattr(scp.ae, "prepare_association", prepare_and_abort)
+    monkeypatch.setattr(scp.ae, "_prepare", prepare_and_abort)
     scp.handler = handler
     with full_backlog() as port, scp.connect() as peer:
         peer.request(MOVE)

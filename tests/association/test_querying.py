@@ -891,7 +891,7 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
         return 0
 
     def receiving() -> Any:
-        (assoc,) = (one for one in ae._associations if one.is_acceptor)
+        (assoc,) = (one for one in ae._running.associations if one.is_acceptor)
         return assoc
 
     def send_slowly(peer: Peer) -> None:

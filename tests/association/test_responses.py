@@ -223,7 +223,7 @@ def test_the_finalizer_takes_no_lock() -> None:
         holds = [
             driver.writer.hold,
             driver._telling,
-            assoc.ae._counting,
+            assoc.ae._running._counting,
             assoc._handlers._changing,
             responses._asking,
         ]

@@ -6,7 +6,8 @@ import pytest
 from pydicom.uid import UID
 
 from pynetdicom.association.service_user import ServiceUser
-from pynetdicom.upper_layer.acse import PresentationContext, accept, request
+from pynetdicom.upper_layer.acse import accept, request
+from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.upper_layer.fields import UnknownItem
 from pynetdicom.upper_layer.items import (
     AsynchronousOperationsWindowNegotiation,

@@ -226,6 +226,7 @@ def test_where_data_sets_are_kept(scp: Scp, tmp_path: Path, threshold: int) -> N
         with pytest.raises(FileExistsError):
             event.save_as(tmp_path / "saved.dcm", overwrite=False)
         event.save_as(tmp_path / "saved.dcm", sync=True)
+        scp.requests.clear()  # what was received lives for as long as one of its requests
         return 0x0000
 
     scp.answer = look

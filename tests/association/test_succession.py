@@ -432,7 +432,7 @@ def test_leaving_early_releases_the_successor(scu: AE, files: Callable[..., list
         assert scu.active_associations == []
     assert peers.seen == [["1.2.3.0"], ["1.2.3.1", "1.2.3.2"]]
     assert peers.released == 1
-    assert scu.sending == set()
+    assert scu._running.sending == set()
 
 
 def test_an_exception_of_the_callers_iterable_aborts_nothing_but_the_successor(

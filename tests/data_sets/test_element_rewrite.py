@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
+from pynetdicom.data_sets import element_walk, encoded
 from pynetdicom.data_sets.data_set import (
     CHUNK,
     EncodedDataSet,
@@ -24,10 +25,12 @@ from pynetdicom.data_sets.data_set import (
     encode_dataset,
     for_wire,
 )
-from pynetdicom.data_sets.element_walk import encoding_of
-from pynetdicom.data_sets.part10 import read_header
+from pynetdicom.data_sets.element_walk import encoding_of, walk
+from pynetdicom.data_sets.part10 import header_builder, read_header
 from pynetdicom.data_sets.pieces import Pieced
 from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.services.instances import StoreParameters, take
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -193,21 +196,44 @@ def test_what_does_not_walk_is_left_as_it_is() -> None:
     assert for_wire(encoded) is encoded
 
 
-def test_an_even_data_set_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pynetdicom.data_sets import survey as module
-
-    walks = []
+@pytest.fixture
+def walks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The walks that are begun."""
+    begun = []
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        walks.append(kwargs)
+        begun.append(kwargs)
         return walk(*args, **kwargs)
 
-    walk = module.walk
-    monkeypatch.setattr(module, "walk", counted)
+    for module in element_walk, encoded:
+        monkeypatch.setattr(module, "walk", counted)
+    return begun
+
+
+def test_an_even_data_set_is_walked_once(walks: list[Any]) -> None:
     encoded = InMemory(short(0x00100020, "LO", b"ab"), EXPLICIT)
     encoded.check()
     assert for_wire(encoded) is encoded is for_wire(encoded)
+    encoded.decode()
     assert len(walks) == 1
+
+
+@pytest.mark.parametrize("pixels", [b"", bytes(1 << 20)])
+def test_a_file_that_is_sent_is_walked_once(
+    walks: list[Any], tmp_path: Path, pixels: bytes
+) -> None:
+    path = tmp_path / "file.dcm"
+    build = header_builder(EXPLICIT, implementation_class_uid="1.2.3")
+    uids = short(0x00080016, "UI", b"1.2\0") + short(0x00080018, "UI", b"1.3\0")
+    path.write_bytes(build("1.2", "1.3") + uids + long(0x7FE00010, "OB", pixels))
+    instance = take(path)
+    context = PresentationContext("1.2", [EXPLICIT])
+    assert instance.sop_instance == "1.3"
+    assert for_wire(instance.request(context, StoreParameters(0)).data_set).size > len(pixels)
+    assert len(walks) == 1
+    instance.close()
+    assert take(InFile(path, len(build("1.2", "1.3")), 36 + len(pixels), EXPLICIT)).sop_class
+    assert len(walks) == 2
 
 
 def test_the_values_of_a_long_file_are_not_in_memory(tmp_path: Path) -> None:

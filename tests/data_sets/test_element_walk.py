@@ -13,10 +13,12 @@ from pynetdicom.data_sets.element_walk import (
     MAXIMUM_DEPTH,
     WINDOW,
     Encoding,
-    WalkError,
+    Survey,
     encoding_of,
     walk,
+    walk_through,
 )
+from pynetdicom.errors import DataSetDecodeError
 
 IMPLICIT = encoding_of("1.2.840.10008.1.2")
 EXPLICIT = encoding_of("1.2.840.10008.1.2.1")
@@ -109,9 +111,9 @@ GOOD = {
 def test_good(name: str) -> None:
     data, encoding = GOOD[name]
     result = walk(data, len(data), encoding, wanted=(0x00080016,))
-    assert result.offset == len(data)
+    assert result.end == len(data)
     assert result.values == ({0x00080016: b"1.2\0"} if data else {})
-    assert walk(data, len(data), encoding, nested=False).offset == len(data)
+    assert walk(data, len(data), encoding, nested=False).end == len(data)
 
 
 @pytest.mark.parametrize("name", [name for name in GOOD if name != "empty"])
@@ -122,7 +124,7 @@ def test_cut_off_at_any_place(name: str) -> None:
     offset = 0
     while offset < len(data):
         boundaries.add(offset)
-        with contextlib.suppress(WalkError):
+        with contextlib.suppress(DataSetDecodeError):
             offset = next(
                 cut for cut in range(offset + 1, len(data) + 1) if _walks(data[:cut], encoding)
             )
@@ -133,7 +135,7 @@ def test_cut_off_at_any_place(name: str) -> None:
 def _walks(data: bytes, encoding: Encoding) -> bool:
     try:
         walk(data, len(data), encoding)
-    except WalkError:
+    except DataSetDecodeError:
         return False
     return True
 
@@ -150,13 +152,14 @@ def _walks(data: bytes, encoding: Encoding) -> bool:
         (CLASS + long(0x00081140, b"SQ", b"abc") + NAME, "within an item header"),
         (CLASS + long(0x00081140, b"SQ", item(NAME), UNDEFINED), "sequence .* does not end"),
         (CLASS + long(0x00081140, b"SQ", item(NAME, UNDEFINED)), "item .* does not end"),
+        (CLASS + long(0x00081140, b"SQ", item(b"", UNDEFINED)), "item .* does not end"),
         (CLASS + END_ITEM + NAME, "an item ends at offset 12"),
         (CLASS + long(0x7FE00010, b"OB", bytes(64), UNDEFINED), "not an item"),
         (CLASS + long(0x7FE00010, b"OB", item(bytes(64), 65), UNDEFINED), "overruns"),
     ],
 )
 def test_faults(data: bytes, text: str) -> None:
-    with pytest.raises(WalkError, match=text):
+    with pytest.raises(DataSetDecodeError, match=text):
         walk(data, len(data), EXPLICIT)
 
 
@@ -171,10 +174,10 @@ def test_depth() -> None:
     data = nested(MAXIMUM_DEPTH)
     walk(data, len(data), EXPLICIT)
     data = nested(MAXIMUM_DEPTH + 1)
-    with pytest.raises(WalkError, match="deeper"):
+    with pytest.raises(DataSetDecodeError, match="deeper"):
         walk(data, len(data), EXPLICIT)
     opening = (long(0x00081140, b"SQ", b"", UNDEFINED) + item(b"", UNDEFINED)) * 3000
-    with pytest.raises(WalkError, match="deeper"):
+    with pytest.raises(DataSetDecodeError, match="deeper"):
         walk(opening, len(opening), EXPLICIT)
 
 
@@ -190,9 +193,9 @@ def test_reads_no_values() -> None:
         return (head[offset:] if offset < len(head) else tail)[:length]
 
     head_only = walk(b"", len(head) + big, EXPLICIT, read=read)
-    assert head_only.offset == len(head) + big
+    assert head_only.end == len(head) + big
     assert sum(taken) <= 2 * WINDOW
-    with pytest.raises(WalkError):
+    with pytest.raises(DataSetDecodeError):
         walk(head, size + 5, EXPLICIT, read=lambda offset, length: b"")
 
 
@@ -208,13 +211,32 @@ def test_window_gives_the_same_as_the_whole() -> None:
             )
 
 
-def test_stop_and_start() -> None:
+def test_stop() -> None:
     data = CLASS + NAME
     first = walk(data, len(data), EXPLICIT, wanted=(0x00080016,), stop=0x00080018)
-    assert first == (len(CLASS), {0x00080016: b"1.2\0"}, False)
-    second = walk(data, len(data), EXPLICIT, wanted=(0x00100010,), start=first.offset)
-    assert second.values == {0x00100010: b"A^B "}
-    assert second.offset == len(data)
+    assert (first.end, first.values) == (len(CLASS), {0x00080016: b"1.2\0"})
+
+
+def test_what_is_seen() -> None:
+    odd = short(0x00100020, b"LO", b"abc")
+    assert walk(b"", 0, EXPLICIT) == Survey(0, 0, 0, False, 0, b"", {}, True)
+    assert walk(odd, 11, EXPLICIT) == Survey(11, 0x00100020, 1, False, 0x00100020, b"", {}, True)
+    sequence = long(0x00081140, b"SQ", item(odd + odd))
+    for stray in b"\0\0", b"":
+        found = walk(sequence + stray, len(sequence) + len(stray), EXPLICIT)
+        assert found == (len(sequence), 0x00100020, 2, False, 0x00081140, stray, {}, True)
+        assert found.oddities == (
+            "values of odd length: 2, the first of them (0010,0020)",
+            *["bytes after the last element: 2"] * bool(stray),
+        )
+
+
+def test_a_sequence_that_is_none_is_no_fault() -> None:
+    text = long(0x00120064, b"SQ", b"text")
+    found = walk_through(text, len(text), EXPLICIT)
+    assert (found.end, found.nested) == (len(text), False)
+    with pytest.raises(DataSetDecodeError):
+        walk_through(text, len(text) - 1, EXPLICIT)
 
 
 def test_vrs_are_those_of_pydicom() -> None:
@@ -239,7 +261,7 @@ def test_encodings_are_those_of_pydicom() -> None:
 @given(st.binary(max_size=120), st.sampled_from([IMPLICIT, EXPLICIT, BIG]))
 @example(b"\x08\0\x16\0OB\0\0\xff\xff\xff\xff", EXPLICIT)
 def test_any_bytes_walk_or_raise(data: bytes, encoding: Encoding) -> None:
-    with contextlib.suppress(WalkError):
-        end = walk(data, len(data), encoding).offset
+    with contextlib.suppress(DataSetDecodeError):
+        end = walk(data, len(data), encoding).end
         assert end or not data
         assert len(data) - 8 < end <= len(data)

@@ -26,10 +26,10 @@ from pynetdicom.data_sets.data_set import (
     change_syntax,
     encode_dataset,
     for_wire,
+    write_elements,
 )
 from pynetdicom.data_sets.element_walk import Encoding, encoding_of
-from pynetdicom.data_sets.element_write import write_elements
-from pynetdicom.data_sets.pieces import Pieced
+from pynetdicom.data_sets.pieces import NotEncodable, Pieced
 from pynetdicom.errors import TruncatedFile
 from pynetdicom.services.matching import encoded as encoded_match
 
@@ -67,7 +67,7 @@ def by_pydicom(ds: Dataset, encoding: Encoding) -> bytes:
 @pytest.mark.parametrize("is_decoded", [False, True])
 def test_real_data_sets(syntax: str, is_decoded: bool) -> None:
     """What pydicom writes, where it loses nothing."""
-    compared = not_ascii = 0
+    compared = not_ascii = words_in_another_order = 0
     encoding = encoding_of(syntax)
     for name in FILES:
         if "charset_files" in name:
@@ -83,6 +83,9 @@ def test_real_data_sets(syntax: str, is_decoded: bool) -> None:
                 continue
             try:
                 assert write_elements(other, encoding) == expected, name
+            except NotEncodable as error:
+                words_in_another_order += "byte order" in str(error)
+                continue
             except NotInCharacterSet:
                 assert is_decoded
                 not_ascii += 1
@@ -90,6 +93,7 @@ def test_real_data_sets(syntax: str, is_decoded: bool) -> None:
         compared += 1
     assert compared > 60
     assert not_ascii < 10
+    assert (0 < words_in_another_order < 20) == (syntax == BIG)
 
 
 def test_texts_of_real_data_sets() -> None:

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from pynetdicom.data_sets.data_set import deflate, for_wire
-from pynetdicom.data_sets.element_walk import Encoding, walk
+from pynetdicom.data_sets.element_walk import Encoding, encoding_of, walk
 from pynetdicom.data_sets.part10 import TRANSFER_SYNTAX_UID, header_builder, read_header
 from pynetdicom.errors import FileProblem, MissingUID, NotDICOM, TruncatedFile
 
@@ -128,7 +128,9 @@ def top_level_elements(path: Path) -> set[int]:
         data = header.data_set().getvalue()
         starts = set()
         offset = 0
-        encoding = header._encoding
+        encoding = encoding_of(header.transfer_syntax)._replace(
+            implicit=header._data_set.survey().implicit
+        )
         while offset < len(data):
             starts.add(header.offset + offset)
             tag = int.from_bytes(data[offset : offset + 2], "little" if encoding.little else "big")
@@ -142,8 +144,8 @@ def top_level_elements(path: Path) -> set[int]:
 def walk_one(data: bytes, offset: int, tag: int, encoding: Encoding) -> int:
     rest = data[offset:]
     stop = tag + 1
-    result = walk(rest, len(rest), encoding, stop=stop, start=0, nested=False)
-    return offset + (result.offset or len(rest))
+    result = walk(rest, len(rest), encoding, stop=stop, nested=False)
+    return offset + (result.end or len(rest))
 
 
 def test_uids_are_those_of_the_data_set(file: Callable[[bytes], Path]) -> None:

@@ -90,7 +90,7 @@ def test_buffers() -> None:
     file = io.BytesIO(b"..abcdef")
     file.seek(2)
     buffered = Buffered(file)
-    assert buffered.length == 6
+    assert len(buffered) == 6
     assert buffered.begin() == b"abcd"
     part = bytearray(7)
     with pytest.raises(TruncatedFile):

@@ -275,7 +275,7 @@ def test_what_comes_after_a_pause_goes_into_a_file() -> None:
     assert flow.said == ["pause"]
     for _ in range(104):
         assert waiting.response_to(operation, 0, never) is not None
-    assert operation.is_waiting
+    assert operation.replies.empty()
     # And then into memory again.
     deliver(operations, operation, 4)
     assert flow.said == ["pause", "pause"]
@@ -292,7 +292,7 @@ def test_more_than_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert operation.problem is not None
     deliver(operations, operation, 1, 0xFE00)
     statuses = []
-    while not operation.is_waiting:
+    while not operation.replies.empty():
         message = waiting.response_to(operation, 0, never)
         assert message is not None
         statuses.append(message.primitive.Status)

@@ -17,14 +17,13 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.interop.conftest import Dcmtk, dcmtk, is_listening
+from tests.programs import DEADLINE, Program
 
 __all__ = ["dcmtk"]  # a fixture
 
 HERE = Path(__file__).parent
 EXAMPLES = ROOT / "examples"
 MANUAL_PORT = 11112
-START_DEADLINE = 300.0
-END_DEADLINE = 300.0
 TCP_LISTEN = "0A"
 
 # Waits, in a network namespace whose loopback interface is up, until its standard input ends.
@@ -50,7 +49,7 @@ def listens_in(process: int, port: int) -> bool:
     return False
 
 
-class Running:
+class Running(Program):
     """A program in the background that listens on a port."""
 
     def __init__(
@@ -63,41 +62,14 @@ class Running:
     ) -> None:
         self.port = port
         self.directory = directory
-        self._log = directory / f"output-{port}.log"
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=env,
-                cwd=directory,
-            )
-        deadline = time.monotonic() + START_DEADLINE
-        while not (is_listening(port) if network is None else listens_in(network, port)):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self.process.wait(timeout=0.01)
-                pytest.fail(f"{command} ended with {code}: {self.output()}")
-            if time.monotonic() > deadline:
-                self.process.kill()
-                self.process.wait()
-                pytest.fail(f"{command} does not listen: {self.output()}")
 
-    def output(self) -> str:
-        """What it has printed so far."""
-        return self._log.read_text(errors="replace")
+        def listens() -> bool:
+            return is_listening(port) if network is None else listens_in(network, port)
+
+        super().__init__(command, directory / f"output-{port}.log", listens, env, directory)
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """End it by a signal and give its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-            try:
-                self.process.wait(timeout=END_DEADLINE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                pytest.fail(f"it did not end: {self.output()}")
-        return self.process.returncode
+        return super().stop(number)
 
 
 class Scripts:
@@ -290,7 +262,7 @@ def pydicom_file(name: str) -> Path:
 
 def wait_for_output(running: Running, text: str) -> None:
     """Return when a program in the background has printed `text`."""
-    deadline = time.monotonic() + START_DEADLINE
+    deadline = time.monotonic() + DEADLINE
     while text not in running.output():
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.process.wait(timeout=0.01)

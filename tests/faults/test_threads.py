@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
+from pynetdicom.association.indications import Indications
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.reporting import Reporter
@@ -25,10 +26,8 @@ from pynetdicom.network.lobby import Lobby
 from pynetdicom.upper_layer import framing
 from tests.faults.peer import Peer, request, until
 from tests.pair import VERIFICATION, Pair, ended
-from tests.peers import Acceptor, ct, listening
+from tests.peers import DEADLINE, Acceptor, ct, listening
 from tests.sampled import sampled
-
-DEADLINE = 20.0
 
 
 class Injected(Exception):
@@ -111,7 +110,7 @@ def others_go_on(pair: Pair) -> Iterator[Any]:
         assert assoc.is_released, assoc.ended
     ended(bystander, victim, another)
     assert until(lambda: not pair.server.all_associations(), DEADLINE)
-    assert until(lambda: not pair.scu._associations, DEADLINE)
+    assert until(lambda: not pair.scu._running.associations, DEADLINE)
 
 
 @pytest.fixture
@@ -262,7 +261,12 @@ def test_requesting_fails(
     pair: Pair, place: str, fault: Callable[[], BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        Injection(patch, Association, place, fault, lambda self, *args: self.is_requestor)
+        owner = Indications if place == "on_associate" else Association
+
+        def is_requestor(self: Any, *args: Any) -> bool:
+            return bool(getattr(self, "_assoc", self).is_requestor)
+
+        Injection(patch, owner, place, fault, is_requestor)
         assoc = pair.associate()
         assert not assoc.is_established
         assert assoc.is_aborted, assoc.ended
@@ -442,7 +446,7 @@ def test_ctrl_c_ends_a_listener_on_the_main_thread(monkeypatch: pytest.MonkeyPat
     Injection(monkeypatch, Lobby, "_turn", SystemExit)
     with pytest.raises(SystemExit):
         ae.start_server(("127.0.0.1", 0), block=True)
-    assert ae._servers == []
+    assert ae._running.servers == []
 
 
 # Threads that do one thing

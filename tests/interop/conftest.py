@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import find_free_port
+from tests.programs import Program
 
 HERE = Path(__file__).parent
-START_DEADLINE = 300.0
 TCP_LISTEN = "0A"
 
 
@@ -45,7 +43,7 @@ def is_listening(port: int) -> bool:
     return False
 
 
-class Listening:
+class Listening(Program):
     """A tool that runs in the background and listens.
 
     Attributes
@@ -66,45 +64,12 @@ class Listening:
     ) -> None:
         self.port = port
         self.directory = directory
-        self._log = log
-        # A file, since a pipe that nobody reads fills up.
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                arguments,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-            )
-
-    def wait_until_listening(self) -> None:
-        deadline = time.monotonic() + START_DEADLINE
-        while not is_listening(self.port):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self.process.wait(timeout=0.01)
-                pytest.fail(f"{self.process.args!r} ended with {code}: {self.output()}")
-            if time.monotonic() > deadline:
-                pytest.fail(f"{self.process.args!r} does not listen: {self.output()}")
-
-    def output(self) -> str:
-        """What it has printed so far."""
-        return self._log.read_text(errors="replace")
+        super().__init__(arguments, log, lambda: is_listening(port), env)
 
     def files(self) -> list[Path]:
         """What it has stored."""
         assert self.directory is not None
         return sorted(path for path in self.directory.iterdir() if path.is_file())
-
-    def stop(self, number: int = signal.SIGTERM) -> str:
-        """Ends it and gives everything it has printed."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-            try:
-                self.process.wait(300)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        return self.output()
 
 
 class Dcmtk:
@@ -155,7 +120,6 @@ class Dcmtk:
         command = [self._tools[tool], *map(str, arguments)]
         running = Listening(command, port, log, directory, self._environment(env))
         self._started.append(running)
-        running.wait_until_listening()
         return running
 
     def storescp(

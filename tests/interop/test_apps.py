@@ -59,7 +59,8 @@ def test_echoscu(run_app: Any, dcmtk: Any) -> None:
     scp = dcmtk.storescp()
     result = run_app("echoscu", "127.0.0.1", scp.port, "--repeat", "3")
     assert (result.returncode, result.stderr) == (0, "")
-    assert scp.stop().count("Received Echo Request") == 3
+    scp.stop()
+    assert scp.output().count("Received Echo Request") == 3
 
 
 @sampled("app", ["echoscp", "storescp"])

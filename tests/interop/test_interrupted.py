@@ -33,10 +33,9 @@ from tests.interop.test_store_scu import (
     read,
     stored_in_order,
 )
+from tests.peers import DEADLINE
 
 __all__ = ["make_scp", "run_app", "serve_app"]  # fixtures
-
-DEADLINE = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -29,12 +29,12 @@ from tests.interop.test_store_scu import (
     read,
     syntax_of,
 )
+from tests.peers import DEADLINE
 
 __all__ = ["archive", "location", "run_app", "tool"]  # fixtures
 
 pytestmark = pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 
-DEADLINE = 300.0
 PATIENT = "COMPRESSED"
 DEFLATED = uid.DeflatedExplicitVRLittleEndian
 OPTIONS = {

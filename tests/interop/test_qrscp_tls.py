@@ -22,13 +22,13 @@ from tests.conftest import find_free_port
 from tests.interop.test_qrscp import Serve, archive, assert_come, keys
 from tests.interop.test_store_scu import bundled, read
 from tests.interop.test_tls import certificates, client_context, has_tls, options
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
 __all__ = ["archive", "certificates", "has_tls", "location"]  # fixtures
 
 pytestmark = pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 
-DEADLINE = 300.0
 FILES = (CT, MR)
 EXPLICIT = "1.2.840.10008.1.2.1"
 

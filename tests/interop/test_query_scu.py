@@ -31,11 +31,10 @@ from tests.interop.test_store_scu import (
     read,
     sendable,
 )
-from tests.peers import Call
+from tests.peers import DEADLINE, Call
 
 __all__ = ["tool"]  # a fixture
 
-DEADLINE = 300.0
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 FIND = PatientRootQueryRetrieveInformationModelFind
 GET = PatientRootQueryRetrieveInformationModelGet

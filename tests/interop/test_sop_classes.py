@@ -102,7 +102,8 @@ def test_more_contexts_than_fit(dcmtk: Any, run_app: RunApp, tmp_path: Path) -> 
     assert result.returncode == 0, result.stderr
     for path, stored in zip(files, stored_in_order(scp), strict=True):
         assert_stored(path, stored)
-    assert scp.stop().count("Association Received") == 2
+    scp.stop()
+    assert scp.output().count("Association Received") == 2
 
 
 @pytest.mark.slow

@@ -26,10 +26,10 @@ from tests.apps.conftest import CT, MR, TEST_FILES
 from tests.conftest import REQUIRE_INTEROP
 from tests.interop.test_store_scp import Scp, make_scp
 from tests.interop.test_store_scu import MR_IMPLICIT, SR, ae_for
+from tests.peers import DEADLINE
 
 __all__ = ["make_scp"]  # fixtures
 
-DEADLINE = 300.0
 FIELDS = [
     "_ws.expert.message",
     "_ws.malformed",

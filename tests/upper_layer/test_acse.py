@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynetdicom.upper_layer.acse import (
-    PresentationContext,
     accept,
     check_request,
     conclude,
@@ -13,6 +12,7 @@ from pynetdicom.upper_layer.acse import (
     request,
     roles_in,
 )
+from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.upper_layer.fields import UnknownItem
 from pynetdicom.upper_layer.items import (
     AsynchronousOperationsWindowNegotiation,

@@ -56,7 +56,7 @@ class TestPresentationContext:
 
     def test_does_not_import_pydicom(self):
         code = (
-            "import sys; from pynetdicom.upper_layer.acse import PresentationContext as P;"
+            "import sys; from pynetdicom.upper_layer.contexts import PresentationContext as P;"
             "repr(P('1.2', ['1.3'], 1)), P() == P(), hash(P());"
             "assert 'pydicom' not in sys.modules"
         )

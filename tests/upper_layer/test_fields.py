@@ -22,13 +22,11 @@ from pynetdicom.upper_layer.fields import (
 from pynetdicom.upper_layer.structure import Nested, Structure
 
 
-class Inner(Structure):
-    item_types = (0x70,)
+class Inner(Structure, item_types=(0x70,)):
     number = UInt(2, 7)
 
 
-class Example(Structure):
-    item_types = (0x60, 0x61)
+class Example(Structure, item_types=(0x60, 0x61)):
     first = UInt(1, allowed=range(1, 4), item_type=0x60)
     _1 = Reserved(2)
     flag = Flag(False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from pynetdicom.apps.archive.index import Index
 from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.data_sets.part10 import header_builder
 from pynetdicom.data_sets.spool import ReceivedDataSet, Spool
+from tests.apps.conftest import Served
 from tests.conftest import REQUIRE_INTEROP
 
 POSTGRES = "PYNETDICOM_TEST_POSTGRES"
@@ -53,6 +56,28 @@ def empty_database(kind: str, directory: Path) -> Iterator[str]:
     yield own.render_as_string(hide_password=False)
     with engine.connect() as connection:
         connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+
+
+Start = Callable[..., Served]
+
+
+@pytest.fixture
+def start(python_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """``start("--workers", 3)`` starts qrscp on a free port, each time in the same directory."""
+    started: list[Served] = []
+    place = tmp_path / "qrscp"
+    place.mkdir()
+
+    def serve(*options: object) -> Served:
+        command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
+        started.append(Served([*command, *map(str, options)], python_env, place))
+        return started[-1]
+
+    yield serve
+    for served in started:
+        if served.process.poll() is None:
+            served.stop(signal.SIGTERM)
+        assert "Traceback" not in served.errors()
 
 
 KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]

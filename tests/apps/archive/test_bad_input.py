@@ -21,10 +21,10 @@ from pynetdicom.apps.qrscp import make_ae
 from pynetdicom.data_sets.data_set import InMemory
 from tests.apps.archive.conftest import CT, make
 from tests.apps.conftest import RunApp, run_app
+from tests.peers import DEADLINE
 
 __all__ = ["run_app"]  # a fixture
 
-DEADLINE = 20.0
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 PATIENT_ROOT, STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.1.", "1.2.840.10008.5.1.4.1.2.2."
 OPERATIONS = {"C-FIND": "1", "C-MOVE": "2", "C-GET": "3"}

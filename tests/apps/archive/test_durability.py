@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +20,22 @@ from pynetdicom import AE
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index
 from pynetdicom.apps.archive.schema import metadata
-from tests.apps.archive.conftest import CT, EXPLICIT, make
-from tests.apps.archive.test_workers import wait_until, workers_of
+from tests.apps.archive.conftest import CT, EXPLICIT, Start, make
+from tests.apps.archive.test_workers import workers_of
 from tests.apps.conftest import Served
+from tests.faults.peer import until
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
-DEADLINE = 20.0
 SENDERS = 3
 BEFORE_THE_END = 20
 """Stores that are acknowledged before the archive is killed."""
 
-Start = Callable[..., Served]
-
 
 @pytest.fixture
-def start(location: str, python_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+def start(start: Start, location: str) -> Start:
     """``start("--check")`` starts qrscp with the same objects and index each time."""
-    started: list[Served] = []
-    place = tmp_path / "qrscp"
-    place.mkdir()
-
-    def serve(*options: object) -> Served:
-        command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
-        command += ["--database-location", location]
-        served = Served([*command, *map(str, options)], python_env, place)
-        started.append(served)
-        return served
-
-    yield serve
-    for served in started:
-        if served.process.poll() is None:
-            served.stop(signal.SIGTERM)
-        assert "Traceback" not in served.errors()
+    return partial(start, "--database-location", location)
 
 
 def associate(port: int) -> Any:
@@ -185,7 +169,7 @@ def test_workers_are_killed_one_after_another(start: Start, location: str) -> No
         os.kill(pid, signal.SIGKILL)
         senders.stop()
         senders.join()
-    assert wait_until(lambda: len(workers_of(served) - before) == 3)
+    assert until(lambda: len(workers_of(served) - before) == 3)
     promised = {f"1.2.3.{number}" for senders in all_sent for number in senders.acknowledged}
     assert promised <= indexed(location) <= set(stored(served.directory))
     assert served.stop(signal.SIGTERM) == 0

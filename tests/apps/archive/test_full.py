@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,14 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
     Verification,
 )
-from tests.apps.archive.conftest import CT, EXPLICIT, make
+from tests.apps.archive.conftest import CT, EXPLICIT, Start, make
 from tests.apps.conftest import Served
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
-DEADLINE = 20.0
 SIZE = 4 << 20
 OUT_OF_RESOURCES = 0xA700
 SMALL, LARGE = 200_000, 1_500_000  # in memory, and in a file, while they are received
-
-Start = Callable[..., Served]
 
 
 @pytest.fixture
@@ -50,24 +48,13 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def start(python_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+def start(start: Start) -> Start:
     """``start(instances, index)`` starts qrscp."""
-    started: list[Served] = []
-    place = tmp_path / "qrscp"
-    place.mkdir()
 
     def serve(instances: Path, index: Path) -> Served:
-        command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0"]
-        command += ["-ba", "127.0.0.1", "--instance-location", str(instances)]
-        served = Served([*command, "--database-location", str(index)], python_env, place)
-        started.append(served)
-        return served
+        return start("--instance-location", instances, "--database-location", index)
 
-    yield serve
-    for served in started:
-        if served.process.poll() is None:
-            served.stop(signal.SIGTERM)
-        assert "Traceback" not in served.errors()
+    return serve
 
 
 def associate(port: int) -> Any:

@@ -443,7 +443,7 @@ def test_a_store_that_is_down(
             assert failed.FailedSOPInstanceUIDList in ("1.2.3.1", ["1.2.3.1"])
         assert code(archive.store(store_event(make(2)))) == 0x0000
     finally:
-        store.clear()
+        archive.store_of_objects.clear()
         archive.close()
 
 

@@ -11,8 +11,8 @@ import pytest
 from pynetdicom.apps.archive.check import check
 from tests.apps.archive.conftest import make
 from tests.apps.archive.test_bad_input import Site, ask, keys, studies
+from tests.peers import DEADLINE
 
-DEADLINE = 30.0
 OBJECTS = 12
 
 pytest.importorskip("fsspec")

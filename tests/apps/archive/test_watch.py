@@ -24,8 +24,8 @@ from pynetdicom.apps.archive.query import Find, Retrieve
 from pynetdicom.apps.archive.watch import STEPS, Cancelled, Watch
 from pynetdicom.apps.qrscp import make_ae
 from tests.apps.archive.conftest import EXPLICIT, Fill, make
+from tests.peers import DEADLINE
 
-DEADLINE = 60.0
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
 WORKLIST = worklist.SOP_CLASS
 PATTERNS = [f"*{n}*0*0*0*0*0*0*z" for n in range(256)]

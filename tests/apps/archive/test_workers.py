@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
+from tests.apps.archive.conftest import Start
 from tests.apps.conftest import Served
+from tests.faults.peer import until
+from tests.peers import DEADLINE
 from tests.sampled import sampled
 
-DEADLINE = 20.0
 WORKERS = 3
 
 pytestmark = pytest.mark.skipif(
@@ -26,42 +24,30 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def served(python_env: dict[str, str], tmp_path: Path) -> Iterator[Served]:
+def served(start: Start) -> Served:
     """A qrscp with workers."""
-    place = tmp_path / "qrscp"
-    place.mkdir()
-    command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
-    started = Served([*command, "--workers", str(WORKERS), "-v"], python_env, place)
-    yield started
-    if started.process.poll() is None:
-        started.stop(signal.SIGTERM)
-    assert "Traceback" not in started.errors()
+    return start("--workers", WORKERS, "-v")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
 @sampled("workers", [1, WORKERS])
-def test_a_hangup_ends_nothing(python_env: dict[str, str], tmp_path: Path, workers: int) -> None:
+def test_a_hangup_ends_nothing(start: Start, workers: int) -> None:
     """One line in the log of each process, and serving goes on."""
-    place = tmp_path / "qrscp"
-    place.mkdir()
-    command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
-    served = Served([*command, "--workers", str(workers)], python_env, place)
-    try:
-        processes = {served.process.pid, *workers_of(served)}
-        assert len(processes) == (1 if workers == 1 else 1 + workers)
-        for pid in processes:
-            os.kill(pid, signal.SIGHUP)
-        told = "SIGHUP: nothing is read anew, and serving goes on"
-        assert wait_until(lambda: served.errors().count(told) == len(processes))
-        ae = AE()
-        ae.add_requested_context(Verification)
-        for _ in range(4):
-            assoc = ae.associate("127.0.0.1", served.port)
-            assert assoc.send_c_echo().Status == 0x0000
-            assoc.release()
-        assert {served.process.pid, *workers_of(served)} == processes
-    finally:
-        assert served.stop(signal.SIGTERM) == 0, served.errors()
+    served = start("--workers", workers)
+    processes = {served.process.pid, *workers_of(served)}
+    assert len(processes) == (1 if workers == 1 else 1 + workers)
+    for pid in processes:
+        os.kill(pid, signal.SIGHUP)
+    told = "SIGHUP: nothing is read anew, and serving goes on"
+    assert until(lambda: served.errors().count(told) == len(processes))
+    ae = AE()
+    ae.add_requested_context(Verification)
+    for _ in range(4):
+        assoc = ae.associate("127.0.0.1", served.port)
+        assert assoc.send_c_echo().Status == 0x0000
+        assoc.release()
+    assert {served.process.pid, *workers_of(served)} == processes
+    assert served.stop(signal.SIGTERM) == 0, served.errors()
 
 
 def workers_of(served: Served) -> set[int]:
@@ -77,15 +63,6 @@ def is_there(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = DEADLINE) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        select.select([], [], [], 0.01)
-    return True
 
 
 def echo(served: Served) -> bool:
@@ -110,7 +87,7 @@ def test_another_one_starts_in_the_stead_of_one_that_ends(served: Served, number
     before = workers_of(served)
     (victim, *others) = before
     os.kill(victim, number)
-    assert wait_until(lambda: len(workers_of(served) - before) == 1), served.errors()
+    assert until(lambda: len(workers_of(served) - before) == 1), served.errors()
     now = workers_of(served)
     assert victim not in now
     assert set(others) <= now
@@ -141,4 +118,4 @@ def test_workers_end_when_their_parent_is_killed(served: Served) -> None:
     pids = workers_of(served)
     served.process.kill()
     served.process.communicate(timeout=DEADLINE)
-    assert wait_until(lambda: not any(map(is_there, pids)))
+    assert until(lambda: not any(map(is_there, pids)))

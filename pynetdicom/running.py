@@ -1,0 +1,143 @@
+"""What runs of an application entity: its servers and its associations, and how they are ended."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from pynetdicom.network.latch import Hold
+
+LOGGER = logging.getLogger("pynetdicom.ae")
+
+# shutdown() returns within 2 s. Peers get half a second to take the A-ABORT and close.
+_POLITE = 0.5
+_SHUTDOWN = 1.8
+
+
+class Runs(Protocol):
+    """An association, to be requested and ended."""
+
+    @property
+    def ident(self) -> int | None: ...
+    @property
+    def is_acceptor(self) -> bool: ...
+    @property
+    def has_ended(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    def request(self) -> None: ...
+    def abort(self, block: bool = True) -> None: ...
+    def cut(self) -> None: ...
+    def is_alive(self) -> bool: ...
+    def wait_ended(self, deadline: float) -> bool: ...
+    def what_holds_it(self) -> str: ...
+
+
+class Listens(Protocol):
+    """A server, to be ended."""
+
+    def all_associations(self) -> list[Any]: ...
+    def stop_listening(self) -> None: ...
+    def wait_stopped(self, deadline: float) -> None: ...
+    def server_close(self) -> None: ...
+
+
+class Running:
+    """The servers and associations of an AE.
+
+    Only the threads of lobbies take its one lock, to count how many associations there are. What
+    `shutdown` needs, which may interrupt any of them, are lists and sets, whose own operations are
+    atomic.
+    """
+
+    def __init__(self) -> None:
+        self.servers: list[Any] = []
+        self.associations: set[Runs] = set()
+        # What goes on when an association ends on which many files are being sent.
+        self.sending: set[Any] = set()
+        self._counting = Hold()
+        self._reserved = 0
+
+    @property
+    def active(self) -> list[Any]:
+        """The associations that have not ended."""
+        return [assoc for assoc in list(self.associations) if not assoc.has_ended]
+
+    def reserve(self, maximum: int) -> bool:
+        """Make room for an association that is about to be accepted; False if there is none."""
+        return bool(self._counting.run(self._reserve, maximum))
+
+    def _reserve(self, maximum: int) -> bool:
+        if sum(assoc.is_acceptor for assoc in self.active) + self._reserved >= maximum:
+            return False
+        self._reserved += 1
+        return True
+
+    def unreserve(self) -> None:
+        """Give back what `reserve` gave: the association did not come about."""
+        self._counting.run(self._take_place, None)
+
+    def accepted(self, assoc: Runs) -> None:
+        """Take note of an association that begins in the place that `reserve` gave."""
+        self._counting.run(self._take_place, assoc)
+
+    def _take_place(self, assoc: Runs | None) -> None:
+        if assoc is not None:
+            self.associations.add(assoc)
+        self._reserved -= 1
+
+    def request(self, assoc: Runs) -> None:
+        """Request an association and wait for the outcome."""
+        try:
+            self.associations.add(assoc)
+            assoc.request()
+        except BaseException:  # Ctrl-C, or no thread to be had
+            self.forget(assoc)
+            raise
+
+    def forget(self, assoc: Runs) -> None:
+        """Give up an association that nobody would have."""
+        assoc.abort(block=False)
+        if assoc.ident is None:  # it was never started
+            self.associations.discard(assoc)
+
+    def closed(self, server: Listens) -> None:
+        """Take note of a server's end."""
+        with contextlib.suppress(ValueError):  # it is known already
+            self.servers.remove(server)
+
+    def shutdown(self) -> None:
+        """Abort all associations and stop all servers."""
+        for succession in list(self.sending):
+            # First of all, or else others would take their places.
+            succession.first.abort(block=False)
+        self._end(list(self.servers), list(self.associations))
+
+    def stop(self, servers: Iterable[Listens]) -> None:
+        """Stop servers and abort their associations."""
+        servers = list(servers)
+        self._end(servers, [a for server in servers for a in server.all_associations()])
+
+    @staticmethod
+    def _end(servers: list[Listens], associations: list[Runs]) -> None:
+        begun = time.monotonic()
+        for server in servers:
+            server.stop_listening()
+        for server in servers:  # none is admitted after this
+            server.wait_stopped(begun + _POLITE)
+            associations += [a for a in server.all_associations() if a not in associations]
+        for assoc in associations:
+            assoc.abort(block=False)
+        for assoc in associations:
+            assoc.wait_ended(begun + 2 * _POLITE)
+        for assoc in associations:
+            if assoc.is_alive():
+                assoc.cut()
+        for assoc in associations:
+            if not assoc.wait_ended(begun + _SHUTDOWN):
+                LOGGER.warning("%s has not ended: %s", assoc.name, assoc.what_holds_it())
+        for server in servers:
+            server.server_close()
