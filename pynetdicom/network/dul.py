@@ -338,7 +338,7 @@ class DUL(threading.Thread):
             fill = connection.fill_more  # nothing would tell of it any more
         if count == 0:
             self._finished = True
-        elif connection.pending:
+        elif connection.is_tls and connection.pending:
             self.driver.writer.after()
 
     def _understand(self, count: int = 0) -> None:
@@ -388,8 +388,8 @@ class DUL(threading.Thread):
         action = move.action
         if move.ends:
             driver.tell_end()
-        if action.send:  # A-ABORT
-            if not move.ends:
+        if move.data:
+            if not (move.ends and move.abort):  # another A-ABORT than the one that has ended it
                 driver.writer.again = move.data
             driver.writer.after()
         driver.tell()
