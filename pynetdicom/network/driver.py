@@ -68,8 +68,6 @@ class Driver:
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
         self._over = Latch()
-        # The thread that tells of the end.
-        self._teller: dict[str, int] = {}
         # Set once the peer was asked for the association, or it has ended before.
         self.begun = Latch()
         # The last move, as the latest thread that was about to write has found it.
@@ -255,14 +253,9 @@ class Driver:
             self._over.wait(sending.LAST_PDU)
         self.lose(error)
 
-    def tell_end(self, *, once: bool = True) -> None:
-        """Wake everybody: `ended` says how the association has ended.
-
-        The first thread to come tells; one that comes again was interrupted in the midst of it.
-        """
-        me = threading.get_ident()
-        # A dict's own operations are atomic.
-        if once and (self._over.is_set() or self._teller.setdefault("", me) != me):
+    def tell_end(self) -> None:
+        """Wake everybody, unless that is done: `ended` says how the association has ended."""
+        if self._over.is_set():
             return
         if self._ended_at is None:
             self._ended_at = time.monotonic()
@@ -277,7 +270,7 @@ class Driver:
 
         It may be the calling one, which a signal's handler has interrupted.
         """
-        if not self._over.is_set() and self._provider.ended is not None:
+        if self._provider.ended is not None:
             self.tell_end()
         if self.writer.leaving:
             self.writer.after()
@@ -303,6 +296,5 @@ class Driver:
     def close(self, *, expired: bool) -> None:
         """Close the connection, on the DUL thread."""
         self.lose(None, expired=expired)
-        if not self._over.is_set():  # Ctrl-C came between the end and telling of it
-            self.tell_end(once=False)
+        self.tell_end()  # Ctrl-C may have come between the end and telling of it
         self.writer.close()
