@@ -1063,8 +1063,13 @@ def test_all_at_once(make: Any, seed: int, caplog: pytest.LogCaptureFixture) -> 
         if doing == "abort":
             side.dul.abort(LOCAL)
         elif doing == "release":
-            with suppress(Stopped):
+            try:
                 side.dul.perform(pdus.A_RELEASE_RQ())
+            except Stopped:
+                if theirs == "release":  # its request came first, and is there to be answered
+                    assert side.user.released.wait(60)
+                    with suppress(Stopped):
+                        side.dul.perform(pdus.A_RELEASE_RP())
 
     def answer() -> None:
         # As an association does: answer a release request, when it comes.
