@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.network.buffers import Buffer
 from pynetdicom.network.latch import Hold
-from pynetdicom.network.waking import Waker, wait_for
+from pynetdicom.network.waking import Shared, Waker, wait_for
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.tls_faults import in_words
 
@@ -27,49 +27,7 @@ _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _TLS_CHUNK = 256 * 1024
 
 
-class Cuttable:
-    """A socket that any thread may shut down, and one closes.
-
-    Parameters
-    ----------
-    sock : socket.socket
-        It belongs to this from here on.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._closed = False
-        self._cutting: set[object] = set()
-
-    def cut(self) -> None:
-        """Shut the connection down in both directions, which wakes its reader and its writer.
-
-        From any thread, and in the midst of anything.
-        """
-        # The descriptor must not be another connection's by now: who finds somebody at it leaves
-        # closing it to him. A set's own operations are atomic.
-        me = object()
-        try:
-            try:
-                self._cutting.add(me)
-                if not self._closed:
-                    with contextlib.suppress(OSError):
-                        self._socket.shutdown(socket.SHUT_RDWR)
-            finally:
-                self._cutting.discard(me)
-        finally:  # Ctrl-C may come on the way out, too
-            self._cutting.discard(me)
-            if self._closed:
-                self.close()
-
-    def close(self) -> None:
-        """Give the descriptor back. Nobody may be reading or writing."""
-        self._closed = True
-        if not self._cutting:
-            self._socket.close()
-
-
-class Connection(Cuttable):
+class Connection(Shared):
     """A TCP connection.
 
     Parameters
@@ -86,6 +44,7 @@ class Connection(Cuttable):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
+        self._socket = sock
         # Where a single call can be told not to block, the descriptor itself stays blocking: the
         # reader then needs one system call for each read instead of two.
         sock.settimeout(None if _DONTWAIT else 0.0)
@@ -95,6 +54,13 @@ class Connection(Cuttable):
         with contextlib.suppress(OSError):  # not TCP: a socketpair in a test
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sendmsg = getattr(sock, "sendmsg", None)
+
+    def cut(self) -> None:
+        """Shut the connection down in both directions, which wakes its reader and its writer.
+
+        From any thread, and in the midst of anything.
+        """
+        self.use(self._socket.shutdown, socket.SHUT_RDWR)
 
     @property
     def socket(self) -> socket.socket:

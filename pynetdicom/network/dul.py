@@ -91,12 +91,12 @@ class DUL(threading.Thread):
         self._pdv = bytearray()
 
     @property
-    def connection(self) -> Connection | Connector:
+    def connection(self) -> Connection:
         """The connection, or what connects while there is none."""
         return self.driver.writer.connection
 
     @property
-    def socket(self) -> Connection | Connector:
+    def socket(self) -> Connection:
         """The connection; its `socket` knows the peer's address and, with TLS, its certificate."""
         return self.connection
 
@@ -182,7 +182,7 @@ class DUL(threading.Thread):
     def see_closed(self) -> bool:
         """Have the connection closed, by the DUL thread; False when there never was one."""
         connection = self.connection
-        if not isinstance(connection, Connection):
+        if isinstance(connection, Connector):
             return False
         if self.ident is None:  # it was never started
             if connection.fileno() >= 0:
@@ -208,7 +208,6 @@ class DUL(threading.Thread):
     def run(self) -> None:
         """Read until the connection is closed."""
         connection = self.connection
-        assert isinstance(connection, Connection)
         try:
             self._read_until_finished(connection)
         except BaseException as error:
@@ -300,10 +299,8 @@ class DUL(threading.Thread):
         if self.provider.ended is not None:
             return max(0.001, self.driver.time_left(LINGER))
         timeout = self._user.network_timeout
-        return None if timeout is None else self._silence_left(timeout)
-
-    def _silence_left(self, timeout: float) -> float:
-        """Seconds of silence that are left to the peer in mid-message, since its last bytes."""
+        if timeout is None:
+            return None
         return max(0.001, self.last_received + timeout - time.monotonic())
 
     def _check_silence(self) -> None:

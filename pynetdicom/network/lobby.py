@@ -329,12 +329,12 @@ class Lobby:
 
     def _read(self, visitor: Visitor) -> None:
         """Go on with the TLS handshake, if there is one, and with what is behind it."""
-        connection = visitor.connection
+        connection, framer = visitor.connection, visitor.provider.framer
         try:
-            count = connection.fill(visitor.framer)
+            count = connection.fill(framer)
             while count is not None:
                 self._take(visitor, count)
-                count = None if visitor.gone else connection.fill_more(visitor.framer)
+                count = None if visitor.gone else connection.fill_more(framer)
         finally:
             # Also the alert that says why not. A client that does not even read its handshake gets
             # no more.

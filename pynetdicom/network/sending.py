@@ -16,6 +16,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from pynetdicom.network import threads
 from pynetdicom.network.buffers import Buffer, advance, rest_of_pdu
@@ -73,7 +74,8 @@ class Writer:
     ) -> None:
         self._user = user
         self._provider = provider
-        self.connection = connection
+        # Until there is one, it is asked for nothing but whether it is TLS, and to be cut.
+        self.connection = cast(Connection, connection)
         self._abort = abort
         self.hold = Hold("a handler of what is being sent cannot send on the same association")
         self.again = b""

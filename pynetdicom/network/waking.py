@@ -5,24 +5,58 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+from collections.abc import Callable
+from typing import Any
 
 from pynetdicom.network.deadlines import after, stretch, wait_until
 
 
-class Waker:
+class Shared:
+    """Sockets that any thread may use in the midst of anything, and one thread closes.
+
+    It takes no lock, so that the handler of a signal may use them. The descriptors must not be
+    somebody else's by the time that a thread uses them: a thread that finds another one at that
+    leaves closing them to it. A set's own operations are atomic.
+    """
+
+    def __init__(self, *sockets: socket.socket) -> None:
+        self._sockets = sockets
+        self._is_closed = False
+        self._users: set[object] = set()
+
+    def use(self, call: Callable[..., Any], *args: Any) -> None:
+        """Call something that uses a socket, unless they are closed; its OSError is no matter."""
+        me = object()
+        try:
+            try:
+                self._users.add(me)
+                if not self._is_closed:
+                    with contextlib.suppress(OSError):
+                        call(*args)
+            finally:
+                self._users.discard(me)
+        finally:  # Ctrl-C may come on the way out, too
+            self._users.discard(me)
+            if self._is_closed:
+                self.close()
+
+    def close(self) -> None:
+        """Give the descriptors back. Nobody may be waiting for them."""
+        self._is_closed = True
+        if not self._users:
+            for sock in self._sockets:
+                sock.close()
+
+
+class Waker(Shared):
     """Something a thread can wait for beside its socket, which any thread can set.
 
     A pair of sockets: on Windows nothing else can be waited for together with a socket.
-
-    It takes no lock, so that the handler of a signal may set it in the midst of anything. The
-    descriptors must not be somebody else's by the time a thread writes to them: a thread that finds
-    another one at that leaves closing them to it. A set's own operations are atomic.
     """
 
     def __init__(self) -> None:
-        self._is_closed = False
-        self._setting: set[object] = set()
         self._read, self._write = socket.socketpair()
+        super().__init__(self._read, self._write)
         self._read.setblocking(False)
         self._write.setblocking(False)
 
@@ -31,28 +65,12 @@ class Waker:
 
     def set(self) -> None:
         """Wake the thread that waits."""
-        me = object()
-        self._setting.add(me)
-        try:
-            if not self._is_closed:
-                with contextlib.suppress(OSError):  # it is set many times over
-                    self._write.send(b".")
-        finally:
-            self._setting.discard(me)
-            if self._is_closed:
-                self.close()
+        self.use(self._write.send, b".")  # it may be set many times over
 
     def clear(self) -> None:
         """Forget that it was set."""
         with contextlib.suppress(OSError):
             self._read.recv(4096)
-
-    def close(self) -> None:
-        """Give its descriptors back. Nobody may be waiting."""
-        self._is_closed = True
-        if not self._setting:
-            self._read.close()
-            self._write.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # it could not be made
