@@ -70,8 +70,6 @@ class Driver:
         self._over = Latch()
         # Set once the peer was asked for the association, or it has ended before.
         self.begun = Latch()
-        # The last move, as the latest thread that was about to write has found it.
-        self._at = provider.last
         # The last move that was told.
         self._told = provider.last
         self._telling = Hold()
@@ -93,12 +91,12 @@ class Driver:
             self._find_out(error.__cause__)
             raise
         finally:
-            at = self._at
-            # As long as data may be sent, no A-ABORT was left to this thread.
-            as_before = at.may_send_data and not at.later
+            told = self._told
+            # While data may be sent, as far as was told and beyond, no A-ABORT was left to this
+            # thread.
+            as_before = told.may_send_data and not told.later
             if not as_before or writer.connection.is_tls or writer.again or writer.departed:
                 writer.after()
-            if self._told.later:
                 self.tell()
 
     def perform(self, pdu: pdus.PDU) -> None:
@@ -125,7 +123,6 @@ class Driver:
                 self.help()
                 raise Stopped from error
             self.begun.set()
-            self._at = move
             if move.ends:
                 self.tell_end()
             self.writer.put([data], move)
@@ -161,7 +158,7 @@ class Driver:
         return done
 
     def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
-        self._at = move = self._provider.last
+        move = self._provider.last
         if not move.may_send_data:
             self.help()
             raise Stopped

@@ -382,6 +382,7 @@ class DUL(threading.Thread):
     def _carry_out(self, received: Received) -> None:
         """Do what the state machine says of a PDU of the peer."""
         driver, move = self.driver, received.move
+        self._move = move  # those before it are kept by nothing else
         action = move.action
         if move.ends:
             driver.tell_end()

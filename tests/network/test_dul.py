@@ -3,6 +3,7 @@ then."""
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import random
@@ -29,7 +30,7 @@ from pynetdicom.network.waking import wait_for
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
-from pynetdicom.upper_layer.provider import Provider
+from pynetdicom.upper_layer.provider import Move, Provider
 from tests.faults import tls
 from tests.faults.peer import (
     RELEASE_RP,
@@ -689,6 +690,21 @@ def test_aa_6(make: Any, sent: bytes) -> None:
     assert side.peer.silent(0.02)
     assert side.user.messages == []
     assert side.ended == LOCAL
+
+
+def test_a_flood_in_sta13_is_not_kept(make: Any) -> None:
+    kept: list[int] = []
+
+    def count(*_: str) -> None:
+        if len(side.user.transitions) % 700 == 0:  # in the midst of what was read at once
+            kept.append(sum(isinstance(thing, Move) for thing in gc.get_objects()))
+
+    side = in_sta13(make)
+    side.user.on_transition_do = count
+    side.peer.send(RELEASE_RQ * 5000)
+    assert until(lambda: len(side.user.transitions) == 5001)
+    assert len(kept) == 7
+    assert max(kept) <= min(kept) + 10
 
 
 def test_an_abort_in_sta13_closes(make: Any) -> None:
