@@ -118,7 +118,7 @@ class Driver:
     def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
         try:
             try:
-                move = self._provider.request(pdu)
+                move = self._provider.request(pdu, data)
             except NotPossible as error:
                 self.help()
                 raise Stopped from error

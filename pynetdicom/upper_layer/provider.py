@@ -183,15 +183,15 @@ class Provider:
 
     # What the local side wants
 
-    def request(self, pdu: pdus.PDU) -> Move:
-        """Ask for what `pdu` says; it is to be sent once this has returned.
+    def request(self, pdu: pdus.PDU, data: bytes = b"") -> Move:
+        """Ask for what `pdu`, encoded `data`, says; it is to be sent once this has returned.
 
         Raises
         ------
         NotPossible
             The state does not allow it.
         """
-        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=pdu.encode())
+        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=data or pdu.encode())
 
     def take(
         self, event: str, ended: Ended | None = None, *, pdu: Any = None, data: bytes = b""
