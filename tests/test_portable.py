@@ -19,7 +19,7 @@ from pynetdicom import AE, evt
 from pynetdicom.data_sets import descriptor
 from pynetdicom.data_sets.provisional import ProvisionalFile
 from pynetdicom.network import addresses, lobby
-from pynetdicom.network.connection import Waker
+from pynetdicom.network.waking import Waker
 from tests import windows
 from tests.faults.peer import Peer, until
 from tests.pair import VERIFICATION, Pair, ended, serve

@@ -16,7 +16,7 @@ import pytest
 from pynetdicom import AE, _config, evt
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.network import addresses, deadlines
-from pynetdicom.network.connection import Waker, wait_for
+from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults import tls
 from tests.faults.peer import Peer, request

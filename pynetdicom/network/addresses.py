@@ -127,6 +127,23 @@ def _is_numeric(host: str) -> bool:
     return False
 
 
+def _look_up(address: AddressInformation) -> list[tuple[Any, ...]]:
+    """The families and addresses that the system finds."""
+    flags = socket.AI_NUMERICHOST if _is_numeric(address.addr) else 0
+    # As a str it would be encoded by IDNA, whose import takes longer than all the rest.
+    host = address.addr.encode() if address.addr.isascii() else address.addr
+    infos: list[Any] = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
+    return [
+        (
+            family,
+            (*sockaddr[:2], address.flowinfo, address.scope_id or sockaddr[3])
+            if family == socket.AF_INET6
+            else sockaddr,
+        )
+        for family, _, _, _, sockaddr in infos
+    ]
+
+
 def resolve(
     address: AddressInformation, deadline: float | None, done: Latch | None = None
 ) -> list[tuple[Any, ...]]:
@@ -146,32 +163,15 @@ def resolve(
     if not 0 < address.port <= MAXIMUM_PORT:
         raise OSError(f"a port is 1 to {MAXIMUM_PORT}, not {address.port}")
 
-    def look_up() -> list[tuple[Any, ...]]:
-        flags = socket.AI_NUMERICHOST if _is_numeric(address.addr) else 0
-        # As a str it would be encoded by IDNA, whose import takes longer than all the rest.
-        host = address.addr.encode() if address.addr.isascii() else address.addr
-        infos: list[Any] = socket.getaddrinfo(
-            host, address.port, type=socket.SOCK_STREAM, flags=flags
-        )
-        return [
-            (
-                family,
-                (*sockaddr[:2], address.flowinfo, address.scope_id or sockaddr[3])
-                if family == socket.AF_INET6
-                else sockaddr,
-            )
-            for family, _, _, _, sockaddr in infos
-        ]
-
     if _is_numeric(address.addr):
-        return look_up()
+        return _look_up(address)
     # The resolver cannot be interrupted, so it gets a thread that nobody has to wait for.
     outcome: list[Any] = []
     done = done or Latch()
 
     def run() -> None:
         try:
-            outcome.append(look_up())
+            outcome.append(_look_up(address))
         except (OSError, UnicodeError) as error:
             outcome.append(NameProblem(f"{address.addr!r} cannot be looked up: {error}"))
         except BaseException as error:

@@ -1,22 +1,22 @@
 """Below the upper layer: TCP connections, and TLS over memory BIOs.
 
-A connection is read by the DUL thread, with `recv_now` when there is something to read, and written
-by whoever holds the association's write lock, without ever blocking in `push`. Shutting it down
-(`cut`) wakes both.
+A connection is read by the lobby, then by the DUL thread, with `fill` when there is something; it
+is written by the thread that holds the association's write lock, without ever blocking in `push`.
+Shutting it down (`cut`) wakes both.
 """
 
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
-import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.network.buffers import Buffer
-from pynetdicom.network.deadlines import after, stretch, wait_until
 from pynetdicom.network.latch import Hold
+from pynetdicom.network.waking import Shared, Waker, wait_for
+from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.tls_faults import in_words
 
 if TYPE_CHECKING:
@@ -24,190 +24,10 @@ if TYPE_CHECKING:
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
-# Where a single call can be told not to block, the descriptor itself stays blocking: the reader
-# then needs one system call for each read instead of two.
-_BLOCKING = bool(_DONTWAIT)
 _TLS_CHUNK = 256 * 1024
 
 
-class Waker:
-    """Something a thread can wait for beside its socket, which any thread can set.
-
-    A pair of sockets: on Windows nothing else can be waited for together with a socket.
-
-    It takes no lock, so that the handler of a signal may set it in the midst of anything. The
-    descriptors must not be somebody else's by the time a thread writes to them: a thread that finds
-    another one at that leaves closing them to it. A set's own operations are atomic.
-    """
-
-    def __init__(self) -> None:
-        self._is_closed = False
-        self._setting: set[object] = set()
-        self._read, self._write = socket.socketpair()
-        self._read.setblocking(False)
-        self._write.setblocking(False)
-
-    def fileno(self) -> int:
-        return self._read.fileno()
-
-    def set(self) -> None:
-        """Wake the thread that waits."""
-        me = object()
-        self._setting.add(me)
-        try:
-            if not self._is_closed:
-                with contextlib.suppress(OSError):  # it is set many times over
-                    self._write.send(b".")
-        finally:
-            self._setting.discard(me)
-            if self._is_closed:
-                self.close()
-
-    def clear(self) -> None:
-        """Forget that it was set."""
-        with contextlib.suppress(OSError):
-            self._read.recv(4096)
-
-    def close(self) -> None:
-        """Give its descriptors back. Nobody may be waiting."""
-        self._is_closed = True
-        if not self._setting:
-            self._read.close()
-            self._write.close()
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):  # it could not be made
-            self.close()
-
-
-def wait_for(
-    fd: int, timeout: float | None, *, write: bool = False, waker: Waker | None = None
-) -> bool:
-    """Wait until a socket is readable or writable; False when time is up or `waker` was set."""
-    wait = _wait_by_poll if hasattr(select, "poll") else _wait_by_select
-    ready = wait_until(
-        lambda seconds: wait(fd, seconds, write, None if waker is None else waker.fileno()),
-        after(timeout),
-    )
-    return fd in ready
-
-
-def _wait_by_poll(fd: int, timeout: float | None, write: bool, waker: int | None) -> list[int]:
-    """Wait for a socket, and for a waker's to be readable; which of them are ready."""
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT if write else select.POLLIN)
-    if waker is not None:
-        poll.register(waker, select.POLLIN)
-    return [ready for ready, _ in poll.poll(None if timeout is None else timeout * 1000)]
-
-
-def _wait_by_select(fd: int, timeout: float | None, write: bool, waker: int | None) -> list[int]:
-    """The same where there is only `select`, on Windows."""
-    wakers = [] if waker is None else [waker]
-    # That connecting has failed is an exceptional condition there; to a reader it would be urgent
-    # data, which nobody reads.
-    ready = select.select(
-        wakers if write else [fd, *wakers], [fd] if write else [], [fd] if write else [], timeout
-    )
-    return [one for several in ready for one in several]
-
-
-class Watch:
-    """What the DUL thread waits for: its connection, and a word of other threads.
-
-    Parameters
-    ----------
-    fd : int
-        The connection's.
-    waker : Waker
-    """
-
-    def __init__(self, fd: int, waker: Waker) -> None:
-        self._fd = fd
-        self._waker: Waker | None = waker
-        self._poll = select.poll() if hasattr(select, "poll") else None
-        if self._poll is not None:
-            self._poll.register(waker.fileno(), select.POLLIN)
-            self._poll.register(fd, select.POLLIN)
-        self._end_only = False
-
-    def wait(self, timeout: float | None, *, end_only: bool = False) -> bool:
-        """Wait until there is something to read; False when time is up or the waker was set.
-
-        With `end_only` what there is to read is no reason to wake, but that the peer has hung up,
-        where the system can tell the one from the other.
-        """
-        assert self._waker is not None
-        if self._poll is None:
-            if end_only:
-                wait_for(self._waker.fileno(), timeout)
-                ready = False
-            else:
-                ready = wait_for(self._fd, timeout, waker=self._waker)
-            if not ready:
-                self._waker.clear()
-            return ready
-        if end_only is not self._end_only:
-            self._end_only = end_only
-            events = getattr(select, "POLLRDHUP", 0) if end_only else select.POLLIN
-            self._poll.modify(self._fd, events)
-        ready = False
-        seconds = stretch(timeout)
-        for fd, _ in self._poll.poll(None if seconds is None else seconds * 1000):
-            if fd == self._fd:
-                ready = True
-            else:
-                self._waker.clear()
-        return ready
-
-    def forget(self) -> None:
-        """Let go of the waker: nobody waits any more."""
-        self._waker = None
-
-
-class Cuttable:
-    """A socket that any thread may shut down, and one closes.
-
-    Parameters
-    ----------
-    sock : socket.socket
-        It belongs to this from here on.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._closed = False
-        self._cutting: set[object] = set()
-
-    def cut(self) -> None:
-        """Shut the connection down in both directions, which wakes its reader and its writer.
-
-        From any thread, and in the midst of anything.
-        """
-        # The descriptor must not be another connection's by now: who finds somebody at it leaves
-        # closing it to him. A set's own operations are atomic.
-        me = object()
-        try:
-            try:
-                self._cutting.add(me)
-                if not self._closed:
-                    with contextlib.suppress(OSError):
-                        self._socket.shutdown(socket.SHUT_RDWR)
-            finally:
-                self._cutting.discard(me)
-        finally:  # Ctrl-C may come on the way out, too
-            self._cutting.discard(me)
-            if self._closed:
-                self.close()
-
-    def close(self) -> None:
-        """Give the descriptor back. Nobody may be reading or writing."""
-        self._closed = True
-        if not self._cutting:
-            self._socket.close()
-
-
-class Connection(Cuttable):
+class Connection(Shared):
     """A TCP connection.
 
     Parameters
@@ -217,16 +37,30 @@ class Connection(Cuttable):
     """
 
     is_tls = False
+    is_secure = True
+    """Whether what is sent is what the peer receives: with TLS, whether the handshake is done."""
     heard = b""
     """With TLS the first bytes that the peer has sent, which tell whether it speaks TLS."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        sock.settimeout(None if _BLOCKING else 0.0)
-        self._timeout: float | None = None
+        self._socket = sock
+        # Where a single call can be told not to block, the descriptor itself stays blocking: the
+        # reader then needs one system call for each read instead of two.
+        sock.settimeout(None if _DONTWAIT else 0.0)
+        self.recv_now: Callable[[memoryview], int] = partial(
+            sock.recv_into, nbytes=0, flags=_DONTWAIT
+        )
         with contextlib.suppress(OSError):  # not TCP: a socketpair in a test
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sendmsg = getattr(sock, "sendmsg", None)
+
+    def cut(self) -> None:
+        """Shut the connection down in both directions, which wakes its reader and its writer.
+
+        From any thread, and in the midst of anything.
+        """
+        self.use(self._socket.shutdown, socket.SHUT_RDWR)
 
     @property
     def socket(self) -> socket.socket:
@@ -242,37 +76,27 @@ class Connection(Cuttable):
         """Whether bytes that `push` took have not left for the kernel yet."""
         return False
 
-    def set_read_timeout(self, seconds: float | None) -> None:
-        """Have `recv_into` raise `BlockingIOError` after so long a silence; None: never."""
-        if seconds == self._timeout:
-            return
-        self._timeout = seconds
-        if _BLOCKING:
-            # 0 means for ever to the kernel, whose count of seconds would not take any number.
-            # Who reads looks at the clock then, and reads on.
-            value = max(0.001, stretch(seconds) or 0.0) if seconds is not None else 0.0
-            whole = int(value)
-            packed = struct.pack("ll", whole, int((value - whole) * 1_000_000))
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
+    def fill(self, framer: Framer) -> int | None:
+        """Have `framer` receive what one read gives: how much, 0 when the peer has closed.
 
-    def recv_into(self, view: memoryview) -> int:
-        """Wait for bytes and read them; 0 when the peer has closed.
+        None says that nothing of it is for the framer yet.
 
         Raises
         ------
         BlockingIOError
-            Nothing came for the time that `set_read_timeout` allows.
+            Nothing is there.
         OSError
             The connection is broken.
         """
-        if not _BLOCKING and not wait_for(self._socket.fileno(), self._timeout):
-            raise BlockingIOError
-        return self._socket.recv_into(view)
+        return framer.fill(self.recv_now)
 
-    def recv_now(self, view: memoryview) -> int:
-        """Read what is there, as `recv_into`, but never wait: `BlockingIOError` when nothing is."""
-        return self._socket.recv_into(view, 0, _DONTWAIT)
+    def fill_more(self, framer: Framer) -> int | None:
+        """As `fill`, of what was read already and is not in the framer; None when that is all."""
+        return None
+
+    def flush(self) -> bool:
+        """Send what was made ready by itself; False when the kernel does not take it all now."""
+        return True
 
     def push(self, buffers: Sequence[Buffer]) -> int:
         """Hand bytes to the kernel, as many as it takes without waiting; 0 when it takes none."""
@@ -337,6 +161,7 @@ class TLSConnection(Connection):
     """
 
     is_tls = True
+    is_secure = False
 
     def __init__(
         self,
@@ -359,7 +184,7 @@ class TLSConnection(Connection):
             self._in, self._out, server_side=server_side, server_hostname=server_hostname or None
         )
         # A finalizer that the reader meets in here may have an A-ABORT sent.
-        self._touching = Hold()
+        self._touching = Hold("")
         self._cipher = memoryview(bytearray(64 * 1024))
         self._waiting: memoryview = memoryview(b"")
         # How reading has ended, where that was seen behind plaintext: 0 for the peer's close.
@@ -388,26 +213,39 @@ class TLSConnection(Connection):
             It failed. The alert that says so is ready to be sent.
         """
         try:
-            self._touching.share(self._object.do_handshake)
+            self._touching.run(self._object.do_handshake)
         except self._ssl.SSLWantReadError:
             return False
+        self.is_secure = True
         return True
 
     def feed(self, data: Buffer) -> None:
         """Take ciphertext from the peer; none means that the peer has closed."""
         if data:
             self.heard = self.heard or bytes(data[:3])
-            self._touching.share(self._in.write, data)
+            self._touching.run(self._in.write, data)
         else:
-            self._touching.share(self._in.write_eof)
+            self._touching.run(self._in.write_eof)
 
     def receive(self) -> None:
         """Feed what ciphertext one read gives; `BlockingIOError` when nothing is there."""
-        self.feed(self._cipher[: super().recv_now(self._cipher)])
+        self.feed(self._cipher[: self.recv_now(self._cipher)])
+
+    def fill(self, framer: Framer) -> int | None:
+        self.receive()
+        return self.fill_more(framer)
+
+    def fill_more(self, framer: Framer) -> int | None:
+        if not self.is_secure and not self.handshake():
+            return None
+        count = self.read_clear(framer.space())
+        if count:
+            framer.received(count)
+        return count
 
     def read_clear(self, view: memoryview) -> int | None:
         """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
-        count: int | None = self._touching.share(self._read_records, view)
+        count: int | None = self._touching.run(self._read_records, view)
         return count
 
     def _read_records(self, view: memoryview) -> int | None:
@@ -441,18 +279,6 @@ class TLSConnection(Connection):
         except self._ssl.SSLError as error:
             raise ConnectionError(in_words(error)) from error
 
-    def recv_into(self, view: memoryview) -> int:
-        return self._recv(view, super().recv_into)
-
-    def recv_now(self, view: memoryview) -> int:
-        return self._recv(view, super().recv_now)
-
-    def _recv(self, view: memoryview, recv: Any) -> int:
-        while (count := self.read_clear(view)) is None:
-            received = recv(self._cipher)
-            self.feed(self._cipher[:received])
-        return count
-
     def push(self, buffers: Sequence[Buffer]) -> int:
         if not self.flush():
             return 0
@@ -461,7 +287,7 @@ class TLSConnection(Connection):
             if taken >= _TLS_CHUNK:
                 break
             try:
-                self._touching.share(self._object.write, buffer)
+                self._touching.run(self._object.write, buffer)
             except self._ssl.SSLError as error:
                 raise ConnectionError(f"TLS: {error.reason or error}") from error
             taken += len(buffer)
@@ -472,7 +298,7 @@ class TLSConnection(Connection):
         """Send the ciphertext that was made; False when the kernel does not take all of it now."""
         while True:
             if not self._waiting:
-                self._waiting = memoryview(self._touching.share(self._out.read))
+                self._waiting = memoryview(self._touching.run(self._out.read))
                 if not self._waiting:
                     return True
             sent = super().push([self._waiting])
@@ -483,6 +309,6 @@ class TLSConnection(Connection):
     def say_goodbye(self) -> None:
         """Send close_notify, without waiting for the peer's."""
         with contextlib.suppress(OSError):
-            self._touching.share(self._object.unwrap)
+            self._touching.run(self._object.unwrap)
         with contextlib.suppress(OSError):
             self.flush()

@@ -6,14 +6,13 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, resolve
-from pynetdicom.network.buffers import Buffer
-from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
+from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
+from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer.ended import CLOSED
 from pynetdicom.upper_layer.tls_faults import in_words
 
@@ -57,21 +56,6 @@ class Connector:
         self._connection = connection
         if self._given_up and connection is not None:
             connection.cut()
-
-    def push(self, buffers: Sequence[Buffer]) -> int:
-        """Nothing can be sent."""
-        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
-
-    def wait_writable(self, timeout: float | None, waker: Waker | None = None) -> bool:
-        """Wait for nothing: `push` says why."""
-        return True
-
-    def say_goodbye(self) -> None:
-        """Say nothing: nobody is there."""
-
-    def close(self) -> None:
-        """Have `connect` fail."""
-        self.cut()
 
     def connect(
         self,

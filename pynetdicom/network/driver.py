@@ -91,9 +91,12 @@ class Driver:
             self._find_out(error.__cause__)
             raise
         finally:
-            if writer.connection.is_tls or writer.leaving or writer.again or writer.departed:
+            told = self._told
+            # While data may be sent, as far as was told and beyond, no A-ABORT was left to this
+            # thread.
+            as_before = told.may_send_data and not told.later
+            if not as_before or writer.connection.is_tls or writer.again or writer.departed:
                 writer.after()
-            if self._told.later:
                 self.tell()
 
     def perform(self, pdu: pdus.PDU) -> None:
@@ -115,7 +118,7 @@ class Driver:
     def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
         try:
             try:
-                move = self._provider.request(pdu)
+                move = self._provider.request(pdu, data)
             except NotPossible as error:
                 self.help()
                 raise Stopped from error
@@ -248,7 +251,9 @@ class Driver:
         self.lose(error)
 
     def tell_end(self) -> None:
-        """Wake everybody: `ended` says how the association has ended."""
+        """Wake everybody, unless that is done: `ended` says how the association has ended."""
+        if self._over.is_set():
+            return
         if self._ended_at is None:
             self._ended_at = time.monotonic()
         self.writer.wake()
@@ -262,7 +267,7 @@ class Driver:
 
         It may be the calling one, which a signal's handler has interrupted.
         """
-        if not self._over.is_set() and self._provider.ended is not None:
+        if self._provider.ended is not None:
             self.tell_end()
         if self.writer.leaving:
             self.writer.after()
@@ -288,6 +293,5 @@ class Driver:
     def close(self, *, expired: bool) -> None:
         """Close the connection, on the DUL thread."""
         self.lose(None, expired=expired)
-        if not self._over.is_set():  # Ctrl-C came between the end and telling of it
-            self.tell_end()
+        self.tell_end()  # Ctrl-C may have come between the end and telling of it
         self.writer.close()

@@ -15,15 +15,17 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import raised
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.network.connection import Connection, TLSConnection, Waker, Watch
+from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.driver import Driver
 from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
+from pynetdicom.network.waking import Waker, Watch
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Feed, Framer
@@ -89,12 +91,12 @@ class DUL(threading.Thread):
         self._pdv = bytearray()
 
     @property
-    def connection(self) -> Connection | Connector:
+    def connection(self) -> Connection:
         """The connection, or what connects while there is none."""
         return self.driver.writer.connection
 
     @property
-    def socket(self) -> Connection | Connector:
+    def socket(self) -> Connection:
         """The connection; its `socket` knows the peer's address and, with TLS, its certificate."""
         return self.connection
 
@@ -180,7 +182,7 @@ class DUL(threading.Thread):
     def see_closed(self) -> bool:
         """Have the connection closed, by the DUL thread; False when there never was one."""
         connection = self.connection
-        if not isinstance(connection, Connection):
+        if isinstance(connection, Connector):
             return False
         if self.ident is None:  # it was never started
             if connection.fileno() >= 0:
@@ -206,7 +208,6 @@ class DUL(threading.Thread):
     def run(self) -> None:
         """Read until the connection is closed."""
         connection = self.connection
-        assert isinstance(connection, Connection)
         try:
             self._read_until_finished(connection)
         except BaseException as error:
@@ -236,7 +237,7 @@ class DUL(threading.Thread):
             self.driver.begun.wait()
         # What the lobby has received is understood before anything else is read.
         self._understand()
-        self._drain(connection)
+        self._read(connection, connection.fill_more)
         while not self._finished:
             if self._move.later:
                 self._move = self.provider.last
@@ -246,7 +247,9 @@ class DUL(threading.Thread):
             if paused and self._rests(ready):
                 continue
             if ready:
-                self._read(connection)
+                self._read(connection, connection.fill)
+                if self._in_midst or self._user.outstanding():
+                    connection.quick_ack()
             if not ready or self._move.later or self._move.ended is not None:
                 self._check_silence()
 
@@ -296,10 +299,8 @@ class DUL(threading.Thread):
         if self.provider.ended is not None:
             return max(0.001, self.driver.time_left(LINGER))
         timeout = self._user.network_timeout
-        return None if timeout is None else self._silence_left(timeout)
-
-    def _silence_left(self, timeout: float) -> float:
-        """Seconds of silence that are left to the peer in mid-message, since its last bytes."""
+        if timeout is None:
+            return None
         return max(0.001, self.last_received + timeout - time.monotonic())
 
     def _check_silence(self) -> None:
@@ -316,47 +317,26 @@ class DUL(threading.Thread):
 
     # Reading
 
-    def _read(self, connection: Connection) -> None:
-        try:
-            count = self.framer.fill(connection.recv_now)
-        except BlockingIOError:
-            self._check_silence()
-            return
-        except OSError as error:
-            self._break_off(error)
-            return
-        if not count:
+    def _read(self, connection: Connection, fill: Callable[[Framer], int | None]) -> None:
+        """Take apart what `fill` gives, and with TLS what is deciphered with it."""
+        while True:
+            try:
+                count = fill(self.framer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.driver.problem = self.driver.problem or error
+                count = 0
+            if not count:
+                break
+            self._understand(count)
+            if self._finished or not connection.is_tls:
+                break
+            fill = connection.fill_more  # nothing would tell of it any more
+        if count == 0:
             self._finished = True
-            return
-        self._understand(count)
-        if connection.is_tls:
-            self._drain(connection)
-            if connection.pending:
-                self.driver.writer.after()
-        if self._in_midst or self._user.outstanding():
-            connection.quick_ack()
-
-    def _break_off(self, error: OSError) -> None:
-        self.driver.problem = self.driver.problem or error
-        self._finished = True
-
-    def _drain(self, connection: Connection) -> None:
-        """Read what TLS has deciphered already: nothing would tell of it any more."""
-        if not isinstance(connection, TLSConnection):
-            return
-        try:
-            while not self._finished:
-                view = self.framer.space()
-                count = connection.read_clear(view)
-                if count is None:
-                    return
-                if count:
-                    self.framer.received(count)
-                    self._understand(count)
-                else:
-                    self._finished = True
-        except OSError as error:
-            self._break_off(error)
+        elif connection.is_tls and connection.pending:
+            self.driver.writer.after()
 
     def _understand(self, count: int = 0) -> None:
         """Take what was received apart, `count` bytes of which are new."""
@@ -402,11 +382,12 @@ class DUL(threading.Thread):
     def _carry_out(self, received: Received) -> None:
         """Do what the state machine says of a PDU of the peer."""
         driver, move = self.driver, received.move
+        self._move = move  # those before it are kept by nothing else
         action = move.action
         if move.ends:
             driver.tell_end()
-        if action.send:  # A-ABORT
-            if not move.ends:
+        if move.data:
+            if not (move.ends and move.abort):  # another A-ABORT than the one that has ended it
                 driver.writer.again = move.data
             driver.writer.after()
         driver.tell()

@@ -61,7 +61,7 @@ class Hold:
     Parameters
     ----------
     refusal : str
-        What a thread is told that comes again.
+        What a thread is told that comes again; none, where it may.
     """
 
     __slots__ = ("_is_mine", "_lock", "_refusal")
@@ -83,25 +83,17 @@ class Hold:
         Raises
         ------
         RuntimeError
-            The calling thread is at it.
+            The calling thread is at it, and may not come again.
         """
         if self._is_mine():
+            if not self._refusal:
+                return call(*args)
             raise RuntimeError(self._refusal)
         try:
             with self._lock:
                 return call(*args)
         finally:
             if self._is_mine():
-                self._lock.release()
-
-    def share(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call `call` when no other thread does; the calling thread may be at it already."""
-        was_mine = self._is_mine()
-        try:
-            with self._lock:
-                return call(*args)
-        finally:
-            if not was_mine and self._is_mine():
                 self._lock.release()
 
     def attempt(self, call: Callable[..., Any], *args: Any, seconds: float = 0.0) -> bool:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom import _config, raised
 from pynetdicom.network.complaints import Complaints
-from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
+from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import stretch
 from pynetdicom.network.dul import LINGER
 from pynetdicom.network.visitor import Visitor
+from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
@@ -278,7 +279,7 @@ class Lobby:
         while self._deadlines and self._deadlines[0][0] <= now:
             visitor = heapq.heappop(self._deadlines)[2]
             if not visitor.gone and visitor.deadline <= now:
-                if visitor.connection.heard and not visitor.is_secure:
+                if visitor.connection.heard and not visitor.connection.is_secure:
                     late = TimeoutError("the handshake was not completed in time")
                     self._complaints.say(visitor.address, in_words(late))
                 self._carry_out(visitor, visitor.provider.take("Evt18"))
@@ -310,14 +311,11 @@ class Lobby:
         visitor.last_heard = time.monotonic()
         connection = visitor.connection
         try:
-            if isinstance(connection, TLSConnection):
-                self._attend_secured(visitor, connection)
-            else:
-                self._take(visitor, connection.recv_now(visitor.framer.space()))
+            self._read(visitor)
         except BlockingIOError:
             return
         except OSError as error:
-            if connection.heard and (not visitor.is_secure or is_ssl(error.__cause__)):
+            if connection.heard and (not visitor.connection.is_secure or is_ssl(error.__cause__)):
                 self._complaints.say(visitor.address, of_handshake(connection.heard, error))
             else:
                 LOGGER.debug("a connection from %s failed: %s", visitor.address[0], error)
@@ -329,17 +327,14 @@ class Lobby:
             self._dismiss(visitor)
             raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
 
-    def _attend_secured(self, visitor: Visitor, connection: TLSConnection) -> None:
-        """Go on with the TLS handshake, and with what is behind it."""
-        connection.receive()
+    def _read(self, visitor: Visitor) -> None:
+        """Go on with the TLS handshake, if there is one, and with what is behind it."""
+        connection, framer = visitor.connection, visitor.provider.framer
         try:
-            if not visitor.is_secure:
-                visitor.is_secure = connection.handshake()
-            while visitor.is_secure and not visitor.gone:
-                count = connection.read_clear(visitor.framer.space())
-                if count is None:
-                    return
+            count = connection.fill(framer)
+            while count is not None:
                 self._take(visitor, count)
+                count = None if visitor.gone else connection.fill_more(framer)
         finally:
             # Also the alert that says why not. A client that does not even read its handshake gets
             # no more.
@@ -352,7 +347,6 @@ class Lobby:
         if not count:
             self._carry_out(visitor, provider.take("Evt17"))
             return
-        visitor.framer.received(count)
         while not visitor.gone and (received := provider.receive(_nothing)) is not None:
             if received.move.action in _REQUESTED:
                 visitor.request, visitor.raw = received.pdu, received.data

@@ -16,13 +16,15 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from pynetdicom.network import threads
 from pynetdicom.network.buffers import Buffer, advance, rest_of_pdu
-from pynetdicom.network.connection import Connection, Waker
+from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.latch import Hold
 from pynetdicom.network.user import User
+from pynetdicom.network.waking import Waker
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import Move, Provider
@@ -72,7 +74,8 @@ class Writer:
     ) -> None:
         self._user = user
         self._provider = provider
-        self.connection = connection
+        # Until there is one, it is asked for nothing but whether it is TLS, and to be cut.
+        self.connection = cast(Connection, connection)
         self._abort = abort
         self.hold = Hold("a handler of what is being sent cannot send on the same association")
         self.again = b""

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.network.connection import Connection, TLSConnection
+from pynetdicom.network.connection import Connection
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.provider import Provider
 
@@ -19,31 +19,14 @@ _FIRST_SIZE = 4096
 class Visitor:
     """A connection that has not associated yet, or that waits for its peer to close."""
 
-    __slots__ = (
-        "address",
-        "connection",
-        "deadline",
-        "framer",
-        "gone",
-        "is_secure",
-        "last_heard",
-        "opened",
-        "provider",
-        "raw",
-        "request",
-        "told",
-    )
-
     def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
         self.connection = connection
         self.address = address
         self.opened = datetime.now()
         self.last_heard = self.deadline = time.monotonic()
-        self.framer = Framer(size=_FIRST_SIZE)
-        self.provider = Provider(requestor=False, framer=self.framer)
+        self.provider = Provider(requestor=False, framer=Framer(size=_FIRST_SIZE))
         # The transitions until it has associated; nobody is there yet whom they could be told.
         self.told = [self.provider.take("Evt5").told]
-        self.is_secure = not isinstance(connection, TLSConnection)
         self.gone = False
         self.raw = b""
         self.request: pdus.A_ASSOCIATE_RQ | None = None

@@ -7,7 +7,7 @@ complete. A slice is valid until the next call of `space`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from struct import Struct
 from typing import TypeVar
 
@@ -82,7 +82,7 @@ class Framer:
         return self._pdu_left > 0
 
     def space(self) -> memoryview:
-        """Room for the next bytes. What `frames` has given away before is no longer valid."""
+        """Room for the next bytes. What `next` has given away before is no longer valid."""
         start, end, buffer = self._start, self._end, self._buffer
         kept = end - start
         size = len(buffer)
@@ -147,8 +147,7 @@ class Framer:
         Returns
         -------
         T or bytes or None
-            A message that `feed` completed; a PDU that is not P-DATA-TF, as bytes; None when that
-            is all.
+            A message that `feed` completed; another PDU than P-DATA-TF; None when that is all.
 
         Raises
         ------
@@ -162,15 +161,11 @@ class Framer:
                 if self._pdu_left:
                     if not self._begin_pdv():
                         return None
-                elif self._skip:
-                    step = min(self._skip, available)
-                    if not step:
-                        return None
-                    self._start += step
-                    self._skip -= step
-                    continue
                 elif not available:
                     return None
+                elif self._skip:
+                    self._skip_content(available)
+                    continue
                 else:
                     # A P-DATA-TF and its first PDV at once, which is the rule.
                     headers = self.accepts_data and available >= 12
@@ -203,16 +198,16 @@ class Framer:
             self._start = stop = start + available
             self._pdu_left -= available
             self._pdv_left = left - available
-            message = feed(
-                self._context_id, self._control, self._buffer[start:stop], not self._in_pdv
-            )
+            data = self._buffer[start:stop]
+            message = feed(self._context_id, self._control, data, not self._in_pdv)
             if message is not None:
                 return message
 
-    def frames(self, feed: Feed[T]) -> Iterator[T | bytes]:
-        """Understand all that was received: what `next` gives, one by one."""
-        while (item := self.next(feed)) is not None:
-            yield item
+    def _skip_content(self, available: int) -> None:
+        """Pass over what is there of a P-DATA-TF that was not expected."""
+        step = min(self._skip, available)
+        self._start += step
+        self._skip -= step
 
     def _begin_pdu(self) -> bytes | None:
         """None while a PDU is incomplete, b"" when a P-DATA-TF begins, and else the whole PDU."""

@@ -57,6 +57,8 @@ class Move:
         What is to be done.
     event, before, state : str
         What it follows, the state before, and the state from then on.
+    may_send_data : bool
+        Whether P-DATA-TF may be sent from then on (DT-1, AR-7).
     data : bytes
         What is to be sent.
     ends : bool
@@ -69,7 +71,10 @@ class Move:
         The move that follows, once there is one: not empty says that this is not the last any more.
     """
 
-    __slots__ = ("abort", "action", "before", "data", "ended", "ends", "event", "later", "state")
+    __slots__ = (
+        "abort", "action", "before", "data", "ended", "ends", "event", "later", "may_send_data",
+        "state",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -82,6 +87,7 @@ class Move:
         self.action = action
         self.event = event
         self.state = action.next_state
+        self.may_send_data = self.state in SENDING_STATES
         self.before = self.state if last is None else last.state
         self.data = data
         self.ended: Ended | None = None if last is None else last.ended
@@ -102,11 +108,6 @@ class Move:
     def closes(self) -> bool:
         """Whether there is no transport connection any more, or shall be none."""
         return self.state == "Sta1" and self.ended is not None
-
-    @property
-    def may_send_data(self) -> bool:
-        """Whether P-DATA-TF may be sent from then on (DT-1, AR-7)."""
-        return self.state in SENDING_STATES
 
     @property
     def answer(self) -> pdus.A_RELEASE_RP | None:
@@ -182,15 +183,15 @@ class Provider:
 
     # What the local side wants
 
-    def request(self, pdu: pdus.PDU) -> Move:
-        """Ask for what `pdu` says; it is to be sent once this has returned.
+    def request(self, pdu: pdus.PDU, data: bytes = b"") -> Move:
+        """Ask for what `pdu`, encoded `data`, says; it is to be sent once this has returned.
 
         Raises
         ------
         NotPossible
             The state does not allow it.
         """
-        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=pdu.encode())
+        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=data or pdu.encode())
 
     def take(
         self, event: str, ended: Ended | None = None, *, pdu: Any = None, data: bytes = b""

@@ -22,7 +22,7 @@ from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.requesting import Requesting
-from pynetdicom.network import addresses, lobby
+from pynetdicom.network import addresses, lobby, waking
 from pynetdicom.network import connection as connections
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.lobby import Lobby
@@ -361,7 +361,7 @@ def test_a_listener_that_always_fails_does_not_spin(
     """It rests after each failure, and can be stopped meanwhile."""
     rests: list[float] = []
     resting = threading.Event()
-    real = connections.wait_for
+    real = waking.wait_for
 
     def rest(fd: int, timeout: float) -> bool:
         rests.append(timeout)

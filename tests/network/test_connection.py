@@ -1,8 +1,7 @@
-"""Addresses, connections, TLS over memory BIOs, and connecting with a deadline."""
+"""pynetdicom.network.connection: connections, and TLS over memory BIOs."""
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import ssl
@@ -14,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from pynetdicom.network.addresses import AddressInformation, resolve
 from pynetdicom.network.buffers import advance
-from pynetdicom.network.connection import Connection, TLSConnection, Waker, wait_for
-from pynetdicom.network.connector import Connector, secure
+from pynetdicom.network.connection import Connection, TLSConnection
+from pynetdicom.network.connector import secure
+from pynetdicom.network.waking import wait_for
+from pynetdicom.upper_layer.framing import Framer
 from tests.faults import tls
-from tests.faults.peer import until
 
 LOCAL = "127.0.0.1"
 
@@ -33,112 +32,22 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
     theirs.close()
 
 
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server((LOCAL, 0)) as sock:
-        sock.settimeout(60)
-        yield sock
-
-
 @pytest.fixture(scope="module")
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return tls.contexts()
 
 
-# Addresses
-
-
-@pytest.mark.parametrize(
-    ("host", "family"),
-    [
-        (LOCAL, socket.AF_INET),
-        ("::1", socket.AF_INET6),
-        ("", socket.AF_INET),
-        ("::", socket.AF_INET6),
-    ],
-)
-def test_the_family_of_an_address(host: str, family: int) -> None:
-    where = AddressInformation(host, 104)
-    assert where.address_family == family
-    assert where.is_ipv6 == (family == socket.AF_INET6)
-    assert where.is_ipv4 != where.is_ipv6
-    assert where.as_tuple == ((host, 104, 0, 0) if where.is_ipv6 else (host, 104))
-    assert AddressInformation.from_tuple(where.as_tuple) == where
-
-
-def test_a_host_name_is_looked_up() -> None:
-    assert AddressInformation("localhost", 104).address in (LOCAL, "::1")
-
-
-def test_from_what_users_give() -> None:
-    assert AddressInformation.from_addr_port("a", 1) == AddressInformation("a", 1)
-    assert AddressInformation.from_addr_port(("a", 2, 3), 1) == AddressInformation("a", 1, 2, 3)
-    for wrong in ((), ("a",), ("a", "b"), (1, 2), ("a", 1, 2)):
-        with pytest.raises(TypeError):
-            AddressInformation.from_tuple(wrong)
-
-
-def test_an_address_can_be_changed_and_is_shown() -> None:
-    where = AddressInformation("a", 1)
-    where.address = "b"
-    assert repr(where) == "AddressInformation('b', 1, 0, 0)"
-    assert where != "b"
-
-
-# Waiting
-
-
-def test_a_waker_wakes() -> None:
-    ours, theirs = socket.socketpair()
-    waker = Waker()
-    try:
-        threading.Timer(0.02, waker.set).start()
-        assert not wait_for(ours.fileno(), 3600, waker=waker)
-        for _ in range(3):
-            waker.set()
-        waker.clear()
-        waker.clear()
-        assert not wait_for(ours.fileno(), 0.01, waker=waker)
-        theirs.send(b"x")
-        waker.set()
-        assert wait_for(ours.fileno(), 60, waker=waker)
-    finally:
-        waker.close()
-        ours.close()
-        theirs.close()
-
-
-def test_a_waker_gives_its_descriptors_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-    waker = Waker()
-    waker.close()
-    waker.close()
-    Waker()
-    gc.collect()
-    with monkeypatch.context() as patch:
-        patch.delattr(os, "eventfd", raising=False)
-        pipes = Waker()
-        pipes.set()
-        pipes.clear()
-        pipes.close()
-    if before:
-        assert len(os.listdir("/proc/self/fd")) == before
-
-
 # TCP
 
 
-def test_a_read_times_out(pair: tuple[Connection, socket.socket]) -> None:
+def test_a_read_never_waits(pair: tuple[Connection, socket.socket]) -> None:
     connection, theirs = pair
-    connection.set_read_timeout(0.05)
-    with pytest.raises(BlockingIOError):
-        connection.recv_into(memoryview(bytearray(10)))
-    for timeout in (0.5, None, 1e300):
-        connection.set_read_timeout(timeout)
-    theirs.send(b"abc")
-    assert connection.recv_into(memoryview(bytearray(10))) == 3
     with pytest.raises(BlockingIOError):
         connection.recv_now(memoryview(bytearray(10)))
+    theirs.send(b"abc")
+    assert connection.recv_now(memoryview(bytearray(10))) == 3
+    with pytest.raises(BlockingIOError):
+        connection.fill(Framer())
 
 
 def test_push_never_blocks(pair: tuple[Connection, socket.socket]) -> None:
@@ -159,9 +68,7 @@ def test_cut_wakes_reader_and_writer(pair: tuple[Connection, socket.socket]) -> 
         pass
     woken: list[Any] = []
     threads = [
-        threading.Thread(
-            target=lambda: woken.append(connection.recv_into(memoryview(bytearray(1))))
-        ),
+        threading.Thread(target=lambda: woken.append(wait_for(connection.fileno(), None))),
         threading.Thread(target=lambda: woken.append(connection.wait_writable(None))),
     ]
     for thread in threads:
@@ -169,7 +76,8 @@ def test_cut_wakes_reader_and_writer(pair: tuple[Connection, socket.socket]) -> 
     connection.cut()
     for thread in threads:
         thread.join(60)
-    assert sorted(woken) == [0, True]
+    assert woken == [True, True]
+    assert connection.recv_now(memoryview(bytearray(1))) == 0
 
 
 def test_a_closed_connection_is_not_cut_again() -> None:
@@ -226,6 +134,15 @@ def secured(request: pytest.FixtureRequest) -> Iterator[Secured]:
     both.close()
 
 
+def read_clear(connection: TLSConnection, view: memoryview) -> int:
+    """Wait for plaintext; 0 when the peer has closed."""
+    while (count := connection.read_clear(view)) is None:
+        assert wait_for(connection.fileno(), 60)
+        with suppress(BlockingIOError):
+            connection.receive()
+    return count
+
+
 def test_bytes_both_ways(secured: Secured) -> None:
     data = os.urandom(300_000)
     received = bytearray()
@@ -253,7 +170,7 @@ def test_bytes_both_ways(secured: Secured) -> None:
     view = memoryview(bytearray(5000))
     got = b""
     while len(got) < len(data):
-        got += view[: secured.connection.recv_into(view)]
+        got += view[: read_clear(secured.connection, view)]
     thread.join(60)
     assert got == data
 
@@ -268,13 +185,13 @@ def test_the_peers_close_notify_is_its_close(secured: Secured) -> None:
     secured.peer.settimeout(0.02)
     with suppress(OSError):
         secured.peer.unwrap()
-    assert secured.connection.recv_into(memoryview(bytearray(10))) == 0
+    assert read_clear(secured.connection, memoryview(bytearray(10))) == 0
 
 
 def test_a_close_without_notice_is_a_close(secured: Secured) -> None:
     secured.peer.close()
     with suppress(ConnectionError):
-        assert secured.connection.recv_into(memoryview(bytearray(10))) == 0
+        assert read_clear(secured.connection, memoryview(bytearray(10))) == 0
 
 
 def test_reading_and_writing_at_the_same_time(secured: Secured) -> None:
@@ -304,7 +221,7 @@ def test_reading_and_writing_at_the_same_time(secured: Secured) -> None:
     def read() -> None:
         view, left = memoryview(bytearray(4096)), size
         while left:
-            left -= secured.connection.recv_into(view)
+            left -= read_clear(secured.connection, view)
 
     def echo() -> None:
         left = size
@@ -399,216 +316,5 @@ def test_junk_instead_of_ciphertext() -> None:
     with socket.socket(fileno=fd) as raw:
         raw.send(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(ConnectionError, match="TLS"):
-            secured.connection.recv_into(memoryview(bytearray(10)))
+            read_clear(secured.connection, memoryview(bytearray(10)))
     secured.connection.close()
-
-
-# Making connections
-
-
-def test_connect(listener: socket.socket) -> None:
-    sock = Connector().connect(AddressInformation(*listener.getsockname()), None, (LOCAL, 0))
-    assert sock.getpeername() == listener.getsockname()
-    sock.close()
-
-
-def test_connect_to_nobody(free_port: int) -> None:
-    with pytest.raises(ConnectionRefusedError, match=str(free_port)):
-        Connector().connect(AddressInformation(LOCAL, free_port), time.monotonic() + 60)
-
-
-@pytest.fixture
-def deaf() -> Iterator[tuple[str, int]]:
-    """An address where connections are neither accepted nor refused."""
-    with socket.socket() as sock:
-        sock.bind((LOCAL, 0))
-        sock.listen(0)
-        waiting = []
-        for _ in range(4):  # its backlog
-            one = socket.socket()
-            one.setblocking(False)
-            one.connect_ex(sock.getsockname())
-            waiting.append(one)
-        yield sock.getsockname()
-        for one in waiting:
-            one.close()
-
-
-def test_connect_in_time(deaf: tuple[str, int]) -> None:
-    with pytest.raises(TimeoutError):
-        Connector().connect(AddressInformation(*deaf), time.monotonic() + 0.1)
-
-
-def test_giving_up_while_it_connects(deaf: tuple[str, int]) -> None:
-    connector = Connector()
-    problems: list[OSError] = []
-
-    def run() -> None:
-        try:
-            connector.connect(AddressInformation(*deaf), None)
-        except OSError as error:
-            problems.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert until(lambda: connector._waker is not None)
-    connector.cut()
-    thread.join(60)
-    assert problems
-    with pytest.raises(ConnectionAbortedError):
-        connector.connect(AddressInformation(*deaf), None)
-
-
-@pytest.fixture
-def slow_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """A name service that does not answer until the test is over."""
-    asked, over = threading.Event(), threading.Event()
-
-    def getaddrinfo(*_: Any, **__: Any) -> Any:
-        asked.set()
-        over.wait(60)
-        raise socket.gaierror("no such name")
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    yield asked
-    over.set()
-
-
-def test_a_look_up_in_time(slow_resolver: threading.Event) -> None:
-    with pytest.raises(TimeoutError, match="look-up"):
-        resolve(AddressInformation("somewhere.example", 104), time.monotonic() + 0.05)
-
-
-def test_giving_up_while_it_looks_up(slow_resolver: threading.Event) -> None:
-    connector = Connector()
-    problems: list[OSError] = []
-
-    def run() -> None:
-        try:
-            connector.connect(AddressInformation("somewhere.example", 104), None)
-        except OSError as error:
-            problems.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert slow_resolver.wait(60)
-    connector.cut()
-    thread.join(60)
-    assert not thread.is_alive()
-    assert isinstance(problems[0], ConnectionAbortedError)
-
-
-def test_an_unknown_name() -> None:
-    with pytest.raises(OSError, match=r"does-not-exist\.invalid"):
-        resolve(AddressInformation("does-not-exist.invalid", 104), time.monotonic() + 60)
-
-
-def test_a_name_that_is_none() -> None:
-    with pytest.raises(OSError, match="looked up"):
-        resolve(AddressInformation("x" * 300, 104), time.monotonic() + 60)
-
-
-def test_all_addresses_are_tried(
-    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, free_port: int
-) -> None:
-    found = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (LOCAL, free_port)),
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname()),
-    ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    sock = Connector().connect(AddressInformation("twice.example", 104), time.monotonic() + 60)
-    assert sock.getpeername() == listener.getsockname()
-    sock.close()
-
-
-# The TLS handshake as the connecting side
-
-
-def test_a_silent_server(contexts: Any) -> None:
-    ours, theirs = socket.socketpair()
-    with pytest.raises(TimeoutError, match="handshake"):
-        secure(ours, contexts[1], LOCAL, time.monotonic() + 0.1)
-    assert ours.fileno() == -1
-    theirs.close()
-
-
-@pytest.mark.parametrize(
-    "said", [b"220 mail.example.org ESMTP\r\n", b"\x07\0\0\0\0\4\0\0\2\1", b""]
-)
-def test_a_server_without_tls(contexts: Any, said: bytes) -> None:
-    ours, theirs = socket.socketpair()
-    theirs.send(said)
-    theirs.shutdown(socket.SHUT_WR)
-    with pytest.raises(OSError):
-        secure(ours, contexts[1], LOCAL, time.monotonic() + 60)
-    assert ours.fileno() == -1
-    theirs.close()
-
-
-def test_the_wrong_host_name(contexts: Any) -> None:
-    with pytest.raises(OSError):
-        _handshake(contexts, "elsewhere.example")
-
-
-def test_no_host_name_where_one_is_checked(contexts: Any) -> None:
-    ours, theirs = socket.socketpair()
-    with pytest.raises(ConnectionError, match="host name"):
-        secure(ours, contexts[1], None, time.monotonic() + 60)
-    assert ours.fileno() == -1
-    theirs.close()
-
-
-def _handshake(contexts: Any, hostname: str) -> TLSConnection:
-    ours, theirs = socket.socketpair()
-    theirs.settimeout(60)
-
-    def serve() -> None:
-        with suppress(OSError):
-            contexts[0].wrap_socket(theirs, server_side=True).close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        return secure(ours, contexts[1], hostname, time.monotonic() + 60)
-    finally:
-        thread.join(60)
-        theirs.close()
-
-
-def test_giving_up_during_the_handshake(contexts: Any) -> None:
-    connector = Connector()
-    ours, theirs = socket.socketpair()
-    problems: list[OSError] = []
-
-    def run() -> None:
-        try:
-            secure(ours, contexts[1], LOCAL, None, connector.hold)
-        except OSError as error:
-            problems.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert theirs.recv(1)  # the client's hello
-    connector.cut()
-    thread.join(60)
-    assert problems
-    theirs.close()
-
-
-def test_giving_up_has_no_power_over_a_connection_that_is_made() -> None:
-    """Or else the A-ABORT could not be sent any more."""
-    connector = Connector()
-    server, client = tls.contexts()
-    ours, theirs = socket.socketpair()
-    result: list[ssl.SSLSocket] = []
-    thread = threading.Thread(
-        target=lambda: result.append(server.wrap_socket(theirs, server_side=True))
-    )
-    thread.start()
-    connection = secure(ours, client, LOCAL, time.monotonic() + 60, connector.hold)
-    thread.join(60)
-    connector.cut()
-    assert connection.push([b"A-ABORT"]) == 7
-    assert result[0].recv(10) == b"A-ABORT"
-    connection.close()
-    result[0].close()

@@ -100,7 +100,7 @@ def free(hold: Hold) -> bool:
     return bool(Call(hold.attempt, lambda: None).result())
 
 
-@pytest.mark.parametrize("how", ["run", "share", "attempt"])
+@pytest.mark.parametrize("how", ["run", "attempt"])
 def test_ctrl_c_at_any_step_leaves_it_with_nobody(how: str) -> None:
     hold = Hold()
     done: list[int] = []
@@ -117,7 +117,7 @@ def test_ctrl_c_at_any_step_leaves_it_with_nobody(how: str) -> None:
     assert done
 
 
-@pytest.mark.parametrize("how", ["run", "share", "attempt"])
+@pytest.mark.parametrize("how", ["run", "attempt"])
 def test_whoever_comes_again_does_not_wait_for_itself(how: str) -> None:
     hold = Hold("not twice")
     came: list[str] = []
@@ -127,12 +127,20 @@ def test_whoever_comes_again_does_not_wait_for_itself(how: str) -> None:
         assert not hold.attempt(lambda: None)
         with pytest.raises(RuntimeError, match="not twice"):
             hold.run(lambda: None)
-        hold.share(came.append, "again")
+        came.append("again")
         assert hold.is_mine
 
     getattr(hold, how)(again)
     assert came == ["again"]
     assert not hold.is_mine
+
+
+def test_whoever_comes_again_may_where_nothing_is_refused() -> None:
+    hold = Hold("")
+    came: list[str] = []
+    hold.run(lambda: hold.run(came.append, "again"))
+    assert came == ["again"]
+    assert free(hold)
 
 
 def test_one_thread_at_a_time() -> None:
@@ -157,11 +165,11 @@ def test_one_thread_at_a_time() -> None:
 
 def test_what_is_called_may_raise() -> None:
     hold = Hold()
-    for how in (hold.run, hold.share, hold.attempt):
+    for how in (hold.run, hold.attempt):
         with pytest.raises(ZeroDivisionError):
             how(lambda: 1 / 0)
         assert free(hold)
-    assert hold.run(lambda: 5) == hold.share(lambda: 5) == 5
+    assert hold.run(lambda: 5) == 5
 
 
 def test_a_copy_is_nobodys() -> None:

@@ -141,7 +141,7 @@ def test_a_request_is_handed_over(place: Place) -> None:
         visitor = place.host.admitted.get(timeout=300)
         assert visitor.raw == request()
         assert visitor.request.calling_ae_title == "PEER"
-        assert visitor.framer.in_pdu  # what came with it is not lost
+        assert visitor.provider.framer.in_pdu  # what came with it is not lost
         assert until(lambda: len(place.lobby) == 0)
         visitor.connection.close()
 
@@ -319,7 +319,7 @@ def test_the_one_silent_longest_makes_room(place: Place, monkeypatch: pytest.Mon
             assert until(lambda count=count: len(place.lobby) == count)  # type: ignore[misc]
         peers[0].send(request()[:10])  # it is heard again; the second is silent longest now
         first = next(iter(place.lobby._visitors.values()))
-        assert until(lambda: first.framer.in_pdu)
+        assert until(lambda: first.provider.framer.in_pdu)
         place.is_served()
         assert peers[1].rest() == b""
         assert peers[0].silent(0.02)

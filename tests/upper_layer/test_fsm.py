@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,11 @@ from pynetdicom.upper_layer.fsm import (
     DATA_STATES,
     EVENT_OF_PDU,
     EVENTS,
+    OTHERWISE,
     SENDING_STATES,
     STATES,
     TABLE,
-    UpperLayer,
+    TABLES,
 )
 
 with (Path(__file__).parent.parent / "data" / "ps3.8_table_9-10.tsv").open() as file:
@@ -48,24 +48,9 @@ def test_the_table_has_123_cells() -> None:
 
 @pytest.mark.parametrize(("event", "state"), sorted(CELLS))
 def test_cell(event: str, state: str) -> None:
-    layer = UpperLayer(requestor=True)
-    layer.state = state
-    assert layer.knows(event)
-    action = layer.take(event)
+    action = TABLE[event, state]
     assert action.label == CELLS[event, state]
-    assert layer.state == NEXT[action.label]
-
-
-def test_there_are_no_others() -> None:
-    blank = set(itertools.product(EVENTS, STATES)) - set(CELLS)
-    assert set(TABLE) == set(CELLS)
-    for event, state in blank:
-        layer = UpperLayer(requestor=False)
-        layer.state = state
-        assert not layer.knows(event)
-        with pytest.raises(RuntimeError, match=state):
-            layer.take(event)
-        assert layer.state == state
+    assert action.next_state == NEXT[action.label]
 
 
 @pytest.mark.parametrize("label", sorted(NEXT))
@@ -100,46 +85,32 @@ def test_we_never_close_without_a_word() -> None:
     assert closing == {("Evt15", "Sta4")}
 
 
-def test_a_provider_may_reject() -> None:
-    layer = UpperLayer(requestor=False)
-    layer.take("Evt5")
-    assert layer.take("Evt6", otherwise=True).label == "AE-6"
-    assert layer.state == "Sta13"
-
-
-@pytest.mark.parametrize(
-    ("requestor", "states"),
-    [
-        (True, ["Sta9", "Sta11", "Sta1"]),
-        (False, ["Sta10", "Sta12", "Sta13"]),
-    ],
-)
-def test_release_collision(requestor: bool, states: list[str]) -> None:
-    layer = UpperLayer(requestor=requestor)
-    layer.state = "Sta6"
-    layer.take("Evt11")
-    passed = []
-    for event in ("Evt12", *(("Evt14", "Evt13") if requestor else ("Evt13", "Evt14"))):
-        layer.take(event)
-        passed.append(layer.state)
-    assert passed == states
-
-
 @pytest.mark.parametrize("state", sorted(set(STATES) - {"Sta1", "Sta4"}))
 @pytest.mark.parametrize("event", [*EVENT_OF_PDU.values(), "Evt17", "Evt19"])
 def test_whatever_the_peer_does_is_in_the_table(event: str, state: str) -> None:
     assert (event, state) in TABLE
 
 
+def test_there_are_no_others() -> None:
+    assert set(TABLE) == set(CELLS)
+
+
+def test_what_is_otherwise() -> None:
+    for label, action in OTHERWISE.items():
+        assert action.label == label
+    assert OTHERWISE["AE-6"].next_state == "Sta13"
+    assert OTHERWISE["AR-8"].next_state == "Sta10"
+    assert {key for key in TABLE if TABLES["acceptor"][key] is not TABLE[key]} == {
+        ("Evt12", "Sta7")
+    }
+
+
+def test_what_ends_an_association() -> None:
+    assert {label for label, action in ACTIONS.items() if action.ends} == {
+        "AE-4", "AE-8", "AR-3", "AR-4", "AA-1", "AA-2", "AA-3", "AA-4", "AA-5", "AA-8",
+    }  # fmt: skip
+
+
 def test_data_states() -> None:
     assert {s for e, s in CELLS if e == "Evt10" and CELLS[e, s] in ("DT-2", "AR-6")} == DATA_STATES
     assert {s for e, s in CELLS if e == "Evt9"} == SENDING_STATES
-
-
-def test_a_life_as_requestor() -> None:
-    layer = UpperLayer(requestor=True)
-    labels = [
-        layer.take(e).label for e in ("Evt1", "Evt2", "Evt3", "Evt9", "Evt10", "Evt11", "Evt13")
-    ]
-    assert labels == ["AE-1", "AE-2", "AE-3", "DT-1", "DT-2", "AR-1", "AR-3"]
-    assert layer.state == "Sta1"
