@@ -120,7 +120,7 @@ class Invoker:
             operation.backlog.directory = link.ae.spool_dir
         try:
             return self.operations.begin(operation, msg_id, 1) or waiting.begin(
-                operation, msg_id, 1, link.dimse_timeout, self._last_received
+                operation, msg_id, 1, link._dimse_timeout, self._last_received
             )
         except TimeoutError as error:
             self.operations.finish(operation)
@@ -137,7 +137,8 @@ class Invoker:
             # Before anybody is told: a handler may go on to the next request. And the peer has
             # nothing to do with how long that takes.
             waiting.sent(operation)
-            if self.messenger.sent(request, context_id):
+            if self.messenger.tells_sent:
+                self.messenger.sent(request, context_id)
                 operation.last_heard = time.monotonic()
             return operation
         except Stopped:
@@ -165,13 +166,14 @@ class Invoker:
         """The next response to an operation; None when none came and the association has ended."""
         link = self._link
         try:
-            message = waiting.response_to(operation, link.dimse_timeout, self._last_received)
+            message = waiting.response_to(operation, link._dimse_timeout, self._last_received)
         except TimeoutError:
             link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None
         if message is None:
             return None
-        self.messenger.received(message)
+        if self.messenger.tells_received:
+            self.messenger.received(message)
         response = message.primitive
         if missing := response.missing():
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
@@ -242,17 +244,17 @@ class Invoker:
 
     # Several responses
 
-    def check_wait(self, operation: Operation) -> None:
+    def check_wait(self) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
-        if operation.replies.empty():
-            self._link.refuse_on_dul_thread("waiting for a response")
-            self._refuse_endless_wait("waiting for a response")
+        self._link.refuse_on_dul_thread("waiting for a response")
+        self._refuse_endless_wait("waiting for a response")
 
     def next_response(self, operation: Operation) -> Primitive | None:
         """Wait for the next response; None when none comes, or nobody wants it any more."""
         response = self._await_response(operation)
         if response is not None:
-            self.operations.consumed(operation)
+            if operation.backlog is not None and operation.backlog.is_paused:
+                self.operations.consumed(operation.backlog)
             if (
                 response.Status not in PENDING
                 or response.name != "C-FIND"
@@ -332,14 +334,9 @@ class Invoker:
         self._link.inbox.put(None)
 
 
-def to_status(response: Primitive | None, message_id: int) -> Dataset:
-    """The status of a response as a data set; empty when there was no response."""
-    return prepare_statuses()(response, message_id)
-
-
 @cache
 def prepare_statuses() -> Callable[[Primitive | None, int], Dataset]:
-    """Import what statuses are made of: that takes longer than an abort may, once it is awaited."""
+    """What makes statuses: to import it takes longer than an abort may, once it is awaited."""
     from pynetdicom.association.response_status import to_status
 
     return to_status

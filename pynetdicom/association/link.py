@@ -89,7 +89,7 @@ class Link:
     @property
     def has_ended(self) -> bool:
         """Whether nothing can be sent any more, not even a response."""
-        return self.dul.ended is not None
+        return self.dul.provider.last.ended is not None
 
     @property
     def is_established(self) -> bool:

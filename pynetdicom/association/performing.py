@@ -89,7 +89,8 @@ class Performer:
         try:
             if self.link.has_ended:
                 return None
-            self.messenger.received(message)
+            if self.messenger.tells_received:
+                self.messenger.received(message)
             response: Primitive | None = self._load_serving().answer(self, message)
             return response
         finally:

@@ -104,8 +104,10 @@ def _answer_in_parts(
             else given
         )
 
+    shows = request.name == "C-FIND" and LOGGER.isEnabledFor(logging.DEBUG)
+
     def send(response: Primitive) -> None:
-        if request.name == "C-FIND":
+        if shows:
             debug_log.log_identifier(LOGGER, response, _config.LOG_RESPONSE_IDENTIFIERS)
         performer.messenger.send(response, context_id)
 
@@ -113,7 +115,7 @@ def _answer_in_parts(
         request,
         handler,
         send,
-        lambda: performer.is_cancelled(message_id),
+        partial(performer.is_cancelled, message_id),
         performer.link.negotiated.contexts[context_id].transfer_uids[0],
         partial(performer.link.handlers.who_answers, event),
     )

@@ -55,8 +55,6 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
     EncodedDataSet
         The same one where there is nothing to mend.
     """
-    if data_set.is_even:
-        return data_set
     if encoding_of(data_set.transfer_syntax).deflated:
         return data_set  # as a whole it is padded on its way (PS3.5 A.5)
     try:

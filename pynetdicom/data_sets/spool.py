@@ -290,10 +290,6 @@ class ReceivedDataSet(EncodedDataSet):
             if one is not None:
                 one.close()
 
-    def __del__(self) -> None:
-        if not (self._part is self._readable is self._saved is None):
-            self.close()
-
     def _copy(self, directory: str) -> ProvisionalFile:
         """Write it to a new file."""
         memory = self.memory()

@@ -352,10 +352,9 @@ class Operations:
                 except OSError as error:
                     self._give_up(operation, error)
 
-    def consumed(self, operation: Operation) -> None:
-        """Say that a response was consumed: there may be room for more."""
-        backlog = operation.backlog
-        if backlog is not None and backlog.is_paused and backlog.has_room:
+    def consumed(self, backlog: Backlog) -> None:
+        """Say that a response was consumed while reading is paused: there may be room for more."""
+        if backlog.has_room:
             backlog.is_paused = False
             self.flow.resume_reading()
 
