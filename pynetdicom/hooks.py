@@ -212,14 +212,14 @@ def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
     """Call the callback and the debug hook for a notification event, if they are there."""
     for name, call in told_of(assoc, event):
         if primitive is None and assoc.ended is not None:
-            primitive = _primitive_of(assoc.ended)
+            primitive = primitive_of(assoc.ended)
         try:
             call(primitive)
         except (Exception, SystemExit) as error:
             raised.log(LOGGER, f"{name} raised", error, call)
 
 
-def _primitive_of(ended: Ended) -> Any:
+def primitive_of(ended: Ended) -> Any:
     """The primitive of an association's end by release or abort."""
     from pynetdicom.upper_layer import primitives
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pynetdicom import AE, _config, evt
+from pynetdicom.dimse import inbox, waiting
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.network import addresses, deadlines
 from pynetdicom.network.waking import Waker, wait_for
@@ -202,10 +203,19 @@ class Stretches(float):
     def __gt__(self, seconds: float) -> bool:
         is_short = float(self) > seconds
         if not is_short:
-            with self.changed:
-                self.count += 1
-                self.changed.notify_all()
+            self._cut()
         return is_short
+
+    def __lt__(self, seconds: float) -> bool:
+        is_long = float(self) < seconds
+        if is_long:
+            self._cut()
+        return is_long
+
+    def _cut(self) -> None:
+        with self.changed:
+            self.count += 1
+            self.changed.notify_all()
 
     def wait(self, count: int = 8) -> None:
         """Wait until so many more waits have been cut."""
@@ -217,7 +227,8 @@ class Stretches(float):
 @pytest.fixture
 def stretches(monkeypatch: pytest.MonkeyPatch) -> Stretches:
     one = Stretches()
-    monkeypatch.setattr(deadlines, "LONGEST", one)
+    for module in (deadlines, inbox, waiting):
+        monkeypatch.setattr(module, "LONGEST", one)
     return one
 
 

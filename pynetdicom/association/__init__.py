@@ -322,7 +322,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         self._link.wants_no_more = True
         if not self._link.was_established:
             return
-        if threading.current_thread() is self:
+        if self._link.is_worked_on_here:
             self._performer.releases_after = True
             return
         self._link.inbox.put(WE_RELEASE)
@@ -365,7 +365,7 @@ class Association(SCU, DebugHooks, threading.Thread):
     def _is_ours(self) -> bool:
         """Whether the calling thread is one that the association's end waits for."""
         return (
-            threading.current_thread() is self
+            self._link.is_worked_on_here
             or self.dul.is_reading_here
             or self.dul.is_writing_here
             or bool(self._handlers.running_here())

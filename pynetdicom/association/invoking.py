@@ -184,7 +184,7 @@ class Invoker:
     def await_end(self) -> None:
         """Wait until `ended` says why there is no answer: a release may be under way."""
         link = self._link
-        if threading.current_thread() is link.thread:
+        if link.is_worked_on_here:
             return
         if link.ended is None:
             wait_until(link.is_over.wait, after(link.acse_timeout, LINGER))
@@ -227,7 +227,7 @@ class Invoker:
         """When something to be stored was last received, or stored."""
         link = self._link
         # On its own thread nobody serves what the peer asks meanwhile.
-        if link.inbox.is_empty or threading.current_thread() is link.thread:
+        if link.inbox.is_empty or link.is_worked_on_here:
             return max(link.dul.last_received, link.inbox.last_done)
         return time.monotonic()
 

@@ -6,6 +6,7 @@ import atexit
 import contextvars
 import logging
 import os
+import threading
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,8 @@ class Lifetime:
         """Negotiate, serve, and see to the end."""
         thread = self._link.thread
         _living.add(thread)
+        workers = self._link.workers
+        workers.add(threading.get_ident())
         try:
             if self._context is not None:
                 self._context.run(self._live)
@@ -76,6 +79,7 @@ class Lifetime:
             raised.log(LOGGER, "an association did not end in order:", error)
         finally:
             _living.discard(thread)
+            workers.clear()  # the system may give an ident to another thread
 
     def _live(self) -> None:
         try:

@@ -59,6 +59,8 @@ class Link:
         self.ae = ae
         self.is_requestor = mode == "requestor"
         self.thread = thread
+        # Idents of the threads that work for it. A set's own operations are atomic.
+        self.workers: set[int] = set()
         self.requestor: ServiceUser = ServiceUser(thread, "requestor")
         self.acceptor: ServiceUser = ServiceUser(thread, "acceptor")
         self.peer = self.acceptor if self.is_requestor else self.requestor
@@ -103,6 +105,11 @@ class Link:
         if where is None:
             return printable(self.peer.ae_title)
         return printable(f"{self.peer.ae_title} at {address_text((where.address, where.port))}")
+
+    @property
+    def is_worked_on_here(self) -> bool:
+        """Whether the calling thread is one that negotiates, serves, and runs handlers for it."""
+        return threading.get_ident() in self.workers
 
     def refuse_on_dul_thread(self, what: str) -> None:
         """Raise RuntimeError if `what` would have the DUL thread wait for itself."""

@@ -125,7 +125,7 @@ class Performer:
 
     def _answer_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ; its requests have been served."""
-        self._reporter.primitive(False, "A_RELEASE")
+        self._reporter.release(sent=False)
         self.link.dul.perform(pdus.A_RELEASE_RP())
 
     def _release(self) -> None:
@@ -138,7 +138,7 @@ class Performer:
             link.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
-        self._reporter.primitive(True, "A_RELEASE")
+        self._reporter.release(sent=True)
         while True:
             try:
                 item = inbox.get(remaining(deadline))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, debug_log
+from pynetdicom import _config, debug_log, hooks
 from pynetdicom import event_types as evt
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.utils import printable
@@ -41,17 +41,13 @@ class Reporter:
             name = "primitive" if event in _PRIMITIVES else "_primitive"
             self._link.handlers.trigger(event, {name: A_ASSOCIATE.from_pdu(pdu)})
 
-    def primitive(self, sent: bool, name: str, **parameters: Any) -> None:
-        """Trigger the event of a primitive other than A-ASSOCIATE, if anybody listens."""
+    def release(self, *, sent: bool) -> None:
+        """Trigger the event of an A-RELEASE request or indication, if anybody listens."""
         event = evt.EVT_ACSE_SENT if sent else evt.EVT_ACSE_RECV
         if event in self._link.handlers:
-            from pynetdicom import pdu_primitives
+            from pynetdicom.pdu_primitives import A_RELEASE
 
-            primitive = getattr(pdu_primitives, name)()
-            for parameter, value in parameters.items():
-                if value is not None:
-                    setattr(primitive, parameter, value)
-            self._link.handlers.trigger(event, {"primitive": primitive})
+            self._link.handlers.trigger(event, {"primitive": A_RELEASE()})
 
     def end(self, ended: Ended) -> None:
         """Tell how the association has ended."""
@@ -66,15 +62,16 @@ class Reporter:
                 self.negotiation(evt.EVT_REJECTED, pdu)
             # Who asked is to see why it came to nothing, as with all else that goes wrong.
             self.summarise(str(ended), level=logging.ERROR if link.is_requestor else logging.INFO)
-        elif ended.kind == "released":
+            return
+        if ended.kind == "released":
             self.summarise(str(ended))
-            self.primitive(ended.by == "peer", "A_RELEASE", result="affirmative")
-            link.handlers.trigger(evt.EVT_RELEASED)
+            is_sent, event = ended.by == "peer", evt.EVT_RELEASED
         else:
             is_wanted = ended.by == "local" and ended.error is None
             self.summarise(str(ended), level=logging.INFO if is_wanted else logging.ERROR)
-            if ended.source == 2 or ended.by == "network":
-                self.primitive(False, "A_P_ABORT", provider_reason=ended.reason)
-            else:
-                self.primitive(ended.by == "local", "A_ABORT", abort_source=ended.source)
-            link.handlers.trigger(evt.EVT_ABORTED)
+            is_sent, event = ended.by == "local" and ended.source != 2, evt.EVT_ABORTED
+        of_primitive = evt.EVT_ACSE_SENT if is_sent else evt.EVT_ACSE_RECV
+        handlers = self._link.handlers
+        if of_primitive in handlers:
+            handlers.trigger(of_primitive, {"primitive": hooks.primitive_of(ended)})
+        handlers.trigger(event)

@@ -13,6 +13,7 @@ import pytest
 from pynetdicom.apps import options, storescu
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.storescu import File, contexts_for, find_paths, plan, read_files
+from pynetdicom.association import storing
 from tests.apps.conftest import (
     CT,
     CT_JPEG2000,
@@ -169,12 +170,6 @@ class Result(NamedTuple):
 class FakeAssociation:
     ended = "aborted by the peer"
 
-    def __init__(self, *results: Result) -> None:
-        self.results = results
-
-    def store_files(self, paths: list[str], *, send_ahead: bool) -> Any:
-        return iter(self.results)
-
 
 class Counter:
     size = 0
@@ -186,9 +181,11 @@ class Counter:
 def send(terminal: Terminal, count: int, *results: Result) -> tuple[int, int]:
     files = files_of(*[(CT_CLASS, EXPLICIT)] * count)
     counter = Counter()
-    association: Any = FakeAssociation(*results)
+    association: Any = FakeAssociation()
     display: Any = counter
-    return storescu.send(association, files, terminal, display), counter.size
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storing, "store_files", lambda *args, **kwargs: iter(results))
+        return storescu.send(association, files, terminal, display), counter.size
 
 
 def test_success_is_silent(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
