@@ -29,7 +29,7 @@ _USUAL = StoreParameters()
 def echo(invoker: Invoker, msg_id: int | None) -> tuple[Primitive | None, int]:
     """Send a C-ECHO request; see `Association.send_c_echo`."""
     invoker.must_be_established("send_c_echo()")
-    context = invoker.negotiated.context_for(VERIFICATION)
+    context = invoker.link.negotiated.context_for(VERIFICATION)
     request = C_ECHO()
     request.__dict__["AffectedSOPClassUID"] = VERIFICATION  # which needs no check
     prepare_statuses()
@@ -53,7 +53,7 @@ def store(
             raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
     instance = take(dataset)
     try:
-        context = invoker.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
+        context = invoker.link.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
         request = instance.request(context, parameters)
         return to_status(*invoker.exchange(request, context, msg_id))
     finally:

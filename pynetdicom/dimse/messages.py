@@ -85,12 +85,6 @@ class Message:
         data_set = self.primitive.data_set
         return None if data_set is None else BytesIO(data_set.getvalue())
 
-    def handled(self) -> None:
-        """Say that its handler has returned; its data set lives on for whoever holds it."""
-        data_set = self.primitive.data_set
-        if data_set is not None:
-            data_set.handled()
-
     def close(self) -> None:
         """Give back what its data set holds, which nobody was given."""
         data_set = self.primitive.data_set

@@ -97,10 +97,10 @@ class Operation:
         Where the thread that made it waits for its turn.
     """
 
-    def __init__(self, operations: Operations, request: Primitive, context_id: int) -> None:
+    def __init__(self, operations: Operations, request: Primitive, context_id: int | None) -> None:
         self.operations = operations
         self.request = request
-        self.context_id = context_id
+        self.context_id = context_id or 0
         self.message_id = 0
         self.has_begun = self.has_library_id = self.is_abandoned = self.is_cancelled = False
         self.claims: list[int] = []
