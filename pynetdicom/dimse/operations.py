@@ -98,10 +98,10 @@ class Operation:
         Where the thread that made it waits for its turn.
     """
 
-    def __init__(self, operations: Operations, request: Primitive, context_id: int) -> None:
+    def __init__(self, operations: Operations, request: Primitive, context_id: int | None) -> None:
         self.operations = operations
         self.request = request
-        self.context_id = context_id
+        self.context_id = context_id or 0
         self.message_id = 0
         self.has_begun = self.has_library_id = self.is_abandoned = self.is_cancelled = False
         self.claims: list[int] = []
@@ -356,10 +356,9 @@ class Operations:
                 except OSError as error:
                     self._give_up(operation, error)
 
-    def consumed(self, operation: Operation) -> None:
-        """Say that a response was consumed: there may be room for more."""
-        backlog = operation.backlog
-        if backlog is not None and backlog.is_paused and backlog.has_room:
+    def consumed(self, backlog: Backlog) -> None:
+        """Say that a response was consumed while reading is paused: there may be room for more."""
+        if backlog.has_room:
             backlog.is_paused = False
             self.flow.resume_reading()
 

@@ -160,7 +160,7 @@ class Driver:
         return done
 
     def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
-        move = self._provider.last
+        move = self._provider.last if self._told.later else self._told
         if not move.may_send_data:
             self.help()
             raise Stopped

@@ -315,7 +315,7 @@ def test_two_threads_cannot_ask_for_the_next_response_at_once() -> None:
     with associated(scp) as assoc:
         responses = assoc.send_c_find(identifier(), FIND)
         asked = threading.Event()
-        assoc._invoker.check_wait = lambda operation: asked.set()
+        assoc._invoker.check_wait = lambda: asked.set()
         waiting = Call(next, responses, None)
         assert asked.wait(DEADLINE)
         with pytest.raises(ValueError, match="another thread"):
