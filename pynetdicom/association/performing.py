@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
+_SHORTEST = 0.001
+
 
 class Performer:
     """The performing DIMSE-service-user of one association (PS3.7 6.3); on its thread."""
@@ -101,16 +103,19 @@ class Performer:
         return self._inbox.is_cancelled(message_id) or self.link.has_ended
 
     def _patience(self) -> float | None:
-        """Seconds until the silence is too long; None while it cannot be."""
+        """Seconds until the silence is too long; None while it cannot be.
+
+        Never 0, or else the thread would spin while something is outstanding.
+        """
         timeout = self.link._network_timeout
         if timeout is None:
             return None
-        return max(0.0, self.link.dul.driver.last_activity + timeout - time.monotonic())
+        return max(_SHORTEST, self.link.dul.driver.last_activity + timeout - time.monotonic())
 
     def _check_idle(self) -> None:
         """Nothing was to be done for `network_timeout`: end it, unless something is outstanding."""
         link = self.link
-        if self._patience() != 0.0:
+        if self._patience() != _SHORTEST:
             return
         if not self.invoker.operations.are_abandoned or self._indications.assembler.in_message:
             # Other timers run for these.

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, _config, association, build_role, evt
+from pynetdicom.association import performing
 from pynetdicom.association.accepting import Accepting
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import C_ECHO
@@ -797,11 +798,11 @@ def idle_checks(assoc: Association) -> threading.Semaphore:
     check = performer._check_idle
 
     def tell() -> None:
-        due = performer._patience() == 0.0
+        due = performer._patience() == performing._SHORTEST
         check()
         if due:
             # Or else it would look again at once, and again.
-            assert assoc.has_ended or performer._patience() != 0.0
+            assert assoc.has_ended or performer._patience() != performing._SHORTEST
             checked.release()
 
     performer._check_idle = tell  # type: ignore[method-assign]
@@ -854,6 +855,39 @@ def test_silence_while_an_operation_of_ours_is_outstanding() -> None:
         assoc.network_timeout = 60
         assoc.abort()
     assert status.Status == 0
+
+
+def test_no_thread_spins_where_no_silence_is_allowed() -> None:
+    """As long as an operation is outstanding, for which other timers run."""
+    waited: list[float | None] = []
+    go_on = threading.Event()
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        context_id, request = peer.command()
+        assert go_on.wait(DEADLINE)
+        peer.respond(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with listening(script) as listener:
+        assoc = requestor().associate("127.0.0.1", listener.port)
+        call = Call(assoc.send_c_echo)
+        assert until(lambda: assoc.dimse)
+        inbox = assoc._link.inbox
+        get = inbox.get
+
+        def note(timeout: float | None) -> Any:
+            waited.append(timeout)
+            return get(timeout)
+
+        inbox.get = note
+        assoc.network_timeout = 0
+        assert until(lambda: len(waited) > 3)
+        assert all(seconds for seconds in waited)
+        go_on.set()
+        assert call.result().Status == 0
+        assoc.join(DEADLINE)
+    assert assoc.ended.timer == "network_timeout"
 
 
 @pytest.mark.parametrize("response", ["A-ABORT", "A-RELEASE"])
