@@ -56,7 +56,7 @@ class Responses(Generator["Response", None, None]):
 
     Leaving it before the final response, by ``break``, an exception, `close`, or dropping it, has a
     C-CANCEL sent (PS3.7 9.3.2.3); what the peer still sends is dropped. It is a context manager
-    which closes it.
+    which closes it. One thread at a time asks for the next one: another is refused by ValueError.
 
     Attributes
     ----------

@@ -155,8 +155,9 @@ class _SecuredSocket:
 class TLSConnection(Connection):
     """A TCP connection with TLS: an `ssl.SSLObject` between two memory BIOs.
 
-    One `ssl.SSLSocket` must not be read and written by two threads at once; here each touches the
-    object only under a short lock and never while it waits for the network. Ciphertext leaves in
+    One `ssl.SSLSocket` must not be read and written by two threads at once; here the DUL thread and
+    the one that sends touch the object only under a short lock and never while they wait for the
+    network. Ciphertext leaves in
     the order in which it was made: making and sending it happen under the association's write lock.
     """
 

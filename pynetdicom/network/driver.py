@@ -32,6 +32,8 @@ from pynetdicom.upper_layer.provider import NotPossible, Provider
 class Driver:
     """Drives the provider of one association on behalf of the local user, on any thread.
 
+    A thread that tells of transitions has its lock meanwhile, for which no thread waits.
+
     Parameters
     ----------
     user : User
