@@ -123,7 +123,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         self._reporter = Reporter(link)
         self._invoker = Invoker(link, Messenger(link))
         operations = self._invoker.operations
-        indications = Indications(link, operations, Receiving(link, operations, server))
+        indications = Indications(link, self._invoker, Receiving(link, operations, server))
         self._performer = Performer(link, self._invoker, self._reporter, indications, load_serving)
         connector = Connector()
         self._negotiation: Requesting | Accepting

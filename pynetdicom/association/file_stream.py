@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.association.succession import Succession
+from pynetdicom.dimse.operations import Operation
 from pynetdicom.services.instances import Instance, StoreParameters, take, why_not
 
 if TYPE_CHECKING:
     from pynetdicom.association.party import Party
     from pynetdicom.dimse.messages import Batch
-    from pynetdicom.dimse.operations import Operation
     from pynetdicom.dimse.primitives import C_STORE, Primitive
     from pynetdicom.upper_layer.contexts import PresentationContext
 
@@ -191,7 +191,7 @@ class FileStream:
             _, request, context, ready = planned
             expected = request.__dict__.get("MessageID")
             invoker = assoc._invoker
-            operation = self._operation = invoker.operation(request, context)
+            operation = self._operation = Operation(invoker.operations, request, context.context_id)
             try:
                 with operation:
                     if invoker.begin(operation, None):

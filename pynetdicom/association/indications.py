@@ -16,9 +16,9 @@ from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.link import Link
     from pynetdicom.association.receiving import Receiving
-    from pynetdicom.dimse.operations import Operations
     from pynetdicom.handlers import Handlers
     from pynetdicom.upper_layer import pdu as pdus
 
@@ -34,10 +34,11 @@ class Indications:
         Of the messages that come.
     """
 
-    def __init__(self, link: Link, operations: Operations, receiving: Receiving) -> None:
+    def __init__(self, link: Link, invoker: Invoker, receiving: Receiving) -> None:
         self._link = link
         self._inbox = link.inbox
-        self._operations = operations
+        self._messenger = invoker.messenger
+        self._operations = invoker.operations
         self.outstanding = self._operations.in_line
         self.assembler = Assembler(receiving.open)
         self.feed, self.flush = self.assembler.feed, self.assembler.flush
@@ -117,6 +118,7 @@ class Indications:
         self.watches_data = evt.EVT_DATA_RECV in bound or evt.EVT_DATA_SENT in bound
         self.watches_pdus = evt.EVT_PDU_RECV in bound or evt.EVT_PDU_SENT in bound
         self.watches_transitions = evt.EVT_FSM_TRANSITION in bound
+        self._messenger.handlers_changed(bound)
 
     def on_associate(self, pdu: pdus.A_ASSOCIATE_AC) -> frozenset[int]:
         """Take the peer's A-ASSOCIATE-AC; on the DUL thread."""

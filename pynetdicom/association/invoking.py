@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from pynetdicom.association.link import Link
     from pynetdicom.association.messaging import Messenger
-    from pynetdicom.association.negotiated import Negotiated
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 LONGEST_PAUSE = 60.0
@@ -43,31 +42,21 @@ class Invoker:
     """The invoking DIMSE-service-user of one association (PS3.7 6.3); for any thread."""
 
     def __init__(self, link: Link, messenger: Messenger) -> None:
-        self._link = link
+        self.link = link
         self.messenger = messenger
         self.operations = Operations(self)
         # Whether a C-GET was requested, so that the peer has reason to send objects.
         self.has_asked_for_objects = False
         # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
-        self._to_cancel: SimpleQueue[Operation] = SimpleQueue()
-
-    @property
-    def negotiated(self) -> Negotiated:
-        """What was agreed on with the peer."""
-        return self._link.negotiated
-
-    @property
-    def ended(self) -> Ended | None:
-        """How the association has ended."""
-        return self._link.ended
+        self.to_cancel: SimpleQueue[Operation] = SimpleQueue()
 
     # One request, one response
 
     def must_be_established(self, what: str) -> None:
         """Raise RuntimeError if nothing can be sent, or if the calling thread must not wait."""
-        self._link.refuse_on_dul_thread(what)
-        if not self._link.is_established:
-            ended = self._link.ended
+        self.link.refuse_on_dul_thread(what)
+        if not self.link.is_established:
+            ended = self.link.ended
             why = "" if ended is None else f": it is over, {ended}"
             raise RuntimeError(
                 f"The association with a peer SCP must be established before sending{why}"
@@ -84,15 +73,11 @@ class Invoker:
 
         `meanwhile` is called before it waits.
         """
-        with self.operation(request, context) as operation:
+        with Operation(self.operations, request, context.context_id) as operation:
             sent = self.send_request(operation, msg_id)
             if meanwhile is not None:
                 meanwhile()
             return self.response_to(sent), 0 if sent is None else operation.message_id
-
-    def operation(self, request: Primitive, context: PresentationContext) -> Operation:
-        """What is to be an operation, once it begins; hold it in a ``with``, or see it finished."""
-        return Operation(self.operations, request, context.context_id or 0)
 
     def send_request(self, operation: Operation, msg_id: int | None) -> Operation | None:
         """Send a request; None when nothing can be sent. If it raises, nothing is outstanding."""
@@ -101,13 +86,13 @@ class Invoker:
         except BaseException as error:
             if not isinstance(error, Exception) and operation.has_begun and operation.backlog:
                 # Ctrl-C; its request may be out: nobody would take the responses that come then.
-                self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+                self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
             self.operations.finish(operation)
             raise
 
     def begin(self, operation: Operation, msg_id: int | None) -> bool:
         """Register an operation, when the window has room for it; False when it is over by then."""
-        if not self._to_cancel.empty():
+        if not self.to_cancel.empty():
             self.cancel_abandoned()
         if self.operations.in_line():
             what = f"a {operation.request.message_name}"
@@ -115,12 +100,12 @@ class Invoker:
             if self.is_sending_here():
                 # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
                 raise RuntimeError(f"{what} would wait for the request that it interrupts")
-        link = self._link
+        link = self.link
         if operation.backlog is not None:
             operation.backlog.directory = link.ae.spool_dir
         try:
             return self.operations.begin(operation, msg_id, 1) or waiting.begin(
-                operation, msg_id, 1, link.dimse_timeout, self._last_received
+                operation, msg_id, 1, link._dimse_timeout, self._last_received
             )
         except TimeoutError as error:
             self.operations.finish(operation)
@@ -133,11 +118,12 @@ class Invoker:
         """Send the request of an operation that was begun; None when not all of it can be sent."""
         try:
             request, context_id = operation.request, operation.context_id
-            self._link.dul.send_data(ready or self.messenger.fragments(request, context_id))
+            self.link.dul.send_data(ready or self.messenger.fragments(request, context_id))
             # Before anybody is told: a handler may go on to the next request. And the peer has
             # nothing to do with how long that takes.
             waiting.sent(operation)
-            if self.messenger.sent(request, context_id):
+            if self.messenger.tells_sent:
+                self.messenger.sent(request, context_id)
                 operation.last_heard = time.monotonic()
             return operation
         except Stopped:
@@ -163,15 +149,16 @@ class Invoker:
 
     def _await_response(self, operation: Operation) -> Primitive | None:
         """The next response to an operation; None when none came and the association has ended."""
-        link = self._link
+        link = self.link
         try:
-            message = waiting.response_to(operation, link.dimse_timeout, self._last_received)
+            message = waiting.response_to(operation, link._dimse_timeout, self._last_received)
         except TimeoutError:
             link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
             return None
         if message is None:
             return None
-        self.messenger.received(message)
+        if self.messenger.tells_received:
+            self.messenger.received(message)
         response = message.primitive
         if missing := response.missing():
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
@@ -181,7 +168,7 @@ class Invoker:
 
     def await_end(self) -> None:
         """Wait until `ended` says why there is no answer: a release may be under way."""
-        link = self._link
+        link = self.link
         if link.is_worked_on_here:
             return
         if link.ended is None:
@@ -191,9 +178,9 @@ class Invoker:
 
     def why_no_answer(self) -> str:
         """Say why a request of ours was not sent, or not answered."""
-        if self._link.ended is None:
+        if self.link.ended is None:
             return "not sent: the association is being released"
-        return f"no answer: {self._link.ended}"
+        return f"no answer: {self.link.ended}"
 
     # How long, and whether, to wait
 
@@ -204,11 +191,11 @@ class Invoker:
         """
         if self.operations.is_being_sent_by(threading.get_ident()):
             return True
-        return self._link.dul.is_writing_here
+        return self.link.dul.is_writing_here
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to store what we want to have."""
-        link = self._link
+        link = self.link
         heard = link.dul.last_received
         for operation in self.operations.outstanding():
             if operation.request.name == "C-GET":
@@ -223,7 +210,7 @@ class Invoker:
 
     def _last_stored(self) -> float:
         """When something to be stored was last received, or stored."""
-        link = self._link
+        link = self.link
         # On its own thread nobody serves what the peer asks meanwhile.
         if link.inbox.is_empty or link.is_worked_on_here:
             return max(link.dul.last_received, link.inbox.last_done)
@@ -231,7 +218,7 @@ class Invoker:
 
     def _refuse_endless_wait(self, what: str) -> None:
         """Refuse to wait, in the handler of a sub-operation, for the operation that it is of."""
-        if evt.EVT_C_STORE not in self._link.handlers.running_here():
+        if evt.EVT_C_STORE not in self.link.handlers.running_here():
             return
         for operation in self.operations.outstanding():
             if operation.request.name == "C-GET":
@@ -242,17 +229,17 @@ class Invoker:
 
     # Several responses
 
-    def check_wait(self, operation: Operation) -> None:
+    def check_wait(self) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
-        if operation.replies.empty():
-            self._link.refuse_on_dul_thread("waiting for a response")
-            self._refuse_endless_wait("waiting for a response")
+        self.link.refuse_on_dul_thread("waiting for a response")
+        self._refuse_endless_wait("waiting for a response")
 
     def next_response(self, operation: Operation) -> Primitive | None:
         """Wait for the next response; None when none comes, or nobody wants it any more."""
         response = self._await_response(operation)
         if response is not None:
-            self.operations.consumed(operation)
+            if operation.backlog is not None and operation.backlog.is_paused:
+                self.operations.consumed(operation.backlog)
             if (
                 response.Status not in PENDING
                 or response.name != "C-FIND"
@@ -260,7 +247,7 @@ class Invoker:
             ):
                 return response
             error = ValueError("a pending C-FIND-RSP without identifier")
-            self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+            self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
         if not operation.is_abandoned:
             self.operations.finish(operation)
             self.await_end()
@@ -272,7 +259,7 @@ class Invoker:
         if not self.operations.is_outstanding(operation):
             return
         try:
-            self._link.refuse_on_dul_thread("a C-CANCEL")
+            self.link.refuse_on_dul_thread("a C-CANCEL")
         except RuntimeError:
             self.cancel_later(operation)
         else:
@@ -283,15 +270,19 @@ class Invoker:
 
     def cancel_abandoned(self) -> None:
         """Send the C-CANCELs that were left to others."""
-        while not self._to_cancel.empty():
+        while not self.to_cancel.empty():
             try:
-                operation = self._to_cancel.get_nowait()
+                operation = self.to_cancel.get_nowait()
             except Empty:  # somebody else was faster
                 return
-            if operation.is_abandoned:
-                self.operations.abandon(operation)
-            if not operation.is_cancelled:
-                self.cancel(operation)
+            try:
+                if operation.is_abandoned:
+                    self.operations.abandon(operation)
+                if not operation.is_cancelled:
+                    self.cancel(operation)
+            except BaseException:  # Ctrl-C; or a signal's handler asks, in the midst of sending
+                self.cancel_later(operation)
+                raise
 
     def cancel(self, operation: Operation, *, waits: bool = True) -> bool:
         """Send the C-CANCEL of an operation; False if it has to be done later."""
@@ -312,34 +303,29 @@ class Invoker:
 
     def pause_reading(self) -> None:
         """Have the peer wait for a slow consumer, but not for longer than it may put up with."""
-        timeout = self._link.network_timeout
-        self._link.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
+        timeout = self.link.network_timeout
+        self.link.dul.pause((LONGEST_PAUSE if timeout is None else timeout) / 4)
 
     def resume_reading(self) -> None:
         """Read on, if reading is paused."""
-        self._link.dul.resume()
+        self.link.dul.resume()
 
     def cancel_later(self, operation: Operation) -> None:
         """Leave a C-CANCEL to the Association thread, or to whoever sends next.
 
         Called by finalizers, in the midst of anything: it takes no lock.
         """
-        self._to_cancel.put(operation)
-        self._link.inbox.put(None)
+        self.to_cancel.put(operation)
+        self.link.inbox.put(None)
 
     def on_idle(self) -> None:
         """Have the Association thread release, which has waited for our operations to end."""
-        self._link.inbox.put(None)
-
-
-def to_status(response: Primitive | None, message_id: int) -> Dataset:
-    """The status of a response as a data set; empty when there was no response."""
-    return prepare_statuses()(response, message_id)
+        self.link.inbox.put(None)
 
 
 @cache
 def prepare_statuses() -> Callable[[Primitive | None, int], Dataset]:
-    """Import what statuses are made of: that takes longer than an abort may, once it is awaited."""
+    """What makes statuses: to import it takes longer than an abort may, once it is awaited."""
     from pynetdicom.association.response_status import to_status
 
     return to_status

@@ -86,12 +86,12 @@ class Link:
     @property
     def ended(self) -> Ended | None:
         """How the association ended, by whom and why; None before it has."""
-        return self.dul.ended or self.released_by_peer
+        return self.dul.provider.last.ended or self.released_by_peer
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing can be sent any more, not even a response."""
-        return self.dul.ended is not None
+        return self.dul.provider.last.ended is not None
 
     @property
     def is_established(self) -> bool:
@@ -113,7 +113,7 @@ class Link:
 
     def refuse_on_dul_thread(self, what: str) -> None:
         """Raise RuntimeError if `what` would have the DUL thread wait for itself."""
-        if self.dul.is_reading_here or self.handlers.are_on_the_wire:
+        if threading.current_thread() is self.dul or self.handlers.are_on_the_wire:
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
 
     def _timeout_changed(self, name: str, seconds: float | None) -> None:

@@ -17,6 +17,7 @@ from pynetdicom.dimse.messages import Batch, Message, fragments
 if TYPE_CHECKING:
     from pynetdicom.association.link import Link
     from pynetdicom.dimse.primitives import Primitive
+    from pynetdicom.handlers import Handlers
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
@@ -28,6 +29,8 @@ class Messenger:
         self._link = link
         # Asked once: messages come too often for it.
         self._shows = debug_log.is_wanted(debug_log.DIMSE)
+        # Whether anybody wants to know what is sent, and what has come.
+        self.tells_sent = self.tells_received = self._shows
         # Oddities of data sets that the log has told of already.
         self._noted: set[str] = set()
 
@@ -47,14 +50,14 @@ class Messenger:
             The association has ended.
         """
         done = self._link.dul.send_data(self.fragments(primitive, context_id), waits=waits)
-        if done:
+        if done and self.tells_sent:
             self.sent(primitive, context_id)
         return done
 
     def fragments(self, primitive: Primitive, context_id: int) -> Iterable[Batch]:
         """A message as P-DATA-TF PDUs that the peer takes."""
         data_set = primitive.data_set
-        if data_set is not None:
+        if data_set is not None and not data_set.is_even:
             data_set = for_wire(data_set)
             if data_set.mended:
                 self.note_oddities(data_set.mended, "mended as it is sent, for its")
@@ -69,17 +72,18 @@ class Messenger:
                 self._noted.add(kind)
                 LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
 
-    def sent(self, primitive: Primitive, context_id: int) -> bool:
-        """Tell those who want to know that a message was sent; whether there are any."""
-        watched = evt.EVT_DIMSE_SENT in self._link.handlers
-        if not (watched or self._shows):
-            return False
+    def handlers_changed(self, bound: Handlers) -> None:
+        """Note who listens."""
+        self.tells_sent = self._shows or evt.EVT_DIMSE_SENT in bound
+        self.tells_received = self._shows or evt.EVT_DIMSE_RECV in bound
+
+    def sent(self, primitive: Primitive, context_id: int) -> None:
+        """Tell those who want to know that a message was sent."""
         message = Message(primitive, context_id)
         if self._shows:
             debug_log.show_message("sent", message)
-        if watched:
+        if evt.EVT_DIMSE_SENT in self._link.handlers:
             self._link.handlers.trigger(evt.EVT_DIMSE_SENT, {"message": message})
-        return True
 
     def received(self, message: Message) -> None:
         """Tell those who want to know that a message has come."""

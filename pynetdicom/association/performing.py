@@ -57,7 +57,8 @@ class Performer:
         """Do what the inbox says until the association has ended."""
         inbox = self._inbox
         while True:
-            self.invoker.cancel_abandoned()
+            if not self.invoker.to_cancel.empty():
+                self.invoker.cancel_abandoned()
             if self.releases_after:
                 self.releases_after = False
                 self._release()
@@ -78,23 +79,22 @@ class Performer:
 
     def _serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
+        response: Primitive | None = None
+        data_set = message.primitive.data_set
         try:
-            response = self._answer(message)
+            try:
+                if not self.link.has_ended:
+                    if self.messenger.tells_received:
+                        self.messenger.received(message)
+                    response = self._load_serving().answer(self, message)
+            finally:
+                # Before the response is sent: with that its Message ID is the peer's again.
+                self._inbox.done(message)
             if response is not None:
                 self.messenger.send(response, message.context_id)
         finally:
-            message.handled()
-
-    def _answer(self, message: Message) -> Primitive | None:
-        try:
-            if self.link.has_ended:
-                return None
-            self.messenger.received(message)
-            response: Primitive | None = self._load_serving().answer(self, message)
-            return response
-        finally:
-            # Before the response is sent: with that its Message ID is the peer's again.
-            self._inbox.done(message)
+            if data_set is not None:
+                data_set.handled()
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled its request of that Message ID, or is gone."""

@@ -15,6 +15,7 @@ from pynetdicom import _config, debug_log, raised
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.association.responses import LOGGER, Responses
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
+from pynetdicom.dimse.operations import Operation
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.uids import named_all
 
@@ -42,7 +43,7 @@ def query(
     invoker.must_be_established(name)
     sop_class = query_model_uid(kind.name, query_model)
     prepare_statuses()
-    context, data_set = _encode_identifier(invoker.negotiated, dataset, sop_class)
+    context, data_set = _encode_identifier(invoker.link.negotiated, dataset, sop_class)
     request = kind(
         AffectedSOPClassUID=sop_class, Priority=priority, data_set=data_set, **parameters
     )
@@ -50,7 +51,7 @@ def query(
         raise TypeError(f"{name}: no {', '.join(absent)}")
     if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
         debug_log.show_identifier(LOGGER, request, data_set.decode())
-    operation = invoker.operation(request, context)
+    operation = Operation(invoker.operations, request, context.context_id)
     try:
         return Responses(invoker, request, invoker.send_request(operation, msg_id))
     except BaseException:  # Ctrl-C: nobody will ask for the responses
@@ -88,11 +89,11 @@ def cancel(invoker: Invoker, msg_id: int, context_id: int | None, query_model: s
     if operation is not None:
         invoker.cancel(operation)
     elif context_id is not None:
-        if context_id not in invoker.negotiated.contexts:
+        if context_id not in invoker.link.negotiated.contexts:
             raise ValueError(f"no presentation context {context_id} was accepted")
         invoker.send_cancel(msg_id, context_id)
     elif query_model is not None:
-        context = _context_of_model(invoker.negotiated, query_model)
+        context = _context_of_model(invoker.link.negotiated, query_model)
         invoker.send_cancel(msg_id, context.context_id or 0)
     elif not invoker.operations.has_ended_lately(msg_id):
         raise ValueError(f"no operation {msg_id} is outstanding: which context is it on?")

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
 
 _STATUS = Tag(0x0000, 0x0900)
-_DETAILS = {
+_OTHERS = {
     "OffendingElement": (0x00000901, "AT"),
     "ErrorComment": (0x00000902, "LO"),
     "ErrorID": (0x00000903, "US"),
+    "NumberOfRemainingSuboperations": (0x00001020, "US"),
+    "NumberOfCompletedSuboperations": (0x00001021, "US"),
+    "NumberOfFailedSuboperations": (0x00001022, "US"),
+    "NumberOfWarningSuboperations": (0x00001023, "US"),
 }
 
 
@@ -54,15 +58,14 @@ def to_status(response: Primitive | None, message_id: int) -> ResponseStatus:
     if response is not None:
         values = response.__dict__
         own["_dict"] = _raw_status(values["Status"]).copy()
-        for keyword in _DETAILS:
-            if keyword in values:
-                _add_detail(status, keyword, values[keyword])
+        for keyword in _OTHERS.keys() & values.keys():
+            _add(status, keyword, values[keyword])
     own["message_id"] = message_id
     return status
 
 
-def _add_detail(status: Dataset, keyword: str, value: Any) -> None:
-    tag, vr = _DETAILS[keyword]
+def _add(status: Dataset, keyword: str, value: Any) -> None:
+    tag, vr = _OTHERS[keyword]
     # The peer's own words, whatever they are.
     status[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
 

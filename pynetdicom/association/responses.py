@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import _config, debug_log
-from pynetdicom.association.invoking import to_status
+from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.dimse.operations import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.network.latch import Hold
@@ -33,12 +33,6 @@ Response = tuple["Dataset", "Dataset | None"]
 SUCCESS = 0x0000
 _FAILED_LIST = "FailedSOPInstanceUIDList"
 FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
-_COUNTERS = {
-    "NumberOfRemainingSuboperations": 0x00001020,
-    "NumberOfCompletedSuboperations": 0x00001021,
-    "NumberOfFailedSuboperations": 0x00001022,
-    "NumberOfWarningSuboperations": 0x00001023,
-}
 
 
 class Responses(Generator["Response", None, None]):
@@ -79,7 +73,7 @@ class Responses(Generator["Response", None, None]):
     def __next__(self) -> Response:
         found: list[Response] = []
         try:
-            if not self._asking.attempt(lambda: found.append(self._next())):
+            if not self._asking.attempt(self._find_next, found):
                 raise ValueError("another thread is waiting for the next response already")
             return found[0]
         except (Exception, GeneratorExit):
@@ -88,13 +82,14 @@ class Responses(Generator["Response", None, None]):
             self.close()
             raise
 
-    def _next(self) -> Response:
+    def _find_next(self, found: list[Response]) -> None:
         operation = self._operation
         if self._is_over:
             raise StopIteration
         response = None
         if operation is not None:
-            self._invoker.check_wait(operation)
+            if operation.replies.empty():
+                self._invoker.check_wait()
             try:
                 response = self._invoker.next_response(operation)
             except BaseException:  # Ctrl-C as well
@@ -107,10 +102,11 @@ class Responses(Generator["Response", None, None]):
             self._invoker.await_end()  # a release is under way
         if response is None:
             self._is_over = True
-            return self._no_answer()
+            found.append(self._no_answer())
+            return
         is_pending = response.Status in PENDING
         self._is_over = not is_pending
-        status = _status(response, self.message_id)
+        status = prepare_statuses()(response, self.message_id)
         problem = operation.problem if operation is not None and not is_pending else None
         status.__dict__["problem"] = problem
         identifier = None
@@ -121,10 +117,10 @@ class Responses(Generator["Response", None, None]):
         elif response.data_set is not None:
             # Tolerated: an identifier where the standard has none; it is no match.
             LOGGER.debug("the data set of a %s is ignored", response.message_name)
-        return status, identifier
+        found.append((status, identifier))
 
     def _no_answer(self) -> Response:
-        status = to_status(None, self.message_id)
+        status = prepare_statuses()(None, self.message_id)
         status.__dict__["problem"] = self._invoker.why_no_answer()
         return status, None
 
@@ -175,17 +171,6 @@ class Responses(Generator["Response", None, None]):
             self._is_over = True
             self._operation.is_abandoned = True
             self._invoker.cancel_later(self._operation)
-
-
-def _status(response: Primitive, message_id: int) -> Dataset:
-    """The status of a response, with the numbers of sub-operations."""
-    status = to_status(response, message_id)
-    values = response.__dict__
-    for keyword, tag in _COUNTERS.items():
-        number = values.get(keyword)
-        if number is not None:
-            status.add_new(tag, "US", number)
-    return status
 
 
 def _without_identifier(response: Primitive) -> Dataset:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from pynetdicom.association import querying, storing
-from pynetdicom.association.invoking import to_status
+from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE
 from pynetdicom.services.instances import StoreParameters
 
@@ -51,7 +51,7 @@ class SCU:
         -----
         PS3.7 9.1.5
         """
-        return to_status(*storing.echo(self._invoker, msg_id))
+        return prepare_statuses()(*storing.echo(self._invoker, msg_id))
 
     def send_c_store(
         self,

@@ -44,13 +44,6 @@ def may_be_storage(uid: str) -> bool:
     return registry.is_storage(uid) or registry.service_class_of(uid) is ServiceClass
 
 
-def asks_nobody(performer: Performer) -> bool:
-    """Whether no handler learns of a C-ECHO request."""
-    return _TOLD_OF_ECHO.isdisjoint(performer.link.handlers) and not is_assigned(
-        performer.link.ae, "on_c_echo"
-    )
-
-
 def answer(performer: Performer, message: Message) -> Primitive | None:
     """Serve a request.
 
@@ -77,8 +70,12 @@ def answer(performer: Performer, message: Message) -> Primitive | None:
         if status == IDENTIFIER_MISMATCH:
             response.OffendingElement = [levels.QUERY_RETRIEVE_LEVEL]
         return response
-    if request.CommandField == C_ECHO.request_field and asks_nobody(performer):
-        return request.response(0x0000)
+    if (
+        request.CommandField == C_ECHO.request_field
+        and _TOLD_OF_ECHO.isdisjoint(performer.link.handlers)
+        and not is_assigned(performer.link.ae, "on_c_echo")
+    ):
+        return request.response(0x0000)  # no handler learns of it
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
     if request.name in SINGLE:
@@ -104,8 +101,10 @@ def _answer_in_parts(
             else given
         )
 
+    shows = request.name == "C-FIND" and LOGGER.isEnabledFor(logging.DEBUG)
+
     def send(response: Primitive) -> None:
-        if request.name == "C-FIND":
+        if shows:
             debug_log.log_identifier(LOGGER, response, _config.LOG_RESPONSE_IDENTIFIERS)
         performer.messenger.send(response, context_id)
 
@@ -113,7 +112,7 @@ def _answer_in_parts(
         request,
         handler,
         send,
-        lambda: performer.is_cancelled(message_id),
+        partial(performer.is_cancelled, message_id),
         performer.link.negotiated.contexts[context_id].transfer_uids[0],
         partial(performer.link.handlers.who_answers, event),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pynetdicom.association.file_stream import FileStream, Path, StoreResult
-from pynetdicom.association.invoking import prepare_statuses, to_status
+from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
 from pynetdicom.services.instances import StoreParameters, take
 
@@ -29,7 +29,7 @@ _USUAL = StoreParameters()
 def echo(invoker: Invoker, msg_id: int | None) -> tuple[Primitive | None, int]:
     """Send a C-ECHO request; see `Association.send_c_echo`."""
     invoker.must_be_established("send_c_echo()")
-    context = invoker.negotiated.context_for(VERIFICATION)
+    context = invoker.link.negotiated.context_for(VERIFICATION)
     request = C_ECHO()
     request.__dict__["AffectedSOPClassUID"] = VERIFICATION  # which needs no check
     prepare_statuses()
@@ -44,7 +44,7 @@ def store(
 ) -> Dataset:
     """Have the peer store a data set, or a file; see `Association.send_c_store`."""
     invoker.must_be_established("send_c_store()")
-    prepare_statuses()
+    to_status = prepare_statuses()
     if isinstance(dataset, (str, os.PathLike)):
         os.stat(dataset)  # FileNotFoundError says more than FileProblem
     elif hasattr(dataset, "group_dataset"):
@@ -53,7 +53,7 @@ def store(
             raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
     instance = take(dataset)
     try:
-        context = invoker.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
+        context = invoker.link.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
         request = instance.request(context, parameters)
         return to_status(*invoker.exchange(request, context, msg_id))
     finally:
@@ -77,6 +77,6 @@ def store_files(
 
 def file_status(result: StoreResult) -> Dataset:
     """What became of a file, as a data set."""
-    status = to_status(result.response, result.message_id)
+    status = prepare_statuses()(result.response, result.message_id)
     status.__dict__["problem"] = result.problem
     return status

@@ -47,7 +47,7 @@ def originator(request: Any, ae_title: str = "") -> StoreParameters:
 def context_for(invoker: Invoker, what: Instance) -> PresentationContext | None:
     """The accepted context on which an instance can be sent; None if there is none."""
     try:
-        return invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
+        return invoker.link.negotiated.context_for(what.sop_class, what.transfer_syntax)
     except ValueError:
         return None
 
@@ -60,14 +60,14 @@ def store(
 ) -> Outcome:
     """Have an instance stored over an association, and do something else `meanwhile`."""
     try:
-        context = invoker.negotiated.context_for(what.sop_class, what.transfer_syntax)
+        context = invoker.link.negotiated.context_for(what.sop_class, what.transfer_syntax)
         request = what.request(context, parameters)
         response, _ = invoker.exchange(request, context, None, meanwhile)
     except Exception as error:
         problem = printable(f"not sent: {why_not(error)}")
         return Outcome(None, what.sop_instance, problem)
     if response is None:
-        return Outcome(None, what.sop_instance, f"no answer: {printable(str(invoker.ended))}")
+        return Outcome(None, what.sop_instance, f"no answer: {printable(str(invoker.link.ended))}")
     return Outcome(response.Status, what.sop_instance)
 
 

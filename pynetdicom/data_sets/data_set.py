@@ -55,8 +55,7 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
     EncodedDataSet
         The same one where there is nothing to mend.
     """
-    encoding = encoding_of(data_set.transfer_syntax)
-    if encoding.deflated:
+    if encoding_of(data_set.transfer_syntax).deflated:
         return data_set  # as a whole it is padded on its way (PS3.5 A.5)
     try:
         found = data_set.survey()
@@ -144,7 +143,8 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     """
     encoding = encoding_of(transfer_syntax)
     level = Level(ds, encoding)
-    if any(tag >> 16 in (0, 2) for tag in level.elements if tag < 0x00030000):
+    first = min(level.elements, default=0x00080000)
+    if first < 0x00030000 and any(tag >> 16 in (0, 2) for tag in level.elements):
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     if 0x7FE00010 in level.elements:
         _check_pixel_data(ds, transfer_syntax)
@@ -154,7 +154,9 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         parts = level.parts()
         if level.is_buffered:
             return Pieces(parts).to_data_set(transfer_syntax)
-        return InMemory(b"".join(parts), transfer_syntax)
+        data_set = InMemory(b"".join(parts), transfer_syntax)
+        data_set.is_even = not level.is_as_read
+        return data_set
     except NotInCharacterSet as error:
         raise ValueError(f"the data set cannot be encoded: {error}") from None
     except NotEncodable as error:

@@ -248,7 +248,7 @@ def walk(
             levels.pop()
         else:
             odd, first = window.odd, window.odd[0] if window.odd else 0
-            stray = window.bytes_at(offset, size - offset) if size - offset < 8 else b""
+            stray = window.bytes_at(offset, size - offset) if 0 < size - offset < 8 else b""
             found = watch.values
             return Survey(offset, first, len(odd), implicit, window.last, stray, found, nested)
 
@@ -275,13 +275,14 @@ def _elements(window: Window, offset: int, level: Level, watch: _Watch | None) -
     unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
     wanted, stop, values = watch or _NOTHING
     vr, tag, data, base = b"", window.last, window.data, window.base
+    longest = 8 if implicit else 12  # of the headers
     while offset < end:
         index = offset - base
-        if index + 12 > len(data):
+        if index + longest > len(data):
             if watch is not None and end - offset < 8 and offset:
                 break  # stray bytes
-            # The last element may be shorter than the 12 bytes of the longest header.
-            index = window.at(offset, min(12, max(8, window.size - offset)))
+            # The last element may be shorter than the longest header.
+            index = window.at(offset, min(longest, max(8, window.size - offset)))
             data, base = window.data, window.base
         value = offset + 8
         if implicit:
@@ -305,7 +306,9 @@ def _elements(window: Window, offset: int, level: Level, watch: _Watch | None) -
                 if delimited or (value == end and end != window.size):
                     return value, None
                 raise no_walk(f"an item ends at offset {offset} where there is none")
-            inner = level_of(window, (tag, vr, length, value), end)
+            # Without a VR it is a mere value if it is too short to hold an item.
+            is_long = vr or length >= 8
+            inner = level_of(window, (tag, vr, length, value), end) if is_long else None
             if inner is not None:
                 window.last = tag if watch is not None else window.last
                 return value, inner

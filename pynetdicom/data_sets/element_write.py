@@ -66,6 +66,8 @@ class Level:
 
     is_buffered = False
     """Whether some of its parts are still in a buffer."""
+    is_as_read = False
+    """Whether something in it may be as somebody else has encoded it."""
 
     def __init__(
         self,
@@ -151,7 +153,9 @@ class Level:
                     and element.length != UNDEFINED
                 ):
                     data = element.value  # None if it is empty, or still in its file
+                    self.is_as_read = True
                 if data is None:
+                    self.is_as_read = True
                     parts += _others(self, heads, element)
                 else:
                     parts += heads(tag, element.VR, len(data)), data
@@ -218,7 +222,9 @@ def _items(level: Level, items: Any, *, is_copied: bool = False) -> bytes:
     head = struct.Struct("<HHI" if level.encoding.little else ">HHI").pack
     parts: list[bytes] = []
     for item in items:
-        data = Level(item, level.encoding, level, is_copied=is_copied).encoded()
+        inner = Level(item, level.encoding, level, is_copied=is_copied)
+        data = inner.encoded()
+        level.is_as_read |= inner.is_as_read
         if getattr(item, "is_undefined_length_sequence_item", False):
             parts += head(0xFFFE, 0xE000, UNDEFINED), data, head(0xFFFE, 0xE00D, 0)
         else:

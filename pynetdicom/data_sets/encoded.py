@@ -63,6 +63,8 @@ class EncodedDataSet:
     """
 
     mended: tuple[str, ...] = ()
+    is_even = False
+    """Whether it is of our own making, with values of even length and nothing after the last."""
     _survey: Survey | None = None
     """What a walk to the end has shown; None before there was one."""
     _head: bytes = b""
@@ -72,7 +74,7 @@ class EncodedDataSet:
         self.transfer_syntax = transfer_syntax
         self.size = size
 
-    def _memory(self) -> Bytes | None:
+    def memory(self) -> Bytes | None:
         """Give the bytes where they are in memory."""
         return None
 
@@ -98,7 +100,7 @@ class EncodedDataSet:
             A part, of at most 1 MiB where it comes from a file. It is valid until the next one is
             asked for.
         """
-        memory = self._memory()
+        memory = self.memory()
         if memory is not None:
             if memory:
                 yield memoryview(memory)
@@ -116,7 +118,7 @@ class EncodedDataSet:
 
     def open(self) -> BinaryIO:
         """Open it for reading, as a file that begins with the data set and ends with it."""
-        memory = self._memory()
+        memory = self.memory()
         return (
             io.BytesIO(memory)
             if memory is not None
@@ -125,7 +127,7 @@ class EncodedDataSet:
 
     def getvalue(self) -> bytes:
         """Give the whole as bytes."""
-        memory = self._memory()
+        memory = self.memory()
         if memory is not None:
             return bytes(memory)
         return b"".join(map(bytes, self.parts()))
@@ -143,15 +145,14 @@ class EncodedDataSet:
         """
         from pydicom.filereader import read_dataset
 
-        encoding = encoding_of(self.transfer_syntax)
-        memory = self._bytes()
+        data, size, encoding, read = self._to_walk()
         found = self._survey
         if found is None or not found.nested:
-            found = self._survey = walk(*self._to_walk(memory), wanted=UIDS)
+            found = self._survey = walk(data, size, encoding, read, wanted=UIDS)
         size = found.end  # what follows the last element is none of pydicom's affair
         source: Any
-        if memory is not None:
-            source = io.BytesIO(memoryview(memory)[:size])
+        if read is None:
+            source = io.BytesIO(memoryview(data)[:size])
         else:
             source = Unnamed(self._section(size))
         try:
@@ -194,7 +195,7 @@ class EncodedDataSet:
             If an element overruns the data set, or it nests too deeply.
         """
         if self._survey is None:
-            self._survey = walk_through(*self._to_walk(self._bytes()), wanted=UIDS)
+            self._survey = walk_through(*self._to_walk(), wanted=UIDS)
         return self._survey
 
     @property
@@ -242,8 +243,7 @@ class EncodedDataSet:
         if self._survey is not None and set(wanted).issubset(UIDS):
             values = self._survey.values
             return {tag: values[tag] for tag in wanted if tag in values}
-        to_walk = self._to_walk(self._bytes())
-        return walk(*to_walk, wanted=wanted, stop=max(wanted) + 1, nested=False).values
+        return walk(*self._to_walk(), wanted=wanted, stop=max(wanted) + 1, nested=False).values
 
     def text(self, tag: int) -> str:
         """The value of an element, as `peek` gives it, without padding; empty if there is none."""
@@ -261,18 +261,12 @@ class EncodedDataSet:
 
     def read_ahead(self) -> bool:
         """Read the data set now, where that is worth it; says whether it is in memory."""
-        return self._memory() is not None
+        return self.memory() is not None
 
-    def _bytes(self) -> Bytes | None:
-        """What there is to walk; None where it is in a file."""
-        deflated = encoding_of(self.transfer_syntax).deflated
-        return self.inflated() if deflated else self._memory()
-
-    def _to_walk(
-        self, memory: Bytes | None
-    ) -> tuple[bytes | bytearray, int, Encoding, Read | None]:
+    def _to_walk(self) -> tuple[bytes | bytearray, int, Encoding, Read | None]:
         """The bytes that are in memory, how many there are in all, and how to get the others."""
         encoding = encoding_of(self.transfer_syntax)
+        memory = self.inflated() if encoding.deflated else self.memory()
         if memory is None:
             return self._head, self.size, encoding, self.read_at
         data = bytes(memory) if isinstance(memory, memoryview) else memory
@@ -280,7 +274,7 @@ class EncodedDataSet:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read (at most) so many bytes from an offset."""
-        memory = self._memory()
+        memory = self.memory()
         if memory is not None:
             return bytes(memory[offset : offset + size])
         descriptor, start = self._file()
@@ -288,7 +282,7 @@ class EncodedDataSet:
 
     def read_into(self, part: memoryview, offset: int) -> None:
         """Read as many bytes as `part` holds, from an offset."""
-        memory = self._memory()
+        memory = self.memory()
         if memory is not None:
             part[:] = memoryview(memory)[offset : offset + len(part)]
         else:
@@ -319,10 +313,11 @@ class InMemory(EncodedDataSet):
     """
 
     def __init__(self, data: bytes, transfer_syntax: str) -> None:
-        super().__init__(transfer_syntax, len(data))
+        self.transfer_syntax = transfer_syntax
+        self.size = len(data)
         self._data = data
 
-    def _memory(self) -> bytes:
+    def memory(self) -> bytes:
         return self._data
 
 
@@ -384,7 +379,7 @@ class InFile(EncodedDataSet):
             return self
         return InFile(self._path, self._offset, self.size, self.transfer_syntax)
 
-    def _memory(self) -> Bytes | None:
+    def memory(self) -> Bytes | None:
         return self._read
 
     def _file(self) -> tuple[Descriptor, int]:

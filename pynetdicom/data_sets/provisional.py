@@ -164,6 +164,10 @@ class ProvisionalFile:
         for other in list(_kept_open):
             _remove(other)
 
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # it could not be made
+            self.close()
+
 
 def _remove(name: str) -> None:
     try:

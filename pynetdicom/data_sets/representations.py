@@ -121,9 +121,12 @@ def heads_for(encoding: Encoding) -> Heads:
     explicit_short = struct.Struct(order + "HH2sH").pack
     explicit_long = struct.Struct(order + "HH2s2xI").pack
 
+    # The headers of what is sent again and again are alike.
+    @lru_cache(4096)
     def implicit(tag: int, vr: str, length: int) -> bytes:
         return with_long(tag >> 16, tag & 0xFFFF, length)
 
+    @lru_cache(4096)
     def explicit(tag: int, vr: str, length: int) -> bytes:
         if vr in _LONG_VRS:
             return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)

@@ -190,7 +190,7 @@ class ReceivedDataSet(EncodedDataSet):
         self._readable: ProvisionalFile | None = None
         self._saved: ProvisionalFile | None = None
 
-    def _memory(self) -> bytes | bytearray | None:
+    def memory(self) -> bytes | bytearray | None:
         if self._data is None and self._part is None:
             raise self.error or ValueError("the data set is closed")
         return self._data
@@ -256,7 +256,7 @@ class ReceivedDataSet(EncodedDataSet):
         """A Part 10 file with the data set, to be read only, that is there until `handled`."""
         readable = self._readable
         if readable is None:
-            self._memory()
+            self.memory()
             readable = self._part
             if readable is None or not readable.can_be_named:
                 readable = self._copy(system_directory())
@@ -290,13 +290,9 @@ class ReceivedDataSet(EncodedDataSet):
             if one is not None:
                 one.close()
 
-    def __del__(self) -> None:
-        if not (self._part is self._readable is self._saved is None):
-            self.close()
-
     def _copy(self, directory: str) -> ProvisionalFile:
         """Write it to a new file."""
-        memory = self._memory()
+        memory = self.memory()
         copy = ProvisionalFile(directory)
         try:
             if memory is not None:

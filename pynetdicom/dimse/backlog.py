@@ -36,14 +36,6 @@ _NOT_KEPT = 0xFFFFFFFE
 _CHUNK = 65536
 
 
-class _Owned(ProvisionalFile):
-    """A provisional file that is gone, name and all, with this object."""
-
-    def __del__(self) -> None:
-        with suppress(AttributeError):  # it could not be made
-            self.close()
-
-
 class _File:
     """Responses one behind the other, and how far they have been read.
 
@@ -53,7 +45,7 @@ class _File:
     """
 
     def __init__(self, directory: str) -> None:
-        self._owned = _Owned(directory)
+        self._owned = ProvisionalFile(directory)
         self.fd = self._owned.fd
         self._fetched = 0
         # What was read of the file and is not consumed.
@@ -81,6 +73,8 @@ class Backlog:
     ----------
     directory : str or None
         Where the file goes; None for the system's directory for such files.
+    empty : callable
+        Tells whether there is nothing to get.
     is_paused : bool
         Whether reading was paused since it was full, and its consumer has not looked since.
     """
@@ -89,6 +83,7 @@ class Backlog:
         self.is_paused = False
         self.directory: str | None = None
         self._queue: SimpleQueue[Message | _File | None] = SimpleQueue()
+        self.empty = self._queue.empty
         self._is_discarded = False
         # Written by the thread that adds.
         self._added = self._bytes_added = 0
@@ -104,9 +99,8 @@ class Backlog:
 
     def _file(self) -> _File | None:
         """Where the next response goes; None once its consumer has caught up."""
-        if self._used_file is None:  # the rule
-            return self._empty_file
-        return self._empty_file or self._used_file()
+        used = self._used_file
+        return self._empty_file or (None if used is None else used())
 
     @property
     def is_full(self) -> bool:
@@ -121,7 +115,8 @@ class Backlog:
         OSError
             It cannot be kept: the file cannot be written, or is as long as it may be.
         """
-        file = self._file()
+        # Few have ever had one.
+        file = self._file() if self._used_file or self._empty_file else None
         if file is not None:
             if self._is_discarded:
                 message.close()
@@ -192,10 +187,6 @@ class Backlog:
             self._added - self._taken < _config.MAXIMUM_WAITING_RESPONSES // share
             and self._bytes_added - self._bytes_taken < _config.MAXIMUM_WAITING_BYTES // share
         )
-
-    def empty(self) -> bool:
-        """Whether there is nothing to get."""
-        return not self._is_discarded and self._queue.empty()
 
     def get(self, timeout: float | None = None) -> Message | None:
         """Wait for the next response; None when none will come.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom.data_sets.element_walk import encoding_of
+from pynetdicom.data_sets.encoded import Bytes
 from pynetdicom.data_sets.spool import Place, Spool, received
 from pynetdicom.dimse.command import NO_DATA_SET
 from pynetdicom.dimse.decoding import decode_command
@@ -39,7 +40,7 @@ LAST = 2
 # control header.
 _header = struct.Struct(">BxIIBB").pack
 
-Batch = list[bytes | memoryview]
+Batch = list[Bytes]
 
 
 class Message:
@@ -83,12 +84,6 @@ class Message:
         """The encoded data set, if there is one."""
         data_set = self.primitive.data_set
         return None if data_set is None else BytesIO(data_set.getvalue())
-
-    def handled(self) -> None:
-        """Say that its handler has returned; its data set lives on for whoever holds it."""
-        data_set = self.primitive.data_set
-        if data_set is not None:
-            data_set.handled()
 
     def close(self) -> None:
         """Give back what its data set holds, which nobody was given."""
@@ -139,7 +134,12 @@ def fragments(
     if len(command) > length:
         return _fragment_both(context_id, command, data, length)
     batch: Batch = [_header(4, len(command) + 6, len(command) + 2, context_id, 3) + command]
-    return (batch,) if data is None else _fragment_data(context_id, data, length, batch)
+    if data is None:
+        return (batch,)
+    memory = data.memory()
+    if memory is None or len(memory) > length:
+        return _fragment_data(context_id, data, length, batch)
+    return (_with_last(batch, context_id, data, memory),)
 
 
 def _fragment_both(
@@ -167,7 +167,7 @@ def _fragment_data(
     remaining = data.size
     # The last fragment, full or not, has a header of its own.
     full = max(0, remaining - 1) // length
-    tail: bytes | memoryview = b""
+    tail: Bytes = b""
     for part in data.parts(length):
         view = memoryview(part)[:remaining]
         remaining -= len(view)
@@ -193,6 +193,11 @@ def _fragment_data(
         tail = bytes(tail)  # the part is not there any more when the next one is
     if remaining:
         raise TruncatedFile("the data set is shorter than it was said to be")
+    yield _with_last(batch, context_id, data, tail)
+
+
+def _with_last(batch: Batch, context_id: int, data: EncodedDataSet, tail: Bytes) -> Batch:
+    """Add the last fragment of a data set."""
     # Fragments are even: a deflated data set is padded on its way (PS3.5 A.5).
     is_padded = len(tail) % 2 == 1 and encoding_of(data.transfer_syntax).deflated
     size = len(tail) + is_padded
@@ -201,7 +206,7 @@ def _fragment_data(
         batch.append(tail)
     if is_padded:
         batch.append(b"\0")
-    yield batch
+    return batch
 
 
 class Assembler:

@@ -70,8 +70,10 @@ class Driver:
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
         self._over = Latch()
-        # Set once the peer was asked for the association, or it has ended before.
+        # Set once the peer was asked for the association, or has asked, or it has ended before.
         self.begun = Latch()
+        if provider.may("Evt19"):
+            self.begun.set()
         # The last move that was told.
         self._told = provider.last
         self._telling = Hold()
@@ -124,10 +126,10 @@ class Driver:
             except NotPossible as error:
                 self.help()
                 raise Stopped from error
-            self.begun.set()
             if move.ends:
                 self.tell_end()
             self.writer.put([data], move)
+            self.begun.set()
         except Stopped:
             raise
         except BaseException as error:  # the state says that it was sent
@@ -160,7 +162,7 @@ class Driver:
         return done
 
     def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
-        move = self._provider.last
+        move = self._provider.last if self._told.later else self._told
         if not move.may_send_data:
             self.help()
             raise Stopped

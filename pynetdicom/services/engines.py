@@ -202,7 +202,7 @@ def failed(request: Primitive, error: BaseException, bound: Bound | None = None)
 def with_status(request: Primitive, status: Any, bound: Bound | None = None) -> Primitive:
     """Make a response of what a handler gave as status."""
     answers = ANSWERS[request.name]
-    number = to_code(status)
+    number = status if type(status) is int else to_code(status)
     if number is not None:
         if 0 <= number <= 0xFFFF:
             return request.response(number)

@@ -12,6 +12,7 @@ from queue import Empty
 import pytest
 
 from pynetdicom import _config
+from pynetdicom.data_sets.provisional import ProvisionalFile
 from pynetdicom.data_sets.spool import ReceivedDataSet
 from pynetdicom.dimse import backlog as module
 from pynetdicom.dimse.backlog import Backlog
@@ -250,13 +251,13 @@ def test_nobody_is_given_a_file_that_is_being_closed(
     """The consumer's thread lets go of it while the DUL thread looks where the next one goes."""
     backlog = Backlog()
     found: list[object] = []
-    close = module._Owned.close
+    close = ProvisionalFile.close
 
-    def closing(file: module._Owned) -> None:
+    def closing(file: ProvisionalFile) -> None:
         found.append(backlog._file())
         close(file)
 
-    monkeypatch.setattr(module._Owned, "close", closing)
+    monkeypatch.setattr(ProvisionalFile, "close", closing)
     backlog.spill()
     backlog.add(message(1))
     assert list(rest_of(backlog)) == [1]

@@ -182,7 +182,7 @@ def test_reading_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["serve", "_serve_request", "_answer", "end", "_check_idle"])
+@pytest.mark.parametrize("place", ["serve", "_serve_request", "end", "_check_idle"])
 def test_serving_fails(
     pair: Pair,
     place: str,
@@ -628,7 +628,7 @@ def test_a_log_that_raises(
                 Injection(
                     patch,
                     Performer,
-                    "_answer",
+                    "_serve_request",
                     Injected,
                     lambda part, *a: link_of(part).thread is acceptor,
                 )
