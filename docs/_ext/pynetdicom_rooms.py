@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from pynetdicom_tables import Table, list_table
+from pynetdicom_tables import FILLED, Table, list_table
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -276,26 +276,44 @@ class RoomsPicture(SphinxDirective):
 
 
 class RoomsTable(Table):
-    """``.. rooms-table::``: the rooms, and all that each imports from: the picture in words."""
+    """``.. rooms-table::``: what each room imports from: the picture in words."""
 
     def text(self) -> str:
         rows = (
             (
                 f"``{room.name}``",
-                "; ".join(f"``{other.name}``" for other in rooms() if other in imports()[room])
+                "; ".join(_short(other) for origin, other in arrows() if origin == room)
                 or "nothing",
+                "; ".join(_short(other) for other in unused(room)) or FILLED,
             )
             for room in rooms()
         )
-        return list_table(("Room, from the top down", "Imports from"), rows)
+        head = ("Room, from the top down", "Stands on", "Of what is below, imports nothing from")
+        return list_table(head, rows)
+
+
+def unused(room: Room) -> list[Room]:
+    """The rooms that a room stands on, by others, and imports nothing from."""
+    return [other for other in rooms() if other in below(room) - imports()[room]]
+
+
+def _short(room: Room) -> str:
+    """What a room is called where it is one among others."""
+    if len(room.members) == 1:
+        return f"``{room.name}``"
+    return f"``{room.members[0]}`` and those beside it"
 
 
 class RoomModules(Table):
-    """``.. room-modules::``: every module, by rooms, with what it says of itself."""
+    """``.. room-modules::``: every module, by rooms from the ground up, and what it is."""
 
     def text(self) -> str:
         parts = []
-        for room in rooms():
+        for room in reversed(rooms()):
+            if len(room.modules) > len(room.members):
+                parts.append(f".. rubric:: {room.name}")
+            else:
+                parts.append(".. rubric:: At the root")
             rows = ((f"``{name}``", first_sentence(path)) for name, path in room.modules.items())
             parts.append(list_table(("Module", "What it is"), rows))
         return "\n\n".join(parts)

@@ -103,5 +103,6 @@ def test_the_tables_have_every_room_and_module() -> None:
     table = object.__new__(rooms.RoomsTable).text()
     for room in rooms.rooms():
         assert f"* - ``{room.name}``" in table
+        assert rooms.imports()[room] | {*rooms.unused(room)} == rooms.below(room)
     names = re.findall(r"\* - ``([\w/]+)``\n     - \S", object.__new__(rooms.RoomModules).text())
     assert len(names) == len({*PACKAGE.rglob("*.py")}) - 1
