@@ -328,7 +328,7 @@ class Association(SCU, DebugHooks, threading.Thread):
             self._performer.releases_after = True
             return
         self._link.inbox.put(WE_RELEASE)
-        if self._invoker.is_sending_here():
+        if self._invoker.is_sending_here() or self._handlers.running_here():
             return
         wait_until(self._link.is_over.wait, after(self.acse_timeout, LINGER))
         if self.is_released:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-import stat
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 POSIX = os.name == "posix"
@@ -43,24 +44,19 @@ else:
 class Descriptor:
     """A file descriptor that is closed once, by `close` or when nobody refers to it any more."""
 
-    __slots__ = ("_file", "fd")
+    __slots__ = ("fd",)
 
-    def __init__(self, fd: int, file: io.FileIO | None = None) -> None:
+    def __init__(self, fd: int) -> None:
         self.fd = fd
-        # Whose it is, where it is a file's.
-        self._file = file
 
     def duplicate(self) -> Descriptor:
         """Make a descriptor of the same file that is closed on its own."""
-        return Descriptor(os.dup(self.fd))
+        return opened(os.dup, self.fd)
 
     def close(self) -> None:
         """Close it."""
         fd, self.fd = self.fd, -1
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-        elif fd >= 0:
+        if fd >= 0:
             os.close(fd)
 
     def __del__(self) -> None:
@@ -71,6 +67,15 @@ class Descriptor:
         finally:
             if self.fd >= 0:
                 self.close()
+
+
+def opened(call: Callable[..., int], *args: Any) -> Descriptor:
+    """Make the descriptor that a system call gives when it is called with `args`."""
+    made = Descriptor(-1)
+    # An object's from the first: all of it is one bytecode, so that Ctrl-C cannot come while it is
+    # a mere number.
+    any(map(setattr, (made,), ("fd",), iter(partial(call, *args), None)))
+    return made
 
 
 class Section(io.RawIOBase):
@@ -135,9 +140,5 @@ class Unnamed:
 
 def open_file(path: str) -> Descriptor:
     """Open a file for reading; a pipe that nobody writes to holds nobody up."""
-    if stat.S_ISREG(os.stat(path).st_mode):
-        # An object from the first: Ctrl-C cannot come while the descriptor is a mere number.
-        file = io.FileIO(path)
-        return Descriptor(file.fileno(), file)
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    return Descriptor(os.open(path, flags))
+    return opened(os.open, path, flags)

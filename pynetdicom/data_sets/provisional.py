@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from pynetdicom.data_sets import descriptor
-from pynetdicom.data_sets.descriptor import Descriptor, pread
+from pynetdicom.data_sets.descriptor import Descriptor, opened, pread
 
 IOV_MAX = 1024
 """How many buffers one `writev` takes."""
@@ -45,21 +45,20 @@ class ProvisionalFile:
         # Somebody was told the name, and counts on it.
         self._is_known = False
         flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        fd = -1
+        self.descriptor = Descriptor(-1)
         if _has_unnamed_files():
             try:
                 # The mode is the published file's, less the umask; without a name it lets nobody
                 # in.
-                fd = os.open(directory, flags | os.O_TMPFILE, 0o666)
+                self.descriptor = opened(os.open, directory, flags | os.O_TMPFILE, 0o666)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
                     raise
-        self.unnamed = fd >= 0
+        self.unnamed = self.fd >= 0
         if not self.unnamed:
             self.name = _provisional(directory)
-            fd = os.open(self.name, flags | os.O_CREAT | os.O_EXCL, 0o666)
-        self.descriptor = Descriptor(fd)
-        self._mode = os.fstat(fd).st_mode & 0o777 if not self.unnamed else None
+            self.descriptor = opened(os.open, self.name, flags | os.O_CREAT | os.O_EXCL, 0o666)
+        self._mode = os.fstat(self.fd).st_mode & 0o777 if not self.unnamed else None
         if not self.unnamed:
             self._hide()
 

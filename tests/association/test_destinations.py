@@ -24,7 +24,7 @@ from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.network import dul
 from pynetdicom.network.dul import Stopped
 from pynetdicom.presentation import StoragePresentationContexts
-from tests.faults.peer import CT, IMPLICIT, VERIFICATION, abort, reject
+from tests.faults.peer import CT, IMPLICIT, RELEASE_RP, RELEASE_RQ, VERIFICATION, abort, reject
 from tests.faults.tls import contexts as tls_contexts
 from tests.pair import DEADLINE, Seen
 from tests.peers import Acceptor, Call, listening
@@ -987,6 +987,31 @@ def test_reports_never_contradict_what_was_said_before(
     done = [completed for _, _, completed, _, _ in pending]
     assert done == sorted(done, key=lambda number: number or 0)
     assert all(remaining == count - completed for _, remaining, completed, _, _ in pending)
+
+
+def test_a_release_by_who_is_told_of_a_report(
+    scp: QueryScp, destination: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the thread that reports, which the one that serves waits for: it is done afterwards."""
+    monkeypatch.setattr("pynetdicom.association.pending_reports.REPORT_EVERY", 0.01)
+    scp.ae.acse_timeout = 3600
+    store = destination()
+    told = threading.Event()
+    store.handler = lambda event: int(told.wait(DEADLINE) and 0)
+    scp.handler = lambda event: iter(moves(store.port, image("1.2.1"), image("1.2.2")))
+
+    def release(event: evt.Event) -> None:
+        if threading.current_thread() is not event.assoc and not told.is_set():
+            event.assoc.release()
+            told.set()
+
+    scp.server.bind(evt.EVT_DIMSE_SENT, release)
+    with scp.connect() as peer:
+        peer.request(MOVE)
+        *_, final = map(counters, peer.responses())
+        assert final == (0, None, 2, 0, 0)
+        assert peer.pdu() == RELEASE_RQ
+        peer.send(RELEASE_RP)
 
 
 def test_reports_come_when_due_and_end_with_what_they_are_of(
