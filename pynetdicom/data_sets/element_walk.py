@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import NamedTuple
 
 from pynetdicom.errors import DataSetDecodeError
@@ -76,6 +77,7 @@ _ENCODINGS = {
 }
 
 
+@lru_cache(64)  # asked for each data set
 def encoding_of(transfer_syntax: str) -> Encoding:
     """Give the encoding; of a transfer syntax that is not known it is Explicit VR Little Endian."""
     return _ENCODINGS.get(transfer_syntax, _EXPLICIT)
