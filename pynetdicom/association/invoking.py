@@ -156,7 +156,7 @@ class Invoker:
             missing = response.missing()
             is_match = response.name == "C-FIND" and response.Status in PENDING
             if is_match and response.data_set is None:
-                missing.append("Identifier")
+                missing.append("identifier")
             if not missing:
                 return response
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")

@@ -47,7 +47,7 @@ def test_a_read_never_waits(pair: tuple[Connection, socket.socket]) -> None:
     theirs.send(b"abc")
     assert connection.recv_now(memoryview(bytearray(10))) == 3
     with pytest.raises(BlockingIOError):
-        connection.fill(Framer())
+        Framer().fill(connection.recv)
 
 
 def test_push_never_blocks(pair: tuple[Connection, socket.socket]) -> None:
