@@ -257,10 +257,14 @@ class Invoker:
                 operation = self.to_cancel.get_nowait()
             except Empty:  # somebody else was faster
                 return
-            if operation.is_abandoned:
-                self.operations.abandon(operation)
-            if not operation.is_cancelled:
-                self.cancel(operation)
+            try:
+                if operation.is_abandoned:
+                    self.operations.abandon(operation)
+                if not operation.is_cancelled:
+                    self.cancel(operation)
+            except BaseException:  # Ctrl-C; or a signal's handler asks, in the midst of sending
+                self.cancel_later(operation)
+                raise
 
     def cancel(self, operation: Operation, *, waits: bool = True) -> bool:
         """Send the C-CANCEL of an operation; False if it has to be done later."""

@@ -59,8 +59,9 @@ class Operation:
     """One request of ours, from before it may be sent until its final response.
 
     It is made by the thread that sends the request, and held in a ``with``: when an exception comes
-    out of there, Ctrl-C included, it is outstanding no more. Otherwise nothing has to be done: its
-    final response has ended it, or the association's end.
+    out of there, Ctrl-C included, it is outstanding no more; if it was sent, its Message ID is
+    nobody's until the peer has answered. Otherwise nothing has to be done: its final response has
+    ended it, or the association's end.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ class Operation:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is not None:
-            self.operations.finish(self)
+            self.operations.finish(self, keeps_id=self.last_heard < math.inf)
 
 
 class Operations:
@@ -237,21 +238,22 @@ class Operations:
             self._one = operation
         return not self.is_over  # last: whoever has said so may have looked before
 
-    def finish(self, operation: Operation) -> None:
+    def finish(self, operation: Operation, *, keeps_id: bool = False) -> None:
         """Forget an operation: it has its final response, or nobody waits for it any more.
 
-        Also one that has not begun. A second time it does no harm.
+        Also one that has not begun. A second time it does no harm. With `keeps_id` no other has its
+        Message ID while the answer is still to come, which would fit that one.
         """
         if operation.backlog is not None and self.is_outstanding(operation):
             # Before it is outstanding no more: who cancels it looks there first.
             self._ended_lately.append(operation.message_id)
         try:
             # Only one of those who finish it gives its Message ID back: it may be another's next.
-            message_id = operation.claims.pop()
+            message_id = None if keeps_id else operation.claims.pop()
         except IndexError:
             pass
         else:
-            if self._by_id.get(message_id) is operation:
+            if message_id is not None and self._by_id.get(message_id) is operation:
                 del self._by_id[message_id]
         self._line.pop(operation, None)
         if self._line:
@@ -297,6 +299,8 @@ class Operations:
         message_id: int = response.__dict__["MessageIDBeingRespondedTo"]
         operation = self._by_id.get(message_id)
         if operation is None or operation not in self._line:
+            if operation is not None:  # somebody has waited for it
+                self.finish(operation)
             self.strays += 1
             return False
         if (

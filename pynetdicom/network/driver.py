@@ -74,8 +74,10 @@ class Driver:
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
         self._over = Latch()
-        # Set once the peer was asked for the association, or it has ended before.
+        # Set once the peer was asked for the association, or has asked, or it has ended before.
         self.begun = Latch()
+        if provider.may("Evt19"):
+            self.begun.set()
         # The last move that was told.
         self._told = provider.last
         self._telling = Hold()
@@ -130,10 +132,10 @@ class Driver:
             except NotPossible as error:
                 self.help()
                 raise Stopped from error
-            self.begun.set()
             if move.ends:
                 self.tell_end()
             self.writer.put([data], move)
+            self.begun.set()
         except Stopped:
             raise
         except BaseException as error:  # the state says that it was sent

@@ -232,9 +232,8 @@ class DUL(threading.Thread):
     def _read_until_finished(self, connection: Connection) -> None:
         watch = self._watch
         assert watch is not None
-        if not self.provider.may("Evt19"):
-            # A peer that speaks before it was asked is answered by the states after that.
-            self.driver.begun.wait()
+        # A peer that speaks before it was asked is answered by the states after that.
+        self.driver.begun.wait()
         # What the lobby has received is understood before anything else is read.
         self._understand()
         self._read(connection, connection.recv_more)

@@ -339,6 +339,36 @@ def test_ctrl_c_while_waiting_cancels() -> None:
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_cancel_that_was_left_to_a_thread_which_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """By Ctrl-C; or it is a signal's handler that asks, in the midst of what is being sent."""
+    scp = Cancellable()
+    with associated(scp) as assoc:
+        responses = assoc.send_c_find(identifier(), FIND)
+        next(responses)
+        invoker, driver = assoc._invoker, assoc.dul.driver
+        with monkeypatch.context() as patch:
+            patch.setattr(assoc._link.inbox, "put", lambda item: None)
+            del responses
+        send_cancel = invoker.send_cancel
+
+        def interrupted(*args: Any, **kwargs: Any) -> bool:
+            monkeypatch.undo()
+            if error is KeyboardInterrupt:
+                raise KeyboardInterrupt
+            driver.writer.hold.run(lambda: send_cancel(*args, **kwargs))
+            return True
+
+        monkeypatch.setattr(invoker, "send_cancel", interrupted)
+        with pytest.raises(error):
+            assoc.send_c_find(identifier("BOB"), FIND)
+        assert scp.got_cancel.wait(DEADLINE)
+        assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
+        assert scp.cancelled == [1]
+
+
 def test_nothing_is_cancelled_when_all_has_arrived() -> None:
     cancelled: list[Primitive] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -99,6 +100,29 @@ def test_finishing_twice_leaves_the_next_of_that_message_id_alone() -> None:
     new = begin(operations, 1)
     operations.finish(old)
     assert operations.get(1) is new
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_late_answer_to_what_was_interrupted_does_not_fit_the_next(sent: bool) -> None:
+    """Of the same Message ID: it is nobody's until the peer has answered, if it was asked."""
+    operations = Operations(Flow())
+    old = make(operations)
+    with suppress(KeyboardInterrupt), old:
+        assert waiting.begin(old, 7, 1, None, never)
+        if sent:
+            waiting.sent(old)
+        raise KeyboardInterrupt
+    assert not operations.outstanding()
+    if sent:
+        with pytest.raises(ValueError, match="7"):
+            begin(operations, 7)
+        operations.finish(begin(operations))
+        assert not operations.deliver(answer(old))
+    new = begin(operations, 7)
+    assert operations.deliver(answer(new, 0xA700))
+    message = new.replies.get()
+    assert message is not None
+    assert message.primitive.Status == 0xA700
 
 
 class Interrupted(dict[Operation, None]):

@@ -884,12 +884,26 @@ def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
 # As requestor
 
 
-def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(make: Any) -> None:
+@pytest.mark.parametrize("starts", ["before", "within"])
+def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(
+    make: Any, monkeypatch: pytest.MonkeyPatch, starts: str
+) -> None:
     side = make("Sta1", start=False)
     side.dul.connecting()
     side.peer.send(b"220 mail.example.org ESMTP\r\n")
-    side.start()
-    assert side.peer.silent(0.02)
+    if starts == "before":
+        side.start()
+        assert side.peer.silent(0.02)
+    writer = side.dul.driver.writer
+    put = writer.put
+
+    def slowly(*args: Any) -> None:
+        if starts == "within":
+            side.start()
+        assert not side.user.ended.wait(0.02)
+        put(*args)
+
+    monkeypatch.setattr(writer, "put", slowly)
     rq = pdus.A_ASSOCIATE_RQ()
     side.dul.perform(rq)
     assert side.peer.pdu() == rq.encode()
