@@ -237,8 +237,9 @@ def walk(
     window.nested = nested
     implicit = encoding.implicit
     if size >= 6:
-        index = window.at(0, 6)
-        implicit = not _is_vr(window.data[index + 4 : index + 6])
+        if len(data) < 6:
+            window.at(0, 6)
+        implicit = not _is_vr(window.data[4:6])
     watch = _Watch(wanted, stop, {})
     levels = [Level(ELEMENTS, size, False, implicit)]
     offset = 0

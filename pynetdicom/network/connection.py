@@ -232,10 +232,6 @@ class TLSConnection(Connection):
     def recv_more(self, view: memoryview) -> int | None:
         if not self.is_secure and not self.handshake():
             return None
-        return self.read_clear(view)
-
-    def read_clear(self, view: memoryview) -> int | None:
-        """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
         count: int | None = self._touching.run(self._read_records, view)
         return count
 
