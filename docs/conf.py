@@ -12,7 +12,13 @@ project = "pynetdicom"
 copyright = "pynetdicom contributors"
 version = release = __version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "pynetdicom_tables"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "pynetdicom_tables",
+    "pynetdicom_rooms",
+]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"
 highlight_language = "python"

@@ -52,6 +52,8 @@ class Host(Protocol):
 class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
     """Handlers by their events, of an association or a server.
 
+    A thread that binds or unbinds takes their lock for one change; those that call them do not.
+
     Parameters
     ----------
     host : Host

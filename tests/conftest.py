@@ -71,6 +71,17 @@ def nothing_left_behind() -> Iterator[None]:
         pytest.fail(f"left behind: threads {left}, descriptors {open_still}", pytrace=False)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=1, help="run each test so many times")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    rounds = metafunc.config.getoption("rounds")
+    if rounds > 1:
+        metafunc.fixturenames.append("round_number")
+        metafunc.parametrize("round_number", range(rounds))
+
+
 def pytest_configure() -> None:
     # An example gets 200 ms otherwise, and making examples must not be slow.
     slow = [HealthCheck.too_slow]

@@ -89,6 +89,8 @@ class Association(SCU, DebugHooks, threading.Thread):
         Both sides.
     accepted_contexts, rejected_contexts : list of PresentationContext
         What was negotiated.
+    lock : threading.RLock
+        For programs, as they like; the library does not take it.
     network_timeout_response : {'A-ABORT', 'A-RELEASE'}
         What to do when `network_timeout` runs out while nothing is outstanding.
     """

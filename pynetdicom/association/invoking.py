@@ -55,8 +55,8 @@ class Invoker:
     def must_be_established(self, what: str) -> None:
         """Raise RuntimeError if nothing can be sent, or if the calling thread must not wait."""
         self.link.refuse_on_dul_thread(what)
-        if not self.link.is_established:
-            ended = self.link.ended
+        ended = self.link.ended
+        if ended is not None or not self.link.was_established:
             why = "" if ended is None else f": it is over, {ended}"
             raise RuntimeError(
                 f"The association with a peer SCP must be established before sending{why}"
@@ -139,32 +139,33 @@ class Invoker:
         return list(self.messenger.fragments(request, context.context_id or 0))
 
     def response_to(self, operation: Operation | None) -> Primitive | None:
-        """Wait for the one response; None when none came."""
-        response = None if operation is None else self._await_response(operation)
-        if response is None:
+        """Wait for the next response; None when none comes, or nobody wants it any more."""
+        link = self.link
+        message = None
+        if operation is not None:
+            try:
+                message = waiting.response_to(operation, link._dimse_timeout, self._last_received)
+            except TimeoutError:
+                link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
+        if operation is not None and message is not None:
+            if operation.backlog is not None and operation.backlog.is_paused:
+                self.operations.consumed(operation.backlog)
+            if self.messenger.tells_received:
+                self.messenger.received(message)
+            response = message.primitive
+            missing = response.missing()
+            is_match = response.name == "C-FIND" and response.Status in PENDING
+            if is_match and response.data_set is None:
+                missing.append("identifier")
+            if not missing:
+                return response
+            error = ValueError(f"{response.message_name} without {', '.join(missing)}")
+            link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+        if operation is None or not operation.is_abandoned:
             if operation is not None:
                 self.operations.finish(operation)
             self.await_end()
-        return response
-
-    def _await_response(self, operation: Operation) -> Primitive | None:
-        """The next response to an operation; None when none came and the association has ended."""
-        link = self.link
-        try:
-            message = waiting.response_to(operation, link._dimse_timeout, self._last_received)
-        except TimeoutError:
-            link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
-            return None
-        if message is None:
-            return None
-        if self.messenger.tells_received:
-            self.messenger.received(message)
-        response = message.primitive
-        if missing := response.missing():
-            error = ValueError(f"{response.message_name} without {', '.join(missing)}")
-            link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
-            return None
-        return response
+        return None
 
     def await_end(self) -> None:
         """Wait until `ended` says why there is no answer: a release may be under way."""
@@ -233,25 +234,6 @@ class Invoker:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
         self.link.refuse_on_dul_thread("waiting for a response")
         self._refuse_endless_wait("waiting for a response")
-
-    def next_response(self, operation: Operation) -> Primitive | None:
-        """Wait for the next response; None when none comes, or nobody wants it any more."""
-        response = self._await_response(operation)
-        if response is not None:
-            if operation.backlog is not None and operation.backlog.is_paused:
-                self.operations.consumed(operation.backlog)
-            if (
-                response.Status not in PENDING
-                or response.name != "C-FIND"
-                or response.data_set is not None
-            ):
-                return response
-            error = ValueError("a pending C-FIND-RSP without identifier")
-            self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
-        if not operation.is_abandoned:
-            self.operations.finish(operation)
-            self.await_end()
-        return None
 
     def abandon(self, operation: Operation) -> None:
         """Want no more responses to an operation; cancel it, if it is outstanding."""

@@ -28,7 +28,11 @@ REPORT_EVERY = 5.0
 
 
 class PendingReports:
-    """Has reports sent while something lasts."""
+    """Has reports sent while something lasts.
+
+    The thread that serves the C-MOVE takes its lock to say what lasts; the one that reports has it
+    while it sends a report.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

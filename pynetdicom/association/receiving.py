@@ -46,7 +46,11 @@ class Receiving:
     def open(self, context_id: int, primitive: Primitive) -> tuple[Place, bytes]:
         """Make the place for the data set of a message."""
         if primitive.CommandField >= 0x8000 and primitive.name in OPERATIONS:
-            return self._for_identifier(context_id, primitive), b""
+            identifiers = self._identifiers.get(context_id) or self._for_identifiers(context_id)
+            operation = self._operations.get(primitive.MessageIDBeingRespondedTo or 0)
+            # What belongs to an abandoned operation has no place.
+            is_wanted = operation is not None and not operation.is_abandoned
+            return identifiers if is_wanted else identifiers._replace(maximum=0), b""
         place, build = self._places.get(context_id) or self._place(context_id)
         header = b""
         if primitive.CommandField == 0x0001:
@@ -78,17 +82,9 @@ class Receiving:
         self._places[context_id] = place, build
         return place, build
 
-    def _for_identifier(self, context_id: int, response: Primitive) -> Place:
-        """What belongs to an abandoned operation has no place."""
+    def _for_identifiers(self, context_id: int) -> Place:
         link = self._link
-        operation = self._operations.get(response.MessageIDBeingRespondedTo or 0)
-        is_wanted = operation is not None and not operation.is_abandoned
-        place = self._identifiers.get(context_id)
-        if place is None:
-            place = self._identifiers[context_id] = Place(
-                link.negotiated.contexts[context_id].transfer_uids[0],
-                link.ae.spool_dir,
-                _IN_MEMORY,
-                _config.MAXIMUM_IDENTIFIER,
-            )
-        return place if is_wanted else place._replace(maximum=0)
+        transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
+        place = Place(transfer_syntax, link.ae.spool_dir, _IN_MEMORY, _config.MAXIMUM_IDENTIFIER)
+        self._identifiers[context_id] = place
+        return place

@@ -1,6 +1,6 @@
 """The responses to a C-FIND, C-GET or C-MOVE of ours, as an iterator.
 
-In: responses in the order in which the peer sent them, from `Invoker.next_response`. Out: status
+In: responses in the order in which the peer sent them, from `Invoker.response_to`. Out: status
 and identifier of each, decoded when they are asked for.
 
 Whoever leaves it early need not say so. `close` may come from any thread; a finalizer may run in
@@ -50,7 +50,7 @@ class Responses(Generator["Response", None, None]):
 
     Leaving it before the final response, by ``break``, an exception, `close`, or dropping it, has a
     C-CANCEL sent (PS3.7 9.3.2.3); what the peer still sends is dropped. It is a context manager
-    which closes it.
+    which closes it. One thread at a time asks for the next one: another is refused by ValueError.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Responses(Generator["Response", None, None]):
             if operation.replies.empty():
                 self._invoker.check_wait()
             try:
-                response = self._invoker.next_response(operation)
+                response = self._invoker.response_to(operation)
             except BaseException:  # Ctrl-C as well
                 self.close()
                 raise

@@ -101,17 +101,16 @@ def _answer_in_parts(
             else given
         )
 
-    shows = request.name == "C-FIND" and LOGGER.isEnabledFor(logging.DEBUG)
+    send = partial(performer.messenger.send, context_id=context_id)
 
-    def send(response: Primitive) -> None:
-        if shows:
-            debug_log.log_identifier(LOGGER, response, _config.LOG_RESPONSE_IDENTIFIERS)
-        performer.messenger.send(response, context_id)
+    def show_and_send(response: Primitive) -> None:
+        debug_log.log_identifier(LOGGER, response, _config.LOG_RESPONSE_IDENTIFIERS)
+        send(response)
 
     invocation = engines.Invocation(
         request,
         handler,
-        send,
+        show_and_send if request.name == "C-FIND" and LOGGER.isEnabledFor(logging.DEBUG) else send,
         partial(performer.is_cancelled, message_id),
         performer.link.negotiated.contexts[context_id].transfer_uids[0],
         partial(performer.link.handlers.who_answers, event),

@@ -10,8 +10,10 @@ Up to 7 bytes after the last element, too few for another one, are none of the d
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import NamedTuple
 
 from pynetdicom.errors import DataSetDecodeError
@@ -35,6 +37,9 @@ LONG_VRS = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 )
 """VRs with a length of 32 bits (PS3.5 7.1.2)."""
+
+# Whether bytes can be a VR.
+_is_vr = re.compile(rb"[A-Z]{2}").fullmatch
 
 _SHORT_VRS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(b" ")
@@ -76,6 +81,7 @@ _ENCODINGS = {
 }
 
 
+@lru_cache(64)  # asked for each data set
 def encoding_of(transfer_syntax: str) -> Encoding:
     """Give the encoding; of a transfer syntax that is not known it is Explicit VR Little Endian."""
     return _ENCODINGS.get(transfer_syntax, _EXPLICIT)
@@ -117,6 +123,13 @@ class Survey(NamedTuple):
         return tuple(notes)
 
 
+_FORMS = {
+    order == "<": tuple(struct.Struct(order + form).unpack_from for form in ("HH2sH", "HHI", "I"))
+    for order in "<>"
+}
+"""Little endian or not → what takes headers apart: explicit, implicit, a length of 32 bits."""
+
+
 class Window:
     """The bytes around the walk's position, and the unpacking of headers."""
 
@@ -125,10 +138,7 @@ class Window:
         self.base = 0
         self.size = size
         self.read = read
-        order = "<" if little else ">"
-        self.explicit = struct.Struct(order + "HH2sH").unpack_from
-        self.implicit = struct.Struct(order + "HHI").unpack_from
-        self.long = struct.Struct(order + "I").unpack_from
+        self.explicit, self.implicit, self.long = _FORMS[little]
         # Whether sequences of defined length are looked into.
         self.nested = True
         # What the walk has noted: the tags of the values of odd length, and of the last element.
@@ -158,7 +168,7 @@ class Window:
         index = self.at(offset, 8)
         group, element, vr, length = self.explicit(self.data, index)
         tag, value = group << 16 | element, offset + 8
-        if implicit or not is_vr(vr):
+        if implicit or not _is_vr(vr):
             return tag, b"", self.long(self.data, index + 4)[0], value
         if vr in LONG_VRS:
             return tag, vr, self.long(self.data, self.at(offset, 12) + 8)[0], offset + 12
@@ -227,8 +237,9 @@ def walk(
     window.nested = nested
     implicit = encoding.implicit
     if size >= 6:
-        index = window.at(0, 6)
-        implicit = not is_vr(window.data[index + 4 : index + 6])
+        if len(data) < 6:
+            window.at(0, 6)
+        implicit = not _is_vr(window.data[4:6])
     watch = _Watch(wanted, stop, {})
     levels = [Level(ELEMENTS, size, False, implicit)]
     offset = 0
@@ -294,7 +305,7 @@ def _elements(window: Window, offset: int, level: Level, watch: _Watch | None) -
                     value = offset + 12
                     at = window.at(offset, 12) + 8
                     (length,) = unpack_long(window.data, at)
-                elif not is_vr(vr):
+                elif not _is_vr(vr):
                     # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
                     vr = b""
                     (length,) = unpack_long(data, index + 4)
@@ -326,11 +337,6 @@ def _elements(window: Window, offset: int, level: Level, watch: _Watch | None) -
 
 
 _NOTHING = _Watch((), None, {})
-
-
-def is_vr(vr: bytes | bytearray) -> bool:
-    """Tell whether these two bytes can be a VR."""
-    return len(vr) == 2 and 0x41 <= vr[0] <= 0x5A and 0x41 <= vr[1] <= 0x5A
 
 
 def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
@@ -409,7 +415,7 @@ def item_at(window: Window, offset: int, level: Level) -> Step:
     if implicit and inner_end - value >= 8:
         # Its sequence's VR does not say what it is in: its first element does.
         index = window.at(value, 6)
-        implicit = not is_vr(window.data[index + 4 : index + 6])
+        implicit = not _is_vr(window.data[index + 4 : index + 6])
     return value, Level(ELEMENTS, inner_end, undefined, implicit)
 
 

@@ -1,6 +1,7 @@
 """What the Association thread has to do: the peer's requests in order, and a few signals.
 
-The DUL thread puts, the Association thread gets; nobody else does either. What may wait is bounded.
+The DUL thread puts requests, any thread a signal; the Association thread alone gets. What may wait
+is bounded.
 """
 
 from __future__ import annotations

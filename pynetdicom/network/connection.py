@@ -1,6 +1,6 @@
 """Below the upper layer: TCP connections, and TLS over memory BIOs.
 
-A connection is read by the lobby, then by the DUL thread, with `fill` when there is something; it
+A connection is read by the lobby, then by the DUL thread, with `recv` when there is something; it
 is written by the thread that holds the association's write lock, without ever blocking in `push`.
 Shutting it down (`cut`) wakes both.
 """
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom.network.buffers import Buffer
 from pynetdicom.network.latch import Hold
 from pynetdicom.network.waking import Shared, Waker, wait_for
-from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.tls_faults import in_words
 
 if TYPE_CHECKING:
@@ -34,6 +33,13 @@ class Connection(Shared):
     ----------
     sock : socket.socket
         Connected. It belongs to the connection from here on.
+
+    Attributes
+    ----------
+    recv : callable
+        Writes what one read gives into a buffer: how many bytes, 0 when the peer has closed, None
+        when there is nothing to be understood yet. Raises BlockingIOError where nothing is there,
+        OSError when the connection is broken.
     """
 
     is_tls = False
@@ -51,6 +57,7 @@ class Connection(Shared):
         self.recv_now: Callable[[memoryview], int] = partial(
             sock.recv_into, nbytes=0, flags=_DONTWAIT
         )
+        self.recv: Callable[[memoryview], int | None] = self.recv_now
         with contextlib.suppress(OSError):  # not TCP: a socketpair in a test
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sendmsg = getattr(sock, "sendmsg", None)
@@ -76,22 +83,8 @@ class Connection(Shared):
         """Whether bytes that `push` took have not left for the kernel yet."""
         return False
 
-    def fill(self, framer: Framer) -> int | None:
-        """Have `framer` receive what one read gives: how much, 0 when the peer has closed.
-
-        None says that nothing of it is for the framer yet.
-
-        Raises
-        ------
-        BlockingIOError
-            Nothing is there.
-        OSError
-            The connection is broken.
-        """
-        return framer.fill(self.recv_now)
-
-    def fill_more(self, framer: Framer) -> int | None:
-        """As `fill`, of what was read already and is not in the framer; None when that is all."""
+    def recv_more(self, view: memoryview) -> int | None:
+        """As `recv`, of what was read already and not given out; None when that is all."""
         return None
 
     def flush(self) -> bool:
@@ -155,8 +148,9 @@ class _SecuredSocket:
 class TLSConnection(Connection):
     """A TCP connection with TLS: an `ssl.SSLObject` between two memory BIOs.
 
-    One `ssl.SSLSocket` must not be read and written by two threads at once; here each touches the
-    object only under a short lock and never while it waits for the network. Ciphertext leaves in
+    One `ssl.SSLSocket` must not be read and written by two threads at once; here the DUL thread and
+    the one that sends touch the object only under a short lock and never while they wait for the
+    network. Ciphertext leaves in
     the order in which it was made: making and sending it happen under the association's write lock.
     """
 
@@ -186,6 +180,7 @@ class TLSConnection(Connection):
         # A finalizer that the reader meets in here may have an A-ABORT sent.
         self._touching = Hold("")
         self._cipher = memoryview(bytearray(64 * 1024))
+        self.recv = self._recv_clear
         self._waiting: memoryview = memoryview(b"")
         # How reading has ended, where that was seen behind plaintext: 0 for the peer's close.
         self._end: ConnectionError | int | None = None
@@ -231,20 +226,13 @@ class TLSConnection(Connection):
         """Feed what ciphertext one read gives; `BlockingIOError` when nothing is there."""
         self.feed(self._cipher[: self.recv_now(self._cipher)])
 
-    def fill(self, framer: Framer) -> int | None:
+    def _recv_clear(self, view: memoryview) -> int | None:
         self.receive()
-        return self.fill_more(framer)
+        return self.recv_more(view)
 
-    def fill_more(self, framer: Framer) -> int | None:
+    def recv_more(self, view: memoryview) -> int | None:
         if not self.is_secure and not self.handshake():
             return None
-        count = self.read_clear(framer.space())
-        if count:
-            framer.received(count)
-        return count
-
-    def read_clear(self, view: memoryview) -> int | None:
-        """Plaintext of what was fed; None when more ciphertext is needed, 0 at the peer's close."""
         count: int | None = self._touching.run(self._read_records, view)
         return count
 

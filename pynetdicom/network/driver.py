@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from pynetdicom.network import sending
@@ -32,6 +33,8 @@ from pynetdicom.upper_layer.provider import NotPossible, Provider
 class Driver:
     """Drives the provider of one association on behalf of the local user, on any thread.
 
+    A thread that tells of transitions has its lock meanwhile, for which no thread waits.
+
     Parameters
     ----------
     user : User
@@ -47,6 +50,10 @@ class Driver:
     ----------
     last_activity : float
         When anything was sent or received.
+    send_data : callable
+        Sends one message, see `_write_message`; with ``waits=False``, only if no other thread is
+        writing, and says whether it was sent. Raises RuntimeError if it is called from a handler of
+        what is being sent.
     problem : BaseException or None
         What was found wrong with the connection, until it is known how the association ended.
     """
@@ -65,6 +72,7 @@ class Driver:
         self._wake = wake
         self.writer = Writer(user, provider, connection, self.abort)
         self.last_activity = time.monotonic()
+        self.send_data: Callable[..., bool] = partial(self._write_with, self._write_message)
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
         self._over = Latch()
@@ -84,11 +92,14 @@ class Driver:
         Not `waits`: False when another thread is writing.
         """
         writer = self.writer
+        done = True
         try:
-            if not waits:
-                return writer.hold.attempt(write, *args)
-            writer.hold.run(write, *args)
-            return True
+            if waits:
+                writer.hold.run(write, *args)
+            else:
+                done = writer.hold.attempt(write, *args)
+            self.last_activity = time.monotonic()
+            return done
         except Broken as error:
             self._find_out(error.__cause__)
             raise
@@ -111,7 +122,6 @@ class Driver:
         """
         data = pdu.encode()
         self._write_with(self._write_pdu, pdu, data)
-        self.last_activity = time.monotonic()
         if self._user.watches_data:
             self._user.on_data(data, True)
         if self._user.watches_pdus:
@@ -136,30 +146,17 @@ class Driver:
         finally:
             self.writer.waker = None
 
-    def send_data(self, batches: Iterable[Sequence[Buffer]], *, waits: bool = True) -> bool:
+    def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
         """Send one message: batches of whole P-DATA-TF PDUs (DT-1, AR-7).
-
-        Parameters
-        ----------
-        batches : iterable of sequence of buffers
-        waits : bool
-            Wait while another thread is writing; otherwise False says that nothing was sent.
 
         Raises
         ------
         Stopped
             The association has ended, or its release was requested: nothing or not all was sent.
-        RuntimeError
-            Called from a handler of what is being sent.
         Exception
             What `batches` raises. A message that had begun cannot be taken back: the association is
             aborted.
         """
-        done = self._write_with(self._write_message, batches, waits=waits)
-        self.last_activity = time.monotonic()
-        return done
-
-    def _write_message(self, batches: Iterable[Sequence[Buffer]]) -> None:
         move = self._provider.last if self._told.later else self._told
         if not move.may_send_data:
             self.help()

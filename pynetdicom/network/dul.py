@@ -236,7 +236,7 @@ class DUL(threading.Thread):
         self.driver.begun.wait()
         # What the lobby has received is understood before anything else is read.
         self._understand()
-        self._read(connection, connection.fill_more)
+        self._read(connection, connection.recv_more)
         while not self._finished:
             if self._move.later:
                 self._move = self.provider.last
@@ -246,7 +246,7 @@ class DUL(threading.Thread):
             if paused and self._rests(ready):
                 continue
             if ready:
-                self._read(connection, connection.fill)
+                self._read(connection, connection.recv)
                 if self._in_midst or self._user.outstanding():
                     connection.quick_ack()
             if not ready or self._move.later or self._move.ended is not None:
@@ -316,11 +316,11 @@ class DUL(threading.Thread):
 
     # Reading
 
-    def _read(self, connection: Connection, fill: Callable[[Framer], int | None]) -> None:
-        """Take apart what `fill` gives, and with TLS what is deciphered with it."""
+    def _read(self, connection: Connection, recv: Callable[[memoryview], int | None]) -> None:
+        """Take apart what `recv` gives, and with TLS what is deciphered with it."""
         while True:
             try:
-                count = fill(self.framer)
+                count = self.framer.fill(recv)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -331,7 +331,7 @@ class DUL(threading.Thread):
             self._understand(count)
             if self._finished or not connection.is_tls:
                 break
-            fill = connection.fill_more  # nothing would tell of it any more
+            recv = connection.recv_more  # nothing would tell of it any more
         if count == 0:
             self._finished = True
         elif connection.is_tls and connection.pending:

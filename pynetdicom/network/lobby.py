@@ -331,10 +331,10 @@ class Lobby:
         """Go on with the TLS handshake, if there is one, and with what is behind it."""
         connection, framer = visitor.connection, visitor.provider.framer
         try:
-            count = connection.fill(framer)
+            count = framer.fill(connection.recv)
             while count is not None:
                 self._take(visitor, count)
-                count = None if visitor.gone else connection.fill_more(framer)
+                count = None if visitor.gone else framer.fill(connection.recv_more)
         finally:
             # Also the alert that says why not. A client that does not even read its handshake gets
             # no more.

@@ -98,7 +98,7 @@ class Invocation(NamedTuple):
 
     request: Primitive
     handler: Callable[[], Any]
-    send: Callable[[Primitive], None]
+    send: Callable[[Primitive], object]
     is_cancelled: Callable[[], bool]
     transfer_syntax: str
     bound: Bound | None = None

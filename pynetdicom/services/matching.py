@@ -64,27 +64,20 @@ def matches(invocation: Invocation) -> Primitive:
                 return request.response(CANCELLED)
             if item is END:
                 return request.response(0x0000)
-            response = _to_response(invocation, item)
+            status, identifier = split(item)
+            response = with_status(request, status, bound)
             if response.Status not in PENDING:
                 return response
+            try:
+                response.data_set = encoded(identifier, invocation.transfer_syntax)
+            except Exception as error:
+                return _not_encodable(invocation, error)
             try:
                 invocation.send(response)
             except (OSError, FileProblem) as error:  # the match was in a file
                 return _not_encodable(invocation, error)
     finally:
         items.close()
-
-
-def _to_response(invocation: Invocation, item: Any) -> Primitive:
-    request = invocation.request
-    status, identifier = split(item)
-    response = with_status(request, status, invocation.bound)
-    if response.Status in PENDING:
-        try:
-            response.data_set = encoded(identifier, invocation.transfer_syntax)
-        except Exception as error:
-            return _not_encodable(invocation, error)
-    return response
 
 
 def _not_encodable(invocation: Invocation, error: Exception) -> Primitive:

@@ -135,6 +135,14 @@ class PresentationContext:
         if context_id is not None:
             self.context_id = context_id
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A misspelt role or syntax must not pass as one that was set. Classes derived from this
+        # one may have attributes of their own.
+        cls = PresentationContext
+        if type(self) is cls and name not in vars(self) and not hasattr(cls, name):
+            raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+        super().__setattr__(name, value)
+
     @classmethod
     def from_wire(
         cls, context_id: int | None, abstract_uid: str, transfer_uids: Iterable[str]

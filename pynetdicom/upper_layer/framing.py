@@ -113,14 +113,14 @@ class Framer:
             self.received(count)
             view = view[count:]
 
-    def fill(self, recv: Callable[[memoryview], int]) -> int:
+    def fill(self, recv: Callable[[memoryview], int | None]) -> int | None:
         """Have `recv` write the next bytes; gives how many, as it says."""
         if self._start == self._end < len(self._buffer):  # all was understood
             self._start = self._end = 0
             count = recv(self._buffer)
         else:
             count = recv(self.space())
-        self._end += count
+        self._end += count or 0
         return count
 
     def latest(self, count: int) -> bytes:

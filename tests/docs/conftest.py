@@ -43,7 +43,12 @@ from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
 __all__ = ["scripts"]  # a fixture
 
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.rglob("*.rst"), ROOT / "README.rst", ROOT / "examples" / "README.rst"])
+PAGES = sorted(
+    [
+        *DOCS.rglob("*.rst"),
+        *(ROOT / name for name in ("CONTRIBUTING.rst", "README.rst", "examples/README.rst")),
+    ]
+)
 _BLOCK = re.compile(
     r"^(?P<indent> *)\.\. (?P<kind>code-block:: (?P<language>\w+)|test: (?P<needs>.*))$"
 )

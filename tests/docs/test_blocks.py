@@ -242,6 +242,8 @@ def check_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         import_module(f"pynetdicom.apps.{words[0]}").make_parser().parse_args(words[1:])
     elif words[0] == "python":
         assert (ROOT / words[1]).is_file()
+    elif words[:3] == [".venv/bin/python", "-m", "pytest"]:
+        assert all((ROOT / word).exists() for word in words[3:] if word.startswith("tests/"))
     elif words[0] == "make":
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
     else:

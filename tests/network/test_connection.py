@@ -47,7 +47,7 @@ def test_a_read_never_waits(pair: tuple[Connection, socket.socket]) -> None:
     theirs.send(b"abc")
     assert connection.recv_now(memoryview(bytearray(10))) == 3
     with pytest.raises(BlockingIOError):
-        connection.fill(Framer())
+        Framer().fill(connection.recv)
 
 
 def test_push_never_blocks(pair: tuple[Connection, socket.socket]) -> None:
@@ -136,7 +136,7 @@ def secured(request: pytest.FixtureRequest) -> Iterator[Secured]:
 
 def read_clear(connection: TLSConnection, view: memoryview) -> int:
     """Wait for plaintext; 0 when the peer has closed."""
-    while (count := connection.read_clear(view)) is None:
+    while (count := connection.recv_more(view)) is None:
         assert wait_for(connection.fileno(), 60)
         with suppress(BlockingIOError):
             connection.receive()
@@ -273,12 +273,12 @@ def records(contexts: Any) -> Iterator[Records]:
 def test_records_are_read_together(records: Records) -> None:
     view = memoryview(bytearray(100))
     records.ours.feed(records.made(b"one", b"two", b"three"))
-    assert records.ours.read_clear(view) == 11
+    assert records.ours.recv_more(view) == 11
     assert bytes(view[:11]) == b"onetwothree"
-    assert records.ours.read_clear(view) is None
+    assert records.ours.recv_more(view) is None
     records.ours.feed(records.made(b"x" * 70, b"y" * 70))
-    assert records.ours.read_clear(view) == 100
-    assert records.ours.read_clear(view) == 40
+    assert records.ours.recv_more(view) == 100
+    assert records.ours.recv_more(view) == 40
 
 
 def test_what_comes_before_the_peers_close_counts(records: Records) -> None:
@@ -287,27 +287,27 @@ def test_what_comes_before_the_peers_close_counts(records: Records) -> None:
     with suppress(ssl.SSLWantReadError):
         records.peer.unwrap()
     records.ours.feed(sent + records.made())
-    assert records.ours.read_clear(view) == 6
+    assert records.ours.recv_more(view) == 6
     for _ in range(3):
-        assert records.ours.read_clear(view) == 0
+        assert records.ours.recv_more(view) == 0
 
 
 def test_what_comes_before_the_end_of_the_connection_counts(records: Records) -> None:
     view = memoryview(bytearray(100))
     records.ours.feed(records.made(b"one", b"two"))
     records.ours.feed(b"")
-    assert records.ours.read_clear(view) == 6
+    assert records.ours.recv_more(view) == 6
     for _ in range(3):
-        assert records.ours.read_clear(view) == 0
+        assert records.ours.recv_more(view) == 0
 
 
 def test_what_comes_before_junk_counts(records: Records) -> None:
     view = memoryview(bytearray(100))
     records.ours.feed(records.made(b"one", b"two") + b"junk" * 10)
-    assert records.ours.read_clear(view) == 6
+    assert records.ours.recv_more(view) == 6
     for _ in range(3):
         with pytest.raises(ConnectionError, match="TLS"):
-            records.ours.read_clear(view)
+            records.ours.recv_more(view)
 
 
 def test_junk_instead_of_ciphertext() -> None:

@@ -125,7 +125,7 @@ def by_the_dul(parts: list[bytes], has_room: bool) -> list[Any]:
         admitted = False
         for part in parts:
             peer.socket.send(part)
-            dul._read(peer.connection, peer.connection.fill)
+            dul._read(peer.connection, peer.connection.recv)
             seen.append((peer.received(), provider.state))
             admitted = provider.state == "Sta3"
             if admitted or dul._finished:

@@ -1379,12 +1379,12 @@ def test_tls_key_update() -> None:
             process.stdin.flush()
             assert wait_for(sock.fileno(), 60)
             connection.receive()
-            assert connection.read_clear(view) is None  # new keys, and no data
+            assert connection.recv_more(view) is None  # new keys, and no data
             process.stdin.write(b"line %d\n" % n)
             process.stdin.flush()
             got = b""
             while not got.endswith(b"\n"):
-                count = connection.read_clear(view)
+                count = connection.recv_more(view)
                 if count is None:
                     assert wait_for(sock.fileno(), 60)
                     connection.receive()

@@ -134,6 +134,20 @@ class TestPresentationContext:
         assert context() != context(roles=(True, True))
         assert context() != 1
 
+    @pytest.mark.parametrize("make", [PresentationContext, lambda: context().copy()])
+    def test_a_misspelt_attribute_is_refused(self, make):
+        cx = make()
+        with pytest.raises(AttributeError, match="transfer_syntaxes"):
+            cx.transfer_syntaxes = [JPEG]
+
+    def test_what_a_script_puts_into_a_class_of_its_own(self):
+        class Labelled(PresentationContext):
+            pass
+
+        cx = Labelled(CT)
+        cx.label = "CT"
+        assert cx.label == "CT"
+
     def test_copy(self):
         cx = context(context_id=1, roles=(True, False))
         other = cx.copy()
