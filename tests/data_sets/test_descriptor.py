@@ -26,16 +26,14 @@ def test_ctrl_c_between_any_two_bytecodes_leaves_none_open(
     monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
 
     def use() -> None:
-        if what == "file":
-            descriptor = open_file(FILE)
-        else:
-            descriptor = ProvisionalFile(str(tmp_path)).descriptor
+        file = ProvisionalFile(str(tmp_path)) if what == "provisional" else None
+        descriptor = open_file(FILE) if file is None else file.descriptor
         other = descriptor.duplicate()
         other.close()
         descriptor.close()
 
     injector = Injector(0, _interrupt)
-    in_time(use, what, injector)
+    assert in_time(use, what, injector) is None
     descriptors = open_descriptors()
     for at in range(1, injector.count + 1):
         injector = Injector(at, _interrupt)
