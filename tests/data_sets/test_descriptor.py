@@ -29,7 +29,8 @@ def test_ctrl_c_between_any_two_bytecodes_leaves_none_open(
         if what == "file":
             descriptor = open_file(FILE)
         else:
-            descriptor = ProvisionalFile(str(tmp_path)).descriptor
+            part = ProvisionalFile(str(tmp_path))  # which closes it with its last reference
+            descriptor = part.descriptor
         other = descriptor.duplicate()
         other.close()
         descriptor.close()
