@@ -254,8 +254,8 @@ def test_nobody_waits_for_a_query(
     (served_assoc,) = served.active_associations
     if way == "cancel":
         come = threading.Event()
-        real = served_assoc.inbox.cancel
-        served_assoc.inbox.cancel = lambda message_id: (real(message_id), come.set())
+        real = served_assoc._link.inbox.cancel
+        served_assoc._link.inbox.cancel = lambda message_id: (real(message_id), come.set())
         assoc.send_c_cancel(7)
         assert come.wait(DEADLINE)
         held.go_on.set()
