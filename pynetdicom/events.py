@@ -270,7 +270,7 @@ class Event:
 
         False where there is nothing to be cancelled: of any other event.
         """
-        if "identifier" not in self.event.attributes:
+        if "identifier" not in self.event.attributes or "request" not in self.__dict__:
             return False
         return self.assoc._performer.is_cancelled(self.request.MessageID)
 

@@ -181,6 +181,11 @@ def test_notification_has_nothing_of_a_request() -> None:
         event.encoded_dataset()
 
 
+def test_an_event_made_by_hand_is_not_cancelled() -> None:
+    """As tests of handlers make one, without a request."""
+    assert evt.Event(None, evt.EVT_C_FIND).is_cancelled is False
+
+
 def test_undecodable_data_set_raises_on_access() -> None:
     from pynetdicom.errors import DataSetDecodeError
 
