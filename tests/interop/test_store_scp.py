@@ -6,6 +6,7 @@ import itertools
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -234,19 +235,18 @@ def test_small_objects_do_not_stall(
 ) -> None:
     """A delayed acknowledgement would cost 40 ms each where Nagle's algorithm is on."""
     files = TINY[:40]
-    acknowledged: list[int] = []
-    waited_for: list[bool] = []
+    done: list[str] = []
     quick_ack, read = Connection.quick_ack, DUL._read
 
     def note(connection: Connection) -> None:
-        acknowledged.append(1)
+        done.append("acknowledged")
         quick_ack(connection)
 
     def read_and_look(dul: DUL, *args: Any) -> None:
-        before, heard = len(acknowledged), dul.last_received
+        heard = dul.last_received
         read(dul, *args)
         if dul._in_midst and dul.ended is None and dul.last_received != heard:
-            waited_for.append(len(acknowledged) > before)
+            done.append("left incomplete")
 
     monkeypatch.setattr(DUL, "_read", read_and_look)
     monkeypatch.setattr(Connection, "quick_ack", note)
@@ -254,7 +254,9 @@ def test_small_objects_do_not_stall(
     assert str(scp.ended()) == "released by the peer"
     assert len(scp.stored) == len(files)
     # Wherever the peer may wait for one: its command is there and its data set is not.
-    assert all(waited_for)
+    after = [then for before, then in pairwise(done) if before == "left incomplete"]
+    assert after or env  # without Nagle's algorithm both may come at once
+    assert set(after) <= {"acknowledged"}
 
 
 def test_callbacks(dcmtk: Any, free_port: int) -> None:
