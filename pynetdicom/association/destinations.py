@@ -33,12 +33,12 @@ from pynetdicom.association.succession import Endurance
 from pynetdicom.data_sets.data_set import InFile
 from pynetdicom.data_sets.element_walk import (
     DEFLATED,
-    EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
 )
 from pynetdicom.errors import NothingAccepted, PeerError
 from pynetdicom.network.addresses import NameProblem
+from pynetdicom.planning import FALLBACKS
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
@@ -61,7 +61,6 @@ RELEASE_PATIENCE = 5.0
 
 _TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
-_USUAL_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _USUAL = "StoragePresentationContexts"
 
 _ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
@@ -88,7 +87,7 @@ def plan(
     # What is not compressed may be sent in another encoding too.
     for sop_class, syntax in needed:
         if syntax in UNCOMPRESSED:
-            chosen[sop_class, tuple(s for s in _USUAL_SYNTAXES if s != syntax)] = None
+            chosen[sop_class, tuple(s for s in FALLBACKS if s != syntax)] = None
     # Others of the same study are likely to be encoded in the same way.
     likely = [syntax for _, syntax in needed if syntax in UNCOMPRESSED][:1]
     for context in usual:
@@ -265,9 +264,7 @@ class MoveDestination:
             for context in self._link.ae.requested_contexts
             if registry.is_storage(context.abstract_uid)
         ]
-        return requested or [
-            build_context(uid, _USUAL_SYNTAXES) for uid in abstract_syntaxes(_USUAL)
-        ]
+        return requested or [build_context(uid, FALLBACKS) for uid in abstract_syntaxes(_USUAL)]
 
     def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Party:
         link = self._link
@@ -365,7 +362,7 @@ def _suits_well(assoc: Party, what: Instance) -> bool:
     if syntax == context.transfer_uids[0]:
         return True
     # What is to be encoded anyway; but some values have no other byte order that we would know.
-    is_easy = syntax in (*_USUAL_SYNTAXES, DEFLATED)
+    is_easy = syntax in (*FALLBACKS, DEFLATED)
     return is_easy and (not what.is_encoded or kind in _kinds_of(proposed))
 
 
@@ -379,7 +376,7 @@ def _is_final(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
     sop_class, syntax = kind
     if syntax not in UNCOMPRESSED:
         return True
-    return _kinds_of(contexts).issuperset((sop_class, usual) for usual in _USUAL_SYNTAXES)
+    return _kinds_of(contexts).issuperset((sop_class, usual) for usual in FALLBACKS)
 
 
 def _has_refused(assoc: Party, kind: Kind) -> bool:
