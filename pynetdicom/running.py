@@ -55,7 +55,7 @@ class Running:
 
     def __init__(self) -> None:
         self.servers: list[Any] = []
-        self.associations: set[Runs] = set()
+        self.associations: set[Any] = set()
         # What goes on when an association ends on which many files are being sent.
         self.sending: set[Any] = set()
         self._counting = Hold()

@@ -18,6 +18,7 @@ class Clock:
 
     def __init__(self, patch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
         self.now = float(int(time.monotonic()))  # so that sums with whole numbers are exact
+        self.looks = 0
         for module in modules or [
             module
             for name, module in list(sys.modules.items())
@@ -26,6 +27,7 @@ class Clock:
             patch.setattr(module, "time", self)
 
     def monotonic(self) -> float:
+        self.looks += 1
         return self.now
 
     def later(self, seconds: float, *assocs: Any) -> None:

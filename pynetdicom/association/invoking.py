@@ -11,6 +11,7 @@ sends next.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -201,19 +202,29 @@ class Invoker:
         for operation in self.operations.outstanding():
             if operation.request.name == "C-GET":
                 heard = max(heard, self._last_stored())
-            elif operation.request.name == "C-MOVE":
-                # Of a sub-operation to ourselves we hear on another association.
-                move = (link.requestor.ae_title, operation.message_id)
-                for other in link.ae.active_associations:
-                    if other._link.stores_for == move:
-                        heard = max(heard, other._invoker._last_stored())
+                continue
+            # Of a sub-operation of a C-MOVE to ourselves we hear on another association.
+            for other in list(link.ae._running.associations):
+                if self._is_stored_by(operation, other._link):
+                    heard = max(heard, other._invoker._last_stored())
         return heard
+
+    def _is_stored_by(self, move: Operation, other: Link) -> bool:
+        """Whether what a C-MOVE of ours brings comes on that association."""
+        ours = (self.link.requestor.ae_title, move.message_id)
+        return other.stores_for == ours and move.request.name == "C-MOVE"
+
+    def stores_no_more(self, other: Link) -> None:
+        """Take note that an association of this AE ends: a C-MOVE of ours hears of it no more."""
+        for operation in self.operations.outstanding():
+            if self._is_stored_by(operation, other) and operation.last_heard < math.inf:
+                operation.last_heard = time.monotonic()
 
     def _last_stored(self) -> float:
         """When something to be stored was last received, or stored."""
         link = self.link
         # On its own thread nobody serves what the peer asks meanwhile.
-        if link.inbox.is_empty or link.is_worked_on_here:
+        if link.inbox.is_empty or link.has_ended or link.is_worked_on_here:
             return max(link.dul.last_received, link.inbox.last_done)
         return time.monotonic()
 

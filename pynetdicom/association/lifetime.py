@@ -107,6 +107,7 @@ class Lifetime:
             if self._server is not None:
                 left.callback(self._server.association_ended, thread)
             left.callback(self._link.ae._running.associations.discard, thread)
+            left.callback(self._tell_moves)
             left.callback(self._discard)
             left.callback(self._close)
             left.callback(self.negotiated.set)
@@ -120,6 +121,12 @@ class Lifetime:
         """See the connection closed."""
         if self._link.dul.see_closed():
             self._link.handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self._link.peer_address})
+
+    def _tell_moves(self) -> None:
+        """Tell the operations that had their sub-operations here; before it is out of the list."""
+        if self._link.stores_for[1]:
+            for other in list(self._link.ae._running.associations):
+                other._invoker.stores_no_more(self._link)
 
     def _discard(self) -> None:
         """Drop what was received and is not wanted any more."""

@@ -65,10 +65,11 @@ def begin(
             begun = time.monotonic()
             operations.flow.resume_reading()
             continue  # there may have come to be room before anybody could wake it
+        now = time.monotonic()  # before asking: whatever is heard from then on is no silence
         last = max([begun, heard(), *(one.last_heard for one in operations.outstanding())])
         left = None
         if timeout is not None and last < math.inf:
-            left = last + timeout - time.monotonic()
+            left = last + timeout - now
             if left <= 0:
                 raise TimeoutError("an earlier operation has had no final response")
         with suppress(Empty):
@@ -108,6 +109,7 @@ def response_to(
             return operation.replies.get(timeout=left)
         except Empty:
             if timeout is not None:
-                deadline = max(operation.last_heard, heard()) + timeout
-                if deadline <= time.monotonic():
+                now = time.monotonic()  # before asking, as above
+                deadline = max(heard(), operation.last_heard) + timeout
+                if deadline <= now:
                     raise TimeoutError("no response") from None

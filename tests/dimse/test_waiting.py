@@ -161,13 +161,33 @@ def test_what_arrives_for_others_renews_the_wait_for_an_answer(
     looks: list[float] = []
 
     def heard() -> float:
-        clock.now = begun + (0.1, 1.0)[len(looks)]  # so long it has waited by then
         looks.append(clock.now)
-        return begun + 0.2
+        # So long it has waited when it has been told; what came just then is no silence.
+        clock.now = begun + 1.0
+        return begun + (0.2, 1.0, 0.2)[len(looks) - 1]
 
     with pytest.raises(TimeoutError):
         waiting.response_to(operation, 0.05, heard)
-    assert len(looks) == 2
+    assert looks == [begun, begun + 1.0, begun + 1.0]
+
+
+def test_the_time_goes_on_while_somebody_who_waits_for_room_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch, waiting)
+    begun = clock.now
+    operations = Operations(Flow())
+    waiting.sent(begin(operations))
+    looks: list[float] = []
+
+    def heard() -> float:
+        looks.append(clock.now)
+        clock.now = begun + 1.0
+        return begun
+
+    with pytest.raises(TimeoutError):
+        begin(operations, timeout=0.05, heard=heard)
+    assert looks == [begun, begun + 1.0]
 
 
 def test_a_turn_that_is_left_in_the_midst_of_anything() -> None:
