@@ -69,10 +69,6 @@ class Supported(dict[str, PresentationContext]):
 
     def add(self, context: PresentationContext) -> None:
         """Add a context; its transfer syntaxes are merged with those that are there."""
-        # The tables of services, which a requestor does without.
-        from pynetdicom import unserved
-
-        unserved.note_contexts([context.abstract_uid])
         known = self.get(context.abstract_uid)
         if known is None:
             context.context_id = 1

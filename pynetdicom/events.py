@@ -118,7 +118,7 @@ class Event:
 
             timestamp = datetime.now()
         self.timestamp = timestamp
-        self._decoded: Any = None
+        self._decoded: list[Dataset] = []  # one at most
         if attrs:
             self.__dict__.update(attrs)
 
@@ -132,15 +132,14 @@ class Event:
 
     def _data_set(self) -> Dataset:
         """The request's data set, decoded once."""
-        if self._decoded is None:
+        if not self._decoded:
             from pydicom.dataset import Dataset
 
             data_set = self.request.data_set
-            self._decoded = Dataset() if data_set is None else data_set.decode()
+            self._decoded.append(Dataset() if data_set is None else data_set.decode())
             if data_set is not None and data_set.oddities:
                 self.assoc._invoker.messenger.note_oddities(data_set.oddities, "received with")
-        decoded: Dataset = self._decoded
-        return decoded
+        return self._decoded[0]
 
     @of_kind
     def context(self) -> PresentationContextTuple:
@@ -296,7 +295,7 @@ class Event:
 
     @of_kind
     def attribute_identifiers(self) -> list[BaseTag]:
-        """The tags that an N-GET request asks for."""
+        """The tags that an N-GET request asks for; none stand for all that there are."""
         from pydicom.tag import Tag
 
         tags = self.request.AttributeIdentifierList

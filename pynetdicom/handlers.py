@@ -112,10 +112,6 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
             self[event] = bound
 
         self._change(change)
-        if event.name.startswith("EVT_N_"):  # the tables of services are loaded by few
-            from pynetdicom import unserved
-
-            unserved.note_event(event.name)
 
     def unbind(self, event: EventType, handler: Handler) -> None:
         """Undo `bind`."""

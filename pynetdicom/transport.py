@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config, hooks, loading, unserved
+from pynetdicom import _config, hooks, loading
 from pynetdicom.ae_settings import title_of
 from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
@@ -151,12 +151,10 @@ class AssociationServer(socketserver.TCPServer):
         ae._running.servers.append(self)
 
     def _prepare(self, preload: bool) -> None:
-        """Load what the first peer would wait for, and say what no peer will be served."""
+        """Load what the first peer would wait for."""
         abstract_syntaxes = [context.abstract_uid for context in self.contexts]
         callbacks = hooks.assigned(self.ae)
         loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
-        unserved.note_contexts(abstract_syntaxes)
-        unserved.note_callbacks(callbacks)
 
     @property
     def address_info(self) -> AddressInformation:

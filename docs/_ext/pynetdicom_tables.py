@@ -215,9 +215,8 @@ class EventTable(Table):
     required_arguments = 1
 
     def text(self) -> str:
-        from pynetdicom import events, unserved
+        from pynetdicom import events
 
-        asked = {event: operation for operation, event in events.OPERATION_EVENTS.items()}
         chosen = [
             event
             for event in events.ALL_EVENTS.values()
@@ -226,9 +225,7 @@ class EventTable(Table):
         rows = [
             (
                 f"``{event.name}``",
-                event.description
-                if event not in asked or unserved.is_served(asked[event])
-                else f"{event.description}: **not served by this version**, nobody is asked",
+                event.description,
                 ", ".join(f"``{name}``" for name in event.attributes),
             )
             for event in chosen
@@ -250,15 +247,11 @@ class ContextLists(Table):
 
 
 def operations(uids: Iterable[str]) -> str:
-    """The operations of SOP Classes, with what of them is not served."""
-    from pynetdicom import unserved
+    """The operations of SOP Classes."""
     from pynetdicom.services import registry
 
     names = list(dict.fromkeys(name for uid in uids for name in registry.operations(uid)))
-    served = ", ".join(name for name in names if unserved.is_served(name))
-    others = ", ".join(name for name in names if not unserved.is_served(name))
-    parts = [served, f"**not served by this version:** {others}" if others else ""]
-    return "; ".join(part for part in parts if part) or FILLED
+    return ", ".join(names) or FILLED
 
 
 class SOPClassTable(Table):

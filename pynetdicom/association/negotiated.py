@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pynetdicom import _config
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.upper_layer.contexts import PresentationContext, no_context
 
@@ -24,7 +25,7 @@ class Negotiated:
     accepted: list[PresentationContext] = field(default_factory=list)
     rejected: list[PresentationContext] = field(default_factory=list)
     peer_maximum: int = 0
-    _chosen: dict[tuple[str, str], PresentationContext] = field(
+    _chosen: dict[tuple[str, str, bool], PresentationContext] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -33,25 +34,29 @@ class Negotiated:
         """The accepted contexts by their ID."""
         return {c.context_id: c for c in self.accepted if c.context_id is not None}
 
-    def context_for(self, abstract_syntax: str, transfer_syntax: str = "") -> PresentationContext:
+    def context_for(
+        self, abstract_syntax: str, transfer_syntax: str = "", *, as_scp: bool = False
+    ) -> PresentationContext:
         """The accepted context for a SOP Class, of that transfer syntax if it matters.
 
         Raises
         ------
         ValueError
-            There is none in which the local side may be SCU.
+            There is none in which the local side may be SCU, or SCP if that is asked for.
         """
-        key = (abstract_syntax, transfer_syntax)
+        key = (abstract_syntax, transfer_syntax, as_scp)
         chosen = self._chosen.get(key)
         if chosen is None:
-            chosen = self._chosen[key] = self._choose(abstract_syntax, transfer_syntax)
+            chosen = self._chosen[key] = self._choose(*key)
         return chosen
 
-    def _choose(self, abstract_syntax: str, transfer_syntax: str) -> PresentationContext:
+    def _choose(
+        self, abstract_syntax: str, transfer_syntax: str, as_scp: bool
+    ) -> PresentationContext:
         usable: Sequence[PresentationContext] = [
             context
             for context in self.accepted
-            if context.abstract_uid == abstract_syntax and context.as_scu is not False
+            if context.abstract_uid == abstract_syntax and _may_be(context, as_scp)
         ]
         if transfer_syntax:
             for context in usable:
@@ -61,5 +66,13 @@ class Negotiated:
                 usable = ()
             usable = [c for c in usable if c.transfer_uids[0] in UNCOMPRESSED]
         if not usable:
-            raise ValueError(no_context(abstract_syntax, transfer_syntax))
+            in_role = " in which we are SCP, see build_role()" if as_scp else ""
+            raise ValueError(f"{no_context(abstract_syntax, transfer_syntax)}{in_role}")
         return usable[0]
+
+
+def _may_be(context: PresentationContext, as_scp: bool) -> bool:
+    """Whether the local side may have that role; as SCP also where the peer has not said so."""
+    if not as_scp:
+        return context.as_scu is not False
+    return context.as_scp is not False or (context.scp_unanswered and not _config.STRICT_ROLES)

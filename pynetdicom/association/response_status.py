@@ -26,6 +26,15 @@ _OTHERS = {
     "NumberOfFailedSuboperations": (0x00001022, "US"),
     "NumberOfWarningSuboperations": (0x00001023, "US"),
 }
+# What else goes with the status of an N-service (PS3.7 Annex C).
+_OF_N_SERVICES = {
+    **_OTHERS,
+    "AffectedSOPClassUID": (0x00000002, "UI"),
+    "AffectedSOPInstanceUID": (0x00001000, "UI"),
+    "EventTypeID": (0x00001002, "US"),
+    "AttributeIdentifierList": (0x00001005, "AT"),
+    "ActionTypeID": (0x00001008, "US"),
+}
 
 
 class ResponseStatus(Dataset):
@@ -58,14 +67,16 @@ def to_status(response: Primitive | None, message_id: int) -> ResponseStatus:
     if response is not None:
         values = response.__dict__
         own["_dict"] = _raw_status(values["Status"]).copy()
-        for keyword in _OTHERS.keys() & values.keys():
-            _add(status, keyword, values[keyword])
+        others = _OF_N_SERVICES if response.name.startswith("N-") else _OTHERS
+        for keyword in others.keys() & values.keys():
+            if values[keyword] is not None:
+                _add(status, keyword, values[keyword])
     own["message_id"] = message_id
     return status
 
 
 def _add(status: Dataset, keyword: str, value: Any) -> None:
-    tag, vr = _OTHERS[keyword]
+    tag, vr = _OF_N_SERVICES[keyword]
     # The peer's own words, whatever they are.
     status[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
 

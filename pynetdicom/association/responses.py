@@ -188,19 +188,9 @@ def _without_identifier(response: Primitive) -> Dataset:
 
 
 def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
-    """The decoded identifier; None, and a word on it in the status, if it does not decode."""
-    data_set = response.data_set
-    if data_set is None:
-        return None
-    try:
-        identifier = data_set.decode()
-    except (DataSetDecodeError, OSError) as error:
-        if isinstance(error, OSError):
-            problem = f"the identifier could not be kept: {error.strerror}"
-        else:
-            problem = f"the identifier cannot be decoded: {error}"
-        status.__dict__["problem"] = problem
-        LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
+    """The identifier of a response."""
+    identifier = decoded(response, status, "identifier")
+    if identifier is None:
         return None
     if response.name != "C-FIND" and isinstance(identifier.get(_FAILED_LIST), bytes):
         from pynetdicom.services.retrieval import failed_uids
@@ -210,3 +200,20 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
         debug_log.show_identifier(LOGGER, response, identifier)
     return identifier
+
+
+def decoded(response: Primitive, status: Dataset, what: str) -> Dataset | None:
+    """The decoded data set; None, and a word on it in the status, if it does not decode."""
+    data_set = response.data_set
+    if data_set is None:
+        return None
+    try:
+        return data_set.decode()
+    except (DataSetDecodeError, OSError) as error:
+        if isinstance(error, OSError):
+            problem = f"the {what} could not be kept: {error.strerror}"
+        else:
+            problem = f"the {what} cannot be decoded: {error}"
+        status.__dict__["problem"] = problem
+        LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
+        return None

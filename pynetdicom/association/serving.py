@@ -12,16 +12,18 @@ from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.event_types import OPERATION_EVENTS, EventType
 from pynetdicom.handlers import HandlerItems
 from pynetdicom.hooks import is_assigned
-from pynetdicom.services import engines, levels, matching, registry, retrieval
+from pynetdicom.services import engines, levels, matching, registry, replying, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
     DUPLICATE_INVOCATION,
     IDENTIFIER_MISMATCH,
-    SERVED,
+    MISTYPED_ARGUMENT,
+    NO_SUCH_TYPE,
     SEVERAL,
     SINGLE,
     SOP_CLASS_NOT_SUPPORTED,
     UNRECOGNIZED_OPERATION,
+    WITH_REPLY,
     ServiceClass,
 )
 from pynetdicom.uids import named
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 LOGGER = logging.getLogger("pynetdicom.service")
-
-MISTYPED_ARGUMENT = 0x0212
 
 _TOLD_OF_ECHO = frozenset((evt.EVT_C_ECHO, evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT))
 
@@ -78,9 +78,15 @@ def answer(performer: Performer, message: Message) -> Primitive | None:
         return request.response(0x0000)  # no handler learns of it
     attrs = {"request": request, "_context": context}
     event = OPERATION_EVENTS[request.name]
+    handlers = performer.link.handlers
+    bound = partial(handlers.who_answers, event)
     if request.name in SINGLE:
-        bound = partial(performer.link.handlers.who_answers, event)
-        return engines.single(request, performer.link.handlers.trigger, event, attrs, bound=bound)
+        return engines.single(request, handlers.trigger, event, attrs, bound=bound)
+    if request.name in WITH_REPLY:
+        read: list[Any] = []
+        attrs["_decoded"] = read
+        ask = partial(handlers.trigger, event, attrs)
+        return replying.reply(request, ask, context.transfer_uids[0], bound, read)
     return _answer_in_parts(performer, message, event, attrs)
 
 
@@ -132,25 +138,38 @@ def _answer_in_parts(
     )
 
 
-def _takes_unanswered(
+def _role_refusal(
     performer: Performer, request: Primitive, context: PresentationContext
-) -> bool:
-    """Whether an object is taken though the peer has not answered that we are SCP.
+) -> str | None:
+    """Why a request is none that the peer may make in its role; None if it is taken.
 
     Tolerated: an acceptor that ignores role selection, and sends all the same what our C-GET asks
-    for.
+    for; and an SCP that opens an association to report an event, without proposing that it is SCP.
     """
-    if request.name != "C-STORE" or not context.scp_unanswered or _config.STRICT_ROLES:
-        return False
-    if not performer.invoker.has_asked_for_objects:
-        return False
+    if request.name == "N-EVENT-REPORT":  # which SCUs perform
+        has_role, role, peers = context.as_scu, "SCU", "proposed"
+        is_tolerated = performer.link.peer.is_requestor
+    else:
+        has_role, role, peers = context.as_scp, "SCP", "answered"
+        is_tolerated = (
+            request.name == "C-STORE"
+            and context.scp_unanswered
+            and performer.invoker.has_asked_for_objects
+        )
+    if has_role is not False:
+        return None
+    if not is_tolerated or _config.STRICT_ROLES:
+        if is_tolerated or context.scp_unanswered:
+            return f"the peer has not {peers} the role selection"
+        return f"no {role} for this SOP Class was negotiated"
     if not performer.told_of_roles:
         performer.told_of_roles = True
         LOGGER.warning(
-            "the peer has not answered the role selection for %s: what it sends is taken",
+            "the peer has not %s the role selection for %s: what it sends is taken",
+            peers,
             named(context.abstract_uid),
         )
-    return True
+    return None
 
 
 def _refusal(performer: Performer, message: Message) -> tuple[int, str] | None:
@@ -164,15 +183,15 @@ def _refusal(performer: Performer, message: Message) -> tuple[int, str] | None:
         allowed = ("C-STORE",)
     if request.name not in allowed:
         return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
-    if request.name not in SERVED:
-        return UNRECOGNIZED_OPERATION, f"{request.name} is not served by this version"
     if missing := request.missing():
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
-    if context.as_scp is False and not _takes_unanswered(performer, request, context):
-        why = "no SCP for this SOP Class was negotiated"
-        if context.scp_unanswered:
-            why = "the peer has not answered that we are SCP (role selection)"
-        return SOP_CLASS_NOT_SUPPORTED, why
+    if not_in_role := _role_refusal(performer, request, context):
+        return SOP_CLASS_NOT_SUPPORTED, not_in_role
+    if request.name in NO_SUCH_TYPE:
+        keyword, status = NO_SUCH_TYPE[request.name]
+        types = registry.types(context.abstract_uid, request.name)
+        if types is not None and getattr(request, keyword) not in types:
+            return status, f"this SOP Class has no {keyword} {getattr(request, keyword)}"
     data_set = request.data_set
     error = getattr(data_set, "error", None)
     if error is not None:

@@ -54,11 +54,11 @@ class Answers(NamedTuple):
 SINGLE = frozenset(("C-ECHO", "C-STORE"))
 """The operations that have one response, without a data set."""
 
+WITH_REPLY = frozenset(("N-EVENT-REPORT", "N-GET", "N-SET", "N-ACTION", "N-CREATE", "N-DELETE"))
+"""The operations that have one response, which may have a data set."""
+
 SEVERAL = frozenset(("C-FIND", "C-GET", "C-MOVE"))
 """The operations that have pending responses, and an identifier."""
-
-SERVED = SINGLE | SEVERAL
-"""The operations that this version serves; requests for others are answered with 0x0211."""
 
 _N = Answers(failed=0x0110)
 
@@ -95,6 +95,7 @@ CANCELLED = 0xFE00
 PENDING = (0xFF00, 0xFF01)
 IDENTIFIER_MISMATCH = 0xA900
 UNRECOGNIZED_OPERATION = 0x0211
+MISTYPED_ARGUMENT = 0x0212
 DUPLICATE_INVOCATION = 0x0210
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
@@ -103,12 +104,25 @@ _RETRIEVE_TABLES = {
     "C-MOVE": "QR_MOVE_SERVICE_CLASS_STATUS",
 }
 
+NO_SUCH_TYPE = {"N-ACTION": ("ActionTypeID", 0x0123), "N-EVENT-REPORT": ("EventTypeID", 0x0113)}
+"""Operation: its type, and the status that there is no such type (PS3.7 Annex C)."""
+
 SopClasses = dict[str, tuple[str, ...]]
+Types = dict[str, dict[str, tuple[int, ...]]]
 
 
 def _sop_classes(*rows: tuple[str, tuple[str, ...]]) -> SopClasses:
     """UID → operations, of rows of (UIDs without root, operations)."""
     return {ROOT + uid: operations for uids, operations in rows for uid in uids.split()}
+
+
+def _types(*rows: tuple[str, str, tuple[int, ...]]) -> Types:
+    """UID → operation → type IDs, of rows of (UIDs without root, operation, type IDs)."""
+    types: Types = {}
+    for uids, operation, ids in rows:
+        for uid in uids.split():
+            types.setdefault(ROOT + uid, {})[operation] = ids
+    return types
 
 
 def _models(*roots: str, first: int = 1) -> SopClasses:
@@ -137,6 +151,9 @@ class ServiceClass:
         The DIMSE operations of all its SOP Classes, such as ``"C-STORE"``.
     sop_classes : dict
         SOP Class UID → its operations, in the standard's order. Storage has the usual ones only.
+    types : dict
+        SOP Class UID → operation → the Action Type IDs, or Event Type IDs, that there are; any,
+        where there is no row. Requests for others are refused.
     status_table : str
         Name of a table of `services.statuses`; C-GET and C-MOVE have their own in every service.
     """
@@ -144,6 +161,7 @@ class ServiceClass:
     name: ClassVar[str] = ""
     operations: ClassVar[tuple[str, ...]] = ()
     sop_classes: ClassVar[SopClasses] = {}
+    types: ClassVar[Types] = {}
     status_table: ClassVar[str] = "GENERAL_STATUS"
 
     def __init__(self, assoc: Any = None) -> None:
@@ -220,6 +238,7 @@ class ProcedureStepServiceClass(ServiceClass):
         ("3.1.2.3.4", ("N-GET",)),
         ("3.1.2.3.5", ("N-EVENT-REPORT",)),
     )
+    types = _types(("3.1.2.3.5", "N-EVENT-REPORT", (1, 2, 3, 4, 5)))
     status_table = "PROCEDURE_STEP_STATUS"
 
 
@@ -239,6 +258,11 @@ class PrintManagementServiceClass(ServiceClass):
         # The Meta SOP Classes: film session, film box, image box and printer.
         ("5.1.1.9 5.1.1.18", operations),
     )
+    types = _types(
+        ("5.1.1.1 5.1.1.2 5.1.1.9 5.1.1.18", "N-ACTION", (1,)),
+        ("5.1.1.14", "N-EVENT-REPORT", (1, 2, 3, 4)),
+        ("5.1.1.16 5.1.1.9 5.1.1.18", "N-EVENT-REPORT", (1, 2, 3)),
+    )
     status_table = "PRINT_JOB_MANAGEMENT_SERVICE_CLASS_STATUS"
 
 
@@ -248,6 +272,10 @@ class StorageCommitmentServiceClass(ServiceClass):
     name = "Storage Commitment"
     operations = ("N-EVENT-REPORT", "N-ACTION")
     sop_classes = _sop_classes(("1.20.1", operations))
+    types = _types(
+        ("1.20.1", "N-ACTION", (1,)),
+        ("1.20.1", "N-EVENT-REPORT", (1, 2)),
+    )
     status_table = "STORAGE_COMMITMENT_SERVICE_CLASS_STATUS"
 
 
@@ -266,6 +294,7 @@ class ApplicationEventLoggingServiceClass(ServiceClass):
     name = "Application Event Logging"
     operations = ("N-ACTION",)
     sop_classes = _sop_classes(("1.40 1.42", operations))
+    types = _types(("1.40 1.42", "N-ACTION", (1,)))
     status_table = "APPLICATION_EVENT_LOGGING_SERVICE_CLASS_STATUS"
 
 
@@ -292,6 +321,7 @@ class MediaCreationManagementServiceClass(ServiceClass):
     name = "Media Creation Management"
     operations = ("N-GET", "N-ACTION", "N-CREATE")
     sop_classes = _sop_classes(("5.1.1.33", operations))
+    types = _types(("5.1.1.33", "N-ACTION", (1, 2)))
     status_table = "MEDIA_CREATION_MANAGEMENT_SERVICE_CLASS_STATUS"
 
 
@@ -336,6 +366,12 @@ class UnifiedProcedureStepServiceClass(ServiceClass):
         ("5.1.4.34.6.3", ("C-FIND", "N-GET", "N-SET", "N-ACTION")),
         ("5.1.4.34.6.4", ("N-EVENT-REPORT",)),
         ("5.1.4.34.6.5", FIND),
+    )
+    types = _types(
+        ("5.1.4.34.6.1", "N-ACTION", (2,)),
+        ("5.1.4.34.6.2", "N-ACTION", (2, 3, 4, 5)),
+        ("5.1.4.34.6.3", "N-ACTION", (1,)),
+        ("5.1.4.34.6.4", "N-EVENT-REPORT", (1, 2, 3, 4, 5)),
     )
     status_table = "UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS"
 
@@ -395,6 +431,10 @@ class StorageManagementServiceClass(ServiceClass):
     name = "Storage Management"
     operations = ("N-EVENT-REPORT", "N-ACTION")
     sop_classes = _sop_classes(("5.1.4.1.1.201.5", operations))
+    types = _types(
+        ("5.1.4.1.1.201.5", "N-ACTION", (11, 12, 13, 14, 15)),
+        ("5.1.4.1.1.201.5", "N-EVENT-REPORT", (11, 12, 13)),
+    )
     status_table = "STORAGE_MANAGEMENT_SERVICE_CLASS_STATUS"
 
 

@@ -25,6 +25,7 @@ LOGGER = logging.getLogger("pynetdicom.service")
 
 # What a handler may add to its status, beside Status itself (PS3.7 Annex C).
 _STATUS_ELEMENTS = ("ErrorComment", "OffendingElement", "ErrorID", "AttributeIdentifierList")
+_OF_N_SERVICES = ("AffectedSOPClassUID", "AffectedSOPInstanceUID", "ActionTypeID", "EventTypeID")
 
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -216,7 +217,8 @@ def with_status(request: Primitive, status: Any, bound: Bound | None = None) -> 
             _note_bad_status(request, bound, f"a Dataset {what}")
             return failure(request, answers.no_status, "No status")
         response = request.response(code)
-        for keyword in _STATUS_ELEMENTS:
+        is_normalized = request.name.startswith("N-")
+        for keyword in _STATUS_ELEMENTS + _OF_N_SERVICES * is_normalized:
             if keyword in status and keyword in response.parameters:
                 try:
                     setattr(response, keyword, getattr(status, keyword))

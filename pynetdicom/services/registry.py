@@ -71,6 +71,11 @@ def operations(uid: str) -> tuple[str, ...]:
     return (_known.get(uid) or _lookup(uid))[1]
 
 
+def types(uid: str, operation: str) -> tuple[int, ...] | None:
+    """Return the type IDs of the actions, or events, of a SOP Class; None if it may be any."""
+    return service_class_of(uid).types.get(uid, {}).get(operation)
+
+
 def is_storage(uid: str) -> bool:
     """Return whether objects of this SOP Class are stored by C-STORE."""
     return "C-STORE" in _lookup(uid)[1]

@@ -103,23 +103,10 @@ def test_all_attributes_of_the_index_are_listed() -> None:
         assert re.search(rf"\b{keyword}\b", text)
 
 
-@pytest.mark.parametrize("kind", ["intervention", "notification"])
-def test_events_whose_requests_are_not_served_are_marked(kind: str) -> None:
-    directive = object.__new__(tables.EventTable)
-    directive.arguments = [kind]
-    text = directive.text()
-    rows = dict(re.findall(r"\* - ``(\w+)``\n     - (.*)", text))
-    assert {"EVT_C_STORE", "EVT_N_CREATE"} <= set(rows) or kind == "notification"
-    for name, description in rows.items():
-        assert ("not served" in description) == name.startswith("EVT_N_"), name
-
-
-def test_lists_of_contexts_that_are_not_served_are_marked() -> None:
+def test_lists_of_contexts_say_their_operations() -> None:
     text = object.__new__(tables.ContextLists).text()
     rows = dict(re.findall(r"\* - ``(\w+)PresentationContexts``\n     - \d+\n     - (.*)", text))
     assert rows["Storage"] == "C-STORE"
     assert rows["QueryRetrieve"] == "C-FIND, C-MOVE, C-GET"
-    assert rows["DisplaySystem"] == "**not served by this version:** N-GET"
-    assert rows["UnifiedProcedure"].startswith("C-FIND; **not served by this version:** N-")
-    for name, said in rows.items():
-        assert ("N-" in said) == ("not served" in said), name
+    assert rows["DisplaySystem"] == "N-GET"
+    assert rows["UnifiedProcedure"] == "N-GET, N-ACTION, N-CREATE, C-FIND, N-SET, N-EVENT-REPORT"
