@@ -959,7 +959,7 @@ def test_a_peer_that_does_not_answer_role_selection(
     if strict:
         assert scp.statuses == [0x0122] * 3
         assert handled == []
-        assert "has not answered that we are SCP (role selection)" in caplog.text
+        assert "the peer has not answered the role selection" in caplog.text
     else:
         assert scp.statuses == [0] * 3
         assert handled == ["1.2.0", "1.2.1", "1.2.2"]
