@@ -255,8 +255,7 @@ class ApplicationEntity(Settings):
         """
         from pynetdicom.transport import ThreadedAssociationServer
 
-        servers = self._running.servers
-        before = list(servers)
+        before = list(self._running.servers)
         try:
             server = self.make_server(
                 address,
@@ -274,10 +273,8 @@ class ApplicationEntity(Settings):
             if not block:
                 server.start()
                 return server
-            try:
-                server.serve_forever()
-            finally:
-                self._running.stop([server])
+            server.serve_forever()
+            self._running.stop([server])
         except BaseException as error:
             # Ctrl-C may come as soon as it is made, and on the way out, too.
             mine = [
