@@ -9,6 +9,7 @@ from pynetdicom import event_types as evt
 from pynetdicom import raised
 from pynetdicom.services.engines import NoHandler
 from pynetdicom.uids import named
+from pynetdicom.upper_layer.acse import item_of
 from pynetdicom.upper_layer.items import (
     AsynchronousOperationsWindowNegotiation,
     SOPClassCommonExtendedNegotiation,
@@ -26,43 +27,53 @@ LOGGER = logging.getLogger("pynetdicom.acse")
 class Answers(NamedTuple):
     """What the acceptor says to the requestor's extended negotiation items."""
 
-    is_verified: bool
-    """Whether the user identity was accepted, or there was none and need not be."""
     items: list[Any]
     common_extended: dict[str, SOPClassCommonExtendedNegotiation]
 
 
-def answers(link: Link, proposed: list[Any]) -> Answers:
-    """Ask the handlers about the user information items of an A-ASSOCIATE-RQ."""
-    verified, identity = _identity(link, _of_type(proposed, UserIdentityNegotiation))
-    if not verified:
-        return Answers(False, [], {})
-    items = [
-        *identity,
-        *_window(link, _of_type(proposed, AsynchronousOperationsWindowNegotiation)),
-        *_extended(link, _of_type(proposed, SOPClassExtendedNegotiation)),
-    ]
-    common = _common_extended(link, _of_type(proposed, SOPClassCommonExtendedNegotiation))
-    return Answers(True, items, common)
+def answers(link: Link, proposed: list[Any]) -> Answers | None:
+    """Ask the handlers about the user information items of an A-ASSOCIATE-RQ.
+
+    None where the user's identity is not accepted, or there is none and has to be.
+    """
+    identity = _identity(link, item_of(proposed, UserIdentityNegotiation))
+    if identity is None:
+        return None
+    window = _window(link, item_of(proposed, AsynchronousOperationsWindowNegotiation))
+    extended = _extended(link, _by_sop_class(proposed, SOPClassExtendedNegotiation))
+    common = _common_extended(link, _by_sop_class(proposed, SOPClassCommonExtendedNegotiation))
+    return Answers([*identity, *window, *extended], common)
 
 
-def _of_type(items: list[Any], kind: type) -> list[Any]:
-    return [item for item in items if isinstance(item, kind)]
+def _by_sop_class(proposed: list[Any], kind: type[Any]) -> dict[str, Any]:
+    return {item.sop_class_uid: item for item in proposed if isinstance(item, kind)}
 
 
 def _ask(link: Link, event: evt.EventType, attrs: dict[str, Any]) -> Any:
     """The handler's answer; None when there is no handler, or when it raises."""
     try:
         return link.handlers.trigger(event, attrs)
-    except NoHandler:
-        return None
-    except NotImplementedError:  # a callback that is overridden only to refuse
+    except (NoHandler, NotImplementedError):  # the latter of a callback that is there to refuse
         return None
     except (Exception, SystemExit) as error:
-        raised.log(
-            LOGGER, f"the handler of {event} raised", error, link.handlers.who_answers(event)
-        )
+        _note_raised(link, event, error)
         return None
+
+
+def _ask_for_dict(
+    link: Link, event: evt.EventType, attrs: dict[str, Any], due: str
+) -> dict[Any, Any]:
+    """The handler's answer, as far as it is one."""
+    answer = _ask(link, event, attrs)
+    if answer is not None and not isinstance(answer, dict):
+        _note(link, event, answer, due)
+        return {}
+    return answer or {}
+
+
+def _note_raised(link: Link, event: evt.EventType, error: BaseException) -> None:
+    handler = link.handlers.who_answers(event)
+    raised.log(LOGGER, f"the handler of {event} raised", error, handler)
 
 
 def _note(link: Link, event: evt.EventType, answer: Any, due: str) -> None:
@@ -72,62 +83,50 @@ def _note(link: Link, event: evt.EventType, answer: Any, due: str) -> None:
     LOGGER.error("the handler of %s (%s) gave %s instead of %s", event, handler, kind, due)
 
 
-def _window(link: Link, proposed: list[Any]) -> list[Any]:
+def _window(
+    link: Link, item: AsynchronousOperationsWindowNegotiation | None
+) -> list[AsynchronousOperationsWindowNegotiation]:
     """One operation at a time is what is offered, whatever the handler would like."""
-    if not proposed:
+    if item is None:
         return []
-    invoked, performed = (
-        proposed[0].maximum_number_operations_invoked,
-        proposed[0].maximum_number_operations_performed,
-    )
-    attrs = {"nr_invoked": invoked, "nr_performed": performed}
-    if _ask(link, evt.EVT_ASYNC_OPS, attrs) is None:
-        return []
-    return [
-        AsynchronousOperationsWindowNegotiation(
-            maximum_number_operations_invoked=1, maximum_number_operations_performed=1
-        )
-    ]
+    attrs = {
+        "nr_invoked": item.maximum_number_operations_invoked,
+        "nr_performed": item.maximum_number_operations_performed,
+    }
+    answer = _ask(link, evt.EVT_ASYNC_OPS, attrs)
+    return [] if answer is None else [AsynchronousOperationsWindowNegotiation(1, 1)]
 
 
-def _extended(link: Link, proposed: list[Any]) -> list[Any]:
+def _extended(
+    link: Link, proposed: dict[str, SOPClassExtendedNegotiation]
+) -> list[SOPClassExtendedNegotiation]:
     if not proposed:
         return []
-    app_info = {item.sop_class_uid: item.service_class_application_information for item in proposed}
-    answer = _ask(link, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
+    event = evt.EVT_SOP_EXTENDED
+    app_info = {uid: item.service_class_application_information for uid, item in proposed.items()}
+    answer = _ask_for_dict(link, event, {"app_info": app_info}, "a dict or None")
     items = []
-    if answer is not None and not isinstance(answer, dict):
-        _note(link, evt.EVT_SOP_EXTENDED, answer, "a dict or None")
-        return []
-    for uid, information in (answer or {}).items():
-        if uid not in app_info:
-            LOGGER.error(
-                "the handler of EVT_SOP_EXTENDED answers for %s, which was not proposed",
-                named(str(uid)),
-            )
+    for uid, information in answer.items():
+        if uid not in proposed:
+            what = named(str(uid))
+            LOGGER.error("the handler of %s answers for %s, which was not proposed", event, what)
             continue
         try:
-            item = SOPClassExtendedNegotiation(
-                sop_class_uid=uid, service_class_application_information=information
-            )
+            item = SOPClassExtendedNegotiation(uid, information)
             item.encode()
             items.append(item)
         except (TypeError, ValueError):
-            _note(link, evt.EVT_SOP_EXTENDED, information, f"bytes that fit, for {named(uid)}")
+            _note(link, event, information, f"bytes that fit, for {named(uid)}")
     return items
 
 
-def _common_extended(link: Link, proposed: list[Any]) -> dict[str, Any]:
+def _common_extended(
+    link: Link, proposed: dict[str, SOPClassCommonExtendedNegotiation]
+) -> dict[str, SOPClassCommonExtendedNegotiation]:
     if not proposed:
         return {}
-    items = {item.sop_class_uid: item for item in proposed}
-    answer = _ask(link, evt.EVT_SOP_COMMON, {"items": items})
-    if answer is None:
-        return {}
-    if not isinstance(answer, dict):
-        _note(link, evt.EVT_SOP_COMMON, answer, "a dict")
-        return {}
-    return {uid: item for uid, item in answer.items() if uid in items}
+    answer = _ask_for_dict(link, evt.EVT_SOP_COMMON, {"items": proposed}, "a dict")
+    return {uid: item for uid, item in answer.items() if uid in proposed}
 
 
 def fits(ac: A_ASSOCIATE_AC) -> bool:
@@ -140,40 +139,43 @@ def fits(ac: A_ASSOCIATE_AC) -> bool:
     return True
 
 
-def _identity(link: Link, proposed: list[Any]) -> tuple[bool, list[Any]]:
+def _identity(
+    link: Link, item: UserIdentityNegotiation | None
+) -> list[UserIdentityNegotiation] | None:
+    """The answer to a user's identity, if there is to be one; None where the user is rejected."""
     required = link.ae.require_user_identity
-    if not proposed:
+    unchecked: list[UserIdentityNegotiation] | None = None if required else []
+    if item is None:
         if required:
             peer = link.peer_name
             LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
-        return not required, []
-    item = proposed[0]
+        return unchecked
+    event = evt.EVT_USER_ID
     attrs = {
         "user_id_type": item.user_identity_type,
         "primary_field": item.primary_field,
         "secondary_field": item.secondary_field,
     }
     try:
-        answer = link.handlers.trigger(evt.EVT_USER_ID, attrs)
+        answer = link.handlers.trigger(event, attrs)
         if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
-            _note(link, evt.EVT_USER_ID, answer, "(bool, bytes or None)")
-            return False, []
+            _note(link, event, answer, "(bool, bytes or None)")
+            return None
         verified, response = answer
         if not verified:
-            return False, []
+            return None
         if not item.positive_response_requested:
-            return True, []
+            return []
         if not isinstance(response, (bytes, type(None))):
-            _note(link, evt.EVT_USER_ID, response, "bytes or None as response")
-            return False, []
-        return True, [UserIdentityNegotiation(server_response=response or b"")]
+            _note(link, event, response, "bytes or None as response")
+            return None
+        return [UserIdentityNegotiation(server_response=response or b"")]
     except (NoHandler, NotImplementedError):
         # Nobody checks identities here.
         if required:
             LOGGER.error("a user identity is required, and there is no handler to check it")
-        return not required, []
+        return unchecked
     except (Exception, SystemExit) as error:
         # Whoever cannot be checked is not let in.
-        handler = link.handlers.who_answers(evt.EVT_USER_ID)
-        raised.log(LOGGER, "the handler of EVT_USER_ID raised", error, handler)
-        return False, []
+        _note_raised(link, event, error)
+        return None
