@@ -226,7 +226,7 @@ class Settings(Callbacks):
     @property
     def supported_contexts(self) -> list[PresentationContext]:
         """Get what is supported; assigning adds to it, assigning nothing clears it."""
-        return self._supported.in_order()
+        return [self._supported[uid] for uid in sorted(self._supported)]
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[PresentationContext] | None) -> None:
