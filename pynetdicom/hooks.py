@@ -221,17 +221,11 @@ def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
 
 def primitive_of(ended: Ended) -> Any:
     """The primitive of an association's end by release or abort."""
-    from pynetdicom.upper_layer import primitives
+    from pynetdicom.upper_layer.primitives import A_ABORT, A_P_ABORT, A_RELEASE
 
-    made: Any
-    given: dict[str, Any]
     if ended.kind == "released":
-        made, given = primitives.A_RELEASE(), {"result": "affirmative"}
-    elif ended.source == 2 or ended.by == "network":
-        made, given = primitives.A_P_ABORT(), {"provider_reason": ended.reason}
-    else:
-        made, given = primitives.A_ABORT(), {"abort_source": ended.source}
-    for name, value in given.items():
-        if value is not None:
-            setattr(made, name, value)
-    return made
+        return A_RELEASE(result="affirmative")
+    # What a peer has given as source and reason may be anything.
+    if ended.source == 2 or ended.by == "network":
+        return A_P_ABORT._received(provider_reason=ended.reason)
+    return A_ABORT._received(abort_source=ended.source)
