@@ -76,27 +76,17 @@ class Callbacks:
     on_c_get_cancel = on_c_move_cancel = on_c_find_cancel
 
     def on_n_action(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-ACTION request: return (status, dataset)."""
+        """An N-ACTION, N-CREATE, N-EVENT-REPORT or N-SET request: return (status, dataset)."""
         raise NotImplementedError
 
-    def on_n_create(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-CREATE request: return (status, dataset)."""
-        raise NotImplementedError
+    on_n_create = on_n_event_report = on_n_set = on_n_action
 
     def on_n_delete(self, context: Any, info: Any) -> Any:
         """An N-DELETE request: return its status."""
         raise NotImplementedError
 
-    def on_n_event_report(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-EVENT-REPORT request: return (status, dataset)."""
-        raise NotImplementedError
-
     def on_n_get(self, attr: Any, context: Any, info: Any) -> Any:
         """An N-GET request for a list of tags: return (status, dataset)."""
-        raise NotImplementedError
-
-    def on_n_set(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-SET request: return (status, dataset)."""
         raise NotImplementedError
 
     def on_async_ops_window(self, nr_invoked: int, nr_performed: int) -> Any:
