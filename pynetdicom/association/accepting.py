@@ -89,9 +89,10 @@ class Accepting:
         from pynetdicom.association.serving import may_be_storage
 
         ours = self._link.acceptor
-        said = answers(self._link, rq.user_information)
-        if not said.is_verified:
-            return pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1)
+        refusal = pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1)
+        items = answers(self._link)
+        if items is None:
+            return refusal
         unrestricted = server.unrestricted_storage
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
@@ -102,11 +103,10 @@ class Accepting:
             implementation_class_uid=ours.implementation_uid,
             implementation_version_name=ours.implementation_version_name,
             unrestricted=may_be_storage if unrestricted else False,
-            user_items=said.items,
+            user_items=items,
         )
-        if said.items and not fits(ac):
-            return pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1)
-        ours.accepted_common_extended = said.common_extended
+        if items and not fits(ac):
+            return refusal
         self._link.negotiated = Negotiated(
             [c for c in contexts if not c.result],
             [c for c in contexts if c.result],
