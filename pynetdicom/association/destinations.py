@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import raised
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.sub_operations import originator, store
-from pynetdicom.association.succession import Endurance
+from pynetdicom.association.succession import Endurance, Party
 from pynetdicom.data_sets.data_set import InFile
 from pynetdicom.data_sets.element_walk import DEFLATED, IMPLICIT_VR_LITTLE_ENDIAN, UNCOMPRESSED
 from pynetdicom.errors import NothingAccepted, PeerError
@@ -47,7 +47,6 @@ from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.association.link import Link
-    from pynetdicom.association.party import Party
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
