@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES
+from pynetdicom.dimse.inbox import PEER_RELEASES
 from pynetdicom.dimse.messages import Assembler, Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.upper_layer import acse
@@ -87,7 +87,7 @@ class Indications:
         """The association has ended."""
         self._operations.end()
         self._link.is_over.set()
-        self._inbox.put(ENDED)
+        self._inbox.end()
 
     def on_data(self, data: bytes, sent: bool) -> None:
         """Bytes were received or sent."""

@@ -52,18 +52,20 @@ class Message:
         The presentation context.
     primitive : Primitive
         The command set as a primitive, and with it the data set.
+    is_cancelled : bool
+        Whether the peer has cancelled it, a request, or is gone, while it was outstanding.
     is_duplicate : bool
         Whether its Message ID was outstanding when it arrived.
     size : int
         The bytes of its data set.
     """
 
-    __slots__ = ("context_id", "is_duplicate", "primitive", "size")
+    __slots__ = ("context_id", "is_cancelled", "is_duplicate", "primitive", "size")
 
     def __init__(self, primitive: Primitive, context_id: int) -> None:
         self.primitive = primitive
         self.context_id = context_id
-        self.is_duplicate = False
+        self.is_cancelled = self.is_duplicate = False
         data_set = primitive.data_set
         self.size = 0 if data_set is None else data_set.size
 
