@@ -160,7 +160,7 @@ def retrieve(invocation: Invocation, begin: Begin) -> Primitive:
     try:
         items = Yielded(invocation.handler())
     except HANDLER_ERRORS as error:
-        response = failed(invocation.request, error, invocation.bound)
+        response = failed(invocation.message.primitive, error, invocation.bound)
         return with_failed_list(response, (), invocation.transfer_syntax)
     retrieval = _Retrieval(invocation, items)
     try:
@@ -174,7 +174,7 @@ class _Retrieval:
 
     def __init__(self, invocation: Invocation, items: Yielded) -> None:
         self._invocation = invocation
-        self._request = invocation.request
+        self._request = invocation.message.primitive
         self._bound = invocation.bound
         self._answers = ANSWERS[self._request.name]
         self._items = items
@@ -216,7 +216,7 @@ class _Retrieval:
             item = self._next()
         except HANDLER_ERRORS as error:
             raise _Over(failed(request, error, self._bound)) from error
-        if self._invocation.is_cancelled() and code_of(item) != CANCELLED:
+        if self._invocation.message.is_cancelled and code_of(item) != CANCELLED:
             _let_go(split(item)[1])
             raise _Over(request.response(CANCELLED))
         if item is END:
