@@ -38,11 +38,8 @@ def check_request(
 ) -> pdus.A_ASSOCIATE_RJ | None:
     """Return the rejection that a request deserves before its contexts are looked at, or None.
 
-    PS3.8 9.3.4
+    That the provider itself accepts its protocol version is asked before. PS3.8 9.3.4
     """
-    if not rq.protocol_version & 1:
-        # PS3.8 9.3.2: no other bit is tested.
-        return pdus.A_ASSOCIATE_RJ(1, 2, 2)
     if rq.application_context_name != pdus.APPLICATION_CONTEXT:
         return pdus.A_ASSOCIATE_RJ(1, 1, 2)
     if require_called_aet and rq.called_ae_title != ae_title.strip():
@@ -59,26 +56,21 @@ def accept(
     maximum_length: int,
     implementation_class_uid: str,
     implementation_version_name: str | None,
-    unrestricted: bool | Callable[[str], bool] = False,
+    unrestricted: Callable[[str], bool] | None = None,
     user_items: Sequence[Any] = (),
 ) -> tuple[pdus.A_ASSOCIATE_AC, list[PresentationContext]]:
     """Return the acceptance of a request, and the outcome for each context that it proposes.
 
     Parameters
     ----------
-    unrestricted : bool or callable
-        Abstract syntaxes to accept in any transfer syntax besides the supported contexts: all
-        unknown ones, or those for which it returns True.
+    unrestricted : callable, optional
+        Abstract syntaxes to accept in any transfer syntax besides the supported contexts: those for
+        which it returns True.
     user_items : sequence
         The answers to extended negotiation and user identity; role selection is answered here,
         and an asynchronous operations window always with (1, 1), and only when it was asked for.
     """
-    proposed = contexts_of(rq)
-    if unrestricted is True:
-        known = {context.abstract_uid for context in supported}
-        answers, roles = negotiate(proposed, supported, roles_in(rq), lambda uid: uid not in known)
-    else:
-        answers, roles = negotiate(proposed, supported, roles_in(rq), unrestricted or None)
+    answers, roles = negotiate(contexts_of(rq), supported, roles_in(rq), unrestricted)
     others = [one for one in user_items if not isinstance(one, _WINDOW)]
     if len(others) < len(user_items) and item_of(rq.user_information, _WINDOW):
         others.append(_WINDOW(1, 1))

@@ -137,14 +137,6 @@ class TestCheckRequest:
         assert self.check(rq(), require_called_aet=True, require_calling_aet=["X", "SCU"]) is None
         assert self.check(rq(), ae_title=" SCP ", require_called_aet=True) is None
 
-    @pytest.mark.parametrize(
-        ("version", "rejection"), [(0, (1, 2, 2)), (2, (1, 2, 2)), (3, None), (0xFFFF, None)]
-    )
-    def test_protocol_version(self, version, rejection):
-        pdu = rq()
-        pdu.protocol_version = version
-        assert self.check(pdu) == rejection
-
     @pytest.mark.parametrize("name", ["", "1.2.840.10008.3.1.1.2"])
     def test_application_context(self, name):
         pdu = rq()
@@ -207,7 +199,7 @@ class TestAccept:
 
     @pytest.mark.parametrize(
         ("unrestricted", "results"),
-        [(False, [3, 4]), (True, [0, 4]), (lambda uid: True, [0, 0]), (lambda uid: False, [3, 4])],
+        [(None, [3, 4]), (lambda uid: True, [0, 0]), (lambda uid: uid != CT, [0, 4])],
     )
     def test_unrestricted(self, unrestricted, results):
         pdu = rq(cx("1.2.3.4", [JPEG]), cx(CT, [JPEG]))
@@ -343,7 +335,7 @@ class TestBothSides:
             unique_by=lambda one: one.abstract_uid,
         ),
         st.lists(st.builds(role, uids, booleans, booleans), max_size=3),
-        booleans,
+        st.sampled_from([None, lambda uid: True, lambda uid: uid == MR]),
     )
     def test_they_agree(self, proposed, supported, roles, unrestricted):
         pdu = rq(*proposed, ext_neg=roles)
