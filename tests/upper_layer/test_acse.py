@@ -187,16 +187,6 @@ class TestAccept:
             identity,
         ]
 
-    def test_window_is_answered_with_1_1_when_asked_for(self):
-        answer = AsynchronousOperationsWindowNegotiation(8, 8)
-        ac, _ = accept(rq(), [cx()], user_items=[answer], **ANNOUNCED)
-        assert not any(isinstance(one, type(answer)) for one in ac.user_information)
-        asked = rq(ext_neg=[AsynchronousOperationsWindowNegotiation(4, 4)])
-        ac, _ = accept(asked, [cx()], user_items=[answer], **ANNOUNCED)
-        assert AsynchronousOperationsWindowNegotiation(1, 1) in ac.user_information
-        ac, _ = accept(asked, [cx()], **ANNOUNCED)
-        assert not any(isinstance(one, type(answer)) for one in ac.user_information)
-
     @pytest.mark.parametrize(
         ("unrestricted", "results"),
         [(None, [3, 4]), (lambda uid: True, [0, 0]), (lambda uid: uid != CT, [0, 4])],
