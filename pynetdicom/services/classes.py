@@ -81,10 +81,6 @@ ANSWERS: dict[str, Answers] = {
 }
 """By operation, in the order in which the library names operations."""
 
-SUB_OPERATIONS_FAILED = 0xB000
-"""Some sub-operations of a C-GET or C-MOVE failed or had a warning (PS3.4 C.4.2.1.5, C.4.3.1.4)."""
-
-ALL_SUB_OPERATIONS_FAILED = 0xA702
 CANCELLED = 0xFE00
 PENDING = (0xFF00, 0xFF01)
 IDENTIFIER_MISMATCH = 0xA900
