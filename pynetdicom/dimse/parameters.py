@@ -44,18 +44,17 @@ class Parameter(Generic[T]):
 
 
 class US(Parameter[int]):
-    """An unsigned 16 bit number, of `among` if that is given."""
+    """An unsigned 16 bit number, up to `highest`."""
 
-    def __init__(self, element: int, *among: int) -> None:
+    def __init__(self, element: int, highest: int = 0xFFFF) -> None:
         super().__init__(element, "US")
-        self.among = among
+        self.highest = highest
 
     def check(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"{self.keyword} must be an int, not {type(value).__name__}")
-        if not 0 <= value <= 0xFFFF or (self.among and value not in self.among):
-            allowed = f"one of {self.among}" if self.among else "from 0 to 65535"
-            raise ValueError(f"{self.keyword} must be {allowed}, not {value}")
+        if not 0 <= value <= self.highest:
+            raise ValueError(f"{self.keyword} must be from 0 to {self.highest}, not {value}")
         return int(value)
 
 
@@ -125,10 +124,12 @@ class Parameters:
 
     AffectedSOPClassUID = Text(0x0002, "UI")
     RequestedSOPClassUID = Text(0x0003, "UI")
+    CommandField: int = US(0x0100)  # type: ignore[assignment]  # none is without
     MessageID = US(0x0110)
     MessageIDBeingRespondedTo = US(0x0120)
     MoveDestination = Text(0x0600, "AE")
-    Priority = US(0x0700, 0, 1, 2)
+    Priority = US(0x0700, highest=2)
+    CommandDataSetType = US(0x0800)
     Status = US(0x0900)
     OffendingElement = AT(0x0901)
     ErrorComment = Text(0x0902, "LO")
@@ -149,4 +150,4 @@ class Parameters:
 ROWS: dict[str, Parameter[Any]] = {
     name: row for name, row in vars(Parameters).items() if isinstance(row, Parameter)
 }
-"""The parameters by keyword."""
+"""The command elements in use by keyword, ascending by their number in group 0000."""
