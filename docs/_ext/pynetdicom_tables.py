@@ -77,11 +77,12 @@ class AnswerTable(Table):
 def answer_rows(operation: str) -> dict[str, int]:
     """When the library answers an operation by itself, and with which status."""
     from pynetdicom.association import serving
-    from pynetdicom.services import classes, retrieval
+    from pynetdicom.services import classes, replying, retrieval
 
     answers = classes.ANSWERS[operation]
     several = operation in ("C-FIND", "C-GET", "C-MOVE")
     retrieve = operation in ("C-GET", "C-MOVE")
+    data_set = operation in classes.WITH_REPLY - {"N-DELETE", "N-GET"}
     rows: dict[str, int | None] = {
         "the handler raised an exception, or there is none": answers.failed,
         "the data set cannot be decoded for a callback": answers.undecodable,
@@ -89,6 +90,13 @@ def answer_rows(operation: str) -> dict[str, int]:
         "the handler gave something that is not a status": answers.bad_status,
         "the data set cannot be kept: disk full, or too large": answers.no_resources,
         "a match cannot be encoded": answers.not_encodable if operation == "C-FIND" else None,
+        "the handler's data set cannot be encoded": (
+            answers.not_encodable if operation in classes.WITH_REPLY - {"N-DELETE"} else None
+        ),
+        "the handler looked for an attribute that the request's data set lacks": (
+            replying.MISSING_ATTRIBUTE if data_set else None
+        ),
+        "there is no such action, or event": classes.NO_SUCH_TYPE.get(operation, ("", None))[1],
         "the Query/Retrieve Level is none of the model": (
             classes.IDENTIFIER_MISMATCH if several else None
         ),
