@@ -104,7 +104,6 @@ class Event:
     secondary_field: bytes
     """The passcode, if there is one."""
 
-
     def __init__(
         self,
         assoc: Any,

@@ -1,0 +1,126 @@
+"""The standard's tables of the attributes of normalized SOP Instances, to be executed.
+
+A table has a row an attribute: how deep it is in sequences, and its type in each operation, for the
+SCU and the SCP (PS3.5 7.4, PS3.7 5.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydicom.datadict import tag_for_keyword
+
+if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
+    from pydicom.dataset import Dataset
+
+NOT_ALLOWED = "-"
+
+
+class Row(NamedTuple):
+    """An attribute, and those of the items of it."""
+
+    keyword: str
+    types: dict[str, str]
+    """Operation → the attribute's type for the SCU, such as ``"1"`` or ``"2"``."""
+    items: list[Row]
+
+    @property
+    def tag(self) -> int:
+        """Its tag."""
+        tag = tag_for_keyword(self.keyword)
+        assert tag is not None, self.keyword
+        return tag
+
+
+class Findings(NamedTuple):
+    """What is wrong with a data set: the tags of attributes, each once, in order."""
+
+    absent: list[int]
+    """Not there, of type 1 or 2."""
+    empty: list[int]
+    """Without a value, of type 1 or 1C."""
+    not_allowed: list[int]
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+@cache
+def table(name: str) -> tuple[Row, ...]:
+    """Read one of the tables of this package, such as ``"mpps"``."""
+    text = (files("pynetdicom.workflows") / "tables" / f"{name}.tsv").read_text("ascii")
+    head, *lines = (line.split("\t") for line in text.splitlines())
+    levels: list[list[Row]] = [[]]
+    for line in lines:
+        level, keyword, *types = line
+        of_scu = {
+            operation: kind.split("/")[0] for operation, kind in zip(head[2:], types, strict=True)
+        }
+        row = Row(keyword, of_scu, [])
+        del levels[int(level) + 1 :]
+        levels[-1].append(row)
+        levels.append(row.items)
+    return tuple(levels[0])
+
+
+def check(data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str) -> Findings:
+    """Check a data set by a table; items of sequences too, where there are any.
+
+    Parameters
+    ----------
+    data_set : pydicom.dataset.Dataset
+    rows : sequence of Row
+    operation : str
+        The column of the table.
+    """
+    problems = list(_problems(data_set, rows, operation))
+    return Findings(
+        *(
+            list(dict.fromkeys(row.tag for row, kind in problems if kind == wanted))
+            for wanted in Findings._fields
+        )
+    )
+
+
+def _problems(
+    data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str
+) -> Iterator[tuple[Row, str]]:
+    for row in rows:
+        kind = row.types[operation]
+        if row.tag not in data_set:
+            if kind in ("1", "2"):
+                yield row, "absent"
+            continue
+        element = data_set[row.tag]
+        if kind == NOT_ALLOWED:
+            yield row, "not_allowed"
+        elif is_empty(element):
+            # Nobody is helped by refusing what has no character set to tell.
+            if kind[0] == "1" and row.keyword != "SpecificCharacterSet":
+                yield row, "empty"
+        elif element.VR == "SQ":
+            for item in element.value:
+                yield from _problems(item, row.items, operation)
+
+
+def is_empty(element: DataElement) -> bool:
+    """Whether an element has no value; blanks are none (PS3.5 7.4.1)."""
+    value = element.value
+    return value is None or (hasattr(value, "__len__") and not len(value)) or not str(value).strip()
+
+
+def fill(data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str) -> None:
+    """Add, without values, what has to be there and may be empty (type 2), in items too."""
+    from pydicom.datadict import dictionary_VR
+
+    for row in rows:
+        if row.tag not in data_set:
+            if row.types[operation] == "2":
+                data_set.add_new(row.tag, dictionary_VR(row.tag), None)
+        elif data_set[row.tag].VR == "SQ":
+            for item in data_set[row.tag].value:
+                fill(item, row.items, operation)

@@ -1,0 +1,156 @@
+"""What the SCPs of the workflows share: who serves what, and how they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from pynetdicom.data_sets.data_set import InMemory, encode_dataset
+from pynetdicom.event_types import InterventionEvent
+from pynetdicom.events import Event
+from pynetdicom.workflows.attributes import Findings
+
+Answer = tuple[Dataset, Dataset | None]
+"""The status of a response, and its data set."""
+
+UNRECOGNIZED_OPERATION = 0x0211
+MISSING_ATTRIBUTE = 0x0120
+MISSING_ATTRIBUTE_VALUE = 0x0121
+
+_EXPLICIT = "1.2.840.10008.1.2.1"
+_UTF8 = "ISO_IR 192"
+
+
+class Provider(Protocol):
+    """The SCP of a workflow."""
+
+    sop_classes: frozenset[str]
+    """The abstract syntaxes that it serves."""
+
+    @property
+    def handlers(self) -> Mapping[InterventionEvent, Callable[[Event], Any]]:
+        """What handles its requests."""
+
+
+class Refused(Exception):
+    """The peer refused what it was asked for; or did not answer.
+
+    Attributes
+    ----------
+    status : pydicom.dataset.Dataset
+        The status of its response; empty when there was none.
+    data_set : pydicom.dataset.Dataset or None
+        The data set of its response.
+    """
+
+    def __init__(self, what: str, status: Dataset, data_set: Dataset | None = None) -> None:
+        code = status.get("Status")
+        why = "not answered" if code is None else f"answered with 0x{code:04X}"
+        super().__init__(f"{what}: {why}")
+        self.status = status
+        self.data_set = data_set
+
+
+def handlers(*providers: Provider) -> list[tuple[InterventionEvent, Callable[[Event], Any]]]:
+    """Give the event handlers with which a server provides workflows.
+
+    Parameters
+    ----------
+    *providers : Provider
+        Such as `mpps.Provider`. A request goes to the one that serves the abstract syntax of its
+        presentation context.
+
+    Returns
+    -------
+    list of tuple
+        For `AE.start_server`, or `AE.associate`.
+    """
+
+    def handle(event: Event) -> Any:
+        for provider in providers:
+            if event.context.abstract_syntax in provider.sop_classes:
+                handler = provider.handlers.get(event.event)  # type: ignore[call-overload]  # it is
+                if handler is not None:
+                    return handler(event)
+        return UNRECOGNIZED_OPERATION, None
+
+    events = dict.fromkeys(event for provider in providers for event in provider.handlers)
+    return [(event, handle) for event in events]
+
+
+def answer(
+    code: int,
+    *,
+    comment: str = "",
+    tags: Iterable[int] = (),
+    data_set: Dataset | None = None,
+    **fields: Any,
+) -> Answer:
+    """Make the answer to a request.
+
+    Parameters
+    ----------
+    code : int
+        The Status.
+    comment : str
+        The Error Comment.
+    tags : iterable of int
+        The Attribute Identifier List.
+    data_set : pydicom.dataset.Dataset, optional
+    **fields
+        Further fields by keyword, such as ``ErrorID``.
+    """
+    status = Dataset()
+    status.Status = code
+    if comment:
+        status.ErrorComment = comment[:64]
+    if tags := list(tags):
+        status.AttributeIdentifierList = tags
+    for keyword, value in fields.items():
+        setattr(status, keyword, value)
+    return status, data_set
+
+
+def refusal(findings: Findings) -> Answer | None:
+    """Refuse a data set that lacks attributes (PS3.7 C.5.14) or their values; None if none."""
+    if findings.absent:
+        return answer(MISSING_ATTRIBUTE, tags=findings.absent)
+    if findings.empty:
+        return answer(MISSING_ATTRIBUTE_VALUE, data_set=empty(findings.empty))
+    return None
+
+
+def empty(tags: Iterable[int]) -> Dataset:
+    """A data set of elements without values."""
+    data_set = Dataset()
+    for tag in tags:
+        data_set.add_new(tag, dictionary_VR(tag), None)
+    return data_set
+
+
+def chosen(data_set: Dataset, tags: Iterable[int]) -> tuple[Dataset, bool]:
+    """Give what an N-GET asks for, and whether all of it is there; all there is, if for nothing."""
+    wanted = list(tags)
+    if not wanted:
+        return data_set, True
+    found = Dataset()
+    found.update({Tag(tag): data_set[tag] for tag in wanted if tag in data_set})
+    if "SpecificCharacterSet" in data_set:
+        found.SpecificCharacterSet = data_set.SpecificCharacterSet
+    return found, all(tag in data_set for tag in wanted)
+
+
+def pack(data_set: Dataset) -> bytes:
+    """Encode a data set to be stored; its text as UTF-8, which fits whoever has written it."""
+    data_set.decode()
+    data_set.SpecificCharacterSet = _UTF8
+    return encode_dataset(data_set, _EXPLICIT).getvalue()
+
+
+def unpack(record: bytes) -> Dataset:
+    """Give the data set that `pack` has encoded."""
+    return InMemory(record, _EXPLICIT).decode()

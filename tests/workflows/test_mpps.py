@@ -1,0 +1,407 @@
+"""pynetdicom.workflows.mpps: each row of the table and each state, both sides."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import generate_uid
+
+from pynetdicom import AE
+from pynetdicom.sop_class import (
+    ModalityPerformedProcedureStep,
+    ModalityPerformedProcedureStepRetrieve,
+)
+from pynetdicom.workflows import mpps
+from pynetdicom.workflows.attributes import Row, check, fill, table
+from pynetdicom.workflows.providing import Refused, handlers
+from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
+from tests.pair import serve
+
+MPPS = ModalityPerformedProcedureStep
+ROWS = table("mpps")
+VALUES = {
+    "AE": "CT_ROOM",
+    "CS": "CT",
+    "DA": "20261129",
+    "DS": "1",
+    "LO": "text",
+    "PN": "A^B",
+    "SH": "1",
+    "ST": "text",
+    "TM": "1015",
+    "UI": "1.2.3",
+    "US": 1,
+    "UT": "text",
+}
+
+
+def value_of(row: Row) -> Any:
+    from pydicom.datadict import dictionary_VR
+
+    vr = dictionary_VR(row.tag)
+    if row.keyword == "PerformedProcedureStepStatus":
+        return "IN PROGRESS"
+    if row.keyword == "SpecificCharacterSet":
+        return "ISO_IR 100"
+    return [full(row.items)] if vr == "SQ" else VALUES[vr]
+
+
+def full(rows: Any = ROWS, operation: str = "n_create") -> Dataset:
+    """A data set with all attributes that an operation may have."""
+    made = Dataset()
+    for row in rows:
+        if row.types[operation] != "-":
+            setattr(made, row.keyword, value_of(row))
+    return made
+
+
+def change(**elements: Any) -> Dataset:
+    made = Dataset()
+    for keyword, value in elements.items():
+        setattr(made, keyword, value)
+    return made
+
+
+@contextmanager
+def provided(provider: mpps.Provider) -> Iterator[Any]:
+    """An association to an SCP of steps."""
+    scp, scu = AE("RIS"), AE("CT_ROOM")
+    for uid in (MPPS, ModalityPerformedProcedureStepRetrieve):
+        scp.add_supported_context(uid)
+        scu.add_requested_context(uid)
+    server = serve(scp, evt_handlers=handlers(provider))
+    try:
+        with scu.associate(*server.server_address[:2]) as assoc:
+            yield assoc
+    finally:
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def provider() -> mpps.Provider:
+    return mpps.Provider()
+
+
+@pytest.fixture(scope="module")
+def assoc(provider: mpps.Provider) -> Iterator[Any]:
+    with provided(provider) as made:
+        yield made
+
+
+def paths(rows: Any = ROWS, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Row]]:
+    for row in rows:
+        yield (*before, row.keyword), row
+        yield from paths(row.items, (*before, row.keyword))
+
+
+PATHS = list(paths())
+
+
+def place(data_set: Dataset, path: tuple[str, ...]) -> Dataset:
+    """The data set, or item, that the last one of a path is in."""
+    for keyword in path[:-1]:
+        data_set = data_set[keyword].value[0]
+    return data_set
+
+
+def tags(status: Dataset) -> list[int]:
+    value = status.AttributeIdentifierList
+    return [int(value)] if isinstance(value, int) else [int(tag) for tag in value]
+
+
+@pytest.mark.parametrize(("path", "row"), PATHS, ids=[".".join(path) for path, _ in PATHS])
+def test_an_attribute_of_a_new_step(path: tuple[str, ...], row: Row, assoc: Any) -> None:
+    kind = row.types["n_create"]
+    sent = full()
+    del place(sent, path)[path[-1]]
+    status, reply = assoc.send_n_create(sent, MPPS, generate_uid(prefix=None))
+    if kind in ("1", "2"):
+        assert (status.Status, tags(status)) == (0x0120, [row.tag])
+    else:
+        assert status.Status == 0x0000
+
+    sent = full()
+    setattr(place(sent, path), path[-1], None)
+    status, reply = assoc.send_n_create(sent, MPPS, generate_uid(prefix=None))
+    if kind[0] == "1" and row.keyword != "SpecificCharacterSet":
+        assert status.Status == 0x0121
+        assert [element.tag for element in reply] == [row.tag]
+    else:
+        assert status.Status == 0x0000
+
+
+@pytest.mark.parametrize(("path", "row"), PATHS, ids=[".".join(path) for path, _ in PATHS])
+def test_an_attribute_that_is_set(path: tuple[str, ...], row: Row, assoc: Any) -> None:
+    uid = generate_uid(prefix=None)
+    assert assoc.send_n_create(full(), MPPS, uid)[0].Status == 0x0000
+    top = full()[path[0]]
+    kind = next(one for one in ROWS if one.keyword == path[0]).types["n_set"]
+    sent = Dataset()
+    sent[path[0]] = deepcopy(top)
+    status, _ = assoc.send_n_set(sent, MPPS, uid)
+    if kind == "-":
+        assert (status.Status, tags(status)[0]) == (0x0105, Tag(path[0]))
+        return
+    assert status.Status == 0x0000
+    if len(path) == 1:
+        return
+    del place(sent, path)[path[-1]]
+    status, _ = assoc.send_n_set(sent, MPPS, uid)
+    assert status.Status == (0x0120 if row.types["n_set"] in ("1", "2") else 0x0000)
+
+
+FINAL = [row for row in ROWS if row.types["final"] == "1"]
+
+
+@pytest.mark.parametrize("row", FINAL, ids=lambda row: row.keyword)
+@pytest.mark.parametrize("state", [mpps.COMPLETED, mpps.DISCONTINUED])
+def test_an_attribute_of_a_final_state(row: Row, state: str, assoc: Any) -> None:
+    uid = generate_uid(prefix=None)
+    created = full()
+    if row.keyword != "PerformedProcedureStepStatus":
+        setattr(created, row.keyword, None)
+    assert assoc.send_n_create(created, MPPS, uid)[0].Status == 0x0000
+    end = change(PerformedProcedureStepStatus=state)
+    status, reply = assoc.send_n_set(end, MPPS, uid)
+    if row.keyword == "PerformedProcedureStepStatus":
+        assert status.Status == 0x0000
+        return
+    assert status.Status == 0x0121
+    assert [element.tag for element in reply] == [row.tag]
+    setattr(end, row.keyword, value_of(row))
+    assert assoc.send_n_set(end, MPPS, uid)[0].Status == 0x0000
+
+
+STATES = (None, mpps.IN_PROGRESS, mpps.COMPLETED, mpps.DISCONTINUED)
+NO_LONGER = 0x0110
+CELLS = {
+    # operation: status in each of the states; then what the state is
+    "create": (0x0000, 0x0111, 0x0111, 0x0111),
+    "create COMPLETED": (0x0106, 0x0111, 0x0111, 0x0111),
+    "set": (0x0112, 0x0000, NO_LONGER, NO_LONGER),
+    "set IN PROGRESS": (0x0112, 0x0000, NO_LONGER, NO_LONGER),
+    "set COMPLETED": (0x0112, 0x0000, NO_LONGER, NO_LONGER),
+    "set DISCONTINUED": (0x0112, 0x0000, NO_LONGER, NO_LONGER),
+    "set DONE": (0x0112, 0x0106, NO_LONGER, NO_LONGER),
+    "set nothing": (0x0112, 0x0106, NO_LONGER, NO_LONGER),
+    "get": (0x0112, 0x0000, 0x0000, 0x0000),
+}
+
+
+def do(assoc: Any, operation: str, uid: str) -> Dataset:
+    what, _, state = operation.partition(" ")
+    if what == "get":
+        status, _ = assoc.send_n_get([], ModalityPerformedProcedureStepRetrieve, uid)
+    elif what == "create":
+        sent = full()
+        sent.PerformedProcedureStepStatus = state or mpps.IN_PROGRESS
+        status, _ = assoc.send_n_create(sent, MPPS, uid)
+    else:
+        sent = change(PerformedProcedureStepDescription="another")
+        if state:
+            sent.PerformedProcedureStepStatus = "" if state == "nothing" else state
+        status, _ = assoc.send_n_set(sent, MPPS, uid)
+    assert isinstance(status, Dataset)
+    return status
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("operation", CELLS)
+def test_a_cell_of_the_state_table(
+    operation: str, state: str | None, assoc: Any, provider: mpps.Provider
+) -> None:
+    uid = generate_uid(prefix=None)
+    if state is not None:
+        assert do(assoc, "create", uid).Status == 0x0000
+    if state not in (None, mpps.IN_PROGRESS):
+        assert do(assoc, f"set {state}", uid).Status == 0x0000
+    before = provider.get(uid)
+    status = do(assoc, operation, uid)
+    assert status.Status == CELLS[operation][STATES.index(state)]
+    if status.Status == NO_LONGER:
+        assert status.ErrorID == 0xA710
+        assert status.ErrorComment == "Performed Procedure Step Object may no longer be updated"
+    if status.Status != 0x0000:
+        assert provider.get(uid) == before
+
+
+class Model:
+    """The states alone, of several steps."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+
+    def do(self, operation: str, uid: str) -> int:
+        state = self.states.get(uid)
+        code = CELLS[operation][STATES.index(state)]
+        what, _, new = operation.partition(" ")
+        if code == 0x0000 and what != "get":
+            self.states[uid] = new or state or mpps.IN_PROGRESS
+        return code
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_random_sequences_against_a_model(store: str, tmp_path: Path) -> None:
+    kept: Store = MemoryStore() if store == "memory" else SQLiteStore(tmp_path / "steps")
+    random.seed(7)
+    provider, model = mpps.Provider(kept), Model()
+    uids = [generate_uid(prefix=None) for _ in range(40)]
+    with provided(provider) as assoc:
+        for _ in range(600):
+            uid, operation = random.choice(uids), random.choice(list(CELLS))
+            assert do(assoc, operation, uid).Status == model.do(operation, uid), operation
+    states = {uid: step.PerformedProcedureStepStatus for uid, step in provider.steps()}
+    assert states == model.states
+    kept.close()
+
+
+# The SCU
+
+
+def test_a_step_from_its_beginning_to_its_end(assoc: Any, provider: mpps.Provider) -> None:
+    sent = full()
+    for row in ROWS:
+        if row.types["n_create"] == "2":
+            del sent[row.keyword]
+    step = mpps.begin(assoc, sent)
+    assert step.status.Status == 0x0000
+    step.update(change(PerformedProcedureStepDescription="Müller"))
+    with pytest.raises(ValueError, match="PerformedProcedureStepEndDate"):
+        step.complete()
+    series = full(next(row.items for row in ROWS if row.keyword == "PerformedSeriesSequence"))
+    step.complete(
+        change(
+            PerformedProcedureStepEndDate="20261129",
+            PerformedProcedureStepEndTime="1030",
+            PerformedSeriesSequence=[series],
+        )
+    )
+    kept = provider.get(step.uid)
+    assert kept is not None
+    assert kept.PerformedProcedureStepStatus == "COMPLETED"
+    assert kept.PerformedProcedureStepDescription == "Müller"
+    assert mpps.get(assoc, step.uid, ["PatientID"]).PatientID == ""
+    with pytest.raises(ValueError, match="may no longer be updated"):
+        step.discontinue()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        (change(PatientName="Other"), "not to be set.*: PatientName"),
+        (change(StationName="CT1"), "not to be set.*: StationName"),
+        (change(PerformedProcedureStepStatus="DONE"), "PerformedProcedureStepStatus"),
+        (change(PerformedSeriesSequence=[Dataset()]), "PerformingPhysicianName"),
+    ],
+)
+def test_what_cannot_be_set_is_not_sent(attributes: Dataset, text: str, assoc: Any) -> None:
+    step = mpps.begin(assoc, full())
+    before = step.status.message_id
+    with pytest.raises(ValueError, match=text):
+        step.update(attributes)
+    assert assoc.send_n_get([], ModalityPerformedProcedureStepRetrieve, step.uid)[0].message_id in (
+        before + 1,
+        1,
+    )
+
+
+def test_what_cannot_begin_is_not_sent(assoc: Any) -> None:
+    with pytest.raises(ValueError, match=r"ScheduledStepAttributesSequence.*Modality"):
+        mpps.begin(assoc, Dataset())
+
+
+def test_the_peer_refuses(assoc: Any) -> None:
+    step = mpps.begin(assoc, full())
+    with pytest.raises(Refused, match=r"N-CREATE of a performed procedure step: .*0x0111"):
+        mpps.begin(assoc, full(), step.uid)
+    with pytest.raises(Refused, match="0x0112") as caught:
+        mpps.get(assoc, "1.2.3")
+    assert caught.value.status.Status == 0x0112
+    assoc.send_n_set(
+        change(PerformedProcedureStepStatus="DISCONTINUED"), MPPS, step.uid
+    )  # by somebody else
+    with pytest.raises(Refused) as caught:
+        step.update(change(PerformedProcedureStepDescription="late"))
+    assert caught.value.status.ErrorID == 0xA710
+
+
+# The application
+
+
+def test_the_application_decides_and_is_told() -> None:
+    told: list[Any] = []
+
+    def decide(event: Any, step: Dataset) -> Any:
+        if step.PerformedProcedureStepDescription == "no":
+            return 0x0124, None
+        step.CommentsOnThePerformedProcedureStep = event.assoc.requestor.ae_title
+        return None
+
+    provider = mpps.Provider(decide=decide, changed=lambda *what: told.append(what))
+    with provided(provider) as assoc:
+        step = mpps.begin(assoc, full())
+        with pytest.raises(Refused) as caught:
+            step.update(change(PerformedProcedureStepDescription="no"))
+        assert caught.value.status.Status == 0x0124
+        step.update(change(PerformedProcedureStepDescription="yes"))
+        step.complete()
+        assert provider.delete(step.uid)
+        assert not provider.delete(step.uid)
+        lost = mpps.begin(assoc, full())
+        assert provider.discontinue(lost.uid, Dataset())
+        assert not provider.discontinue(lost.uid, Dataset())
+        with pytest.raises(KeyError):
+            provider.discontinue(step.uid, Dataset())
+    assert [(uid, event) for uid, _, event in told] == [
+        *((step.uid, event) for event in (1, 4, 2, 5)),
+        *((lost.uid, event) for event in (1, 3)),
+    ]
+    assert told[1][1].CommentsOnThePerformedProcedureStep == "CT_ROOM"
+
+
+def test_many_at_once_change_one_step() -> None:
+    """Each of their changes is there in the end, or was refused since the step had ended."""
+    provider = mpps.Provider()
+    keywords = (
+        "PerformedProcedureStepDescription",
+        "PerformedProcedureTypeDescription",
+        "PerformedProcedureStepEndTime",
+        "CommentsOnThePerformedProcedureStep",
+    )
+    with provided(provider) as assoc:
+        step = mpps.begin(assoc, full())
+        with provided(mpps.Provider(provider.store)) as other:
+
+            def work(keyword: str, one: Any) -> None:
+                for number in range(20):
+                    sent = change(**{keyword: f"1015{number:02}"[-6:]})
+                    assert one.send_n_set(sent, MPPS, step.uid)[0].Status == 0x0000
+
+            threads = [
+                threading.Thread(target=work, args=(keyword, one))
+                for keyword, one in zip(keywords, (assoc, other) * 2, strict=False)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    kept = provider.get(step.uid)
+    assert kept is not None
+    assert {str(kept[keyword].value) for keyword in keywords} == {"101519"}
+
+
+def test_the_table_is_the_standards() -> None:
+    assert sum(1 for _ in PATHS) == 77
+    made = Dataset()
+    fill(made, ROWS, "n_create")
+    assert all(row.types["n_create"] == "2" for row in ROWS if row.tag in made)
+    assert check(full(), ROWS, "n_create") == ([], [], [])
