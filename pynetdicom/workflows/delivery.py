@@ -1,0 +1,99 @@
+"""What has to be told to others, and is tried again, later and later, until it has been."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from pynetdicom import raised
+
+LOGGER = logging.getLogger("pynetdicom.workflows")
+
+DELAYS = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
+"""Seconds after a failed attempt; the last one for all further attempts."""
+
+
+class Delivery:
+    """Attempts to deliver, by a few threads of its own; for any thread.
+
+    One condition: taken by whoever puts or takes, for no longer than that.
+
+    Parameters
+    ----------
+    attempt : callable
+        ``attempt(key)`` delivers, and says whether that is done; what it raises is logged, and it
+        was not.
+    name : str
+        What its threads are called.
+    delays : sequence of float
+        See `DELAYS`.
+    workers : int
+        How many attempts there are at a time, so that one slow peer does not hold up the others.
+    """
+
+    def __init__(
+        self,
+        attempt: Callable[[Any], bool],
+        name: str,
+        delays: Sequence[float] = DELAYS,
+        workers: int = 4,
+    ) -> None:
+        self._attempt = attempt
+        self._delays = delays
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, Hashable]] = []
+        self._failures: dict[Hashable, int] = {}
+        self._count = 0
+        self._is_closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, key: Hashable) -> None:
+        """Have something delivered, as soon as may be."""
+        self._put(key, 0.0)
+
+    def _put(self, key: Hashable, delay: float) -> None:
+        with self._changed:
+            self._count += 1  # those of the same time are in order
+            heapq.heappush(self._due, (time.monotonic() + delay, self._count, key))
+            self._changed.notify()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Begin no more attempts, and wait for those under way; what is left is left."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout)
+
+    def _next(self) -> Any:
+        """Wait for what is due; None when it is closed."""
+        with self._changed:
+            while not self._is_closed:
+                wait = self._due[0][0] - time.monotonic() if self._due else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._due)[2]
+                self._changed.wait(None if wait is None else min(wait, threading.TIMEOUT_MAX))
+            return None
+
+    def _work(self) -> None:
+        while (key := self._next()) is not None:
+            try:
+                is_done = self._attempt(key)
+            except Exception as error:
+                is_done = False
+                raised.log(LOGGER, "an attempt to deliver failed:", error)
+            if is_done:
+                self._failures.pop(key, None)
+                continue
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            self._put(key, self._delays[min(failures, len(self._delays)) - 1])
