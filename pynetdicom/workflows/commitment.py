@@ -118,7 +118,7 @@ class Results:
                 "%s reports a storage commitment that nobody waits for",
                 event.assoc.remote["ae_title"],
             )
-            return answer(0x0110, comment="no such transaction")
+            return answer(0x0115, comment="no such transaction")
         queue.put(result)
         return answer(0x0000)
 
@@ -449,7 +449,7 @@ def _context() -> Any:
 
 
 def _send(assoc: Association, event_type: int, result: Dataset) -> bool:
-    """Report; whether the peer has answered. A refusal is an answer, too: no other would come."""
+    """Report; whether that is done: taken, or refused for good."""
     status, _ = assoc.send_n_event_report(
         result, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )
@@ -457,4 +457,4 @@ def _send(assoc: Association, event_type: int, result: Dataset) -> bool:
         return False
     if code_to_category(status.Status) == FAILURE:
         LOGGER.warning("a result of storage commitment was answered with 0x%04X", status.Status)
-    return True
+    return status.Status not in (PROCESSING_FAILURE, RESOURCE_LIMITATION)
