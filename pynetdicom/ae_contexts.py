@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
+from pynetdicom.uids import abstract_syntax_uid, named, transfer_syntax_uid
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 
 Syntaxes = str | Sequence[str] | None
@@ -61,6 +61,20 @@ def proposed(contexts: Sequence[PresentationContext]) -> list[PresentationContex
     copies = [context.copy() for context in checked(contexts)]
     for index, copy in enumerate(copies):
         copy.context_id = 2 * index + 1
+    return copies
+
+
+def served(
+    contexts: Iterable[PresentationContext], *, may_be_none: bool
+) -> list[PresentationContext]:
+    """Copies of contexts, for a server that supports them."""
+    copies = [context.copy() for context in checked(contexts)]
+    if not copies and not may_be_none:
+        raise ValueError("no presentation contexts are supported: add_supported_context()")
+    for copy in copies:
+        if (copy.scu_role is None) != (copy.scp_role is None):
+            which = named(copy.abstract_uid)
+            raise ValueError(f"only one of scu_role and scp_role is set for {which}")
     return copies
 
 

@@ -88,9 +88,7 @@ class AssociationServer(socketserver.TCPServer):
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
     timeout = 60
-    ae_title = Setting(
-        title_of, "", "Get or set the AE title to be known by, from the next association on."
-    )
+    ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
