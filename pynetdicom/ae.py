@@ -254,7 +254,7 @@ class ApplicationEntity(Settings):
         """
         from pynetdicom.transport import ThreadedAssociationServer
 
-        before = list(self._running.servers)
+        before = self._running.servers.copy()
         try:
             server = self.make_server(
                 address,
@@ -276,9 +276,7 @@ class ApplicationEntity(Settings):
             self._running.stop([server])
         except BaseException as error:
             # Ctrl-C may come as soon as it is made, and on the way out, too.
-            mine = [
-                one for one in list(self._running.servers) if one.is_made_here and one not in before
-            ]
+            mine = [one for one in self._running.servers - before if one.is_made_here]
             self._running.stop(mine)
             if not (block and isinstance(error, KeyboardInterrupt)):
                 raise

@@ -45,10 +45,6 @@ class Requested(list[PresentationContext]):
         gone = _uids(transfer_syntax)
         return Requested(cx for cx in self if cx.abstract_uid != uid or _reduce(cx, gone))
 
-    def copy(self) -> Requested:
-        """Copies of the contexts."""
-        return Requested(context.copy() for context in self)
-
 
 def proposed(contexts: Sequence[PresentationContext]) -> list[PresentationContext]:
     """Copies of contexts, with their IDs."""
@@ -102,10 +98,6 @@ class Supported(dict[str, PresentationContext]):
         gone = _uids(transfer_syntax)
         if context is not None and not _reduce(context, gone):
             del self[context.abstract_uid]
-
-    def copy(self) -> Supported:
-        """Copies of the contexts."""
-        return Supported({uid: context.copy() for uid, context in self.items()})
 
 
 def _uids(transfer_syntax: Syntaxes) -> set[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ class Settings(Callbacks):
         del state["_running"]
         # A copy's are its own, also where it is not a deep one.
         for name in ("_requested", "_supported", "_require_calling_aet", "extended_negotiation"):
-            state[name] = state[name].copy()
+            state[name] = deepcopy(state[name])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

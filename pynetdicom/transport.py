@@ -122,7 +122,7 @@ class AssociationServer(socketserver.TCPServer):
         )
         self.unrestricted_storage = unrestricted_storage
         self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
-        # A set's and a list's own operations are atomic.
+        # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self._handlers = Handlers(ae, evt_handlers)
         self._maker = threading.get_ident()
@@ -132,9 +132,7 @@ class AssociationServer(socketserver.TCPServer):
         self._unstarted = {"lobby": True}
         # Whether the thread that serves is to close the socket.
         self._closes = False
-        socketserver.TCPServer.__init__(
-            self, where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False
-        )
+        super().__init__(where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False)
         try:
             self._prepare(preload)
             if self.address_family == socket.AF_INET6 and where.addr == "::":
@@ -145,7 +143,7 @@ class AssociationServer(socketserver.TCPServer):
         except BaseException:  # the lobby may find no descriptor for itself
             self.socket.close()
             raise
-        ae._running.servers.append(self)
+        ae._running.servers.add(self)
 
     def _prepare(self, preload: bool) -> None:
         """Load what the first peer would wait for, and say what no peer will be served."""
@@ -312,7 +310,7 @@ class AssociationServer(socketserver.TCPServer):
             self._closes = True  # when what is being interrupted goes on
             return
         socketserver.TCPServer.server_close(self)
-        self.ae._running.closed(self)
+        self.ae._running.servers.discard(self)
 
 
 class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):
