@@ -108,9 +108,9 @@ def abstract_syntaxes(name: str) -> Iterable[str]:
         return (registry.MEDIA_STORAGE_DIRECTORY,)
     # The service class is called like the list, with one of these words more.
     words = ("", "Management", "Notification", "Query", "QueryRetrieve", "Step", "Storage")
-    names = [f"{_OTHERS.get(group, group)}{word}ServiceClass" for word in words]
-    found: list[type[ServiceClass]] = [getattr(classes, n) for n in names if hasattr(classes, n)]
-    return found[0].sop_classes
+    names = (f"{_OTHERS.get(group, group)}{word}ServiceClass" for word in words)
+    found: type[ServiceClass] = next(getattr(classes, n) for n in names if hasattr(classes, n))
+    return found.sop_classes
 
 
 def __dir__() -> list[str]:

@@ -14,9 +14,10 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-from pynetdicom import _config, hooks, loading, unserved
+from pynetdicom import _config, hooks, unserved
 from pynetdicom.ae_settings import title_of
 from pynetdicom.association import Accepting, Association
 from pynetdicom.association.entity import Entity
@@ -27,12 +28,30 @@ from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
 from pynetdicom.upper_layer.contexts import PresentationContext
+from pynetdicom.utils import printable
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
 _CLOSING = 0.5
+
+# Everything is loaded when it is first used, so that importing the package costs next to nothing.
+# For a server that would be while its first peer waits; so before it listens it loads what any
+# association of an acceptor uses, and what is used where handlers are called, or by them.
+_SERVING = (
+    "pynetdicom.association.extended_negotiation",
+    "pynetdicom.association.serving",
+    "pynetdicom.upper_layer.primitives",
+)
+_HANDLING = (
+    "pydicom",
+    "pynetdicom.association.destinations",
+    "pynetdicom.association.response_status",
+    "pynetdicom.dsutils",
+    "pynetdicom.pdu_primitives",
+)
 _OURS = ("process_request", "finish_request", "verify_request", "get_request")
 
 
@@ -147,9 +166,14 @@ class AssociationServer(socketserver.TCPServer):
 
     def _prepare(self, preload: bool) -> None:
         """Load what the first peer would wait for, and say what no peer will be served."""
-        abstract_syntaxes = [context.abstract_uid for context in self.contexts]
         callbacks = hooks.assigned(self.ae)
-        loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
+        handles = preload and bool(self._handlers or callbacks)
+        for name in _SERVING + _HANDLING if handles else _SERVING:
+            import_module(name)
+        printable("")  # its codec
+        abstract_syntaxes = [context.abstract_uid for context in self.contexts]
+        for uid in abstract_syntaxes:
+            registry.operations(uid)
         unserved.note_contexts(abstract_syntaxes)
         unserved.note_callbacks(callbacks)
 
