@@ -17,9 +17,8 @@ _TOO_MANY = f"an association has at most {MAXIMUM_CONTEXTS} presentation context
 def checked(contexts: Iterable[PresentationContext] | None) -> list[PresentationContext]:
     """Contexts that a program gave, if they are such."""
     given = list(contexts or ())
-    for context in given:
-        if not isinstance(context, PresentationContext):
-            raise ValueError("'contexts' must be PresentationContext items: build_context()")
+    if not all(isinstance(context, PresentationContext) for context in given):
+        raise ValueError("'contexts' must be PresentationContext items: build_context()")
     return given
 
 
