@@ -7,6 +7,7 @@ events beside their handlers; hooks are told too.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
@@ -184,18 +185,15 @@ def assigned(ae: Any) -> list[str]:
     return [name for name in vars(Callbacks) if name.startswith("on_") and is_assigned(ae, name)]
 
 
-def told_of(assoc: Any, event: evt.EventType) -> list[tuple[str, Any]]:
+def told_of(assoc: Any, event: evt.EventType) -> Iterator[tuple[str, Any]]:
     """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
     if callback is None:
-        return []
+        return
     hook = callback.replace("on_", "debug_", 1)
-    owners = ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks))
-    return [
-        (name, getattr(owner, name))
-        for owner, name, defaults in owners
-        if is_assigned(owner, name, defaults)
-    ]
+    for owner, name, defaults in ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks)):
+        if is_assigned(owner, name, defaults):
+            yield name, getattr(owner, name)
 
 
 def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
