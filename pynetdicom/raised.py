@@ -65,12 +65,9 @@ def describe(error: BaseException, code: Any = None) -> str:
 def named(code: Any) -> str:
     """Return what a message calls a callable: its name, and where it is."""
     try:
-        found = _code_of(code)
-    except Exception:  # its class may be anything
-        found = None
-    if found is None:
+        name, where = _code_of(code)
+    except Exception:  # it has none, or its class may be anything
         return f"a {_name(type(code))}"
-    name, where = found
     return f"{_escaped(name)} at {_escaped(where.co_filename)}:{where.co_firstlineno}"
 
 
@@ -82,7 +79,7 @@ def kind(value: Any) -> str:
     return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
 
 
-def _code_of(code: Any) -> tuple[str, CodeType] | None:
+def _code_of(code: Any) -> tuple[str, CodeType]:
     """The name and the code of a callable, through whatever wraps it."""
     for _ in range(10):
         if isinstance(code, partial):
@@ -94,7 +91,9 @@ def _code_of(code: Any) -> tuple[str, CodeType] | None:
         return str(getattr(code, "__qualname__", where.co_name)), where
     call = getattr(type(code), "__call__", None)  # noqa: B004  # what it is, not whether
     where = getattr(call, "__code__", None)
-    return (type(code).__name__, where) if isinstance(where, CodeType) else None
+    if not isinstance(where, CodeType):
+        raise TypeError("it is not in Python")
+    return type(code).__name__, where
 
 
 def _causes(error: BaseException, code: Any = None) -> Iterator[str]:
