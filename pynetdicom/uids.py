@@ -157,10 +157,11 @@ def keyword_of(uid: str) -> str:
     if not uid.startswith(ROOT):
         return ""
     try:
-        row = uid_dictionary().get(uid)
+        return uid_dictionary()[uid][4]
+    except KeyError:
+        return ""
     except ImportError:  # the interpreter exits, or a signal came while it is being imported
         return ""
-    return row[4] if row is not None else ""
 
 
 def named(uid: str) -> str:
