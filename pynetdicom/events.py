@@ -298,8 +298,7 @@ class Event:
         """The tags that an N-GET request asks for."""
         from pydicom.tag import Tag
 
-        tags = self.request.AttributeIdentifierList
-        return [Tag(tag) for tag in tags or ()]
+        return [Tag(tag) for tag in self.request.AttributeIdentifierList or ()]
 
     @of_kind
     def event_type(self) -> int:
