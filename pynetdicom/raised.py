@@ -16,7 +16,6 @@ from typing import Any
 from pynetdicom._logging import printable
 
 _OURS = ("pynetdicom", "pynetdicom3")
-_APPS = "pynetdicom.apps"  # whose handlers are as a program's
 
 _FRAMES = 5
 """Frames that are shown from either end of a long chain, such as that of a recursion."""
@@ -158,9 +157,8 @@ def _chain(trace: TracebackType | None) -> tuple[list[str], bool]:
 
 
 def _is_ours(module: Any) -> bool:
-    if not isinstance(module, str) or module == _APPS or module.startswith(f"{_APPS}."):
-        return False
-    return module.partition(".")[0] in _OURS
+    package, *rooms = str(module).split(".")
+    return package in _OURS and rooms[:1] != ["apps"]  # their handlers are as a program's
 
 
 def _name(cls: type) -> str:
