@@ -70,12 +70,6 @@ class Callbacks:
         """
         raise NotImplementedError
 
-    def on_c_find_cancel(self) -> Any:
-        """Kept for scripts that have it; never called."""
-        raise NotImplementedError
-
-    on_c_get_cancel = on_c_move_cancel = on_c_find_cancel
-
     def on_n_action(self, dataset: Any, context: Any, info: Any) -> Any:
         """An N-ACTION, N-CREATE, N-EVENT-REPORT or N-SET request: return (status, dataset)."""
         raise NotImplementedError
@@ -127,7 +121,8 @@ class Callbacks:
         """Kept for scripts that have it; never called."""
         raise NotImplementedError
 
-    on_make_connection = on_receive_connection
+    on_make_connection = on_c_find_cancel = on_receive_connection
+    on_c_get_cancel = on_c_move_cancel = on_receive_connection
 
 
 class DebugHooks:
