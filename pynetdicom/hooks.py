@@ -134,23 +134,15 @@ class DebugHooks:
 
     @staticmethod
     def debug_association_requested(primitive: Any) -> Any:
-        """The association is requested."""
+        """The association is requested; was accepted; was rejected."""
 
-    @staticmethod
-    def debug_association_accepted(primitive: Any) -> Any:
-        """The association was accepted."""
-
-    @staticmethod
-    def debug_association_rejected(primitive: Any) -> Any:
-        """The association was rejected."""
+    debug_association_accepted = debug_association_rejected = debug_association_requested
 
     @staticmethod
     def debug_association_released(primitive: Any = None) -> Any:
-        """The association was released."""
+        """The association was released; was aborted."""
 
-    @staticmethod
-    def debug_association_aborted(primitive: Any = None) -> Any:
-        """The association was aborted."""
+    debug_association_aborted = debug_association_released
 
 
 CALLBACK_OF: dict[evt.EventType, str] = {
