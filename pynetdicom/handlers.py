@@ -152,15 +152,12 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def specs(self) -> list[HandlerSpec]:
         """What is bound, as it is given to `bind`."""
-        return [
-            (event, handler, args)
-            for event, bound in list(self.items())  # another thread may bind meanwhile
-            for handler, args in bound
-        ]
+        items = list(self.items())  # another thread may bind meanwhile
+        return [(event, handler, args) for event, bound in items for handler, args in bound]
 
     def are_told(self, event: EventType) -> bool:
         """Whether anybody is told of a notification event."""
-        return event in self or bool(hooks.told_of(self._assoc, event))
+        return event in self or any(hooks.told_of(self._assoc, event))
 
     def who_answers(self, event: EventType) -> Any:
         """What is bound to an intervention event, or assigned to the AE in its place."""
@@ -209,8 +206,8 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def running_here(self) -> list[EventType]:
         """The events whose handlers the calling thread is running."""
-        stack = _running.__dict__.get("stack")
-        return [event for owner, event in stack if owner is self] if stack else []
+        stack = _running.__dict__.get("stack", ())
+        return [event for owner, event in stack if owner is self]
 
     @property
     def are_on_the_wire(self) -> bool:
