@@ -190,16 +190,13 @@ class FileStream:
             try:
                 with operation:
                     if invoker.begin(operation, None):
-                        is_expected = operation.message_id == expected
-                        file.operation = invoker.send_begun(
-                            operation, ready if is_expected else None
-                        )
-                        file.assoc = assoc
-                        return
-                    if assoc._link.ended is None or assoc is not before or succession.is_over:
-                        file.assoc = assoc
-                        return
-                    # Nothing of it was sent: it is not the one that broke the association.
+                        as_ready = ready if operation.message_id == expected else None
+                        file.operation = invoker.send_begun(operation, as_ready)
+                    elif assoc._link.ended and assoc is before and not succession.is_over:
+                        # Nothing of it was sent: it is not the one that broke the association.
+                        continue
+                    file.assoc = assoc
+                    return
             except Exception as error:
                 file.problem = f"not sent: {why_not(error)}"
                 return
