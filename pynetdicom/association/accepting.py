@@ -105,7 +105,7 @@ class Accepting:
             maximum_length=ours.maximum_length,
             implementation_class_uid=ours.implementation_uid,
             implementation_version_name=ours.implementation_version_name,
-            unrestricted=may_be_storage if unrestricted else False,
+            unrestricted=may_be_storage if unrestricted else None,
             user_items=items,
         )
         if items and not fits(ac):
