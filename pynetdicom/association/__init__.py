@@ -7,7 +7,6 @@ its end.
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import sys
 import threading
@@ -16,7 +15,6 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association.accepting import Accepting as Accepting
@@ -117,41 +115,35 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.ae = ae
         self.mode = mode
         self.lock = threading.RLock()
-        link = self._link = Link(ae, mode, self)
+        link = self._link = Link(ae, mode, self, server)
         self.requestor: ServiceUser = link.requestor
         self.acceptor: ServiceUser = link.acceptor
         self._reporter = Reporter(link)
         self._invoker = Invoker(link, Messenger(link))
         operations = self._invoker.operations
-        indications = Indications(link, self._invoker, Receiving(link, operations, server))
+        indications = Indications(link, self._invoker, Receiving(link, operations))
         self._performer = Performer(link, self._invoker, self._reporter, indications, load_serving)
         connector = Connector()
         self._negotiation: Requesting | Accepting
         if mode == "requestor":
             self._negotiation = Requesting(link, self._reporter, connector, target)
         else:
-            self._negotiation = Accepting(link, self._reporter, indications, visitor, server)
+            self._negotiation = Accepting(link, self._reporter, indications, visitor)
         link.dul = self.dul = DUL(
             indications,
             Provider(requestor=link.is_requestor) if visitor is None else visitor.provider,
             connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
         )
-        context: contextvars.Context | None = None
-        if server is not None and server.contextvars is not None:
-            # A copy of its own: a context can be entered by one thread at a time.
-            context = server.contextvars.copy()
-        elif server is None and _config.PASS_CONTEXTVARS:
-            context = contextvars.copy_context()
         self._lifetime = Lifetime(
-            link, self._negotiation, self._performer, self._reporter, indications, server, context
+            link, self._negotiation, self._performer, self._reporter, indications
         )
         link.handlers = self._handlers = Handlers(
             ae,
-            server._handlers.specs() if server is not None else evt_handlers,
+            evt_handlers,
             assoc=self,
             changed=indications.handlers_changed,
-            context=context,
+            server=None if server is None else server._handlers,
         )
 
     @property

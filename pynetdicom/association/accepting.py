@@ -30,7 +30,6 @@ class Accepting:
     indications : Indications
     visitor : Visitor or None
         Who has come from the lobby.
-    server : Listener or None
     """
 
     def __init__(
@@ -39,17 +38,15 @@ class Accepting:
         reporter: Reporter,
         indications: Indications,
         visitor: Visitor | None,
-        server: Listener | None,
     ) -> None:
         self._link = link
         self._reporter = reporter
         self._indications = indications
         self._visitor = visitor
-        self._server = server
 
     def negotiate(self) -> bool:
         """Answer the association request; whether the association is established."""
-        link, visitor, server = self._link, self._visitor, self._server
+        link, visitor, server = self._link, self._visitor, self._link.server
         assert visitor is not None
         assert server is not None
         assert visitor.request is not None
@@ -164,8 +161,8 @@ class Accepting:
         assert ended is not None
         pdu = pdus.A_ASSOCIATE_RJ(ended.result or 0, ended.source or 0, ended.reason or 0)
         self._introduce(self._visitor)
-        if self._server is not None:
-            self._seed(self._server)
+        if self._link.server is not None:
+            self._seed(self._link.server)
         self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
         self.reject(pdu, is_sent=True)
         self._link.handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self._link.peer_address})

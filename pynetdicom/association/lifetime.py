@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextvars
 import logging
 import os
 import threading
@@ -21,7 +20,6 @@ from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
     from pynetdicom.association.accepting import Accepting
-    from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
     from pynetdicom.association.performing import Performer
@@ -52,16 +50,12 @@ class Lifetime:
         performer: Performer,
         reporter: Reporter,
         indications: Indications,
-        server: Listener | None,
-        context: contextvars.Context | None,
     ) -> None:
         self._link = link
         self._negotiation = negotiation
         self._performer = performer
         self._reporter = reporter
         self._indications = indications
-        self._server = server
-        self._context = context
         self.negotiated = Latch()
 
     def run(self) -> None:
@@ -71,8 +65,9 @@ class Lifetime:
         workers = self._link.workers
         workers.add(threading.get_ident())
         try:
-            if self._context is not None:
-                self._context.run(self._live)
+            context = self._link.handlers.context
+            if context is not None:
+                context.run(self._live)
             else:
                 self._live()
         except BaseException as error:
@@ -104,8 +99,8 @@ class Lifetime:
         thread = self._link.thread
         # The last one first; each is done, whatever those before it raise.
         with ExitStack() as left:
-            if self._server is not None:
-                left.callback(self._server.association_ended, thread)
+            if self._link.server is not None:
+                left.callback(self._link.server.association_ended, thread)
             left.callback(self._link.ae._running.associations.discard, thread)
             left.callback(self._tell_moves)
             left.callback(self._discard)

@@ -19,7 +19,7 @@ from pynetdicom.settings import Timeout
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.entity import Entity
+    from pynetdicom.association.entity import Entity, Listener
     from pynetdicom.handlers import Handlers
     from pynetdicom.network.dul import DUL
     from pynetdicom.running import Runs
@@ -34,6 +34,8 @@ class Link:
     ----------
     thread : threading.Thread
         The Association thread.
+    server : Listener or None
+        To which the peer's request came.
     dul : DUL
     handlers : Handlers
         What is bound to its events.
@@ -54,9 +56,14 @@ class Link:
     handlers: Handlers
 
     def __init__(
-        self, ae: Entity, mode: Literal["requestor", "acceptor"], thread: threading.Thread
+        self,
+        ae: Entity,
+        mode: Literal["requestor", "acceptor"],
+        thread: threading.Thread,
+        server: Listener | None,
     ) -> None:
         self.ae = ae
+        self.server = server
         self.is_requestor = mode == "requestor"
         self.thread = thread
         # Idents of the threads that work for it. A set's own operations are atomic.
