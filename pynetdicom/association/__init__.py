@@ -21,7 +21,7 @@ from pynetdicom.association.accepting import Accepting as Accepting
 from pynetdicom.association.indications import Indications
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.lifetime import BLOCK_ON_ABORT, Lifetime
-from pynetdicom.association.link import Link
+from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
@@ -45,14 +45,6 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
-
-_SETTINGS = (
-    "acse_timeout",
-    "dimse_timeout",
-    "network_timeout",
-    "connection_timeout",
-    "network_timeout_response",
-)
 
 
 @cache
@@ -285,7 +277,7 @@ class Association(SCU, DebugHooks, threading.Thread):
             target=self._negotiation.target,
             evt_handlers=self._handlers.specs(),
         )
-        for name in _SETTINGS:
+        for name in (*TIMEOUTS, "network_timeout_response"):
             setattr(other, name, getattr(self, name))
         return other
 
@@ -309,12 +301,10 @@ class Association(SCU, DebugHooks, threading.Thread):
         RuntimeError
             Called on the association's DUL thread, which must not be held up.
         """
-        if self.has_ended:
-            self._link.wants_no_more = True
-            return
-        self._link.refuse_on_dul_thread("release()")
+        if not self.has_ended:
+            self._link.refuse_on_dul_thread("release()")
         self._link.wants_no_more = True
-        if not self._link.was_established:
+        if self.has_ended or not self._link.was_established:
             return
         if self._link.is_worked_on_here:
             self._performer.releases_after = True

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
+from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.sub_operations import originator, store
 from pynetdicom.association.succession import Endurance, Party
@@ -46,15 +47,12 @@ from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.link import Link
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
 RELEASE_PATIENCE = 5.0
 """Seconds that a destination has to answer a release: a C-MOVE waits for its last response."""
-
-_TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
 _USUAL = "StoragePresentationContexts"
 
@@ -137,7 +135,7 @@ class MoveDestination:
         self._parameters = parameters
         addr, port, given_options = target if len(target) == 3 else (*target, {})
         options = dict(given_options)
-        self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
+        self._timeouts = {name: options.pop(name) for name in TIMEOUTS if name in options}
         given = options.pop("contexts", None)
         # What is answered when it cannot be reached: who knows that it is there may say so.
         self._unreachable: int | None = options.pop("unreachable_status", None)

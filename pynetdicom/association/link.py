@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 
+TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
+
+
 class Link:
     """What the parts of one association share; for any thread.
 
