@@ -60,20 +60,18 @@ _ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
 
 
 def plan(
-    needed: Iterable[Kind], usual: Iterable[PresentationContext] = ()
+    needed: Sequence[Kind], usual: Sequence[PresentationContext] = ()
 ) -> list[PresentationContext]:
     """Make the presentation contexts to propose to a destination, at most 128.
 
     Parameters
     ----------
-    needed : iterable of (str, str)
+    needed : sequence of (str, str)
         SOP Classes and transfer syntaxes of what is to be sent, the most urgent first: each is
         proposed in a context of its own, so that the destination cannot choose another one.
-    usual : iterable of PresentationContext
+    usual : sequence of PresentationContext
         What else may be sent, the most usual first.
     """
-    needed = list(needed)
-    usual = list(usual)
     chosen: dict[tuple[str, tuple[str, ...]], None] = {
         (sop_class, (syntax,)): None for sop_class, syntax in needed
     }
@@ -124,12 +122,7 @@ class MoveDestination:
     """
 
     def __init__(
-        self,
-        link: Link,
-        parameters: StoreParameters,
-        target: Any,
-        title: str,
-        ahead: Sequence[Any] = (),
+        self, link: Link, parameters: StoreParameters, target: Any, title: str, ahead: Sequence[Any]
     ) -> None:
         self._link = link
         self._parameters = parameters
@@ -249,11 +242,8 @@ class MoveDestination:
 
     def _usual(self) -> list[PresentationContext]:
         """The storage contexts to propose while it is not known what will be sent."""
-        requested = [
-            context
-            for context in self._link.ae.requested_contexts
-            if registry.is_storage(context.abstract_uid)
-        ]
+        contexts = self._link.ae.requested_contexts
+        requested = [cx for cx in contexts if registry.is_storage(cx.abstract_uid)]
         return requested or [build_context(uid, FALLBACKS) for uid in abstract_syntaxes(_USUAL)]
 
     def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Party:
