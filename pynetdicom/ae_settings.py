@@ -12,7 +12,7 @@ from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
 from pynetdicom.hooks import Callbacks
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.running import Running
-from pynetdicom.settings import Setting, Timeout
+from pynetdicom.settings import Setting, Timeouts
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
@@ -71,13 +71,9 @@ def _is_number(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-class Settings(Callbacks):
+class Settings(Callbacks, Timeouts):
     """The attributes of an `ApplicationEntity`; see there."""
 
-    acse_timeout = Timeout("acse_timeout", 30)
-    dimse_timeout = Timeout("dimse_timeout", 30)
-    network_timeout = Timeout("network_timeout", 60)
-    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
     ae_title = Setting(
         title_of, "", "Get or set the AE title, as given; bytes are stripped and cut at 16."
     )

@@ -7,7 +7,6 @@ its end.
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 from collections.abc import Sequence
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
     from pynetdicom.network.lobby import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
-
-LOGGER = logging.getLogger("pynetdicom.assoc")
 
 
 @cache

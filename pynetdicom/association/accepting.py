@@ -33,11 +33,7 @@ class Accepting:
     """
 
     def __init__(
-        self,
-        link: Link,
-        reporter: Reporter,
-        indications: Indications,
-        visitor: Visitor | None,
+        self, link: Link, reporter: Reporter, indications: Indications, visitor: Visitor | None
     ) -> None:
         self._link = link
         self._reporter = reporter

@@ -15,7 +15,7 @@ from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.network.addresses import address_text
 from pynetdicom.network.latch import Latch
-from pynetdicom.settings import Timeout
+from pynetdicom.settings import Timeouts
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
 
-class Link:
+class Link(Timeouts):
     """What the parts of one association share; for any thread.
 
     Attributes
@@ -49,11 +49,6 @@ class Link:
     stores_for : tuple of str and int
         Whose C-MOVE it last was the destination of: AE title and Message ID.
     """
-
-    acse_timeout = Timeout("acse_timeout", 30)
-    dimse_timeout = Timeout("dimse_timeout", 30)
-    network_timeout = Timeout("network_timeout", 60)
-    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
 
     dul: DUL
     handlers: Handlers
