@@ -67,21 +67,21 @@ class Timeout(Setting[float | None, Any]):
 
         super().__init__(check, default, f"Seconds of the `{name}`, None for no limit.")
 
-    def __set__(self, owner: Timeouts, value: Any) -> None:
+    def __set__(self, owner: Any, value: Any) -> None:
         super().__set__(owner, value)
         owner._timeout_changed(self._name, getattr(owner, self._name))
 
 
 class Timeouts:
-    """The timeouts of an AE, and of each of its associations; see `ApplicationEntity`."""
+    """The timeouts of an AE, and of each of its associations; see `ApplicationEntity`.
+
+    What has them has a method `_timeout_changed`, which is called with the name and the new value.
+    """
 
     acse_timeout = Timeout("acse_timeout", 30)
     dimse_timeout = Timeout("dimse_timeout", 30)
     network_timeout = Timeout("network_timeout", 60)
     connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
-
-    def _timeout_changed(self, name: str, seconds: float | None) -> None:
-        """Have others follow, after one was assigned."""
 
 
 def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
