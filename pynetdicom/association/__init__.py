@@ -24,7 +24,6 @@ from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
-from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.requesting import Requesting, Target
 from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
@@ -107,26 +106,23 @@ class Association(SCU, DebugHooks, threading.Thread):
         link = self._link = Link(ae, mode, self, server)
         self.requestor: ServiceUser = link.requestor
         self.acceptor: ServiceUser = link.acceptor
-        self._reporter = Reporter(link)
         self._invoker = Invoker(link, Messenger(link))
         operations = self._invoker.operations
         indications = Indications(link, self._invoker, Receiving(link, operations))
-        self._performer = Performer(link, self._invoker, self._reporter, indications, load_serving)
+        self._performer = Performer(link, self._invoker, indications, load_serving)
         connector = Connector()
         self._negotiation: Requesting | Accepting
         if mode == "requestor":
-            self._negotiation = Requesting(link, self._reporter, connector, target)
+            self._negotiation = Requesting(link, connector, target)
         else:
-            self._negotiation = Accepting(link, self._reporter, indications, visitor)
+            self._negotiation = Accepting(link, indications, visitor)
         link.dul = self.dul = DUL(
             indications,
             Provider(requestor=link.is_requestor) if visitor is None else visitor.provider,
             connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
         )
-        self._lifetime = Lifetime(
-            link, self._negotiation, self._performer, self._reporter, indications
-        )
+        self._lifetime = Lifetime(link, self._negotiation, self._performer, indications)
         link.handlers = self._handlers = Handlers(
             ae,
             evt_handlers,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom import event_types as evt
+from pynetdicom.association import reporting
 from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.upper_layer import acse
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.network.lobby import Visitor
 
 
@@ -26,17 +26,13 @@ class Accepting:
     Parameters
     ----------
     link : Link
-    reporter : Reporter
     indications : Indications
     visitor : Visitor or None
         Who has come from the lobby.
     """
 
-    def __init__(
-        self, link: Link, reporter: Reporter, indications: Indications, visitor: Visitor | None
-    ) -> None:
+    def __init__(self, link: Link, indications: Indications, visitor: Visitor | None) -> None:
         self._link = link
-        self._reporter = reporter
         self._indications = indications
         self._visitor = visitor
 
@@ -51,7 +47,7 @@ class Accepting:
         self._introduce(visitor)
         self._seed(server)
         link.dul.start()
-        self._reporter.negotiation(evt.EVT_REQUESTED, rq)
+        reporting.negotiation(self._link, evt.EVT_REQUESTED, rq)
         rejection = acse.check_request(
             rq,
             ae_title=server.ae_title,
@@ -68,12 +64,12 @@ class Accepting:
         link.dul.framer.maximum_length = link.acceptor.maximum_length
         link.dul.framer.context_ids = frozenset(link.negotiated.contexts)
         link.dul.perform(answer)
-        self._reporter.negotiation(evt.EVT_ACSE_SENT, answer)
-        self._reporter.negotiation(evt.EVT_ACCEPTED, answer)
+        reporting.negotiation(self._link, evt.EVT_ACSE_SENT, answer)
+        reporting.negotiation(self._link, evt.EVT_ACCEPTED, answer)
         proposed = {context.context_id: context for context in acse.contexts_of(rq)}
         rejected = link.negotiated.rejected
         refusals = acse.refusals((proposed[c.context_id] for c in rejected), rejected)
-        self._reporter.accepted(refusals)
+        reporting.accepted(self._link, refusals)
         return True
 
     def _answer(
@@ -137,7 +133,7 @@ class Accepting:
             self._indications.on_transition(*transition)
         self._indications.on_data(visitor.raw, False)
         self._indications.on_pdu(rq, False)
-        self._reporter.negotiation(evt.EVT_ACSE_RECV, rq)
+        reporting.negotiation(self._link, evt.EVT_ACSE_RECV, rq)
 
     def reject(self, pdu: pdus.A_ASSOCIATE_RJ, *, is_sent: bool = False) -> None:
         """Reject the association request, and tell of it; the lobby may have sent that already."""
@@ -147,8 +143,8 @@ class Accepting:
             self._indications.on_pdu(pdu, True)
         else:
             self._link.dul.perform(pdu)
-        self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
-        self._reporter.negotiation(evt.EVT_REJECTED, pdu)
+        reporting.negotiation(self._link, evt.EVT_ACSE_SENT, pdu)
+        reporting.negotiation(self._link, evt.EVT_REJECTED, pdu)
 
     def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
@@ -159,6 +155,6 @@ class Accepting:
         self._introduce(self._visitor)
         if self._link.server is not None:
             self._seed(self._link.server)
-        self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
+        reporting.negotiation(self._link, evt.EVT_REQUESTED, self._visitor.request)
         self.reject(pdu, is_sent=True)
         self._link.handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self._link.peer_address})

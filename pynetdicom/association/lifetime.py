@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
 from pynetdicom import raised
+from pynetdicom.association import reporting
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
 from pynetdicom.network.dul import Stopped
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
     from pynetdicom.association.performing import Performer
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.association.requesting import Requesting
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -48,13 +48,11 @@ class Lifetime:
         link: Link,
         negotiation: Requesting | Accepting,
         performer: Performer,
-        reporter: Reporter,
         indications: Indications,
     ) -> None:
         self._link = link
         self._negotiation = negotiation
         self._performer = performer
-        self._reporter = reporter
         self._indications = indications
         self.negotiated = Latch()
 
@@ -110,7 +108,7 @@ class Lifetime:
                 self._link.dul.abort(Ended("aborted", "local", 2, 0))
             ended = self._link.ended
             assert ended is not None
-            self._reporter.end(ended)
+            reporting.end(self._link, ended)
 
     def _close(self) -> None:
         """See the connection closed."""

@@ -13,6 +13,7 @@ from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.network.deadlines import after, remaining
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.link import Link
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -39,7 +39,6 @@ class Performer:
         self,
         link: Link,
         invoker: Invoker,
-        reporter: Reporter,
         indications: Indications,
         load_serving: Callable[[], ModuleType],
     ) -> None:
@@ -47,7 +46,6 @@ class Performer:
         self.invoker = invoker
         self.messenger = invoker.messenger
         self._inbox = link.inbox
-        self._reporter = reporter
         self._indications = indications
         self._load_serving = load_serving
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
@@ -129,7 +127,7 @@ class Performer:
 
     def _answer_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ; its requests have been served."""
-        self._reporter.release(sent=False)
+        reporting.release(self.link, sent=False)
         self.link.dul.perform(pdus.A_RELEASE_RP())
 
     def _release(self) -> None:
@@ -142,7 +140,7 @@ class Performer:
             link.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
-        self._reporter.release(sent=True)
+        reporting.release(self.link, sent=True)
         while True:
             try:
                 item = inbox.get(remaining(deadline))
