@@ -47,7 +47,7 @@ class Accepting:
         self._introduce(visitor)
         self._seed(server)
         link.dul.start()
-        reporting.negotiation(self._link, evt.EVT_REQUESTED, rq)
+        reporting.negotiation(link, evt.EVT_REQUESTED, rq)
         rejection = acse.check_request(
             rq,
             ae_title=server.ae_title,
@@ -64,12 +64,9 @@ class Accepting:
         link.dul.framer.maximum_length = link.acceptor.maximum_length
         link.dul.framer.context_ids = frozenset(link.negotiated.contexts)
         link.dul.perform(answer)
-        reporting.negotiation(self._link, evt.EVT_ACSE_SENT, answer)
-        reporting.negotiation(self._link, evt.EVT_ACCEPTED, answer)
-        proposed = {context.context_id: context for context in acse.contexts_of(rq)}
-        rejected = link.negotiated.rejected
-        refusals = acse.refusals((proposed[c.context_id] for c in rejected), rejected)
-        reporting.accepted(self._link, refusals)
+        reporting.negotiation(link, evt.EVT_ACSE_SENT, answer)
+        reporting.negotiation(link, evt.EVT_ACCEPTED, answer)
+        reporting.accepted(link)
         return True
 
     def _answer(

@@ -6,11 +6,11 @@ All of it is told on the Association thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log, hooks
 from pynetdicom import event_types as evt
+from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.utils import printable
 
@@ -29,7 +29,7 @@ def summarise(link: Link, what: str, *, level: int = logging.INFO) -> None:
         LOGGER.log(level, "association with %s: %s", link.peer_name, printable(what))
 
 
-def accepted(link: Link, refusals: Iterable[str] = ()) -> None:
+def accepted(link: Link) -> None:
     """Log what was agreed on, and why nothing if it is nothing."""
     negotiated = link.negotiated
     count, contexts = len(negotiated.accepted), [*negotiated.accepted, *negotiated.rejected]
@@ -37,7 +37,11 @@ def accepted(link: Link, refusals: Iterable[str] = ()) -> None:
     what = "accepted"
     if negotiated.rejected or link.is_requestor:
         what += f", {count} of {len(contexts)} presentation contexts"
-    summarise(link, what if count else f"{what}: {'; '.join(refusals)}")
+    if not count:
+        # All of them are answered, in the order in which they were proposed.
+        why = acse.refusals(link.requestor.requested_contexts, contexts)
+        what += f": {'; '.join(why)}"
+    summarise(link, what)
 
 
 def negotiation(link: Link, event: evt.EventType, pdu: Any) -> None:
