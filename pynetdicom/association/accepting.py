@@ -134,7 +134,7 @@ class Accepting:
 
     def reject(self, pdu: pdus.A_ASSOCIATE_RJ, *, is_sent: bool = False) -> None:
         """Reject the association request, and tell of it; the lobby may have sent that already."""
-        self._link.acceptor.rejects(pdu)
+        self._link.acceptor.load(pdu)
         if is_sent:
             self._indications.on_data(pdu.encode(), True)
             self._indications.on_pdu(pdu, True)

@@ -72,7 +72,7 @@ def end(link: Link, ended: Ended) -> None:
             pdu = pdus.A_ASSOCIATE_RJ(
                 result=ended.result or 1, source=ended.source or 1, reason=ended.reason or 1
             )
-            link.acceptor.rejects(pdu)
+            link.acceptor.load(pdu)
             negotiation(link, evt.EVT_ACSE_RECV, pdu)
             negotiation(link, evt.EVT_REJECTED, pdu)
         # Who asked is to see why it came to nothing, as with all else that goes wrong.

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Structure)
 
 
-def _said_in(pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC, kind: type[T]) -> T:
+def _first_of(items: Iterable[Any], kind: type[T]) -> T:
     """The user information item of a kind; an empty one where there is none."""
-    return item_of(pdu.user_information, kind) or kind()
+    return item_of(items, kind) or kind()
 
 
 class ServiceUser:
@@ -54,8 +54,6 @@ class ServiceUser:
         Its address and port.
     mode : {'requestor', 'acceptor'}
     is_requestor, is_acceptor : bool
-    writeable : bool
-        Whether the negotiation has not started yet.
     """
 
     def __init__(self, assoc: Any, mode: Literal["requestor", "acceptor"]) -> None:
@@ -66,7 +64,6 @@ class ServiceUser:
         self.address_info: Any = None
         self.mode = mode
         self.is_requestor, self.is_acceptor = mode == "requestor", mode == "acceptor"
-        self.writeable = True
         self._contexts: dict[str, list[PresentationContext]] = (
             {"requested": []} if mode == "requestor" else {}
         )
@@ -74,7 +71,6 @@ class ServiceUser:
         self._class_uid = ImplementationClassUIDNotification()
         self._version_name = ImplementationVersionNameNotification()
         self._items: list[Any] = []
-        self._said: list[Any] = []
         self._accepted_common_extended: dict[str, Any] = {}
         self._pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ | None = None
 
@@ -102,19 +98,15 @@ class ServiceUser:
 
         return A_ASSOCIATE.from_pdu(self._pdu)
 
-    def rejects(self, pdu: A_ASSOCIATE_RJ) -> None:
-        """Take note of the acceptor's rejection; it is read-only from now on."""
-        self._pdu = pdu
-        self.writeable = False
-
-    def load(self, pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> None:
+    def load(self, pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ) -> None:
         """Take over what this side said in its A-ASSOCIATE PDU; from now on it is read-only.
 
         The acceptor's title is taken from there only when nobody has set it: an A-ASSOCIATE-AC has
         reserved bytes in its place (PS3.8 9.3.3).
         """
         self._pdu = pdu
-        self.writeable = False
+        if isinstance(pdu, A_ASSOCIATE_RJ):
+            return
         if isinstance(pdu, A_ASSOCIATE_RQ):
             self.ae_title = pdu.calling_ae_title
             self._contexts["pcdl"] = contexts_of(pdu)
@@ -123,11 +115,16 @@ class ServiceUser:
         else:
             self.ae_title = self.ae_title or pdu.called_ae_title
             self._contexts["pcdrl"] = results_of(pdu)
-        self._said = pdu.user_information
-        self._items = [item for item in self._said if isinstance(item, EXTENDED_NEGOTIATION)]
+        said = pdu.user_information
+        self._items = [item for item in said if isinstance(item, EXTENDED_NEGOTIATION)]
         self._maximum_length = MaximumLengthNotification(maximum_length_in(pdu))
-        self._class_uid = _said_in(pdu, ImplementationClassUIDNotification)
-        self._version_name = _said_in(pdu, ImplementationVersionNameNotification)
+        self._class_uid = _first_of(said, ImplementationClassUIDNotification)
+        self._version_name = _first_of(said, ImplementationVersionNameNotification)
+
+    @property
+    def writeable(self) -> bool:
+        """Whether the negotiation has not started yet."""
+        return self._pdu is None
 
     def _check_writeable(self, what: str) -> None:
         if not self.writeable:
@@ -321,8 +318,8 @@ class ServiceUser:
     @property
     def user_information(self) -> list[Any]:
         """Return the user information items: those to be sent, or those that were."""
-        if not self.writeable:
-            return list(self._said)
+        if self._pdu is not None:
+            return list(getattr(self._pdu, "user_information", ()))
         items: list[Any] = [self._maximum_length]
         if self._class_uid.implementation_class_uid:
             items.append(self._class_uid)
