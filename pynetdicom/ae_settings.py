@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -74,29 +75,25 @@ def _is_number(value: object, least: int) -> bool:
 class Settings(Callbacks, Timeouts):
     """The attributes of an `ApplicationEntity`; see there."""
 
-    ae_title = Setting(
-        title_of, "", "Get or set the AE title, as given; bytes are stripped and cut at 16."
-    )
-    port = Setting(_port, 0, "Get or set the port that `start` listens on.")
+    ae_title = Setting(title_of, "", "The AE title, as given; bytes are stripped and cut at 16.")
+    port = Setting(_port, 0, "The port that `start` listens on.")
     implementation_version_name = Setting(
         _version_name,
         PYNETDICOM_IMPLEMENTATION_VERSION,
-        "Get or set the version name that peers are told, at most 16 characters, or None.",
+        "The version name that peers are told, at most 16 characters, or None.",
     )
     maximum_associations = Setting(
-        _at_least_one, 10, "Get or set how many accepted associations there may be at a time."
+        _at_least_one, 10, "How many accepted associations there may be at a time."
     )
     require_calling_aet = Setting(
         _titles,
         [],
-        """Get or set the accepted calling AE titles; none means all.
+        """The accepted calling AE titles; none means all.
 
         A lone title will do; an empty one, or None, is none.
         """,
     )
-    require_called_aet = Setting(
-        _bool, False, "Get or set whether the called AE title must be ours."
-    )
+    require_called_aet = Setting(_bool, False, "Whether the called AE title must be ours.")
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
         self._running = Running()
@@ -138,7 +135,7 @@ class Settings(Callbacks, Timeouts):
         del state["_running"]
         # A copy's are its own, also where it is not a deep one.
         for name in ("_requested", "_supported", "_require_calling_aet", "extended_negotiation"):
-            state[name] = state[name].copy()
+            state[name] = deepcopy(state[name])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

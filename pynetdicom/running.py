@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -49,12 +48,11 @@ class Running:
     """The servers and associations of an AE.
 
     Only the threads of lobbies take its one lock, to count how many associations there are. What
-    `shutdown` needs, which may interrupt any of them, are lists and sets, whose own operations are
-    atomic.
+    `shutdown` needs, which may interrupt any of them, are sets, whose own operations are atomic.
     """
 
     def __init__(self) -> None:
-        self.servers: list[Any] = []
+        self.servers: set[Any] = set()
         self.associations: set[Any] = set()
         # What goes on when an association ends on which many files are being sent.
         self.sending: set[Any] = set()
@@ -99,11 +97,6 @@ class Running:
         assoc.abort(block=False)
         if assoc.ident is None:  # it was never started
             self.associations.discard(assoc)
-
-    def closed(self, server: Listens) -> None:
-        """Take note of a server's end."""
-        with contextlib.suppress(ValueError):  # it is known already
-            self.servers.remove(server)
 
     def shutdown(self) -> None:
         """Abort all associations and stop all servers."""

@@ -52,7 +52,8 @@ class Timeout(Setting[float | None, Any]):
     """Seconds, None for no limit.
 
     Any number will do, of whatever type; infinity is no limit. What is no number of seconds becomes
-    the default, with a warning.
+    the default, with a warning. Its owner has a method `_timeout_changed`, which is called with the
+    name and the new value.
     """
 
     def __init__(self, name: str, default: float | None, *, takes_zero: bool = True) -> None:
@@ -73,10 +74,7 @@ class Timeout(Setting[float | None, Any]):
 
 
 class Timeouts:
-    """The timeouts of an AE, and of each of its associations; see `ApplicationEntity`.
-
-    What has them has a method `_timeout_changed`, which is called with the name and the new value.
-    """
+    """Those of an application entity, and of each of its associations."""
 
     acse_timeout = Timeout("acse_timeout", 30)
     dimse_timeout = Timeout("dimse_timeout", 30)

@@ -684,9 +684,9 @@ def test_start_in_the_style_of_callbacks(free_port: int) -> None:
     ae.on_c_echo = on_c_echo  # type: ignore[method-assign]
     opened = threading.Event()
 
-    class Told(list[Any]):
-        def append(self, server: Any) -> None:
-            super().append(server)
+    class Told(set[Any]):
+        def add(self, server: Any) -> None:
+            super().add(server)
             opened.set()
 
     ae._running.servers = Told()

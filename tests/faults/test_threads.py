@@ -451,7 +451,7 @@ def test_ctrl_c_ends_a_listener_on_the_main_thread(monkeypatch: pytest.MonkeyPat
     Injection(monkeypatch, Lobby, "_turn", SystemExit)
     with pytest.raises(SystemExit):
         ae.start_server(("127.0.0.1", 0), block=True)
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 # Threads that do one thing
