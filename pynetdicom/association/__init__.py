@@ -122,8 +122,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.acceptor: ServiceUser = link.acceptor
         self._reporter = Reporter(link)
         self._invoker = Invoker(link, Messenger(link))
-        operations = self._invoker.operations
-        indications = Indications(link, self._invoker, Receiving(link, operations, server))
+        indications = Indications(link, self._invoker, Receiving(link, server))
         self._performer = Performer(link, self._invoker, self._reporter, indications, load_serving)
         connector = Connector()
         self._negotiation: Requesting | Accepting
