@@ -154,9 +154,11 @@ class Invoker:
             if self.messenger.tells_received:
                 self.messenger.received(message)
             response = message.primitive
-            missing = response.missing()
             is_match = response.name == "C-FIND" and response.Status in PENDING
-            if is_match and response.data_set is None:
+            if is_match and response.data_set is not None:  # it lacks nothing
+                return response
+            missing = response.missing()
+            if is_match:
                 missing.append("identifier")
             if not missing:
                 return response
