@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pynetdicom import _config, hooks, raised
-from pynetdicom.event_types import ON_THE_WIRE, EventType
+from pynetdicom.event_types import EventType
 from pynetdicom.network.latch import Hold
 
 if TYPE_CHECKING:
@@ -223,12 +223,6 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         """The events whose handlers the calling thread is running."""
         stack = _running.__dict__.get("stack")
         return [event for owner, event in stack if owner is self] if stack else []
-
-    @property
-    def are_on_the_wire(self) -> bool:
-        """Whether the calling thread runs one in the midst of reading or writing."""
-        is_running = bool(_running.__dict__.get("stack"))
-        return is_running and not ON_THE_WIRE.isdisjoint(self.running_here())
 
 
 class _Items:

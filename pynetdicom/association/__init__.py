@@ -107,8 +107,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.requestor: ServiceUser = link.requestor
         self.acceptor: ServiceUser = link.acceptor
         self._invoker = Invoker(link, Messenger(link))
-        receiving = Receiving(link, self._invoker.operations)
-        indications = Indications(link, self._invoker, receiving)
+        indications = Indications(link, self._invoker, Receiving(link))
         self._performer = Performer(link, self._invoker, indications, load_serving)
         connector = Connector()
         self._negotiation: Requesting | Accepting

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
@@ -132,7 +133,7 @@ class Performer:
 
     def _release(self) -> None:
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
-        link, inbox = self.link, self._inbox
+        link = self.link
         deadline = after(link.acse_timeout)
         self.invoker.operations.close()
         self._complete_operations(deadline)
@@ -142,19 +143,25 @@ class Performer:
             return  # it has ended, or the peer requested release first: the inbox tells
         reporting.release(self.link, sent=True)
         while True:
-            try:
-                item = inbox.get(remaining(deadline))
-            except Empty:
-                link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
-                continue
+            item = self._get_by(deadline)
             if item is ENDED:
-                inbox.put(ENDED)
+                self._inbox.put(ENDED)
                 return
             if isinstance(item, Message):
                 LOGGER.warning(
                     "a %s that crossed our A-RELEASE-RQ is dropped", item.primitive.message_name
                 )
                 item.close()
+
+    def _get_by(self, deadline: float | None) -> Any:
+        """The inbox's next item, or None; once the time is up the association is aborted."""
+        left = remaining(deadline)
+        item = None
+        with suppress(Empty):
+            item = self._inbox.get(left)
+        if left == 0:
+            self.link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+        return item
 
     def _complete_operations(self, deadline: float | None) -> None:
         """Wait until our operations have ended, and serve the peer's requests meanwhile.
@@ -166,13 +173,7 @@ class Performer:
             self.invoker.cancel_abandoned()
             if not self.invoker.operations:
                 return
-            left = remaining(deadline)
-            try:
-                item = self._inbox.get(left)
-            except Empty:
-                item = None
-            if left == 0:
-                self.link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+            item = self._get_by(deadline)
             if item is ENDED or item is PEER_RELEASES:
                 self._inbox.put(item)  # nothing is left to be waited for
                 return
