@@ -154,9 +154,11 @@ class Invoker:
             if self.messenger.tells_received:
                 self.messenger.received(message)
             response = message.primitive
-            missing = response.missing()
             is_match = response.name == "C-FIND" and response.Status in PENDING
-            if is_match and response.data_set is None:
+            if is_match and response.data_set is not None:  # it lacks nothing
+                return response
+            missing = response.missing()
+            if is_match:
                 missing.append("identifier")
             if not missing:
                 return response
@@ -243,8 +245,9 @@ class Invoker:
 
     def check_wait(self) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
-        self.link.refuse_on_dul_thread("waiting for a response")
-        self._refuse_endless_wait("waiting for a response")
+        what = "waiting for a response"
+        if evt.EVT_C_STORE in self.link.refuse_on_dul_thread(what):
+            self._refuse_endless_wait(what)
 
     def abandon(self, operation: Operation) -> None:
         """Want no more responses to an operation; cancel it, if it is outstanding."""

@@ -24,6 +24,7 @@ from queue import SimpleQueue
 from threading import get_ident
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pynetdicom import _config
 from pynetdicom.dimse.backlog import Backlog
 from pynetdicom.errors import DIMSEDecodeError
 
@@ -153,7 +154,7 @@ class Operations:
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
         self._recent: deque[int] = deque(maxlen=_RECENT)
-        self.is_over = self._closed = False
+        self.is_over = self._closed = self._has_ended = False
         self.strays = 0
 
     def __len__(self) -> int:
@@ -278,7 +279,7 @@ class Operations:
 
     def end(self) -> None:
         """Wake everybody: the association has ended."""
-        self.is_over = True
+        self.is_over = self._has_ended = True
         for operation in self.outstanding():
             operation.replies.put(None)
             self._line.pop(operation, None)
@@ -288,12 +289,13 @@ class Operations:
     # Responses
 
     def deliver(self, message: Message) -> bool:
-        """Give a response to the operation that it answers; False when there is none.
+        """Give a response to the operation that it answers; False, and dropped, when there is none.
 
         Raises
         ------
         DIMSEDecodeError
-            It carries the Message ID of an operation that it cannot be the answer to.
+            It carries the Message ID of an operation that it cannot be the answer to; or too many
+            have answered nothing.
         """
         response = message.primitive
         message_id: int = response.__dict__["MessageIDBeingRespondedTo"]
@@ -301,7 +303,7 @@ class Operations:
         if operation is None or operation not in self._line:
             if operation is not None:  # somebody has waited for it
                 self.finish(operation)
-            self.strays += 1
+            self._drop(message)
             return False
         if (
             response.CommandField != operation.request.response_field
@@ -325,6 +327,15 @@ class Operations:
                 message.close()
                 self._give_up(operation, error)
         return True
+
+    def _drop(self, message: Message) -> None:
+        message.close()
+        if self._has_ended:  # in the midst of what was received with it
+            return
+        self.strays += 1
+        LOGGER.warning("a %s that answers nothing is dropped", message.name)
+        if self.strays > _config.MAXIMUM_STRAY_RESPONSES:
+            raise DIMSEDecodeError("too many responses that answer nothing")
 
     def _slow_down(self, operation: Operation, backlog: Backlog) -> None:
         """Too many responses wait: have the peer wait, too, or put what comes into a file."""
