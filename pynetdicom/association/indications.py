@@ -81,8 +81,9 @@ class Indications:
         self._tell(evt.EVT_FSM_TRANSITION, attrs)
 
     def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
-        """Trigger an event on whatever thread this is."""
-        self._link.handlers.trigger_anywhere(event, attrs)
+        """Trigger an event on whatever thread this is, if anybody listens."""
+        if event in self._link.handlers:
+            self._link.handlers.trigger_anywhere(event, attrs)
 
     def handlers_changed(self, bound: Handlers) -> None:
         """Note who listens to what is told here, which is a lot."""
@@ -98,7 +99,6 @@ class Indications:
         conclusion = acse.conclude(link.request_pdu, pdu)
         for note in conclusion.notes:
             LOGGER.warning("%s", printable(note))
-        link.acceptor.ae_title = link.request_pdu.called_ae_title
         link.acceptor.load(pdu)
         maximum = link.acceptor.maximum_length or 0
         link.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)

@@ -561,10 +561,10 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
 
 
 def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Any, server: Any) -> None:
+    def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Accepting, "_seed", fail)
+    monkeypatch.setattr(Accepting, "_introduce", fail)
     with Peer.connect(sides.serve()) as peer:
         peer.send(request())
         assert peer.rest() == abort(2, 0)
