@@ -183,7 +183,9 @@ class _Writer:
             if target is not None:
                 raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
             self._head(element, UNDEFINED, vr)
-            return self.items(value, level)
+            offset = self.items(value, level)
+            self._item(0xE0DD, 0)
+            return offset
         if target is not None:
             if not vr and representation(tag, self._scope) == b"SQ":
                 vr = b"SQ"
@@ -195,13 +197,12 @@ class _Writer:
         inner = target if target is None or vr == b"SQ" or target.implicit else None
         items = _Writer(self._window, self._read_into, inner, self._scope, self._depth)
         offset = items.items(value, level)
-        length = UNDEFINED
-        if inner is None and target is not None and not target.little:
-            # Among big endian elements not every reader (pydicom) knows that: it gets a length.
-            items.out.drop_last()  # the delimiter
-            length = items.out.size
-        self._head(element, length, vr)
+        # Among big endian elements not every reader (pydicom) knows that: it gets a length.
+        has_length = inner is None and target is not None and not target.little
+        self._head(element, items.out.size if has_length else UNDEFINED, vr)
         self.out.extend(items.out)
+        if not has_length:
+            self._item(0xE0DD, 0)
         return offset
 
     def _sequence(self, element: _Element) -> bool:
@@ -242,7 +243,6 @@ class _Writer:
         while offset < level.end:
             value, inner = item_at(self._window, offset, level)
             if inner is None:
-                self._item(0xE0DD, 0)
                 return value
             if level.kind == FRAGMENTS:
                 self._fragment(offset, value, inner.end - value)
@@ -312,4 +312,4 @@ class _Writer:
             data = self._window.bytes_at(offset, length)
             self.out.add(data if unit == 1 else bytes(swapped(data, unit)))
         else:
-            self.out.keep(Stretch(self._read_into, offset, length, unit))
+            self.out.add(Stretch(self._read_into, offset, length, unit))

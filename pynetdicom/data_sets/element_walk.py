@@ -240,22 +240,6 @@ def walk(
     return Survey(end, first, len(odd), implicit, last, stray, window.values, nested)
 
 
-def walk_through(
-    data: bytes | bytearray,
-    size: int,
-    encoding: Encoding,
-    read: Read | None = None,
-    *,
-    wanted: Collection[int] = (),
-) -> Survey:
-    """Go over a data set to its end as `walk` does; a sequence that is none is no fault."""
-    try:
-        return walk(data, size, encoding, read, wanted=wanted)
-    except DataSetDecodeError:
-        # What is within a value of a definite length does not matter to the rest.
-        return walk(data, size, encoding, read, wanted=wanted, nested=False)
-
-
 def _elements(
     window: Window,
     offset: int,

@@ -18,7 +18,6 @@ from pynetdicom.data_sets.descriptor import (
     Section,
     Unnamed,
     open_file,
-    pread,
     pread_into,
 )
 from pynetdicom.data_sets.element_walk import (
@@ -27,7 +26,6 @@ from pynetdicom.data_sets.element_walk import (
     Survey,
     encoding_of,
     walk,
-    walk_through,
 )
 from pynetdicom.data_sets.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
 from pynetdicom.errors import DataSetDecodeError, FileProblem
@@ -119,11 +117,9 @@ class EncodedDataSet:
     def open(self) -> BinaryIO:
         """Open it for reading, as a file that begins with the data set and ends with it."""
         memory = self.memory()
-        return (
-            io.BytesIO(memory)
-            if memory is not None
-            else io.BufferedReader(self._section(self.size))
-        )
+        if memory is None:
+            return io.BufferedReader(self._section(self.size))
+        return io.BytesIO(memory)
 
     def getvalue(self) -> bytes:
         """Give the whole as bytes."""
@@ -192,7 +188,12 @@ class EncodedDataSet:
             If an element overruns the data set, or it nests too deeply.
         """
         if self._survey is None:
-            self._survey = walk_through(*self._to_walk(), wanted=UIDS)
+            place = self._to_walk()
+            try:
+                self._survey = walk(*place, wanted=UIDS)
+            except DataSetDecodeError:
+                # What is within a value of a definite length does not matter to the rest.
+                self._survey = walk(*place, wanted=UIDS, nested=False)
         return self._survey
 
     @property
@@ -271,11 +272,9 @@ class EncodedDataSet:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read (at most) so many bytes from an offset."""
-        memory = self.memory()
-        if memory is not None:
-            return bytes(memory[offset : offset + size])
-        descriptor, start = self._file()
-        return pread(descriptor.fd, min(size, self.size - offset), start + offset)
+        data = bytearray(max(0, min(size, self.size - offset)))
+        self.read_into(memoryview(data), offset)
+        return bytes(data)
 
     def read_into(self, part: memoryview, offset: int) -> None:
         """Read as many bytes as `part` holds, from an offset."""

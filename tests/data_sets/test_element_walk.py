@@ -16,7 +16,6 @@ from pynetdicom.data_sets.element_walk import (
     Survey,
     encoding_of,
     walk,
-    walk_through,
 )
 from pynetdicom.errors import DataSetDecodeError
 
@@ -229,14 +228,6 @@ def test_what_is_seen() -> None:
             "values of odd length: 2, the first of them (0010,0020)",
             *["bytes after the last element: 2"] * bool(stray),
         )
-
-
-def test_a_sequence_that_is_none_is_no_fault() -> None:
-    text = long(0x00120064, b"SQ", b"text")
-    found = walk_through(text, len(text), EXPLICIT)
-    assert (found.end, found.nested) == (len(text), False)
-    with pytest.raises(DataSetDecodeError):
-        walk_through(text, len(text) - 1, EXPLICIT)
 
 
 def test_vrs_are_those_of_pydicom() -> None:
