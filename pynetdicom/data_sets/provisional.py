@@ -42,6 +42,8 @@ class ProvisionalFile:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.name: str | None = None
+        # The published file's permissions, where they are not those it has now.
+        self._mode: int | None = None
         # Somebody was told the name, and counts on it.
         self._is_known = False
         flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -58,8 +60,6 @@ class ProvisionalFile:
         if not self.unnamed:
             self.name = _provisional(directory)
             self.descriptor = opened(os.open, self.name, flags | os.O_CREAT | os.O_EXCL, 0o666)
-        self._mode = os.fstat(self.fd).st_mode & 0o777 if not self.unnamed else None
-        if not self.unnamed:
             self._hide()
 
     @property
@@ -73,15 +73,18 @@ class ProvisionalFile:
                 self._mode = os.fstat(self.fd).st_mode & 0o777
             os.fchmod(self.fd, 0o600)
 
-    @property
-    def can_be_named(self) -> bool:
-        """Whether it has a provisional name or can be given one."""
-        return self.unnamed or self.name is not None
-
     def name_it(self) -> str:
-        """Give it a provisional name, which it keeps until it is closed."""
+        """Give it a provisional name, which it keeps until it is closed.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it can have none: its name is the published one, or was taken from it.
+        """
         self._is_known = True
         if self.name is None:
+            if not self.unnamed:
+                raise FileNotFoundError(errno.ENOENT, "the file has no provisional name")
             self._hide()
             name = _provisional(self.directory)
             self._link(name)
@@ -299,11 +302,9 @@ def copy_file(source: int, destination: int, size: int) -> None:
 def sync_directory(path: str) -> None:
     """Have the names in a directory on the disk; Windows sees to that itself."""
     if descriptor.POSIX:
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        directory = opened(os.open, path, os.O_RDONLY)
+        os.fsync(directory.fd)
+        directory.close()
 
 
 def system_directory() -> str:
