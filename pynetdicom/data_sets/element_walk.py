@@ -41,8 +41,8 @@ LONG_VRS = frozenset(
 )
 """VRs with a length of 32 bits (PS3.5 7.1.2)."""
 
-# Whether bytes can be a VR.
-_is_vr = re.compile(rb"[A-Z]{2}").fullmatch
+is_vr = re.compile(rb"[A-Z]{2}").fullmatch
+"""Tells whether bytes can be a VR."""
 
 _SHORT_VRS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(b" ")
@@ -172,7 +172,7 @@ class Window:
         index = self.at(offset, 8)
         group, element, vr, length = self.explicit(self.data, index)
         tag, value = group << 16 | element, offset + 8
-        if implicit or not _is_vr(vr):
+        if implicit or not is_vr(vr):
             return tag, b"", self.long(self.data, index + 4)[0], value
         if vr in LONG_VRS:
             return tag, vr, self.long(self.data, self.at(offset, 12) + 8)[0], offset + 12
@@ -232,7 +232,7 @@ def walk(
     if size >= 6:
         if len(data) < 6:
             window.at(0, 6)
-        implicit = not _is_vr(window.data[4:6])
+        implicit = not is_vr(window.data[4:6])
     top = Level(ELEMENTS, size, False, implicit)
     end, last = _elements(window, 0, top, wanted=wanted, stop=stop)
     odd, first = window.odd, window.odd[0] if window.odd else 0
@@ -272,7 +272,7 @@ def _elements(
                     value = offset + 12
                     at = window.at(offset, 12) + 8
                     (length,) = unpack_long(window.data, at)
-                elif not _is_vr(vr):
+                elif not is_vr(vr):
                     # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
                     vr = b""
                     (length,) = unpack_long(data, index + 4)
@@ -389,7 +389,7 @@ def item_at(window: Window, offset: int, level: Level) -> tuple[int, Level | Non
     if implicit and inner_end - value >= 8:
         # Its sequence's VR does not say what it is in: its first element does.
         index = window.at(value, 6)
-        implicit = not _is_vr(window.data[index + 4 : index + 6])
+        implicit = not is_vr(window.data[index + 4 : index + 6])
     return value, Level(ELEMENTS, inner_end, undefined, implicit)
 
 
