@@ -23,15 +23,7 @@ from pynetdicom.uids import named
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = [
-    "EncodedDataSet",
-    "InFile",
-    "InMemory",
-    "change_syntax",
-    "encode_dataset",
-    "for_wire",
-    "write_elements",
-]
+__all__ = ["EncodedDataSet", "InFile", "InMemory", "change_syntax", "encode_dataset", "for_wire"]
 
 
 def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:

@@ -24,7 +24,7 @@ from pynetdicom.data_sets.element_walk import (
     Window,
     check_depth,
     encoding_of,
-    endless,
+    ended,
     item_at,
     level_of,
     no_walk,
@@ -157,10 +157,8 @@ class _Writer:
                 group_length = _GroupLength(cell, offset, self.out.size)
             elif not self._sequence(element):
                 self._value(element)
-        if delimited:
-            raise no_walk(f"an item of undefined length at offset {offset} does not end")
         self._end_group(group_length, offset)
-        return offset
+        return ended(level, offset)
 
     def _end_group(self, length: _GroupLength | None, offset: int) -> None:
         """Have the length of a group, which ends here, stay right if it was."""
@@ -179,14 +177,9 @@ class _Writer:
         level = level_of(self._window, element[1:], end)
         if level is None:
             raise overrun(tag, element.offset)
-        if level.kind != ITEMS:
-            if target is not None:
-                raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
-            self._head(element, UNDEFINED, vr)
-            offset = self.items(value, level)
-            self._item(0xE0DD, 0)
-            return offset
         if target is not None:
+            if level.kind == FRAGMENTS:
+                raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
             if not vr and representation(tag, self._scope) == b"SQ":
                 vr = b"SQ"
             if vr != b"SQ":
@@ -253,9 +246,7 @@ class _Writer:
             offset = item.elements(value, inner)
             self._item(0xE000, UNDEFINED if inner.delimited else item.out.size)
             self.out.extend(item.out)
-        if level.delimited:
-            raise endless(offset)
-        return offset
+        return ended(level, offset)
 
     def _item(self, number: int, length: int) -> None:
         """Write the header of an item, or a delimiter."""
@@ -282,7 +273,10 @@ class _Writer:
         odd = length & 1
         new_vr, unit = vr, 1
         if target is not None:
-            found = recoded(vr or representation(tag, scope), length, self._window.little, target)
+            little = self._window.little
+            # In big endian nobody knows what words an element without a VR is of.
+            old_vr = representation(tag, scope) if little and not vr else vr
+            found = recoded(old_vr, length, little, target)
             if found is None:
                 raise NotEncodable(
                     f"{name_of(tag)} is not as its VR has it, in the other byte order"
@@ -291,7 +285,7 @@ class _Writer:
         elif vr and vr not in LONG_VRS and length == 0xFFFF:
             new_vr = b"UN"  # as which alone it can be longer
         self._head(element, length + odd, new_vr)
-        self._keep(value, length, unit, copies=target is not None)
+        self._keep(value, length, unit)
         if odd:
             self.out.add(padding(vr or representation(tag, scope)))
 
@@ -307,8 +301,8 @@ class _Writer:
             encoding = Encoding(not old_vr, self._window.little, False)
         self.out.add(heads_for(encoding)(tag, vr.decode(), length))
 
-    def _keep(self, offset: int, length: int, unit: int = 1, *, copies: bool = False) -> None:
-        if copies and length <= COPIED:
+    def _keep(self, offset: int, length: int, unit: int = 1) -> None:
+        if self._target is not None and length <= COPIED:
             data = self._window.bytes_at(offset, length)
             self.out.add(data if unit == 1 else bytes(swapped(data, unit)))
         else:

@@ -298,9 +298,7 @@ def _elements(
         if tag in wanted:
             window.values[tag] = window.bytes_at(value, length)
         offset, last = value + length, tag
-    if delimited:
-        raise no_walk(f"an item of undefined length at offset {offset} does not end")
-    return offset, last
+    return ended(level, offset), last
 
 
 def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
@@ -359,9 +357,7 @@ def _items(window: Window, offset: int, level: Level, depth: int) -> int:
             if item.end - offset & 1:
                 window.odd.append(ITEM)
             offset = item.end
-    if level.delimited:
-        raise endless(offset)
-    return offset
+    return ended(level, offset)
 
 
 def check_depth(depth: int) -> None:
@@ -393,9 +389,12 @@ def item_at(window: Window, offset: int, level: Level) -> tuple[int, Level | Non
     return value, Level(ELEMENTS, inner_end, undefined, implicit)
 
 
-def endless(offset: int) -> DataSetDecodeError:
-    """Make the error for items that lack their end."""
-    return no_walk(f"a sequence of undefined length at offset {offset} does not end")
+def ended(level: Level, offset: int) -> int:
+    """Give where a level ends, unless it had to have a delimiter there."""
+    if level.delimited:
+        what = "an item" if level.kind == ELEMENTS else "a sequence"
+        raise no_walk(f"{what} of undefined length at offset {offset} does not end")
+    return offset
 
 
 def overrun(tag: int, offset: int) -> DataSetDecodeError:

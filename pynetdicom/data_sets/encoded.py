@@ -165,13 +165,13 @@ class EncodedDataSet:
         from pydicom.dataset import FileDataset
 
         implicit, little = ds.original_encoding
-        with_file = FileDataset(
+        backed = FileDataset(
             source, ds, is_implicit_VR=bool(implicit), is_little_endian=bool(little)
         )
-        with_file.set_original_encoding(implicit, little, ds.original_character_set)
+        backed.set_original_encoding(implicit, little, ds.original_character_set)
         # There was none: let nobody find an empty one.
-        del with_file.file_meta
-        return with_file
+        del backed.file_meta
+        return backed
 
     def check(self) -> None:
         """Raise DataSetDecodeError if an element overruns the data set, or it nests too deeply."""
@@ -379,7 +379,7 @@ class InFile(EncodedDataSet):
         return self._read
 
     def _file(self) -> tuple[Descriptor, int]:
-        if self._descriptor is None or (self._descriptor.fd < 0 and self._path is not None):
+        if self._descriptor is None:
             if self._path is None:
                 raise ValueError("the data set is closed")
             self._descriptor = open_file(self._path)
@@ -387,9 +387,9 @@ class InFile(EncodedDataSet):
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._path is not None and self._descriptor is not None:
-            self._descriptor.close()
-        self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        if self._path is not None and descriptor is not None:
+            descriptor.close()
         buffer, self._buffer, self._read = self._buffer, None, None
         if buffer is not None:
             give_back(buffer)
@@ -416,11 +416,9 @@ def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
                 total += len(piece)
                 if total > limit:
                     raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
-        while not inflater.eof:
-            piece = inflater.flush(CHUNK) if not inflater.unconsumed_tail else b""
-            if not piece:
-                raise DataSetDecodeError("data set: the deflated data ends early")
-            pieces.append(piece)
+        pieces.append(inflater.flush())
+        if not inflater.eof:
+            raise DataSetDecodeError("data set: the deflated data ends early")
     except zlib.error:
         raise DataSetDecodeError("data set: it does not inflate") from None
     return b"".join(pieces)

@@ -186,12 +186,9 @@ def _remove(name: str) -> None:
 
 def write_all(fd: int, buffers: Sequence[Buffer]) -> None:
     """Write all buffers, by as few calls as there may be."""
-    if not hasattr(os, "writev"):
-        _write_rest(fd, buffers, 0)
-        return
     for start in range(0, len(buffers), IOV_MAX):
         batch = buffers[start : start + IOV_MAX]
-        written = os.writev(fd, batch)
+        written = os.writev(fd, batch) if hasattr(os, "writev") else 0
         if written != sum(map(len, batch)):
             _write_rest(fd, batch, written)
 
@@ -282,10 +279,9 @@ def copy_file(source: int, destination: int, size: int) -> None:
     offset = 0
     if hasattr(os, "copy_file_range"):
         try:
-            while offset < size:
+            count = -1
+            while offset < size and count:
                 count = os.copy_file_range(source, destination, size - offset, offset, offset)
-                if not count:
-                    break
                 offset += count
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):

@@ -144,18 +144,17 @@ def heads_for(encoding: Encoding) -> Heads:
 
     # The headers of what is sent again and again are alike.
     @lru_cache(4096)
-    def implicit(tag: int, vr: str, length: int) -> bytes:
-        return with_long(tag >> 16, tag & 0xFFFF, length)
-
-    @lru_cache(4096)
-    def explicit(tag: int, vr: str, length: int) -> bytes:
+    def head(tag: int, vr: str, length: int) -> bytes:
+        group, number = tag >> 16, tag & 0xFFFF
+        if encoding.implicit:
+            return with_long(group, number, length)
         if vr in _LONG_VRS:
-            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, vr.encode(), length)
         if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
-            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
-        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, b"UN", length)
+        return explicit_short(group, number, vr.encode(), length)
 
-    return implicit if encoding.implicit else explicit
+    return head
 
 
 def name_of(tag: int) -> str:
