@@ -130,8 +130,7 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     """
     encoding = encoding_of(transfer_syntax)
     level = Level(ds, encoding)
-    first = min(level.elements, default=0x00080000)
-    if first < 0x00030000 and any(tag >> 16 in (0, 2) for tag in level.elements):
+    if not {tag >> 16 for tag in level.elements}.isdisjoint((0x0000, 0x0002)):
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     if 0x7FE00010 in level.elements:
         _check_pixel_data(ds, transfer_syntax)
@@ -144,12 +143,9 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         data_set = InMemory(b"".join(parts), transfer_syntax)
         data_set.is_even = not level.is_as_read
         return data_set
-    except NotInCharacterSet as error:
-        raise ValueError(f"the data set cannot be encoded: {error}") from None
-    except NotEncodable as error:
-        raise ValueError(
-            f"the data set cannot be encoded as {named(transfer_syntax)}: {error}"
-        ) from error.__cause__
+    except (NotInCharacterSet, NotEncodable) as error:
+        how = f" as {named(transfer_syntax)}" if isinstance(error, NotEncodable) else ""
+        raise ValueError(f"the data set cannot be encoded{how}: {error}") from error.__cause__
 
 
 def write_elements(ds: Dataset, encoding: Encoding) -> bytes:

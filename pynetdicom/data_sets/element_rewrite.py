@@ -11,11 +11,8 @@ import struct
 from typing import NamedTuple
 
 from pynetdicom.data_sets.element_walk import (
-    ELEMENTS,
-    FRAGMENTS,
     ITEM,
     ITEM_DELIMITATION,
-    ITEMS,
     LONG_VRS,
     UNDEFINED,
     Encoding,
@@ -25,8 +22,6 @@ from pynetdicom.data_sets.element_walk import (
     check_depth,
     encoding_of,
     ended,
-    item_at,
-    level_of,
     no_walk,
     overrun,
 )
@@ -88,7 +83,7 @@ def rewrite(data_set: EncodedDataSet, found: Survey, target: Encoding | None = N
     little = encoding_of(data_set.transfer_syntax).little
     window = Window(b"", found.end, data_set.read_at, little)
     writer = _Writer(window, data_set.read_into, target, Scope(None, has_signed_pixels))
-    writer.elements(0, Level(ELEMENTS, found.end, False, found.implicit))
+    writer.elements(0, Level("elements", found.end, False, found.implicit))
     return writer.out
 
 
@@ -174,11 +169,11 @@ class _Writer:
         """Write an element of undefined length."""
         _, tag, vr, _, value = element
         target = self._target
-        level = level_of(self._window, element[1:], end)
+        level = self._window.level_of(element[1:], end)
         if level is None:
             raise overrun(tag, element.offset)
         if target is not None:
-            if level.kind == FRAGMENTS:
+            if level.kind == "fragments":
                 raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
             if not vr and representation(tag, self._scope) == b"SQ":
                 vr = b"SQ"
@@ -215,13 +210,13 @@ class _Writer:
                 return False
             # One that nobody knows, and that is no usual one, is left as it is unless it is odd.
             known = vr == b"SQ" or length & 1
-            if not known and level_of(self._window, element[1:], value + length) is None:
+            if not known and self._window.level_of(element[1:], value + length) is None:
                 return False
             if vr == b"UN" and representation(tag, self._scope) in _OPAQUE:
                 return False
         items = _Writer(self._window, self._read_into, inner, self._scope, self._depth)
         try:
-            items.items(value, Level(ITEMS, value + length, False, not element.vr))
+            items.items(value, Level("items", value + length, False, not element.vr))
         except DataSetDecodeError as error:
             if element.vr and target is not None and begins_with_item:
                 raise NotEncodable(f"{name_of(tag)} is a damaged sequence: {error}") from None
@@ -234,10 +229,10 @@ class _Writer:
         """Write the items of a sequence, or fragments, which are padded; give where they end."""
         check_depth(self._depth)
         while offset < level.end:
-            value, inner = item_at(self._window, offset, level)
+            value, inner = self._window.item_at(offset, level)
             if inner is None:
                 return value
-            if level.kind == FRAGMENTS:
+            if level.kind == "fragments":
                 self._fragment(offset, value, inner.end - value)
                 offset = inner.end
                 continue

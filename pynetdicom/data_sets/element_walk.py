@@ -14,7 +14,7 @@ import re
 import struct
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pynetdicom.errors import DataSetDecodeError
 
@@ -126,6 +126,15 @@ class Survey(NamedTuple):
         return tuple(notes)
 
 
+class Level(NamedTuple):
+    """What the walk is in: elements (a data set, an item), items, or fragments."""
+
+    kind: Literal["elements", "items", "fragments"]
+    end: int
+    delimited: bool
+    implicit: bool
+
+
 _FORMS = {
     order == "<": tuple(struct.Struct(order + form).unpack_from for form in ("HH2sH", "HHI", "I"))
     for order in "<>"
@@ -178,17 +187,52 @@ class Window:
             return tag, vr, self.long(self.data, self.at(offset, 12) + 8)[0], offset + 12
         return tag, vr, length, value
 
+    def level_of(self, header: tuple[int, bytes, int, int], end: int) -> Level | None:
+        """What an element (tag, VR, length, offset of the value) holds: None for a mere value.
 
-class Level(NamedTuple):
-    """What the walk is in: elements (a data set, an item), items, or fragments."""
+        A value without a VR is a sequence if it begins with an item, in a usual group.
+        """
+        tag, vr, length, value = header
+        if length == UNDEFINED and value <= end:
+            if vr == b"SQ":
+                return Level("items", end, True, False)
+            # A UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
+            if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
+                return Level("items", end, True, True)
+            return Level("fragments", end, True, False)
+        if not self.nested or not 0 < length <= end - value:
+            return None
+        if vr == b"SQ":
+            return Level("items", value + length, False, False)
+        if vr or tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
+            return None
+        index = self.at(value, 8)
+        group, element, size = self.implicit(self.data, index)
+        if group << 16 | element == ITEM and (size == UNDEFINED or size <= length - 8):
+            return Level("items", value + length, False, True)
+        return None
 
-    kind: int
-    end: int
-    delimited: bool
-    implicit: bool
-
-
-ELEMENTS, ITEMS, FRAGMENTS = range(3)
+    def item_at(self, offset: int, level: Level) -> tuple[int, Level | None]:
+        """Where what an item, or a fragment, holds begins, and what it is; None for no more."""
+        kind, end, delimited, implicit = level
+        if end - offset < 8:
+            raise no_walk(f"a sequence ends within an item header at offset {offset}")
+        index = self.at(offset, 8)
+        group, element, length = self.implicit(self.data, index)
+        tag, value = group << 16 | element, offset + 8
+        if tag == SEQUENCE_DELIMITATION and delimited:
+            return value, None
+        if tag != ITEM:
+            raise no_walk(f"({group:04X},{element:04X}) at offset {offset} is not an item")
+        undefined = length == UNDEFINED and kind == "items"
+        inner_end = end if undefined else value + length
+        if inner_end > end:
+            raise overrun(tag, offset)
+        if implicit and inner_end - value >= 8:
+            # Its sequence's VR does not say what it is in: its first element does.
+            index = self.at(value, 6)
+            implicit = not is_vr(self.data[index + 4 : index + 6])
+        return value, Level("elements", inner_end, undefined, implicit)
 
 
 def walk(
@@ -230,10 +274,9 @@ def walk(
     window.nested = nested
     implicit = encoding.implicit
     if size >= 6:
-        if len(data) < 6:
-            window.at(0, 6)
+        window.at(0, 6)
         implicit = not is_vr(window.data[4:6])
-    top = Level(ELEMENTS, size, False, implicit)
+    top = Level("elements", size, False, implicit)
     end, last = _elements(window, 0, top, wanted=wanted, stop=stop)
     odd, first = window.odd, window.odd[0] if window.odd else 0
     stray = window.bytes_at(end, size - end) if 0 < size - end < 8 else b""
@@ -286,7 +329,7 @@ def _elements(
                 raise no_walk(f"an item ends at offset {offset} where there is none")
             # Without a VR it is a mere value if it is too short to hold an item.
             is_long = vr or length >= 8
-            inner = level_of(window, (tag, vr, length, value), end) if is_long else None
+            inner = window.level_of((tag, vr, length, value), end) if is_long else None
             if inner is not None:
                 offset, last = _items(window, value, inner, depth), tag
                 data, base = window.data, window.base
@@ -318,40 +361,14 @@ def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool
     return True
 
 
-def level_of(window: Window, header: tuple[int, bytes, int, int], end: int) -> Level | None:
-    """What an element (tag, VR, length, offset of the value) holds: None for a mere value.
-
-    A value without a VR is a sequence if it begins with an item, in a usual group.
-    """
-    tag, vr, length, value = header
-    if length == UNDEFINED and value <= end:
-        if vr == b"SQ":
-            return Level(ITEMS, end, True, False)
-        # A UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
-        if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
-            return Level(ITEMS, end, True, True)
-        return Level(FRAGMENTS, end, True, False)
-    if not window.nested or not 0 < length <= end - value:
-        return None
-    if vr == b"SQ":
-        return Level(ITEMS, value + length, False, False)
-    if vr or tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
-        return None
-    index = window.at(value, 8)
-    group, element, size = window.implicit(window.data, index)
-    if group << 16 | element == ITEM and (size == UNDEFINED or size <= length - 8):
-        return Level(ITEMS, value + length, False, True)
-    return None
-
-
 def _items(window: Window, offset: int, level: Level, depth: int) -> int:
     """Walk the items of a sequence, or fragments; give where they end."""
     check_depth(depth)
     while offset < level.end:
-        offset, item = item_at(window, offset, level)
+        offset, item = window.item_at(offset, level)
         if item is None:
             return offset
-        if level.kind == ITEMS:
+        if level.kind == "items":
             offset, _ = _elements(window, offset, item, depth + 1)
         else:
             if item.end - offset & 1:
@@ -366,33 +383,10 @@ def check_depth(depth: int) -> None:
         raise no_walk(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
 
 
-def item_at(window: Window, offset: int, level: Level) -> tuple[int, Level | None]:
-    """Where the value of an item, or of a fragment, begins, and what it is; None for no more."""
-    kind, end, delimited, implicit = level
-    if end - offset < 8:
-        raise no_walk(f"a sequence ends within an item header at offset {offset}")
-    index = window.at(offset, 8)
-    group, element, length = window.implicit(window.data, index)
-    tag, value = group << 16 | element, offset + 8
-    if tag == SEQUENCE_DELIMITATION and delimited:
-        return value, None
-    if tag != ITEM:
-        raise no_walk(f"({group:04X},{element:04X}) at offset {offset} is not an item")
-    undefined = length == UNDEFINED and kind == ITEMS
-    inner_end = end if undefined else value + length
-    if inner_end > end:
-        raise overrun(tag, offset)
-    if implicit and inner_end - value >= 8:
-        # Its sequence's VR does not say what it is in: its first element does.
-        index = window.at(value, 6)
-        implicit = not is_vr(window.data[index + 4 : index + 6])
-    return value, Level(ELEMENTS, inner_end, undefined, implicit)
-
-
 def ended(level: Level, offset: int) -> int:
     """Give where a level ends, unless it had to have a delimiter there."""
     if level.delimited:
-        what = "an item" if level.kind == ELEMENTS else "a sequence"
+        what = "an item" if level.kind == "elements" else "a sequence"
         raise no_walk(f"{what} of undefined length at offset {offset} does not end")
     return offset
 

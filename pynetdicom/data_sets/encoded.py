@@ -76,13 +76,12 @@ class EncodedDataSet:
         """Give the bytes where they are in memory."""
         return None
 
-    def _file(self) -> tuple[Descriptor, int]:
-        """Give the file and the offset in it, where they are not in memory."""
-        raise NotImplementedError
+    _offset = 0
+    """Where in its file it begins."""
 
-    def _begin(self) -> int:
-        """Where in its file it begins."""
-        return self._file()[1]
+    def _file(self) -> Descriptor:
+        """Give the file, where the bytes are not in memory."""
+        raise NotImplementedError
 
     def parts(self, multiple: int = 1) -> Iterator[memoryview]:
         """Iterate over the bytes; may be called again.
@@ -103,12 +102,11 @@ class EncodedDataSet:
             if memory:
                 yield memoryview(memory)
             return
-        begin = self._begin()
         length = max(CHUNK - CHUNK % multiple, multiple)
         buffer = take_buffer(length)
         try:
             for offset in range(0, self.size, length):
-                part = at_offset(buffer, begin + offset, min(length, self.size - offset))
+                part = at_offset(buffer, self._offset + offset, min(length, self.size - offset))
                 self.read_into(part, offset)
                 yield part
         finally:
@@ -282,12 +280,10 @@ class EncodedDataSet:
         if memory is not None:
             part[:] = memoryview(memory)[offset : offset + len(part)]
         else:
-            descriptor, start = self._file()
-            fill(part, descriptor, start + offset)
+            fill(part, self._file(), self._offset + offset)
 
     def _section(self, size: int) -> Section:
-        descriptor, offset = self._file()
-        return Section(descriptor.duplicate(), offset, size)
+        return Section(self._file().duplicate(), self._offset, size)
 
     def inflated(self) -> bytes:
         """Inflate it."""
@@ -355,17 +351,17 @@ class InFile(EncodedDataSet):
     def read_ahead(self) -> bool:
         """Read it now, if it is small enough to be kept in memory until it is sent."""
         if self._read is None and self.size <= CHUNK:
-            descriptor, offset = self._file()
+            descriptor = self._file()
             self._buffer = take_buffer(self.size)
-            read = at_offset(self._buffer, offset, self.size)
-            if pread_into(descriptor.fd, read, offset) == self.size:
+            read = at_offset(self._buffer, self._offset, self.size)
+            if pread_into(descriptor.fd, read, self._offset) == self.size:
                 self._read = read
         return self._read is not None
 
     def duplicate(self) -> InFile:
         """Make another one, with a descriptor of its own."""
-        descriptor, offset = self._file()
-        other = InFile(descriptor.duplicate(), offset, self.size, self.transfer_syntax)
+        descriptor = self._file().duplicate()
+        other = InFile(descriptor, self._offset, self.size, self.transfer_syntax)
         other._survey = self._survey
         return other
 
@@ -378,12 +374,12 @@ class InFile(EncodedDataSet):
     def memory(self) -> Bytes | None:
         return self._read
 
-    def _file(self) -> tuple[Descriptor, int]:
+    def _file(self) -> Descriptor:
         if self._descriptor is None:
             if self._path is None:
                 raise ValueError("the data set is closed")
             self._descriptor = open_file(self._path)
-        return self._descriptor, self._offset
+        return self._descriptor
 
     def close(self) -> None:
         """Let go of the file."""

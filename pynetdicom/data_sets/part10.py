@@ -7,7 +7,6 @@ where the data set is. `header_builder` is for what comes before a data set in a
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable
@@ -210,7 +209,8 @@ def _opened(path: str | os.PathLike[str], look: Callable[[Part10], object]) -> P
         if descriptor is not None:  # whoever keeps the exception would keep the file open
             descriptor.close()
         if isinstance(error, OSError):
-            raise _problem(error) from None
+            why = error.strerror or type(error).__name__
+            raise FileProblem(f"it cannot be read: {why}") from None
         raise
     return header
 
@@ -237,12 +237,6 @@ def _header_of(name: str, descriptor: Descriptor) -> Part10:
 
 def _not_dicom() -> NotDICOM:
     return NotDICOM("it is not a DICOM file")
-
-
-def _problem(error: OSError) -> FileProblem:
-    if error.errno == errno.EISDIR:
-        return NotDICOM("it is a directory")
-    return FileProblem(f"it cannot be read: {error.strerror or type(error).__name__}")
 
 
 def _truncated(why: object) -> TruncatedFile:

@@ -186,9 +186,6 @@ class Pieced(EncodedDataSet):
         lengths = [p.length if isinstance(p, Stretch) else len(p) for p in pieces]
         self._ends = list(accumulate(lengths))
 
-    def _begin(self) -> int:
-        return 0
-
     def read_into(self, part: memoryview, offset: int) -> None:
         if part and not self._pieces:
             raise ValueError("the data set is closed")

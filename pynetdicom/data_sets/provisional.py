@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -212,22 +213,14 @@ def remove_parts(directory: str) -> int:
         if name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX):
             path = os.path.join(directory, name)
             *host, owner, _ = ("-" + name[len(PART_PREFIX) :]).split("-")[-3:]
-            if not owner.isdigit() or _is_alive(int(owner)):
+            if not owner.isdecimal() or _is_alive(int(owner)):
                 continue
-            try:
-                if host == [this_host()] or (host == [""] and _is_old(path)):
+            with suppress(OSError):
+                is_old = os.stat(path).st_mtime < time.time() - _OLD
+                if host == [this_host()] or (host == [""] and is_old):
                     os.unlink(path)
                     count += 1
-            except OSError:
-                continue
     return count
-
-
-def _is_old(path: str) -> bool:
-    """Tell whether a file of any host has not been written to for long."""
-    import time
-
-    return os.stat(path).st_mtime < time.time() - _OLD
 
 
 @lru_cache(1)
@@ -251,16 +244,14 @@ def this_host() -> str:
 
 
 def _is_alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return True
     if not descriptor.POSIX:  # where that signal would be Ctrl-C; and no file is removed in use
-        return False
+        return pid == os.getpid()
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        return True
+        pass  # it is somebody else's
     return True
 
 

@@ -183,6 +183,7 @@ class ReceivedDataSet(EncodedDataSet):
         self.transfer_syntax = transfer_syntax
         self.size = size
         self.header = header
+        self._offset = len(header)
         self.error = error
         self._data = memory
         self._part = part
@@ -197,10 +198,10 @@ class ReceivedDataSet(EncodedDataSet):
             raise self.error or ValueError("the data set is closed")
         return self._data
 
-    def _file(self) -> tuple[Descriptor, int]:
+    def _file(self) -> Descriptor:
         if self._part is None:
             raise self.error or ValueError("the data set is closed")
-        return self._part.descriptor, len(self.header)
+        return self._part.descriptor
 
     def file_bytes(self) -> bytes:
         """Give the whole Part 10 file as bytes."""
@@ -284,8 +285,7 @@ class ReceivedDataSet(EncodedDataSet):
             if memory is not None:
                 write_all(copy.descriptor.fd, [self.header, memory])
             else:
-                descriptor, offset = self._file()
-                copy_file(descriptor.fd, copy.fd, offset + self.size)
+                copy_file(self._file().fd, copy.fd, self._offset + self.size)
             then(copy)
         except BaseException:
             copy.close()
