@@ -100,9 +100,8 @@ class Survey(NamedTuple):
 
     end: int
     """Where the last element ends."""
-    first_odd: int
-    """The tag of the first value of odd length, 0 for none; of a fragment that of an item."""
-    odd_count: int
+    odd: tuple[int, ...]
+    """The tags of the values of odd length; of a fragment that of an item."""
     implicit: bool
     """How it begins, whatever its transfer syntax says."""
     last: int
@@ -118,9 +117,9 @@ class Survey(NamedTuple):
     def oddities(self) -> tuple[str, ...]:
         """What is wrong with the data set, and taken all the same; no values."""
         notes = []
-        if self.odd_count:
-            first = f"({self.first_odd >> 16:04X},{self.first_odd & 0xFFFF:04X})"
-            notes.append(f"values of odd length: {self.odd_count}, the first of them {first}")
+        if self.odd:
+            first = f"({self.odd[0] >> 16:04X},{self.odd[0] & 0xFFFF:04X})"
+            notes.append(f"values of odd length: {len(self.odd)}, the first of them {first}")
         if self.stray:
             notes.append(f"bytes after the last element: {len(self.stray)}")
         return tuple(notes)
@@ -184,7 +183,8 @@ class Window:
         if implicit or not is_vr(vr):
             return tag, b"", self.long(self.data, index + 4)[0], value
         if vr in LONG_VRS:
-            return tag, vr, self.long(self.data, self.at(offset, 12) + 8)[0], offset + 12
+            index = self.at(offset, 12)  # which may be in the next window
+            return tag, vr, self.long(self.data, index + 8)[0], offset + 12
         return tag, vr, length, value
 
     def level_of(self, header: tuple[int, bytes, int, int], end: int) -> Level | None:
@@ -278,9 +278,8 @@ def walk(
         implicit = not is_vr(window.data[4:6])
     top = Level("elements", size, False, implicit)
     end, last = _elements(window, 0, top, wanted=wanted, stop=stop)
-    odd, first = window.odd, window.odd[0] if window.odd else 0
     stray = window.bytes_at(end, size - end) if 0 < size - end < 8 else b""
-    return Survey(end, first, len(odd), implicit, last, stray, window.values, nested)
+    return Survey(end, tuple(window.odd), implicit, last, stray, window.values, nested)
 
 
 def _elements(
@@ -294,35 +293,27 @@ def _elements(
 ) -> tuple[int, int]:
     """Walk elements until they end; give where that is, and the tag of the last one."""
     _, end, delimited, implicit = level
-    unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
+    unpack, unpack_implicit = window.explicit, window.implicit
     vr, last, data, base = b"", 0, window.data, window.base
-    longest = 8 if implicit else 12  # of the headers
     while offset < end:
         index = offset - base
-        if index + longest > len(data):
+        if index + 8 > len(data):
             if not depth and end - offset < 8 and offset:
                 break  # stray bytes
-            # The last element may be shorter than the longest header.
-            index = window.at(offset, min(longest, max(8, window.size - offset)))
+            index = window.at(offset, 8)
             data, base = window.data, window.base
         value = offset + 8
         if implicit:
             group, element, length = unpack_implicit(data, index)
         else:
             group, element, vr, length = unpack(data, index)
-            if vr not in _SHORT_VRS:
-                if vr in LONG_VRS:
-                    value = offset + 12
-                    at = window.at(offset, 12) + 8
-                    (length,) = unpack_long(window.data, at)
-                elif not is_vr(vr):
-                    # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
-                    vr = b""
-                    (length,) = unpack_long(data, index + 4)
         tag = group << 16 | element
         if tag >= stop:
             break
-        if vr not in _SHORT_VRS and (not vr or vr == b"SQ" or length == UNDEFINED):
+        if implicit or vr not in _SHORT_VRS:
+            if not implicit:
+                # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
+                tag, vr, length, value = window.header(offset, False)
             if tag == ITEM_DELIMITATION:
                 if delimited or (value == end and end != window.size):
                     return value, last
