@@ -71,7 +71,9 @@ class Performer:
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
-                self._answer_release()
+                # Its requests have been served.
+                reporting.release(self.link, sent=False)
+                self.link.dul.perform(pdus.A_RELEASE_RP())
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
@@ -116,7 +118,9 @@ class Performer:
         link = self.link
         if self._patience() != _SHORTEST:
             return
-        if not self.invoker.operations.are_abandoned or self._indications.assembler.context_id:
+        outstanding = self.invoker.operations.outstanding()
+        are_awaited = not all(operation.is_abandoned for operation in outstanding)
+        if are_awaited or self._indications.assembler.context_id:
             # Other timers run for these.
             link.dul.driver.last_activity = time.monotonic()
         elif link.network_timeout_response == "A-RELEASE":
@@ -125,11 +129,6 @@ class Performer:
             link.dul.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
     # Release (PS3.8 7.2)
-
-    def _answer_release(self) -> None:
-        """Answer the peer's A-RELEASE-RQ; its requests have been served."""
-        reporting.release(self.link, sent=False)
-        self.link.dul.perform(pdus.A_RELEASE_RP())
 
     def _release(self) -> None:
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""

@@ -61,14 +61,10 @@ class Responses(Generator["Response", None, None]):
         self.message_id = request.MessageID or 0
         self._invoker = invoker
         self._operation = operation
-        self._pending_has_identifier = request.name == "C-FIND"
         # Its final response was given, or it was closed.
         self._is_over = False
         # The call that asks for the next one. A dict's own operations are atomic.
         self._asking: dict[str, object] = {}
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> Response:
         me = object()
@@ -109,7 +105,7 @@ class Responses(Generator["Response", None, None]):
         problem = operation.problem if operation is not None and not is_pending else None
         status.__dict__["problem"] = problem
         identifier = None
-        if is_pending is self._pending_has_identifier:
+        if is_pending is (response.name == "C-FIND"):
             identifier = _identifier(response, status)
             if response.data_set is None and not is_pending and response.Status != SUCCESS:
                 identifier = _without_identifier(response)
@@ -127,12 +123,7 @@ class Responses(Generator["Response", None, None]):
         """Give the next response, as ``next()`` does."""
         return next(self)
 
-    def throw(
-        self,
-        kind: Any,
-        value: BaseException | object = None,
-        traceback: TracebackType | None = None,
-    ) -> Response:
+    def throw(self, kind: Any, value: object = None, tb: TracebackType | None = None) -> Response:
         """Close it and raise an exception."""
         self.close()
         error = kind
@@ -141,7 +132,7 @@ class Responses(Generator["Response", None, None]):
                 error = value
             else:
                 error = kind() if value is None else kind(value)
-        raise error if traceback is None else error.with_traceback(traceback)
+        raise error if tb is None else error.with_traceback(tb)
 
     def close(self) -> None:
         """Drop what has not been asked for; cancel the operation, if that is still outstanding.
@@ -156,12 +147,7 @@ class Responses(Generator["Response", None, None]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __del__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
-from pynetdicom.data_sets.element_walk import LONG_VRS, Encoding
+from pynetdicom.data_sets.element_walk import LONG_VRS, Encoding, is_vr
 
 UNITS = {
     # Bytes of a word, for each VR of which the byte order matters (PS3.5 6.2, 7.3).
@@ -144,18 +144,17 @@ def heads_for(encoding: Encoding) -> Heads:
 
     # The headers of what is sent again and again are alike.
     @lru_cache(4096)
-    def implicit(tag: int, vr: str, length: int) -> bytes:
-        return with_long(tag >> 16, tag & 0xFFFF, length)
-
-    @lru_cache(4096)
-    def explicit(tag: int, vr: str, length: int) -> bytes:
+    def head(tag: int, vr: str, length: int) -> bytes:
+        group, number = tag >> 16, tag & 0xFFFF
+        if encoding.implicit:
+            return with_long(group, number, length)
         if vr in _LONG_VRS:
-            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, vr.encode(), length)
         if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
-            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
-        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, b"UN", length)
+        return explicit_short(group, number, vr.encode(), length)
 
-    return implicit if encoding.implicit else explicit
+    return head
 
 
 def name_of(tag: int) -> str:
@@ -188,8 +187,8 @@ def begins_element(data: bytes, last: int, encoding: Encoding) -> bool:
     tag = group << 16 | int.from_bytes(data[2:4], order)
     # A private group begins with a creator (PS3.5 7.8.1), or should.
     is_next = group == last >> 16 or group in _groups() or is_creator(tag)
-    is_vr = data[4:6].isalpha() and data[4:6].isupper()
-    return tag > last and is_next and (encoding.implicit or len(data) < 6 or is_vr)
+    may_go_on = encoding.implicit or len(data) < 6 or is_vr(data[4:6]) is not None
+    return tag > last and is_next and may_go_on
 
 
 @lru_cache(1)

@@ -125,10 +125,5 @@ class Inbox:
         return self._taken == self._served
 
     def drain(self) -> list[Any]:
-        """Take out whatever is left."""
-        items = []
-        try:
-            while True:
-                items.append(self._items.get_nowait())
-        except Empty:
-            return items
+        """Take out whatever is left, on the Association thread."""
+        return [self._items.get_nowait() for _ in range(self._items.qsize())]

@@ -160,16 +160,6 @@ class Operations:
     def __len__(self) -> int:
         return len(self.outstanding()) if self._line else 0
 
-    @property
-    def are_abandoned(self) -> bool:
-        """Whether there are none but abandoned ones, for whose responses nobody waits."""
-        return all(operation.is_abandoned for operation in self.outstanding())
-
-    def get(self, message_id: int) -> Operation | None:
-        """The outstanding operation of that Message ID."""
-        operation = self._by_id.get(message_id)
-        return operation if operation in self._line else None
-
     def outstanding(self) -> list[Operation]:
         """All outstanding operations, the oldest first."""
         return [operation for operation in list(self._line) if operation.has_begun]
@@ -209,7 +199,7 @@ class Operations:
         """
         line, request = self._line, operation.request
         if operation not in line:
-            earlier = None if message_id is None else self.get(message_id)
+            earlier = None if message_id is None else self._by_id.get(message_id)
             if earlier is not None and not earlier.is_abandoned:
                 raise _is_taken(earlier.message_id)
             line[operation] = None
