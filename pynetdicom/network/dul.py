@@ -25,7 +25,7 @@ from pynetdicom.network.connector import Connector
 from pynetdicom.network.driver import Driver
 from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
-from pynetdicom.network.waking import Waker, Watch
+from pynetdicom.network.waking import Watch
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Feed, Framer
@@ -78,8 +78,7 @@ class DUL(threading.Thread):
         self.last_received = time.monotonic()
         # The last move that the DUL thread knows of.
         self._move = provider.last
-        # What it is woken by, None once it has ended. It is closed when no thread uses it.
-        self._waker: Waker | None = None
+        # What it waits for, and is woken by, once there is a connection.
         self._watch: Watch | None = None
         # Whether the connection is to be closed, and whether since the peer's time to do so is up.
         self._finished = self._expired = False
@@ -149,8 +148,7 @@ class DUL(threading.Thread):
             There are no descriptors for what wakes the DUL thread.
         """
         try:
-            self._waker = waker = Waker()
-            self._watch = Watch(connection.fileno(), waker)
+            self._watch = Watch(connection.fileno())
         except BaseException:
             connection.close()
             raise
@@ -196,9 +194,8 @@ class DUL(threading.Thread):
 
     def wake(self) -> None:
         """Have the DUL thread look what there is to do; from any thread."""
-        waker = self._waker
-        if waker is not None:
-            waker.set()
+        if self._watch is not None:
+            self._watch.set()
 
     def look_again(self) -> None:
         """Have those look at the time-outs again who wait by them: the DUL thread, and a writer."""
@@ -225,9 +222,8 @@ class DUL(threading.Thread):
     def _close(self) -> None:
         self._finished = True
         self.driver.close(expired=self._expired)
-        self._waker = None  # a thread that is about to use it keeps it open
         if self._watch is not None:
-            self._watch.forget()
+            self._watch.close()
 
     def _read_until_finished(self, connection: Connection) -> None:
         watch = self._watch
