@@ -9,7 +9,6 @@ bytes. Silent, slow and junk peers cost a socket each and hold nobody up. No use
 from __future__ import annotations
 
 import contextlib
-import errno
 import heapq
 import itertools
 import logging
@@ -17,6 +16,7 @@ import selectors
 import socket
 import threading
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom import _config, raised
@@ -24,47 +24,40 @@ from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import stretch
 from pynetdicom.network.dul import LINGER
-from pynetdicom.network.visitor import Visitor
 from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.framing import TLSRecord
+from pynetdicom.upper_layer.framing import Framer, TLSRecord
 from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
-from pynetdicom.upper_layer.provider import Move, refusal
+from pynetdicom.upper_layer.provider import Move, Provider, ignore, refusal
 from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Host", "Lobby", "Visitor"]
-
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
-# What accept() says of a peer that has gone already (accept(2): treat them like EAGAIN by
-# retrying).
-_GONE = frozenset(
-    getattr(errno, name)
-    for name in (
-        "ECONNABORTED",
-        "ECONNRESET",
-        "EINTR",
-        "EPERM",
-        "EPROTO",
-        "ENOPROTOOPT",
-        "EHOSTDOWN",
-        "ENONET",
-        "EHOSTUNREACH",
-        "EOPNOTSUPP",
-        "ENETUNREACH",
-        "ENETDOWN",
-    )
-    if hasattr(errno, name)
-)
 _REQUESTED = (ACTIONS["AE-6"], OTHERWISE["AE-6"])
+_FIRST_SIZE = 4096
 _ACCEPTS_AT_ONCE = 64
 _RETRY = 1.0
 _MANY = 64
 _MOST_SELECTED = 500
 """Visitors where there is only `select`: on Windows it takes 512 sockets."""
+
+
+class Visitor:
+    """A connection that has not associated yet, or that waits for its peer to close."""
+
+    def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
+        self.connection = connection
+        self.address = address
+        self.opened = datetime.now()
+        self.last_heard = self.deadline = time.monotonic()
+        self.provider = Provider(requestor=False, framer=Framer(size=_FIRST_SIZE))
+        # The transitions until it has associated; nobody is there yet whom they could be told.
+        self.told = [self.provider.take("Evt5").told]
+        self.raw = b""
+        self.request: pdus.A_ASSOCIATE_RQ | None = None
 
 
 class Host(Protocol):
@@ -103,7 +96,7 @@ class Lobby:
         self._host = host
         self._waker = Waker()
         self._selector: selectors.BaseSelector | None = None
-        self._visitors: dict[int, Visitor] = {}
+        self._visitors: set[Visitor] = set()
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
         self._listening = False
@@ -174,7 +167,7 @@ class Lobby:
     def _close(self) -> None:
         self._stopping = True
         self._waker.close()
-        for visitor in list(self._visitors.values()):
+        for visitor in list(self._visitors):
             try:
                 self._dismiss(visitor)
             except Exception as error:
@@ -188,7 +181,7 @@ class Lobby:
     def _patience(self) -> float | None:
         """Seconds until somebody's time is up."""
         wait = None
-        while self._deadlines and self._deadlines[0][2].gone:
+        while self._deadlines and self._deadlines[0][2] not in self._visitors:
             heapq.heappop(self._deadlines)
         if self._deadlines:
             wait = max(0.0, self._deadlines[0][0] - time.monotonic())
@@ -220,9 +213,9 @@ class Lobby:
                 if self._listener.fileno() < 0:
                     self._stopping = True
                     return
+                # The peer may have gone already (accept(2): treat it like EAGAIN by retrying), or
+                # there is no descriptor for it.
                 problem = error
-                if error.errno not in _GONE:
-                    break
                 continue
             problem = None
             try:
@@ -233,7 +226,7 @@ class Lobby:
             except BaseException:
                 sock.close()
                 raise
-        if problem is not None:  # also where nothing but those comes that have gone already
+        if problem is not None:  # not one of so many could be accepted any more
             LOGGER.warning("no further connection is accepted for now: %s", problem.strerror)
             self._pause()
 
@@ -242,7 +235,7 @@ class Lobby:
         if isinstance(self._selector, selectors.SelectSelector):
             most = min(most, _MOST_SELECTED)
         if len(self._visitors) >= most:
-            self._dismiss(min(self._visitors.values(), key=lambda v: v.last_heard))
+            self._dismiss(min(self._visitors, key=lambda v: v.last_heard))
         tls = self._host.tls
         connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
         visitor = Visitor(connection, address)
@@ -260,8 +253,7 @@ class Lobby:
         """Have a visitor in the lobby, for so long."""
         assert self._selector is not None
         self._selector.register(visitor.connection.socket, selectors.EVENT_READ, visitor)
-        self._visitors[id(visitor)] = visitor
-        visitor.gone = False
+        self._visitors.add(visitor)
         self._set_deadline(visitor, seconds)
 
     def _set_deadline(self, visitor: Visitor, seconds: float) -> None:
@@ -270,7 +262,7 @@ class Lobby:
         if len(self._deadlines) > 2 * len(self._visitors) + _MANY:
             # Those who left early must not be kept, with their buffers, until their time would have
             # been up.
-            self._deadlines = [entry for entry in self._deadlines if not entry[2].gone]
+            self._deadlines = [entry for entry in self._deadlines if entry[2] in self._visitors]
             heapq.heapify(self._deadlines)
 
     def _expire(self) -> None:
@@ -278,7 +270,7 @@ class Lobby:
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             visitor = heapq.heappop(self._deadlines)[2]
-            if not visitor.gone and visitor.deadline <= now:
+            if visitor in self._visitors and visitor.deadline <= now:
                 if visitor.connection.heard and not visitor.connection.is_secure:
                     late = TimeoutError("the handshake was not completed in time")
                     self._complaints.say(visitor.address, in_words(late))
@@ -287,8 +279,7 @@ class Lobby:
             self._listen()
 
     def _forget(self, visitor: Visitor) -> None:
-        visitor.gone = True
-        self._visitors.pop(id(visitor), None)
+        self._visitors.discard(visitor)
         if self._selector is not None:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(visitor.connection.socket)
@@ -306,7 +297,7 @@ class Lobby:
 
     def _attend(self, visitor: Visitor) -> None:
         """Read what a visitor sent: once, however much it is, since others wait too."""
-        if visitor.gone:
+        if visitor not in self._visitors:  # it was dismissed for another one, just now
             return
         visitor.last_heard = time.monotonic()
         connection = visitor.connection
@@ -334,11 +325,11 @@ class Lobby:
             count = framer.fill(connection.recv)
             while count is not None:
                 self._take(visitor, count)
-                count = None if visitor.gone else framer.fill(connection.recv_more)
+                count = framer.fill(connection.recv_more) if visitor in self._visitors else None
         finally:
             # Also the alert that says why not. A client that does not even read its handshake gets
             # no more.
-            if not visitor.gone:
+            if visitor in self._visitors:
                 connection.flush()
 
     def _take(self, visitor: Visitor, count: int) -> None:
@@ -347,7 +338,7 @@ class Lobby:
         if not count:
             self._carry_out(visitor, provider.take("Evt17"))
             return
-        while not visitor.gone and (received := provider.receive(_nothing)) is not None:
+        while visitor in self._visitors and (received := provider.receive(ignore)) is not None:
             if received.move.action in _REQUESTED:
                 visitor.request, visitor.raw = received.pdu, received.data
                 visitor.told.append(received.move.told)
@@ -407,7 +398,3 @@ def _log_and_rest(error: BaseException, waker: Waker) -> None:
         raised.log(LOGGER, "the listener has failed, and goes on:", error)
     with contextlib.suppress(Exception):
         wait_for(waker.fileno(), _RETRY)
-
-
-def _nothing(context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
-    """P-DATA-TF is never understood in the lobby."""

@@ -281,7 +281,7 @@ class Provider:
             return None
         framer.accepts_data = last.state in fsm.DATA_STATES
         try:
-            while (item := framer.next(feed if last.ended is None else _ignore)) is not None:
+            while (item := framer.next(feed if last.ended is None else ignore)) is not None:
                 if not isinstance(item, bytes):
                     return item
                 received = self._received(item, show)
@@ -366,5 +366,5 @@ def _how(action: Action, pdu: Any) -> Ended | None:
     return Ended(action.ends, action.by)
 
 
-def _ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
+def ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
     """Take PDVs that nobody waits for any more."""

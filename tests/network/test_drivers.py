@@ -104,9 +104,9 @@ def by_the_lobby(parts: list[bytes], has_room: bool) -> list[Any]:
             peer.socket.send(part)
             lobby._attend(visitor)
             seen.append((peer.received(), visitor.provider.state))
-            if visitor.gone:
+            if visitor not in lobby._visitors:
                 break
-        return [*seen, host.has_admitted, visitor.gone and not host.has_admitted]
+        return [*seen, host.has_admitted, visitor not in lobby._visitors and not host.has_admitted]
 
 
 def by_the_dul(parts: list[bytes], has_room: bool) -> list[Any]:
