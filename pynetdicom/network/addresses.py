@@ -166,7 +166,7 @@ def resolve(
     if _is_numeric(address.addr):
         return _look_up(address)
     # The resolver cannot be interrupted, so it gets a thread that nobody has to wait for.
-    outcome: list[Any] = []
+    outcome: list[list[tuple[Any, ...]] | OSError] = []
     done = done or Latch()
 
     def run() -> None:
@@ -189,7 +189,7 @@ def resolve(
         raise TimeoutError(f"the look-up of {address.addr!r} took too long")
     if not outcome:
         raise ConnectionAbortedError("given up")
-    if isinstance(outcome[0], OSError):
-        raise outcome[0]
-    found: list[tuple[Any, ...]] = outcome[0]
+    (found,) = outcome
+    if isinstance(found, OSError):
+        raise found
     return found

@@ -131,14 +131,18 @@ class Connector:
             self._wake = connection.cut
             if self._given_up:
                 connection.cut()
-            while not _step(connection):
-                _flush(connection, deadline)
-                if not wait_for(connection.fileno(), remaining(deadline)):
-                    raise TimeoutError("the TLS handshake took too long")
+            while True:
+                is_done = connection.handshake()
+                while not connection.flush():
+                    _in_time(connection.wait_writable(remaining(deadline)))
+                if is_done:
+                    return connection
+                _in_time(wait_for(connection.fileno(), remaining(deadline)))
                 with contextlib.suppress(BlockingIOError):
                     connection.receive()
-            _flush(connection, deadline)
         except BaseException as error:
+            with contextlib.suppress(OSError):
+                connection.flush()  # the alert that tells the peer why
             connection.close()
             if isinstance(error, ConnectionError):
                 raise ConnectionResetError(in_words(error, CLOSED)) from error
@@ -146,19 +150,8 @@ class Connector:
         finally:
             # From here on the connection is ended by its owner, who has something to say before.
             self._wake = self._resolved.set
-        return connection
 
 
-def _step(connection: TLSConnection) -> bool:
-    try:
-        return connection.handshake()
-    except OSError:
-        with contextlib.suppress(OSError):
-            connection.flush()  # the alert that tells the peer why
-        raise
-
-
-def _flush(connection: TLSConnection, deadline: float | None) -> None:
-    while not connection.flush():
-        if not connection.wait_writable(remaining(deadline)):
-            raise TimeoutError("the TLS handshake took too long")
+def _in_time(is_ready: bool) -> None:
+    if not is_ready:
+        raise TimeoutError("the TLS handshake took too long")
