@@ -287,27 +287,28 @@ class DUL(threading.Thread):
     # Silence
 
     def _patience(self) -> float | None:
-        """Seconds until the DUL thread looks whether the silence is too long."""
+        """Seconds until reading goes on, or the peer's silence is too long."""
         paused_until = self._paused_until
         if paused_until is not None:
-            return max(0.001, paused_until - time.monotonic())
+            return paused_until - time.monotonic()
         if self.provider.ended is not None:
-            return max(0.001, self.driver.time_left(LINGER))
+            return self.driver.time_left(LINGER)
         timeout = self._user.network_timeout
-        if timeout is None:
+        if timeout is None or not self._in_midst:
             return None
-        return max(0.001, self.last_received + timeout - time.monotonic())
+        return self.last_received + timeout - time.monotonic()
 
     def _check_silence(self) -> None:
         """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
-        timeout = self._user.network_timeout
-        if self.provider.ended is not None:
+        ended = self.provider.ended
+        if ended is not None:
             self.driver.help()
-            if self.driver.time_left(LINGER) <= 0:
-                self._finished = self._expired = True
-        elif timeout is None or not self._in_midst:
+        left = self._patience()
+        if left is None or left > 0:
             return
-        elif time.monotonic() - self.last_received >= timeout:
+        if ended is not None:
+            self._finished = self._expired = True
+        else:
             self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
     # Reading
@@ -342,7 +343,7 @@ class DUL(threading.Thread):
                 user.on_data(framer.latest(count), False)
         watched = user.watches_pdus
         feed: Feed[Any] = self._feed_and_show if watched else user.feed
-        show = self._show if watched else None
+        show = (lambda pdu: user.on_pdu(pdu, False)) if watched else None
         while not self._finished:
             try:
                 item = self.provider.receive(feed, show)
@@ -359,9 +360,6 @@ class DUL(threading.Thread):
                 # What follows a message that is none is still understood, in Sta13.
                 self.abort(Ended("aborted", "local", 0, 0, error=error))
         self._in_midst = user.flush() or framer.in_pdu
-
-    def _show(self, pdu: pdus.PDU) -> None:
-        self._user.on_pdu(pdu, False)
 
     def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> Any:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""
