@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.uids import abstract_syntax_uid, checked, named, transfer_syntax_uid
-from pynetdicom.upper_layer.fields import Field
+from pynetdicom.upper_layer.fields import Field, Flag
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
 if TYPE_CHECKING:
@@ -67,10 +67,6 @@ class _ContextID(Field[int | None]):
         return int(value)
 
 
-class _Role(Field[bool | None]):
-    types = (bool,)
-
-
 _UNSET = {
     **dict.fromkeys(("context_id", "result", "scu_role", "scp_role", "as_scu", "as_scp")),
     "abstract_uid": "",
@@ -109,9 +105,9 @@ class PresentationContext:
 
     context_id = _ContextID()
     """The presentation context ID, odd and 1 to 255 (PS3.8 9.3.2.2)."""
-    scu_role = _Role()
+    scu_role = Flag()
     """Whether the requestor may be SCU, as proposed or as accepted."""
-    scp_role = _Role()
+    scp_role = Flag()
     """Whether the requestor may be SCP, as proposed or as accepted."""
 
     abstract_uid: str

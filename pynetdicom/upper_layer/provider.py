@@ -288,23 +288,16 @@ class Provider:
                 if received is not None:
                     return received
         except PDUDecodeError as error:
-            return self._invalid(error)
+            self._is_deaf = True  # where the next PDU begins is not known any more
+            return self._answer("Evt19", None, b"", error)
         return None
-
-    def _invalid(self, error: PDUDecodeError, data: bytes = b"") -> Received | None:
-        """What was received is no PDU: where the next one begins is not known any more."""
-        self._is_deaf = True
-        return self._answer("Evt19", None, data, error)
 
     def _received(self, data: bytes, show: Show | None) -> Received | None:
         """A PDU is complete that is not P-DATA-TF in its place."""
         event = fsm.EVENT_OF_PDU[data[0]]
         if event == "Evt10":  # only its header, in a state that expects none
             return self._answer(event, None, data)
-        try:
-            pdu = pdus.decode_pdu(data)
-        except PDUDecodeError as error:
-            return self._invalid(error, data)
+        pdu = pdus.decode_pdu(data)
         if show is not None:
             show(pdu)
         return self._answer(event, pdu, data)
