@@ -95,7 +95,7 @@ class Lobby:
         self._listener = listener
         self._host = host
         self._waker = Waker()
-        self._selector: selectors.BaseSelector | None = None
+        self._selector = selectors.DefaultSelector()
         self._visitors: set[Visitor] = set()
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
@@ -120,6 +120,7 @@ class Lobby:
     def dispose(self) -> None:
         """Give back what `run` would have, when it was never called."""
         self._waker.close()
+        self._selector.close()
 
     def descriptor_freed(self) -> None:
         """Try to accept again, if there were no descriptors for it."""
@@ -133,12 +134,11 @@ class Lobby:
             if self._stopping:  # as soon as it was to begin; its listener is closed, perhaps
                 return
             self._listener.setblocking(False)
-            self._selector = selectors.DefaultSelector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
             while not self._stopping:
                 try:
-                    self._turn(self._selector)
+                    self._turn()
                 except BaseException as error:
                     if _is_for_the_program(error):
                         raise
@@ -152,9 +152,9 @@ class Lobby:
             finally:
                 self.thread = 0
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
+    def _turn(self) -> None:
         """Do what there is to do, once there is something."""
-        for key, _ in selector.select(stretch(self._patience())):
+        for key, _ in self._selector.select(stretch(self._patience())):
             if key.data is not None:
                 self._attend(key.data)
             elif key.fd == self._waker.fileno():
@@ -173,8 +173,7 @@ class Lobby:
             except Exception as error:
                 raised.log(LOGGER, f"a connection from {visitor.address[0]} was not closed:", error)
         self._deadlines.clear()
-        if self._selector is not None:
-            self._selector.close()
+        self._selector.close()
         if self.never_asked:
             LOGGER.info("%d connections never asked for an association", self.never_asked)
 
@@ -191,13 +190,13 @@ class Lobby:
         return wait
 
     def _listen(self) -> None:
-        if not self._listening and self._selector is not None:
+        if not self._listening:
             self._selector.register(self._listener, selectors.EVENT_READ)
             self._listening = True
 
     def _pause(self) -> None:
         """Stop accepting for a while: a listener that stays readable would have us spin."""
-        if self._listening and self._selector is not None:
+        if self._listening:
             self._selector.unregister(self._listener)
             self._listening = False
         self._listen_at = time.monotonic() + _RETRY
@@ -251,7 +250,6 @@ class Lobby:
 
     def _keep(self, visitor: Visitor, seconds: float) -> None:
         """Have a visitor in the lobby, for so long."""
-        assert self._selector is not None
         self._selector.register(visitor.connection.socket, selectors.EVENT_READ, visitor)
         self._visitors.add(visitor)
         self._set_deadline(visitor, seconds)
@@ -280,9 +278,8 @@ class Lobby:
 
     def _forget(self, visitor: Visitor) -> None:
         self._visitors.discard(visitor)
-        if self._selector is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(visitor.connection.socket)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(visitor.connection.socket)
 
     def _dismiss(self, visitor: Visitor) -> None:
         self._forget(visitor)

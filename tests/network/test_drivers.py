@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import selectors
 import socket
 from contextlib import ExitStack
 from typing import Any
@@ -94,7 +93,6 @@ def by_the_lobby(parts: list[bytes], has_room: bool) -> list[Any]:
         listener = stack.enter_context(socket.socket())
         lobby = Lobby(listener, host)
         stack.callback(lobby.dispose)
-        lobby._selector = stack.enter_context(selectors.DefaultSelector())
         peer = Peer(stack)
         visitor = Visitor(peer.connection, ("127.0.0.1", 1))
         visitor.provider.refusal = lobby._refusal
