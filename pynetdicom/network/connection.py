@@ -174,11 +174,6 @@ class TLSConnection(Connection):
         return _SecuredSocket(self._socket, self._object)
 
     @property
-    def tls(self) -> ssl.SSLObject:
-        """The TLS session: its cipher, version and the peer's certificate."""
-        return self._object
-
-    @property
     def pending(self) -> bool:
         return bool(self._waiting) or self._out.pending > 0
 

@@ -61,11 +61,7 @@ class DUL(threading.Thread):
     """
 
     def __init__(
-        self,
-        user: User,
-        provider: Provider,
-        connection: Connection | Connector,
-        name: str = "DUL",
+        self, user: User, provider: Provider, connection: Connection | Connector, name: str = "DUL"
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._user = user
@@ -121,7 +117,7 @@ class DUL(threading.Thread):
     @property
     def is_writing_here(self) -> bool:
         """Whether the calling thread is in the midst of a message: a signal may interrupt that."""
-        return self.driver.writer.hold.is_mine
+        return self.driver.writer.hold.is_mine()
 
     # The connection
 

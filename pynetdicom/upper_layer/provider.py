@@ -178,7 +178,7 @@ class Provider:
         NotPossible
             The state does not allow it.
         """
-        return self.take(fsm.EVENT_OF_REQUEST[pdu.pdu_type], pdu, data or pdu.encode())
+        return self.take(fsm.EVENT_OF_REQUEST[pdu.name], pdu, data or pdu.encode())
 
     def take(self, event: str, pdu: Any = None, data: bytes = b"") -> Move:
         """Move on as Table 9-10 says.
