@@ -306,7 +306,7 @@ class AssociationServer(socketserver.TCPServer):
         """Have the lobby's thread end; `wait_stopped` waits for it."""
         self._lobby.stop()
         if self._may_start():
-            self._lobby.dispose()
+            self._lobby.close()
             self._stopped.set()
 
     def wait_stopped(self, deadline: float) -> None:
@@ -344,7 +344,7 @@ class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):
         try:
             self.thread = threads.start("pynetdicom-listener", self._serve)
         except RuntimeError:  # no thread to be had
-            self._lobby.dispose()
+            self._lobby.close()
             self._stopped.set()
             self.server_close()
             raise

@@ -77,6 +77,7 @@ class Connector:
         bind_address: tuple[Any, ...] | None,
     ) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
+        whom = f"{sockaddr[0]} port {sockaddr[1]}"
         try:
             sock.setblocking(False)
             if bind_address is not None:
@@ -84,27 +85,20 @@ class Connector:
                 sock.bind(bind_address)
             with contextlib.closing(Waker()) as waker:
                 self._wake = waker.set
-                self._finish(sock, sockaddr, deadline, waker)
+                code = 0 if self._given_up else sock.connect_ex(sockaddr)
+                if code in _NOT_YET:
+                    ready = wait_for(sock.fileno(), remaining(deadline), write=True, waker=waker)
+                    if not ready and not self._given_up:
+                        raise TimeoutError(f"no answer from {whom} in time")
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if self._given_up:
+                raise ConnectionAbortedError("given up")
+            if code:
+                raise OSError(code, f"{os.strerror(code)}: {whom}")
             return sock
         except BaseException:
             sock.close()
             raise
-
-    def _finish(
-        self, sock: socket.socket, sockaddr: tuple[Any, ...], deadline: float | None, waker: Waker
-    ) -> None:
-        code = 0
-        if not self._given_up:
-            code = sock.connect_ex(sockaddr)
-            if code in _NOT_YET:
-                ready = wait_for(sock.fileno(), remaining(deadline), write=True, waker=waker)
-                if not ready and not self._given_up:
-                    raise TimeoutError(f"no answer from {sockaddr[0]} port {sockaddr[1]} in time")
-                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if self._given_up:
-            raise ConnectionAbortedError("given up")
-        if code:
-            raise OSError(code, f"{os.strerror(code)}: {sockaddr[0]} port {sockaddr[1]}")
 
     def secure(
         self,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pynetdicom import _config, raised
 from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection
-from pynetdicom.network.deadlines import stretch
+from pynetdicom.network.deadlines import remaining, stretch
 from pynetdicom.network.dul import LINGER
 from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
@@ -117,11 +117,6 @@ class Lobby:
         self._stopping = True
         self._waker.set()
 
-    def dispose(self) -> None:
-        """Give back what `run` would have, when it was never called."""
-        self._waker.close()
-        self._selector.close()
-
     def descriptor_freed(self) -> None:
         """Try to accept again, if there were no descriptors for it."""
         if not self._listening and not self._stopping:
@@ -145,9 +140,9 @@ class Lobby:
                     _log_and_rest(error, self._waker)
         finally:
             try:
-                self._close()
+                self.close()
             except BaseException:  # Ctrl-C, or a signal's handler raises, in its midst
-                self._close()
+                self.close()
                 raise
             finally:
                 self.thread = 0
@@ -164,7 +159,8 @@ class Lobby:
                 self._accept()
         self._expire()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Give back what it has, as `run` does at its end; for when that was never called."""
         self._stopping = True
         self._waker.close()
         for visitor in list(self._visitors):
@@ -179,15 +175,12 @@ class Lobby:
 
     def _patience(self) -> float | None:
         """Seconds until somebody's time is up."""
-        wait = None
+        due = [] if self._listening else [self._listen_at]
         while self._deadlines and self._deadlines[0][2] not in self._visitors:
             heapq.heappop(self._deadlines)
         if self._deadlines:
-            wait = max(0.0, self._deadlines[0][0] - time.monotonic())
-        if not self._listening:
-            retry = max(0.0, self._listen_at - time.monotonic())
-            wait = retry if wait is None else min(wait, retry)
-        return wait
+            due.append(self._deadlines[0][0])
+        return remaining(min(due, default=None))
 
     def _listen(self) -> None:
         if not self._listening:

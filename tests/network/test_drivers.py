@@ -92,7 +92,7 @@ def by_the_lobby(parts: list[bytes], has_room: bool) -> list[Any]:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         lobby = Lobby(listener, host)
-        stack.callback(lobby.dispose)
+        stack.callback(lobby.close)
         peer = Peer(stack)
         visitor = Visitor(peer.connection, ("127.0.0.1", 1))
         visitor.provider.refusal = lobby._refusal

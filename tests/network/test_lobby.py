@@ -574,7 +574,7 @@ def test_disposing_of_one_that_never_runs() -> None:
     before = open_descriptors()
     lobby = Lobby(listener, Host(5, None))
     lobby.stop()
-    lobby.dispose()
+    lobby.close()
     assert leaked_descriptors(before) == {}
     listener.close()
 
