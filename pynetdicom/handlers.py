@@ -140,7 +140,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
     def _change(self, change: Callable[[], None]) -> None:
         """Make a change, from any thread; in the midst of another, when that has been made."""
         self._changes.append(change)
-        while not self._changing.is_mine:
+        while not self._changing.is_mine():
             self._changing.run(self._make_changes)
             if not self._changes:
                 break

@@ -308,7 +308,7 @@ class AssociationServer(socketserver.TCPServer):
         """Have the lobby's thread end; `wait_stopped` waits for it."""
         self._lobby.stop()
         if self._unstarted.pop("lobby", False):
-            self._lobby.dispose()
+            self._lobby.close()
             self._stopped.set()
 
     def wait_stopped(self, deadline: float) -> None:

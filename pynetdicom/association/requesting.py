@@ -11,7 +11,7 @@ from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
-from pynetdicom.network.connector import Connector, secure
+from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
@@ -99,7 +99,7 @@ class Requesting:
         if target.tls_args is None:
             return Connection(sock), deadline
         context, hostname = target.tls_args
-        return secure(sock, context, hostname, deadline, self._connector.hold), deadline
+        return self._connector.secure(sock, context, hostname, deadline), deadline
 
     def _await_answer(self, target: Target, deadline: float | None) -> bool:
         """Wait for A-ASSOCIATE-AC or what takes its place."""
