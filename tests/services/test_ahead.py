@@ -201,8 +201,8 @@ def test_what_is_made_ready(tmp_path: Path) -> None:
     assert isinstance(what, Instance)
     what.read_ahead()
     path.unlink()
-    assert isinstance(what._content, InFile)
-    assert what._content.memory() is not None
+    assert isinstance(what.content, InFile)
+    assert what.content.memory() is not None
     what.close()
     missing = taken(path)
     assert isinstance(missing, Outcome)
