@@ -93,10 +93,6 @@ class Supported(dict[str, PresentationContext]):
         """Copies of the contexts."""
         return Supported({uid: context.copy() for uid, context in self.items()})
 
-    def in_order(self) -> list[PresentationContext]:
-        """The contexts, by abstract syntax."""
-        return [self[uid] for uid in sorted(self)]
-
 
 def _uids(transfer_syntax: Syntaxes) -> set[str] | None:
     """The UIDs of transfer syntaxes that are to be removed; None for all."""

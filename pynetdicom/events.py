@@ -104,6 +104,8 @@ class Event:
     secondary_field: bytes
     """The passcode, if there is one."""
 
+    _decoded: Dataset | None = None
+
     def __init__(
         self,
         assoc: Any,
@@ -118,9 +120,7 @@ class Event:
 
             timestamp = datetime.now()
         self.timestamp = timestamp
-        self._decoded: Any = None
-        if attrs:
-            self.__dict__.update(attrs)
+        self.__dict__.update(attrs or {})
 
     def __getattr__(self, name: str) -> Any:
         # Also where a property has raised it.
@@ -139,8 +139,7 @@ class Event:
             self._decoded = Dataset() if data_set is None else data_set.decode()
             if data_set is not None and data_set.oddities:
                 self.assoc._invoker.messenger.note_oddities(data_set.oddities, "received with")
-        decoded: Dataset = self._decoded
-        return decoded
+        return self._decoded
 
     @of_kind
     def context(self) -> PresentationContextTuple:
@@ -338,12 +337,6 @@ ARGUMENTS: dict[EventType, str] = {
 }
 
 
-def arguments(event: Event) -> list[Any]:
-    """What the callback is called with that is asked in place of a handler."""
-    names = ARGUMENTS[event.event].split()
-    return [_MADE[name](event) if name in _MADE else getattr(event, name) for name in names]
-
-
 def _titled(title: str | None) -> bytes | None:
     """An AE title as that generation of callbacks sees it."""
     return None if title is None else title.encode("latin-1", "replace").ljust(16)
@@ -406,8 +399,9 @@ def ask(event: Event) -> Any:
         if event.event is evt.EVT_C_ECHO:
             return 0x0000
         raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
+    names = ARGUMENTS[event.event].split()
     try:
-        args = arguments(event)
+        args = [_MADE[name](event) if name in _MADE else getattr(event, name) for name in names]
     except DataSetDecodeError as error:
         raise Undecodable(str(error)) from error
     except Exception as error:  # its text may be about the patient

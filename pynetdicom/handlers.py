@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pynetdicom import hooks, raised
@@ -32,11 +33,6 @@ EventHandlerType = HandlerSpec
 # The handlers that a thread is running, the innermost last: whose, and of which event. The stack is
 # not made by the class's `__init__`, in whose midst a signal's handler would find nothing.
 _running = threading.local()
-
-
-def _stack() -> list[tuple[Handlers, EventType]]:
-    stack: list[tuple[Handlers, EventType]] = _running.__dict__.setdefault("stack", [])
-    return stack
 
 
 class Host(Protocol):
@@ -178,16 +174,19 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         timestamp: datetime | None = None,
     ) -> Any:
         """Have an event happen to the association; see `pynetdicom.events.trigger`."""
-        running = _stack()
+        if not event.is_intervention:
+            return self.run(event, self._tell, event, attrs or {}, timestamp)
+        handler, args = self.of(event)
+        made = self._host._make_event(self._assoc, event, attrs)
+        return self.run(event, handler, made, *(args or ()))
+
+    def run(self, event: EventType, call: Callable[..., Any], *args: Any) -> Any:
+        """Call what is of the event's handler, or is its handler."""
+        running = _running.__dict__.setdefault("stack", [])
         depth = len(running)
         try:
             running.append((self, event))
-            if event.is_intervention:
-                handler, args = self.of(event)
-                made = self._host._make_event(self._assoc, event, attrs)
-                return handler(made, *(args or ()))
-            self._tell(event, attrs or {}, timestamp)
-            return None
+            return call(*args)
         finally:
             del running[depth:]
 
@@ -221,10 +220,17 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
 
 class _Items:
-    """What an iterator gives, which is closed with this."""
+    """What an iterator gives, which is closed with this.
 
-    def __init__(self, items: Iterator[Any]) -> None:
+    Parameters
+    ----------
+    may_run_ahead : bool
+        Whether the next item may be asked for early, see `ahead`.
+    """
+
+    def __init__(self, items: Iterator[Any], may_run_ahead: bool) -> None:
         self._items = items
+        self.may_run_ahead = may_run_ahead
 
     def __iter__(self) -> Self:
         return self
@@ -239,48 +245,23 @@ class _Items:
             close()
 
 
-class Ahead(_Items):
-    """What a handler yields, the next item of which may be asked for early, see `ahead`."""
-
-    may_run_ahead = True
-
-
 class HandlerItems(_Items):
     """What the handler of an intervention event yields: it runs as its handler all the while."""
 
     def __init__(self, handlers: Handlers, event: EventType, items: Iterator[Any]) -> None:
-        super().__init__(items)
-        self._handlers = handlers
-        self._event = event
-        self.may_run_ahead = getattr(items, "may_run_ahead", False)
+        super().__init__(items, getattr(items, "may_run_ahead", False))
+        self._run = partial(handlers.run, event)
 
     def __next__(self) -> Any:
-        event = self._event
-        running = _stack()
-        depth = len(running)
-        try:
-            running.append((self._handlers, event))
-            return next(self._items)
-        finally:
-            del running[depth:]
+        return self._run(next, self._items)
 
     def close(self) -> None:
-        running = _stack()
-        depth = len(running)
-        try:
-            running.append((self._handlers, self._event))
-            super().close()
-        finally:
-            del running[depth:]
-
-
-_RUN_HANDLERS = frozenset((Handlers.trigger.__code__, HandlerItems.__next__.__code__))
-# Their local variable ``event`` says of which event.
+        self._run(super().close)
 
 
 def handled_in(frame: FrameType | None) -> EventType | None:
     """The event whose handler a thread is running, by the frame that the thread is in."""
-    while frame is not None and frame.f_code not in _RUN_HANDLERS:
+    while frame is not None and frame.f_code is not Handlers.run.__code__:
         frame = frame.f_back
     return frame and frame.f_locals["event"]
 
@@ -334,4 +315,4 @@ def ahead(items: Iterable[Any]) -> Iterable[Any]:
     -----
     PS3.4 C.4.2, C.4.3
     """
-    return Ahead(iter(items))
+    return _Items(iter(items), may_run_ahead=True)

@@ -76,27 +76,17 @@ class Callbacks:
     on_c_get_cancel = on_c_move_cancel = on_c_find_cancel
 
     def on_n_action(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-ACTION request: return (status, dataset)."""
+        """An N-ACTION, N-CREATE, N-EVENT-REPORT or N-SET request: return (status, dataset)."""
         raise NotImplementedError
 
-    def on_n_create(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-CREATE request: return (status, dataset)."""
-        raise NotImplementedError
+    on_n_create = on_n_event_report = on_n_set = on_n_action
 
     def on_n_delete(self, context: Any, info: Any) -> Any:
         """An N-DELETE request: return its status."""
         raise NotImplementedError
 
-    def on_n_event_report(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-EVENT-REPORT request: return (status, dataset)."""
-        raise NotImplementedError
-
     def on_n_get(self, attr: Any, context: Any, info: Any) -> Any:
         """An N-GET request for a list of tags: return (status, dataset)."""
-        raise NotImplementedError
-
-    def on_n_set(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-SET request: return (status, dataset)."""
         raise NotImplementedError
 
     def on_async_ops_window(self, nr_invoked: int, nr_performed: int) -> Any:
@@ -221,17 +211,11 @@ def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
 
 def primitive_of(ended: Ended) -> Any:
     """The primitive of an association's end by release or abort."""
-    from pynetdicom.upper_layer import primitives
+    from pynetdicom.upper_layer.primitives import A_ABORT, A_P_ABORT, A_RELEASE
 
-    made: Any
-    given: dict[str, Any]
     if ended.kind == "released":
-        made, given = primitives.A_RELEASE(), {"result": "affirmative"}
-    elif ended.source == 2 or ended.by == "network":
-        made, given = primitives.A_P_ABORT(), {"provider_reason": ended.reason}
-    else:
-        made, given = primitives.A_ABORT(), {"abort_source": ended.source}
-    for name, value in given.items():
-        if value is not None:
-            setattr(made, name, value)
-    return made
+        return A_RELEASE(result="affirmative")
+    # What a peer has given as source and reason may be anything.
+    if ended.source == 2 or ended.by == "network":
+        return A_P_ABORT._received(provider_reason=ended.reason)
+    return A_ABORT._received(abort_source=ended.source)

@@ -10,24 +10,20 @@ from collections.abc import Iterable
 from importlib import import_module
 
 ASSOCIATIONS = (
-    "association",
-    "association.extended_negotiation",
-    "association.serving",
-    "upper_layer.primitives",
+    "pynetdicom.association.extended_negotiation",
+    "pynetdicom.association.serving",
+    "pynetdicom.upper_layer.primitives",
 )
 """What any association of an acceptor uses."""
 
 HANDLERS = (
-    "association.destinations",
-    "dsutils",
-    "pdu_primitives",
-    "association.response_status",
-    "association.sub_operations",
+    "pydicom",
+    "pynetdicom.association.destinations",
+    "pynetdicom.association.response_status",
+    "pynetdicom.dsutils",
+    "pynetdicom.pdu_primitives",
 )
 """What is used where handlers are called, or by them."""
-
-PYDICOM = ("charset", "dataset", "filereader", "filewriter", "uid", "valuerep")
-"""What decoding and encoding a data set uses."""
 
 
 def load(abstract_syntaxes: Iterable[str], *, handled: bool) -> None:
@@ -40,12 +36,8 @@ def load(abstract_syntaxes: Iterable[str], *, handled: bool) -> None:
     handled : bool
         Whether there are handlers, which decode data sets.
     """
-    names = ASSOCIATIONS + HANDLERS if handled else ASSOCIATIONS
-    for name in names:
-        import_module(f"pynetdicom.{name}")
-    if handled:
-        for name in PYDICOM:
-            import_module(f"pydicom.{name}")
+    for name in ASSOCIATIONS + HANDLERS if handled else ASSOCIATIONS:
+        import_module(name)
     from pynetdicom.services import registry
     from pynetdicom.utils import printable
 

@@ -98,15 +98,7 @@ CONTEXT_LISTS: tuple[str, ...] = tuple(
 
 
 def abstract_syntaxes(name: str) -> Iterable[str]:
-    """Return the abstract syntaxes of the list `name`, one of `CONTEXT_LISTS`.
-
-    Raises
-    ------
-    KeyError
-        If there is no such list.
-    """
-    if name not in CONTEXT_LISTS:
-        raise KeyError(name)
+    """Return the abstract syntaxes of the list `name`, one of `CONTEXT_LISTS`."""
     group = name.removesuffix(_SUFFIX)
     from pynetdicom.services import classes, registry
 
@@ -126,10 +118,9 @@ def _get(name: str) -> Any:
         from pynetdicom import planning
 
         return getattr(planning, name)
-    try:
-        return [build_context(uid) for uid in abstract_syntaxes(name)]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    if name not in CONTEXT_LISTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return [build_context(uid) for uid in abstract_syntaxes(name)]
 
 
 def __dir__() -> list[str]:

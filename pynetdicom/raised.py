@@ -42,7 +42,11 @@ def log(logger: logging.Logger, what: str, error: BaseException, code: Any = Non
 def show(logger: logging.Logger, error: BaseException) -> None:
     """Log all of an exception, a record a line, at DEBUG."""
     if logger.isEnabledFor(logging.DEBUG):
-        for line in _lines(error):
+        try:
+            text = "".join(traceback.format_exception(error))
+        except Exception as problem:  # its class may be anything
+            text = f"the exception cannot be shown: {_name(type(problem))}"
+        for line in text.rstrip("\n").split("\n"):
             logger.debug("%s", printable(line))
 
 
@@ -123,15 +127,14 @@ def _one(error: BaseException, frames: list[str]) -> str:
 
 def _members(group: BaseExceptionGroup[Any]) -> Iterator[str]:
     """The first exceptions of a group, and where they were raised."""
-    for number, error in enumerate(group.exceptions):
-        if number == _CAUSES:
-            yield "..."
-            return
+    for error in group.exceptions[:_CAUSES]:
         if isinstance(error, BaseExceptionGroup):
             yield f"{_name(type(error))} of {len(error.exceptions)}"
         else:
             frames, _ = _chain(error.__traceback__)
             yield _one(error, frames[-1:])
+    if len(group.exceptions) > _CAUSES:
+        yield "..."
 
 
 def _chain(trace: TracebackType | None) -> tuple[list[str], bool]:
@@ -141,15 +144,14 @@ def _chain(trace: TracebackType | None) -> tuple[list[str], bool]:
     """
     frames: list[str] = []
     has_program = False
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if not has_program and not _is_ours(trace.tb_frame.f_globals.get("__name__")):
+    for frame, line in traceback.walk_tb(trace):
+        code = frame.f_code
+        if not has_program and not _is_ours(frame.f_globals.get("__name__")):
             has_program = True
             frames.clear()
         if not code.co_filename.startswith("<frozen "):  # of the import system
             file = _escaped(code.co_filename)
-            frames.append(f"{file}:{trace.tb_lineno} in {_escaped(code.co_name)}")
-        trace = trace.tb_next
+            frames.append(f"{file}:{line} in {_escaped(code.co_name)}")
     if len(frames) > 2 * _FRAMES:
         left_out = f"... {len(frames) - 2 * _FRAMES} more ..."
         frames = [*frames[:_FRAMES], left_out, *frames[-_FRAMES:]]
@@ -170,12 +172,3 @@ def _escaped(name: str) -> str:
     """A name of the program's own as part of one line; the end of a long one."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
     return shown if len(shown) <= _LONGEST_NAME else f"...{shown[-_LONGEST_NAME:]}"
-
-
-def _lines(error: BaseException) -> Iterator[str]:
-    """The traceback and all that the exception says."""
-    try:
-        for chunk in traceback.format_exception(error):
-            yield from chunk.rstrip("\n").split("\n")
-    except Exception as problem:  # its class may be anything
-        yield f"the exception cannot be shown: {_name(type(problem))}"

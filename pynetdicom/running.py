@@ -76,12 +76,8 @@ class Running:
         self._reserved += 1
         return True
 
-    def unreserve(self) -> None:
-        """Give back what `reserve` gave: the association did not come about."""
-        self._counting.run(self._take_place, None)
-
-    def accepted(self, assoc: Runs) -> None:
-        """Take note of an association that begins in the place that `reserve` gave."""
+    def take_place(self, assoc: Runs | None) -> None:
+        """Take note of what becomes of a place that `reserve` gave: an association, or nothing."""
         self._counting.run(self._take_place, assoc)
 
     def _take_place(self, assoc: Runs | None) -> None:

@@ -60,7 +60,7 @@ class Timeout(Setting[float | None, Any]):
         def check(name: str, value: Any) -> float | None:
             try:
                 return seconds_of(value, takes_zero=takes_zero)
-            except ValueError:
+            except (TypeError, ValueError):
                 LOGGER.warning(
                     "%s must be a number of seconds or None; it is %s now", name, default
                 )
@@ -78,7 +78,7 @@ def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         It is no number of seconds.
     """
     if value is None:
@@ -87,8 +87,6 @@ def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
         raise ValueError("no number")
     try:
         number = float(value)  # type: ignore[arg-type]  # a complex number has none
-    except TypeError as error:
-        raise ValueError("no real number") from error
     except OverflowError:  # an int or a fraction of more than 308 digits
         number = float("inf") if value > 0 else -1.0  # type: ignore[operator]  # it is real
     if not number >= 0 or (number == 0 and not takes_zero):  # NaN is neither

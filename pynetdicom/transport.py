@@ -14,10 +14,11 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pynetdicom import _config, hooks, loading, unserved
 from pynetdicom.ae_settings import title_of
+from pynetdicom.association import Accepting, Association
 from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
@@ -27,10 +28,7 @@ from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
 from pynetdicom.settings import Setting, seconds_of
-
-if TYPE_CHECKING:
-    from pynetdicom.association import Association
-    from pynetdicom.upper_layer.contexts import PresentationContext
+from pynetdicom.upper_layer.contexts import PresentationContext
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
@@ -131,8 +129,9 @@ class AssociationServer(socketserver.TCPServer):
         self._handlers = Handlers(ae, evt_handlers)
         self._maker = threading.get_ident()
         self._stopped = Latch()
-        # What is taken by the one thread that serves, or by the one that stops it before that.
-        self._starts = [True]
+        # What is taken by the one thread that serves, or by the one that stops it before that. A
+        # dict's own operations are atomic.
+        self._unstarted = {"lobby": True}
         # Whether the thread that serves is to close the socket.
         self._closes = False
         socketserver.TCPServer.__init__(
@@ -173,11 +172,6 @@ class AssociationServer(socketserver.TCPServer):
         return math.inf if seconds is None else seconds
 
     @property
-    def tls(self) -> ssl.SSLContext | None:
-        """What TLS is made with, if it is."""
-        return self.ssl_context
-
-    @property
     def is_made_here(self) -> bool:
         """Whether the calling thread has made it."""
         return self._maker == threading.get_ident()
@@ -188,8 +182,6 @@ class AssociationServer(socketserver.TCPServer):
 
     def admit(self, visitor: Visitor) -> None:
         """Make an association of an A-ASSOCIATE-RQ."""
-        from pynetdicom.association import Association
-
         assoc = None
         try:
             while True:
@@ -200,7 +192,7 @@ class AssociationServer(socketserver.TCPServer):
                 if specs == self._handlers.specs():
                     break
                 self._associations.discard(assoc)
-            self.ae._running.accepted(assoc)
+            self.ae._running.take_place(assoc)
             assoc.start()
         except BaseException as error:
             if assoc is None or assoc.ident is None:  # no thread to be had, or Ctrl-C
@@ -217,12 +209,10 @@ class AssociationServer(socketserver.TCPServer):
         if assoc is not None and assoc in running.associations:
             running.associations.discard(assoc)
         else:
-            running.unreserve()
+            running.take_place(None)
 
     def turned_away(self, visitor: Visitor) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
-        from pynetdicom.association import Accepting, Association
-
         if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
@@ -278,14 +268,8 @@ class AssociationServer(socketserver.TCPServer):
         self._serve()
 
     def _claim(self) -> None:
-        if not self._may_start():
+        if not self._unstarted.pop("lobby", False):
             raise RuntimeError("a server serves once")
-
-    def _may_start(self) -> bool:
-        try:
-            return self._starts.pop()
-        except IndexError:
-            return False
 
     def _serve(self) -> None:
         try:
@@ -305,7 +289,7 @@ class AssociationServer(socketserver.TCPServer):
     def stop_listening(self) -> None:
         """Have the lobby's thread end; `wait_stopped` waits for it."""
         self._lobby.stop()
-        if self._may_start():
+        if self._unstarted.pop("lobby", False):
             self._lobby.dispose()
             self._stopped.set()
 
@@ -344,7 +328,6 @@ class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):
         try:
             self.thread = threads.start("pynetdicom-listener", self._serve)
         except RuntimeError:  # no thread to be had
-            self._lobby.dispose()
-            self._stopped.set()
+            self._unstarted["lobby"] = True
             self.server_close()
             raise

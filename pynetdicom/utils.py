@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -198,15 +199,9 @@ def make_target(target_fn: Callable[P, Any]) -> Callable[P, Any]:
     """Return a thread's target, in a copy of the caller's context if `_config.PASS_CONTEXTVARS`."""
     if not _config.PASS_CONTEXTVARS:
         return target_fn
-    context = contextvars.copy_context()
-
-    def target(*args: P.args, **kwargs: P.kwargs) -> Any:
-        return context.run(target_fn, *args, **kwargs)
-
-    return target
+    return partial(contextvars.copy_context().run, target_fn)
 
 
-@contextmanager
-def set_timer_resolution(resolution: float | None) -> Iterator[None]:
+def set_timer_resolution(resolution: float | None) -> AbstractContextManager[None]:
     """Do nothing: no wait of this library depends on the timer's resolution."""
-    yield
+    return nullcontext()

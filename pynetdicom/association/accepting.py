@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from pynetdicom import _config, debug_log
+from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.network.addresses import AddressInformation
@@ -77,7 +77,10 @@ class Accepting:
         link.dul.perform(answer)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, answer)
         self._reporter.negotiation(evt.EVT_ACCEPTED, answer)
-        self._summarise(rq)
+        proposed = {context.context_id: context for context in acse.contexts_of(rq)}
+        rejected = link.negotiated.rejected
+        refusals = acse.refusals((proposed[c.context_id] for c in rejected), rejected)
+        self._reporter.accepted(refusals)
         return True
 
     def _answer(
@@ -89,9 +92,10 @@ class Accepting:
         from pynetdicom.association.serving import may_be_storage
 
         ours = self._link.acceptor
-        said = answers(self._link, rq.user_information)
-        if not said.is_verified:
-            return pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1)
+        refusal = pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1)
+        items = answers(self._link)
+        if items is None:
+            return refusal
         unrestricted = server.unrestricted_storage
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
@@ -101,32 +105,17 @@ class Accepting:
             maximum_length=ours.maximum_length,
             implementation_class_uid=ours.implementation_uid,
             implementation_version_name=ours.implementation_version_name,
-            unrestricted=may_be_storage if unrestricted else False,
-            user_items=said.items,
+            unrestricted=may_be_storage if unrestricted else None,
+            user_items=items,
         )
-        if said.items and not fits(ac):
-            return pdus.A_ASSOCIATE_RJ(result=1, source=1, reason=1)
-        ours.accepted_common_extended = said.common_extended
+        if items and not fits(ac):
+            return refusal
         self._link.negotiated = Negotiated(
             [c for c in contexts if not c.result],
             [c for c in contexts if c.result],
             self._link.requestor.maximum_length or 0,
         )
         return ac
-
-    def _summarise(self, rq: pdus.A_ASSOCIATE_RQ) -> None:
-        """Log what we have accepted, and why nothing if it is nothing."""
-        negotiated = self._link.negotiated
-        debug_log.show_contexts([*negotiated.accepted, *negotiated.rejected])
-        proposed = {context.context_id: context for context in acse.contexts_of(rq)}
-        rejected = negotiated.rejected
-        refusals = acse.refusals((proposed[c.context_id] for c in rejected), rejected)
-        accepted = len(negotiated.accepted)
-        what = f"accepted, {accepted} of {accepted + len(refusals)} presentation contexts"
-        if not refusals:
-            self._reporter.summarise("accepted")
-        else:
-            self._reporter.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
     def _seed(self, server: Listener) -> None:
         """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
@@ -151,19 +140,20 @@ class Accepting:
         self._link.handlers.trigger(
             evt.EVT_CONN_OPEN, {"address": self._link.peer_address}, visitor.opened
         )
-        if self._indications.watches_transitions:
-            for transition in visitor.told:
-                self._indications.on_transition(*transition)
-        if self._indications.watches_data:
-            self._indications.on_data(visitor.raw, False)
-        if self._indications.watches_pdus:
-            self._indications.on_pdu(rq, False)
+        for transition in visitor.told:
+            self._indications.on_transition(*transition)
+        self._indications.on_data(visitor.raw, False)
+        self._indications.on_pdu(rq, False)
         self._reporter.negotiation(evt.EVT_ACSE_RECV, rq)
 
-    def reject(self, pdu: pdus.A_ASSOCIATE_RJ) -> None:
-        """Reject the association request."""
+    def reject(self, pdu: pdus.A_ASSOCIATE_RJ, *, is_sent: bool = False) -> None:
+        """Reject the association request, and tell of it; the lobby may have sent that already."""
         self._link.acceptor.rejects(pdu)
-        self._link.dul.perform(pdu)
+        if is_sent:
+            self._indications.on_data(pdu.encode(), True)
+            self._indications.on_pdu(pdu, True)
+        else:
+            self._link.dul.perform(pdu)
         self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
         self._reporter.negotiation(evt.EVT_REJECTED, pdu)
 
@@ -177,11 +167,5 @@ class Accepting:
         if self._server is not None:
             self._seed(self._server)
         self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
-        self._link.acceptor.rejects(pdu)
-        if self._indications.watches_data:
-            self._indications.on_data(pdu.encode(), True)
-        if self._indications.watches_pdus:
-            self._indications.on_pdu(pdu, True)
-        self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
-        self._reporter.negotiation(evt.EVT_REJECTED, pdu)
+        self.reject(pdu, is_sent=True)
         self._link.handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self._link.peer_address})

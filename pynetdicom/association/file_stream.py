@@ -10,12 +10,11 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynetdicom.association.succession import Succession
+from pynetdicom.association.succession import Party, Succession
 from pynetdicom.dimse.operations import Operation
 from pynetdicom.services.instances import Instance, StoreParameters, take, why_not
 
 if TYPE_CHECKING:
-    from pynetdicom.association.party import Party
     from pynetdicom.dimse.messages import Batch
     from pynetdicom.dimse.primitives import C_STORE, Primitive
     from pynetdicom.upper_layer.contexts import PresentationContext

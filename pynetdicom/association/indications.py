@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES
+from pynetdicom.dimse.inbox import PEER_RELEASES
 from pynetdicom.dimse.messages import Assembler, Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.upper_layer import acse
@@ -40,8 +40,7 @@ class Indications:
         self._messenger = invoker.messenger
         self._operations = invoker.operations
         self.outstanding = self._operations.in_line
-        self.assembler = Assembler(receiving.open)
-        self.feed, self.flush = self.assembler.feed, self.assembler.flush
+        self.assembler = Assembler(receiving.open, self.on_message)
         self.watches_data = self.watches_pdus = self.watches_transitions = False
         # What a peer is tolerated to do is noted once.
         self._told_of_groups = False
@@ -51,11 +50,8 @@ class Indications:
         """That of the association."""
         return self._link._network_timeout
 
-    def on_message(self, message: Any) -> None:
-        """Take a complete message, or the A-ASSOCIATE-AC."""
-        if not isinstance(message, Message):
-            self._inbox.put(message)
-            return
+    def on_message(self, message: Message) -> None:
+        """Take a complete message."""
         primitive = message.primitive
         extra = primitive.__dict__.get("extra")
         if extra and not self._told_of_groups and max(extra) > 0xFFFF:
@@ -66,8 +62,10 @@ class Indications:
             )
         if primitive.CommandField >= 0x8000:
             if not self._operations.deliver(message):
-                LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
                 message.close()
+                if self._link.has_ended:  # in the midst of what was received with it
+                    return
+                LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
                 if self._operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
                     raise DIMSEDecodeError("too many responses that answer nothing")
         elif primitive.response_field is None:
@@ -89,7 +87,7 @@ class Indications:
         """The association has ended."""
         self._operations.end()
         self._link.is_over.set()
-        self._inbox.put(ENDED)
+        self._inbox.end()
 
     def on_data(self, data: bytes, sent: bool) -> None:
         """Bytes were received or sent."""
@@ -110,8 +108,9 @@ class Indications:
         self._tell(evt.EVT_FSM_TRANSITION, attrs)
 
     def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
-        """Trigger an event on whatever thread this is."""
-        self._link.handlers.trigger_anywhere(event, attrs)
+        """Trigger an event on whatever thread this is, if anybody listens."""
+        if event in self._link.handlers:
+            self._link.handlers.trigger_anywhere(event, attrs)
 
     def handlers_changed(self, bound: Handlers) -> None:
         """Note who listens to what is told here, which is a lot."""
@@ -127,8 +126,8 @@ class Indications:
         conclusion = acse.conclude(link.request_pdu, pdu)
         for note in conclusion.notes:
             LOGGER.warning("%s", printable(note))
-        link.acceptor.ae_title = link.request_pdu.called_ae_title
         link.acceptor.load(pdu)
         maximum = link.acceptor.maximum_length or 0
         link.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)
+        self._inbox.put(pdu)
         return frozenset(link.negotiated.contexts)

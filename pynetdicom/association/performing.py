@@ -117,7 +117,7 @@ class Performer:
         link = self.link
         if self._patience() != _SHORTEST:
             return
-        if not self.invoker.operations.are_abandoned or self._indications.assembler.in_message:
+        if not self.invoker.operations.are_abandoned or self._indications.assembler.context_id:
             # Other timers run for these.
             link.dul.driver.last_activity = time.monotonic()
         elif link.network_timeout_response == "A-RELEASE":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log, hooks
@@ -29,6 +30,16 @@ class Reporter:
         """Log what became of the association, at INFO unless that is left to handlers."""
         if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
             LOGGER.log(level, "association with %s: %s", self._link.peer_name, printable(what))
+
+    def accepted(self, refusals: Iterable[str] = ()) -> None:
+        """Log what was agreed on, and why nothing if it is nothing."""
+        accepted, rejected = self._link.negotiated.accepted, self._link.negotiated.rejected
+        debug_log.show_contexts([*accepted, *rejected])
+        what = "accepted"
+        if rejected or self._link.is_requestor:
+            total = len(accepted) + len(rejected)
+            what += f", {len(accepted)} of {total} presentation contexts"
+        self.summarise(what if accepted else f"{what}: {'; '.join(refusals)}")
 
     def negotiation(self, event: evt.EventType, pdu: Any) -> None:
         """Trigger an event of the negotiation, with the primitive of `pdu` if anybody listens."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pynetdicom.association.file_stream import Path
     from pynetdicom.association.invoking import Invoker
-    from pynetdicom.association.party import Party
     from pynetdicom.association.responses import Responses
+    from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
     Identifier = Dataset | EncodedDataSet

@@ -15,12 +15,7 @@ from pynetdicom.data_sets.element_walk import (
     encoding_of,
 )
 from pynetdicom.data_sets.element_write import Level
-from pynetdicom.data_sets.encoded import (
-    EncodedDataSet,
-    InFile,
-    InMemory,
-    deflate,
-)
+from pynetdicom.data_sets.encoded import EncodedDataSet, InFile, InMemory, deflate
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.uids import named

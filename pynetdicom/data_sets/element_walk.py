@@ -18,6 +18,9 @@ from typing import NamedTuple
 
 from pynetdicom.errors import DataSetDecodeError
 
+_NO_TAG = 1 << 32
+"""Beyond every tag."""
+
 MAXIMUM_DEPTH = 64
 """How deep sequences may nest."""
 
@@ -138,12 +141,13 @@ class Window:
         self.base = 0
         self.size = size
         self.read = read
+        self.little = little
         self.explicit, self.implicit, self.long = _FORMS[little]
         # Whether sequences of defined length are looked into.
         self.nested = True
-        # What the walk has noted: the tags of the values of odd length, and of the last element.
+        # What the walk has come by: the tags of the values of odd length, and what was wanted.
         self.odd: list[int] = []
-        self.last = 0
+        self.values: dict[int, bytes] = {}
 
     def at(self, offset: int, size: int) -> int:
         """Have `size` bytes from `offset` on in `data`; give the index of the first."""
@@ -186,17 +190,6 @@ class Level(NamedTuple):
 
 ELEMENTS, ITEMS, FRAGMENTS = range(3)
 
-Step = tuple[int, Level | None]
-"""Where the walk goes on, and what it goes into there; None for back to where it came from."""
-
-
-class _Watch(NamedTuple):
-    """What the walk looks for among the elements of the data set itself."""
-
-    wanted: Collection[int]
-    stop: int | None
-    values: dict[int, bytes]
-
 
 def walk(
     data: bytes | bytearray,
@@ -205,7 +198,7 @@ def walk(
     read: Read | None = None,
     *,
     wanted: Collection[int] = (),
-    stop: int | None = None,
+    stop: int = _NO_TAG,
     nested: bool = True,
 ) -> Survey:
     """Go over the element headers of a data set.
@@ -240,28 +233,11 @@ def walk(
         if len(data) < 6:
             window.at(0, 6)
         implicit = not _is_vr(window.data[4:6])
-    watch = _Watch(wanted, stop, {})
-    levels = [Level(ELEMENTS, size, False, implicit)]
-    offset = 0
-    while True:
-        level = levels[-1]
-        if level.kind == ELEMENTS:
-            top = watch if len(levels) == 1 else None
-            offset, inner = _elements(window, offset, level, top)
-        else:
-            offset, inner = _items(window, offset, level)
-        if inner is not None:
-            # Each sequence is two levels: its items, and the elements of one of them.
-            if len(levels) > MAXIMUM_DEPTH * 2:
-                raise no_walk(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
-            levels.append(inner)
-        elif len(levels) > 1:
-            levels.pop()
-        else:
-            odd, first = window.odd, window.odd[0] if window.odd else 0
-            stray = window.bytes_at(offset, size - offset) if 0 < size - offset < 8 else b""
-            found = watch.values
-            return Survey(offset, first, len(odd), implicit, window.last, stray, found, nested)
+    top = Level(ELEMENTS, size, False, implicit)
+    end, last = _elements(window, 0, top, wanted=wanted, stop=stop)
+    odd, first = window.odd, window.odd[0] if window.odd else 0
+    stray = window.bytes_at(end, size - end) if 0 < size - end < 8 else b""
+    return Survey(end, first, len(odd), implicit, last, stray, window.values, nested)
 
 
 def walk_through(
@@ -280,17 +256,24 @@ def walk_through(
         return walk(data, size, encoding, read, wanted=wanted, nested=False)
 
 
-def _elements(window: Window, offset: int, level: Level, watch: _Watch | None) -> Step:
-    """Walk elements until they end (None) or one of them has to be gone into (its level)."""
+def _elements(
+    window: Window,
+    offset: int,
+    level: Level,
+    depth: int = 0,
+    *,
+    wanted: Collection[int] = (),
+    stop: int = _NO_TAG,
+) -> tuple[int, int]:
+    """Walk elements until they end; give where that is, and the tag of the last one."""
     _, end, delimited, implicit = level
     unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
-    wanted, stop, values = watch or _NOTHING
-    vr, tag, data, base = b"", window.last, window.data, window.base
+    vr, last, data, base = b"", 0, window.data, window.base
     longest = 8 if implicit else 12  # of the headers
     while offset < end:
         index = offset - base
         if index + longest > len(data):
-            if watch is not None and end - offset < 8 and offset:
+            if not depth and end - offset < 8 and offset:
                 break  # stray bytes
             # The last element may be shorter than the longest header.
             index = window.at(offset, min(longest, max(8, window.size - offset)))
@@ -310,33 +293,30 @@ def _elements(window: Window, offset: int, level: Level, watch: _Watch | None) -
                     vr = b""
                     (length,) = unpack_long(data, index + 4)
         tag = group << 16 | element
-        if stop is not None and tag >= stop:
-            return offset, None
+        if tag >= stop:
+            break
         if vr not in _SHORT_VRS and (not vr or vr == b"SQ" or length == UNDEFINED):
             if tag == ITEM_DELIMITATION:
                 if delimited or (value == end and end != window.size):
-                    return value, None
+                    return value, last
                 raise no_walk(f"an item ends at offset {offset} where there is none")
             # Without a VR it is a mere value if it is too short to hold an item.
             is_long = vr or length >= 8
             inner = level_of(window, (tag, vr, length, value), end) if is_long else None
             if inner is not None:
-                window.last = tag if watch is not None else window.last
-                return value, inner
+                offset, last = _items(window, value, inner, depth), tag
+                data, base = window.data, window.base
+                continue
         if value + length > end:
             raise overrun(tag, offset)
         if length & 1:
             window.odd.append(tag)
         if tag in wanted:
-            values[tag] = window.bytes_at(value, length)
-        offset = value + length
+            window.values[tag] = window.bytes_at(value, length)
+        offset, last = value + length, tag
     if delimited:
         raise no_walk(f"an item of undefined length at offset {offset} does not end")
-    window.last = tag if watch is not None else window.last
-    return offset, None
-
-
-_NOTHING = _Watch((), None, {})
+    return offset, last
 
 
 def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
@@ -382,21 +362,31 @@ def level_of(window: Window, header: tuple[int, bytes, int, int], end: int) -> L
     return None
 
 
-def _items(window: Window, offset: int, level: Level) -> Step:
-    """Walk items until they end (None) or one of them has to be gone into (its level)."""
+def _items(window: Window, offset: int, level: Level, depth: int) -> int:
+    """Walk the items of a sequence, or fragments; give where they end."""
+    check_depth(depth)
     while offset < level.end:
-        value, item = item_at(window, offset, level)
-        if item is None or (level.kind == ITEMS and (item.delimited or item.end != value)):
-            return value, item
-        if item.end - value & 1:
-            window.odd.append(ITEM)
-        offset = item.end
+        offset, item = item_at(window, offset, level)
+        if item is None:
+            return offset
+        if level.kind == ITEMS:
+            offset, _ = _elements(window, offset, item, depth + 1)
+        else:
+            if item.end - offset & 1:
+                window.odd.append(ITEM)
+            offset = item.end
     if level.delimited:
         raise endless(offset)
-    return offset, None
+    return offset
 
 
-def item_at(window: Window, offset: int, level: Level) -> Step:
+def check_depth(depth: int) -> None:
+    """Refuse a sequence that is within too many others."""
+    if depth >= MAXIMUM_DEPTH:
+        raise no_walk(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
+
+
+def item_at(window: Window, offset: int, level: Level) -> tuple[int, Level | None]:
     """Where the value of an item, or of a fragment, begins, and what it is; None for no more."""
     kind, end, delimited, implicit = level
     if end - offset < 8:

@@ -170,10 +170,7 @@ class EncodedDataSet:
 
         implicit, little = ds.original_encoding
         with_file = FileDataset(
-            source,
-            ds,
-            is_implicit_VR=bool(implicit),
-            is_little_endian=bool(little),
+            source, ds, is_implicit_VR=bool(implicit), is_little_endian=bool(little)
         )
         with_file.set_original_encoding(implicit, little, ds.original_character_set)
         # There was none: let nobody find an empty one.

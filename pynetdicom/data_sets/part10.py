@@ -32,13 +32,7 @@ from pynetdicom.data_sets.encoded import (
     InMemory,
 )
 from pynetdicom.data_sets.representations import begins_element
-from pynetdicom.errors import (
-    DataSetDecodeError,
-    FileProblem,
-    MissingUID,
-    NotDICOM,
-    TruncatedFile,
-)
+from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID, NotDICOM, TruncatedFile
 
 FIRST_READ = 16384
 """Bytes that are read at once: the whole header of most files, and the whole of small ones."""

@@ -24,6 +24,9 @@ _WITHOUT_ITEMS = _TEXT | UNITS.keys() | {b"OB", b"UI", b"UN"}
 
 _LONG_VRS = frozenset(vr.decode() for vr in LONG_VRS)
 
+_SHORT = 0xFFFE
+"""How long a value of a VR with a length of 16 bits is at most, padded."""
+
 PIXEL_REPRESENTATION = 0x00280103
 _CURVES = range(0x5000, 0x5100)
 
@@ -103,6 +106,24 @@ def can_hold(vr: bytes, length: int) -> bool:
 def is_whole(vr: bytes, length: int) -> bool:
     """Tell whether a value is of whole words of its VR, so that they can be turned round."""
     return vr in _WITHOUT_ITEMS and length % _MULTIPLES.get(vr, 1) == 0
+
+
+def recoded(vr: bytes, length: int, little: bool, target: Encoding) -> tuple[bytes, int] | None:
+    """The VR of a value in another encoding, and the length of its words that are turned round.
+
+    None where it is in big endian, and not as its VR has it.
+    """
+    is_too_long = length > _SHORT and vr not in LONG_VRS
+    new_vr = vr
+    if not target.implicit and (vr == b"SQ" or is_too_long or not can_hold(vr, length)):
+        new_vr = b"UN"
+    if little == target.little:
+        return new_vr, 1
+    if little:
+        # A UN is in little endian, whatever it is in (PS3.5 6.2.2).
+        new_vr = new_vr if is_whole(new_vr, length) else b"UN"
+        return new_vr, UNITS.get(new_vr, 1)
+    return (new_vr, UNITS.get(vr, 1)) if is_whole(vr, length) else None
 
 
 def padding(vr: bytes) -> bytes:

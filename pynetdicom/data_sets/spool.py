@@ -322,7 +322,6 @@ def _warn_if_memory_backed(directory: str) -> None:
             import logging
 
             logging.getLogger("pynetdicom.dimse").warning(
-                "Large objects are spooled to %s, which is in memory: set spool_dir",
-                directory,
+                "Large objects are spooled to %s, which is in memory: set spool_dir", directory
             )
             return

@@ -52,18 +52,20 @@ class Message:
         The presentation context.
     primitive : Primitive
         The command set as a primitive, and with it the data set.
+    is_cancelled : bool
+        Whether the peer has cancelled it, a request, or is gone, while it was outstanding.
     is_duplicate : bool
         Whether its Message ID was outstanding when it arrived.
     size : int
         The bytes of its data set.
     """
 
-    __slots__ = ("context_id", "is_duplicate", "primitive", "size")
+    __slots__ = ("context_id", "is_cancelled", "is_duplicate", "primitive", "size")
 
     def __init__(self, primitive: Primitive, context_id: int) -> None:
         self.primitive = primitive
         self.context_id = context_id
-        self.is_duplicate = False
+        self.is_cancelled = self.is_duplicate = False
         data_set = primitive.data_set
         self.size = 0 if data_set is None else data_set.size
 
@@ -217,26 +219,30 @@ class Assembler:
     open_data_set : callable
         Called with (context ID, primitive) when a command set is complete that has a data set to
         follow; gives its `Place`, and what comes before it in a file.
+    deliver : callable
+        Called with each message that is complete.
+
+    Attributes
+    ----------
+    context_id : int
+        Of the message that has begun and is not complete; 0 between messages.
     """
 
-    def __init__(self, open_data_set: Callable[[int, Primitive], tuple[Place, bytes]]) -> None:
+    def __init__(
+        self,
+        open_data_set: Callable[[int, Primitive], tuple[Place, bytes]],
+        deliver: Callable[[Message], None],
+    ) -> None:
         self._open_data_set = open_data_set
-        # Of the message that has begun, 0 between messages.
-        self._context_id = 0
+        self._deliver = deliver
+        self.context_id = 0
         self._command = bytearray()
         self._primitive: Primitive | None = None
         self._opened: tuple[Place, bytes] | None = None
         self._spool: Spool | None = None
 
-    @property
-    def in_message(self) -> bool:
-        """Whether a message has begun and is not complete."""
-        return self._context_id != 0
-
-    def feed(
-        self, context_id: int, control: int, data: memoryview, pdv_done: bool
-    ) -> Message | None:
-        """Take a PDV, or a slice of one.
+    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
+        """Take a PDV, or a slice of one; the message that it completes is delivered.
 
         Parameters
         ----------
@@ -249,11 +255,6 @@ class Assembler:
         pdv_done : bool
             Whether the slice is the last of its PDV.
 
-        Returns
-        -------
-        Message or None
-            The message, if this completes it.
-
         Raises
         ------
         DIMSEDecodeError
@@ -262,10 +263,10 @@ class Assembler:
         """
         if control & COMMAND:
             is_whole = pdv_done and control & LAST != 0
-            if self._context_id or not is_whole:
+            if self.context_id or not is_whole:
                 self._take_command(context_id, data)
                 if not is_whole:
-                    return None
+                    return
                 command, self._command = bytes(self._command), bytearray()
             else:  # in one piece, the rule
                 command = bytes(data)
@@ -273,25 +274,26 @@ class Assembler:
                 raise _too_long()
             primitive = decode_command(command)
             if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
-                self._context_id = 0
-                return Message(primitive, context_id)
+                self.context_id = 0
+                self._deliver(Message(primitive, context_id))
+                return
             self._opened = self._open_data_set(context_id, primitive)
-            self._context_id, self._primitive = context_id, primitive
-            return None
+            self.context_id, self._primitive = context_id, primitive
+            return
         begun, opened, spool = self._primitive, self._opened, self._spool
         if begun is None or opened is None:
             raise DIMSEDecodeError("a data set before the command set that it belongs to")
-        if context_id != self._context_id:
+        if context_id != self.context_id:
             raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
         if not (pdv_done and control & LAST):
             if spool is None:
                 spool = self._spool = Spool(*opened)
             spool.add(data)
-            return None
+            return
         self._spool = self._primitive = None
-        self._context_id = 0
+        self.context_id = 0
         begun.__dict__["data_set"] = spool.finish(data) if spool else received(*opened, data)
-        return Message(begun, context_id)
+        self._deliver(Message(begun, context_id))
 
     def _take_command(self, context_id: int, data: memoryview) -> None:
         """Take a part of a command set, the first or a further one."""
@@ -299,27 +301,23 @@ class Assembler:
             raise DIMSEDecodeError(
                 f"{self._primitive.message_name}: a command set in the midst of its data set"
             )
-        if self._context_id not in (0, context_id):
+        if self.context_id not in (0, context_id):
             raise DIMSEDecodeError("command set: its fragments are of different contexts")
         if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
             raise _too_long()
-        self._context_id = context_id
+        self.context_id = context_id
         self._command += data
 
-    def flush(self) -> bool:
-        """Let the data set take the slices it was given, before their buffer is used again.
-
-        Returns whether a message has begun and is not complete.
-        """
+    def flush(self) -> None:
+        """Let the data set take the slices it was given, before their buffer is used again."""
         if self._spool is not None:
             self._spool.flush()
-        return self._context_id != 0
 
     def discard(self) -> None:
         """Drop the message that has begun, as when the association ends."""
         spool = self._spool
         self._spool = self._primitive = None
-        self._context_id = 0
+        self.context_id = 0
         self._command.clear()
         if spool is not None:
             spool.discard()

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.network.buffers import Buffer
 from pynetdicom.network.latch import Hold
 from pynetdicom.network.waking import Shared, Waker, wait_for
 from pynetdicom.upper_layer.tls_faults import in_words
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _TLS_CHUNK = 256 * 1024
+
+Buffer = bytes | bytearray | memoryview
 
 
 class Connection(Shared):
@@ -116,24 +117,6 @@ class Connection(Shared):
         """What the transport says before it closes; TCP says nothing."""
 
 
-_OF_TLS = frozenset(
-    (
-        "cipher",
-        "compression",
-        "context",
-        "get_channel_binding",
-        "getpeercert",
-        "selected_alpn_protocol",
-        "server_hostname",
-        "server_side",
-        "session",
-        "session_reused",
-        "shared_ciphers",
-        "version",
-    )
-)
-
-
 class _SecuredSocket:
     """A socket that can be asked about its TLS session as well, as an `ssl.SSLSocket` can."""
 
@@ -142,7 +125,7 @@ class _SecuredSocket:
         self._tls = tls
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._tls if name in _OF_TLS else self._socket, name)
+        return getattr(self._socket if hasattr(self._socket, name) else self._tls, name)
 
 
 class TLSConnection(Connection):

@@ -19,8 +19,7 @@ from functools import partial
 from typing import Any
 
 from pynetdicom.network import sending
-from pynetdicom.network.buffers import Buffer
-from pynetdicom.network.connection import Connection
+from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.latch import Hold, Latch
 from pynetdicom.network.sending import Broken, Stopped, Writer

@@ -19,8 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from pynetdicom.network import threads
-from pynetdicom.network.buffers import Buffer, advance, rest_of_pdu
-from pynetdicom.network.connection import Connection
+from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.latch import Hold
 from pynetdicom.network.user import User
@@ -253,3 +252,30 @@ class Writer:
             self._leave((), 0)
         self.connection.say_goodbye()
         self.connection.close()
+
+
+# Where a write that the kernel took only in part goes on
+
+
+def advance(buffers: Sequence[Buffer], count: int) -> list[Buffer]:
+    """What is left of `buffers` after `count` bytes."""
+    for index, buffer in enumerate(buffers):
+        if count < len(buffer):
+            return [memoryview(buffer)[count:], *buffers[index + 1 :]]
+        count -= len(buffer)
+    return []
+
+
+def rest_of_pdu(buffers: Sequence[Buffer], sent: int) -> list[Buffer]:
+    """The bytes that complete the PDU in whose middle `sent` lies; none at a boundary."""
+    index = position = 0
+    while index < len(buffers) and position < sent:
+        first, start = index, position
+        left = 6 + int.from_bytes(bytes(buffers[index][2:6]), "big")
+        while left > 0:
+            left -= len(buffers[index])
+            position += len(buffers[index])
+            index += 1
+        if position > sent:
+            return advance(buffers[first:index], sent - start)
+    return []

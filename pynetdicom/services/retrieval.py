@@ -148,7 +148,7 @@ def retrieve(invocation: engines.Invocation, begin: Begin) -> Primitive:
     try:
         items = engines.Yielded(invocation.handler())
     except engines.HANDLER_ERRORS as error:
-        response = engines.failed(invocation.request, error, invocation.bound)
+        response = engines.failed(invocation.message.primitive, error, invocation.bound)
         return _Retrieval(invocation, engines.Yielded(())).finish(response)
     with closing(items):
         retrieval = _Retrieval(invocation, items)
@@ -160,7 +160,7 @@ class _Retrieval:
 
     def __init__(self, invocation: engines.Invocation, items: engines.Yielded) -> None:
         self._invocation = invocation
-        self._request = invocation.request
+        self._request = invocation.message.primitive
         self._bound = invocation.bound
         self._answers = ANSWERS[self._request.name]
         self._items = items
@@ -202,7 +202,7 @@ class _Retrieval:
             item = self._next()
         except engines.HANDLER_ERRORS as error:
             raise _Over(engines.failed(request, error, self._bound)) from error
-        if self._invocation.is_cancelled() and engines.code_of(item) != CANCELLED:
+        if self._invocation.message.is_cancelled and engines.code_of(item) != CANCELLED:
             _let_go(engines.split(item)[1])
             raise _Over(request.response(CANCELLED))
         if item is engines.END:

@@ -561,10 +561,10 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
 
 
 def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Any, server: Any) -> None:
+    def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Accepting, "_seed", fail)
+    monkeypatch.setattr(Accepting, "_introduce", fail)
     with Peer.connect(sides.serve()) as peer:
         peer.send(request())
         assert peer.rest() == abort(2, 0)
@@ -715,7 +715,7 @@ def test_what_an_association_has_open_is_given_back(
             peer.send(STORE_RQ)
             assert peer.pdu()[0] == 4
         peer.send(BEGUN)
-        assert until(lambda: acceptor._performer._indications.assembler.in_message)
+        assert until(lambda: acceptor._performer._indications.assembler.context_id)
         assert until(lambda: leaked_descriptors(before))
         peer.send(abort(0, 0))
         assert peer.rest() == b""
@@ -901,7 +901,7 @@ def test_silence_in_the_midst_of_a_message_is_the_dul_threads_to_judge(
         acceptor = sides.acceptor
         acceptor.network_timeout_response = response
         peer.send(BEGUN)
-        assert until(lambda: acceptor._performer._indications.assembler.in_message)
+        assert until(lambda: acceptor._performer._indications.assembler.context_id)
         checked = idle_checks(acceptor)
         for _ in range(2):
             assert checked.acquire(timeout=DEADLINE)

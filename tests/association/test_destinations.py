@@ -1020,8 +1020,6 @@ def test_reports_come_when_due_and_end_with_what_they_are_of(
     monkeypatch.setattr("pynetdicom.association.pending_reports.REPORT_EVERY", 0.01)
     reports = PendingReports()
     seen = Seen()
-    with reports.during(None):
-        pass
     for number in range(3):
         with reports.during(partial(seen.add, number)):
             seen.wait_for(number)

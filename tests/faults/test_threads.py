@@ -241,7 +241,7 @@ def test_ending_fails(
 
 
 @names
-@pytest.mark.parametrize("place", ["_introduce", "negotiate", "_seed"])
+@pytest.mark.parametrize("place", ["_introduce", "negotiate"])
 def test_accepting_fails(
     pair: Pair,
     place: str,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from pynetdicom.network.buffers import advance
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.connector import secure
+from pynetdicom.network.sending import advance
 from pynetdicom.network.waking import wait_for
 from pynetdicom.upper_layer.framing import Framer
 from tests.faults import tls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import sys
 import threading
@@ -47,7 +48,7 @@ def feed(context_id: int, control: int, data: memoryview, done: bool) -> Any:
 
 def receive(provider: Provider, data: bytes) -> list[Any]:
     """What comes of bytes: messages and moves."""
-    provider.framer.put(data)
+    provider.framer.fill(io.BytesIO(data).readinto)
     found = []
     while (item := provider.receive(feed)) is not None:
         found.append(item.move if isinstance(item, Received) else item)
@@ -271,7 +272,7 @@ def test_data_that_began_before_the_acceptance() -> None:
         return item
 
     provider.framer.next = understood_in_sta3  # type: ignore[method-assign,assignment]
-    provider.framer.put(p_data(pdv(1, 3, b"early")))
+    provider.framer.fill(io.BytesIO(p_data(pdv(1, 3, b"early"))).readinto)
     received = provider.receive(feed)
     assert isinstance(received, Received)
     assert received.move.told == ("AA-8", "Sta6", "Evt19", "Sta13")
@@ -289,7 +290,7 @@ def test_data_is_not_fed_any_more_after_the_end() -> None:
 def test_each_pdu_is_shown_before_it_has_an_effect() -> None:
     provider = make()
     shown: list[tuple[str, str]] = []
-    provider.framer.put(RELEASE_RQ + RELEASE_RQ)
+    provider.framer.fill(io.BytesIO(RELEASE_RQ + RELEASE_RQ).readinto)
     while provider.receive(feed, lambda pdu: shown.append((pdu.name, provider.state))) is not None:
         pass
     assert shown == [("A-RELEASE-RQ", "Sta6"), ("A-RELEASE-RQ", "Sta8")]
