@@ -187,11 +187,6 @@ class Primitive(Parameters):
         return {}
 
     @property
-    def is_response(self) -> bool:
-        """Whether it is a response."""
-        return self.CommandField >= 0x8000
-
-    @property
     def message_name(self) -> str:
         """The message's name, such as ``"C-STORE-RQ"``."""
         return self.name + ("-RSP" if self.CommandField >= 0x8000 else "-RQ")

@@ -242,8 +242,7 @@ def _from_dataset(ds: Any) -> Instance:
         if not ds.get(keyword):
             raise Incomplete(f"the data set has no {keyword}")
     implicit, little = ds.original_encoding
-    meta = getattr(ds, "file_meta", None)
-    syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    syntax = (getattr(ds, "file_meta", None) or {}).get("TransferSyntaxUID")
     if syntax:
         encoding = encoding_of(str(syntax))
         if None not in (implicit, little) and (implicit, little) != encoding[:2]:

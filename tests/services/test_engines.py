@@ -71,7 +71,7 @@ def test_statuses(what: str) -> None:
     for request, code in ((STORE, stored), (ECHO, echoed)):
         response = single(request, handler)
         assert response.Status == code
-        assert response.is_response
+        assert response.message_name.endswith("-RSP")
         assert response.MessageIDBeingRespondedTo == request.MessageID
         assert response.missing() == []
         assert type(response).__mro__ == type(request).__mro__
