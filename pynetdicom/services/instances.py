@@ -16,13 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pynetdicom import raised
+from pynetdicom.data_sets import element_walk
 from pynetdicom.data_sets.data_set import EncodedDataSet, change_syntax, encode_dataset
-from pynetdicom.data_sets.element_walk import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    encoding_of,
-)
 from pynetdicom.data_sets.encoded import SOP_CLASS_UID, SOP_INSTANCE_UID, UIDS
 from pynetdicom.data_sets.part10 import read_checked, read_header
 from pynetdicom.dimse.primitives import C_STORE
@@ -244,16 +239,18 @@ def _from_dataset(ds: Any) -> Instance:
     implicit, little = ds.original_encoding
     syntax = (getattr(ds, "file_meta", None) or {}).get("TransferSyntaxUID")
     if syntax:
-        encoding = encoding_of(str(syntax))
+        encoding = element_walk.encoding_of(str(syntax))
         if None not in (implicit, little) and (implicit, little) != encoding[:2]:
             raise Unsendable(
                 "the data set is not encoded as its file_meta.TransferSyntaxUID says,"
                 f" {named(str(syntax))}"
             )
     elif little is False:
-        syntax = EXPLICIT_VR_BIG_ENDIAN
+        syntax = element_walk.EXPLICIT_VR_BIG_ENDIAN
+    elif implicit:
+        syntax = element_walk.IMPLICIT_VR_LITTLE_ENDIAN
     else:
-        syntax = IMPLICIT_VR_LITTLE_ENDIAN if implicit else EXPLICIT_VR_LITTLE_ENDIAN
+        syntax = element_walk.EXPLICIT_VR_LITTLE_ENDIAN
     return Instance(str(ds.SOPClassUID), str(ds.SOPInstanceUID), str(syntax), ds)
 
 
