@@ -6,7 +6,6 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
-import contextvars
 import math
 import socket
 import socketserver
@@ -140,7 +139,6 @@ class AssociationServer(socketserver.TCPServer):
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
         )
         self.unrestricted_storage = unrestricted_storage
-        self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self._handlers = Handlers(ae, evt_handlers)

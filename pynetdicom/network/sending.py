@@ -160,7 +160,7 @@ class Writer:
                 break  # the thread that has it comes by here
         while self.departed:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self._tell_abort(self.departed.popleft())
+                self.tell(self.departed.popleft())
 
     def _write_left(self) -> None:
         if self.leaving:
@@ -211,7 +211,7 @@ class Writer:
             self.connection.cut()
             return
         self.is_finishing = False
-        self._tell_abort(abort)
+        self.tell(abort)
         self.after()
 
     def _write_rest(self, left: list[Buffer]) -> bool:
@@ -228,12 +228,16 @@ class Writer:
                     break
         return False
 
-    def _tell_abort(self, abort: bytes) -> None:
-        """Trigger the events of an A-ABORT that was sent."""
-        if self._user.watches_data:
-            self._user.on_data(abort, True)
-        if self._user.watches_pdus:
-            self._user.on_pdu(pdus.decode_pdu(abort), True)
+    def tell(self, data: bytes) -> None:
+        """Trigger the events of whole PDUs that were sent: P-DATA-TF, A-ABORT."""
+        user = self._user
+        if user.watches_data:
+            user.on_data(data, True)
+        start = 0
+        while start < len(data) and user.watches_pdus:
+            end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")
+            user.on_pdu(pdus.decode_pdu(data[start:end]), True)
+            start = end
 
     def close(self) -> None:
         """Close the connection, on the DUL thread."""
