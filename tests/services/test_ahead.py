@@ -199,7 +199,7 @@ def test_what_is_made_ready(tmp_path: Path) -> None:
     what.read_ahead()
     path.unlink()
     assert isinstance(what._content, InFile)
-    assert what._content.memory() is not None
+    assert what._content.memory is not None
     what.close()
     missing = taken(path)
     assert isinstance(missing, Outcome)
