@@ -16,11 +16,11 @@ from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.event_types import ON_THE_WIRE, EventType
 from pynetdicom.network.addresses import address_text
 from pynetdicom.network.latch import Latch
-from pynetdicom.settings import Timeout
+from pynetdicom.settings import Timeouts
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.entity import Entity
+    from pynetdicom.association.entity import Entity, Listener
     from pynetdicom.handlers import Handlers
     from pynetdicom.network.dul import DUL
     from pynetdicom.running import Runs
@@ -28,13 +28,18 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 
-class Link:
+TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
+
+
+class Link(Timeouts):
     """What the parts of one association share; for any thread.
 
     Attributes
     ----------
     thread : threading.Thread
         The Association thread.
+    server : Listener or None
+        To which the peer's request came.
     dul : DUL
     handlers : Handlers
         What is bound to its events.
@@ -46,18 +51,18 @@ class Link:
         Whose C-MOVE it last was the destination of: AE title and Message ID.
     """
 
-    acse_timeout = Timeout("acse_timeout", 30)
-    dimse_timeout = Timeout("dimse_timeout", 30)
-    network_timeout = Timeout("network_timeout", 60)
-    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
-
     dul: DUL
     handlers: Handlers
 
     def __init__(
-        self, ae: Entity, mode: Literal["requestor", "acceptor"], thread: threading.Thread
+        self,
+        ae: Entity,
+        mode: Literal["requestor", "acceptor"],
+        thread: threading.Thread,
+        server: Listener | None,
     ) -> None:
         self.ae = ae
+        self.server = server
         self.is_requestor = mode == "requestor"
         self.thread = thread
         # Idents of the threads that work for it. A set's own operations are atomic.

@@ -14,6 +14,7 @@ from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.network.deadlines import after, remaining
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.link import Link
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -40,7 +40,6 @@ class Performer:
         self,
         link: Link,
         invoker: Invoker,
-        reporter: Reporter,
         indications: Indications,
         load_serving: Callable[[], ModuleType],
     ) -> None:
@@ -48,7 +47,6 @@ class Performer:
         self.invoker = invoker
         self.messenger = invoker.messenger
         self._inbox = link.inbox
-        self._reporter = reporter
         self._indications = indications
         self._load_serving = load_serving
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
@@ -74,7 +72,7 @@ class Performer:
                 return
             if item is PEER_RELEASES:
                 # Its requests have been served.
-                self._reporter.release(sent=False)
+                reporting.release(self.link, sent=False)
                 self.link.dul.perform(pdus.A_RELEASE_RP())
             elif item is WE_RELEASE:
                 self._release()
@@ -142,7 +140,7 @@ class Performer:
             link.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
-        self._reporter.release(sent=True)
+        reporting.release(self.link, sent=True)
         while True:
             item = self._get_by(deadline)
             if item is ENDED:

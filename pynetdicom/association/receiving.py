@@ -15,7 +15,6 @@ from pynetdicom.data_sets.spool import Place
 from pynetdicom.query_models import OPERATIONS
 
 if TYPE_CHECKING:
-    from pynetdicom.association.entity import Listener
     from pynetdicom.association.link import Link
     from pynetdicom.dimse.primitives import Primitive
 
@@ -29,13 +28,10 @@ class Receiving:
     Parameters
     ----------
     link : Link
-    server : AssociationServer or None
-        Whose association it is, if the peer requested it.
     """
 
-    def __init__(self, link: Link, server: Listener | None) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._server = server
         # Of each presentation context: for requests, with what makes headers, and for identifiers.
         self._places: dict[int, tuple[Place, Callable[[str, str], bytes]]] = {}
         self._identifiers: dict[int, Place] = {}
@@ -58,7 +54,7 @@ class Receiving:
 
     def _place(self, context_id: int) -> tuple[Place, Callable[[str, str], bytes]]:
         link = self._link
-        ae, server = link.ae, self._server
+        ae, server = link.ae, link.server
         transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
         place = Place(
             transfer_syntax,

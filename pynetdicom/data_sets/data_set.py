@@ -129,8 +129,8 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
     """
     encoding = encoding_of(transfer_syntax)
     level = Level(ds, encoding)
-    lowest = min(level.elements, default=0x00080000)
-    if lowest < 0x00030000 and any(tag >> 16 in (0, 2) for tag in level.elements):
+    first = min(level.elements, default=0x00080000)
+    if first < 0x00030000 and any(tag >> 16 in (0, 2) for tag in level.elements):
         raise ValueError("a data set has no elements of the groups 0000 and 0002")
     if 0x7FE00010 in level.elements:
         _check_pixel_data(ds, transfer_syntax)

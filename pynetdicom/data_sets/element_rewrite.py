@@ -82,7 +82,7 @@ def rewrite(data_set: EncodedDataSet, found: Survey, target: Encoding | None = N
 
     little = encoding_of(data_set.transfer_syntax).little
     window = Window(b"", found.end, data_set.read_at, little)
-    writer = _Writer(window, data_set.read_into, target, Scope(None, has_signed_pixels))
+    writer = _Writer(window, data_set.read_into, target, Scope(has_signed_pixels))
     writer.elements(0, Level("elements", found.end, False, found.implicit))
     return writer.out
 
@@ -105,19 +105,13 @@ class _Writer:
     """
 
     def __init__(
-        self,
-        window: Window,
-        read_into: ReadInto,
-        target: Encoding | None,
-        scope: Scope,
-        depth: int = 0,
+        self, window: Window, read_into: ReadInto, target: Encoding | None, scope: Scope
     ) -> None:
         self.out = Pieces()
         self._window = window
         self._read_into = read_into
         self._target = target
         self._scope = scope
-        self._depth = depth
         new_little = window.little if target is None else target.little
         self._order, self._new_order = (
             "<" if little else ">" for little in (window.little, new_little)
@@ -183,7 +177,7 @@ class _Writer:
                 vr = b"UN"
         # A UN is in implicit VR little endian, whatever it is in (PS3.5 6.2.2).
         inner = target if target is None or vr == b"SQ" or target.implicit else None
-        items = _Writer(self._window, self._read_into, inner, self._scope, self._depth)
+        items = _Writer(self._window, self._read_into, inner, self._scope)
         offset = items.items(value, level)
         # Among big endian elements not every reader (pydicom) knows that: it gets a length.
         has_length = inner is None and target is not None and not target.little
@@ -214,7 +208,7 @@ class _Writer:
                 return False
             if vr == b"UN" and representation(tag, self._scope) in _OPAQUE:
                 return False
-        items = _Writer(self._window, self._read_into, inner, self._scope, self._depth)
+        items = _Writer(self._window, self._read_into, inner, self._scope)
         try:
             items.items(value, Level("items", value + length, False, not element.vr))
         except DataSetDecodeError as error:
@@ -227,7 +221,7 @@ class _Writer:
 
     def items(self, offset: int, level: Level) -> int:
         """Write the items of a sequence, or fragments, which are padded; give where they end."""
-        check_depth(self._depth)
+        check_depth(self._scope.depth)
         while offset < level.end:
             value, inner = self._window.item_at(offset, level)
             if inner is None:
@@ -236,8 +230,8 @@ class _Writer:
                 self._fragment(offset, value, inner.end - value)
                 offset = inner.end
                 continue
-            scope = Scope(self._scope)
-            item = _Writer(self._window, self._read_into, self._target, scope, self._depth + 1)
+            scope = Scope(self._scope.has_signed_pixels, self._scope.depth + 1)
+            item = _Writer(self._window, self._read_into, self._target, scope)
             offset = item.elements(value, inner)
             self._item(0xE000, UNDEFINED if inner.delimited else item.out.size)
             self.out.extend(item.out)

@@ -162,13 +162,12 @@ class Window:
         index = offset - self.base
         if index >= 0 and index + size <= len(self.data):
             return index
-        if offset + size > self.size or self.read is None:
-            raise no_walk(f"it ends within an element header at offset {offset}")
-        self.data = self.read(offset, min(max(WINDOW, size), self.size - offset))
-        self.base = offset
-        if len(self.data) < size:
-            raise no_walk(f"it ends within an element header at offset {offset}")
-        return 0
+        if offset + size <= self.size and self.read is not None:
+            self.data = self.read(offset, min(max(WINDOW, size), self.size - offset))
+            self.base = offset
+            if len(self.data) >= size:
+                return 0
+        raise no_walk(f"it ends within an element header at offset {offset}")
 
     def bytes_at(self, offset: int, size: int) -> bytes:
         """Give some bytes."""

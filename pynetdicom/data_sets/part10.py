@@ -335,19 +335,15 @@ def header_builder(
     It is called with SOP Class UID and SOP Instance UID, and returns preamble, prefix and meta
     information (PS3.10 7.1).
     """
-    parts = [
-        _element(0x0010, "UI", transfer_syntax),
-        _element(0x0012, "UI", implementation_class_uid),
-    ]
-    for number, vr, value in (
+    elements_after = (
+        (0x0010, "UI", transfer_syntax),
+        (0x0012, "UI", implementation_class_uid),
         (0x0013, "SH", implementation_version_name),
         (0x0016, "AE", source_ae_title),
         (0x0017, "AE", sending_ae_title),
         (0x0018, "AE", receiving_ae_title),
-    ):
-        if value:
-            parts.append(_element(number, vr, value))
-    after = b"".join(parts)
+    )
+    after = b"".join([_element(number, vr, value) for number, vr, value in elements_after if value])
 
     def build(sop_class_uid: str, sop_instance_uid: str) -> bytes:
         uid = sop_instance_uid.encode("latin-1", "replace")

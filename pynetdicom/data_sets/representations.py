@@ -36,15 +36,16 @@ class Scope:
 
     Parameters
     ----------
-    parent : Scope or None
-        That of the data set that an item is in.
-    look_up : callable, optional
-        Tells whether the pixels are signed, where the data set itself has not come to that yet.
+    look_up : callable
+        Tells whether the pixels are signed, where it has not come to that yet: of an item that is
+        what it is in.
+    depth : int
+        How many sequences it is in.
     """
 
-    def __init__(self, parent: Scope | None, look_up: Callable[[], bool] | None = None) -> None:
-        self._parent = parent
+    def __init__(self, look_up: Callable[[], bool], depth: int = 0) -> None:
         self._look_up = look_up
+        self.depth = depth
         self._creators: dict[int, str] = {}
         self.is_signed: bool | None = None
 
@@ -59,9 +60,7 @@ class Scope:
     def has_signed_pixels(self) -> bool:
         """Whether the Pixel Representation, here or further out, says so."""
         if self.is_signed is None:
-            if self._parent is not None:
-                return self._parent.has_signed_pixels()
-            self.is_signed = self._look_up is not None and self._look_up()
+            self.is_signed = self._look_up()
         return self.is_signed
 
 

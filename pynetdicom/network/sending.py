@@ -16,11 +16,13 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from pynetdicom.network import threads
 from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
+from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.network.latch import Hold
 from pynetdicom.network.user import User
 from pynetdicom.network.waking import Waker
@@ -197,11 +199,8 @@ class Writer:
         left = [b"".join(left)]
         self.is_finishing = True
         try:
-            threads.start(
-                "pynetdicom-abort",
-                lambda: self._finish(left, abort),
-                failed=self.connection.cut,
-            )
+            finish = partial(self._finish, left, abort)
+            threads.start("pynetdicom-abort", finish, failed=self.connection.cut)
         except RuntimeError:  # no thread to be had
             self.connection.cut()
 
@@ -215,21 +214,19 @@ class Writer:
         self.after()
 
     def _write_rest(self, left: list[Buffer]) -> bool:
-        deadline = time.monotonic() + LAST_PDU
+        deadline = after(LAST_PDU)
         with contextlib.suppress(OSError):  # the connection was cut, too
             while True:
                 count = self.connection.push(left)
                 left = advance(left, count) if count else left
                 if not left and not self.connection.pending:
                     return True
-                if not count and not self.connection.wait_writable(
-                    max(0.0, deadline - time.monotonic())
-                ):
+                if not count and not self.connection.wait_writable(remaining(deadline)):
                     break
         return False
 
     def tell(self, data: bytes) -> None:
-        """Trigger the events of whole PDUs that were sent: P-DATA-TF, A-ABORT."""
+        """Trigger the events of PDUs that were sent."""
         user = self._user
         if user.watches_data:
             user.on_data(data, True)
