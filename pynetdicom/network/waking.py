@@ -129,7 +129,7 @@ class Watch(Waker):
             events = getattr(select, "POLLRDHUP", 0) if end_only else select.POLLIN
             self._poll.modify(self._fd, events)
         ready = False
-        left = stretch(timeout)
+        left = None if timeout is None else stretch(timeout)
         for fd, _ in self._poll.poll(None if left is None else max(0.0, left) * 1000):
             if fd == self._fd:
                 ready = True
