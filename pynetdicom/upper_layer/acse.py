@@ -21,7 +21,6 @@ from pynetdicom.upper_layer.contexts import (
     conclude_contexts,
     negotiate,
 )
-from pynetdicom.upper_layer.fields import UnknownItem
 from pynetdicom.upper_layer.structure import Structure
 
 Item = TypeVar("Item", bound=Structure)
@@ -38,11 +37,8 @@ def check_request(
 ) -> pdus.A_ASSOCIATE_RJ | None:
     """Return the rejection that a request deserves before its contexts are looked at, or None.
 
-    PS3.8 9.3.4
+    That the provider itself accepts its protocol version is asked before. PS3.8 9.3.4
     """
-    if not rq.protocol_version & 1:
-        # PS3.8 9.3.2: no other bit is tested.
-        return pdus.A_ASSOCIATE_RJ(1, 2, 2)
     if rq.application_context_name != pdus.APPLICATION_CONTEXT:
         return pdus.A_ASSOCIATE_RJ(1, 1, 2)
     if require_called_aet and rq.called_ae_title != ae_title.strip():
@@ -59,30 +55,21 @@ def accept(
     maximum_length: int,
     implementation_class_uid: str,
     implementation_version_name: str | None,
-    unrestricted: bool | Callable[[str], bool] = False,
+    unrestricted: Callable[[str], bool] | None = None,
     user_items: Sequence[Any] = (),
 ) -> tuple[pdus.A_ASSOCIATE_AC, list[PresentationContext]]:
     """Return the acceptance of a request, and the outcome for each context that it proposes.
 
     Parameters
     ----------
-    unrestricted : bool or callable
-        Abstract syntaxes to accept in any transfer syntax besides the supported contexts: all
-        unknown ones, or those for which it returns True.
+    unrestricted : callable, optional
+        Abstract syntaxes to accept in any transfer syntax besides the supported contexts: those for
+        which it returns True.
     user_items : sequence
-        The answers to extended negotiation and user identity; role selection is answered here,
-        and an asynchronous operations window always with (1, 1), and only when it was asked for.
+        The answers to extended negotiation and user identity; role selection is answered here.
     """
-    proposed = contexts_of(rq)
-    if unrestricted is True:
-        known = {context.abstract_uid for context in supported}
-        answers, roles = negotiate(proposed, supported, roles_in(rq), lambda uid: uid not in known)
-    else:
-        answers, roles = negotiate(proposed, supported, roles_in(rq), unrestricted or None)
-    others = [one for one in user_items if not isinstance(one, _WINDOW)]
-    if len(others) < len(user_items) and item_of(rq.user_information, _WINDOW):
-        others.append(_WINDOW(1, 1))
-    announced = _announced(maximum_length, implementation_class_uid, implementation_version_name)
+    answers, roles = negotiate(contexts_of(rq), supported, roles_in(rq), unrestricted)
+    others = (*roles, *user_items)
     ac = pdus.A_ASSOCIATE_AC(
         called_ae_title=rq.called_ae_title,
         calling_ae_title=rq.calling_ae_title,
@@ -91,7 +78,9 @@ def accept(
             items.PresentationContextAC(cx.context_id, cx.result, cx.transfer_uids[0])
             for cx in answers
         ],
-        user_information=_sorted([*announced, *roles, *others]),
+        user_information=_user_information(
+            maximum_length, implementation_class_uid, implementation_version_name, others
+        ),
     )
     return ac, answers
 
@@ -128,7 +117,6 @@ def request(
     for item in ext_neg:
         if not isinstance(item, items.EXTENDED_NEGOTIATION):
             raise TypeError(f"{item!r} is not a valid extended negotiation item")
-    announced = _announced(maximum_length, implementation_class_uid, implementation_version_name)
     return pdus.A_ASSOCIATE_RQ(
         called_ae_title=called_ae_title,
         calling_ae_title=calling_ae_title,
@@ -138,25 +126,24 @@ def request(
             )
             for cx in contexts
         ],
-        user_information=_sorted([*announced, *ext_neg]),
+        user_information=_user_information(
+            maximum_length, implementation_class_uid, implementation_version_name, ext_neg
+        ),
     )
 
 
-def _announced(maximum_length: int, class_uid: str, version_name: str | None) -> list[Any]:
-    announced: list[Any] = [
+def _user_information(
+    maximum_length: int, class_uid: str, version_name: str | None, others: Iterable[Any]
+) -> list[Any]:
+    """Return the items by item type, the order in which PS3.7 Annex D lists them."""
+    said = [
         items.MaximumLengthNotification(maximum_length),
         items.ImplementationClassUIDNotification(class_uid),
+        *others,
     ]
     if version_name:
-        announced.append(items.ImplementationVersionNameNotification(version_name))
-    return announced
-
-
-def _sorted(unsorted: Iterable[Any]) -> list[Any]:
-    """Return user information items by item type, the order in which PS3.7 Annex D lists them."""
-    return sorted(
-        unsorted, key=lambda one: one.item_type if isinstance(one, UnknownItem) else one.item_type()
-    )
+        said.append(items.ImplementationVersionNameNotification(version_name))
+    return sorted(said, key=lambda item: item.item_type())
 
 
 def item_of(among: Iterable[Any], cls: type[Item]) -> Item | None:

@@ -9,16 +9,16 @@ from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.upper_layer.tls_faults import in_words, is_ssl
 
 _REJECT_RESULTS = {1: "permanently", 2: "transiently"}
-_REJECT_REASONS = {
-    # source: {reason: text}, PS3.8 Table 9-21
-    1: {
-        1: "no reason given",
-        2: "application context name not supported",
-        3: "calling AE title not recognised",
-        7: "called AE title not recognised",
-    },
-    2: {1: "no reason given", 2: "protocol version not supported"},
-    3: {1: "temporary congestion", 2: "local limit exceeded"},
+REJECT_REASONS = {
+    # PS3.8 Table 9-21: (source, reason)
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognised",
+    (1, 7): "called AE title not recognised",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
 }
 _ABORT_REASONS = {
     # PS3.8 Table 9-26, source 2
@@ -89,16 +89,16 @@ class Ended(NamedTuple):
 
     def __str__(self) -> str:
         """One line, fit for a user."""
+        by = "peer" if self.by == "peer" else "local side"
         if self.kind == "rejected":
             how = _REJECT_RESULTS.get(self.result or 0, f"with result {self.result}")
-            why = _REJECT_REASONS.get(self.source or 0, {}).get(self.reason or 0)
-            text = f"rejected {how} by the {'peer' if self.by == 'peer' else 'local side'}: " + (
-                why or f"source {self.source}, reason {self.reason}"
-            )
+            why = REJECT_REASONS.get((self.source or 0, self.reason or 0))
+            why = why or f"source {self.source}, reason {self.reason}"
+            text = f"rejected {how} by the {by}: {why}"
         elif self.by == "network":
             text = "no connection" if self.kind == "failed" else "connection lost"
         else:
-            text = f"{self.kind} by the {'peer' if self.by == 'peer' else 'local side'}"
+            text = f"{self.kind} by the {by}"
             if self.kind == "aborted" and self.source == 2:
                 text += f" ({_ABORT_REASONS.get(self.reason or 0, f'reason {self.reason}')})"
         if self.timer:

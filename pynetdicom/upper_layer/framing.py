@@ -1,6 +1,6 @@
 """From bytes as they arrive to PDUs, and to PDVs while their P-DATA-TF is still arriving.
 
-In: what the transport wrote into `Framer.space`. Out, by `Framer.next`: P-DATA-TF as slices of
+In: what the transport writes, for `Framer.fill`. Out, by `Framer.next`: P-DATA-TF as slices of
 the receive buffer, handed to a `feed` function (PS3.8 9.3.5); any other PDU as its bytes, once
 complete. A slice is valid until the next call of `space`.
 """
@@ -8,6 +8,7 @@ complete. A slice is valid until the next call of `space`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from typing import TypeVar
 
@@ -34,7 +35,9 @@ and a slice of 512 by 512 pixels comes in one piece.
 _P_DATA_TF = 0x04
 _TLS_RECORDS = range(0x14, 0x18)  # change_cipher_spec, alert, handshake, application_data
 _ASSOCIATE = frozenset((0x01, 0x02))
-_SHORT = frozenset((0x03, 0x05, 0x06, 0x07))
+
+_wrong_length = partial(PDUDecodeError, field="PDU-length", offset=2)
+_wrong_pdv = partial(PDUDecodeError, pdu="P-DATA-TF")
 
 
 class Framer:
@@ -54,12 +57,15 @@ class Framer:
         the PDU's header is handed out like any other PDU's bytes.
     context_ids : frozenset of int
         The accepted presentation contexts.
+    in_pdu : bool
+        Whether a PDU has begun and is not complete, once `next` has understood all there is.
     """
 
     def __init__(self, maximum_length: int = 0, size: int = FIRST_SIZE) -> None:
         self.maximum_length = maximum_length
         self.accepts_data = False
         self.context_ids: frozenset[int] = frozenset()
+        self.in_pdu = False
         self._buffer = memoryview(bytearray(size))
         self._start = 0
         self._end = 0
@@ -72,11 +78,6 @@ class Framer:
         self._control = 0
 
     @property
-    def in_pdu(self) -> bool:
-        """Whether a PDU has begun and is not complete."""
-        return self._end > self._start or self._pdu_left > 0 or self._in_pdv or self._skip > 0
-
-    @property
     def in_p_data(self) -> bool:
         """Whether more PDVs of the present P-DATA-TF are to come."""
         return self._pdu_left > 0
@@ -86,32 +87,17 @@ class Framer:
         start, end, buffer = self._start, self._end, self._buffer
         kept = end - start
         size = len(buffer)
-        if end == size and start == 0:  # a PDU other than P-DATA-TF that is larger than the buffer
-            larger = memoryview(bytearray(size * 2))
-            larger[:kept] = buffer[:kept]
-            self._buffer = buffer = larger
-        elif end == size and size < LARGEST_SIZE:  # the last read filled it: the peer is faster
-            larger = memoryview(bytearray(size * 4 if size * 4 <= LARGEST_SIZE else LARGEST_SIZE))
+        # A PDU other than P-DATA-TF is larger than it, or the last read filled it: the peer is
+        # faster.
+        if end == size and (start == 0 or size < LARGEST_SIZE):
+            size = size * 2 if start == 0 else min(size * 4, LARGEST_SIZE)
+            larger = memoryview(bytearray(size))
             larger[:kept] = buffer[start:end]
             self._buffer = buffer = larger
         elif start:
             buffer[:kept] = bytes(buffer[start:end])
         self._start, self._end = 0, kept
         return buffer[kept:]
-
-    def received(self, count: int) -> None:
-        """Say that `count` bytes were written to the start of what `space` returned."""
-        self._end += count
-
-    def put(self, data: bytes | memoryview) -> None:
-        """Take bytes that were received elsewhere."""
-        view = memoryview(data)
-        while view:
-            space = self.space()
-            count = min(len(space), len(view))
-            space[:count] = view[:count]
-            self.received(count)
-            view = view[count:]
 
     def fill(self, recv: Callable[[memoryview], int | None]) -> int | None:
         """Have `recv` write the next bytes; gives how many, as it says."""
@@ -130,6 +116,7 @@ class Framer:
     def drop(self) -> None:
         """Forget what was received and not understood."""
         self._start = self._end = 0
+        self.in_pdu = False
 
     def close(self) -> None:
         """Give the buffer back; nothing is received any more."""
@@ -154,6 +141,7 @@ class Framer:
         PDUDecodeError
             The peer sent something that is no PDU, or a P-DATA-TF that was not negotiated.
         """
+        self.in_pdu = True
         while True:
             start = self._start
             available = self._end - start
@@ -162,6 +150,7 @@ class Framer:
                     if not self._begin_pdv():
                         return None
                 elif not available:
+                    self.in_pdu = self._skip > 0
                     return None
                 elif self._skip:
                     self._skip_content(available)
@@ -224,27 +213,17 @@ class Framer:
                 self._skip = length
                 return bytes(self._buffer[start : start + 6])
             if self.maximum_length and length > self.maximum_length:
-                raise PDUDecodeError(
-                    f"{length} bytes, but {self.maximum_length} were negotiated",
-                    pdu="P-DATA-TF",
-                    field="PDU-length",
-                    offset=2,
-                )
+                most = f"but {self.maximum_length} were negotiated"
+                raise _wrong_length(f"{length} bytes, {most}", pdu="P-DATA-TF")
             if length < 6:
-                raise PDUDecodeError(
-                    f"{length} bytes hold no PDV", pdu="P-DATA-TF", field="PDU-length", offset=2
-                )
+                raise _wrong_length(f"{length} bytes hold no PDV", pdu="P-DATA-TF")
             self._pdu_left = length
             return b""
         _known_type(pdu_type)
         limit = _config.MAXIMUM_ASSOCIATE_PDU if pdu_type in _ASSOCIATE else 4
-        if length > limit or (pdu_type in _SHORT and length != 4):
-            raise PDUDecodeError(
-                f"{length} bytes, at most {limit} are possible",
-                pdu=f"PDU of type {pdu_type:#04x}",
-                field="PDU-length",
-                offset=2,
-            )
+        if length > limit or (pdu_type not in _ASSOCIATE and length != 4):
+            which = f"PDU of type {pdu_type:#04x}"
+            raise _wrong_length(f"{length} bytes, at most {limit} are possible", pdu=which)
         if available < 6 + length:
             return None
         self._start = start + 6 + length
@@ -254,24 +233,17 @@ class Framer:
         """Read the header of the next PDV, if it is there."""
         if self._end - self._start < 6:
             if self._pdu_left < 6:
-                raise PDUDecodeError("no room for a PDV", pdu="P-DATA-TF", field="PDV item")
+                raise _wrong_pdv("no room for a PDV", field="PDV item")
             return False
         length, context_id, control = _PDV_HEADER.unpack_from(self._buffer, self._start)
         # The item's length counts the context ID and the message control header, not itself (PS3.8
         # 9.3.5.1).
         if length < 2 or length + 4 > self._pdu_left:
-            raise PDUDecodeError(
-                f"{length} bytes, {self._pdu_left} are left in the PDU",
-                pdu="P-DATA-TF",
-                field="PDV Item-length",
-            )
+            left = f"{self._pdu_left} are left in the PDU"
+            raise _wrong_pdv(f"{length} bytes, {left}", field="PDV Item-length")
         if context_id not in self.context_ids:
-            raise PDUDecodeError(
-                f"{context_id} was not accepted",
-                pdu="P-DATA-TF",
-                field="Presentation-context-ID",
-                reason=5,
-            )
+            what = f"{context_id} was not accepted"
+            raise _wrong_pdv(what, field="Presentation-context-ID", reason=5)
         self._start += 6
         self._pdu_left -= 6
         self._pdv_left = length - 2

@@ -12,6 +12,7 @@ from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.acse import contexts_of, item_of, results_of
 from pynetdicom.upper_layer.contexts import PresentationContext
+from pynetdicom.upper_layer.ended import REJECT_REASONS
 from pynetdicom.upper_layer.fields import UID, Field, ListOf, Text, UnknownItem
 from pynetdicom.upper_layer.structure import Structure
 
@@ -63,18 +64,6 @@ class _Primitive(Structure):
 
 _RESULTS = {0: "Accepted", 1: "Rejected Permanent", 2: "Rejected Transient"}
 _SOURCES = {1: "Service User", 2: "Service Provider (ACSE)", 3: "Service Provider (Presentation)"}
-# PS3.8 Table 9-21: (source, reason)
-_REASONS = {
-    (1, 1): "No reason given",
-    (1, 2): "Application context name not supported",
-    (1, 3): "Calling AE title not recognised",
-    (1, 7): "Called AE title not recognised",
-    (2, 1): "No reason given",
-    (2, 2): "Protocol version not supported",
-    (3, 1): "Temporary congestion",
-    (3, 2): "Local limit exceeded",
-}
-_NOTHING = "(no value available)"
 
 
 class A_ASSOCIATE(_Primitive):
@@ -147,14 +136,12 @@ class A_ASSOCIATE(_Primitive):
     @property
     def reason_str(self) -> str:
         """Return `diagnostic` in words (PS3.8 Table 9-21)."""
-        if self.diagnostic is None:
-            return _NOTHING
-        key = (self.result_source or 0, self.diagnostic)
-        return _REASONS.get(key, f"Unknown ({self.diagnostic})")
+        why = REJECT_REASONS.get((self.result_source or 0, self.diagnostic or 0))
+        return why[0].upper() + why[1:] if why else _in_words({}, self.diagnostic)
 
 
 def _in_words(table: dict[int, str], value: int | None) -> str:
-    return _NOTHING if value is None else table.get(value, f"Unknown ({value})")
+    return "(no value available)" if value is None else table.get(value, f"Unknown ({value})")
 
 
 class A_RELEASE(_Primitive):

@@ -17,28 +17,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from pynetdicom.errors import PDUDecodeError
+from pynetdicom.upper_layer import fsm
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended, unanswered
 from pynetdicom.upper_layer.framing import Feed, Framer
-from pynetdicom.upper_layer.fsm import (
-    ACTIONS,
-    COLLIDING_STATES,
-    DATA_STATES,
-    EVENT_OF_PDU,
-    EVENT_OF_REQUEST,
-    EVENTS,
-    OTHERWISE,
-    SENDING_STATES,
-    STATES,
-    TABLES,
-    Action,
-)
+from pynetdicom.upper_layer.fsm import Action
 
 T = TypeVar("T")
 
 Show = Callable[[pdus.PDU], None]
-
-_TAKE_DATA = (ACTIONS["DT-2"], ACTIONS["AR-6"])
 
 _UNASKED = Action("", "Sta1", ends="aborted")
 """What ends an association that was never asked for: nothing is to be done."""
@@ -87,7 +74,7 @@ class Move:
         self.action = action
         self.event = event
         self.state = action.next_state
-        self.may_send_data = self.state in SENDING_STATES
+        self.may_send_data = self.state in fsm.SENDING_STATES
         self.before = self.state if last is None else last.state
         self.data = data
         self.ended: Ended | None = None if last is None else last.ended
@@ -112,7 +99,7 @@ class Move:
     @property
     def answer(self) -> pdus.A_RELEASE_RP | None:
         """What the provider asks for by itself: both sides have requested release."""
-        return pdus.A_RELEASE_RP() if self.state in COLLIDING_STATES else None
+        return pdus.A_RELEASE_RP() if self.state in fsm.COLLIDING_STATES else None
 
     def follow(self, move: Move) -> bool:
         """Have `move` follow this one, unless another one does."""
@@ -152,7 +139,7 @@ class Provider:
     ) -> None:
         self.framer = Framer() if framer is None else framer
         self.refusal: Callable[[pdus.A_ASSOCIATE_RQ], pdus.A_ASSOCIATE_RJ | None] = refusal
-        self._table = TABLES["requestor" if requestor else "acceptor"]
+        self._table = fsm.TABLES["requestor" if requestor else "acceptor"]
         # Whether nothing is understood any more.
         self._is_deaf = False
         # The last move, or one of late.
@@ -191,19 +178,15 @@ class Provider:
         NotPossible
             The state does not allow it.
         """
-        return self.take(EVENT_OF_REQUEST[pdu.pdu_type], pdu=pdu, data=data or pdu.encode())
+        return self.take(fsm.EVENT_OF_REQUEST[pdu.name], pdu, data or pdu.encode())
 
-    def take(
-        self, event: str, ended: Ended | None = None, *, pdu: Any = None, data: bytes = b""
-    ) -> Move:
+    def take(self, event: str, pdu: Any = None, data: bytes = b"") -> Move:
         """Move on as Table 9-10 says.
 
         Parameters
         ----------
         event : str
             The event's label, ``"Evt1"`` to ``"Evt19"``.
-        ended : Ended or None
-            What is known of how the association ends, if it ends by this.
 
         Raises
         ------
@@ -216,12 +199,13 @@ class Provider:
             # In Sta1 again: a provider serves one association.
             if action is None or (last.ended is not None and last.state == "Sta1"):
                 return None
-            return Move(action, event, last, data, ended or _how(action, pdu))
+            return Move(action, event, last, data, _how(action, pdu))
 
         move = self._move(think)
         if move is None:
             state = self.state
-            raise NotPossible(f"{EVENTS[event]} is not possible in {state} ({STATES[state]})")
+            where = f"{state} ({fsm.STATES[state]})"
+            raise NotPossible(f"{fsm.EVENTS[event]} is not possible in {where}")
         return move
 
     def abort(self, ended: Ended) -> Move | None:
@@ -295,32 +279,25 @@ class Provider:
         if self._is_deaf:
             framer.drop()
             return None
-        framer.accepts_data = last.state in DATA_STATES
+        framer.accepts_data = last.state in fsm.DATA_STATES
         try:
-            while (item := framer.next(feed if last.ended is None else _ignore)) is not None:
+            while (item := framer.next(feed if last.ended is None else ignore)) is not None:
                 if not isinstance(item, bytes):
                     return item
                 received = self._received(item, show)
                 if received is not None:
                     return received
         except PDUDecodeError as error:
-            return self._invalid(error)
+            self._is_deaf = True  # where the next PDU begins is not known any more
+            return self._answer("Evt19", None, b"", error)
         return None
-
-    def _invalid(self, error: PDUDecodeError, data: bytes = b"") -> Received | None:
-        """What was received is no PDU: where the next one begins is not known any more."""
-        self._is_deaf = True
-        return self._answer("Evt19", None, data, error)
 
     def _received(self, data: bytes, show: Show | None) -> Received | None:
         """A PDU is complete that is not P-DATA-TF in its place."""
-        event = EVENT_OF_PDU[data[0]]
+        event = fsm.EVENT_OF_PDU[data[0]]
         if event == "Evt10":  # only its header, in a state that expects none
             return self._answer(event, None, data)
-        try:
-            pdu = pdus.decode_pdu(data)
-        except PDUDecodeError as error:
-            return self._invalid(error, data)
+        pdu = pdus.decode_pdu(data)
         if show is not None:
             show(pdu)
         return self._answer(event, pdu, data)
@@ -332,7 +309,7 @@ class Provider:
 
         def think(last: Move) -> Move | None:
             action, cause, wrong = self._table.get((event, last.state)), event, error
-            if event == "Evt10" and action in _TAKE_DATA:
+            if event == "Evt10" and last.state in fsm.DATA_STATES:
                 # Its content is lost, whatever the state is now.
                 cause = "Evt19"
                 action = self._table["Evt19", last.state]
@@ -340,7 +317,7 @@ class Provider:
                 return None
             refuses = self.refusal(pdu) if action.label == "AE-6" else None
             if refuses is not None:
-                action = OTHERWISE["AE-6"]
+                action = fsm.OTHERWISE["AE-6"]
                 return Move(action, cause, last, refuses.encode(), _how(action, refuses))
             if action.send != "A-ABORT":
                 return Move(action, cause, last, b"", _how(action, pdu))
@@ -382,5 +359,5 @@ def _how(action: Action, pdu: Any) -> Ended | None:
     return Ended(action.ends, action.by)
 
 
-def _ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
+def ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
     """Take PDVs that nobody waits for any more."""

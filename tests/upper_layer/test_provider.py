@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import sys
 import threading
@@ -18,7 +19,6 @@ from pynetdicom.upper_layer import provider as module
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import (
-    ACTIONS,
     EVENT_OF_PDU,
     EVENT_OF_REQUEST,
     EVENTS,
@@ -32,6 +32,7 @@ from tests.peers import Call
 
 LOCAL = Ended("aborted", "local", 0, 0)
 LOST = Ended("aborted", "network")
+BY_NAME = {cls.name: cls for cls in pdus.PDU_TYPES.values()}
 OPEN = [state for state in STATES if state not in ("Sta1", "Sta4")]
 
 
@@ -47,7 +48,7 @@ def feed(context_id: int, control: int, data: memoryview, done: bool) -> Any:
 
 def receive(provider: Provider, data: bytes) -> list[Any]:
     """What comes of bytes: messages and moves."""
-    provider.framer.put(data)
+    provider.framer.fill(io.BytesIO(data).readinto)
     found = []
     while (item := provider.receive(feed)) is not None:
         found.append(item.move if isinstance(item, Received) else item)
@@ -121,10 +122,10 @@ def test_whatever_the_peer_sends(event: str, state: str) -> None:
 # What the local side wants
 
 
-@pytest.mark.parametrize("pdu_type", EVENT_OF_REQUEST)
-def test_requests(pdu_type: int) -> None:
-    event = EVENT_OF_REQUEST[pdu_type]
-    pdu = pdus.PDU_TYPES[pdu_type]()
+@pytest.mark.parametrize("name", EVENT_OF_REQUEST)
+def test_requests(name: str) -> None:
+    event = EVENT_OF_REQUEST[name]
+    pdu = BY_NAME[name]()
     for state in STATES:
         provider = make(state)
         if (event, state) in TABLE:
@@ -271,7 +272,7 @@ def test_data_that_began_before_the_acceptance() -> None:
         return item
 
     provider.framer.next = understood_in_sta3  # type: ignore[method-assign,assignment]
-    provider.framer.put(p_data(pdv(1, 3, b"early")))
+    provider.framer.fill(io.BytesIO(p_data(pdv(1, 3, b"early"))).readinto)
     received = provider.receive(feed)
     assert isinstance(received, Received)
     assert received.move.told == ("AA-8", "Sta6", "Evt19", "Sta13")
@@ -289,7 +290,7 @@ def test_data_is_not_fed_any_more_after_the_end() -> None:
 def test_each_pdu_is_shown_before_it_has_an_effect() -> None:
     provider = make()
     shown: list[tuple[str, str]] = []
-    provider.framer.put(RELEASE_RQ + RELEASE_RQ)
+    provider.framer.fill(io.BytesIO(RELEASE_RQ + RELEASE_RQ).readinto)
     while provider.receive(feed, lambda pdu: shown.append((pdu.name, provider.state))) is not None:
         pass
     assert shown == [("A-RELEASE-RQ", "Sta6"), ("A-RELEASE-RQ", "Sta8")]
@@ -315,8 +316,8 @@ STEPS = st.one_of(
 
 def step(provider: Provider, what: Any) -> list[Any]:
     """Do something that either side may do; the moves and messages that it caused."""
-    if isinstance(what, int):
-        return [provider.request(pdus.PDU_TYPES[what]())]
+    if what in BY_NAME:
+        return [provider.request(BY_NAME[what]())]
     if isinstance(what, tuple):
         return receive(provider, what[0][: what[1]])
     if isinstance(what, bytes):
@@ -449,6 +450,10 @@ def test_an_abort_in_the_midst_of_another_move() -> None:
 
 def test_every_event_of_a_pdu_is_sent_here() -> None:
     assert set(EVENT_OF_PDU.values()) | {"Evt19"} == set(PDUS)
-    assert {action.send for action in ACTIONS.values()} - {"", "A-ABORT", "P-DATA-TF"} == {
-        pdus.PDU_TYPES[number].name for number in EVENT_OF_REQUEST
+    assert EVENT_OF_REQUEST == {
+        "A-ASSOCIATE-RQ": "Evt2",
+        "A-ASSOCIATE-AC": "Evt7",
+        "A-ASSOCIATE-RJ": "Evt8",
+        "A-RELEASE-RQ": "Evt11",
+        "A-RELEASE-RP": "Evt14",
     }
