@@ -13,20 +13,8 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pynetdicom.data_sets.descriptor import (
-    Descriptor,
-    Section,
-    Unnamed,
-    open_file,
-    pread_into,
-)
-from pynetdicom.data_sets.element_walk import (
-    Encoding,
-    Read,
-    Survey,
-    encoding_of,
-    walk,
-)
+from pynetdicom.data_sets.descriptor import Descriptor, Section, Unnamed, open_file, pread_into
+from pynetdicom.data_sets.element_walk import Encoding, Read, Survey, encoding_of, walk
 from pynetdicom.data_sets.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.uids import named
