@@ -170,7 +170,7 @@ class Accepting:
     def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
         assert self._visitor is not None
-        ended = self._link.dul.ended
+        ended = self._link.ended
         assert ended is not None
         pdu = pdus.A_ASSOCIATE_RJ(ended.result or 0, ended.source or 0, ended.reason or 0)
         self._introduce(self._visitor)
