@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES, DEFAULT_TRANSFER_SYNTAXES
-from pynetdicom.status import (
-    STATUS_CANCEL,
-    STATUS_FAILURE,
-    STATUS_PENDING,
-    STATUS_SUCCESS,
-    STATUS_UNKNOWN,
-    STATUS_WARNING,
-)
-from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
-from pynetdicom.upper_layer.pdu import APPLICATION_CONTEXT as APPLICATION_CONTEXT_NAME
+from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES as ALL_TRANSFER_SYNTAXES
+from pynetdicom.presentation import DEFAULT_TRANSFER_SYNTAXES as DEFAULT_TRANSFER_SYNTAXES
+from pynetdicom.status import STATUS_CANCEL as STATUS_CANCEL
+from pynetdicom.status import STATUS_FAILURE as STATUS_FAILURE
+from pynetdicom.status import STATUS_PENDING as STATUS_PENDING
+from pynetdicom.status import STATUS_SUCCESS as STATUS_SUCCESS
+from pynetdicom.status import STATUS_UNKNOWN as STATUS_UNKNOWN
+from pynetdicom.status import STATUS_WARNING as STATUS_WARNING
+from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH as DEFAULT_MAX_LENGTH
+from pynetdicom.upper_layer.pdu import APPLICATION_CONTEXT
 
+APPLICATION_CONTEXT_NAME = APPLICATION_CONTEXT
 MODE_ACCEPTOR = "acceptor"
 MODE_REQUESTOR = "requestor"
-
-__all__ = [
-    "ALL_TRANSFER_SYNTAXES",
-    "APPLICATION_CONTEXT_NAME",
-    "DEFAULT_MAX_LENGTH",
-    "DEFAULT_TRANSFER_SYNTAXES",
-    "MODE_ACCEPTOR",
-    "MODE_REQUESTOR",
-    "STATUS_CANCEL",
-    "STATUS_FAILURE",
-    "STATUS_PENDING",
-    "STATUS_SUCCESS",
-    "STATUS_UNKNOWN",
-    "STATUS_WARNING",
-]

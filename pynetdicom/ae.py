@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import events
-from pynetdicom.ae_contexts import checked, proposed
-from pynetdicom.ae_settings import Settings
+from pynetdicom.ae_contexts import proposed, served
+from pynetdicom.ae_settings import Settings, title_of
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.uids import named
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
-from pynetdicom.utils import set_ae
 
 if TYPE_CHECKING:
     import ssl
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
-
-LOGGER = logging.getLogger("pynetdicom.ae")
 
 
 def prepare(
@@ -48,10 +43,8 @@ def prepare(
     if bind_address is not None:
         AddressInformation.from_tuple(bind_address)
     _check_tls(tls_args)
-    title = set_ae(ae_title, "ae_title", allow_empty=False, allow_none=False)
-    assert title is not None
     request = acse.request(
-        called_ae_title=title,
+        called_ae_title=title_of("ae_title", ae_title),
         calling_ae_title=ae.ae_title,
         contexts=proposed(ae.requested_contexts if contexts is None else contexts),
         maximum_length=max_pdu,
@@ -66,10 +59,8 @@ def prepare(
 
 def _peer(addr: Any, port: Any) -> AddressInformation:
     """The peer's address, checked."""
-    if isinstance(addr, tuple):
-        if len(addr) != 3 or not isinstance(addr[0], str):
-            raise TypeError("'addr' must be str or (host, flowinfo, scope_id)")
-    elif not isinstance(addr, str):
+    host = addr[0] if isinstance(addr, tuple) and len(addr) == 3 else addr
+    if not isinstance(host, str):
         raise TypeError("'addr' must be str or (host, flowinfo, scope_id)")
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError("'port' must be int")
@@ -81,17 +72,13 @@ def _check_tls(tls_args: Any) -> None:
         return
     import ssl
 
-    if (
-        not isinstance(tls_args, (tuple, list))
-        or len(tls_args) != 2
-        or not isinstance(tls_args[0], ssl.SSLContext)
-        or not isinstance(tls_args[1], (str, type(None)))
-    ):
-        raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
-    if tls_args[0].protocol == ssl.PROTOCOL_TLS_SERVER:
-        raise ValueError(
-            "'tls_args' has the context of a server: PROTOCOL_TLS_CLIENT is for clients"
-        )
+    match tls_args:
+        case (ssl.SSLContext() as context, str() | None):
+            if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+                what = "the context of a server: PROTOCOL_TLS_CLIENT is for clients"
+                raise ValueError(f"'tls_args' has {what}")
+        case _:
+            raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
 
 
 class ApplicationEntity(Settings):
@@ -267,8 +254,7 @@ class ApplicationEntity(Settings):
         """
         from pynetdicom.transport import ThreadedAssociationServer
 
-        servers = self._running.servers
-        before = list(servers)
+        before = self._running.servers.copy()
         try:
             server = self.make_server(
                 address,
@@ -286,15 +272,11 @@ class ApplicationEntity(Settings):
             if not block:
                 server.start()
                 return server
-            try:
-                server.serve_forever()
-            finally:
-                self._running.stop([server])
+            server.serve_forever()
+            self._running.stop([server])
         except BaseException as error:
             # Ctrl-C may come as soon as it is made, and on the way out, too.
-            mine = [
-                one for one in list(self._running.servers) if one.is_made_here and one not in before
-            ]
+            mine = [one for one in self._running.servers - before if one.is_made_here]
             self._running.stop(mine)
             if not (block and isinstance(error, KeyboardInterrupt)):
                 raise
@@ -332,20 +314,12 @@ class ApplicationEntity(Settings):
         unrestricted = kwargs.get("unrestricted_storage")
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
-        supported = self.supported_contexts if contexts is None else checked(contexts)
-        if not supported and not unrestricted:
-            raise ValueError("no presentation contexts are supported: add_supported_context()")
-        for context in supported:
-            if (context.scu_role is None) != (context.scp_role is None):
-                raise ValueError(
-                    f"only one of scu_role and scp_role is set for {named(context.abstract_uid)}"
-                )
-        title = set_ae(ae_title, "ae_title", allow_empty=False) or self.ae_title
+        supported = self.supported_contexts if contexts is None else contexts
         return server_class(
             self,
             address,
-            title,
-            [context.copy() for context in supported],
+            self.ae_title if ae_title is None else title_of("ae_title", ae_title),
+            served(supported, may_be_none=unrestricted),
             ssl_context,
             evt_handlers,
             **kwargs,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from copy import deepcopy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom._version import (
-    PYNETDICOM_IMPLEMENTATION_UID,
-    PYNETDICOM_IMPLEMENTATION_VERSION,
-)
+from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
 from pynetdicom.hooks import Callbacks
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.running import Running
-from pynetdicom.settings import Setting, Timeout
+from pynetdicom.settings import Setting, Timeouts
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
@@ -30,9 +29,7 @@ MAXIMUM_PDU_SIZE = 0xFFFFFFFF  # what the item has room for, PS3.8 D.1.1
 
 def title_of(name: str, value: str | bytes) -> str:
     """An AE title as it is kept."""
-    title = set_ae(value, name, allow_empty=False, allow_none=False)
-    assert title is not None
-    return title
+    return set_ae(value, name, allow_empty=False, allow_none=False) or ""
 
 
 def _port(name: str, value: int) -> int:
@@ -75,36 +72,28 @@ def _is_number(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-class Settings(Callbacks):
+class Settings(Callbacks, Timeouts):
     """The attributes of an `ApplicationEntity`; see there."""
 
-    acse_timeout = Timeout("acse_timeout", 30)
-    dimse_timeout = Timeout("dimse_timeout", 30)
-    network_timeout = Timeout("network_timeout", 60)
-    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
-    ae_title = Setting(
-        title_of, "", "Get or set the AE title, as given; bytes are stripped and cut at 16."
-    )
-    port = Setting(_port, 0, "Get or set the port that `start` listens on.")
+    ae_title = Setting(title_of, "", "The AE title, as given; bytes are stripped and cut at 16.")
+    port = Setting(_port, 0, "The port that `start` listens on.")
     implementation_version_name = Setting(
         _version_name,
         PYNETDICOM_IMPLEMENTATION_VERSION,
-        "Get or set the version name that peers are told, at most 16 characters, or None.",
+        "The version name that peers are told, at most 16 characters, or None.",
     )
     maximum_associations = Setting(
-        _at_least_one, 10, "Get or set how many accepted associations there may be at a time."
+        _at_least_one, 10, "How many accepted associations there may be at a time."
     )
     require_calling_aet = Setting(
         _titles,
         [],
-        """Get or set the accepted calling AE titles; none means all.
+        """The accepted calling AE titles; none means all.
 
         A lone title will do; an empty one, or None, is none.
         """,
     )
-    require_called_aet = Setting(
-        _bool, False, "Get or set whether the called AE title must be ours."
-    )
+    require_called_aet = Setting(_bool, False, "Whether the called AE title must be ours.")
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
         self._running = Running()
@@ -146,28 +135,22 @@ class Settings(Callbacks):
         del state["_running"]
         # A copy's are its own, also where it is not a deep one.
         for name in ("_requested", "_supported", "_require_calling_aet", "extended_negotiation"):
-            state[name] = state[name].copy()
+            state[name] = deepcopy(state[name])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._running = Running()
         vars(self).update(state)
 
-    @property
+    @cached_property
     def address(self) -> str:
-        """The address of this machine's host name."""
-        if "_address" not in self.__dict__:
-            import socket
+        """Get or set the address of this machine; at first that of its host name."""
+        import socket
 
-            try:
-                self._address = socket.gethostbyname(socket.gethostname())
-            except OSError:
-                self._address = "127.0.0.1"
-        return self._address
-
-    @address.setter
-    def address(self, value: str) -> None:
-        self._address = value
+        try:
+            return socket.gethostbyname(socket.gethostname())
+        except OSError:
+            return "127.0.0.1"
 
     @property
     def implementation_class_uid(self) -> UID:
@@ -178,9 +161,7 @@ class Settings(Callbacks):
 
     @implementation_class_uid.setter
     def implementation_class_uid(self, value: str) -> None:
-        uid = set_uid(value, "implementation_class_uid", False, False, True)
-        assert uid is not None
-        self._implementation_uid = str(uid)
+        self._implementation_uid = str(set_uid(value, "implementation_class_uid", False, False))
 
     @property
     def maximum_pdu_size(self) -> int:
@@ -238,7 +219,7 @@ class Settings(Callbacks):
     @property
     def supported_contexts(self) -> list[PresentationContext]:
         """Get what is supported; assigning adds to it, assigning nothing clears it."""
-        return self._supported.in_order()
+        return [self._supported[uid] for uid in sorted(self._supported)]
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[PresentationContext] | None) -> None:
@@ -293,30 +274,24 @@ class Settings(Callbacks):
         return self._running.active
 
     def __str__(self) -> str:
-        return summary(self)
-
-
-def summary(ae: Settings) -> str:
-    """Several lines on who the AE is and what it does."""
-    accepted = sum(assoc.is_acceptor for assoc in ae.active_associations)
-    lines = [
-        f"Application Entity '{ae.ae_title}'",
-        "",
-        f"  Accepted associations: {accepted} of at most {ae.maximum_associations}",
-        f"  Maximum PDU size: {ae._maximum_pdu_size or 'no limit'}",
-        f"  ACSE timeout (s): {ae.acse_timeout}",
-        f"  DIMSE timeout (s): {ae.dimse_timeout}",
-        f"  Network timeout (s): {ae.network_timeout}",
-        f"  Connection timeout (s): {ae.connection_timeout}",
-        f"  Calling AE titles: {', '.join(ae.require_calling_aet) or 'any'}",
-        f"  Called AE title must match: {ae.require_called_aet}",
-        f"  User identity required: {ae.require_user_identity}",
-    ]
-    for heading, contexts in (
-        ("Requested", ae._requested),
-        ("Supported", ae.supported_contexts),
-    ):
-        lines += ["", f"  {heading} presentation contexts: {len(contexts) or 'none'}"]
-        for context in contexts:
-            lines += [f"    {line}" for line in str(context).splitlines()]
-    return "\n".join(lines)
+        """Several lines on who the AE is and what it does."""
+        accepted = sum(assoc.is_acceptor for assoc in self.active_associations)
+        lines = [
+            f"Application Entity '{self.ae_title}'",
+            "",
+            f"  Accepted associations: {accepted} of at most {self.maximum_associations}",
+            f"  Maximum PDU size: {self.maximum_pdu_size or 'no limit'}",
+            f"  ACSE timeout (s): {self.acse_timeout}",
+            f"  DIMSE timeout (s): {self.dimse_timeout}",
+            f"  Network timeout (s): {self.network_timeout}",
+            f"  Connection timeout (s): {self.connection_timeout}",
+            f"  Calling AE titles: {', '.join(self.require_calling_aet) or 'any'}",
+            f"  Called AE title must match: {self.require_called_aet}",
+            f"  User identity required: {self.require_user_identity}",
+        ]
+        offered = {"Requested": self._requested, "Supported": self.supported_contexts}
+        for heading, contexts in offered.items():
+            lines += ["", f"  {heading} presentation contexts: {len(contexts) or 'none'}"]
+            for context in contexts:
+                lines += [f"    {line}" for line in str(context).splitlines()]
+        return "\n".join(lines)

@@ -9,49 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.data_sets.character_sets import NotInCharacterSet
-from pynetdicom.data_sets.data_set import (
-    EncodedDataSet,
-    InFile,
-    InMemory,
-    encode_dataset,
-    write_elements,
-)
-from pynetdicom.data_sets.element_walk import MAXIMUM_DEPTH, Encoding
+from pynetdicom.data_sets.data_set import EncodedDataSet as EncodedDataSet
+from pynetdicom.data_sets.data_set import InFile as InFile
+from pynetdicom.data_sets.data_set import InMemory as InMemory
+from pynetdicom.data_sets.data_set import encode_dataset as encode_dataset
+from pynetdicom.data_sets.data_set import write_elements
+from pynetdicom.data_sets.element_walk import MAXIMUM_DEPTH, UNCOMPRESSED, Encoding, encoding_of
 from pynetdicom.data_sets.pieces import NotEncodable
-from pynetdicom.services.instances import KnownPath
+from pynetdicom.services.instances import KnownPath as KnownPath
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset, FileMetaDataset
 
-__all__ = [
-    "EncodedDataSet",
-    "InFile",
-    "InMemory",
-    "KnownPath",
-    "create_file_meta",
-    "decode",
-    "encode",
-    "encode_dataset",
-    "encode_element",
-    "encode_file_meta",
-    "pretty_dataset",
-    "pretty_element",
-    "split_dataset",
-]
-
-_TRANSFER_SYNTAXES = {
-    Encoding(implicit=True, little=True, deflated=False): "1.2.840.10008.1.2",
-    Encoding(implicit=False, little=True, deflated=False): "1.2.840.10008.1.2.1",
-    Encoding(implicit=False, little=True, deflated=True): "1.2.840.10008.1.2.1.99",
-    Encoding(implicit=False, little=False, deflated=False): "1.2.840.10008.1.2.2",
-}
+_TRANSFER_SYNTAXES = {encoding_of(uid): uid for uid in UNCOMPRESSED}
 
 _NO_ENCODING = "what is in big endian or deflated is in explicit VR, and not in both"
 
 _BINARY_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 _SHOWN = 512
-_GROUP_LENGTH_SIZE = 12
 
 
 def decode(
@@ -104,9 +80,8 @@ def encode(
     """
     encoding = Encoding(bool(is_implicit_vr), bool(is_little_endian), bool(deflated))
     try:
-        why = _why_not(ds, encoding)
-        if why is None:
-            return write_elements(ds, encoding)
+        _check_encoding(ds, encoding)
+        return write_elements(ds, encoding)
     except (NotInCharacterSet, NotEncodable) as error:
         why = str(error)
     except Exception as error:
@@ -118,14 +93,13 @@ def encode(
     return None
 
 
-def _why_not(ds: Dataset, encoding: Encoding) -> str | None:
-    """Say why pydicom would encode a data set wrongly."""
+def _check_encoding(ds: Dataset, encoding: Encoding) -> None:
+    """Refuse what pydicom would encode wrongly."""
     if encoding not in _TRANSFER_SYNTAXES:
-        return _NO_ENCODING
+        raise NotEncodable(_NO_ENCODING)
     is_encapsulated = "PixelData" in ds and ds["PixelData"].is_undefined_length
     if is_encapsulated and (encoding.implicit or not encoding.little or encoding.deflated):
-        return "encapsulated pixel data is in Explicit VR Little Endian"
-    return None
+        raise NotEncodable("encapsulated pixel data is in Explicit VR Little Endian")
 
 
 def encode_element(
@@ -209,17 +183,15 @@ def encode_file_meta(file_meta: FileMetaDataset) -> bytes:
     """
     from pydicom.dataset import validate_file_meta
 
-    is_named = not file_meta.get("ImplementationClassUID") or bool(
-        file_meta.get("ImplementationVersionName")
-    )
+    uid, name = map(file_meta.get, ("ImplementationClassUID", "ImplementationVersionName"))
     validate_file_meta(file_meta, enforce_standard=True)
-    if not is_named:  # pydicom has given its own name to somebody else's implementation
+    if uid and not name:  # pydicom has given its own name to somebody else's implementation
         file_meta.pop("ImplementationVersionName", None)
     file_meta.FileMetaInformationGroupLength = 0
     encoded = write_elements(file_meta, Encoding(implicit=False, little=True, deflated=False))
-    length = len(encoded) - _GROUP_LENGTH_SIZE
-    file_meta.FileMetaInformationGroupLength = length
-    return encoded[:8] + length.to_bytes(4, "little") + encoded[_GROUP_LENGTH_SIZE:]
+    head, rest = encoded[:8], encoded[12:]  # between them is the length
+    file_meta.FileMetaInformationGroupLength = len(rest)
+    return head + len(rest).to_bytes(4, "little") + rest
 
 
 def split_dataset(path: str | os.PathLike[str]) -> tuple[Dataset, int]:
@@ -289,11 +261,8 @@ def _pretty_lines(ds: Dataset, indent: int, indent_char: str) -> Iterator[str]:
 def pretty_element(elem: DataElement) -> str:
     """Show an element in one line: tag, VR, value, number of values, keyword."""
     tag = f"({elem.tag.group:04X},{elem.tag.element:04X})"
-    return f"{tag} {elem.VR} {_shown(elem):<40} # {_count(elem)} {elem.keyword or elem.name}"
-
-
-def _count(elem: DataElement) -> int:
-    return 1 if elem.VR == "SQ" else int(elem.VM)
+    count = 1 if elem.VR == "SQ" else elem.VM
+    return f"{tag} {elem.VR} {_shown(elem):<40} # {count} {elem.keyword or elem.name}"
 
 
 def _shown(elem: DataElement) -> str:
@@ -310,8 +279,5 @@ def _shown(elem: DataElement) -> str:
     if len(text) > _SHOWN:
         text = text[:_SHOWN] + "..."
     # One element is one line, whatever is in it.
-    return f"[{''.join(c if c.isprintable() else _escaped(c) for c in text)}]"
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"[{shown}]"

@@ -104,6 +104,8 @@ class Event:
     secondary_field: bytes
     """The passcode, if there is one."""
 
+    _decoded: Dataset | None = None
+
     def __init__(
         self,
         assoc: Any,
@@ -118,9 +120,7 @@ class Event:
 
             timestamp = datetime.now()
         self.timestamp = timestamp
-        self._decoded: Any = None
-        if attrs:
-            self.__dict__.update(attrs)
+        self.__dict__.update(attrs or {})
 
     def __getattr__(self, name: str) -> Any:
         # Also where a property has raised it.
@@ -133,14 +133,11 @@ class Event:
     def _data_set(self) -> Dataset:
         """The request's data set, decoded once."""
         if self._decoded is None:
-            from pydicom.dataset import Dataset
-
-            data_set = self.request.data_set
-            self._decoded = Dataset() if data_set is None else data_set.decode()
-            if data_set is not None and data_set.oddities:
+            data_set = self.received
+            self._decoded = data_set.decode()
+            if data_set.oddities:
                 self.assoc._invoker.messenger.note_oddities(data_set.oddities, "received with")
-        decoded: Dataset = self._decoded
-        return decoded
+        return self._decoded
 
     @of_kind
     def context(self) -> PresentationContextTuple:
@@ -188,9 +185,11 @@ class Event:
         """
         data_set: EncodedDataSet | None = self.request.data_set
         if data_set is None:
-            from pynetdicom.data_sets.data_set import InMemory
+            from pydicom.dataset import Dataset
 
-            return InMemory(b"", self.context.transfer_syntax)
+            from pynetdicom.data_sets.data_set import encode_dataset
+
+            return encode_dataset(Dataset(), self.context.transfer_syntax)
         return data_set
 
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
@@ -299,8 +298,7 @@ class Event:
         """The tags that an N-GET request asks for."""
         from pydicom.tag import Tag
 
-        tags = self.request.AttributeIdentifierList
-        return [Tag(tag) for tag in tags or ()]
+        return [Tag(tag) for tag in self.request.AttributeIdentifierList or ()]
 
     @of_kind
     def event_type(self) -> int:
@@ -336,12 +334,6 @@ ARGUMENTS: dict[EventType, str] = {
     evt.EVT_SOP_EXTENDED: "app_info",
     evt.EVT_USER_ID: "user_id_type primary_field secondary_field user_info",
 }
-
-
-def arguments(event: Event) -> list[Any]:
-    """What the callback is called with that is asked in place of a handler."""
-    names = ARGUMENTS[event.event].split()
-    return [_MADE[name](event) if name in _MADE else getattr(event, name) for name in names]
 
 
 def _titled(title: str | None) -> bytes | None:
@@ -406,8 +398,9 @@ def ask(event: Event) -> Any:
         if event.event is evt.EVT_C_ECHO:
             return 0x0000
         raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
+    names = ARGUMENTS[event.event].split()
     try:
-        args = arguments(event)
+        args = [_MADE[name](event) if name in _MADE else getattr(event, name) for name in names]
     except DataSetDecodeError as error:
         raise Undecodable(str(error)) from error
     except Exception as error:  # its text may be about the patient

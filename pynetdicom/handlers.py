@@ -7,18 +7,19 @@ each thread knows which handlers it is running.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pynetdicom import hooks, raised
-from pynetdicom.event_types import ON_THE_WIRE, EventType
+from pynetdicom import _config, hooks, raised
+from pynetdicom.event_types import EventType
 from pynetdicom.network.latch import Hold
 
 if TYPE_CHECKING:
-    import contextvars
     from datetime import datetime
     from types import FrameType
 
@@ -32,11 +33,6 @@ EventHandlerType = HandlerSpec
 # The handlers that a thread is running, the innermost last: whose, and of which event. The stack is
 # not made by the class's `__init__`, in whose midst a signal's handler would find nothing.
 _running = threading.local()
-
-
-def _stack() -> list[tuple[Handlers, EventType]]:
-    stack: list[tuple[Handlers, EventType]] = _running.__dict__.setdefault("stack", [])
-    return stack
 
 
 class Host(Protocol):
@@ -63,8 +59,14 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         To which the events happen.
     changed : callable, optional
         Called when what is bound has changed.
-    context : contextvars.Context, optional
-        Whose variables handlers on the DUL thread see; each call has a copy of its own.
+    server : Handlers, optional
+        Those of the server that the association came to, in the place of `evt_handlers`.
+
+    Attributes
+    ----------
+    context : contextvars.Context or None
+        Whose variables handlers see: those of whoever has made the association, or its server. On
+        the Association thread it is entered once; on others each call has a copy of its own.
     """
 
     def __init__(
@@ -74,17 +76,23 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         *,
         assoc: Any = None,
         changed: Callable[[Handlers], None] | None = None,
-        context: contextvars.Context | None = None,
+        server: Handlers | None = None,
     ) -> None:
         self._host = host
         self._assoc = assoc
         self._changed = changed
-        self._context = context
+        self.context: contextvars.Context | None = None
+        if server is None:
+            if _config.PASS_CONTEXTVARS:
+                self.context = contextvars.copy_context()
+        elif server.context is not None:
+            # A copy of its own: a context can be entered by one thread at a time.
+            self.context = server.context.copy()
         # Changes to it, made one after another, all that follows from them included: a signal's
         # handler may ask for one in the midst of another.
         self._changes: deque[Callable[[], None]] = deque()
         self._changing = Hold()
-        given: Iterable[Any] = evt_handlers or ()
+        given: Iterable[Any] = (evt_handlers or ()) if server is None else server.specs()
         for spec in given:
             if not isinstance(spec, (tuple, list)) or not 2 <= len(spec) <= 3:
                 raise TypeError(
@@ -156,15 +164,12 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def specs(self) -> list[HandlerSpec]:
         """What is bound, as it is given to `bind`."""
-        return [
-            (event, handler, args)
-            for event, bound in list(self.items())  # another thread may bind meanwhile
-            for handler, args in bound
-        ]
+        items = list(self.items())  # another thread may bind meanwhile
+        return [(event, handler, args) for event, bound in items for handler, args in bound]
 
     def are_told(self, event: EventType) -> bool:
         """Whether anybody is told of a notification event."""
-        return event in self or bool(hooks.told_of(self._assoc, event))
+        return event in self or any(hooks.told_of(self._assoc, event))
 
     def who_answers(self, event: EventType) -> Any:
         """What is bound to an intervention event, or assigned to the AE in its place."""
@@ -178,16 +183,19 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         timestamp: datetime | None = None,
     ) -> Any:
         """Have an event happen to the association; see `pynetdicom.events.trigger`."""
-        running = _stack()
+        if not event.is_intervention:
+            return self.run(event, self._tell, event, attrs or {}, timestamp)
+        handler, args = self.of(event)
+        made = self._host._make_event(self._assoc, event, attrs)
+        return self.run(event, handler, made, *(args or ()))
+
+    def run(self, event: EventType, call: Callable[..., Any], *args: Any) -> Any:
+        """Call what is of the event's handler, or is its handler."""
+        running = _running.__dict__.setdefault("stack", [])
         depth = len(running)
         try:
             running.append((self, event))
-            if event.is_intervention:
-                handler, args = self.of(event)
-                made = self._host._make_event(self._assoc, event, attrs)
-                return handler(made, *(args or ()))
-            self._tell(event, attrs or {}, timestamp)
-            return None
+            return call(*args)
         finally:
             del running[depth:]
 
@@ -203,28 +211,29 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def trigger_anywhere(self, event: EventType, attrs: dict[str, Any]) -> None:
         """Have an event happen on whatever thread this is, which may be the DUL thread."""
-        if self._context is None:
+        if self.context is None:
             self.trigger(event, attrs)
         else:
-            self._context.copy().run(self.trigger, event, attrs)
+            self.context.copy().run(self.trigger, event, attrs)
 
     def running_here(self) -> list[EventType]:
         """The events whose handlers the calling thread is running."""
-        stack = _running.__dict__.get("stack")
-        return [event for owner, event in stack if owner is self] if stack else []
-
-    @property
-    def are_on_the_wire(self) -> bool:
-        """Whether the calling thread runs one in the midst of reading or writing."""
-        is_running = bool(_running.__dict__.get("stack"))
-        return is_running and not ON_THE_WIRE.isdisjoint(self.running_here())
+        stack = _running.__dict__.get("stack", ())
+        return [event for owner, event in stack if owner is self]
 
 
 class _Items:
-    """What an iterator gives, which is closed with this."""
+    """What an iterator gives, which is closed with this.
 
-    def __init__(self, items: Iterator[Any]) -> None:
+    Parameters
+    ----------
+    may_run_ahead : bool
+        Whether the next item may be asked for early, see `ahead`.
+    """
+
+    def __init__(self, items: Iterator[Any], may_run_ahead: bool) -> None:
         self._items = items
+        self.may_run_ahead = may_run_ahead
 
     def __iter__(self) -> Self:
         return self
@@ -239,48 +248,23 @@ class _Items:
             close()
 
 
-class Ahead(_Items):
-    """What a handler yields, the next item of which may be asked for early, see `ahead`."""
-
-    may_run_ahead = True
-
-
 class HandlerItems(_Items):
     """What the handler of an intervention event yields: it runs as its handler all the while."""
 
     def __init__(self, handlers: Handlers, event: EventType, items: Iterator[Any]) -> None:
-        super().__init__(items)
-        self._handlers = handlers
-        self._event = event
-        self.may_run_ahead = getattr(items, "may_run_ahead", False)
+        super().__init__(items, getattr(items, "may_run_ahead", False))
+        self._run = partial(handlers.run, event)
 
     def __next__(self) -> Any:
-        event = self._event
-        running = _stack()
-        depth = len(running)
-        try:
-            running.append((self._handlers, event))
-            return next(self._items)
-        finally:
-            del running[depth:]
+        return self._run(next, self._items)
 
     def close(self) -> None:
-        running = _stack()
-        depth = len(running)
-        try:
-            running.append((self._handlers, self._event))
-            super().close()
-        finally:
-            del running[depth:]
-
-
-_RUN_HANDLERS = frozenset((Handlers.trigger.__code__, HandlerItems.__next__.__code__))
-# Their local variable ``event`` says of which event.
+        self._run(super().close)
 
 
 def handled_in(frame: FrameType | None) -> EventType | None:
     """The event whose handler a thread is running, by the frame that the thread is in."""
-    while frame is not None and frame.f_code not in _RUN_HANDLERS:
+    while frame is not None and frame.f_code is not Handlers.run.__code__:
         frame = frame.f_back
     return frame and frame.f_locals["event"]
 
@@ -334,4 +318,4 @@ def ahead(items: Iterable[Any]) -> Iterable[Any]:
     -----
     PS3.4 C.4.2, C.4.3
     """
-    return Ahead(iter(items))
+    return _Items(iter(items), may_run_ahead=True)

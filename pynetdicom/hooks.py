@@ -7,6 +7,7 @@ events beside their handlers; hooks are told too.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
@@ -69,34 +70,18 @@ class Callbacks:
         """
         raise NotImplementedError
 
-    def on_c_find_cancel(self) -> Any:
-        """Kept for scripts that have it; never called."""
-        raise NotImplementedError
-
-    on_c_get_cancel = on_c_move_cancel = on_c_find_cancel
-
     def on_n_action(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-ACTION request: return (status, dataset)."""
+        """An N-ACTION, N-CREATE, N-EVENT-REPORT or N-SET request: return (status, dataset)."""
         raise NotImplementedError
 
-    def on_n_create(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-CREATE request: return (status, dataset)."""
-        raise NotImplementedError
+    on_n_create = on_n_event_report = on_n_set = on_n_action
 
     def on_n_delete(self, context: Any, info: Any) -> Any:
         """An N-DELETE request: return its status."""
         raise NotImplementedError
 
-    def on_n_event_report(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-EVENT-REPORT request: return (status, dataset)."""
-        raise NotImplementedError
-
     def on_n_get(self, attr: Any, context: Any, info: Any) -> Any:
         """An N-GET request for a list of tags: return (status, dataset)."""
-        raise NotImplementedError
-
-    def on_n_set(self, dataset: Any, context: Any, info: Any) -> Any:
-        """An N-SET request: return (status, dataset)."""
         raise NotImplementedError
 
     def on_async_ops_window(self, nr_invoked: int, nr_performed: int) -> Any:
@@ -136,7 +121,8 @@ class Callbacks:
         """Kept for scripts that have it; never called."""
         raise NotImplementedError
 
-    on_make_connection = on_receive_connection
+    on_make_connection = on_c_find_cancel = on_receive_connection
+    on_c_get_cancel = on_c_move_cancel = on_receive_connection
 
 
 class DebugHooks:
@@ -148,23 +134,15 @@ class DebugHooks:
 
     @staticmethod
     def debug_association_requested(primitive: Any) -> Any:
-        """The association is requested."""
+        """The association is requested; was accepted; was rejected."""
 
-    @staticmethod
-    def debug_association_accepted(primitive: Any) -> Any:
-        """The association was accepted."""
-
-    @staticmethod
-    def debug_association_rejected(primitive: Any) -> Any:
-        """The association was rejected."""
+    debug_association_accepted = debug_association_rejected = debug_association_requested
 
     @staticmethod
     def debug_association_released(primitive: Any = None) -> Any:
-        """The association was released."""
+        """The association was released; was aborted."""
 
-    @staticmethod
-    def debug_association_aborted(primitive: Any = None) -> Any:
-        """The association was aborted."""
+    debug_association_aborted = debug_association_released
 
 
 CALLBACK_OF: dict[evt.EventType, str] = {
@@ -194,18 +172,15 @@ def assigned(ae: Any) -> list[str]:
     return [name for name in vars(Callbacks) if name.startswith("on_") and is_assigned(ae, name)]
 
 
-def told_of(assoc: Any, event: evt.EventType) -> list[tuple[str, Any]]:
+def told_of(assoc: Any, event: evt.EventType) -> Iterator[tuple[str, Any]]:
     """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
     if callback is None:
-        return []
+        return
     hook = callback.replace("on_", "debug_", 1)
-    owners = ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks))
-    return [
-        (name, getattr(owner, name))
-        for owner, name, defaults in owners
-        if is_assigned(owner, name, defaults)
-    ]
+    for owner, name, defaults in ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks)):
+        if is_assigned(owner, name, defaults):
+            yield name, getattr(owner, name)
 
 
 def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
@@ -221,17 +196,11 @@ def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:
 
 def primitive_of(ended: Ended) -> Any:
     """The primitive of an association's end by release or abort."""
-    from pynetdicom.upper_layer import primitives
+    from pynetdicom.upper_layer.primitives import A_ABORT, A_P_ABORT, A_RELEASE
 
-    made: Any
-    given: dict[str, Any]
     if ended.kind == "released":
-        made, given = primitives.A_RELEASE(), {"result": "affirmative"}
-    elif ended.source == 2 or ended.by == "network":
-        made, given = primitives.A_P_ABORT(), {"provider_reason": ended.reason}
-    else:
-        made, given = primitives.A_ABORT(), {"abort_source": ended.source}
-    for name, value in given.items():
-        if value is not None:
-            setattr(made, name, value)
-    return made
+        return A_RELEASE(result="affirmative")
+    # What a peer has given as source and reason may be anything.
+    if ended.source == 2 or ended.by == "network":
+        return A_P_ABORT._received(provider_reason=ended.reason)
+    return A_ABORT._received(abort_source=ended.source)

@@ -31,9 +31,8 @@ _VERIFICATION = ("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)
 def needed_by(kind: Kind) -> list[Kind]:
     """The contexts to propose for files of a kind, each a SOP Class and a transfer syntax."""
     sop_class, syntax = kind
-    if syntax not in UNCOMPRESSED:
-        return [kind]
-    return list(dict.fromkeys((kind, *((sop_class, fallback) for fallback in FALLBACKS))))
+    fallbacks = FALLBACKS if syntax in UNCOMPRESSED else ()
+    return list(dict.fromkeys((kind, *((sop_class, fallback) for fallback in fallbacks))))
 
 
 def in_associations(
@@ -80,25 +79,18 @@ def plan_associations(
     """
     from pynetdicom.services.instances import kind_of
 
-    by_kind: dict[Kind, list[tuple[int, Path]]] = {}
-    unreadable: list[tuple[int, Path]] = []
-    for number, path in enumerate(paths):
+    found: list[tuple[Kind | None, Path]] = []
+    for path in paths:
         try:
-            kind = kind_of(path)
+            found.append((kind_of(path), path))
         except Exception:  # whatever is wrong with it is said when it is to be sent
-            unreadable.append((number, path))
-        else:
-            by_kind.setdefault(kind, []).append((number, path))
-    for contexts, kinds in in_associations(by_kind):
-        # In the order in which they were given.
-        files = sorted(
-            [*unreadable, *(file for kind in kinds for file in by_kind[kind])],
-            key=lambda file: file[0],
-        )
-        unreadable = []
-        yield to_contexts(contexts), [path for _, path in files]
-    if unreadable:
-        yield to_contexts([_VERIFICATION]), [path for _, path in unreadable]
+            found.append((None, path))
+    planned = list(in_associations(kind for kind, _ in found if kind is not None))
+    if found and not planned:
+        planned = [([_VERIFICATION], [])]
+    for number, (contexts, kinds) in enumerate(planned):
+        wanted = {*kinds} if number else {*kinds, None}
+        yield to_contexts(contexts), [path for kind, path in found if kind in wanted]
 
 
 def build_contexts_for(paths: Iterable[Path]) -> list[PresentationContext]:

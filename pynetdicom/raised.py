@@ -16,7 +16,6 @@ from typing import Any
 from pynetdicom._logging import printable
 
 _OURS = ("pynetdicom", "pynetdicom3")
-_APPS = "pynetdicom.apps"  # whose handlers are as a program's
 
 _FRAMES = 5
 """Frames that are shown from either end of a long chain, such as that of a recursion."""
@@ -42,7 +41,11 @@ def log(logger: logging.Logger, what: str, error: BaseException, code: Any = Non
 def show(logger: logging.Logger, error: BaseException) -> None:
     """Log all of an exception, a record a line, at DEBUG."""
     if logger.isEnabledFor(logging.DEBUG):
-        for line in _lines(error):
+        try:
+            text = "".join(traceback.format_exception(error))
+        except Exception as problem:  # its class may be anything
+            text = f"the exception cannot be shown: {_name(type(problem))}"
+        for line in text.rstrip("\n").split("\n"):
             logger.debug("%s", printable(line))
 
 
@@ -61,12 +64,9 @@ def describe(error: BaseException, code: Any = None) -> str:
 def named(code: Any) -> str:
     """Return what a message calls a callable: its name, and where it is."""
     try:
-        found = _code_of(code)
-    except Exception:  # its class may be anything
-        found = None
-    if found is None:
+        name, where = _code_of(code)
+    except Exception:  # it has none, or its class may be anything
         return f"a {_name(type(code))}"
-    name, where = found
     return f"{_escaped(name)} at {_escaped(where.co_filename)}:{where.co_firstlineno}"
 
 
@@ -78,7 +78,7 @@ def kind(value: Any) -> str:
     return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
 
 
-def _code_of(code: Any) -> tuple[str, CodeType] | None:
+def _code_of(code: Any) -> tuple[str, CodeType]:
     """The name and the code of a callable, through whatever wraps it."""
     for _ in range(10):
         if isinstance(code, partial):
@@ -90,7 +90,9 @@ def _code_of(code: Any) -> tuple[str, CodeType] | None:
         return str(getattr(code, "__qualname__", where.co_name)), where
     call = getattr(type(code), "__call__", None)  # noqa: B004  # what it is, not whether
     where = getattr(call, "__code__", None)
-    return (type(code).__name__, where) if isinstance(where, CodeType) else None
+    if not isinstance(where, CodeType):
+        raise TypeError("it is not in Python")
+    return type(code).__name__, where
 
 
 def _causes(error: BaseException, code: Any = None) -> Iterator[str]:
@@ -123,15 +125,14 @@ def _one(error: BaseException, frames: list[str]) -> str:
 
 def _members(group: BaseExceptionGroup[Any]) -> Iterator[str]:
     """The first exceptions of a group, and where they were raised."""
-    for number, error in enumerate(group.exceptions):
-        if number == _CAUSES:
-            yield "..."
-            return
+    for error in group.exceptions[:_CAUSES]:
         if isinstance(error, BaseExceptionGroup):
             yield f"{_name(type(error))} of {len(error.exceptions)}"
         else:
             frames, _ = _chain(error.__traceback__)
             yield _one(error, frames[-1:])
+    if len(group.exceptions) > _CAUSES:
+        yield "..."
 
 
 def _chain(trace: TracebackType | None) -> tuple[list[str], bool]:
@@ -141,15 +142,14 @@ def _chain(trace: TracebackType | None) -> tuple[list[str], bool]:
     """
     frames: list[str] = []
     has_program = False
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if not has_program and not _is_ours(trace.tb_frame.f_globals.get("__name__")):
+    for frame, line in traceback.walk_tb(trace):
+        code = frame.f_code
+        if not has_program and not _is_ours(frame.f_globals.get("__name__")):
             has_program = True
             frames.clear()
         if not code.co_filename.startswith("<frozen "):  # of the import system
             file = _escaped(code.co_filename)
-            frames.append(f"{file}:{trace.tb_lineno} in {_escaped(code.co_name)}")
-        trace = trace.tb_next
+            frames.append(f"{file}:{line} in {_escaped(code.co_name)}")
     if len(frames) > 2 * _FRAMES:
         left_out = f"... {len(frames) - 2 * _FRAMES} more ..."
         frames = [*frames[:_FRAMES], left_out, *frames[-_FRAMES:]]
@@ -157,9 +157,8 @@ def _chain(trace: TracebackType | None) -> tuple[list[str], bool]:
 
 
 def _is_ours(module: Any) -> bool:
-    if not isinstance(module, str) or module == _APPS or module.startswith(f"{_APPS}."):
-        return False
-    return module.partition(".")[0] in _OURS
+    package, *rooms = str(module).split(".")
+    return package in _OURS and rooms[:1] != ["apps"]  # their handlers are as a program's
 
 
 def _name(cls: type) -> str:
@@ -170,12 +169,3 @@ def _escaped(name: str) -> str:
     """A name of the program's own as part of one line; the end of a long one."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
     return shown if len(shown) <= _LONGEST_NAME else f"...{shown[-_LONGEST_NAME:]}"
-
-
-def _lines(error: BaseException) -> Iterator[str]:
-    """The traceback and all that the exception says."""
-    try:
-        for chunk in traceback.format_exception(error):
-            yield from chunk.rstrip("\n").split("\n")
-    except Exception as problem:  # its class may be anything
-        yield f"the exception cannot be shown: {_name(type(problem))}"

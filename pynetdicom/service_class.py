@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from pynetdicom.services.classes import (
-    BasicWorklistManagementServiceClass,
-    ColorPaletteQueryRetrieveServiceClass,
-    DefinedProcedureProtocolQueryRetrieveServiceClass,
-    HangingProtocolQueryRetrieveServiceClass,
-    ImplantTemplateQueryRetrieveServiceClass,
-    InventoryQueryRetrieveServiceClass,
-    NonPatientObjectStorageServiceClass,
-    ProtocolApprovalQueryRetrieveServiceClass,
-    QueryRetrieveServiceClass,
-    RelevantPatientInformationQueryServiceClass,
-    ServiceClass,
-    StorageServiceClass,
-    SubstanceAdministrationQueryServiceClass,
-    VerificationServiceClass,
-)
+from pynetdicom.services import classes as _classes
 
-__all__ = [
-    "ServiceClass",
-    "VerificationServiceClass",
-    "StorageServiceClass",
-    "QueryRetrieveServiceClass",
-    "BasicWorklistManagementServiceClass",
-    "RelevantPatientInformationQueryServiceClass",
-    "HangingProtocolQueryRetrieveServiceClass",
-    "SubstanceAdministrationQueryServiceClass",
-    "ColorPaletteQueryRetrieveServiceClass",
-    "ImplantTemplateQueryRetrieveServiceClass",
-    "NonPatientObjectStorageServiceClass",
-    "DefinedProcedureProtocolQueryRetrieveServiceClass",
-    "ProtocolApprovalQueryRetrieveServiceClass",
-    "InventoryQueryRetrieveServiceClass",
-]
+ServiceClass = _classes.ServiceClass
+VerificationServiceClass = _classes.VerificationServiceClass
+StorageServiceClass = _classes.StorageServiceClass
+QueryRetrieveServiceClass = _classes.QueryRetrieveServiceClass
+BasicWorklistManagementServiceClass = _classes.BasicWorklistManagementServiceClass
+RelevantPatientInformationQueryServiceClass = _classes.RelevantPatientInformationQueryServiceClass
+HangingProtocolQueryRetrieveServiceClass = _classes.HangingProtocolQueryRetrieveServiceClass
+SubstanceAdministrationQueryServiceClass = _classes.SubstanceAdministrationQueryServiceClass
+ColorPaletteQueryRetrieveServiceClass = _classes.ColorPaletteQueryRetrieveServiceClass
+ImplantTemplateQueryRetrieveServiceClass = _classes.ImplantTemplateQueryRetrieveServiceClass
+NonPatientObjectStorageServiceClass = _classes.NonPatientObjectStorageServiceClass
+DefinedProcedureProtocolQueryRetrieveServiceClass = (
+    _classes.DefinedProcedureProtocolQueryRetrieveServiceClass
+)
+ProtocolApprovalQueryRetrieveServiceClass = _classes.ProtocolApprovalQueryRetrieveServiceClass
+InventoryQueryRetrieveServiceClass = _classes.InventoryQueryRetrieveServiceClass

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from pynetdicom.services.classes import (
-    ApplicationEventLoggingServiceClass,
-    DisplaySystemManagementServiceClass,
-    InstanceAvailabilityNotificationServiceClass,
-    MediaCreationManagementServiceClass,
-    PrintManagementServiceClass,
-    ProcedureStepServiceClass,
-    RTMachineVerificationServiceClass,
-    ServiceClass,
-    StorageCommitmentServiceClass,
-    StorageManagementServiceClass,
-    UnifiedProcedureStepServiceClass,
-)
+from pynetdicom.services import classes as _classes
 
-__all__ = [
-    "ServiceClass",
-    "ProcedureStepServiceClass",
-    "PrintManagementServiceClass",
-    "StorageCommitmentServiceClass",
-    "ApplicationEventLoggingServiceClass",
-    "InstanceAvailabilityNotificationServiceClass",
-    "MediaCreationManagementServiceClass",
-    "UnifiedProcedureStepServiceClass",
-    "RTMachineVerificationServiceClass",
-    "DisplaySystemManagementServiceClass",
-    "StorageManagementServiceClass",
-]
+ServiceClass = _classes.ServiceClass
+ProcedureStepServiceClass = _classes.ProcedureStepServiceClass
+PrintManagementServiceClass = _classes.PrintManagementServiceClass
+StorageCommitmentServiceClass = _classes.StorageCommitmentServiceClass
+ApplicationEventLoggingServiceClass = _classes.ApplicationEventLoggingServiceClass
+InstanceAvailabilityNotificationServiceClass = _classes.InstanceAvailabilityNotificationServiceClass
+MediaCreationManagementServiceClass = _classes.MediaCreationManagementServiceClass
+UnifiedProcedureStepServiceClass = _classes.UnifiedProcedureStepServiceClass
+RTMachineVerificationServiceClass = _classes.RTMachineVerificationServiceClass
+DisplaySystemManagementServiceClass = _classes.DisplaySystemManagementServiceClass
+StorageManagementServiceClass = _classes.StorageManagementServiceClass

@@ -60,7 +60,7 @@ class Timeout(Setting[float | None, Any]):
         def check(name: str, value: Any) -> float | None:
             try:
                 return seconds_of(value, takes_zero=takes_zero)
-            except ValueError:
+            except (TypeError, ValueError):
                 LOGGER.warning(
                     "%s must be a number of seconds or None; it is %s now", name, default
                 )
@@ -73,12 +73,21 @@ class Timeout(Setting[float | None, Any]):
         owner._timeout_changed(self._name, getattr(owner, self._name))
 
 
+class Timeouts:
+    """Those of an application entity, and of each of its associations."""
+
+    acse_timeout = Timeout("acse_timeout", 30)
+    dimse_timeout = Timeout("dimse_timeout", 30)
+    network_timeout = Timeout("network_timeout", 60)
+    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
+
+
 def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
     """A number that can be reckoned with, as it is given if it can be; None for ever.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         It is no number of seconds.
     """
     if value is None:
@@ -87,8 +96,6 @@ def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
         raise ValueError("no number")
     try:
         number = float(value)  # type: ignore[arg-type]  # a complex number has none
-    except TypeError as error:
-        raise ValueError("no real number") from error
     except OverflowError:  # an int or a fraction of more than 308 digits
         number = float("inf") if value > 0 else -1.0  # type: ignore[operator]  # it is real
     if not number >= 0 or (number == 0 and not takes_zero):  # NaN is neither

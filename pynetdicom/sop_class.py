@@ -90,10 +90,7 @@ def _group(name: str) -> Iterable[str]:
 
 def _get(name: str) -> Any:
     if name in _GROUPS:
-        names = {
-            **standard_names(),
-            **{n: uid_of(SPELLINGS[n]) for n in SPELLINGS},
-        }
+        names = {**standard_names(), **{name: uid_of(name) for name in SPELLINGS}}
         name_of = dict(zip(names.values(), names, strict=True))  # the spelling goes last
         return {name_of[uid]: uid for uid in _group(name)}
     if name in _LISTS:

@@ -37,13 +37,24 @@ ADDITIONS: tuple[tuple[str, str, str], ...] = (
 )
 """UID without root, name and type of what PS3.6 has and pydicom's dictionary lacked at 3.0.2."""
 
+
+def _each(other: str, keyword: str, words: str) -> dict[str, str]:
+    """Other names by their keywords, of patterns with a place for each of the words."""
+    return {other.format(word): keyword.format(word) for word in words.split()}
+
+
+_IMAGES = """
+    BreastProjectionXRayImage DigitalIntraOralXRayImage DigitalMammographyXRayImage DigitalXRayImage
+    IntravascularOpticalCoherenceTomographyImage
+"""
 # Other name → keyword in pydicom's UID dictionary.
 # fmt: off
 SPELLINGS = {
     # Those of version 2 and 3 that differ from PS3.6.
-    "ColorPaletteInformationModelFind": "ColorPaletteQueryRetrieveInformationModelFind",
-    "ColorPaletteInformationModelGet": "ColorPaletteQueryRetrieveInformationModelGet",
-    "ColorPaletteInformationModelMove": "ColorPaletteQueryRetrieveInformationModelMove",
+    **_each(
+        "ColorPaletteInformationModel{}", "ColorPaletteQueryRetrieveInformationModel{}",
+        "Find Get Move",
+    ),
     "ModalityWorklistInformationFind": "ModalityWorklistInformationModelFind",
     "OphthlamicOpticalCoherenceTomographyBscanVolumeAnalysisStorage":
         "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
@@ -57,81 +68,39 @@ SPELLINGS = {
 ALIASES = {
     **SPELLINGS,
     # Names of versions 1.0 to 1.5.
-    "BasicAnnotationBoxSOPClass": "BasicAnnotationBox",
-    "BasicColorImageBoxSOPClass": "BasicColorImageBox",
-    "BasicColorPrintManagementMetaSOPClass": "BasicColorPrintManagementMeta",
+    **_each("{}SOPClass", "{}", """
+        BasicAnnotationBox BasicColorImageBox BasicColorPrintManagementMeta BasicFilmBox
+        BasicFilmSession BasicGrayscaleImageBox BasicGrayscalePrintManagementMeta DisplaySystem
+        InstanceAvailabilityNotification MediaCreationManagement ModalityPerformedProcedureStep
+        ModalityPerformedProcedureStepNotification ModalityPerformedProcedureStepRetrieve
+        PresentationLUT PrintJob Printer PrinterConfigurationRetrieval ProceduralEventLogging
+        StorageCommitmentPushModel SubstanceAdministrationLogging UnifiedProcedureStepEvent
+        UnifiedProcedureStepPull UnifiedProcedureStepPush UnifiedProcedureStepQuery
+        UnifiedProcedureStepWatch Verification
+    """),
+    **_each("{}SOPInstance", "{}Instance", """
+        DisplaySystem Printer PrinterConfigurationRetrieval ProceduralEventLogging
+        StorageCommitmentPushModel SubstanceAdministrationLogging UPSFilteredGlobalSubscription
+        UPSGlobalSubscription
+    """),
+    **_each("{}PresentationStorage", "{}StorageForPresentation", _IMAGES),
+    **_each("{}ProcessingStorage", "{}StorageForProcessing", _IMAGES),
+    **_each(
+        "Multiframe{}SecondaryCaptureImageStorage", "MultiFrame{}SecondaryCaptureImageStorage",
+        "GrayscaleByte GrayscaleWord SingleBit TrueColor",
+    ),
+    **_each("UnitedProcedureStep{}", "UnifiedProcedureStep{}", "Event Pull Push Watch"),
+    **_each("{}InformationModelFind", "{}", "ProductCharacteristicsQuery SubstanceApprovalQuery"),
     "BasicColourImageBoxSOPClass": "BasicColorImageBox",
-    "BasicFilmBoxSOPClass": "BasicFilmBox",
-    "BasicFilmSessionSOPClass": "BasicFilmSession",
-    "BasicGrayscaleImageBoxSOPClass": "BasicGrayscaleImageBox",
-    "BasicGrayscalePrintManagementMetaSOPClass": "BasicGrayscalePrintManagementMeta",
-    "BreastProjectionXRayImagePresentationStorage":
-        "BreastProjectionXRayImageStorageForPresentation",
-    "BreastProjectionXRayImageProcessingStorage": "BreastProjectionXRayImageStorageForProcessing",
-    "DigitalIntraOralXRayImagePresentationStorage":
-        "DigitalIntraOralXRayImageStorageForPresentation",
-    "DigitalIntraOralXRayImageProcessingStorage": "DigitalIntraOralXRayImageStorageForProcessing",
-    "DigitalMammographyXRayImagePresentationStorage":
-        "DigitalMammographyXRayImageStorageForPresentation",
-    "DigitalMammographyXRayImageProcessingStorage":
-        "DigitalMammographyXRayImageStorageForProcessing",
-    "DigitalXRayImagePresentationStorage": "DigitalXRayImageStorageForPresentation",
-    "DigitalXRayImageProcessingStorage": "DigitalXRayImageStorageForProcessing",
-    "DisplaySystemSOPClass": "DisplaySystem",
-    "DisplaySystemSOPInstance": "DisplaySystemInstance",
     "ImplantationPlanSRDocumentStorage": "ImplantationPlanSRStorage",
-    "InstanceAvailabilityNotificationSOPClass": "InstanceAvailabilityNotification",
-    "IntravascularOpticalCoherenceTomographyImagePresentationStorage":
-        "IntravascularOpticalCoherenceTomographyImageStorageForPresentation",
-    "IntravascularOpticalCoherenceTomographyImageProcessingStorage":
-        "IntravascularOpticalCoherenceTomographyImageStorageForProcessing",
     "KeyObjectSelectionStorage": "KeyObjectSelectionDocumentStorage",
     "MacularGridThicknessAndVolumeReport": "MacularGridThicknessAndVolumeReportStorage",
-    "MediaCreationManagementSOPClass": "MediaCreationManagement",
-    "ModalityPerformedProcedureStepNotificationSOPClass":
-        "ModalityPerformedProcedureStepNotification",
-    "ModalityPerformedProcedureStepRetrieveSOPClass": "ModalityPerformedProcedureStepRetrieve",
-    "ModalityPerformedProcedureStepSOPClass": "ModalityPerformedProcedureStep",
-    "MultiframeGrayscaleByteSecondaryCaptureImageStorage":
-        "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
-    "MultiframeGrayscaleWordSecondaryCaptureImageStorage":
-        "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
-    "MultiframeSingleBitSecondaryCaptureImageStorage":
-        "MultiFrameSingleBitSecondaryCaptureImageStorage",
-    "MultiframeTrueColorSecondaryCaptureImageStorage":
-        "MultiFrameTrueColorSecondaryCaptureImageStorage",
     "OphthlamicOpticalCoherenceTomographyBScanVolumeAnalysisStorage":
         "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage",
     "PerformedImagingAgestAdministrationSRStorage": "PerformedImagingAgentAdministrationSRStorage",
-    "PresentationLUTSOPClass": "PresentationLUT",
-    "PrintJobSOPClass": "PrintJob",
-    "PrinterConfigurationRetrievalSOPClass": "PrinterConfigurationRetrieval",
-    "PrinterConfigurationRetrievalSOPInstance": "PrinterConfigurationRetrievalInstance",
-    "PrinterSOPClass": "Printer",
-    "PrinterSOPInstance": "PrinterInstance",
-    "ProceduralEventLoggingSOPClass": "ProceduralEventLogging",
-    "ProceduralEventLoggingSOPInstance": "ProceduralEventLoggingInstance",
     "ProcedureSRStorage": "ProcedureLogStorage",
-    "ProductCharacteristicsQueryInformationModelFind": "ProductCharacteristicsQuery",
     "PseudocolorSoftcopyPresentationStageStorage": "PseudoColorSoftcopyPresentationStateStorage",
-    "StorageCommitmentPushModelSOPClass": "StorageCommitmentPushModel",
-    "StorageCommitmentPushModelSOPInstance": "StorageCommitmentPushModelInstance",
-    "SubstanceAdministrationLoggingSOPClass": "SubstanceAdministrationLogging",
-    "SubstanceAdministrationLoggingSOPInstance": "SubstanceAdministrationLoggingInstance",
-    "SubstanceApprovalQueryInformationModelFind": "SubstanceApprovalQuery",
-    "UPSFilteredGlobalSubscriptionSOPInstance": "UPSFilteredGlobalSubscriptionInstance",
-    "UPSGlobalSubscriptionSOPInstance": "UPSGlobalSubscriptionInstance",
     "UltrasoundMultiframeImageStorage": "UltrasoundMultiFrameImageStorage",
-    "UnifiedProcedureStepEventSOPClass": "UnifiedProcedureStepEvent",
-    "UnifiedProcedureStepPullSOPClass": "UnifiedProcedureStepPull",
-    "UnifiedProcedureStepPushSOPClass": "UnifiedProcedureStepPush",
-    "UnifiedProcedureStepQuerySOPClass": "UnifiedProcedureStepQuery",
-    "UnifiedProcedureStepWatchSOPClass": "UnifiedProcedureStepWatch",
-    "UnitedProcedureStepEvent": "UnifiedProcedureStepEvent",
-    "UnitedProcedureStepPull": "UnifiedProcedureStepPull",
-    "UnitedProcedureStepPush": "UnifiedProcedureStepPush",
-    "UnitedProcedureStepWatch": "UnifiedProcedureStepWatch",
-    "VerificationSOPClass": "Verification",
 }
 # fmt: on
 
@@ -141,7 +110,7 @@ Row = tuple[str, str, str, str, str]
 registered: dict[str, str] = {}
 """Keyword → UID of what `register_uid` has made known."""
 
-_NUMERIC = frozenset("0123456789.")
+NUMERIC = frozenset("0123456789.")
 _DEFAULT_VALIDATORS = dict(_config.VALIDATORS)
 
 
@@ -188,10 +157,11 @@ def keyword_of(uid: str) -> str:
     if not uid.startswith(ROOT):
         return ""
     try:
-        row = uid_dictionary().get(uid)
+        return uid_dictionary()[uid][4]
+    except KeyError:
+        return ""
     except ImportError:  # the interpreter exits, or a signal came while it is being imported
         return ""
-    return row[4] if row is not None else ""
 
 
 def named(uid: str) -> str:
@@ -249,7 +219,7 @@ def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
         It is neither digits and dots nor a keyword; the message says which keywords are like it.
     """
     text = text_of(value, name).rstrip("\0 ")
-    if _NUMERIC.issuperset(text):
+    if NUMERIC.issuperset(text):
         return text
     return uid_of(text) or _unknown(text, name, {**standard_names(), **ALIASES, **registered})
 
@@ -257,7 +227,7 @@ def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
 def transfer_syntax_uid(value: object, name: str = "transfer_syntax") -> str:
     """Return a transfer syntax given as UID or by keyword as UID, as `abstract_syntax_uid` does."""
     text = text_of(value, name).rstrip("\0 ")
-    if _NUMERIC.issuperset(text):
+    if NUMERIC.issuperset(text):
         return text
     known = transfer_syntaxes()
     return known.get(text) or _unknown(text, name, known)

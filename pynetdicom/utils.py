@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from pynetdicom import _config
 from pynetdicom._logging import printable as printable
-from pynetdicom.uids import checked
+from pynetdicom.uids import NUMERIC, checked
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
 P = ParamSpec("P")
-
-_FILE_NAME = frozenset("0123456789.")
 
 AE_TITLE_LENGTH = 16
 """Characters of an AE title, PS3.5 6.2."""
@@ -157,7 +156,7 @@ def validate_uid(uid: str) -> bool:
 def is_file_name(uid: str) -> bool:
     """Return whether a UID that a peer sent can be a file name: 1 to 64 digits and dots."""
     # No separator, no drive, and not "." or "..".
-    return len(uid) <= 64 and _FILE_NAME.issuperset(uid) and uid.strip(".") != ""
+    return len(uid) <= 64 and NUMERIC.issuperset(uid) and uid.strip(".") != ""
 
 
 def pretty_bytes(
@@ -198,15 +197,9 @@ def make_target(target_fn: Callable[P, Any]) -> Callable[P, Any]:
     """Return a thread's target, in a copy of the caller's context if `_config.PASS_CONTEXTVARS`."""
     if not _config.PASS_CONTEXTVARS:
         return target_fn
-    context = contextvars.copy_context()
-
-    def target(*args: P.args, **kwargs: P.kwargs) -> Any:
-        return context.run(target_fn, *args, **kwargs)
-
-    return target
+    return partial(contextvars.copy_context().run, target_fn)
 
 
-@contextmanager
-def set_timer_resolution(resolution: float | None) -> Iterator[None]:
+def set_timer_resolution(resolution: float | None) -> AbstractContextManager[None]:
     """Do nothing: no wait of this library depends on the timer's resolution."""
-    yield
+    return nullcontext()

@@ -89,9 +89,11 @@ def pytest_configure() -> None:
     settings.register_profile("thorough", settings.get_profile("quick"), max_examples=200)
     # `--hypothesis-profile`, which `make test-all` gives, is obeyed after this.
     settings.load_profile("quick")
-    # A shell has what runs in its background ignore SIGINT, and that is inherited.
+    # A shell has what runs in its background ignore SIGINT, nohup SIGHUP, and that is inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_finish() -> None:

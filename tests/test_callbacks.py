@@ -397,6 +397,30 @@ def test_on_association_aborted_by_a_provider_and_by_the_network(free_port: int)
     assert {primitive.provider_reason for primitive in notes} == {0, None}
 
 
+@pytest.mark.parametrize(("source", "reason"), [(2, 3), (2, 255), (5, 0)])
+def test_on_association_aborted_by_what_the_standard_does_not_have(
+    source: int, reason: int
+) -> None:
+    seen = Seen()
+    handlers: list[Any] = [
+        (evt.EVT_ABORTED, lambda event: seen.add(event.event)),
+        (evt.EVT_ACSE_RECV, lambda event: seen.add(event.primitive)),
+    ]
+    with Pair(scp_handlers=handlers) as pair:
+        pair.scp.on_association_aborted = seen.add  # type: ignore[method-assign,assignment]
+        with Peer.connect(("127.0.0.1", pair.port)) as peer:
+            peer.send(request())
+            assert peer.pdu()[0] == 2
+            peer.send(bytes((7, 0, 0, 0, 0, 4, 0, 0, source, reason)))
+            _, received, event, told = seen.wait(4)
+    assert event is evt.EVT_ABORTED
+    for primitive in (received, told):
+        if source == 2:
+            assert primitive.provider_reason == reason
+        else:
+            assert primitive.abort_source == source
+
+
 # Debug hooks of an association
 
 HOOKS = [f"debug_association_{what}" for what in ("requested", "accepted", "rejected")]

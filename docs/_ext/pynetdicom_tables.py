@@ -77,7 +77,7 @@ class AnswerTable(Table):
 def answer_rows(operation: str) -> dict[str, int]:
     """When the library answers an operation by itself, and with which status."""
     from pynetdicom.association import serving
-    from pynetdicom.services import classes
+    from pynetdicom.services import classes, retrieval
 
     answers = classes.ANSWERS[operation]
     several = operation in ("C-FIND", "C-GET", "C-MOVE")
@@ -102,9 +102,9 @@ def answer_rows(operation: str) -> dict[str, int]:
         ),
         "more than 65,535 sub-operations": answers.too_many or None,
         "some sub-operations failed or had a warning, or more were yielded than announced": (
-            classes.SUB_OPERATIONS_FAILED if retrieve else None
+            retrieval.SUB_OPERATIONS_FAILED if retrieve else None
         ),
-        "all sub-operations failed": classes.ALL_SUB_OPERATIONS_FAILED if retrieve else None,
+        "all sub-operations failed": retrieval.ALL_SUB_OPERATIONS_FAILED if retrieve else None,
         "the peer has cancelled it": classes.CANCELLED if several else None,
         "a parameter that the request must have is missing": serving.MISTYPED_ARGUMENT,
         "the Message ID is that of a request not answered yet": classes.DUPLICATE_INVOCATION,
@@ -227,7 +227,7 @@ class EventTable(Table):
             (
                 f"``{event.name}``",
                 event.description
-                if event not in asked or unserved.is_served(asked[event])
+                if asked.get(event) not in unserved.UNSERVED
                 else f"{event.description}: **not served by this version**, nobody is asked",
                 ", ".join(f"``{name}``" for name in event.attributes),
             )
@@ -255,8 +255,8 @@ def operations(uids: Iterable[str]) -> str:
     from pynetdicom.services import registry
 
     names = list(dict.fromkeys(name for uid in uids for name in registry.operations(uid)))
-    served = ", ".join(name for name in names if unserved.is_served(name))
-    others = ", ".join(name for name in names if not unserved.is_served(name))
+    served = ", ".join(name for name in names if name not in unserved.UNSERVED)
+    others = ", ".join(name for name in names if name in unserved.UNSERVED)
     parts = [served, f"**not served by this version:** {others}" if others else ""]
     return "; ".join(part for part in parts if part) or FILLED
 

@@ -27,18 +27,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
+from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.pending_reports import PendingReports
-from pynetdicom.association.sub_operations import context_for, originator, store
-from pynetdicom.association.succession import Endurance
+from pynetdicom.association.sub_operations import originator, store
+from pynetdicom.association.succession import Endurance, Party
 from pynetdicom.data_sets.data_set import InFile
-from pynetdicom.data_sets.element_walk import (
-    DEFLATED,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    UNCOMPRESSED,
-)
+from pynetdicom.data_sets.element_walk import DEFLATED, IMPLICIT_VR_LITTLE_ENDIAN, UNCOMPRESSED
 from pynetdicom.errors import NothingAccepted, PeerError
 from pynetdicom.network.addresses import NameProblem
-from pynetdicom.planning import FALLBACKS
+from pynetdicom.planning import FALLBACKS, needed_by
 from pynetdicom.presentation import PresentationContext, abstract_syntaxes, build_context
 from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
@@ -50,8 +47,6 @@ from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.link import Link
-    from pynetdicom.association.party import Party
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -59,31 +54,27 @@ LOGGER = logging.getLogger("pynetdicom.service")
 RELEASE_PATIENCE = 5.0
 """Seconds that a destination has to answer a release: a C-MOVE waits for its last response."""
 
-_TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
-
 _USUAL = "StoragePresentationContexts"
 
 _ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
 
 
 def plan(
-    needed: Iterable[Kind], usual: Iterable[PresentationContext] = ()
+    needed: Sequence[Kind], usual: Sequence[PresentationContext] = ()
 ) -> list[PresentationContext]:
     """Make the presentation contexts to propose to a destination, at most 128.
 
     Parameters
     ----------
-    needed : iterable of (str, str)
+    needed : sequence of (str, str)
         SOP Classes and transfer syntaxes of what is to be sent, the most urgent first: each is
         proposed in a context of its own, so that the destination cannot choose another one.
-    usual : iterable of PresentationContext
+    usual : sequence of PresentationContext
         What else may be sent, the most usual first.
     """
-    needed = list(needed)
-    usual = list(usual)
-    chosen: dict[tuple[str, tuple[str, ...]], None] = {}
-    for kind in needed:
-        chosen[kind[0], (kind[1],)] = None
+    chosen: dict[tuple[str, tuple[str, ...]], None] = {
+        (sop_class, (syntax,)): None for sop_class, syntax in needed
+    }
     # What is not compressed may be sent in another encoding too.
     for sop_class, syntax in needed:
         if syntax in UNCOMPRESSED:
@@ -131,18 +122,13 @@ class MoveDestination:
     """
 
     def __init__(
-        self,
-        link: Link,
-        parameters: StoreParameters,
-        target: Any,
-        title: str,
-        ahead: Sequence[Any] = (),
+        self, link: Link, parameters: StoreParameters, target: Any, title: str, ahead: Sequence[Any]
     ) -> None:
         self._link = link
         self._parameters = parameters
         addr, port, given_options = target if len(target) == 3 else (*target, {})
         options = dict(given_options)
-        self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
+        self._timeouts = {name: options.pop(name) for name in TIMEOUTS if name in options}
         given = options.pop("contexts", None)
         # What is answered when it cannot be reached: who knows that it is there may say so.
         self._unreachable: int | None = options.pop("unreachable_status", None)
@@ -151,7 +137,11 @@ class MoveDestination:
             addr, port, contexts, **options
         )
         # The handler's contexts, as many at a time as an association can have.
-        self._given = None if given is None else _parts(list(given))
+        self._given: list[list[PresentationContext]] = []
+        if given is not None:
+            given = list(given)
+            starts = range(0, max(1, len(given)), MAXIMUM_CONTEXTS)
+            self._given = [given[start : start + MAXIMUM_CONTEXTS] for start in starts]
         # What cannot be said to anybody is the handler's mistake, not the destination's.
         for contexts in self._given or [_ANY]:
             self._make(contexts)
@@ -168,10 +158,7 @@ class MoveDestination:
         self._reports = PendingReports()
 
     def store(
-        self,
-        what: Instance,
-        report: Callable[[], None] | None = None,
-        meanwhile: Callable[[], None] | None = None,
+        self, what: Instance, report: Callable[[], None], meanwhile: Callable[[], None] | None
     ) -> Outcome:
         """Have an instance stored by the destination.
 
@@ -217,7 +204,10 @@ class MoveDestination:
         kind = (what.sop_class, what.transfer_syntax)
         assoc = self._assoc
         if assoc is not None and not assoc._link.is_established:
-            self._lose(assoc)
+            # It has ended without our doing.
+            if not self._endurance.goes_on(assoc._link.ended):
+                self._gone = "the move destination is gone"
+            self._release()
             assoc = None
         if assoc is None:
             if kind in self._refused:
@@ -234,16 +224,9 @@ class MoveDestination:
             self._release()
         return self._associate(contexts, what)
 
-    def _lose(self, assoc: Party) -> None:
-        """The association with the destination has ended without our doing."""
-        ended = assoc._link.ended
-        if not self._endurance.goes_on(ended):
-            self._gone = "the move destination is gone"
-        self._release()
-
     def _proposal(self, kind: Kind) -> Sequence[PresentationContext]:
         """What to propose so that an instance can be sent."""
-        if self._given is not None:
+        if self._given:
             return next((c for c in self._given if _suits(c, kind)), self._given[0])
         for other in _kinds(self._ahead):
             self._needed.setdefault(other, False)
@@ -259,11 +242,8 @@ class MoveDestination:
 
     def _usual(self) -> list[PresentationContext]:
         """The storage contexts to propose while it is not known what will be sent."""
-        requested = [
-            context
-            for context in self._link.ae.requested_contexts
-            if registry.is_storage(context.abstract_uid)
-        ]
+        contexts = self._link.ae.requested_contexts
+        requested = [cx for cx in contexts if registry.is_storage(cx.abstract_uid)]
         return requested or [build_context(uid, FALLBACKS) for uid in abstract_syntaxes(_USUAL)]
 
     def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Party:
@@ -284,7 +264,8 @@ class MoveDestination:
         # None where that of the C-MOVE has ended, and none was requested.
         if ended is not None and isinstance(ended.error, NothingAccepted):
             self._was_reached = True
-            self._refused.update(k for k in _kinds_of(contexts) if _is_final(contexts, k))
+            proposed = _kinds_of(contexts)
+            self._refused.update(k for k in proposed if proposed.issuperset(needed_by(k)))
             raise _Unsent(no_context(what.sop_class, what.transfer_syntax))
         # Where it is does not concern the peer.
         refuses = ended is not None and ended.kind == "rejected"
@@ -323,12 +304,6 @@ def _cause(ended: Ended) -> str:
     return "connection closed" if ended.by == "network" else ""
 
 
-def _parts(contexts: list[PresentationContext]) -> list[list[PresentationContext]]:
-    """As many contexts at a time as an association can have."""
-    size = MAXIMUM_CONTEXTS
-    return [contexts[start : start + size] for start in range(0, max(1, len(contexts)), size)]
-
-
 def _kinds(items: Iterable[Any]) -> list[Kind]:
     """Tell what the data sets among a handler's items need."""
     found: list[Kind] = []
@@ -345,25 +320,24 @@ def _suits(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
     """Whether what is of a kind could be sent if these contexts were accepted."""
     sop_class, syntax = kind
     syntaxes = UNCOMPRESSED if syntax in UNCOMPRESSED else {syntax}
-    return any(
-        context.abstract_uid == sop_class and not syntaxes.isdisjoint(context.transfer_uids)
-        for context in contexts
-    )
+    return not _kinds_of(contexts).isdisjoint((sop_class, usable) for usable in syntaxes)
 
 
 def _suits_well(assoc: Party, what: Instance) -> bool:
     """Whether an instance can go out as it is, or at least the peer was asked for that."""
-    context = context_for(assoc._invoker, what)
-    if context is None:
+    kind = (what.sop_class, what.transfer_syntax)
+    try:
+        context = assoc._link.negotiated.context_for(*kind)
+    except ValueError:
         return False
     syntax = what.transfer_syntax
-    kind = (what.sop_class, syntax)
-    proposed = assoc._link.requestor.requested_contexts
     if syntax == context.transfer_uids[0]:
         return True
     # What is to be encoded anyway; but some values have no other byte order that we would know.
     is_easy = syntax in (*FALLBACKS, DEFLATED)
-    return is_easy and (not what.is_encoded or kind in _kinds_of(proposed))
+    return is_easy and (
+        not what.is_encoded or kind in _kinds_of(assoc._link.requestor.requested_contexts)
+    )
 
 
 def _kinds_of(contexts: Iterable[PresentationContext]) -> set[Kind]:
@@ -371,29 +345,16 @@ def _kinds_of(contexts: Iterable[PresentationContext]) -> set[Kind]:
     return {(cx.abstract_uid, syntax) for cx in contexts for syntax in cx.transfer_uids}
 
 
-def _is_final(contexts: Iterable[PresentationContext], kind: Kind) -> bool:
-    """Whether there is nothing more to propose for a kind: what is uncompressed has other forms."""
-    sop_class, syntax = kind
-    if syntax not in UNCOMPRESSED:
-        return True
-    return _kinds_of(contexts).issuperset((sop_class, usual) for usual in FALLBACKS)
-
-
 def _has_refused(assoc: Party, kind: Kind) -> bool:
     """Whether the peer has refused a context for what is of a kind.
 
-    It has not where it has chosen another one of several transfer syntaxes.
+    It has not where it has chosen another one of several transfer syntaxes, or where there is more
+    to propose: what is uncompressed has other forms.
     """
-    sop_class, syntax = kind
-    if not _is_final(assoc._link.requestor.requested_contexts, kind):
-        return False
-    accepted = {context.context_id for context in assoc._link.negotiated.accepted}
-    return any(
-        context.abstract_uid == sop_class
-        and syntax in context.transfer_uids
-        and context.context_id not in accepted
-        for context in assoc._link.requestor.requested_contexts
-    )
+    proposed = assoc._link.requestor.requested_contexts
+    accepted = assoc._link.negotiated.contexts
+    refused = [context for context in proposed if context.context_id not in accepted]
+    return kind in _kinds_of(refused) and _kinds_of(proposed).issuperset(needed_by(kind))
 
 
 def begin_move(link: Link, request: Any, ask: Callable[[str], Any], ahead: Any) -> MoveDestination:

@@ -9,7 +9,7 @@ from pynetdicom.running import Running
 from pynetdicom.upper_layer.contexts import PresentationContext
 
 if TYPE_CHECKING:
-    import contextvars
+    pass
 
 
 class Entity(Host, Protocol):
@@ -19,51 +19,36 @@ class Entity(Host, Protocol):
     dimse_timeout: Any
     network_timeout: Any
     connection_timeout: Any
+    ae_title: str
+    implementation_version_name: str | None
+    maximum_associations: int
     maximum_object_bytes: int | None
+    maximum_pdu_size: int
+    requested_contexts: list[PresentationContext]
+    require_called_aet: bool
+    require_calling_aet: list[str]
     require_user_identity: bool
     spool_dir: str | None
     _implementation_uid: str
     _running: Running
 
-    @property
-    def ae_title(self) -> str: ...
-    @property
-    def active_associations(self) -> list[Any]: ...
-    @property
-    def implementation_version_name(self) -> str | None: ...
-    @property
-    def maximum_associations(self) -> int: ...
-    @property
-    def maximum_pdu_size(self) -> int: ...
-    @property
-    def requested_contexts(self) -> list[PresentationContext]: ...
-    @property
-    def require_called_aet(self) -> bool: ...
-    @property
-    def require_calling_aet(self) -> list[str]: ...
-
-    @property
-    def associate(self) -> Any:
+    def associate(self, *args: Any, **kwargs: Any) -> Any:
         """See `ApplicationEntity.associate`; so for `shutdown`: handlers ask it for both."""
 
     def shutdown(self) -> None: ...
 
-    @property
-    def _prepare(self) -> Any:
+    def _prepare(self, *args: Any, **kwargs: Any) -> Any:
         """Makes an association, from the parameters of `associate`, that is not requested yet."""
 
 
 class Listener(Protocol):
     """The server that an association request came to."""
 
+    ae_title: str
     contexts: list[PresentationContext]
-    contextvars: contextvars.Context | None
     spool_dir: str | None
     spool_threshold: int
     unrestricted_storage: bool | None
     _handlers: Handlers
-
-    @property
-    def ae_title(self) -> str: ...
 
     def association_ended(self, assoc: Any) -> None: ...

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
 from pynetdicom import raised
 from pynetdicom.services.engines import NoHandler
 from pynetdicom.uids import named
+from pynetdicom.upper_layer.acse import item_of
 from pynetdicom.upper_layer.items import (
     AsynchronousOperationsWindowNegotiation,
-    SOPClassCommonExtendedNegotiation,
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
@@ -23,46 +23,43 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.acse")
 
 
-class Answers(NamedTuple):
-    """What the acceptor says to the requestor's extended negotiation items."""
+def answers(link: Link) -> list[Any] | None:
+    """Ask the handlers about the requestor's extended negotiation items, and give the answers.
 
-    is_verified: bool
-    """Whether the user identity was accepted, or there was none and need not be."""
-    items: list[Any]
-    common_extended: dict[str, SOPClassCommonExtendedNegotiation]
-
-
-def answers(link: Link, proposed: list[Any]) -> Answers:
-    """Ask the handlers about the user information items of an A-ASSOCIATE-RQ."""
-    verified, identity = _identity(link, _of_type(proposed, UserIdentityNegotiation))
-    if not verified:
-        return Answers(False, [], {})
-    items = [
-        *identity,
-        *_window(link, _of_type(proposed, AsynchronousOperationsWindowNegotiation)),
-        *_extended(link, _of_type(proposed, SOPClassExtendedNegotiation)),
-    ]
-    common = _common_extended(link, _of_type(proposed, SOPClassCommonExtendedNegotiation))
-    return Answers(True, items, common)
-
-
-def _of_type(items: list[Any], kind: type) -> list[Any]:
-    return [item for item in items if isinstance(item, kind)]
+    None where its user's identity is not accepted, or it says none and has to. What is accepted of
+    its common extended negotiation is not answered, but noted.
+    """
+    identity = _identity(link)
+    if identity is None:
+        return None
+    items = [*identity, *_window(link), *_extended(link)]
+    link.acceptor.accepted_common_extended = _common_extended(link)
+    return items
 
 
 def _ask(link: Link, event: evt.EventType, attrs: dict[str, Any]) -> Any:
     """The handler's answer; None when there is no handler, or when it raises."""
     try:
         return link.handlers.trigger(event, attrs)
-    except NoHandler:
-        return None
-    except NotImplementedError:  # a callback that is overridden only to refuse
+    except (NoHandler, NotImplementedError):  # the latter: overridden only to refuse
         return None
     except (Exception, SystemExit) as error:
-        raised.log(
-            LOGGER, f"the handler of {event} raised", error, link.handlers.who_answers(event)
-        )
+        _note_raised(link, event, error)
         return None
+
+
+def _dict_of(link: Link, event: evt.EventType, attrs: dict[str, Any], due: str) -> dict[Any, Any]:
+    """The handler's answer, where that is one."""
+    answer = _ask(link, event, attrs)
+    if answer is not None and not isinstance(answer, dict):
+        _note(link, event, answer, due)
+        return {}
+    return answer or {}
+
+
+def _note_raised(link: Link, event: evt.EventType, error: BaseException) -> None:
+    handler = link.handlers.who_answers(event)
+    raised.log(LOGGER, f"the handler of {event} raised", error, handler)
 
 
 def _note(link: Link, event: evt.EventType, answer: Any, due: str) -> None:
@@ -72,61 +69,43 @@ def _note(link: Link, event: evt.EventType, answer: Any, due: str) -> None:
     LOGGER.error("the handler of %s (%s) gave %s instead of %s", event, handler, kind, due)
 
 
-def _window(link: Link, proposed: list[Any]) -> list[Any]:
+def _window(link: Link) -> list[Any]:
     """One operation at a time is what is offered, whatever the handler would like."""
-    if not proposed:
+    user = link.requestor
+    if item_of(user.extended_negotiation, AsynchronousOperationsWindowNegotiation) is None:
         return []
-    invoked, performed = (
-        proposed[0].maximum_number_operations_invoked,
-        proposed[0].maximum_number_operations_performed,
-    )
+    invoked, performed = user.asynchronous_operations
     attrs = {"nr_invoked": invoked, "nr_performed": performed}
     if _ask(link, evt.EVT_ASYNC_OPS, attrs) is None:
         return []
-    return [
-        AsynchronousOperationsWindowNegotiation(
-            maximum_number_operations_invoked=1, maximum_number_operations_performed=1
-        )
-    ]
+    return [AsynchronousOperationsWindowNegotiation(1, 1)]
 
 
-def _extended(link: Link, proposed: list[Any]) -> list[Any]:
-    if not proposed:
+def _extended(link: Link) -> list[Any]:
+    app_info = link.requestor.sop_class_extended
+    if not app_info:
         return []
-    app_info = {item.sop_class_uid: item.service_class_application_information for item in proposed}
-    answer = _ask(link, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
-    items = []
-    if answer is not None and not isinstance(answer, dict):
-        _note(link, evt.EVT_SOP_EXTENDED, answer, "a dict or None")
-        return []
-    for uid, information in (answer or {}).items():
+    event, items = evt.EVT_SOP_EXTENDED, []
+    answer = _dict_of(link, event, {"app_info": app_info}, "a dict or None")
+    for uid, information in answer.items():
         if uid not in app_info:
-            LOGGER.error(
-                "the handler of EVT_SOP_EXTENDED answers for %s, which was not proposed",
-                named(str(uid)),
-            )
+            what = named(str(uid))
+            LOGGER.error("the handler of %s answers for %s, which was not proposed", event, what)
             continue
         try:
-            item = SOPClassExtendedNegotiation(
-                sop_class_uid=uid, service_class_application_information=information
-            )
+            item = SOPClassExtendedNegotiation(uid, information)
             item.encode()
             items.append(item)
         except (TypeError, ValueError):
-            _note(link, evt.EVT_SOP_EXTENDED, information, f"bytes that fit, for {named(uid)}")
+            _note(link, event, information, f"bytes that fit, for {named(uid)}")
     return items
 
 
-def _common_extended(link: Link, proposed: list[Any]) -> dict[str, Any]:
-    if not proposed:
+def _common_extended(link: Link) -> dict[str, Any]:
+    items = link.requestor.sop_class_common_extended
+    if not items:
         return {}
-    items = {item.sop_class_uid: item for item in proposed}
-    answer = _ask(link, evt.EVT_SOP_COMMON, {"items": items})
-    if answer is None:
-        return {}
-    if not isinstance(answer, dict):
-        _note(link, evt.EVT_SOP_COMMON, answer, "a dict")
-        return {}
+    answer = _dict_of(link, evt.EVT_SOP_COMMON, {"items": items}, "a dict")
     return {uid: item for uid, item in answer.items() if uid in items}
 
 
@@ -140,14 +119,16 @@ def fits(ac: A_ASSOCIATE_AC) -> bool:
     return True
 
 
-def _identity(link: Link, proposed: list[Any]) -> tuple[bool, list[Any]]:
+def _identity(link: Link) -> list[Any] | None:
+    """What is answered to the user's identity; None if that is not accepted."""
     required = link.ae.require_user_identity
-    if not proposed:
+    unchecked: list[Any] | None = None if required else []
+    item = link.requestor.user_identity
+    if item is None:
         if required:
             peer = link.peer_name
             LOGGER.warning("a user identity is required, and %s sends none: rejected", peer)
-        return not required, []
-    item = proposed[0]
+        return unchecked
     attrs = {
         "user_id_type": item.user_identity_type,
         "primary_field": item.primary_field,
@@ -157,23 +138,22 @@ def _identity(link: Link, proposed: list[Any]) -> tuple[bool, list[Any]]:
         answer = link.handlers.trigger(evt.EVT_USER_ID, attrs)
         if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
             _note(link, evt.EVT_USER_ID, answer, "(bool, bytes or None)")
-            return False, []
+            return None
         verified, response = answer
         if not verified:
-            return False, []
+            return None
         if not item.positive_response_requested:
-            return True, []
+            return []
         if not isinstance(response, (bytes, type(None))):
             _note(link, evt.EVT_USER_ID, response, "bytes or None as response")
-            return False, []
-        return True, [UserIdentityNegotiation(server_response=response or b"")]
+            return None
+        return [UserIdentityNegotiation(server_response=response or b"")]
     except (NoHandler, NotImplementedError):
         # Nobody checks identities here.
         if required:
             LOGGER.error("a user identity is required, and there is no handler to check it")
-        return not required, []
+        return unchecked
     except (Exception, SystemExit) as error:
         # Whoever cannot be checked is not let in.
-        handler = link.handlers.who_answers(evt.EVT_USER_ID)
-        raised.log(LOGGER, "the handler of EVT_USER_ID raised", error, handler)
-        return False, []
+        _note_raised(link, evt.EVT_USER_ID, error)
+        return None

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
-from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES
-from pynetdicom.dimse.messages import Assembler, Message
-from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.dimse.inbox import PEER_RELEASES
+from pynetdicom.dimse.messages import Assembler
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
@@ -38,42 +36,15 @@ class Indications:
         self._link = link
         self._inbox = link.inbox
         self._messenger = invoker.messenger
-        self._operations = invoker.operations
-        self.outstanding = self._operations.in_line
-        self.assembler = Assembler(receiving.open)
-        self.feed, self.flush = self.assembler.feed, self.assembler.flush
+        self._operations = operations = invoker.operations
+        self.outstanding = operations.in_line
+        self.assembler = Assembler(receiving.open, link.inbox.put_request, operations.deliver)
         self.watches_data = self.watches_pdus = self.watches_transitions = False
-        # What a peer is tolerated to do is noted once.
-        self._told_of_groups = False
 
     @property
     def network_timeout(self) -> float | None:
         """That of the association."""
         return self._link._network_timeout
-
-    def on_message(self, message: Any) -> None:
-        """Take a complete message, or the A-ASSOCIATE-AC."""
-        if not isinstance(message, Message):
-            self._inbox.put(message)
-            return
-        primitive = message.primitive
-        extra = primitive.__dict__.get("extra")
-        if extra and not self._told_of_groups and max(extra) > 0xFFFF:
-            self._told_of_groups = True
-            LOGGER.warning(
-                "the peer's %s has elements of other groups than 0000 in its command set: ignored",
-                primitive.message_name,
-            )
-        if primitive.CommandField >= 0x8000:
-            if not self._operations.deliver(message):
-                LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
-                message.close()
-                if self._operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
-                    raise DIMSEDecodeError("too many responses that answer nothing")
-        elif primitive.response_field is None:
-            self._inbox.cancel(primitive.MessageIDBeingRespondedTo or 0)
-        else:
-            self._inbox.put_request(message)
 
     def on_release(self) -> None:
         """The peer requests release: its requests are served first, ours get no more answers."""
@@ -89,7 +60,7 @@ class Indications:
         """The association has ended."""
         self._operations.end()
         self._link.is_over.set()
-        self._inbox.put(ENDED)
+        self._inbox.end()
 
     def on_data(self, data: bytes, sent: bool) -> None:
         """Bytes were received or sent."""
@@ -110,8 +81,9 @@ class Indications:
         self._tell(evt.EVT_FSM_TRANSITION, attrs)
 
     def _tell(self, event: evt.EventType, attrs: dict[str, Any]) -> None:
-        """Trigger an event on whatever thread this is."""
-        self._link.handlers.trigger_anywhere(event, attrs)
+        """Trigger an event on whatever thread this is, if anybody listens."""
+        if event in self._link.handlers:
+            self._link.handlers.trigger_anywhere(event, attrs)
 
     def handlers_changed(self, bound: Handlers) -> None:
         """Note who listens to what is told here, which is a lot."""
@@ -127,8 +99,8 @@ class Indications:
         conclusion = acse.conclude(link.request_pdu, pdu)
         for note in conclusion.notes:
             LOGGER.warning("%s", printable(note))
-        link.acceptor.ae_title = link.request_pdu.called_ae_title
         link.acceptor.load(pdu)
         maximum = link.acceptor.maximum_length or 0
         link.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum)
+        self._inbox.put(pdu)
         return frozenset(link.negotiated.contexts)

@@ -10,12 +10,12 @@ meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 
 from pynetdicom.network import threads
@@ -41,20 +41,17 @@ class PendingReports:
         self._is_idle = self._is_closed = False
         self._thread: threading.Thread | None = None
 
-    @contextmanager
-    def during(self, report: Callable[[], None] | None) -> Iterator[None]:
+    @contextlib.contextmanager
+    def during(self, report: Callable[[], None]) -> Iterator[None]:
         """Have `report` called, on another thread, whenever it is due; never after this.
 
         A call that is being made when this ends is waited for.
         """
-        if report is None:
-            yield
-            return
         with self._changed:
             self._report = report
             self._due = time.monotonic() + REPORT_EVERY
             if self._thread is None:
-                self._thread = self._started()
+                self._start()
             elif self._is_idle:
                 self._changed.notify()
         try:
@@ -71,17 +68,16 @@ class PendingReports:
         if self._thread is not None:
             self._thread.join()
 
-    def _started(self) -> threading.Thread | None:
+    def _start(self) -> None:
         # Handlers of what is sent find the same context variables as on this thread.
         run = partial(contextvars.copy_context().run, self._run)
         try:
-            return threads.start("C-MOVE", run)
+            self._thread = threads.start("C-MOVE", run)
         except RuntimeError as error:  # there are too many; the sub-operation needs none
             LOGGER.warning("no pending responses will be sent meanwhile: %s", error)
-            return None
 
     def _run(self) -> None:
-        with self._changed:
+        with self._changed, contextlib.suppress(Stopped):  # there is nobody to report to any more
             while not self._is_closed:
                 if self._report is None:
                     self._is_idle = True
@@ -89,19 +85,8 @@ class PendingReports:
                     self._is_idle = False
                 elif (left := self._due - time.monotonic()) > 0:
                     self._changed.wait(left)
-                elif self._send(self._report):
-                    self._due = time.monotonic() + REPORT_EVERY
                 else:
-                    return
-
-    def _send(self, report: Callable[[], None]) -> bool:
-        """Report; False when there is nobody to report to any more."""
-        try:
-            # With the lock: the sub-operation does not end, so that its counters are still true.
-            report()
-        except Stopped:
-            return False
-        except Exception as error:  # which must not spoil what is being sent
-            LOGGER.warning("no pending response was sent: %s", type(error).__name__)
-            return False
-        return True
+                    # With the lock: the sub-operation does not end, so that its counters are still
+                    # true. What this raises ends the thread, and spoils nothing that is being sent.
+                    self._report()
+                    self._due = time.monotonic() + REPORT_EVERY

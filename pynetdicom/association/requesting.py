@@ -5,8 +5,8 @@ from __future__ import annotations
 from queue import Empty
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom import debug_log
 from pynetdicom import event_types as evt
+from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.network.addresses import AddressInformation
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import ssl
 
     from pynetdicom.association.link import Link
-    from pynetdicom.association.reporting import Reporter
 
 
 class Target(NamedTuple):
@@ -41,17 +40,13 @@ class Requesting:
     Parameters
     ----------
     link : Link
-    reporter : Reporter
     connector : Connector
     target : Target or None
         None where none is going to be requested.
     """
 
-    def __init__(
-        self, link: Link, reporter: Reporter, connector: Connector, target: Target | None
-    ) -> None:
+    def __init__(self, link: Link, connector: Connector, target: Target | None) -> None:
         self._link = link
-        self._reporter = reporter
         self.target = target
         self._connector = connector
         self._timer = "acse_timeout"
@@ -62,37 +57,38 @@ class Requesting:
 
     def negotiate(self) -> bool:
         """Connect, request the association, and wait for the answer; whether it is established."""
-        link, reporter, target = self._link, self._reporter, self.target
+        link, target = self._link, self.target
         assert target is not None
         link.dul.framer.maximum_length = target.maximum_length
         link.dul.connecting()
         try:
-            connection, deadline = self._connect()
+            connection, deadline = self._connect(target)
             link.dul.attach(connection)
         except (OSError, OverflowError) as error:  # the latter for a port that is none
-            link.dul.fail(Ended("failed", "network", timer=self._timer_of(error), error=error))
+            # The kernel has timers, too: what it says has an errno.
+            is_ours = isinstance(error, TimeoutError) and error.errno is None
+            timer = self._timer if is_ours else None
+            link.dul.fail(Ended("failed", "network", timer=timer, error=error))
             return False
         link.requestor.address_info = AddressInformation.from_tuple(connection.socket.getsockname())
         link.handlers.trigger(evt.EVT_CONN_OPEN, {"address": link.peer_address})
         link.dul.start()
         link.requestor.load(target.request)
-        reporter.negotiation(evt.EVT_REQUESTED, target.request)
+        reporting.negotiation(link, evt.EVT_REQUESTED, target.request)
         link.dul.perform(target.request)
-        reporter.negotiation(evt.EVT_ACSE_SENT, target.request)
-        return self._await_answer(deadline)
+        reporting.negotiation(link, evt.EVT_ACSE_SENT, target.request)
+        return self._await_answer(target, deadline)
 
-    def _connect(self) -> tuple[Connection, float | None]:
+    def _connect(self, target: Target) -> tuple[Connection, float | None]:
         """Connect; the connection, and until when the peer has to answer our request."""
-        link, target = self._link, self.target
-        assert target is not None
+        link = self._link
         deadline = after(link.acse_timeout)
-        self._timer = "acse_timeout"
-        limit = deadline
-        if link.connection_timeout is not None:
+        if link.connection_timeout is None:
+            sock = self._connector.connect(target.address, deadline, target.bind_address)
+        else:
             self._timer = "connection_timeout"
             limit = after(link.connection_timeout)
-        sock = self._connector.connect(target.address, limit, target.bind_address)
-        if link.connection_timeout is not None:
+            sock = self._connector.connect(target.address, limit, target.bind_address)
             self._timer = "acse_timeout"
             deadline = after(link.acse_timeout)
         try:
@@ -105,12 +101,7 @@ class Requesting:
         context, hostname = target.tls_args
         return self._connector.secure(sock, context, hostname, deadline), deadline
 
-    def _timer_of(self, error: Exception) -> str | None:
-        """The timer that ran out, if it was one of ours and not the kernel's."""
-        ours = isinstance(error, TimeoutError) and error.errno is None
-        return self._timer if ours else None
-
-    def _await_answer(self, deadline: float | None) -> bool:
+    def _await_answer(self, target: Target, deadline: float | None) -> bool:
         """Wait for A-ASSOCIATE-AC or what takes its place."""
         while True:
             try:
@@ -121,22 +112,13 @@ class Requesting:
             if item is ENDED:
                 return False
             if isinstance(item, pdus.A_ASSOCIATE_AC):
-                self._reporter.negotiation(evt.EVT_ACSE_RECV, item)
-                self._reporter.negotiation(evt.EVT_ACCEPTED, item)
-                negotiated = self._link.negotiated
-                if not negotiated.accepted:  # nothing can be sent on it (PS3.8 7.1.1.13)
-                    self._link.dul.abort(
-                        Ended("aborted", "local", 0, 0, error=self._nothing_accepted(item))
-                    )
+                reporting.negotiation(self._link, evt.EVT_ACSE_RECV, item)
+                reporting.negotiation(self._link, evt.EVT_ACCEPTED, item)
+                if not self._link.negotiated.accepted:
+                    # Nothing can be sent on it (PS3.8 7.1.1.13).
+                    why = "; ".join(acse.conclude(target.request, item).refusals)
+                    error = NothingAccepted(f"no presentation context was accepted: {why}")
+                    self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
                     return False
-                debug_log.show_contexts([*negotiated.accepted, *negotiated.rejected])
-                accepted, rejected = len(negotiated.accepted), len(negotiated.rejected)
-                self._reporter.summarise(
-                    f"accepted, {accepted} of {accepted + rejected} presentation contexts"
-                )
+                reporting.accepted(self._link)
                 return True
-
-    def _nothing_accepted(self, answer: pdus.A_ASSOCIATE_AC) -> NothingAccepted:
-        assert self.target is not None
-        refusals = acse.conclude(self.target.request, answer).refusals
-        return NothingAccepted(f"no presentation context was accepted: {'; '.join(refusals)}")

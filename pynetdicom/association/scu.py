@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pynetdicom.association.file_stream import Path
     from pynetdicom.association.invoking import Invoker
-    from pynetdicom.association.party import Party
     from pynetdicom.association.responses import Responses
+    from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
     Identifier = Dataset | EncodedDataSet
@@ -373,10 +373,4 @@ class SCU:
         """As `send_c_cancel`."""
         self.send_c_cancel(msg_id)
 
-    def send_c_cancel_get(self, msg_id: int) -> None:
-        """As `send_c_cancel`."""
-        self.send_c_cancel(msg_id)
-
-    def send_c_cancel_move(self, msg_id: int) -> None:
-        """As `send_c_cancel`."""
-        self.send_c_cancel(msg_id)
+    send_c_cancel_get = send_c_cancel_move = send_c_cancel_find

@@ -90,7 +90,6 @@ def _answer_in_parts(
     """Serve a C-FIND, C-GET or C-MOVE: send its pending responses, give the final one."""
     request = message.primitive
     context_id = message.context_id
-    message_id = request.MessageID or 0
     debug_log.log_identifier(LOGGER, request, _config.LOG_REQUEST_IDENTIFIERS)
 
     def handler() -> Any:
@@ -108,10 +107,9 @@ def _answer_in_parts(
         send(response)
 
     invocation = engines.Invocation(
-        request,
+        message,
         handler,
         show_and_send if request.name == "C-FIND" and LOGGER.isEnabledFor(logging.DEBUG) else send,
-        partial(performer.is_cancelled, message_id),
         performer.link.negotiated.contexts[context_id].transfer_uids[0],
         partial(performer.link.handlers.who_answers, event),
     )

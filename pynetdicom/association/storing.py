@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.association.invoking import Invoker
-    from pynetdicom.association.party import Party
+    from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
 VERIFICATION = "1.2.840.10008.1.1"

@@ -11,17 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.dimse.primitives import C_STORE
-from pynetdicom.services.instances import (
-    Instance,
-    StoreParameters,
-    why_not,
-)
+from pynetdicom.services.instances import Instance, StoreParameters, why_not
 from pynetdicom.services.retrieval import Outcome
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.association.invoking import Invoker
-    from pynetdicom.upper_layer.contexts import PresentationContext
 
 
 def originator(request: Any, ae_title: str = "") -> StoreParameters:
@@ -44,19 +39,11 @@ def originator(request: Any, ae_title: str = "") -> StoreParameters:
     return StoreParameters(priority, title, message_id)
 
 
-def context_for(invoker: Invoker, what: Instance) -> PresentationContext | None:
-    """The accepted context on which an instance can be sent; None if there is none."""
-    try:
-        return invoker.link.negotiated.context_for(what.sop_class, what.transfer_syntax)
-    except ValueError:
-        return None
-
-
 def store(
     invoker: Invoker,
     what: Instance,
     parameters: StoreParameters,
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Callable[[], None] | None,
 ) -> Outcome:
     """Have an instance stored over an association, and do something else `meanwhile`."""
     try:
@@ -79,10 +66,7 @@ class SameAssociation:
         self._parameters = parameters
 
     def store(
-        self,
-        what: Instance,
-        report: Callable[[], None] | None = None,
-        meanwhile: Callable[[], None] | None = None,
+        self, what: Instance, report: Callable[[], None], meanwhile: Callable[[], None] | None
     ) -> Outcome:
         """Have an instance stored by the requestor of the C-GET, who hears it come."""
         return store(self._invoker, what, self._parameters, meanwhile)

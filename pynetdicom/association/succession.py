@@ -11,18 +11,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pynetdicom.running import Runs
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.party import Party
+    from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.link import Link
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 _SILENCES = 2
 """So many associations in a row on which nothing was answered in time are the last."""
+
+
+class Party(Runs, Protocol):
+    """An association, to those who send over others than their own."""
+
+    acse_timeout: Any
+    _link: Link
+    _invoker: Invoker
+
+    def release(self) -> None: ...
+    def _release_later(self) -> None: ...
+    def _make_successor(self) -> Party: ...
 
 
 def was_wanted(ended: Ended) -> bool:

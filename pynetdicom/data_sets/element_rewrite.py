@@ -11,21 +11,17 @@ import struct
 from typing import NamedTuple
 
 from pynetdicom.data_sets.element_walk import (
-    ELEMENTS,
     ITEM,
     ITEM_DELIMITATION,
-    ITEMS,
     LONG_VRS,
-    MAXIMUM_DEPTH,
     UNDEFINED,
     Encoding,
     Level,
     Survey,
     Window,
+    check_depth,
     encoding_of,
-    endless,
-    item_at,
-    level_of,
+    ended,
     no_walk,
     overrun,
 )
@@ -33,14 +29,12 @@ from pynetdicom.data_sets.encoded import EncodedDataSet
 from pynetdicom.data_sets.pieces import NotEncodable, Pieces, ReadInto, Stretch, swapped
 from pynetdicom.data_sets.representations import (
     PIXEL_REPRESENTATION,
-    UNITS,
     Scope,
-    can_hold,
     heads_for,
     is_creator,
-    is_whole,
     name_of,
     padding,
+    recoded,
     representation,
 )
 from pynetdicom.errors import DataSetDecodeError
@@ -87,37 +81,18 @@ def rewrite(data_set: EncodedDataSet, found: Survey, target: Encoding | None = N
         return data_set.peek(PIXEL_REPRESENTATION).get(PIXEL_REPRESENTATION) == b"\1\0"
 
     little = encoding_of(data_set.transfer_syntax).little
-    source = _Source(Window(b"", found.end, data_set.read_at, little), data_set.read_into, little)
-    writer = _Writer(source, target, Scope(None, has_signed_pixels))
-    writer.elements(0, Level(ELEMENTS, found.end, False, found.implicit))
+    window = Window(b"", found.end, data_set.read_at, little)
+    writer = _Writer(window, data_set.read_into, target, Scope(has_signed_pixels))
+    writer.elements(0, Level("elements", found.end, False, found.implicit))
     return writer.out
 
 
-class _GroupLength:
-    """A group length (PS3.5 7.2), which stays right if it was."""
+class _GroupLength(NamedTuple):
+    """A group length (PS3.5 7.2), and where what it counts begins, before and now."""
 
-    def __init__(self, value: bytes, order: str, start: int, pieces: Pieces) -> None:
-        self.cell = bytearray(value)
-        pieces.add(self.cell)
-        self._order = order
-        self._start = start
-        self._pieces = pieces
-        self._new_start = pieces.size
-
-    def end(self, offset: int, order: str) -> None:
-        """The group ends at an offset of the old data set."""
-        if struct.unpack(self._order + "I", self.cell)[0] == offset - self._start:
-            self.cell[:] = struct.pack(order + "I", self._pieces.size - self._new_start)
-        elif order != self._order:
-            self.cell.reverse()
-
-
-class _Source(NamedTuple):
-    """The data set that is read."""
-
-    window: Window
-    read_into: ReadInto
-    little: bool
+    cell: bytearray
+    start: int
+    new_start: int
 
 
 class _Writer:
@@ -130,36 +105,33 @@ class _Writer:
     """
 
     def __init__(
-        self, source: _Source, target: Encoding | None, scope: Scope, depth: int = 0
+        self, window: Window, read_into: ReadInto, target: Encoding | None, scope: Scope
     ) -> None:
         self.out = Pieces()
-        self._source = source
-        self._window = source.window
+        self._window = window
+        self._read_into = read_into
         self._target = target
         self._scope = scope
-        self._depth = depth
-        self._little = source.little
-        self._order = "<" if self._little else ">"
-        self._new_order = self._order if target is None else "<" if target.little else ">"
+        new_little = window.little if target is None else target.little
+        self._order, self._new_order = (
+            "<" if little else ">" for little in (window.little, new_little)
+        )
 
     def elements(self, offset: int, level: Level) -> int:
         """Write elements until they end; give where that is."""
         _, end, delimited, implicit = level
-        order = self._new_order
         group_length: _GroupLength | None = None
         group = -1
         while offset < end:
             element = _Element(offset, *self._window.header(offset, implicit))
             _, tag, vr, length, value = element
             if tag >> 16 != group:
-                if group_length is not None:
-                    group_length.end(offset, order)
-                    group_length = None
-                group = tag >> 16
+                self._end_group(group_length, offset)
+                group_length, group = None, tag >> 16
             if tag == ITEM_DELIMITATION:
                 if not (delimited or (value == end and end != self._window.size)):
                     raise no_walk(f"an item ends at offset {offset} where there is none")
-                self.out.add(struct.pack(order + "HHI", 0xFFFE, 0xE00D, 0))
+                self._item(0xE00D, 0)
                 return value
             if length == UNDEFINED:
                 offset = self._undefined(element, end)
@@ -169,46 +141,50 @@ class _Writer:
             offset = value + length
             if not tag & 0xFFFF and length == 4 and vr in (b"", b"UL"):
                 self._head(element, length, vr or b"UL")
-                data = self._window.bytes_at(value, 4)
-                group_length = _GroupLength(data, self._order, offset, self.out)
+                cell = bytearray(self._window.bytes_at(value, 4))
+                self.out.add(cell)
+                group_length = _GroupLength(cell, offset, self.out.size)
             elif not self._sequence(element):
                 self._value(element)
-        if delimited:
-            raise no_walk(f"an item of undefined length at offset {offset} does not end")
-        if group_length is not None:
-            group_length.end(offset, order)
-        return offset
+        self._end_group(group_length, offset)
+        return ended(level, offset)
+
+    def _end_group(self, length: _GroupLength | None, offset: int) -> None:
+        """Have the length of a group, which ends here, stay right if it was."""
+        if length is None:
+            return
+        cell, start, new_start = length
+        if struct.unpack(self._order + "I", cell)[0] == offset - start:
+            cell[:] = struct.pack(self._new_order + "I", self.out.size - new_start)
+        elif self._new_order != self._order:
+            cell.reverse()
 
     def _undefined(self, element: _Element, end: int) -> int:
         """Write an element of undefined length."""
         _, tag, vr, _, value = element
         target = self._target
-        level = level_of(self._window, element[1:], end)
+        level = self._window.level_of(element[1:], end)
         if level is None:
             raise overrun(tag, element.offset)
-        if level.kind != ITEMS:
-            if target is not None:
-                raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
-            self._head(element, UNDEFINED, vr)
-            return self._fragments(value, level)
         if target is not None:
+            if level.kind == "fragments":
+                raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
             if not vr and representation(tag, self._scope) == b"SQ":
                 vr = b"SQ"
             if vr != b"SQ":
-                if target.little != self._little and not self._little:
+                if target.little and not self._window.little:
                     raise NotEncodable(f"{name_of(tag)} is of undefined length and not known")
                 vr = b"UN"
         # A UN is in implicit VR little endian, whatever it is in (PS3.5 6.2.2).
         inner = target if target is None or vr == b"SQ" or target.implicit else None
-        items = _Writer(self._source, inner, self._scope, self._depth)
+        items = _Writer(self._window, self._read_into, inner, self._scope)
         offset = items.items(value, level)
-        length = UNDEFINED
-        if inner is None and target is not None and not target.little:
-            # Among big endian elements not every reader (pydicom) knows that: it gets a length.
-            items.out.drop_last()  # the delimiter
-            length = items.out.size
-        self._head(element, length, vr)
+        # Among big endian elements not every reader (pydicom) knows that: it gets a length.
+        has_length = inner is None and target is not None and not target.little
+        self._head(element, items.out.size if has_length else UNDEFINED, vr)
         self.out.extend(items.out)
+        if not has_length:
+            self._item(0xE0DD, 0)
         return offset
 
     def _sequence(self, element: _Element) -> bool:
@@ -228,13 +204,13 @@ class _Writer:
                 return False
             # One that nobody knows, and that is no usual one, is left as it is unless it is odd.
             known = vr == b"SQ" or length & 1
-            if not known and level_of(self._window, element[1:], value + length) is None:
+            if not known and self._window.level_of(element[1:], value + length) is None:
                 return False
             if vr == b"UN" and representation(tag, self._scope) in _OPAQUE:
                 return False
-        items = _Writer(self._source, inner, self._scope, self._depth)
+        items = _Writer(self._window, self._read_into, inner, self._scope)
         try:
-            items.items(value, Level(ITEMS, value + length, False, not element.vr))
+            items.items(value, Level("items", value + length, False, not element.vr))
         except DataSetDecodeError as error:
             if element.vr and target is not None and begins_with_item:
                 raise NotEncodable(f"{name_of(tag)} is a damaged sequence: {error}") from None
@@ -244,40 +220,35 @@ class _Writer:
         return True
 
     def items(self, offset: int, level: Level) -> int:
-        """Write the items of a sequence; give where they end."""
-        if self._depth >= MAXIMUM_DEPTH:
-            raise no_walk(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
-        order = self._new_order
+        """Write the items of a sequence, or fragments, which are padded; give where they end."""
+        check_depth(self._scope.depth)
         while offset < level.end:
-            value, inner = item_at(self._window, offset, level)
+            value, inner = self._window.item_at(offset, level)
             if inner is None:
-                self.out.add(struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
                 return value
-            item = _Writer(self._source, self._target, Scope(self._scope), self._depth + 1)
+            if level.kind == "fragments":
+                self._fragment(offset, value, inner.end - value)
+                offset = inner.end
+                continue
+            scope = Scope(self._scope.has_signed_pixels, self._scope.depth + 1)
+            item = _Writer(self._window, self._read_into, self._target, scope)
             offset = item.elements(value, inner)
-            size = UNDEFINED if inner.delimited else item.out.size
-            self.out.add(struct.pack(order + "HHI", 0xFFFE, 0xE000, size))
+            self._item(0xE000, UNDEFINED if inner.delimited else item.out.size)
             self.out.extend(item.out)
-        if level.delimited:
-            raise endless(offset)
-        return offset
+        return ended(level, offset)
 
-    def _fragments(self, offset: int, level: Level) -> int:
-        """Write the fragments of encapsulated pixel data, each padded to an even length."""
-        while offset < level.end:
-            value, fragment = item_at(self._window, offset, level)
-            if fragment is None:
-                self._keep(offset, value - offset)
-                return value
-            length = fragment.end - value
-            if length & 1:
-                self.out.add(struct.pack(self._order + "HHI", 0xFFFE, 0xE000, length + 1))
-                self._keep(value, length)
-                self.out.add(b"\0")
-            else:
-                self._keep(offset, fragment.end - offset)
-            offset = fragment.end
-        raise endless(offset)
+    def _item(self, number: int, length: int) -> None:
+        """Write the header of an item, or a delimiter."""
+        self.out.add(struct.pack(self._new_order + "HHI", 0xFFFE, number, length))
+
+    def _fragment(self, offset: int, value: int, length: int) -> None:
+        """Write a fragment of encapsulated pixel data, padded to an even length."""
+        if length & 1:
+            self._item(0xE000, length + 1)
+            self._keep(value, length)
+            self.out.add(b"\0")
+        else:
+            self._keep(offset, value + length - offset)
 
     def _value(self, element: _Element) -> None:
         """Write an element whose value is not looked into."""
@@ -291,35 +262,21 @@ class _Writer:
         odd = length & 1
         new_vr, unit = vr, 1
         if target is not None:
-            if not target.implicit:
-                new_vr = self._fitting(tag, vr, length)
-            if target.little != self._little:
-                new_vr, unit = self._turned(element, new_vr)
+            little = self._window.little
+            # In big endian nobody knows what words an element without a VR is of.
+            old_vr = representation(tag, scope) if little and not vr else vr
+            found = recoded(old_vr, length, little, target)
+            if found is None:
+                raise NotEncodable(
+                    f"{name_of(tag)} is not as its VR has it, in the other byte order"
+                )
+            new_vr, unit = found
         elif vr and vr not in LONG_VRS and length == 0xFFFF:
             new_vr = b"UN"  # as which alone it can be longer
         self._head(element, length + odd, new_vr)
-        self._keep(value, length, unit, copies=target is not None)
+        self._keep(value, length, unit)
         if odd:
             self.out.add(padding(vr or representation(tag, scope)))
-
-    def _fitting(self, tag: int, vr: bytes, length: int) -> bytes:
-        """The VR that an element has in explicit VR."""
-        if not vr:
-            vr = representation(tag, self._scope)
-            if vr == b"SQ" or not can_hold(vr, length):
-                return b"UN"
-        return b"UN" if length >= 0xFFFF and vr not in LONG_VRS else vr  # padded it is even
-
-    def _turned(self, element: _Element, vr: bytes) -> tuple[bytes, int]:
-        """The VR in the other byte order, and the length of the words that are turned round."""
-        _, tag, old_vr, length, _ = element
-        if self._little:
-            # A UN is in little endian, whatever it is in (PS3.5 6.2.2).
-            vr = vr if is_whole(vr, length) else b"UN"
-            return vr, UNITS.get(vr, 1)
-        if not is_whole(old_vr, length):
-            raise NotEncodable(f"{name_of(tag)} is not as its VR has it, in the other byte order")
-        return vr, UNITS.get(old_vr, 1)
 
     def _head(self, element: _Element, length: int, vr: bytes) -> None:
         """Write an element's header."""
@@ -330,12 +287,12 @@ class _Writer:
                 self._keep(offset, value - offset)
                 return
             vr = vr if vr == b"UN" else old_vr
-            encoding = Encoding(not old_vr, self._little, False)
+            encoding = Encoding(not old_vr, self._window.little, False)
         self.out.add(heads_for(encoding)(tag, vr.decode(), length))
 
-    def _keep(self, offset: int, length: int, unit: int = 1, *, copies: bool = False) -> None:
-        if copies and length <= COPIED:
+    def _keep(self, offset: int, length: int, unit: int = 1) -> None:
+        if self._target is not None and length <= COPIED:
             data = self._window.bytes_at(offset, length)
             self.out.add(data if unit == 1 else bytes(swapped(data, unit)))
         else:
-            self.out.keep(Stretch(self._source.read_into, offset, length, unit))
+            self.out.add(Stretch(self._read_into, offset, length, unit))

@@ -28,7 +28,6 @@ from pynetdicom.data_sets.character_sets import (
     is_read_with,
 )
 from pynetdicom.data_sets.element_walk import (
-    LONG_VRS,
     UNDEFINED,
     Encoding,
     encoding_of,
@@ -36,13 +35,12 @@ from pynetdicom.data_sets.element_walk import (
 )
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces, Stretch, swapped
 from pynetdicom.data_sets.representations import (
-    UNITS,
     Heads,
     can_hold,
     heads_for,
-    is_whole,
     name_of,
     padding,
+    recoded,
     words_or_bytes,
 )
 
@@ -57,8 +55,6 @@ _BYTES = _WORDS | {"OB", "UN"}
 _NUMBERS_AS_TEXT = frozenset(("DS", "IS"))
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _PIXEL_DATA = 0x7FE00010
-_SHORT = 0xFFFE
-"""How long a value of a VR with a length of 16 bits is at most."""
 
 
 class Level:
@@ -159,10 +155,8 @@ class Level:
                     parts += _others(self, heads, element)
                 else:
                     parts += heads(tag, element.VR, len(data)), data
-        except NotInCharacterSet as error:
-            raise NotInCharacterSet(_named(tag, error)) from None
-        except NotEncodable as error:
-            raise NotEncodable(_named(tag, error)) from error.__cause__
+        except (NotInCharacterSet, NotEncodable) as error:
+            raise type(error)(_named(tag, error)) from error.__cause__
         except Exception as error:  # pydicom's own text may quote a value
             raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
         return parts
@@ -353,20 +347,12 @@ def _copied(level: Level, raw: Any, vr: str) -> Any:
     if vr == "US or SS" and can_hold(b"US", len(value)):
         return level.ds[raw.tag]
     vr = words_or_bytes(raw.tag, vr)
-    code = vr.encode()
-    if is_turned and vr != "UN":
-        if is_whole(code, len(value)):
-            value = bytes(swapped(value, UNITS[code])) if code in UNITS else value
-        elif raw.is_little_endian:
-            vr = "UN"  # which is in little endian everywhere (PS3.5 6.2.2)
-        else:
-            raise NotEncodable("is not as its VR has it, in the other byte order")
-    is_too_long = len(value) > _SHORT and code not in LONG_VRS
-    if not level.encoding.implicit and (
-        vr == "SQ" or is_too_long or not can_hold(code, len(value))
-    ):
-        vr = "UN"
-    return _raw(raw, vr, value, undefined=raw.length == UNDEFINED)
+    found = recoded(vr.encode(), len(value), raw.is_little_endian, level.encoding)
+    if found is None:
+        raise NotEncodable("is not as its VR has it, in the other byte order")
+    code, unit = found
+    data = value if unit == 1 else bytes(swapped(value, unit))
+    return _raw(raw, code.decode(), data, undefined=raw.length == UNDEFINED)
 
 
 def _vr_of(ds: Dataset, element: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
-from pynetdicom.data_sets.element_walk import LONG_VRS, Encoding
+from pynetdicom.data_sets.element_walk import LONG_VRS, Encoding, is_vr
 
 UNITS = {
     # Bytes of a word, for each VR of which the byte order matters (PS3.5 6.2, 7.3).
@@ -24,6 +24,9 @@ _WITHOUT_ITEMS = _TEXT | UNITS.keys() | {b"OB", b"UI", b"UN"}
 
 _LONG_VRS = frozenset(vr.decode() for vr in LONG_VRS)
 
+_SHORT = 0xFFFE
+"""How long a value of a VR with a length of 16 bits is at most, padded."""
+
 PIXEL_REPRESENTATION = 0x00280103
 _CURVES = range(0x5000, 0x5100)
 
@@ -33,15 +36,16 @@ class Scope:
 
     Parameters
     ----------
-    parent : Scope or None
-        That of the data set that an item is in.
-    look_up : callable, optional
-        Tells whether the pixels are signed, where the data set itself has not come to that yet.
+    look_up : callable
+        Tells whether the pixels are signed, where it has not come to that yet: of an item that is
+        what it is in.
+    depth : int
+        How many sequences it is in.
     """
 
-    def __init__(self, parent: Scope | None, look_up: Callable[[], bool] | None = None) -> None:
-        self._parent = parent
+    def __init__(self, look_up: Callable[[], bool], depth: int = 0) -> None:
         self._look_up = look_up
+        self.depth = depth
         self._creators: dict[int, str] = {}
         self.is_signed: bool | None = None
 
@@ -56,9 +60,7 @@ class Scope:
     def has_signed_pixels(self) -> bool:
         """Whether the Pixel Representation, here or further out, says so."""
         if self.is_signed is None:
-            if self._parent is not None:
-                return self._parent.has_signed_pixels()
-            self.is_signed = self._look_up is not None and self._look_up()
+            self.is_signed = self._look_up()
         return self.is_signed
 
 
@@ -105,6 +107,24 @@ def is_whole(vr: bytes, length: int) -> bool:
     return vr in _WITHOUT_ITEMS and length % _MULTIPLES.get(vr, 1) == 0
 
 
+def recoded(vr: bytes, length: int, little: bool, target: Encoding) -> tuple[bytes, int] | None:
+    """The VR of a value in another encoding, and the length of its words that are turned round.
+
+    None where it is in big endian, and not as its VR has it.
+    """
+    is_too_long = length > _SHORT and vr not in LONG_VRS
+    new_vr = vr
+    if not target.implicit and (vr == b"SQ" or is_too_long or not can_hold(vr, length)):
+        new_vr = b"UN"
+    if little == target.little:
+        return new_vr, 1
+    if little:
+        # A UN is in little endian, whatever it is in (PS3.5 6.2.2).
+        new_vr = new_vr if is_whole(new_vr, length) else b"UN"
+        return new_vr, UNITS.get(new_vr, 1)
+    return (new_vr, UNITS.get(vr, 1)) if is_whole(vr, length) else None
+
+
 def padding(vr: bytes) -> bytes:
     """What a value of odd length is padded with."""
     return b" " if vr in _TEXT else b"\0"
@@ -123,18 +143,17 @@ def heads_for(encoding: Encoding) -> Heads:
 
     # The headers of what is sent again and again are alike.
     @lru_cache(4096)
-    def implicit(tag: int, vr: str, length: int) -> bytes:
-        return with_long(tag >> 16, tag & 0xFFFF, length)
-
-    @lru_cache(4096)
-    def explicit(tag: int, vr: str, length: int) -> bytes:
+    def head(tag: int, vr: str, length: int) -> bytes:
+        group, number = tag >> 16, tag & 0xFFFF
+        if encoding.implicit:
+            return with_long(group, number, length)
         if vr in _LONG_VRS:
-            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, vr.encode(), length)
         if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
-            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
-        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, b"UN", length)
+        return explicit_short(group, number, vr.encode(), length)
 
-    return implicit if encoding.implicit else explicit
+    return head
 
 
 def name_of(tag: int) -> str:
@@ -167,8 +186,8 @@ def begins_element(data: bytes, last: int, encoding: Encoding) -> bool:
     tag = group << 16 | int.from_bytes(data[2:4], order)
     # A private group begins with a creator (PS3.5 7.8.1), or should.
     is_next = group == last >> 16 or group in _groups() or is_creator(tag)
-    is_vr = data[4:6].isalpha() and data[4:6].isupper()
-    return tag > last and is_next and (encoding.implicit or len(data) < 6 or is_vr)
+    may_go_on = encoding.implicit or len(data) < 6 or is_vr(data[4:6]) is not None
+    return tag > last and is_next and may_go_on
 
 
 @lru_cache(1)

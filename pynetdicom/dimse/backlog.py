@@ -15,24 +15,20 @@ from __future__ import annotations
 import errno
 import weakref
 from contextlib import suppress
+from io import BufferedReader
 from queue import Empty, SimpleQueue
 from struct import Struct
-from typing import TYPE_CHECKING
 
 from pynetdicom import _config
-from pynetdicom.data_sets.descriptor import pread
+from pynetdicom.data_sets.descriptor import Section
 from pynetdicom.data_sets.provisional import ProvisionalFile, system_directory, write_all
 from pynetdicom.data_sets.spool import ReceivedDataSet
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.messages import Message
 
-if TYPE_CHECKING:
-    from pynetdicom.data_sets.encoded import EncodedDataSet
-
 # A message in the file: its context ID, the lengths of its command set and of its data set.
 _RECORD = Struct("<BII")
-_NO_DATA_SET = 0xFFFFFFFF
-_NOT_KEPT = 0xFFFFFFFE
+_NOT_KEPT = 0xFFFFFFFF
 _CHUNK = 65536
 
 
@@ -47,23 +43,15 @@ class _File:
     def __init__(self, directory: str) -> None:
         self._owned = ProvisionalFile(directory)
         self.fd = self._owned.fd
-        self._fetched = 0
-        # What was read of the file and is not consumed.
-        self._chunk = b""
-        self._position = 0
+        section = Section(self._owned.descriptor, 0, _config.MAXIMUM_SPOOLED_RESPONSES)
+        self._reader = BufferedReader(section, _CHUNK)
 
     def read(self, count: int) -> bytes:
         """Give the next bytes."""
-        while len(self._chunk) - self._position < count:
-            more = pread(self.fd, max(_CHUNK, count), self._fetched)
-            if not more:
-                raise OSError(errno.EIO, "the spool file became shorter")
-            self._fetched += len(more)
-            self._chunk = self._chunk[self._position :] + more
-            self._position = 0
-        start = self._position
-        self._position = start + count
-        return self._chunk[start : self._position]
+        data = self._reader.read(count)
+        if len(data) < count:
+            raise OSError(errno.EIO, "the spool file became shorter")
+        return data
 
 
 class Backlog:
@@ -156,12 +144,10 @@ class Backlog:
     def _write(self, file: _File, message: Message) -> None:
         data_set = message.primitive.data_set
         command = message.primitive.encode()
-        data = b""
-        if data_set is None:
-            length = _NO_DATA_SET
-        elif getattr(data_set, "error", None) is not None:
+        data, length = b"", 0
+        if getattr(data_set, "error", None) is not None:
             length = _NOT_KEPT
-        else:
+        elif data_set is not None:
             self._transfer_syntax = data_set.transfer_syntax
             data = data_set.getvalue()
             length = len(data)
@@ -208,15 +194,14 @@ class Backlog:
     def _get_from_file(self, file: _File) -> Message:
         context_id, command_length, length = _RECORD.unpack(file.read(_RECORD.size))
         primitive = decode_command(file.read(command_length))
-        if length != _NO_DATA_SET:
-            primitive.__dict__["data_set"] = self._data_set(file, length)
-        return Message(primitive, context_id)
-
-    def _data_set(self, file: _File, length: int) -> EncodedDataSet:
         if length == _NOT_KEPT:
             error = OSError(errno.EFBIG, "the data set could not be kept")
-            return ReceivedDataSet(b"", self._transfer_syntax, 0, None, error=error)
-        return ReceivedDataSet(b"", self._transfer_syntax, length, file.read(length))
+            data_set = ReceivedDataSet(b"", self._transfer_syntax, 0, None, error=error)
+            primitive.__dict__["data_set"] = data_set
+        elif primitive.has_data_set:
+            data_set = ReceivedDataSet(b"", self._transfer_syntax, length, file.read(length))
+            primitive.__dict__["data_set"] = data_set
+        return Message(primitive, context_id)
 
     # Both
 

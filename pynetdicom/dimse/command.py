@@ -10,29 +10,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import Any, cast
+from typing import Any
 
 from pynetdicom import _config
 from pynetdicom.dimse.parameters import ROWS
 from pynetdicom.errors import DIMSEDecodeError
 
-_ALWAYS = (("CommandField", 0x0100, "US"), ("CommandDataSetType", 0x0800, "US"))
-
-ELEMENTS: dict[str, tuple[int, str]] = {
-    keyword: (element, vr)
-    for keyword, element, vr in sorted(
-        [*_ALWAYS, *((row.keyword, row.element, row.vr) for row in ROWS.values())],
-        key=lambda row: row[1],
-    )
-}
-"""The command elements in use: keyword → element number in group 0000, VR (PS3.7 E.1)."""
-
 NO_DATA_SET = 0x0101
 """The Command Data Set Type that says that no data set follows; any other value says that one
 does.
 """
-
-ERROR_COMMENT_LENGTH = 64
 
 Packer = Callable[[Any], bytes]
 """Encodes one element, header and value."""
@@ -44,7 +31,6 @@ _header = struct.Struct("<HHI").pack
 # The tag is read as one word: the group in its lower half, the element number in the upper.
 _read_header = struct.Struct("<II").unpack_from
 group_length = struct.Struct("<HHII").pack
-_GROUP_LENGTH_TAG = 0
 
 
 def _decode_text(raw: bytes) -> str:
@@ -71,21 +57,6 @@ def _decode_number(raw: bytes) -> int:
 def _decode_tags(raw: bytes) -> list[int]:
     words = struct.unpack_from(f"<{len(raw) // 4 * 2}H", raw)
     return [group << 16 | element for group, element in zip(words[::2], words[1::2], strict=True)]
-
-
-_DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "UI": _decode_uid,
-    "US": _decode_number,
-    "AE": _decode_text,
-    "LO": _decode_text,
-    "AT": _decode_tags,
-}
-
-_BY_WIRE_TAG: dict[int, tuple[str, Callable[[bytes], Any] | None]] = {
-    # None stands for US, which is by far the most frequent and is done in the loop.
-    element << 16: (keyword, None if vr == "US" else _DECODERS[vr])
-    for keyword, (element, vr) in ELEMENTS.items()
-}
 
 
 def decode(data: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
@@ -116,7 +87,10 @@ def decode(data: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
             start = offset + 8
             offset = start + length
             if offset > end:
-                raise _fault(tag, start - 8, "overruns the command set")
+                element = f"({tag & 0xFFFF:04X},{tag >> 16:04X})"
+                raise DIMSEDecodeError(
+                    f"command set: element {element} at offset {start - 8} overruns the command set"
+                )
             entry = known(tag)
             if entry is not None:
                 keyword, read = entry
@@ -126,18 +100,13 @@ def decode(data: bytes) -> tuple[dict[str, Any], dict[int, bytes]]:
                     value = (read or _decode_number)(data[start:offset])
                     if value or read is None:
                         values[keyword] = value
-            elif tag != _GROUP_LENGTH_TAG:
+            elif tag != 0:  # the Command Group Length
                 extra[(tag & 0xFFFF) << 16 | tag >> 16] = data[start:offset]
     except struct.error:
         raise DIMSEDecodeError(
             f"command set: ends within an element header at offset {offset}"
         ) from None
     return values, extra
-
-
-def _fault(tag: int, offset: int, what: str) -> DIMSEDecodeError:
-    element = f"({tag & 0xFFFF:04X},{tag >> 16:04X})"
-    return DIMSEDecodeError(f"command set: element {element} at offset {offset} {what}")
 
 
 def with_extra(parts: list[bytes], extra: Mapping[int, bytes]) -> list[bytes]:
@@ -151,7 +120,7 @@ def with_extra(parts: list[bytes], extra: Mapping[int, bytes]) -> list[bytes]:
 
 def layout_of(keywords: Iterable[str]) -> Layout:
     """Make the layout of a message that may have the elements `keywords`."""
-    return tuple((keyword, _PACKERS[keyword]) for keyword in ELEMENTS if keyword in set(keywords))
+    return tuple((keyword, _PACKERS[keyword]) for keyword in ROWS if keyword in set(keywords))
 
 
 def encode_element(keyword: str, value: Any) -> bytes:
@@ -173,9 +142,10 @@ def _pack_ae(element: int, value: str) -> bytes:
 
 
 def _pack_lo(element: int, value: str) -> bytes:
-    # A long string has no control characters, and the backslash divides values (PS3.5 6.2).
+    # A long string has no control characters, and at most 64 others; the backslash divides values
+    # (PS3.5 6.2).
     text = "".join(c if c.isprintable() and c != "\\" else " " for c in value)
-    raw = _encode_text(text[:ERROR_COMMENT_LENGTH])
+    raw = _encode_text(text[:64])
     raw += b" " * (len(raw) % 2)
     return _header(0, element, len(raw)) + raw
 
@@ -185,19 +155,28 @@ def _pack_at(element: int, value: list[int]) -> bytes:
     return _header(0, element, len(raw)) + raw
 
 
-_PACK = {"UI": _pack_ui, "AE": _pack_ae, "LO": _pack_lo, "AT": _pack_at}
+_pack_us = struct.Struct("<HHIH").pack
+
+_CODECS: dict[str, tuple[Callable[[bytes], Any], Callable[[int, Any], bytes]]] = {
+    # Not US, which is by far the most frequent: its values are decoded in the loop.
+    "UI": (_decode_uid, _pack_ui),
+    "AE": (_decode_text, _pack_ae),
+    "LO": (_decode_text, _pack_lo),
+    "AT": (_decode_tags, _pack_at),
+}
 
 
-def _packer(keyword: str) -> Packer:
-    element, vr = ELEMENTS[keyword]
-    if vr == "US":
-        pack: Packer = partial(struct.Struct("<HHIH").pack, 0, element, 2)
-    else:
-        pack = partial(cast(Any, _PACK[vr]), element)
+def _packer(keyword: str, element: int, vr: str) -> Packer:
+    pack: Packer = partial(_pack_us, 0, element, 2)
+    if vr in _CODECS:
+        pack = partial(_CODECS[vr][1], element)
     # Message IDs and SOP Instances hardly come again; of what else is a number or a UID there is
     # little.
     is_frequent = vr in ("US", "UI") and not keyword.startswith("MessageID")
     return lru_cache(256)(pack) if is_frequent and "Instance" not in keyword else pack
 
 
-_PACKERS: dict[str, Packer] = {keyword: _packer(keyword) for keyword in ELEMENTS}
+_BY_WIRE_TAG = {
+    row.element << 16: (keyword, _CODECS.get(row.vr, (None,))[0]) for keyword, row in ROWS.items()
+}
+_PACKERS = {keyword: _packer(keyword, row.element, row.vr) for keyword, row in ROWS.items()}

@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pynetdicom.dimse import command
-from pynetdicom.dimse.primitives import C_CANCEL, OPERATIONS, Primitive
+from pynetdicom.dimse.parameters import ROWS
+from pynetdicom.dimse.primitives import OPERATIONS, Primitive
 from pynetdicom.errors import DIMSEDecodeError
 
 # Command Field → class, the keyword of the Message ID without which nobody can be answered, the
 # keywords of the message.
-_MESSAGES: dict[int, tuple[type[Primitive], str, frozenset[str]]] = {}
-for _class in OPERATIONS:
-    _request = "MessageIDBeingRespondedTo" if _class is C_CANCEL else "MessageID"
-    _MESSAGES[_class.request_field] = (_class, _request, _class.sides[0].keywords)
-    if _class.response_field is not None:
-        _response = (_class, "MessageIDBeingRespondedTo", _class.sides[1].keywords)
-        _MESSAGES[_class.response_field] = _response
+_MESSAGES = {
+    operation.request_field | response: (operation, side.mandatory[0], side.keywords)
+    for operation in OPERATIONS
+    for response, side in zip((0, 0x8000), operation.sides, strict=True)
+    if side.mandatory
+}
 
 
 class _Alike(NamedTuple):
@@ -90,8 +90,7 @@ def _decode(data: bytes) -> tuple[Primitive, str]:
     if message_id not in values:
         raise DIMSEDecodeError(f"{operation.name}: no {message_id}")
     for keyword in values.keys() - keywords:
-        element = command.ELEMENTS[keyword][0]
-        extra[element] = command.encode_element(keyword, values.pop(keyword))[8:]
+        extra[ROWS[keyword].element] = command.encode_element(keyword, values.pop(keyword))[8:]
     if extra:
         values["extra"] = extra
     primitive = operation.__new__(operation)

@@ -37,9 +37,9 @@ class Inbox:
     def __init__(self) -> None:
         self._items: SimpleQueue[Any] = SimpleQueue()
         self.is_waiting = self._items.empty
-        # Message ID: a list of one, whether it is cancelled. A dict's own operations are atomic,
-        # and a cancel does not write to it: the request may have been answered meanwhile.
-        self._outstanding: dict[int, list[bool]] = {}
+        # By Message ID. A dict's own operations are atomic, and a cancel does not write to it: the
+        # request may have been answered meanwhile.
+        self._outstanding: dict[int, Message] = {}
         # Each of these is written by one thread only.
         self._taken = self._begun = self._served = 0
         self._bytes_taken = self._bytes_begun = 0
@@ -50,14 +50,17 @@ class Inbox:
         self._items.put(item)
 
     def put_request(self, message: Message) -> None:
-        """Add a request.
+        """Add a request; a C-CANCEL marks the one that it is about.
 
         Raises
         ------
         DIMSEDecodeError
             More wait than may.
         """
-        size = message.size
+        request, size = message.primitive, message.size
+        if request.response_field is None:
+            self.cancel(request.MessageIDBeingRespondedTo or 0)
+            return
         # The one being served does not wait; one that nobody is before does not either.
         waiting = self._taken - self._begun
         if self._taken > self._served and (
@@ -67,9 +70,8 @@ class Inbox:
             raise DIMSEDecodeError("too many requests wait to be served")
         self._taken += 1
         self._bytes_taken += size
-        message_id = message.primitive.MessageID or 0
-        message.is_duplicate = message_id in self._outstanding
-        self._outstanding.setdefault(message_id, [False])
+        message_id = request.MessageID or 0
+        message.is_duplicate = self._outstanding.setdefault(message_id, message) is not message
         self._items.put(message)
 
     def get(self, timeout: float | None) -> Any:
@@ -100,18 +102,22 @@ class Inbox:
         if not message.is_duplicate:
             self._outstanding.pop(message.primitive.MessageID or 0, None)
 
-    def cancel(self, message_id: int) -> bool:
-        """Mark a request as cancelled; False when there is none of that Message ID."""
-        cancelled = self._outstanding.get(message_id)
-        if cancelled is None:
-            return False
-        cancelled[0] = True
-        return True
+    def cancel(self, message_id: int) -> None:
+        """Mark a request as cancelled, if there is one of that Message ID."""
+        message = self._outstanding.get(message_id)
+        if message is not None:
+            message.is_cancelled = True
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the peer has cancelled a request."""
-        cancelled = self._outstanding.get(message_id)
-        return cancelled is not None and cancelled[0]
+        message = self._outstanding.get(message_id)
+        return message is not None and message.is_cancelled
+
+    def end(self) -> None:
+        """Say that the association has ended, and with it what the peer has requested."""
+        for message in list(self._outstanding.values()):
+            message.is_cancelled = True
+        self._items.put(ENDED)
 
     @property
     def is_empty(self) -> bool:
@@ -119,10 +125,5 @@ class Inbox:
         return self._taken == self._served
 
     def drain(self) -> list[Any]:
-        """Take out whatever is left."""
-        items = []
-        try:
-            while True:
-                items.append(self._items.get_nowait())
-        except Empty:
-            return items
+        """Take out whatever is left, on the Association thread."""
+        return [self._items.get_nowait() for _ in range(self._items.qsize())]

@@ -8,6 +8,7 @@ to a `Spool`.
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.data_sets.encoded import EncodedDataSet
+
+LOGGER = logging.getLogger("pynetdicom.dimse")
 
 OWN_MAXIMUM_LENGTH = 131072
 """The length of the PDUs to a peer that sets no limit."""
@@ -52,18 +55,20 @@ class Message:
         The presentation context.
     primitive : Primitive
         The command set as a primitive, and with it the data set.
+    is_cancelled : bool
+        Whether the peer has cancelled it, a request, or is gone, while it was outstanding.
     is_duplicate : bool
         Whether its Message ID was outstanding when it arrived.
     size : int
         The bytes of its data set.
     """
 
-    __slots__ = ("context_id", "is_duplicate", "primitive", "size")
+    __slots__ = ("context_id", "is_cancelled", "is_duplicate", "primitive", "size")
 
     def __init__(self, primitive: Primitive, context_id: int) -> None:
         self.primitive = primitive
         self.context_id = context_id
-        self.is_duplicate = False
+        self.is_cancelled = self.is_duplicate = False
         data_set = primitive.data_set
         self.size = 0 if data_set is None else data_set.size
 
@@ -137,9 +142,11 @@ def fragments(
     if data is None:
         return (batch,)
     memory = data.memory()
-    if memory is None or len(memory) > length:
-        return _fragment_data(context_id, data, length, batch)
-    return (_with_last(batch, context_id, data, memory),)
+    size = len(memory or ())
+    if memory and size <= length and not size & 1:
+        batch += _header(4, size + 6, size + 2, context_id, LAST), memory
+        return (batch,)
+    return _fragment_data(context_id, data, length, batch)
 
 
 def _fragment_both(
@@ -217,26 +224,34 @@ class Assembler:
     open_data_set : callable
         Called with (context ID, primitive) when a command set is complete that has a data set to
         follow; gives its `Place`, and what comes before it in a file.
+    take_request, take_response : callable
+        Called with each message that is complete.
+
+    Attributes
+    ----------
+    context_id : int
+        Of the message that has begun and is not complete; 0 between messages.
     """
 
-    def __init__(self, open_data_set: Callable[[int, Primitive], tuple[Place, bytes]]) -> None:
+    def __init__(
+        self,
+        open_data_set: Callable[[int, Primitive], tuple[Place, bytes]],
+        take_request: Callable[[Message], object],
+        take_response: Callable[[Message], object],
+    ) -> None:
         self._open_data_set = open_data_set
-        # Of the message that has begun, 0 between messages.
-        self._context_id = 0
+        self.take_request = take_request
+        self.take_response = take_response
+        # What a peer is tolerated to do is noted once.
+        self._told_of_groups = False
+        self.context_id = 0
         self._command = bytearray()
         self._primitive: Primitive | None = None
         self._opened: tuple[Place, bytes] | None = None
         self._spool: Spool | None = None
 
-    @property
-    def in_message(self) -> bool:
-        """Whether a message has begun and is not complete."""
-        return self._context_id != 0
-
-    def feed(
-        self, context_id: int, control: int, data: memoryview, pdv_done: bool
-    ) -> Message | None:
-        """Take a PDV, or a slice of one.
+    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
+        """Take a PDV, or a slice of one; the message that it completes is delivered.
 
         Parameters
         ----------
@@ -249,11 +264,6 @@ class Assembler:
         pdv_done : bool
             Whether the slice is the last of its PDV.
 
-        Returns
-        -------
-        Message or None
-            The message, if this completes it.
-
         Raises
         ------
         DIMSEDecodeError
@@ -262,36 +272,50 @@ class Assembler:
         """
         if control & COMMAND:
             is_whole = pdv_done and control & LAST != 0
-            if self._context_id or not is_whole:
+            if self.context_id or not is_whole:
                 self._take_command(context_id, data)
                 if not is_whole:
-                    return None
+                    return
                 command, self._command = bytes(self._command), bytearray()
             else:  # in one piece, the rule
                 command = bytes(data)
             if len(command) > _config.MAXIMUM_COMMAND_SET:
                 raise _too_long()
             primitive = decode_command(command)
-            if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
-                self._context_id = 0
-                return Message(primitive, context_id)
+            values = primitive.__dict__
+            if "extra" in values:
+                self._note_groups(primitive)
+            if values.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
+                self.context_id = 0
+                take = self.take_request if values["CommandField"] < 0x8000 else self.take_response
+                take(Message(primitive, context_id))
+                return
             self._opened = self._open_data_set(context_id, primitive)
-            self._context_id, self._primitive = context_id, primitive
-            return None
+            self.context_id, self._primitive = context_id, primitive
+            return
         begun, opened, spool = self._primitive, self._opened, self._spool
         if begun is None or opened is None:
             raise DIMSEDecodeError("a data set before the command set that it belongs to")
-        if context_id != self._context_id:
+        if context_id != self.context_id:
             raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
         if not (pdv_done and control & LAST):
             if spool is None:
                 spool = self._spool = Spool(*opened)
             spool.add(data)
-            return None
+            return
         self._spool = self._primitive = None
-        self._context_id = 0
+        self.context_id = 0
         begun.__dict__["data_set"] = spool.finish(data) if spool else received(*opened, data)
-        return Message(begun, context_id)
+        take = self.take_request if begun.CommandField < 0x8000 else self.take_response
+        take(Message(begun, context_id))
+
+    def _note_groups(self, primitive: Primitive) -> None:
+        if not self._told_of_groups and max(primitive.extra) > 0xFFFF:
+            self._told_of_groups = True
+            LOGGER.warning(
+                "the peer's %s has elements of other groups than 0000 in its command set: ignored",
+                primitive.message_name,
+            )
 
     def _take_command(self, context_id: int, data: memoryview) -> None:
         """Take a part of a command set, the first or a further one."""
@@ -299,27 +323,23 @@ class Assembler:
             raise DIMSEDecodeError(
                 f"{self._primitive.message_name}: a command set in the midst of its data set"
             )
-        if self._context_id not in (0, context_id):
+        if self.context_id not in (0, context_id):
             raise DIMSEDecodeError("command set: its fragments are of different contexts")
         if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
             raise _too_long()
-        self._context_id = context_id
+        self.context_id = context_id
         self._command += data
 
-    def flush(self) -> bool:
-        """Let the data set take the slices it was given, before their buffer is used again.
-
-        Returns whether a message has begun and is not complete.
-        """
+    def flush(self) -> None:
+        """Let the data set take the slices it was given, before their buffer is used again."""
         if self._spool is not None:
             self._spool.flush()
-        return self._context_id != 0
 
     def discard(self) -> None:
         """Drop the message that has begun, as when the association ends."""
         spool = self._spool
         self._spool = self._primitive = None
-        self._context_id = 0
+        self.context_id = 0
         self._command.clear()
         if spool is not None:
             spool.discard()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pynetdicom.uids import checked
 
@@ -20,19 +20,15 @@ class Parameter(Generic[T]):
 
     keyword = ""
 
-    def __init__(self, element: int, vr: str) -> None:
+    def __init__(self, element: int = 0, vr: str = "") -> None:
         self.element = element
         self.vr = vr
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.keyword = name
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T | None: ...
-    def __get__(self, instance: object, owner: type) -> Self | T | None:
-        return self if instance is None else None
+    def __get__(self, instance: object, owner: type) -> T | None:
+        return None
 
     if TYPE_CHECKING:
         # There is none at run time: the value is kept in the instance's __dict__, where reading
@@ -44,18 +40,17 @@ class Parameter(Generic[T]):
 
 
 class US(Parameter[int]):
-    """An unsigned 16 bit number, of `among` if that is given."""
+    """An unsigned 16 bit number, up to `highest`."""
 
-    def __init__(self, element: int, *among: int) -> None:
+    def __init__(self, element: int, highest: int = 0xFFFF) -> None:
         super().__init__(element, "US")
-        self.among = among
+        self.highest = highest
 
     def check(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"{self.keyword} must be an int, not {type(value).__name__}")
-        if not 0 <= value <= 0xFFFF or (self.among and value not in self.among):
-            allowed = f"one of {self.among}" if self.among else "from 0 to 65535"
-            raise ValueError(f"{self.keyword} must be {allowed}, not {value}")
+        if not 0 <= value <= self.highest:
+            raise ValueError(f"{self.keyword} must be from 0 to {self.highest}, not {value}")
         return int(value)
 
 
@@ -67,11 +62,8 @@ class Text(Parameter[str]):
         self.check = partial(checked, self.vr, name=name)
 
 
-class AT(Parameter[list[int]]):
+class Tags(Parameter[list[int]]):
     """A list of tags."""
-
-    def __init__(self, element: int) -> None:
-        super().__init__(element, "AT")
 
     def check(self, value: Any) -> list[int]:
         """Take a tag or several: int, (group, element), or whatever pydicom makes a tag of."""
@@ -99,16 +91,9 @@ class AT(Parameter[list[int]]):
 class DataSetParameter(Parameter[BytesIO]):
     """The data set under the standard's name for it: an `io.BytesIO`, or None."""
 
-    def __init__(self) -> None:
-        super().__init__(0, "")
-
-    if not TYPE_CHECKING:
-
-        def __get__(self, instance, owner):
-            if instance is None:
-                return self
-            data_set = instance.data_set
-            return None if data_set is None else BytesIO(data_set.getvalue())
+    def __get__(self, instance: object, owner: type) -> BytesIO | None:
+        data_set = getattr(instance, "data_set", None)
+        return None if data_set is None else BytesIO(data_set.getvalue())
 
     def __set__(self, instance: Any, value: Any) -> None:
         from pynetdicom.data_sets.data_set import InMemory
@@ -125,18 +110,20 @@ class Parameters:
 
     AffectedSOPClassUID = Text(0x0002, "UI")
     RequestedSOPClassUID = Text(0x0003, "UI")
+    CommandField: int = US(0x0100)  # type: ignore[assignment]  # none is without
     MessageID = US(0x0110)
     MessageIDBeingRespondedTo = US(0x0120)
     MoveDestination = Text(0x0600, "AE")
-    Priority = US(0x0700, 0, 1, 2)
+    Priority = US(0x0700, highest=2)
+    CommandDataSetType = US(0x0800)
     Status = US(0x0900)
-    OffendingElement = AT(0x0901)
+    OffendingElement = Tags(0x0901, "AT")
     ErrorComment = Text(0x0902, "LO")
     ErrorID = US(0x0903)
     AffectedSOPInstanceUID = Text(0x1000, "UI")
     RequestedSOPInstanceUID = Text(0x1001, "UI")
     EventTypeID = US(0x1002)
-    AttributeIdentifierList = AT(0x1005)
+    AttributeIdentifierList = Tags(0x1005, "AT")
     ActionTypeID = US(0x1008)
     NumberOfRemainingSuboperations = US(0x1020)
     NumberOfCompletedSuboperations = US(0x1021)
@@ -149,4 +136,4 @@ class Parameters:
 ROWS: dict[str, Parameter[Any]] = {
     name: row for name, row in vars(Parameters).items() if isinstance(row, Parameter)
 }
-"""The parameters by keyword."""
+"""The command elements in use by keyword, ascending by their number in group 0000."""

@@ -101,11 +101,10 @@ class _Side(NamedTuple):
     """The names of the data set, if it is mandatory."""
 
 
-def _side(usage: dict[str, str]) -> _Side:
-    there = [keyword for keyword in usage if usage[keyword] != "-"]
-    mandatory = [keyword for keyword in there if usage[keyword] == "M"]
-    always = ("CommandField", "CommandDataSetType")
-    keywords = frozenset(command.ELEMENTS).intersection((*there, *always))
+def _side(usage: dict[str, tuple[str, str]], side: int) -> _Side:
+    there = [keyword for keyword, used in usage.items() if used[side] != "-"]
+    mandatory = [keyword for keyword in there if usage[keyword][side] == "M"]
+    keywords = frozenset(("CommandField", *there, "CommandDataSetType")).intersection(ROWS)
     needed = tuple(keyword for keyword in mandatory if keyword in keywords)
     return _Side(
         keywords,
@@ -139,26 +138,18 @@ class Primitive(Parameters):
     # What a response takes over: (keyword, the request's keywords it may come from).
     _copied: ClassVar[tuple[tuple[str, tuple[str, str]], ...]]
 
-    if TYPE_CHECKING:
-        CommandField: int
-        data_set: EncodedDataSet | None
-    else:
-        data_set = None
-
+    data_set: EncodedDataSet | None = None
     DataSet = DataSetParameter()
 
     def __init_subclass__(cls, field: int) -> None:
         cls.name = cls.__name__.replace("_", "-")
         cls.request_field = field
         usage = _USAGE[cls.name]
-        cls.sides = (
-            _side({keyword: used[0] for keyword, used in usage.items()}),
-            _side({keyword: used[1] for keyword, used in usage.items()}),
-        )
+        cls.sides = (_side(usage, 0), _side(usage, 1))
         if cls.sides[1].mandatory:
             cls.response_field = field | 0x8000
-        cls.parameters = {k: used for k, used in usage.items() if k in command.ELEMENTS}
-        cls.data_set_parameters = {k: used for k, used in usage.items() if k not in cls.parameters}
+        cls.parameters = {k: used for k, used in usage.items() if k in ROWS}
+        cls.data_set_parameters = {k: used for k, used in usage.items() if k not in ROWS}
         # An Affected … of the response is the Requested … of a request that has one instead (PS3.7
         # 10.1.2 ff.).
         cls._copied = tuple(
@@ -181,9 +172,7 @@ class Primitive(Parameters):
         if name in self.parameters:
             values[name] = None if value is None else _CHECKS[name](value)
             if name == "MessageIDBeingRespondedTo" and self.response_field is not None:
-                values["CommandField"] = (
-                    self.request_field if value is None else self.response_field
-                )
+                values["CommandField"] = self.request_field | (0 if value is None else 0x8000)
         elif name == "data_set":
             values["data_set"] = value
             values["CommandDataSetType"] = command.NO_DATA_SET if value is None else WITH_DATA_SET
@@ -210,8 +199,7 @@ class Primitive(Parameters):
     @property
     def has_data_set(self) -> bool:
         """Whether a data set follows the command set, as the Command Data Set Type says."""
-        kind: int = self.__dict__.get("CommandDataSetType", command.NO_DATA_SET)
-        return kind != command.NO_DATA_SET
+        return self.CommandDataSetType not in (None, command.NO_DATA_SET)
 
     def missing(self) -> list[str]:
         """Name the mandatory parameters that are absent, in the standard's order."""
@@ -308,8 +296,6 @@ class Primitive(Parameters):
 
 class C_STORE(Primitive, field=0x0001):
     """Store a composite SOP Instance (PS3.7 9.1.1)."""
-
-    DataSet = DataSetParameter()
 
 
 class C_FIND(Primitive, field=0x0020):

@@ -168,7 +168,7 @@ class Driver:
                 writer.put(batch, move)
                 whole = True
                 if user.watches_data or user.watches_pdus:
-                    writer.show(b"".join(batch))
+                    writer.tell(b"".join(batch))
         except Stopped:
             raise
         except BaseException as error:  # Ctrl-C as well

@@ -16,7 +16,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from pynetdicom import raised
 from pynetdicom.errors import DIMSEDecodeError
@@ -324,26 +323,23 @@ class DUL(threading.Thread):
             if user.watches_data:
                 user.on_data(framer.latest(count), False)
         watched = user.watches_pdus
-        feed: Feed[Any] = self._feed_and_show if watched else user.feed
+        feed: Feed[None] = self._feed_and_show if watched else user.assembler.feed
         show = (lambda pdu: user.on_pdu(pdu, False)) if watched else None
         while not self._finished:
             try:
                 item = self.provider.receive(feed, show)
                 if item is None:
                     break
-                if isinstance(item, Received):
-                    self._carry_out(item)
-                elif not self._move.later or self.provider.ended is None:
-                    user.on_message(item)
-                    if not framer.in_pdu:  # as after most messages
-                        self._in_midst = False
-                        return
+                self._carry_out(item)
             except DIMSEDecodeError as error:
                 # What follows a message that is none is still understood, in Sta13.
                 self.abort(Ended("aborted", "local", 0, 0, error=error))
-        self._in_midst = user.flush() or framer.in_pdu
+        in_message = user.assembler.context_id != 0
+        if in_message:
+            user.assembler.flush()
+        self._in_midst = in_message or framer.in_pdu
 
-    def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> Any:
+    def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> None:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""
         self._pdv += data
         if done:
@@ -352,7 +348,7 @@ class DUL(threading.Thread):
             if not self.framer.in_p_data:
                 shown, self._pdvs = self._pdvs, []
                 self._user.on_pdu(pdus.P_DATA_TF(pdvs=shown), False)
-        return self._user.feed(context_id, control, data, done)
+        self._user.assembler.feed(context_id, control, data, done)
 
     def _carry_out(self, received: Received) -> None:
         """Do what the state machine says of a PDU of the peer."""
@@ -373,6 +369,5 @@ class DUL(threading.Thread):
                 driver.perform(move.answer)
         elif action.label == "AE-3":
             self.framer.context_ids = self._user.on_associate(received.pdu)
-            self._user.on_message(received.pdu)
         elif action.label == "AR-2":
             self._user.on_release()

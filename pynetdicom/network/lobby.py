@@ -63,13 +63,12 @@ class Visitor:
 class Host(Protocol):
     """Whoever takes the associations over from the lobby."""
 
+    ssl_context: ssl.SSLContext | None
+    """What TLS is made with, if it is."""
+
     @property
     def artim(self) -> float:
         """Seconds from the connection to the complete A-ASSOCIATE-RQ."""
-
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """What TLS is made with, if it is."""
 
     def reserve(self) -> bool:
         """Make room for another association; False if it is one too many."""
@@ -226,7 +225,7 @@ class Lobby:
             most = min(most, _MOST_SELECTED)
         if len(self._visitors) >= most:
             self._dismiss(min(self._visitors, key=lambda v: v.last_heard))
-        tls = self._host.tls
+        tls = self._host.ssl_context
         connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
         visitor = Visitor(connection, address)
         visitor.provider.refusal = self._refusal

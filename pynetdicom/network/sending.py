@@ -162,7 +162,7 @@ class Writer:
                 break  # the thread that has it comes by here
         while self.departed:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self.show(self.departed.popleft())
+                self.tell(self.departed.popleft())
 
     def _write_left(self) -> None:
         if self.leaving:
@@ -210,7 +210,7 @@ class Writer:
             self.connection.cut()
             return
         self.is_finishing = False
-        self.show(abort)
+        self.tell(abort)
         self.after()
 
     def _write_rest(self, left: list[Buffer]) -> bool:
@@ -225,14 +225,15 @@ class Writer:
                     break
         return False
 
-    def show(self, data: bytes) -> None:
+    def tell(self, data: bytes) -> None:
         """Trigger the events of PDUs that were sent."""
-        if self._user.watches_data:
-            self._user.on_data(data, True)
+        user = self._user
+        if user.watches_data:
+            user.on_data(data, True)
         start = 0
-        while start < len(data) and self._user.watches_pdus:
+        while start < len(data) and user.watches_pdus:
             end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")
-            self._user.on_pdu(pdus.decode_pdu(data[start:end]), True)
+            user.on_pdu(pdus.decode_pdu(data[start:end]), True)
             start = end
 
     def close(self) -> None:

@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
+class Assembler(Protocol):
+    """What puts messages together, on the DUL thread."""
+
+    @property
+    def context_id(self) -> int:
+        """Of the message that has begun and is not complete; 0 between messages."""
+
+    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
+        """Take a part of a PDV; a message may be complete by it."""
+
+    def flush(self) -> None:
+        """Copy or write what `feed` was given; the buffer is about to be used again."""
+
+
 class User(Protocol):
     """What the DUL service needs of the association that uses it.
 
-    All but `feed` and `flush` must be quick. They are called on whatever thread it happens, and
+    All of it must be quick. They are called on whatever thread it happens, and
     without a lock, but for these: `on_ended` and what is sent by `send_data` may be told by a
     thread that is writing.
     """
@@ -18,23 +32,15 @@ class User(Protocol):
     watches_transitions: bool
 
     @property
+    def assembler(self) -> Assembler:
+        """What takes the content of P-DATA-TF."""
+
+    @property
     def network_timeout(self) -> float | None:
         """That of the association."""
 
     def outstanding(self) -> int:
         """How many requests of ours the peer has not answered, so that it will send something."""
-
-    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> Any:
-        """Take a part of a PDV; returns a message once it is complete."""
-
-    def flush(self) -> bool:
-        """Copy or write what `feed` was given; the buffer is about to be used again.
-
-        Returns whether a DIMSE message has begun and is not complete.
-        """
-
-    def on_message(self, message: Any) -> None:
-        """A message is complete."""
 
     def on_associate(self, pdu: Any) -> frozenset[int]:
         """An A-ASSOCIATE-AC came; returns the accepted context IDs."""

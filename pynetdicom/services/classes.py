@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
-from pynetdicom.services.statuses import StatusDict, status_dict
 from pynetdicom.uids import ROOT
 
 FIND = ("C-FIND",)
 GET = ("C-GET",)
 MOVE = ("C-MOVE",)
 STORE = ("C-STORE",)
+ALL_N = ("N-EVENT-REPORT", "N-GET", "N-SET", "N-ACTION", "N-CREATE", "N-DELETE")
 
 
 class Answers(NamedTuple):
@@ -60,8 +60,6 @@ SEVERAL = frozenset(("C-FIND", "C-GET", "C-MOVE"))
 SERVED = SINGLE | SEVERAL
 """The operations that this version serves; requests for others are answered with 0x0211."""
 
-_N = Answers(failed=0x0110)
-
 ANSWERS: dict[str, Answers] = {
     # Whatever a handler does, the peer has been verified (PS3.4 A.4).
     "C-ECHO": Answers(failed=0x0000, no_status=0x0000, bad_status=0x0000),
@@ -79,29 +77,16 @@ ANSWERS: dict[str, Answers] = {
         no_destination=0xC514,
         bad_destination=0xC515,
     ),
-    "N-EVENT-REPORT": _N,
-    "N-GET": _N,
-    "N-SET": _N,
-    "N-ACTION": _N,
-    "N-CREATE": _N,
-    "N-DELETE": _N,
+    **dict.fromkeys(ALL_N, Answers(failed=0x0110)),
 }
+"""By operation, in the order in which the library names operations."""
 
-SUB_OPERATIONS_FAILED = 0xB000
-"""Some sub-operations of a C-GET or C-MOVE failed or had a warning (PS3.4 C.4.2.1.5, C.4.3.1.4)."""
-
-ALL_SUB_OPERATIONS_FAILED = 0xA702
 CANCELLED = 0xFE00
 PENDING = (0xFF00, 0xFF01)
 IDENTIFIER_MISMATCH = 0xA900
 UNRECOGNIZED_OPERATION = 0x0211
 DUPLICATE_INVOCATION = 0x0210
 SOP_CLASS_NOT_SUPPORTED = 0x0122
-
-_RETRIEVE_TABLES = {
-    "C-GET": "QR_GET_SERVICE_CLASS_STATUS",
-    "C-MOVE": "QR_MOVE_SERVICE_CLASS_STATUS",
-}
 
 SopClasses = dict[str, tuple[str, ...]]
 
@@ -127,18 +112,20 @@ def _storage(*rows: str) -> SopClasses:
 class ServiceClass:
     """A service of PS3.4; SOP Classes that belong to none are of this base class.
 
-    Subclass a service class to give `pynetdicom.register_uid` other operations or statuses.
+    Subclass a service class to give `pynetdicom.register_uid` other operations.
 
     Attributes
     ----------
     name : str
         The service's name.
     operations : tuple of str
-        The DIMSE operations of all its SOP Classes, such as ``"C-STORE"``.
+        The DIMSE operations of all its SOP Classes, such as ``"C-STORE"``. They follow from
+        `sop_classes` where a subclass has its own of those and does not say otherwise.
     sop_classes : dict
         SOP Class UID → its operations, in the standard's order. Storage has the usual ones only.
     status_table : str
-        Name of a table of `services.statuses`; C-GET and C-MOVE have their own in every service.
+        Name of a table of `services.statuses`; C-GET and C-MOVE have their own in every service,
+        ``QR_GET_SERVICE_CLASS_STATUS`` and ``QR_MOVE_SERVICE_CLASS_STATUS``.
     """
 
     name: ClassVar[str] = ""
@@ -151,18 +138,18 @@ class ServiceClass:
         self.assoc = assoc
         self.ae = getattr(assoc, "ae", None)
 
-    @classmethod
-    def statuses(cls, operation: str = "") -> StatusDict:
-        """Return the status table of `operation`, as code → (category, meaning)."""
-        return status_dict(_RETRIEVE_TABLES.get(operation, cls.status_table))
+    def __init_subclass__(cls) -> None:
+        own = vars(cls)
+        if "sop_classes" in own and "operations" not in own:
+            used = set().union(*cls.sop_classes.values())
+            cls.operations = tuple(operation for operation in ANSWERS if operation in used)
 
 
 class VerificationServiceClass(ServiceClass):
     """Verification, PS3.4 Annex A."""
 
     name = "Verification"
-    operations = ("C-ECHO",)
-    sop_classes = _sop_classes(("1.1", operations))
+    sop_classes = _sop_classes(("1.1", ("C-ECHO",)))
     status_table = "VERIFICATION_SERVICE_CLASS_STATUS"
 
 
@@ -173,7 +160,6 @@ class StorageServiceClass(ServiceClass):
     """
 
     name = "Storage"
-    operations = STORE
     status_table = "STORAGE_SERVICE_CLASS_STATUS"
     sop_classes = _storage(
         # images of every day: CT, MR, CR, DX, MG, US, SC, XA, RF, NM, PET
@@ -201,7 +187,6 @@ class QueryRetrieveServiceClass(ServiceClass):
     """Query/Retrieve, PS3.4 Annexes C, Y, Z and JJ."""
 
     name = "Query/Retrieve"
-    operations: ClassVar[tuple[str, ...]] = FIND + MOVE + GET
     sop_classes = (
         _models("5.1.4.1.2.1", "5.1.4.1.2.2", "5.1.4.1.2.3")
         | _sop_classes(("5.1.4.1.2.4.2", MOVE), ("5.1.4.1.2.4.3 5.1.4.1.2.5.3", GET))
@@ -214,7 +199,6 @@ class ProcedureStepServiceClass(ServiceClass):
     """Modality Performed Procedure Step, PS3.4 Annex F."""
 
     name = "Procedure Step"
-    operations = ("N-EVENT-REPORT", "N-GET", "N-SET", "N-CREATE")
     sop_classes = _sop_classes(
         ("3.1.2.3.3", ("N-CREATE", "N-SET")),
         ("3.1.2.3.4", ("N-GET",)),
@@ -227,7 +211,6 @@ class PrintManagementServiceClass(ServiceClass):
     """Print Management, PS3.4 Annex H."""
 
     name = "Print Management"
-    operations = ("N-EVENT-REPORT", "N-GET", "N-SET", "N-ACTION", "N-CREATE", "N-DELETE")
     sop_classes = _sop_classes(
         ("5.1.1.1 5.1.1.2", ("N-SET", "N-ACTION", "N-CREATE", "N-DELETE")),
         ("5.1.1.4 5.1.1.4.1", ("N-SET",)),
@@ -237,7 +220,7 @@ class PrintManagementServiceClass(ServiceClass):
         ("5.1.1.16.376", ("N-GET",)),
         ("5.1.1.23", ("N-CREATE", "N-DELETE")),
         # The Meta SOP Classes: film session, film box, image box and printer.
-        ("5.1.1.9 5.1.1.18", operations),
+        ("5.1.1.9 5.1.1.18", ALL_N),
     )
     status_table = "PRINT_JOB_MANAGEMENT_SERVICE_CLASS_STATUS"
 
@@ -246,8 +229,7 @@ class StorageCommitmentServiceClass(ServiceClass):
     """Storage Commitment, PS3.4 Annex J."""
 
     name = "Storage Commitment"
-    operations = ("N-EVENT-REPORT", "N-ACTION")
-    sop_classes = _sop_classes(("1.20.1", operations))
+    sop_classes = _sop_classes(("1.20.1", ("N-EVENT-REPORT", "N-ACTION")))
     status_table = "STORAGE_COMMITMENT_SERVICE_CLASS_STATUS"
 
 
@@ -255,7 +237,6 @@ class BasicWorklistManagementServiceClass(QueryRetrieveServiceClass):
     """Basic Worklist Management, PS3.4 Annex K."""
 
     name = "Basic Worklist Management"
-    operations = FIND
     sop_classes = _sop_classes(("5.1.4.31", FIND))
     status_table = "MODALITY_WORKLIST_SERVICE_CLASS_STATUS"
 
@@ -264,8 +245,7 @@ class ApplicationEventLoggingServiceClass(ServiceClass):
     """Application Event Logging, PS3.4 Annex P."""
 
     name = "Application Event Logging"
-    operations = ("N-ACTION",)
-    sop_classes = _sop_classes(("1.40 1.42", operations))
+    sop_classes = _sop_classes(("1.40 1.42", ("N-ACTION",)))
     status_table = "APPLICATION_EVENT_LOGGING_SERVICE_CLASS_STATUS"
 
 
@@ -273,7 +253,6 @@ class RelevantPatientInformationQueryServiceClass(ServiceClass):
     """Relevant Patient Information Query, PS3.4 Annex Q."""
 
     name = "Relevant Patient Information Query"
-    operations = FIND
     sop_classes = _sop_classes(("5.1.4.37.1 5.1.4.37.2 5.1.4.37.3", FIND))
     status_table = "RELEVANT_PATIENT_SERVICE_CLASS_STATUS"
 
@@ -282,16 +261,14 @@ class InstanceAvailabilityNotificationServiceClass(ServiceClass):
     """Instance Availability Notification, PS3.4 Annex R."""
 
     name = "Instance Availability Notification"
-    operations = ("N-CREATE",)
-    sop_classes = _sop_classes(("5.1.4.33", operations))
+    sop_classes = _sop_classes(("5.1.4.33", ("N-CREATE",)))
 
 
 class MediaCreationManagementServiceClass(ServiceClass):
     """Media Creation Management, PS3.4 Annex S."""
 
     name = "Media Creation Management"
-    operations = ("N-GET", "N-ACTION", "N-CREATE")
-    sop_classes = _sop_classes(("5.1.1.33", operations))
+    sop_classes = _sop_classes(("5.1.1.33", ("N-GET", "N-ACTION", "N-CREATE")))
     status_table = "MEDIA_CREATION_MANAGEMENT_SERVICE_CLASS_STATUS"
 
 
@@ -306,7 +283,6 @@ class SubstanceAdministrationQueryServiceClass(ServiceClass):
     """Substance Administration Query, PS3.4 Annex V."""
 
     name = "Substance Administration Query"
-    operations = FIND
     sop_classes = _sop_classes(("5.1.4.41 5.1.4.42", FIND))
     status_table = "SUBSTANCE_ADMINISTRATION_SERVICE_CLASS_STATUS"
 
@@ -329,7 +305,6 @@ class UnifiedProcedureStepServiceClass(ServiceClass):
     """Unified Procedure Step, PS3.4 Annex CC."""
 
     name = "Unified Procedure Step"
-    operations = ("C-FIND", "N-EVENT-REPORT", "N-GET", "N-SET", "N-ACTION", "N-CREATE")
     sop_classes = _sop_classes(
         ("5.1.4.34.6.1", ("N-GET", "N-ACTION", "N-CREATE")),
         ("5.1.4.34.6.2", ("C-FIND", "N-GET", "N-ACTION")),
@@ -344,8 +319,7 @@ class RTMachineVerificationServiceClass(ServiceClass):
     """RT Machine Verification, PS3.4 Annex DD."""
 
     name = "RT Machine Verification"
-    operations = ("N-EVENT-REPORT", "N-GET", "N-SET", "N-ACTION", "N-CREATE", "N-DELETE")
-    sop_classes = _sop_classes(("5.1.4.34.8 5.1.4.34.9", operations))
+    sop_classes = _sop_classes(("5.1.4.34.8 5.1.4.34.9", ALL_N))
     status_table = "RT_MACHINE_VERIFICATION_SERVICE_CLASS_STATUS"
 
 
@@ -353,8 +327,7 @@ class DisplaySystemManagementServiceClass(ServiceClass):
     """Display System Management, PS3.4 Annex EE."""
 
     name = "Display System Management"
-    operations = ("N-GET",)
-    sop_classes = _sop_classes(("5.1.1.40", operations))
+    sop_classes = _sop_classes(("5.1.1.40", ("N-GET",)))
 
 
 class NonPatientObjectStorageServiceClass(StorageServiceClass):
@@ -393,8 +366,7 @@ class StorageManagementServiceClass(ServiceClass):
     """Storage Management, PS3.4 Annex KK."""
 
     name = "Storage Management"
-    operations = ("N-EVENT-REPORT", "N-ACTION")
-    sop_classes = _sop_classes(("5.1.4.1.1.201.5", operations))
+    sop_classes = _sop_classes(("5.1.4.1.1.201.5", ("N-EVENT-REPORT", "N-ACTION")))
     status_table = "STORAGE_MANAGEMENT_SERVICE_CLASS_STATUS"
 
 

@@ -19,6 +19,7 @@ from pynetdicom.services.classes import ANSWERS
 from pynetdicom.services.statuses import to_code
 
 if TYPE_CHECKING:
+    from pynetdicom.dimse.messages import Message
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -83,23 +84,21 @@ class Invocation(NamedTuple):
 
     Attributes
     ----------
-    request : Primitive
+    message : Message
+        The request, which knows whether the peer has cancelled it, or is gone.
     handler : callable
         Gives what the handler returned: an iterable, such as a generator.
     send : callable
         Sends a response that is not the last one.
-    is_cancelled : callable
-        Whether the peer has cancelled the operation, or is gone.
     transfer_syntax : str
         How data sets are encoded on the presentation context of the request.
     bound : callable or None
         See `Bound`.
     """
 
-    request: Primitive
+    message: Message
     handler: Callable[[], Any]
     send: Callable[[Primitive], object]
-    is_cancelled: Callable[[], bool]
     transfer_syntax: str
     bound: Bound | None = None
 

@@ -47,7 +47,7 @@ def matches(invocation: Invocation) -> Primitive:
     Primitive
         The final response, which is left to be sent.
     """
-    request, bound = invocation.request, invocation.bound
+    request, bound = invocation.message.primitive, invocation.bound
     try:
         given = invocation.handler()
         # A handler that returns nothing has found nothing.
@@ -60,7 +60,7 @@ def matches(invocation: Invocation) -> Primitive:
                 item = items.next()
             except HANDLER_ERRORS as error:
                 return failed(request, error, bound)
-            if invocation.is_cancelled() and code_of(item) != CANCELLED:
+            if invocation.message.is_cancelled and code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
             if item is END:
                 return request.response(0x0000)
@@ -81,7 +81,7 @@ def matches(invocation: Invocation) -> Primitive:
 
 
 def _not_encodable(invocation: Invocation, error: Exception) -> Primitive:
-    request = invocation.request
+    request = invocation.message.primitive
     # Unless it is of our own making, its text may be about the patient.
     why = error if isinstance(error, (ValueError, FileProblem)) else type(error).__name__
     LOGGER.error("a match of %s cannot be sent: %s", name_of(request, invocation.bound), why)

@@ -13,6 +13,7 @@ from keyword import iskeyword
 
 from pynetdicom.services.classes import (
     SERVICE_CLASSES,
+    SEVERAL,
     STORE,
     NonPatientObjectStorageServiceClass,
     ServiceClass,
@@ -23,7 +24,7 @@ from pynetdicom.uids import ROOT, Row, registered, standard_names, uid_dictionar
 MEDIA_STORAGE_DIRECTORY = ROOT + "1.3.10"
 """Named like a storage class, but of media: it is never sent by itself (PS3.3 F)."""
 
-_LATE = frozenset(ROOT + f"5.1.4.1.1.2.{n}" for n in (3, 4, 5))
+_LATE = [ROOT + f"5.1.4.1.1.2.{n}" for n in (3, 4, 5)]
 """Storage, but younger than the list of 170 that scripts know as all storage classes."""
 
 _STORAGE_KEYWORD = re.compile(r".*Storage(ForPresentation|ForProcessing|Retired|Trial)?")
@@ -34,8 +35,6 @@ _known: dict[str, tuple[type[ServiceClass], tuple[str, ...]]] = {
     for uid, operations in service_class.sop_classes.items()
 }
 _known[MEDIA_STORAGE_DIRECTORY] = (ServiceClass, ())
-_UNKNOWN: tuple[type[ServiceClass], tuple[str, ...]] = (ServiceClass, ())
-_STORAGE: tuple[type[ServiceClass], tuple[str, ...]] = (StorageServiceClass, STORE)
 
 
 def _is_storage_row(row: Row) -> bool:
@@ -47,10 +46,8 @@ def _lookup(uid: str) -> tuple[type[ServiceClass], tuple[str, ...]]:
     if known is not None:
         return known
     # No UID outside the standard's root is in the dictionary: a private one costs no import.
-    if not uid.startswith(ROOT):
-        return _UNKNOWN
-    row = uid_dictionary().get(uid)
-    return _STORAGE if row is not None and _is_storage_row(row) else _UNKNOWN
+    row = uid_dictionary().get(uid) if uid.startswith(ROOT) else None
+    return (StorageServiceClass, STORE) if row and _is_storage_row(row) else (ServiceClass, ())
 
 
 def declared(uid: str) -> tuple[type[ServiceClass], tuple[str, ...]] | None:
@@ -79,23 +76,16 @@ def is_storage(uid: str) -> bool:
 @cache
 def all_storage() -> tuple[str, ...]:
     """Return the storage classes of PS3.4 Annex B that are not retired, the most used first."""
-    others = {MEDIA_STORAGE_DIRECTORY, *NonPatientObjectStorageServiceClass.sop_classes}
+    others = {MEDIA_STORAGE_DIRECTORY, *_LATE, *NonPatientObjectStorageServiceClass.sop_classes}
     current = [
         uid
         for uid, row in uid_dictionary().items()
         # Classes of DICOS and DICONDE have an info; they are not PS3.4's.
-        if _is_storage_row(row)
-        and not row[2]
-        and not row[3]
-        and uid not in _LATE
-        and uid not in others
+        if _is_storage_row(row) and not row[2] and not row[3] and uid not in others
     ]
+    current.sort(key=lambda uid: [int(part) for part in uid.split(".")])
     usual = [uid for uid in StorageServiceClass.sop_classes if uid in current]
-    return tuple(dict.fromkeys(usual + sorted(current, key=_by_number)))
-
-
-def _by_number(uid: str) -> list[int]:
-    return [int(part) for part in uid.split(".")]
+    return tuple(dict.fromkeys(usual + current))
 
 
 def is_named(uid: str) -> bool:
@@ -141,7 +131,7 @@ def register_uid(
     if not isinstance(given, type) or not issubclass(given, ServiceClass):
         raise TypeError(f"'service_class' must be a subclass of ServiceClass, not {given!r}")
     allowed = service_class.operations
-    choices = [name for name in allowed if name in ("C-FIND", "C-GET", "C-MOVE")]
+    choices = [name for name in allowed if name in SEVERAL]
     if len(choices) > 1:
         if dimse_msg_type not in choices:
             raise ValueError(

@@ -9,8 +9,8 @@ needs of the items and gives a `Destination`.
 from __future__ import annotations
 
 import logging
-import operator
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from pynetdicom import raised
@@ -18,32 +18,20 @@ from pynetdicom._logging import printable
 from pynetdicom.data_sets.element_walk import encoding_of
 from pynetdicom.data_sets.encoded import InMemory, deflate
 from pynetdicom.data_sets.representations import heads_for
-from pynetdicom.services.classes import (
-    ALL_SUB_OPERATIONS_FAILED,
-    ANSWERS,
-    CANCELLED,
-    PENDING,
-    SUB_OPERATIONS_FAILED,
-)
-from pynetdicom.services.engines import (
-    END,
-    HANDLER_ERRORS,
-    Invocation,
-    Yielded,
-    code_of,
-    failed,
-    failure,
-    name_of,
-    split,
-    with_status,
-)
+from pynetdicom.services import engines
+from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
 from pynetdicom.services.instances import Instance, instance_uid_of, take, why_not
-from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
+from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category, to_code
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.service")
+
+SUB_OPERATIONS_FAILED = 0xB000
+"""Some sub-operations of a C-GET or C-MOVE failed or had a warning (PS3.4 C.4.2.1.5, C.4.3.1.4)."""
+
+ALL_SUB_OPERATIONS_FAILED = 0xA702
 
 MAXIMUM_SUB_OPERATIONS = 65535
 """What the counters of a response can say."""
@@ -143,7 +131,7 @@ Begin = Callable[[Callable[[str], Any], Any], Destination]
 """
 
 
-def retrieve(invocation: Invocation, begin: Begin) -> Primitive:
+def retrieve(invocation: engines.Invocation, begin: Begin) -> Primitive:
     """Serve an operation that has data sets stored: C-GET, C-MOVE.
 
     Parameters
@@ -158,23 +146,21 @@ def retrieve(invocation: Invocation, begin: Begin) -> Primitive:
         The final response, which is left to be sent.
     """
     try:
-        items = Yielded(invocation.handler())
-    except HANDLER_ERRORS as error:
-        response = failed(invocation.request, error, invocation.bound)
-        return with_failed_list(response, (), invocation.transfer_syntax)
-    retrieval = _Retrieval(invocation, items)
-    try:
+        items = engines.Yielded(invocation.handler())
+    except engines.HANDLER_ERRORS as error:
+        response = engines.failed(invocation.message.primitive, error, invocation.bound)
+        return _Retrieval(invocation, engines.Yielded(())).finish(response)
+    with closing(items):
+        retrieval = _Retrieval(invocation, items)
         return retrieval.finish(retrieval.perform(begin))
-    finally:
-        items.close()
 
 
 class _Retrieval:
     """One C-GET or C-MOVE, and its counters."""
 
-    def __init__(self, invocation: Invocation, items: Yielded) -> None:
+    def __init__(self, invocation: engines.Invocation, items: engines.Yielded) -> None:
         self._invocation = invocation
-        self._request = invocation.request
+        self._request = invocation.message.primitive
         self._bound = invocation.bound
         self._answers = ANSWERS[self._request.name]
         self._items = items
@@ -194,14 +180,14 @@ class _Retrieval:
                 self._store_all(destination)
             finally:
                 if self._fetched is not None:
-                    _let_go(split(self._fetched[0])[1])
+                    _let_go(engines.split(self._fetched[0])[1])
                 destination.close()
         except _Over as over:
             return over.response
         except Refusal as refusal:
-            whose = name_of(self._request, self._bound)
+            whose = engines.name_of(self._request, self._bound)
             LOGGER.error("%s: %s%s", whose, refusal.comment, refusal.given and f": {refusal.given}")
-            return failure(self._request, refusal.status, refusal.comment)
+            return engines.failure(self._request, refusal.status, refusal.comment)
 
     def _ask(self, missing: str = "") -> Any:
         """The handler's next item; where something else than a status is due, `missing` is that.
@@ -214,18 +200,18 @@ class _Retrieval:
         request = self._request
         try:
             item = self._next()
-        except HANDLER_ERRORS as error:
-            raise _Over(failed(request, error, self._bound)) from error
-        if self._invocation.is_cancelled() and code_of(item) != CANCELLED:
-            _let_go(split(item)[1])
+        except engines.HANDLER_ERRORS as error:
+            raise _Over(engines.failed(request, error, self._bound)) from error
+        if self._invocation.message.is_cancelled and engines.code_of(item) != CANCELLED:
+            _let_go(engines.split(item)[1])
             raise _Over(request.response(CANCELLED))
-        if item is END:
+        if item is engines.END:
             if not missing:
                 raise _Over(request.response(0x0000))
             answers = self._answers
             raise Refusal(answers.no_destination or answers.bad_count, missing)
-        if missing and code_of(item) not in (None, *PENDING):  # it refuses
-            raise _Over(with_status(request, split(item)[0], self._bound))
+        if missing and engines.code_of(item) not in (None, *PENDING):  # it refuses
+            raise _Over(engines.with_status(request, engines.split(item)[0], self._bound))
         return item
 
     def _next(self) -> Any:
@@ -240,11 +226,11 @@ class _Retrieval:
         """Ask the handler for its next item, and read it, while the peer works on the last one."""
         try:
             item = self._items.next()
-        except HANDLER_ERRORS as error:
+        except engines.HANDLER_ERRORS as error:
             self._fetched = None, error
             return
-        if item is not END and code_of(item) in PENDING:
-            status, data_set = split(item)
+        if engines.code_of(item) in PENDING:
+            status, data_set = engines.split(item)
             what = taken(data_set)
             if isinstance(what, Instance):
                 what.read_ahead()
@@ -254,11 +240,8 @@ class _Retrieval:
     def _count(self) -> None:
         """Ask how many sub-operations there will be."""
         item = self._ask("The handler gave no number of sub-operations")
-        try:
-            count = -1 if isinstance(item, bool) else operator.index(item)
-        except TypeError:
-            count = -1
-        if count < 0:
+        count = to_code(item)
+        if count is None or count < 0:
             comment = "Invalid number of sub-operations"
             raise Refusal(self._answers.bad_count, comment, raised.kind(item))
         if count > MAXIMUM_SUB_OPERATIONS:
@@ -269,10 +252,11 @@ class _Retrieval:
     def _store_all(self, destination: Destination) -> NoReturn:
         fetch = self._fetch if self._items.may_run_ahead else None
         while True:
-            status, data_set = split(self._ask())
-            response = with_status(self._request, status, self._bound)
+            status, data_set = engines.split(self._ask())
+            response = engines.with_status(self._request, status, self._bound)
             if response.Status not in PENDING:
-                self._take_failed_list(data_set)
+                if hasattr(data_set, "group_dataset"):  # what the handler itself says has failed
+                    self._failed_uids.update(dict.fromkeys(failed_uids(data_set)))
                 raise _Over(response)
             if not self._remaining:  # the handler goes on beyond the number that it has announced
                 self._failed = min(self._failed + 1, MAXIMUM_SUB_OPERATIONS)
@@ -323,11 +307,6 @@ class _Retrieval:
         done = self._completed + self._failed + self._warned
         return max(0, (self._announced or 0) - done)
 
-    def _take_failed_list(self, data_set: Any) -> None:
-        """Add what the handler itself says has failed."""
-        if hasattr(data_set, "group_dataset"):
-            self._failed_uids.update(dict.fromkeys(failed_uids(data_set)))
-
     def _add_counters(self, response: Primitive) -> None:
         response.NumberOfCompletedSuboperations = self._completed
         response.NumberOfFailedSuboperations = self._failed
@@ -337,7 +316,10 @@ class _Retrieval:
         """Add to the final response what the counters say (PS3.4 C.4.2.1.5 ff., C.4.2.3.1)."""
         if self._announced is not None:  # or else it has not begun, and there is nothing to count
             self._count_what_is_left(response)
-        return with_failed_list(response, self._failed_uids, self._invocation.transfer_syntax)
+        if response.Status != 0x0000:  # what is no success has an identifier, if only an empty list
+            syntax = self._invocation.transfer_syntax
+            response.data_set = failed_list(self._failed_uids, syntax)
+        return response
 
     def _count_what_is_left(self, response: Primitive) -> None:
         if response.Status == CANCELLED:
@@ -350,13 +332,6 @@ class _Retrieval:
             response.Status = SUB_OPERATIONS_FAILED if succeeded else ALL_SUB_OPERATIONS_FAILED
             response.ErrorComment = f"{self._failed} failed, {self._warned} with a warning"
         self._add_counters(response)
-
-
-def with_failed_list(response: Primitive, uids: Iterable[str], transfer_syntax: str) -> Primitive:
-    """Give a final response that is no success its identifier, with an empty list if need be."""
-    if response.Status != 0x0000:
-        response.data_set = failed_list(uids, transfer_syntax)
-    return response
 
 
 def taken(data_set: Any) -> Instance | Outcome:

@@ -1,8 +1,8 @@
 """The status tables of PS3.4 and PS3.7 Annex C.
 
 A row is a code, or the first and last code of a range, and its meaning. The category of a code
-is the same in every table, so no row has one. The dicts that scripts know are made from the rows
-when asked for.
+is the same in every table, so no row has one. A code stands after the range that contains it. The
+dicts that scripts know are made from the rows when asked for.
 """
 
 from __future__ import annotations
@@ -51,14 +51,11 @@ _GENERAL: Rows = {
 }
 
 _NO_RESOURCES = "Refused: out of resources"
-_NO_MATCH_COUNT = "Refused: out of resources, the matches cannot be counted"
-_NO_SUB_OPERATIONS = "Refused: out of resources, the sub-operations cannot be performed"
 _IDENTIFIER_MISMATCH = "The identifier does not match the SOP Class"
 _DATA_SET_MISMATCH = "The data set does not match the SOP Class"
 _UNABLE = "Unable to process"
 _OPTIONAL_ATTRIBUTES = "Requested optional attributes are not supported"
 _MATCH = "A match; matching goes on"
-_MATCH_FEWER_KEYS = "A match; matching goes on, some optional keys are not supported"
 
 # PS3.4 C.4.1.1.4 and the query services that are defined after it
 _FIND: Rows = {
@@ -66,13 +63,13 @@ _FIND: Rows = {
     0xA900: _IDENTIFIER_MISMATCH,
     (0xC000, 0xCFFF): _UNABLE,
     0xFF00: _MATCH,
-    0xFF01: _MATCH_FEWER_KEYS,
+    0xFF01: "A match; matching goes on, some optional keys are not supported",
 }
 
 # PS3.4 C.4.3.1.4
 _GET: Rows = {
-    0xA701: _NO_MATCH_COUNT,
-    0xA702: _NO_SUB_OPERATIONS,
+    0xA701: "Refused: out of resources, the matches cannot be counted",
+    0xA702: "Refused: out of resources, the sub-operations cannot be performed",
     0xA900: _IDENTIFIER_MISMATCH,
     0xAA00: "None of the requested frames were found in the SOP Instance",
     0xAA01: "A new object of this SOP Class cannot be created",
@@ -252,13 +249,8 @@ def code_to_category(code: int) -> str:
 @cache
 def status_dict(name: str) -> StatusDict:
     """Return the table `name` of `TABLES` and the general statuses, one entry a code."""
-    # Single codes after the ranges that contain them.
-    rows = [
-        *_GENERAL.items(),
-        *sorted(TABLES[name].items(), key=lambda row: isinstance(row[0], int)),
-    ]
     result: StatusDict = {}
-    for codes, text in rows:
+    for codes, text in (_GENERAL | TABLES[name]).items():
         first, last = codes if isinstance(codes, tuple) else (codes, codes)
         for code in range(first, last + 1):
             result[code] = (code_to_category(code), text)

@@ -57,12 +57,15 @@ class Framer:
         the PDU's header is handed out like any other PDU's bytes.
     context_ids : frozenset of int
         The accepted presentation contexts.
+    in_pdu : bool
+        Whether a PDU has begun and is not complete, once `next` has understood all there is.
     """
 
     def __init__(self, maximum_length: int = 0, size: int = FIRST_SIZE) -> None:
         self.maximum_length = maximum_length
         self.accepts_data = False
         self.context_ids: frozenset[int] = frozenset()
+        self.in_pdu = False
         self._buffer = memoryview(bytearray(size))
         self._start = 0
         self._end = 0
@@ -73,11 +76,6 @@ class Framer:
         self._skip = 0
         self._context_id = 0
         self._control = 0
-
-    @property
-    def in_pdu(self) -> bool:
-        """Whether a PDU has begun and is not complete."""
-        return self._end > self._start or self._pdu_left > 0 or self._in_pdv or self._skip > 0
 
     @property
     def in_p_data(self) -> bool:
@@ -118,6 +116,7 @@ class Framer:
     def drop(self) -> None:
         """Forget what was received and not understood."""
         self._start = self._end = 0
+        self.in_pdu = False
 
     def close(self) -> None:
         """Give the buffer back; nothing is received any more."""
@@ -142,6 +141,7 @@ class Framer:
         PDUDecodeError
             The peer sent something that is no PDU, or a P-DATA-TF that was not negotiated.
         """
+        self.in_pdu = True
         while True:
             start = self._start
             available = self._end - start
@@ -150,6 +150,7 @@ class Framer:
                     if not self._begin_pdv():
                         return None
                 elif not available:
+                    self.in_pdu = self._skip > 0
                     return None
                 elif self._skip:
                     self._skip_content(available)

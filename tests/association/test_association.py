@@ -561,10 +561,10 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
 
 
 def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Any, server: Any) -> None:
+    def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Accepting, "_seed", fail)
+    monkeypatch.setattr(Accepting, "_introduce", fail)
     with Peer.connect(sides.serve()) as peer:
         peer.send(request())
         assert peer.rest() == abort(2, 0)
@@ -641,13 +641,14 @@ def test_any_number_of_requests_may_cross_our_release(sides: Sides) -> None:
 def kept_requests(assoc: Association) -> list[Any]:
     """The messages of the peer's requests, as they come; they are kept from being collected."""
     kept: list[Any] = []
-    put = assoc._link.inbox.put_request
+    assembler = assoc._performer._indications.assembler
+    put = assembler.take_request
 
     def keep(message: Any) -> None:
         kept.append(message)
         put(message)
 
-    assoc._link.inbox.put_request = keep  # type: ignore[method-assign]
+    assembler.take_request = keep
     return kept
 
 
@@ -715,7 +716,7 @@ def test_what_an_association_has_open_is_given_back(
             peer.send(STORE_RQ)
             assert peer.pdu()[0] == 4
         peer.send(BEGUN)
-        assert until(lambda: acceptor._performer._indications.assembler.in_message)
+        assert until(lambda: acceptor._performer._indications.assembler.context_id)
         assert until(lambda: leaked_descriptors(before))
         peer.send(abort(0, 0))
         assert peer.rest() == b""
@@ -764,13 +765,14 @@ def test_no_handler_is_asked_once_it_is_over(
     address = sides.serve((evt.EVT_C_ECHO, lambda event: asked.append(event) or 0))
     with associated(address) as peer:
         acceptor = sides.acceptor
-        put = acceptor._link.inbox.put_request
+        assembler = acceptor._performer._indications.assembler
+        put = assembler.take_request
 
         def put_and_abort(message: Any) -> None:
             put(message)
             acceptor.abort(block=False)
 
-        acceptor._link.inbox.put_request = put_and_abort
+        assembler.take_request = put_and_abort
         peer.send(echo_rq())
         assert peer.rest() == abort(0, 0)
         acceptor.join(DEADLINE)
@@ -901,7 +903,7 @@ def test_silence_in_the_midst_of_a_message_is_the_dul_threads_to_judge(
         acceptor = sides.acceptor
         acceptor.network_timeout_response = response
         peer.send(BEGUN)
-        assert until(lambda: acceptor._performer._indications.assembler.in_message)
+        assert until(lambda: acceptor._performer._indications.assembler.context_id)
         checked = idle_checks(acceptor)
         for _ in range(2):
             assert checked.acquire(timeout=DEADLINE)

@@ -893,7 +893,7 @@ def test_nothing_is_left_of_a_destination(scp: QueryScp, destination: Any) -> No
         assert assoc._link.sub_associations == set()
         assert scp.ae.active_associations == [assoc]
     with pytest.raises(TypeError):
-        MoveDestination(assoc, originator(C_STORE(Priority=0)), ("host", "x"), "DEST")
+        MoveDestination(assoc, originator(C_STORE(Priority=0)), ("host", "x"), "DEST", ())
 
 
 # What the requestor hears of a sub-operation that takes long
@@ -1020,8 +1020,6 @@ def test_reports_come_when_due_and_end_with_what_they_are_of(
     monkeypatch.setattr("pynetdicom.association.pending_reports.REPORT_EVERY", 0.01)
     reports = PendingReports()
     seen = Seen()
-    with reports.during(None):
-        pass
     for number in range(3):
         with reports.during(partial(seen.add, number)):
             seen.wait_for(number)

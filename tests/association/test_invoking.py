@@ -221,3 +221,19 @@ def test_a_response_without_its_mandatory_fields() -> None:
         assert len(assoc.send_c_echo()) == 0
         assert "Status" in str(assoc.ended)
         ae.shutdown()
+
+
+def test_an_answer_to_what_was_aborted_is_dropped_without_a_word(
+    assoc: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The DUL thread has it in its hands while a handler of its PDU aborts."""
+
+    def abort(event: Any) -> None:
+        if isinstance(event.pdu, pdus.P_DATA_TF):
+            event.assoc.abort()
+
+    assoc.bind(evt.EVT_PDU_RECV, abort)
+    assert "Status" not in assoc.send_c_echo()
+    assoc.join(DEADLINE)
+    assert assoc.is_aborted
+    assert "answers nothing" not in caplog.text

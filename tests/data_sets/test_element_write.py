@@ -520,6 +520,15 @@ def test_odd_raw_elements_are_sent(target: str, encode: Encode) -> None:
     )
 
 
+def test_words_too_many_for_their_vr_are_not_turned_round() -> None:
+    """They go as UN, which is in little endian everywhere."""
+    value = struct.pack("<H", 258) * 32768
+    data = struct.pack("<HHI", 0x0028, 0x0010, len(value)) + value
+    sent = encode_dataset(read(data, IMPLICIT), BIG).getvalue()
+    assert sent == b"\0\x28\0\x10UN\0\0" + struct.pack(">I", len(value)) + value
+    assert sent == change_syntax(InMemory(data, IMPLICIT), BIG).getvalue()
+
+
 def test_the_element_that_cannot_be_encoded_is_named(encode: Encode) -> None:
     ds = Dataset()
     ds.PatientID = "secret"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pynetdicom import _config
 from pynetdicom.dimse import command
+from pynetdicom.dimse.parameters import ROWS
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.errors import DIMSEDecodeError
 
@@ -23,9 +24,9 @@ def element(number: int, value: bytes, group: int = 0) -> bytes:
 def test_elements_are_those_of_the_standards_dictionary() -> None:
     from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-    for keyword, (number, vr) in command.ELEMENTS.items():
-        assert tag_for_keyword(keyword) == number, keyword
-        assert dictionary_VR(number) == vr, keyword
+    for keyword, row in ROWS.items():
+        assert tag_for_keyword(keyword) == row.element, keyword
+        assert dictionary_VR(row.element) == row.vr, keyword
 
 
 def test_encode_known_vector() -> None:
@@ -157,7 +158,7 @@ def encoded(values: dict[str, Any], extra: dict[int, bytes]) -> bytes:
     return b"".join(command.with_extra([pack(values[k]) for k, pack in layout], extra))
 
 
-numbers = st.sampled_from([number for number, _ in command.ELEMENTS.values()])
+numbers = st.sampled_from([row.element for row in ROWS.values()])
 
 
 @given(st.lists(st.tuples(numbers | st.integers(1, 0xFFFF), st.binary(max_size=20))))

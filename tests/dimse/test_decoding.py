@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynetdicom.dimse import command, decoding
+from pynetdicom.dimse import decoding
 from pynetdicom.dimse.decoding import decode_command
+from pynetdicom.dimse.parameters import ROWS
 from pynetdicom.dimse.primitives import (
     C_ECHO,
     C_FIND,
@@ -243,7 +244,7 @@ def test_whatever_is_changed_is_seen(
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([*(number for number, _ in command.ELEMENTS.values()), 0, 0x5010]),
+            st.sampled_from([*(row.element for row in ROWS.values()), 0, 0x5010]),
             st.sampled_from(
                 [b"", b"\1\0", b"\x30\0", b"\1\0\0\0", b"1.2.3\0", b"1.2.840.1", b"x" * 300]
             ),

@@ -8,9 +8,9 @@ import pytest
 
 from pynetdicom import _config
 from pynetdicom.data_sets.data_set import InMemory
-from pynetdicom.dimse.inbox import Inbox
+from pynetdicom.dimse.inbox import ENDED, Inbox
 from pynetdicom.dimse.messages import Message
-from pynetdicom.dimse.primitives import C_STORE
+from pynetdicom.dimse.primitives import C_CANCEL, C_STORE
 from pynetdicom.errors import DIMSEDecodeError
 
 
@@ -44,20 +44,33 @@ def test_a_message_id_twice() -> None:
     assert not third.is_duplicate
     assert inbox.get(0) is second
     inbox.done(second)
-    assert inbox.cancel(1)  # the third is outstanding still
+    inbox.cancel(1)
+    assert third.is_cancelled  # it is outstanding still
 
 
 def test_cancel_also_while_it_waits() -> None:
     inbox = Inbox()
     message = request(3)
-    assert not inbox.cancel(3)
+    inbox.cancel(3)
     inbox.put_request(message)
     assert not inbox.is_cancelled(3)
-    assert inbox.cancel(3)
+    inbox.cancel(3)
     assert inbox.is_cancelled(3)
+    assert message.is_cancelled
     assert inbox.get(0) is message
     inbox.done(message)
     assert not inbox.is_cancelled(3)
+
+
+def test_with_the_association_all_is_cancelled() -> None:
+    inbox = Inbox()
+    messages = [request(1), request(2)]
+    for message in messages:
+        inbox.put_request(message)
+    inbox.done(messages[0])
+    inbox.end()
+    assert [message.is_cancelled for message in messages] == [False, True]
+    assert [inbox.get(0) for _ in range(3)] == [*messages, ENDED]
 
 
 def test_how_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +129,7 @@ def test_a_cancel_that_races_with_the_answer() -> None:
     inbox = Inbox()
     message = request(1)
 
-    class Racing(dict[int, list[bool]]):
+    class Racing(dict[int, Message]):
         """The request is answered right after the cancel has looked for it."""
 
         def __contains__(self, message_id: object) -> bool:
@@ -139,3 +152,13 @@ def test_a_cancel_that_races_with_the_answer() -> None:
     inbox.put_request(again)
     assert not again.is_duplicate
     assert not inbox.is_cancelled(1)
+
+
+def test_a_c_cancel_waits_for_nobody() -> None:
+    inbox = Inbox()
+    message = request(3)
+    inbox.put_request(message)
+    for message_id in (3, 4):
+        inbox.put_request(Message(C_CANCEL(MessageIDBeingRespondedTo=message_id), 1))
+    assert message.is_cancelled
+    assert inbox.drain() == [message]

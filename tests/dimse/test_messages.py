@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -156,24 +156,38 @@ def test_parts_beyond_the_size_are_not_sent() -> None:
     check(parse(fragments(1, echo(), InParts([b"abcd", b"ef"], 4), 60), 60), 1, echo(), b"abcd")
 
 
-def assembler(opened: list[tuple[int, Primitive]] | None = None) -> Assembler:
+def assembler(opened: list[tuple[int, Primitive]] | None = None) -> Collector:
     def open_data_set(context_id: int, primitive: Primitive) -> tuple[Place, bytes]:
         if opened is not None:
             opened.append((context_id, primitive))
         return Place(IMPLICIT), b""
 
-    return Assembler(open_data_set)
+    return Collector(open_data_set)
+
+
+class Collector(Assembler):
+    """Keeps the message that came last."""
+
+    def __init__(self, open_data_set: Callable[[int, Primitive], tuple[Place, bytes]]) -> None:
+        super().__init__(open_data_set, self.take, self.take)
+        self.message: Message | None = None
+
+    def take(self, message: Message) -> None:
+        self.message = message
 
 
 def feed(
-    target: Assembler, context_id: int, control: int, data: bytes, done: bool = True
+    target: Collector, context_id: int, control: int, data: bytes, done: bool = True
 ) -> Message | None:
-    return target.feed(context_id, control, memoryview(data), done)
+    """Give the message that is complete by this."""
+    target.message = None
+    target.feed(context_id, control, memoryview(data), done)
+    return target.message
 
 
 def test_message_without_data_set() -> None:
     target = assembler()
-    assert not target.in_message
+    assert target.context_id == 0
     message = feed(target, 5, 3, echo())
     assert message is not None
     assert message.context_id == 5
@@ -183,7 +197,7 @@ def test_message_without_data_set() -> None:
     assert message.command_set.MessageID == 1
     assert message.command_set.CommandGroupLength == len(echo()) - 12
     assert "C-ECHO-RQ" in repr(message)
-    assert not target.in_message
+    assert target.context_id == 0
 
 
 def test_message_with_data_set() -> None:
@@ -192,7 +206,7 @@ def test_message_with_data_set() -> None:
     command = store().encode()
     assert feed(target, 3, 3, command) is None
     assert opened == [(3, store())]
-    assert target.in_message
+    assert target.context_id
     assert feed(target, 3, 0, b"ab") is None
     assert feed(target, 3, 0, b"") is None
     target.flush()
@@ -202,7 +216,7 @@ def test_message_with_data_set() -> None:
     assert message.data_set is not None
     assert message.data_set.getvalue() == b"abcd"
     assert message.size == 4
-    assert not target.in_message
+    assert target.context_id == 0
     # The next one.
     assert feed(target, 1, 3, echo()) is not None
 
@@ -215,7 +229,7 @@ def test_slices_are_not_copied_before_flush() -> None:
     buffer[:] = b"efgh"
     target.flush()
     buffer[:] = b"ijkl"
-    message = target.feed(3, 2, memoryview(b""), True)
+    message = feed(target, 3, 2, b"")
     assert message is not None
     assert message.data_set is not None
     assert message.data_set.getvalue() == b"efgh"
@@ -236,10 +250,10 @@ def test_discard() -> None:
     feed(target, 3, 3, store().encode())
     feed(target, 3, 0, b"ab")
     target.discard()
-    assert not target.in_message
+    assert target.context_id == 0
     target.flush()
     feed(target, 3, 1, b"\0\0")
-    assert target.in_message
+    assert target.context_id
     target.discard()
     assert feed(target, 3, 3, echo()) is not None
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from pynetdicom import _config
 from pynetdicom.data_sets.data_set import InMemory
-from pynetdicom.dimse import command, decoding, primitives
+from pynetdicom.dimse import decoding, primitives
 from pynetdicom.dimse.decoding import decode_command
+from pynetdicom.dimse.parameters import ROWS
 from pynetdicom.dimse.primitives import (
     C_CANCEL,
     C_ECHO,
@@ -49,7 +50,7 @@ VALUES: dict[str, Any] = {"US": 1, "UI": "1.2.840", "AE": "TITLE", "LO": "text",
 def full(operation: type[Primitive], side: int) -> Primitive:
     """A message with all its parameters."""
     values: dict[str, Any] = {
-        keyword: VALUES[command.ELEMENTS[keyword][1]]
+        keyword: VALUES[ROWS[keyword].vr]
         for keyword, usage in operation.parameters.items()
         if usage[side] != "-"
     }
@@ -76,9 +77,9 @@ def test_parameters_have_the_vr_of_the_dictionary() -> None:
 
     for operation in OPERATIONS:
         for keyword in operation.parameters:
-            vr = command.ELEMENTS[keyword][1]
+            vr = ROWS[keyword].vr
             assert dictionary_VR(tag_for_keyword(keyword) or 0) == vr
-            assert getattr(operation, keyword).check(VALUES[vr]) == VALUES[vr]
+            assert ROWS[keyword].check(VALUES[vr]) == VALUES[vr]
 
 
 @pytest.mark.parametrize(("operation", "side"), SIDES)
@@ -303,7 +304,7 @@ def test_any_bytes_decode_or_raise(raw: bytes) -> None:
 
 @given(
     st.sampled_from(sorted(decoding._MESSAGES)),
-    st.lists(st.tuples(st.sampled_from(sorted(command.ELEMENTS)), st.binary(max_size=9))),
+    st.lists(st.tuples(st.sampled_from(sorted(ROWS)), st.binary(max_size=9))),
 )
 def test_decode_encode_decode(field: int, elements: list[tuple[str, bytes]]) -> None:
     raw = b"".join(
@@ -312,7 +313,7 @@ def test_decode_encode_decode(field: int, elements: list[tuple[str, bytes]]) -> 
         + len(value).to_bytes(4, "little")
         + value
         for number, value in (
-            *((command.ELEMENTS[keyword][0], value) for keyword, value in elements),
+            *((ROWS[keyword].element, value) for keyword, value in elements),
             (0x0110, b"\1\0"),
             (0x0120, b"\1\0"),
             (0x0100, field.to_bytes(2, "little")),

@@ -59,15 +59,20 @@ class Nobody(User):
 
     network_timeout = None
     watches_data = watches_pdus = watches_transitions = False
+    context_id = 0
+
+    @property
+    def assembler(self) -> Nobody:
+        return self
 
     def outstanding(self) -> int:
         return 0
 
-    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> Any:
-        return None
+    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
+        pass
 
-    def flush(self) -> bool:
-        return False
+    def flush(self) -> None:
+        pass
 
 
 class Peer:

@@ -55,7 +55,7 @@ class User:
     def __init__(self) -> None:
         self.network_timeout: float | None = NEVER
         self.watches_data = self.watches_pdus = self.watches_transitions = False
-        self.in_message = False
+        self.context_id = 0
         self.messages: list[Any] = []
         self.transitions: list[tuple[str, str, str, str]] = []
         self.seen: list[tuple[str, bool, Any]] = []
@@ -67,28 +67,33 @@ class User:
         self.on_transition_do: Callable[..., None] | None = None
         self._data = b""
 
-    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> Any:
+    @property
+    def assembler(self) -> User:
+        return self
+
+    def feed(self, context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
         self._data += data
-        self.in_message = True
+        self.context_id = context_id
         if not pdv_done or not control & 2:
-            return None
-        self.in_message = False
+            return
+        self.context_id = 0
         whole, self._data = self._data, b""
         if whole == b"nonsense":
             raise DIMSEDecodeError("nonsense")
-        return (context_id, whole)
+        self.take((context_id, whole))
 
-    def flush(self) -> bool:
-        return self.in_message
+    def flush(self) -> None:
+        pass
 
     def outstanding(self) -> int:
         return 0
 
-    def on_message(self, message: Any) -> None:
+    def take(self, message: Any) -> None:
         self.messages.append(message)
         self.arrived.release()
 
     def on_associate(self, pdu: Any) -> frozenset[int]:
+        self.take(pdu)
         return frozenset((1,))
 
     def on_release(self) -> None:

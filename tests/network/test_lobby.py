@@ -50,7 +50,7 @@ class Host:
 
     def __init__(self, artim: float, tls_context: ssl.SSLContext | None) -> None:
         self.artim = artim
-        self.tls = tls_context
+        self.ssl_context = tls_context
         self.room = 1000
         self.admitted: queue.SimpleQueue[Visitor] = queue.SimpleQueue()
         self.rejected: queue.SimpleQueue[Ended] = queue.SimpleQueue()

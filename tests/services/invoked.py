@@ -20,13 +20,14 @@ class Requestor:
     """What a peer sees of an operation, and when it cancels."""
 
     def __init__(self, request: Primitive, *, cancel_after: int | None = None) -> None:
-        self.request = request
+        self.primitive = request
         self.cancel_after = cancel_after
         self.responses: list[Primitive] = []
         self.is_gone = False
 
     def invocation(self, handler: Callable[[], Any], transfer_syntax: str = IMPLICIT) -> Invocation:
-        return Invocation(self.request, handler, self.send, self.is_cancelled, transfer_syntax)
+        message: Any = self
+        return Invocation(message, handler, self.send, transfer_syntax)
 
     def send(self, response: Primitive) -> None:
         if self.is_gone:
@@ -35,6 +36,7 @@ class Requestor:
         response.encode()
         self.responses.append(response)
 
+    @property
     def is_cancelled(self) -> bool:
         return self.cancel_after is not None and len(self.responses) >= self.cancel_after
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from pynetdicom import evt
 from pynetdicom.data_sets.data_set import InFile
+from pynetdicom.dimse.messages import Message
 from pynetdicom.dimse.primitives import C_GET, Primitive
 from pynetdicom.services.engines import Invocation
 from pynetdicom.services.instances import Instance
@@ -54,14 +54,13 @@ class Destination:
         self.log.append("closed")
 
 
-def perform(handler: Any, cancelled: threading.Event | None = None) -> tuple[list[Any], Primitive]:
+def perform(handler: Any) -> tuple[list[Any], Primitive]:
     log: list[Any] = []
 
     def send(response: Primitive) -> None:
         log.append(("pending", response.NumberOfRemainingSuboperations))
 
-    is_cancelled = (cancelled or threading.Event()).is_set
-    invocation = Invocation(GET, lambda: handler(log), send, is_cancelled, SYNTAX)
+    invocation = Invocation(Message(GET, 1), lambda: handler(log), send, SYNTAX)
     final = retrieve(invocation, lambda ask, ahead: Destination(log))
     return log, final
 
@@ -139,18 +138,16 @@ def items(monkeypatch: pytest.MonkeyPatch) -> dict[str, Item]:
 
 
 def test_a_cancel_that_comes_meanwhile_leaves_the_next_one_unsent(items: dict[str, Item]) -> None:
-    cancelled = threading.Event()
+    message = Message(GET, 1)
 
     class Slow(Destination):
         def store(self, what: Any, report: Any, meanwhile: Any) -> Outcome:
             outcome = super().store(what, report, meanwhile)
-            cancelled.set()
+            message.is_cancelled = True
             return outcome
 
     log: list[Any] = []
-    invocation = Invocation(
-        GET, lambda: evt.ahead(three(log)), lambda response: None, cancelled.is_set, SYNTAX
-    )
+    invocation = Invocation(message, lambda: evt.ahead(three(log)), lambda response: None, SYNTAX)
     final = retrieve(invocation, lambda ask, ahead: Slow(log))
     assert ("sent", "b") not in log
     assert items["a"].is_closed
@@ -166,7 +163,7 @@ def test_what_was_read_early_and_is_not_needed_is_closed(items: dict[str, Item])
 
     log: list[Any] = []
     invocation = Invocation(
-        GET, lambda: evt.ahead(three(log)), lambda response: None, lambda: False, SYNTAX
+        Message(GET, 1), lambda: evt.ahead(three(log)), lambda response: None, SYNTAX
     )
     with pytest.raises(ZeroDivisionError):
         retrieve(invocation, lambda ask, ahead: Fails(log))

@@ -180,7 +180,7 @@ class TestRegister:
 
     @pytest.mark.parametrize("operation", ["", "C-STORE", "find"])
     def test_query_retrieve_needs_an_operation(self, operation: str) -> None:
-        with pytest.raises(ValueError, match="one of C-FIND, C-MOVE, C-GET"):
+        with pytest.raises(ValueError, match="one of C-FIND, C-GET, C-MOVE"):
             registry.register_uid("1.2.3.4", "MyModel", QueryRetrieveServiceClass, operation)
         assert not registry.is_named("1.2.3.4")
 

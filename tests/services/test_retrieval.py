@@ -336,16 +336,17 @@ def test_cancelled(asked: Callable[..., Any], done: int) -> None:
 def test_cancelled_handlers_are_asked_once_more_and_closed(at: int) -> None:
     items = [("host", 104), *stores(0, 0)]
     handler = Watched(iter(items))
-    asked = 0
 
-    def is_cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > at
+    class Cancelling(Requestor):
+        asked = 0
 
-    peer = Requestor(move())
-    peer.is_cancelled = is_cancelled  # type: ignore[method-assign]
-    response = retrieve(peer.invocation(lambda: handler), Store().begin_move)
+        @property
+        def is_cancelled(self) -> bool:
+            self.asked += 1
+            return self.asked > at
+
+    invocation = Cancelling(move()).invocation(lambda: handler)
+    response = retrieve(invocation, Store().begin_move)
     assert response.Status == 0xFE00
     assert handler.asked == at + 1
     assert handler.closed_by == [threading.current_thread()]
