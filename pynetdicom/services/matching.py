@@ -14,19 +14,9 @@ from pynetdicom import raised
 from pynetdicom.data_sets.data_set import EncodedDataSet, change_syntax, encode_dataset
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.services import engines
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
-from pynetdicom.services.engines import (
-    END,
-    HANDLER_ERRORS,
-    Invocation,
-    Yielded,
-    code_of,
-    failed,
-    failure,
-    name_of,
-    split,
-    with_status,
-)
+from pynetdicom.services.engines import END, HANDLER_ERRORS, Invocation
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -51,21 +41,21 @@ def matches(invocation: Invocation) -> Primitive:
     try:
         given = invocation.handler()
         # A handler that returns nothing has found nothing.
-        items = Yielded(() if given is None else given)
+        items = engines.Yielded(() if given is None else given)
     except HANDLER_ERRORS as error:
-        return failed(request, error, bound)
+        return engines.failed(request, error, bound)
     try:
         while True:
             try:
                 item = items.next()
             except HANDLER_ERRORS as error:
-                return failed(request, error, bound)
-            if invocation.message.is_cancelled and code_of(item) != CANCELLED:
+                return engines.failed(request, error, bound)
+            if invocation.message.is_cancelled and engines.code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
             if item is END:
                 return request.response(0x0000)
-            status, identifier = split(item)
-            response = with_status(request, status, bound)
+            status, identifier = engines.split(item)
+            response = engines.with_status(request, status, bound)
             if response.Status not in PENDING:
                 return response
             try:
@@ -84,8 +74,9 @@ def _not_encodable(invocation: Invocation, error: Exception) -> Primitive:
     request = invocation.message.primitive
     # Unless it is of our own making, its text may be about the patient.
     why = error if isinstance(error, (ValueError, FileProblem)) else type(error).__name__
-    LOGGER.error("a match of %s cannot be sent: %s", name_of(request, invocation.bound), why)
-    return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
+    whose = engines.name_of(request, invocation.bound)
+    LOGGER.error("a match of %s cannot be sent: %s", whose, why)
+    return engines.failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
 
 
 def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:
