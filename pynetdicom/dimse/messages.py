@@ -262,6 +262,9 @@ class Assembler:
             does not decode.
         """
         if control & COMMAND:
+            if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
+                longest = _config.MAXIMUM_COMMAND_SET
+                raise DIMSEDecodeError(f"command set: longer than {longest} bytes")
             is_whole = pdv_done and control & LAST != 0
             if self.context_id or not is_whole:
                 self._take_command(context_id, data)
@@ -270,8 +273,6 @@ class Assembler:
                 command, self._command = bytes(self._command), bytearray()
             else:  # in one piece, the rule
                 command = bytes(data)
-            if len(command) > _config.MAXIMUM_COMMAND_SET:
-                raise _too_long()
             primitive = decode_command(command)
             values = primitive.__dict__
             if "extra" in values:
@@ -314,8 +315,6 @@ class Assembler:
             )
         if self.context_id not in (0, context_id):
             raise DIMSEDecodeError("command set: its fragments are of different contexts")
-        if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
-            raise _too_long()
         self.context_id = context_id
         self._command += data
 
@@ -332,7 +331,3 @@ class Assembler:
         self._command.clear()
         if spool is not None:
             spool.discard()
-
-
-def _too_long() -> DIMSEDecodeError:
-    return DIMSEDecodeError(f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes")

@@ -8,6 +8,7 @@ the memory of one.
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
@@ -16,7 +17,6 @@ from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.services import engines
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
-from pynetdicom.services.engines import END, HANDLER_ERRORS, Invocation
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.service")
 
 
-def matches(invocation: Invocation) -> Primitive:
+def matches(invocation: engines.Invocation) -> Primitive:
     """Serve an operation that has a response with an identifier for each match: C-FIND.
 
     The handler yields ``(0xFF00, identifier)`` or ``(0xFF01, identifier)`` for each match and may
@@ -42,17 +42,17 @@ def matches(invocation: Invocation) -> Primitive:
         given = invocation.handler()
         # A handler that returns nothing has found nothing.
         items = engines.Yielded(() if given is None else given)
-    except HANDLER_ERRORS as error:
+    except engines.HANDLER_ERRORS as error:
         return engines.failed(request, error, bound)
-    try:
+    with closing(items):
         while True:
             try:
                 item = items.next()
-            except HANDLER_ERRORS as error:
+            except engines.HANDLER_ERRORS as error:
                 return engines.failed(request, error, bound)
             if invocation.message.is_cancelled and engines.code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
-            if item is END:
+            if item is engines.END:
                 return request.response(0x0000)
             status, identifier = engines.split(item)
             response = engines.with_status(request, status, bound)
@@ -66,11 +66,9 @@ def matches(invocation: Invocation) -> Primitive:
                 invocation.send(response)
             except (OSError, FileProblem) as error:  # the match was in a file
                 return _not_encodable(invocation, error)
-    finally:
-        items.close()
 
 
-def _not_encodable(invocation: Invocation, error: Exception) -> Primitive:
+def _not_encodable(invocation: engines.Invocation, error: Exception) -> Primitive:
     request = invocation.message.primitive
     # Unless it is of our own making, its text may be about the patient.
     why = error if isinstance(error, (ValueError, FileProblem)) else type(error).__name__
