@@ -96,12 +96,13 @@ class Responses(Generator["Response", None, None]):
         if operation is not None and operation.is_abandoned:
             self._is_over = True
             raise StopIteration
+        status = prepare_statuses()(response, self.message_id)
         if response is None:
             self._is_over = True
-            return self._no_answer()
+            status.__dict__["problem"] = self._invoker.why_no_answer()
+            return status, None
         is_pending = response.Status in PENDING
         self._is_over = not is_pending
-        status = prepare_statuses()(response, self.message_id)
         problem = operation.problem if operation is not None and not is_pending else None
         status.__dict__["problem"] = problem
         identifier = None
@@ -113,11 +114,6 @@ class Responses(Generator["Response", None, None]):
             # Tolerated: an identifier where the standard has none; it is no match.
             LOGGER.debug("the data set of a %s is ignored", response.message_name)
         return status, identifier
-
-    def _no_answer(self) -> Response:
-        status = prepare_statuses()(None, self.message_id)
-        status.__dict__["problem"] = self._invoker.why_no_answer()
-        return status, None
 
     def send(self, value: None = None) -> Response:
         """Give the next response, as ``next()`` does."""

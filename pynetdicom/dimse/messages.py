@@ -200,20 +200,11 @@ def _fragment_data(
         tail = bytes(tail)  # the part is not there any more when the next one is
     if remaining:
         raise TruncatedFile("the data set is shorter than it was said to be")
-    yield _with_last(batch, context_id, data, tail)
-
-
-def _with_last(batch: Batch, context_id: int, data: EncodedDataSet, tail: Bytes) -> Batch:
-    """Add the last fragment of a data set."""
     # Fragments are even: a deflated data set is padded on its way (PS3.5 A.5).
     is_padded = len(tail) % 2 == 1 and encoding_of(data.transfer_syntax).deflated
     size = len(tail) + is_padded
-    batch.append(_header(4, size + 6, size + 2, context_id, LAST))
-    if tail:
-        batch.append(tail)
-    if is_padded:
-        batch.append(b"\0")
-    return batch
+    last: Batch = [_header(4, size + 6, size + 2, context_id, LAST), tail, b"\0" * is_padded]
+    yield batch + [buffer for buffer in last if buffer]
 
 
 class Assembler:
@@ -286,29 +277,27 @@ class Assembler:
             values = primitive.__dict__
             if "extra" in values:
                 self._note_groups(primitive)
-            if values.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
-                self.context_id = 0
-                take = self.take_request if values["CommandField"] < 0x8000 else self.take_response
-                take(Message(primitive, context_id))
+            if values.get("CommandDataSetType", NO_DATA_SET) != NO_DATA_SET:
+                self._opened = self._open_data_set(context_id, primitive)
+                self.context_id, self._primitive = context_id, primitive
                 return
-            self._opened = self._open_data_set(context_id, primitive)
-            self.context_id, self._primitive = context_id, primitive
-            return
-        begun, opened, spool = self._primitive, self._opened, self._spool
-        if begun is None or opened is None:
-            raise DIMSEDecodeError("a data set before the command set that it belongs to")
-        if context_id != self.context_id:
-            raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
-        if not (pdv_done and control & LAST):
-            if spool is None:
-                spool = self._spool = Spool(*opened)
-            spool.add(data)
-            return
-        self._spool = self._primitive = None
+        else:
+            begun, opened, spool = self._primitive, self._opened, self._spool
+            if begun is None or opened is None:
+                raise DIMSEDecodeError("a data set before the command set that it belongs to")
+            if context_id != self.context_id:
+                raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
+            if not (pdv_done and control & LAST):
+                if spool is None:
+                    spool = self._spool = Spool(*opened)
+                spool.add(data)
+                return
+            primitive, values = begun, begun.__dict__
+            self._spool = self._primitive = None
+            values["data_set"] = spool.finish(data) if spool else received(*opened, data)
         self.context_id = 0
-        begun.__dict__["data_set"] = spool.finish(data) if spool else received(*opened, data)
-        take = self.take_request if begun.CommandField < 0x8000 else self.take_response
-        take(Message(begun, context_id))
+        take = self.take_request if values["CommandField"] < 0x8000 else self.take_response
+        take(Message(primitive, context_id))
 
     def _note_groups(self, primitive: Primitive) -> None:
         if not self._told_of_groups and max(primitive.extra) > 0xFFFF:
