@@ -47,18 +47,13 @@ class Part10:
 
     Attributes
     ----------
-    path : str
-        The file.
     transfer_syntax : str
         How the data set is encoded.
     offset, size : int
         Where the data set is in the file, and its length in bytes.
     """
 
-    def __init__(
-        self, path: str, descriptor: Descriptor, head: bytes, file_size: int, prefix: int
-    ) -> None:
-        self.path = path
+    def __init__(self, descriptor: Descriptor, head: bytes, file_size: int, prefix: int) -> None:
         self._descriptor = descriptor
         self._prefix = prefix
         transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
@@ -199,11 +194,10 @@ def read_checked(path: str | os.PathLike[str], *, is_whole: bool = False) -> Par
 
 
 def _opened(path: str | os.PathLike[str], look: Callable[[Part10], object]) -> Part10:
-    name = os.fspath(path)
     descriptor = None
     try:
-        descriptor = open_file(name)
-        header = _header_of(name, descriptor)
+        descriptor = open_file(os.fspath(path))
+        header = _header_of(descriptor)
         look(header)
     except BaseException as error:
         if descriptor is not None:  # whoever keeps the exception would keep the file open
@@ -215,7 +209,7 @@ def _opened(path: str | os.PathLike[str], look: Callable[[Part10], object]) -> P
     return header
 
 
-def _header_of(name: str, descriptor: Descriptor) -> Part10:
+def _header_of(descriptor: Descriptor) -> Part10:
     status = os.fstat(descriptor.fd)
     if stat.S_ISDIR(status.st_mode):
         raise NotDICOM("it is a directory")
@@ -228,7 +222,7 @@ def _header_of(name: str, descriptor: Descriptor) -> Part10:
     if not prefix and not _is_plausible(head):
         raise _not_dicom()
     try:
-        return Part10(name, descriptor, head, status.st_size, prefix)
+        return Part10(descriptor, head, status.st_size, prefix)
     except TruncatedFile:
         if not prefix:
             raise _not_dicom() from None
