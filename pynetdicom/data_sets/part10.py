@@ -260,9 +260,9 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
     implicit = not is_vr(head[prefix + 4 : prefix + 6])
     transfer_syntax, announced, offset = "", -1, prefix
     try:
-        while file_size - offset >= 2:
-            index = window.at(offset, 2)
-            if window.data[index : index + 2] != b"\x02\0":
+        while offset < file_size:
+            tag, _, length, value = window.header(offset, implicit)
+            if tag >> 16 != 0x0002:
                 break
             if offset > MAXIMUM_META:
                 raise NotDICOM("its meta information is too long")
@@ -270,7 +270,6 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
                 vr = window.bytes_at(offset + 4, 2)
                 if _is_of_data_set(vr, implicit, transfer_syntax):
                     break
-            tag, _, length, value = window.header(offset, implicit)
             offset = value + length
             if offset > file_size:
                 raise TruncatedFile("the file ends within its meta information")
@@ -279,7 +278,9 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
             elif tag == TRANSFER_SYNTAX_UID and length <= MAXIMUM_META:
                 transfer_syntax = window.bytes_at(value, length).decode("latin-1").strip(" \0")
     except DataSetDecodeError:
-        raise TruncatedFile("the file ends within its meta information") from None
+        # Or within the first element of the data set, which is not looked at here.
+        if pread(descriptor.fd, 2, offset) == b"\x02\0":
+            raise TruncatedFile("the file ends within its meta information") from None
     return transfer_syntax, offset
 
 
