@@ -261,9 +261,11 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
     transfer_syntax, announced, offset = "", -1, prefix
     try:
         while offset < file_size:
-            tag, _, length, value = window.header(offset, implicit)
+            tag, vr, length, value = window.header(offset, implicit)
             if tag >> 16 != 0x0002:
                 break
+            if not vr and not implicit:  # Tolerated: a VR that is none.
+                length = int.from_bytes(window.bytes_at(offset + 6, 2), "little")
             if offset > MAXIMUM_META:
                 raise NotDICOM("its meta information is too long")
             if offset == announced and transfer_syntax:
