@@ -227,7 +227,10 @@ class _Writer:
             if inner is None:
                 return value
             if level.kind == "fragments":
-                self._fragment(offset, value, inner.end - value)
+                length = inner.end - value
+                self._item(0xE000, length + (length & 1))
+                self._keep(value, length)
+                self.out.add(b"\0" * (length & 1))
                 offset = inner.end
                 continue
             scope = Scope(self._scope.has_signed_pixels, self._scope.depth + 1)
@@ -240,15 +243,6 @@ class _Writer:
     def _item(self, number: int, length: int) -> None:
         """Write the header of an item, or a delimiter."""
         self.out.add(struct.pack(self._new_order + "HHI", 0xFFFE, number, length))
-
-    def _fragment(self, offset: int, value: int, length: int) -> None:
-        """Write a fragment of encapsulated pixel data, padded to an even length."""
-        if length & 1:
-            self._item(0xE000, length + 1)
-            self._keep(value, length)
-            self.out.add(b"\0")
-        else:
-            self._keep(offset, value + length - offset)
 
     def _value(self, element: _Element) -> None:
         """Write an element whose value is not looked into."""

@@ -179,7 +179,7 @@ class Window:
         index = self.at(offset, 8)
         group, element, vr, length = self.explicit(self.data, index)
         tag, value = group << 16 | element, offset + 8
-        if implicit or not is_vr(vr):
+        if implicit or (vr not in _SHORT_VRS and not is_vr(vr)):
             return tag, b"", self.long(self.data, index + 4)[0], value
         if vr in LONG_VRS:
             index = self.at(offset, 12)  # which may be in the next window

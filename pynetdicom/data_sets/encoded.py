@@ -273,8 +273,33 @@ class EncodedDataSet:
         return Section(self._file().duplicate(), self._offset, size)
 
     def inflated(self) -> bytes:
-        """Inflate it."""
-        return inflate(self.parts(), INFLATED_LIMIT + 64 * self.size)
+        """Inflate it (PS3.5 A.5).
+
+        Raises
+        ------
+        DataSetDecodeError
+            If it is not deflated data, is cut off, or inflates to more than is allowed.
+        """
+        limit = INFLATED_LIMIT + 64 * self.size
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        pieces: list[bytes] = []
+        total = 0
+        try:
+            for part in self.parts():
+                data: bytes | memoryview = part
+                while data and not inflater.eof:
+                    piece = inflater.decompress(data, CHUNK)
+                    data = inflater.unconsumed_tail
+                    pieces.append(piece)
+                    total += len(piece)
+                    if total > limit:
+                        raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
+            pieces.append(inflater.flush())
+            if not inflater.eof:
+                raise DataSetDecodeError("data set: the deflated data ends early")
+        except zlib.error:
+            raise DataSetDecodeError("data set: it does not inflate") from None
+        return b"".join(pieces)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.size} bytes, {self.transfer_syntax}>"
@@ -369,35 +394,6 @@ class InFile(EncodedDataSet):
         buffer, self._buffer, self.memory = self._buffer, None, None
         if buffer is not None:
             give_back(buffer)
-
-
-def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
-    """Inflate a deflated data set (PS3.5 A.5), as far as `limit` bytes.
-
-    Raises
-    ------
-    DataSetDecodeError
-        If it is not deflated data, is cut off, or inflates to more.
-    """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    pieces: list[bytes] = []
-    total = 0
-    try:
-        for part in parts:
-            data: bytes | memoryview = part
-            while data and not inflater.eof:
-                piece = inflater.decompress(data, CHUNK)
-                data = inflater.unconsumed_tail
-                pieces.append(piece)
-                total += len(piece)
-                if total > limit:
-                    raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
-        pieces.append(inflater.flush())
-        if not inflater.eof:
-            raise DataSetDecodeError("data set: the deflated data ends early")
-    except zlib.error:
-        raise DataSetDecodeError("data set: it does not inflate") from None
-    return b"".join(pieces)
 
 
 def deflate(data: bytes) -> bytes:

@@ -47,18 +47,13 @@ class Part10:
 
     Attributes
     ----------
-    path : str
-        The file.
     transfer_syntax : str
         How the data set is encoded.
     offset, size : int
         Where the data set is in the file, and its length in bytes.
     """
 
-    def __init__(
-        self, path: str, descriptor: Descriptor, head: bytes, file_size: int, prefix: int
-    ) -> None:
-        self.path = path
+    def __init__(self, descriptor: Descriptor, head: bytes, file_size: int, prefix: int) -> None:
         self._descriptor = descriptor
         self._prefix = prefix
         transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
@@ -199,11 +194,10 @@ def read_checked(path: str | os.PathLike[str], *, is_whole: bool = False) -> Par
 
 
 def _opened(path: str | os.PathLike[str], look: Callable[[Part10], object]) -> Part10:
-    name = os.fspath(path)
     descriptor = None
     try:
-        descriptor = open_file(name)
-        header = _header_of(name, descriptor)
+        descriptor = open_file(os.fspath(path))
+        header = _header_of(descriptor)
         look(header)
     except BaseException as error:
         if descriptor is not None:  # whoever keeps the exception would keep the file open
@@ -215,7 +209,7 @@ def _opened(path: str | os.PathLike[str], look: Callable[[Part10], object]) -> P
     return header
 
 
-def _header_of(name: str, descriptor: Descriptor) -> Part10:
+def _header_of(descriptor: Descriptor) -> Part10:
     status = os.fstat(descriptor.fd)
     if stat.S_ISDIR(status.st_mode):
         raise NotDICOM("it is a directory")
@@ -228,7 +222,7 @@ def _header_of(name: str, descriptor: Descriptor) -> Part10:
     if not prefix and not _is_plausible(head):
         raise _not_dicom()
     try:
-        return Part10(name, descriptor, head, status.st_size, prefix)
+        return Part10(descriptor, head, status.st_size, prefix)
     except TruncatedFile:
         if not prefix:
             raise _not_dicom() from None
@@ -266,17 +260,18 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
     implicit = not is_vr(head[prefix + 4 : prefix + 6])
     transfer_syntax, announced, offset = "", -1, prefix
     try:
-        while file_size - offset >= 2:
-            index = window.at(offset, 2)
-            if window.data[index : index + 2] != b"\x02\0":
+        while offset < file_size:
+            tag, vr, length, value = window.header(offset, implicit)
+            if tag >> 16 != 0x0002:
                 break
+            if not vr and not implicit:  # Tolerated: a VR that is none.
+                length = int.from_bytes(window.bytes_at(offset + 6, 2), "little")
             if offset > MAXIMUM_META:
                 raise NotDICOM("its meta information is too long")
             if offset == announced and transfer_syntax:
                 vr = window.bytes_at(offset + 4, 2)
                 if _is_of_data_set(vr, implicit, transfer_syntax):
                     break
-            tag, _, length, value = window.header(offset, implicit)
             offset = value + length
             if offset > file_size:
                 raise TruncatedFile("the file ends within its meta information")
@@ -285,7 +280,9 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
             elif tag == TRANSFER_SYNTAX_UID and length <= MAXIMUM_META:
                 transfer_syntax = window.bytes_at(value, length).decode("latin-1").strip(" \0")
     except DataSetDecodeError:
-        raise TruncatedFile("the file ends within its meta information") from None
+        # Or within the first element of the data set, which is not looked at here.
+        if pread(descriptor.fd, 2, offset) == b"\x02\0":
+            raise TruncatedFile("the file ends within its meta information") from None
     return transfer_syntax, offset
 
 

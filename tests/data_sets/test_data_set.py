@@ -226,7 +226,7 @@ def test_deflated_is_padded_and_raw() -> None:
         deflated = deflate(data)
         assert len(deflated) % 2 == 0
         assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated) == data
-        assert module.inflate(InMemory(deflated, DEFLATED).parts(), 100) == data
+        assert InMemory(deflated, DEFLATED).inflated() == data
 
 
 def test_encode_dataset_refuses() -> None:
