@@ -41,7 +41,7 @@ from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
 from pynetdicom.services.engines import split
 from pynetdicom.services.instances import Instance, Kind, StoreParameters, kind_of
-from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
+from pynetdicom.services.retrieval import Outcome, Refusal
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
 from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
@@ -55,6 +55,8 @@ RELEASE_PATIENCE = 5.0
 """Seconds that a destination has to answer a release: a C-MOVE waits for its last response."""
 
 _USUAL = "StoragePresentationContexts"
+
+_UNKNOWN = ANSWERS["C-MOVE"].unknown_destination
 
 _ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
 
@@ -131,7 +133,7 @@ class MoveDestination:
         self._timeouts = {name: options.pop(name) for name in TIMEOUTS if name in options}
         given = options.pop("contexts", None)
         # What is answered when it cannot be reached: who knows that it is there may say so.
-        self._unreachable: int | None = options.pop("unreachable_status", None)
+        self._unreachable: int = options.pop("unreachable_status", None) or _UNKNOWN
         options.setdefault("ae_title", title)
         self._make: Callable[[Any], Party] = lambda contexts: link.ae._prepare(
             addr, port, contexts, **options
@@ -164,7 +166,7 @@ class MoveDestination:
 
         Raises
         ------
-        Unreachable
+        Refusal
             No association came about, not even at first.
         """
         with self._reports.during(report):
@@ -196,7 +198,7 @@ class MoveDestination:
 
         Raises
         ------
-        Unreachable
+        Refusal
             None came about, not even at first.
         _Unsent
             There is none for it, or none any more.
@@ -273,7 +275,7 @@ class MoveDestination:
         if not self._was_reached:
             if ended is not None and (cause := _cause(ended)):
                 why += f": {cause}"
-            raise Unreachable(why, what.sop_instance, self._unreachable)
+            raise Refusal(self._unreachable, why)
         self._gone = why
         raise _Unsent(why)
 
@@ -359,17 +361,18 @@ def _has_refused(assoc: Party, kind: Kind) -> bool:
 
 def begin_move(link: Link, request: Any, ask: Callable[[str], Any], ahead: Any) -> MoveDestination:
     """Take the destination from a C-MOVE handler's items; see `services.retrieval.Begin`."""
-    answers = ANSWERS["C-MOVE"]
     target = ask("The handler gave no destination")
     if isinstance(target, (tuple, list)) and tuple(target[:2]) == (None, None):
-        raise Refusal(answers.unknown_destination, "Unknown move destination")
+        raise Refusal(_UNKNOWN, "Unknown move destination")
     parameters = originator(request, link.requestor.ae_title)
     try:
         return MoveDestination(link, parameters, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
         raised.show(LOGGER, error)
         raise Refusal(
-            answers.bad_destination, "Invalid move destination", _what_is_wrong(target, error)
+            ANSWERS["C-MOVE"].bad_destination,
+            "Invalid move destination",
+            _what_is_wrong(target, error),
         ) from error
 
 

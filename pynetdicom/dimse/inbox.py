@@ -30,6 +30,8 @@ class Inbox:
     ----------
     is_waiting : callable
         Tells whether there is nothing to get.
+    put : callable
+        Add something else than a request.
     last_done : float
         When a request was last done with, of `time.monotonic`.
     """
@@ -37,6 +39,7 @@ class Inbox:
     def __init__(self) -> None:
         self._items: SimpleQueue[Any] = SimpleQueue()
         self.is_waiting = self._items.empty
+        self.put = self._items.put
         # By Message ID. A dict's own operations are atomic, and a cancel does not write to it: the
         # request may have been answered meanwhile.
         self._outstanding: dict[int, Message] = {}
@@ -44,10 +47,6 @@ class Inbox:
         self._taken = self._begun = self._served = 0
         self._bytes_taken = self._bytes_begun = 0
         self.last_done = 0.0
-
-    def put(self, item: object) -> None:
-        """Add something else than a request."""
-        self._items.put(item)
 
     def put_request(self, message: Message) -> None:
         """Add a request; a C-CANCEL marks the one that it is about.

@@ -141,7 +141,7 @@ def fragments(
     batch: Batch = [_header(4, len(command) + 6, len(command) + 2, context_id, 3) + command]
     if data is None:
         return (batch,)
-    memory = data.memory()
+    memory = data.memory
     size = len(memory or ())
     if memory and size <= length and not size & 1:
         batch += _header(4, size + 6, size + 2, context_id, LAST), memory
@@ -271,6 +271,9 @@ class Assembler:
             does not decode.
         """
         if control & COMMAND:
+            if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
+                longest = _config.MAXIMUM_COMMAND_SET
+                raise DIMSEDecodeError(f"command set: longer than {longest} bytes")
             is_whole = pdv_done and control & LAST != 0
             if self.context_id or not is_whole:
                 self._take_command(context_id, data)
@@ -279,8 +282,6 @@ class Assembler:
                 command, self._command = bytes(self._command), bytearray()
             else:  # in one piece, the rule
                 command = bytes(data)
-            if len(command) > _config.MAXIMUM_COMMAND_SET:
-                raise _too_long()
             primitive = decode_command(command)
             values = primitive.__dict__
             if "extra" in values:
@@ -325,8 +326,6 @@ class Assembler:
             )
         if self.context_id not in (0, context_id):
             raise DIMSEDecodeError("command set: its fragments are of different contexts")
-        if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
-            raise _too_long()
         self.context_id = context_id
         self._command += data
 
@@ -343,7 +342,3 @@ class Assembler:
         self._command.clear()
         if spool is not None:
             spool.discard()
-
-
-def _too_long() -> DIMSEDecodeError:
-    return DIMSEDecodeError(f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes")

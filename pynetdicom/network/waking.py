@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from pynetdicom.network.deadlines import after, stretch, wait_until
+from pynetdicom.network.deadlines import LONGEST, after, wait_until
 
 # Needs no descriptor of its own; on Windows there is only `select`.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -32,17 +32,19 @@ class Shared:
         """Call something that uses a socket, unless they are closed; its OSError is no matter."""
         me = object()
         try:
+            self._users.add(me)
+            if not self._is_closed:
+                with contextlib.suppress(OSError):
+                    call(*args)
+        finally:
             try:
-                self._users.add(me)
-                if not self._is_closed:
-                    with contextlib.suppress(OSError):
-                        call(*args)
-            finally:
                 self._users.discard(me)
-        finally:  # Ctrl-C may come on the way out, too
-            self._users.discard(me)
-            if self._is_closed:
-                self.close()
+                if self._is_closed:
+                    self.close()
+            finally:  # Ctrl-C may come on the way out, too, or in the midst of closing
+                self._users.discard(me)
+                if self._is_closed:
+                    self.close()
 
     def close(self) -> None:
         """Give the descriptors back. Nobody may be waiting for them."""
@@ -129,8 +131,9 @@ class Watch(Waker):
             events = getattr(select, "POLLRDHUP", 0) if end_only else select.POLLIN
             self._poll.modify(self._fd, events)
         ready = False
-        left = stretch(timeout)
-        for fd, _ in self._poll.poll(None if left is None else max(0.0, left) * 1000):
+        # At a stretch, as by `deadlines.stretch`, which would be a call a message.
+        left = None if timeout is None else max(0.0, min(timeout, LONGEST)) * 1000
+        for fd, _ in self._poll.poll(left):
             if fd == self._fd:
                 ready = True
             else:
