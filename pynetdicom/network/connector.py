@@ -99,6 +99,8 @@ class Connector:
         except BaseException:
             sock.close()
             raise
+        finally:
+            self._wake = self._resolved.set
 
     def secure(
         self,

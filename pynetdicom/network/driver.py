@@ -120,10 +120,8 @@ class Driver:
         """
         data = pdu.encode()
         self._write_with(self._write_pdu, pdu, data)
-        if self._user.watches_data:
-            self._user.on_data(data, True)
-        if self._user.watches_pdus:
-            self._user.on_pdu(pdu, True)
+        self._user.on_data(data, True)
+        self._user.on_pdu(pdu, True)
 
     def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
         try:

@@ -175,8 +175,9 @@ class DUL(threading.Thread):
 
     def wake(self) -> None:
         """Have the DUL thread look what there is to do; from any thread."""
-        if self._watch is not None:
-            self._watch.set()
+        watch = self._watch
+        if watch is not None:
+            watch.set()
 
     def look_again(self) -> None:
         """Have those look at the time-outs again who wait by them: the DUL thread, and a writer."""
@@ -203,8 +204,10 @@ class DUL(threading.Thread):
     def _close(self) -> None:
         self._finished = True
         self.driver.close(expired=self._expired)
-        if self._watch is not None:
-            self._watch.close()
+        # Where Ctrl-C comes in the midst of closing it, it is closed with its last reference.
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
 
     def _read_until_finished(self, connection: Connection) -> None:
         watch = self._watch

@@ -283,12 +283,12 @@ def negotiate(
         if result == ACCEPTED:
             offered = roles.get(uid)
             accepted = (context.scu_role, context.scp_role) if context else (True, True)
-            scu, scp = roles_of_requestor(offered, accepted)
-            as_scu, as_scp = scp, scu
-            if not (scu or scp):
+            # The requestor is SCU where we are SCP, and the other way round.
+            as_scp, as_scu = roles_of_requestor(offered, accepted)
+            if not (as_scp or as_scu):
                 result = USER_REJECTED
             elif offered is not None and None not in accepted and _is_uid(uid):
-                items[uid] = SCP_SCU_RoleSelectionNegotiation(uid, scu, scp)
+                items[uid] = SCP_SCU_RoleSelectionNegotiation(uid, as_scp, as_scu)
         answer = PresentationContext.from_wire(rq.context_id, uid, [syntax])
         answer.result, answer.as_scu, answer.as_scp = result, as_scu, as_scp
         answers.append(answer)
