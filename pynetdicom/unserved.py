@@ -19,15 +19,14 @@ LOGGER = logging.getLogger("pynetdicom.ae")
 _said: set[str] = set()
 
 
-def is_served(operation: str) -> bool:
-    """Whether requests of a DIMSE operation are served."""
-    return operation in SERVED
+UNSERVED = frozenset(ANSWERS) - SERVED
+"""The DIMSE operations whose requests are not served."""
 
 
 def note_event(name: str) -> None:
     """Say that the handler of an event, such as ``EVT_N_GET``, will not be called."""
     operation = name.removeprefix("EVT_").replace("_", "-")
-    if operation in ANSWERS and not is_served(operation):
+    if operation in UNSERVED:
         _say(f"a handler is bound to {name}", operation)
 
 
@@ -35,7 +34,7 @@ def note_callbacks(names: Iterable[str]) -> None:
     """Say of assigned callbacks, such as ``on_n_get``, that they will not be called."""
     for name in names:
         operation = name.removeprefix("on_").replace("_", "-").upper()
-        if operation in ANSWERS and not is_served(operation):
+        if operation in UNSERVED:
             _say(f"{name} is assigned", operation)
 
 
@@ -43,18 +42,14 @@ def note_contexts(abstract_syntaxes: Iterable[str]) -> None:
     """Say of services whose SOP Classes are supported which of their operations are not served."""
     for uid in abstract_syntaxes:
         declared = registry.declared(uid)
-        if declared is not None and not all(map(is_served, declared[1])):
+        if declared is not None and not UNSERVED.isdisjoint(declared[1]):
             service = declared[0]
-            lacking = [name for name in service.operations if not is_served(name)]
+            lacking = [name for name in service.operations if name in UNSERVED]
             _say(f"{service.name or uid} is supported", ", ".join(lacking))
 
 
 def _say(what: str, operations: str) -> None:
     if what not in _said:
         _said.add(what)
-        LOGGER.warning(
-            "%s, but this version does not serve %s: requests are answered with 0x%04X",
-            what,
-            operations,
-            UNRECOGNIZED_OPERATION,
-        )
+        answer = f"requests are answered with 0x{UNRECOGNIZED_OPERATION:04X}"
+        LOGGER.warning("%s, but this version does not serve %s: %s", what, operations, answer)

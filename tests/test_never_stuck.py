@@ -728,7 +728,7 @@ def test_exception_in_the_dul_thread(
 
     with listening(script) as listener:
         assoc = aes().associate("127.0.0.1", listener.port)
-        monkeypatch.setattr(assoc._performer._indications, "feed", fails)
+        monkeypatch.setattr(assoc._performer._indications.assembler, "feed", fails)
         with contextlib.suppress(RuntimeError):  # the one who reads sees it
             assert len(assoc.send_c_echo()) == 0
         assoc.join(DEADLINE)

@@ -227,7 +227,7 @@ class EventTable(Table):
             (
                 f"``{event.name}``",
                 event.description
-                if event not in asked or unserved.is_served(asked[event])
+                if asked.get(event) not in unserved.UNSERVED
                 else f"{event.description}: **not served by this version**, nobody is asked",
                 ", ".join(f"``{name}``" for name in event.attributes),
             )
@@ -255,8 +255,8 @@ def operations(uids: Iterable[str]) -> str:
     from pynetdicom.services import registry
 
     names = list(dict.fromkeys(name for uid in uids for name in registry.operations(uid)))
-    served = ", ".join(name for name in names if unserved.is_served(name))
-    others = ", ".join(name for name in names if not unserved.is_served(name))
+    served = ", ".join(name for name in names if name not in unserved.UNSERVED)
+    others = ", ".join(name for name in names if name in unserved.UNSERVED)
     parts = [served, f"**not served by this version:** {others}" if others else ""]
     return "; ".join(part for part in parts if part) or FILLED
 

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
+from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.sub_operations import originator, store
 from pynetdicom.association.succession import Endurance, Party
@@ -46,15 +47,12 @@ from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.link import Link
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
 RELEASE_PATIENCE = 5.0
 """Seconds that a destination has to answer a release: a C-MOVE waits for its last response."""
-
-_TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
 _USUAL = "StoragePresentationContexts"
 
@@ -64,20 +62,18 @@ _ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
 
 
 def plan(
-    needed: Iterable[Kind], usual: Iterable[PresentationContext] = ()
+    needed: Sequence[Kind], usual: Sequence[PresentationContext] = ()
 ) -> list[PresentationContext]:
     """Make the presentation contexts to propose to a destination, at most 128.
 
     Parameters
     ----------
-    needed : iterable of (str, str)
+    needed : sequence of (str, str)
         SOP Classes and transfer syntaxes of what is to be sent, the most urgent first: each is
         proposed in a context of its own, so that the destination cannot choose another one.
-    usual : iterable of PresentationContext
+    usual : sequence of PresentationContext
         What else may be sent, the most usual first.
     """
-    needed = list(needed)
-    usual = list(usual)
     chosen: dict[tuple[str, tuple[str, ...]], None] = {
         (sop_class, (syntax,)): None for sop_class, syntax in needed
     }
@@ -128,18 +124,13 @@ class MoveDestination:
     """
 
     def __init__(
-        self,
-        link: Link,
-        parameters: StoreParameters,
-        target: Any,
-        title: str,
-        ahead: Sequence[Any] = (),
+        self, link: Link, parameters: StoreParameters, target: Any, title: str, ahead: Sequence[Any]
     ) -> None:
         self._link = link
         self._parameters = parameters
         addr, port, given_options = target if len(target) == 3 else (*target, {})
         options = dict(given_options)
-        self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
+        self._timeouts = {name: options.pop(name) for name in TIMEOUTS if name in options}
         given = options.pop("contexts", None)
         # What is answered when it cannot be reached: who knows that it is there may say so.
         self._unreachable: int = options.pop("unreachable_status", None) or _UNKNOWN
@@ -253,11 +244,8 @@ class MoveDestination:
 
     def _usual(self) -> list[PresentationContext]:
         """The storage contexts to propose while it is not known what will be sent."""
-        requested = [
-            context
-            for context in self._link.ae.requested_contexts
-            if registry.is_storage(context.abstract_uid)
-        ]
+        contexts = self._link.ae.requested_contexts
+        requested = [cx for cx in contexts if registry.is_storage(cx.abstract_uid)]
         return requested or [build_context(uid, FALLBACKS) for uid in abstract_syntaxes(_USUAL)]
 
     def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Party:

@@ -15,9 +15,7 @@ from pynetdicom.data_sets.spool import Place
 from pynetdicom.query_models import OPERATIONS
 
 if TYPE_CHECKING:
-    from pynetdicom.association.entity import Listener
     from pynetdicom.association.link import Link
-    from pynetdicom.dimse.operations import Operations
     from pynetdicom.dimse.primitives import Primitive
 
 _IN_MEMORY = 1 << 20
@@ -30,15 +28,10 @@ class Receiving:
     Parameters
     ----------
     link : Link
-    operations : Operations
-    server : AssociationServer or None
-        Whose association it is, if the peer requested it.
     """
 
-    def __init__(self, link: Link, operations: Operations, server: Listener | None) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._operations = operations
-        self._server = server
         # Of each presentation context: for requests, with what makes headers, and for identifiers.
         self._places: dict[int, tuple[Place, Callable[[str, str], bytes]]] = {}
         self._identifiers: dict[int, Place] = {}
@@ -46,11 +39,7 @@ class Receiving:
     def open(self, context_id: int, primitive: Primitive) -> tuple[Place, bytes]:
         """Make the place for the data set of a message."""
         if primitive.CommandField >= 0x8000 and primitive.name in OPERATIONS:
-            identifiers = self._identifiers.get(context_id) or self._for_identifiers(context_id)
-            operation = self._operations.get(primitive.MessageIDBeingRespondedTo or 0)
-            # What belongs to an abandoned operation has no place.
-            is_wanted = operation is not None and not operation.is_abandoned
-            return identifiers if is_wanted else identifiers._replace(maximum=0), b""
+            return self._identifiers.get(context_id) or self._for_identifiers(context_id), b""
         place, build = self._places.get(context_id) or self._place(context_id)
         header = b""
         if primitive.CommandField == 0x0001:
@@ -65,7 +54,7 @@ class Receiving:
 
     def _place(self, context_id: int) -> tuple[Place, Callable[[str, str], bytes]]:
         link = self._link
-        ae, server = link.ae, self._server
+        ae, server = link.ae, link.server
         transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
         place = Place(
             transfer_syntax,

@@ -155,10 +155,8 @@ class Level:
                     parts += _others(self, heads, element)
                 else:
                     parts += heads(tag, element.VR, len(data)), data
-        except NotInCharacterSet as error:
-            raise NotInCharacterSet(_named(tag, error)) from None
-        except NotEncodable as error:
-            raise NotEncodable(_named(tag, error)) from error.__cause__
+        except (NotInCharacterSet, NotEncodable) as error:
+            raise type(error)(_named(tag, error)) from error.__cause__
         except Exception as error:  # pydicom's own text may quote a value
             raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
         return parts

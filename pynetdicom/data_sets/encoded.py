@@ -18,7 +18,6 @@ from pynetdicom.data_sets.descriptor import (
     Section,
     Unnamed,
     open_file,
-    pread,
     pread_into,
 )
 from pynetdicom.data_sets.element_walk import (
@@ -27,7 +26,6 @@ from pynetdicom.data_sets.element_walk import (
     Survey,
     encoding_of,
     walk,
-    walk_through,
 )
 from pynetdicom.data_sets.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
 from pynetdicom.errors import DataSetDecodeError, FileProblem
@@ -78,13 +76,12 @@ class EncodedDataSet:
         """Give the bytes where they are in memory."""
         return None
 
-    def _file(self) -> tuple[Descriptor, int]:
-        """Give the file and the offset in it, where they are not in memory."""
-        raise NotImplementedError
+    _offset = 0
+    """Where in its file it begins."""
 
-    def _begin(self) -> int:
-        """Where in its file it begins."""
-        return self._file()[1]
+    def _file(self) -> Descriptor:
+        """Give the file, where the bytes are not in memory."""
+        raise NotImplementedError
 
     def parts(self, multiple: int = 1) -> Iterator[memoryview]:
         """Iterate over the bytes; may be called again.
@@ -105,12 +102,11 @@ class EncodedDataSet:
             if memory:
                 yield memoryview(memory)
             return
-        begin = self._begin()
         length = max(CHUNK - CHUNK % multiple, multiple)
         buffer = take_buffer(length)
         try:
             for offset in range(0, self.size, length):
-                part = at_offset(buffer, begin + offset, min(length, self.size - offset))
+                part = at_offset(buffer, self._offset + offset, min(length, self.size - offset))
                 self.read_into(part, offset)
                 yield part
         finally:
@@ -119,11 +115,9 @@ class EncodedDataSet:
     def open(self) -> BinaryIO:
         """Open it for reading, as a file that begins with the data set and ends with it."""
         memory = self.memory()
-        return (
-            io.BytesIO(memory)
-            if memory is not None
-            else io.BufferedReader(self._section(self.size))
-        )
+        if memory is None:
+            return io.BufferedReader(self._section(self.size))
+        return io.BytesIO(memory)
 
     def getvalue(self) -> bytes:
         """Give the whole as bytes."""
@@ -169,13 +163,13 @@ class EncodedDataSet:
         from pydicom.dataset import FileDataset
 
         implicit, little = ds.original_encoding
-        with_file = FileDataset(
+        backed = FileDataset(
             source, ds, is_implicit_VR=bool(implicit), is_little_endian=bool(little)
         )
-        with_file.set_original_encoding(implicit, little, ds.original_character_set)
+        backed.set_original_encoding(implicit, little, ds.original_character_set)
         # There was none: let nobody find an empty one.
-        del with_file.file_meta
-        return with_file
+        del backed.file_meta
+        return backed
 
     def check(self) -> None:
         """Raise DataSetDecodeError if an element overruns the data set, or it nests too deeply."""
@@ -192,7 +186,12 @@ class EncodedDataSet:
             If an element overruns the data set, or it nests too deeply.
         """
         if self._survey is None:
-            self._survey = walk_through(*self._to_walk(), wanted=UIDS)
+            place = self._to_walk()
+            try:
+                self._survey = walk(*place, wanted=UIDS)
+            except DataSetDecodeError:
+                # What is within a value of a definite length does not matter to the rest.
+                self._survey = walk(*place, wanted=UIDS, nested=False)
         return self._survey
 
     @property
@@ -271,11 +270,9 @@ class EncodedDataSet:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read (at most) so many bytes from an offset."""
-        memory = self.memory()
-        if memory is not None:
-            return bytes(memory[offset : offset + size])
-        descriptor, start = self._file()
-        return pread(descriptor.fd, min(size, self.size - offset), start + offset)
+        data = bytearray(max(0, min(size, self.size - offset)))
+        self.read_into(memoryview(data), offset)
+        return bytes(data)
 
     def read_into(self, part: memoryview, offset: int) -> None:
         """Read as many bytes as `part` holds, from an offset."""
@@ -283,12 +280,10 @@ class EncodedDataSet:
         if memory is not None:
             part[:] = memoryview(memory)[offset : offset + len(part)]
         else:
-            descriptor, start = self._file()
-            fill(part, descriptor, start + offset)
+            fill(part, self._file(), self._offset + offset)
 
     def _section(self, size: int) -> Section:
-        descriptor, offset = self._file()
-        return Section(descriptor.duplicate(), offset, size)
+        return Section(self._file().duplicate(), self._offset, size)
 
     def inflated(self) -> bytes:
         """Inflate it."""
@@ -356,17 +351,17 @@ class InFile(EncodedDataSet):
     def read_ahead(self) -> bool:
         """Read it now, if it is small enough to be kept in memory until it is sent."""
         if self._read is None and self.size <= CHUNK:
-            descriptor, offset = self._file()
+            descriptor = self._file()
             self._buffer = take_buffer(self.size)
-            read = at_offset(self._buffer, offset, self.size)
-            if pread_into(descriptor.fd, read, offset) == self.size:
+            read = at_offset(self._buffer, self._offset, self.size)
+            if pread_into(descriptor.fd, read, self._offset) == self.size:
                 self._read = read
         return self._read is not None
 
     def duplicate(self) -> InFile:
         """Make another one, with a descriptor of its own."""
-        descriptor, offset = self._file()
-        other = InFile(descriptor.duplicate(), offset, self.size, self.transfer_syntax)
+        descriptor = self._file().duplicate()
+        other = InFile(descriptor, self._offset, self.size, self.transfer_syntax)
         other._survey = self._survey
         return other
 
@@ -379,18 +374,18 @@ class InFile(EncodedDataSet):
     def memory(self) -> Bytes | None:
         return self._read
 
-    def _file(self) -> tuple[Descriptor, int]:
-        if self._descriptor is None or (self._descriptor.fd < 0 and self._path is not None):
+    def _file(self) -> Descriptor:
+        if self._descriptor is None:
             if self._path is None:
                 raise ValueError("the data set is closed")
             self._descriptor = open_file(self._path)
-        return self._descriptor, self._offset
+        return self._descriptor
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._path is not None and self._descriptor is not None:
-            self._descriptor.close()
-        self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        if self._path is not None and descriptor is not None:
+            descriptor.close()
         buffer, self._buffer, self._read = self._buffer, None, None
         if buffer is not None:
             give_back(buffer)
@@ -417,11 +412,9 @@ def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
                 total += len(piece)
                 if total > limit:
                     raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
-        while not inflater.eof:
-            piece = inflater.flush(CHUNK) if not inflater.unconsumed_tail else b""
-            if not piece:
-                raise DataSetDecodeError("data set: the deflated data ends early")
-            pieces.append(piece)
+        pieces.append(inflater.flush())
+        if not inflater.eof:
+            raise DataSetDecodeError("data set: the deflated data ends early")
     except zlib.error:
         raise DataSetDecodeError("data set: it does not inflate") from None
     return b"".join(pieces)

@@ -49,14 +49,17 @@ class Inbox:
         self.last_done = 0.0
 
     def put_request(self, message: Message) -> None:
-        """Add a request.
+        """Add a request; a C-CANCEL marks the one that it is about.
 
         Raises
         ------
         DIMSEDecodeError
             More wait than may.
         """
-        size = message.size
+        request, size = message.primitive, message.size
+        if request.response_field is None:
+            self.cancel(request.MessageIDBeingRespondedTo or 0)
+            return
         # The one being served does not wait; one that nobody is before does not either.
         waiting = self._taken - self._begun
         if self._taken > self._served and (
@@ -66,7 +69,7 @@ class Inbox:
             raise DIMSEDecodeError("too many requests wait to be served")
         self._taken += 1
         self._bytes_taken += size
-        message_id = message.primitive.MessageID or 0
+        message_id = request.MessageID or 0
         message.is_duplicate = self._outstanding.setdefault(message_id, message) is not message
         self._items.put(message)
 
@@ -121,5 +124,5 @@ class Inbox:
         return self._taken == self._served
 
     def drain(self) -> list[Any]:
-        """Take out whatever is left."""
+        """Take out whatever is left, on the Association thread."""
         return [self._items.get_nowait() for _ in range(self._items.qsize())]

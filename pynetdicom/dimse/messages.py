@@ -8,6 +8,7 @@ to a `Spool`.
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.data_sets.encoded import EncodedDataSet
+
+LOGGER = logging.getLogger("pynetdicom.dimse")
 
 OWN_MAXIMUM_LENGTH = 131072
 """The length of the PDUs to a peer that sets no limit."""
@@ -139,9 +142,11 @@ def fragments(
     if data is None:
         return (batch,)
     memory = data.memory()
-    if memory is None or len(memory) > length:
-        return _fragment_data(context_id, data, length, batch)
-    return (_with_last(batch, context_id, data, memory),)
+    size = len(memory or ())
+    if memory and size <= length and not size & 1:
+        batch += _header(4, size + 6, size + 2, context_id, LAST), memory
+        return (batch,)
+    return _fragment_data(context_id, data, length, batch)
 
 
 def _fragment_both(
@@ -219,7 +224,7 @@ class Assembler:
     open_data_set : callable
         Called with (context ID, primitive) when a command set is complete that has a data set to
         follow; gives its `Place`, and what comes before it in a file.
-    deliver : callable
+    take_request, take_response : callable
         Called with each message that is complete.
 
     Attributes
@@ -231,10 +236,14 @@ class Assembler:
     def __init__(
         self,
         open_data_set: Callable[[int, Primitive], tuple[Place, bytes]],
-        deliver: Callable[[Message], None],
+        take_request: Callable[[Message], object],
+        take_response: Callable[[Message], object],
     ) -> None:
         self._open_data_set = open_data_set
-        self._deliver = deliver
+        self.take_request = take_request
+        self.take_response = take_response
+        # What a peer is tolerated to do is noted once.
+        self._told_of_groups = False
         self.context_id = 0
         self._command = bytearray()
         self._primitive: Primitive | None = None
@@ -274,9 +283,13 @@ class Assembler:
             else:  # in one piece, the rule
                 command = bytes(data)
             primitive = decode_command(command)
-            if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
+            values = primitive.__dict__
+            if "extra" in values:
+                self._note_groups(primitive)
+            if values.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
                 self.context_id = 0
-                self._deliver(Message(primitive, context_id))
+                take = self.take_request if values["CommandField"] < 0x8000 else self.take_response
+                take(Message(primitive, context_id))
                 return
             self._opened = self._open_data_set(context_id, primitive)
             self.context_id, self._primitive = context_id, primitive
@@ -294,7 +307,16 @@ class Assembler:
         self._spool = self._primitive = None
         self.context_id = 0
         begun.__dict__["data_set"] = spool.finish(data) if spool else received(*opened, data)
-        self._deliver(Message(begun, context_id))
+        take = self.take_request if begun.CommandField < 0x8000 else self.take_response
+        take(Message(begun, context_id))
+
+    def _note_groups(self, primitive: Primitive) -> None:
+        if not self._told_of_groups and max(primitive.extra) > 0xFFFF:
+            self._told_of_groups = True
+            LOGGER.warning(
+                "the peer's %s has elements of other groups than 0000 in its command set: ignored",
+                primitive.message_name,
+            )
 
     def _take_command(self, context_id: int, data: memoryview) -> None:
         """Take a part of a command set, the first or a further one."""

@@ -169,7 +169,7 @@ class Driver:
                 writer.put(batch, move)
                 whole = True
                 if user.watches_data or user.watches_pdus:
-                    self._show(batch)
+                    writer.tell(b"".join(batch))
         except Stopped:
             raise
         except BaseException as error:  # Ctrl-C as well
@@ -180,17 +180,6 @@ class Driver:
             raise
         finally:
             writer.waker = None
-
-    def _show(self, batch: Sequence[Buffer]) -> None:
-        """Trigger the events of a batch of P-DATA-TF that was sent."""
-        data = b"".join(batch)
-        if self._user.watches_data:
-            self._user.on_data(data, True)
-        start = 0
-        while start < len(data) and self._user.watches_pdus:
-            end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")
-            self._user.on_pdu(pdus.decode_pdu(data[start:end]), True)
-            start = end
 
     # Ending
 

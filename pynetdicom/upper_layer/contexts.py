@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.uids import abstract_syntax_uid, checked, named, transfer_syntax_uid
-from pynetdicom.upper_layer.fields import Field
+from pynetdicom.upper_layer.fields import Field, Flag
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
 if TYPE_CHECKING:
@@ -67,10 +67,6 @@ class _ContextID(Field[int | None]):
         return int(value)
 
 
-class _Role(Field[bool | None]):
-    types = (bool,)
-
-
 _UNSET = {
     **dict.fromkeys(("context_id", "result", "scu_role", "scp_role", "as_scu", "as_scp")),
     "abstract_uid": "",
@@ -109,9 +105,9 @@ class PresentationContext:
 
     context_id = _ContextID()
     """The presentation context ID, odd and 1 to 255 (PS3.8 9.3.2.2)."""
-    scu_role = _Role()
+    scu_role = Flag()
     """Whether the requestor may be SCU, as proposed or as accepted."""
-    scp_role = _Role()
+    scp_role = Flag()
     """Whether the requestor may be SCP, as proposed or as accepted."""
 
     abstract_uid: str
@@ -231,15 +227,20 @@ class PresentationContext:
         return "\n".join(lines)
 
 
+Contexts = Sequence[PresentationContext]
+Answered = tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]
+"""The answers to proposed contexts, and the role selection items to send with them."""
+Unrestricted = Callable[[str], bool]
+"""Whether an abstract syntax is taken in any encoding."""
+
+
 def _checked_syntax(value: object) -> str:
     return checked("UI", transfer_syntax_uid(value), "transfer_syntax")
 
 
 def negotiate_as_acceptor(
-    rq_contexts: Sequence[PresentationContext],
-    ac_contexts: Sequence[PresentationContext],
-    roles: Roles | None = None,
-) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    rq_contexts: Contexts, ac_contexts: Contexts, roles: Roles | None = None
+) -> Answered:
     """Answer the proposed contexts, each once and in order.
 
     Parameters
@@ -262,21 +263,16 @@ def negotiate_as_acceptor(
 
 
 def negotiate_unrestricted(
-    rq_contexts: Sequence[PresentationContext],
-    ac_contexts: Sequence[PresentationContext],
-    roles: Roles | None = None,
-) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    rq_contexts: Contexts, ac_contexts: Contexts, roles: Roles | None = None
+) -> Answered:
     """Answer like `negotiate_as_acceptor`, but take any other abstract syntax as storage."""
     known = {context.abstract_uid for context in ac_contexts}
     return negotiate(rq_contexts, ac_contexts, roles or {}, lambda uid: uid not in known)
 
 
 def negotiate(
-    proposed: Sequence[PresentationContext],
-    supported: Sequence[PresentationContext],
-    roles: Roles,
-    unrestricted: Callable[[str], bool] | None,
-) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    proposed: Contexts, supported: Contexts, roles: Roles, unrestricted: Unrestricted | None
+) -> Answered:
     """Answer like `negotiate_as_acceptor`; any encoding of what is `unrestricted` is taken."""
     by_uid = {context.abstract_uid: context for context in reversed(supported)}
     answers = []
@@ -302,9 +298,7 @@ def negotiate(
 
 
 def _choose(
-    rq: PresentationContext,
-    context: PresentationContext | None,
-    unrestricted: Callable[[str], bool] | None,
+    rq: PresentationContext, context: PresentationContext | None, unrestricted: Unrestricted | None
 ) -> tuple[int, str]:
     """Return the result for a proposed context, but for roles, and the transfer syntax to send."""
     if not rq.transfer_uids:
@@ -340,9 +334,7 @@ def roles_of_requestor(
 
 
 def negotiate_as_requestor(
-    rq_contexts: Sequence[PresentationContext],
-    ac_contexts: Sequence[PresentationContext],
-    roles: Roles | None = None,
+    rq_contexts: Contexts, ac_contexts: Contexts, roles: Roles | None = None
 ) -> list[PresentationContext]:
     """Return what became of the proposed contexts, in their order.
 
@@ -372,7 +364,7 @@ def negotiate_as_requestor(
 
 
 def conclude_contexts(
-    proposed: Sequence[PresentationContext],
+    proposed: Contexts,
     answers: Sequence[PresentationContextAC],
     proposed_roles: Roles,
     accepted_roles: Roles,

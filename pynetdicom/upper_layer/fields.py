@@ -165,7 +165,7 @@ class UInt(Field[int]):
         return value.to_bytes(self.size, "big")
 
 
-class Flag(Field[bool]):
+class Flag(Field[bool | None]):
     """A byte that is 1 for yes; one that is not set is sent as no."""
 
     types = (bool,)

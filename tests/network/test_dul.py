@@ -24,7 +24,7 @@ from pynetdicom.network import dul as dul_module
 from pynetdicom.network import sending
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection, TLSConnection
-from pynetdicom.network.connector import Connector, secure
+from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL, Stopped
 from pynetdicom.network.waking import wait_for
 from pynetdicom.upper_layer import pdu as pdus
@@ -1233,7 +1233,7 @@ class SecuredSide(Side):
         )
         thread.start()
         plain = self.dul.connection.socket
-        connection = secure(plain, client, "127.0.0.1", time.monotonic() + 60)
+        connection = Connector().secure(plain, client, "127.0.0.1", time.monotonic() + 60)
         thread.join(60)
         self.peer = Peer(result[0])
         self.serve(connection)
