@@ -218,8 +218,8 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def running_here(self) -> list[EventType]:
         """The events whose handlers the calling thread is running."""
-        stack = _running.__dict__.get("stack", ())
-        return [event for owner, event in stack if owner is self]
+        stack = _running.__dict__.get("stack")
+        return [event for owner, event in stack if owner is self] if stack else []
 
 
 class _Items:

@@ -98,7 +98,15 @@ CONTEXT_LISTS: tuple[str, ...] = tuple(
 
 
 def abstract_syntaxes(name: str) -> Iterable[str]:
-    """Return the abstract syntaxes of the list `name`, one of `CONTEXT_LISTS`."""
+    """Return the abstract syntaxes of the list `name`, one of `CONTEXT_LISTS`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such list.
+    """
+    if name not in CONTEXT_LISTS:
+        raise KeyError(name)
     group = name.removesuffix(_SUFFIX)
     from pynetdicom.services import classes, registry
 

@@ -576,7 +576,7 @@ def acts_on(event_name: str, act: Callable[[Any], Any], ae: AE) -> tuple[Any, li
     finished = threading.Event()
 
     def handler(event: Any) -> int:
-        if done or (event_name in READER and event.assoc.dul.state != "Sta6"):
+        if done or (event_name in READER and event.assoc.dul.provider.state != "Sta6"):
             return 0x0000
         done.append(None)
         try:

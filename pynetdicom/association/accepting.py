@@ -137,7 +137,7 @@ class Accepting:
 
     def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
-        ended = self._link.dul.ended
+        ended = self._link.ended
         assert self._visitor is not None
         assert self._link.server is not None
         assert ended is not None

@@ -273,7 +273,8 @@ def walk(
     window.nested = nested
     implicit = encoding.implicit
     if size >= 6:
-        window.at(0, 6)
+        if len(data) < 6:
+            window.at(0, 6)
         implicit = not is_vr(window.data[4:6])
     top = Level("elements", size, False, implicit)
     end, last = _elements(window, 0, top, wanted=wanted, stop=stop)
@@ -331,7 +332,7 @@ def _elements(
         if tag in wanted:
             window.values[tag] = window.bytes_at(value, length)
         offset, last = value + length, tag
-    return ended(level, offset), last
+    return (ended(level, offset) if delimited else offset), last
 
 
 def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:

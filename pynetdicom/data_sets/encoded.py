@@ -13,20 +13,8 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pynetdicom.data_sets.descriptor import (
-    Descriptor,
-    Section,
-    Unnamed,
-    open_file,
-    pread_into,
-)
-from pynetdicom.data_sets.element_walk import (
-    Encoding,
-    Read,
-    Survey,
-    encoding_of,
-    walk,
-)
+from pynetdicom.data_sets.descriptor import Descriptor, Section, Unnamed, open_file, pread_into
+from pynetdicom.data_sets.element_walk import Encoding, Read, Survey, encoding_of, walk
 from pynetdicom.data_sets.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.uids import named
@@ -56,10 +44,13 @@ class EncodedDataSet:
         How it is encoded.
     size : int
         Its length in bytes.
+    memory : bytes or None
+        Its bytes, where they are in memory.
     mended : tuple of str
         What was mended in it to make it fit to be sent, without values.
     """
 
+    memory: Bytes | None = None
     mended: tuple[str, ...] = ()
     is_even = False
     """Whether it is of our own making, with values of even length and nothing after the last."""
@@ -71,10 +62,6 @@ class EncodedDataSet:
     def __init__(self, transfer_syntax: str, size: int) -> None:
         self.transfer_syntax = transfer_syntax
         self.size = size
-
-    def memory(self) -> Bytes | None:
-        """Give the bytes where they are in memory."""
-        return None
 
     _offset = 0
     """Where in its file it begins."""
@@ -97,7 +84,7 @@ class EncodedDataSet:
             A part, of at most 1 MiB where it comes from a file. It is valid until the next one is
             asked for.
         """
-        memory = self.memory()
+        memory = self.memory
         if memory is not None:
             if memory:
                 yield memoryview(memory)
@@ -114,14 +101,14 @@ class EncodedDataSet:
 
     def open(self) -> BinaryIO:
         """Open it for reading, as a file that begins with the data set and ends with it."""
-        memory = self.memory()
+        memory = self.memory
         if memory is None:
             return io.BufferedReader(self._section(self.size))
         return io.BytesIO(memory)
 
     def getvalue(self) -> bytes:
         """Give the whole as bytes."""
-        memory = self.memory()
+        memory = self.memory
         if memory is not None:
             return bytes(memory)
         return b"".join(map(bytes, self.parts()))
@@ -257,12 +244,12 @@ class EncodedDataSet:
 
     def read_ahead(self) -> bool:
         """Read the data set now, where that is worth it; says whether it is in memory."""
-        return self.memory() is not None
+        return self.memory is not None
 
     def _to_walk(self) -> tuple[bytes | bytearray, int, Encoding, Read | None]:
         """The bytes that are in memory, how many there are in all, and how to get the others."""
         encoding = encoding_of(self.transfer_syntax)
-        memory = self.inflated() if encoding.deflated else self.memory()
+        memory = self.inflated() if encoding.deflated else self.memory
         if memory is None:
             return self._head, self.size, encoding, self.read_at
         data = bytes(memory) if isinstance(memory, memoryview) else memory
@@ -276,7 +263,7 @@ class EncodedDataSet:
 
     def read_into(self, part: memoryview, offset: int) -> None:
         """Read as many bytes as `part` holds, from an offset."""
-        memory = self.memory()
+        memory = self.memory
         if memory is not None:
             part[:] = memoryview(memory)[offset : offset + len(part)]
         else:
@@ -307,10 +294,7 @@ class InMemory(EncodedDataSet):
     def __init__(self, data: bytes, transfer_syntax: str) -> None:
         self.transfer_syntax = transfer_syntax
         self.size = len(data)
-        self._data = data
-
-    def memory(self) -> bytes:
-        return self._data
+        self.memory = data
 
 
 class InFile(EncodedDataSet):
@@ -344,19 +328,18 @@ class InFile(EncodedDataSet):
         self._offset = offset
         self._path = None if isinstance(file, Descriptor) else os.fspath(file)
         self._descriptor = file if isinstance(file, Descriptor) else None
-        # What was read of it ahead, and the buffer that it is in.
-        self._read: memoryview | None = None
+        # The buffer that it is in, if it was read ahead.
         self._buffer: memoryview | None = None
 
     def read_ahead(self) -> bool:
         """Read it now, if it is small enough to be kept in memory until it is sent."""
-        if self._read is None and self.size <= CHUNK:
+        if self.memory is None and self.size <= CHUNK:
             descriptor = self._file()
             self._buffer = take_buffer(self.size)
             read = at_offset(self._buffer, self._offset, self.size)
             if pread_into(descriptor.fd, read, self._offset) == self.size:
-                self._read = read
-        return self._read is not None
+                self.memory = read
+        return self.memory is not None
 
     def duplicate(self) -> InFile:
         """Make another one, with a descriptor of its own."""
@@ -371,9 +354,6 @@ class InFile(EncodedDataSet):
             return self
         return InFile(self._path, self._offset, self.size, self.transfer_syntax)
 
-    def memory(self) -> Bytes | None:
-        return self._read
-
     def _file(self) -> Descriptor:
         if self._descriptor is None:
             if self._path is None:
@@ -386,7 +366,7 @@ class InFile(EncodedDataSet):
         descriptor, self._descriptor = self._descriptor, None
         if self._path is not None and descriptor is not None:
             descriptor.close()
-        buffer, self._buffer, self._read = self._buffer, None, None
+        buffer, self._buffer, self.memory = self._buffer, None, None
         if buffer is not None:
             give_back(buffer)
 

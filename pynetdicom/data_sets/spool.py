@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -185,7 +185,7 @@ class ReceivedDataSet(EncodedDataSet):
         self.header = header
         self._offset = len(header)
         self.error = error
-        self._data = memory
+        self.memory = memory
         self._part = part
         # The file is somebody's: what was saved must not be saved under a second name, it may be
         # changed under the first.
@@ -193,10 +193,10 @@ class ReceivedDataSet(EncodedDataSet):
         self._readable: ProvisionalFile | None = None
         self._saved: ProvisionalFile | None = None
 
-    def memory(self) -> bytes | bytearray | None:
-        if self._data is None and self._part is None:
-            raise self.error or ValueError("the data set is closed")
-        return self._data
+    def parts(self, multiple: int = 1) -> Iterator[memoryview]:
+        if self.memory is None:
+            self._file()  # there is one, or a word why there is nothing
+        return super().parts(multiple)
 
     def _file(self) -> Descriptor:
         if self._part is None:
@@ -252,7 +252,6 @@ class ReceivedDataSet(EncodedDataSet):
     @property
     def path(self) -> str:
         """A Part 10 file with the data set, to be read only, that is there until `handled`."""
-        self.memory()
         readable = self._readable or self._part
         if readable is not None:
             # It can have no name once it is what was saved, wherever somebody has put that since.
@@ -275,11 +274,11 @@ class ReceivedDataSet(EncodedDataSet):
 
     def close(self) -> None:
         """Let go of the file or the memory."""
-        self._part = self._readable = self._saved = self._data = None
+        self._part = self._readable = self._saved = self.memory = None
 
     def _copy(self, directory: str, then: Callable[[ProvisionalFile], object]) -> ProvisionalFile:
         """Write it to a new file, and have something done to that."""
-        memory = self.memory()
+        memory = self.memory
         copy = ProvisionalFile(directory)
         try:
             if memory is not None:

@@ -141,7 +141,7 @@ def fragments(
     batch: Batch = [_header(4, len(command) + 6, len(command) + 2, context_id, 3) + command]
     if data is None:
         return (batch,)
-    memory = data.memory()
+    memory = data.memory
     size = len(memory or ())
     if memory and size <= length and not size & 1:
         batch += _header(4, size + 6, size + 2, context_id, LAST), memory

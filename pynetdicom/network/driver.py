@@ -91,14 +91,13 @@ class Driver:
         Not `waits`: False when another thread is writing.
         """
         writer = self.writer
-        done = True
         try:
             if waits:
                 writer.hold.run(write, *args)
-            else:
-                done = writer.hold.attempt(write, *args)
+            elif not writer.hold.attempt(write, *args):
+                return False
             self.last_activity = time.monotonic()
-            return done
+            return True
         except Broken as error:
             self._find_out(error.__cause__)
             raise

@@ -95,20 +95,6 @@ class DUL(threading.Thread):
         return self.connection
 
     @property
-    def state(self) -> str:
-        """The state of the state machine, such as ``"Sta6"``."""
-        return self.provider.last.state
-
-    @property
-    def ended(self) -> Ended | None:
-        """How the association has ended; None before it has.
-
-        True as soon as the move is made that ends it: a signal's handler may interrupt the thread
-        that has made it and not yet told of it, and must not wait for that.
-        """
-        return self.provider.last.ended
-
-    @property
     def is_reading_here(self) -> bool:
         """Whether the calling thread is the one that reads: it must not wait for that."""
         return threading.current_thread() is self

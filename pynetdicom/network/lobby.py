@@ -103,7 +103,6 @@ class Lobby:
         self._stopping = False
         # The one that serves, while it does.
         self.thread = 0
-        self.turned_away = 0
         self.never_asked = 0
         self._complaints = Complaints(LOGGER)
 
@@ -211,12 +210,11 @@ class Lobby:
             problem = None
             try:
                 self._welcome(sock, address)
-            except OSError as error:
+            except BaseException as error:
+                sock.close()
+                if not isinstance(error, OSError):
+                    raise
                 LOGGER.debug("a connection from %s failed: %s", address[0], error)
-                sock.close()
-            except BaseException:
-                sock.close()
-                raise
         if problem is not None:  # not one of so many could be accepted any more
             LOGGER.warning("no further connection is accepted for now: %s", problem.strerror)
             self._pause()
@@ -346,7 +344,6 @@ class Lobby:
         if move.closes:
             self._dismiss(visitor)
         elif action is OTHERWISE["AE-6"]:
-            self.turned_away += 1
             try:
                 self._host.turned_away(visitor)
             except Exception as error:

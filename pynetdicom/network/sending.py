@@ -269,14 +269,8 @@ def advance(buffers: Sequence[Buffer], count: int) -> list[Buffer]:
 
 def rest_of_pdu(buffers: Sequence[Buffer], sent: int) -> list[Buffer]:
     """The bytes that complete the PDU in whose middle `sent` lies; none at a boundary."""
-    index = position = 0
-    while index < len(buffers) and position < sent:
-        first, start = index, position
-        left = 6 + int.from_bytes(bytes(buffers[index][2:6]), "big")
-        while left > 0:
-            left -= len(buffers[index])
-            position += len(buffers[index])
-            index += 1
-        if position > sent:
-            return advance(buffers[first:index], sent - start)
-    return []
+    data = memoryview(b"".join(buffers))
+    end = 0
+    while end < sent:
+        end += 6 + int.from_bytes(data[end + 2 : end + 6], "big")
+    return [data[sent:end]] if end > sent else []

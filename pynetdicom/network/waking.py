@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from pynetdicom.network.deadlines import after, stretch, wait_until
+from pynetdicom.network.deadlines import LONGEST, after, wait_until
 
 # Needs no descriptor of its own; on Windows there is only `select`.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -129,8 +129,9 @@ class Watch(Waker):
             events = getattr(select, "POLLRDHUP", 0) if end_only else select.POLLIN
             self._poll.modify(self._fd, events)
         ready = False
-        left = stretch(timeout)
-        for fd, _ in self._poll.poll(None if left is None else max(0.0, left) * 1000):
+        # At a stretch, as by `deadlines.stretch`, which would be a call a message.
+        left = None if timeout is None else max(0.0, min(timeout, LONGEST)) * 1000
+        for fd, _ in self._poll.poll(left):
             if fd == self._fd:
                 ready = True
             else:

@@ -212,14 +212,12 @@ class PresentationContext:
         )
 
     def __str__(self) -> str:
-        def named(uid: str) -> str:
-            return to_uid(uid).name
-
-        lines = [f"Abstract Syntax: {named(self.abstract_uid)}"] if self.abstract_uid else []
+        syntax = self.abstract_syntax
+        lines = [f"Abstract Syntax: {syntax.name}"] if syntax else []
         if self.context_id is not None:
             lines.insert(0, f"ID: {self.context_id}")
         if self.transfer_uids:
-            lines += ["Transfer Syntax(es):", *(f"    ={named(uid)}" for uid in self.transfer_uids)]
+            lines += ["Transfer Syntax(es):", *(f"    ={uid.name}" for uid in self.transfer_syntax)]
         if self.scu_role is not None or self.scp_role is not None:
             lines.append(f"SCP/SCU Role: {self.scp_role}/{self.scu_role}")
         if self.result is not None:

@@ -161,7 +161,11 @@ class Provider:
 
     @property
     def ended(self) -> Ended | None:
-        """How the association has ended; None before it has."""
+        """How the association has ended; None before it has.
+
+        True as soon as the move is made that ends it: a signal's handler may interrupt the thread
+        that has made it and not yet told of it, and must not wait for that.
+        """
         return self.last.ended
 
     def may(self, event: str) -> bool:

@@ -135,7 +135,7 @@ def test_attributes(sides: Sides) -> None:
     assert assoc.connection_timeout is None
     assert assoc.ended is None
     assert bool(assoc.dimse) is False
-    assert assoc.dul.state == "Sta6"
+    assert assoc.dul.provider.state == "Sta6"
     with assoc.lock:
         assert assoc.send_c_echo().Status == 0
     assert assoc.acse.assoc is assoc
@@ -153,7 +153,7 @@ def test_wrong_mode() -> None:
 
 def test_before_there_is_a_connection() -> None:
     assoc = Association(AE(), "requestor")
-    assert assoc.dul.state == "Sta1"
+    assert assoc.dul.provider.state == "Sta1"
     with pytest.raises(RuntimeError):
         assoc.send_c_echo()
     assoc.release()

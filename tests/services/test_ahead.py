@@ -201,7 +201,7 @@ def test_what_is_made_ready(tmp_path: Path) -> None:
     what.read_ahead()
     path.unlink()
     assert isinstance(what.content, InFile)
-    assert what.content.memory() is not None
+    assert what.content.memory is not None
     what.close()
     missing = taken(path)
     assert isinstance(missing, Outcome)
