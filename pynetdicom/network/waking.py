@@ -32,17 +32,19 @@ class Shared:
         """Call something that uses a socket, unless they are closed; its OSError is no matter."""
         me = object()
         try:
+            self._users.add(me)
+            if not self._is_closed:
+                with contextlib.suppress(OSError):
+                    call(*args)
+        finally:
             try:
-                self._users.add(me)
-                if not self._is_closed:
-                    with contextlib.suppress(OSError):
-                        call(*args)
-            finally:
                 self._users.discard(me)
-        finally:  # Ctrl-C may come on the way out, too
-            self._users.discard(me)
-            if self._is_closed:
-                self.close()
+                if self._is_closed:
+                    self.close()
+            finally:  # Ctrl-C may come on the way out, too, or in the midst of closing
+                self._users.discard(me)
+                if self._is_closed:
+                    self.close()
 
     def close(self) -> None:
         """Give the descriptors back. Nobody may be waiting for them."""
