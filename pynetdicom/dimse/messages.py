@@ -200,11 +200,6 @@ def _fragment_data(
         tail = bytes(tail)  # the part is not there any more when the next one is
     if remaining:
         raise TruncatedFile("the data set is shorter than it was said to be")
-    yield _with_last(batch, context_id, data, tail)
-
-
-def _with_last(batch: Batch, context_id: int, data: EncodedDataSet, tail: Bytes) -> Batch:
-    """Add the last fragment of a data set."""
     # Fragments are even: a deflated data set is padded on its way (PS3.5 A.5).
     is_padded = len(tail) % 2 == 1 and encoding_of(data.transfer_syntax).deflated
     size = len(tail) + is_padded
@@ -213,7 +208,7 @@ def _with_last(batch: Batch, context_id: int, data: EncodedDataSet, tail: Bytes)
         batch.append(tail)
     if is_padded:
         batch.append(b"\0")
-    return batch
+    yield batch
 
 
 class Assembler:
