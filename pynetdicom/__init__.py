@@ -36,26 +36,11 @@ _LAZY: dict[str, str] = {
         "presentation",
     ),
 }
-_MODULES = frozenset(
-    [
-        "_config",
-        "_globals",
-        "ae",
-        "association",
-        "dimse_primitives",
-        "dsutils",
-        "errors",
-        "events",
-        "pdu_primitives",
-        "presentation",
-        "service_class",
-        "service_class_n",
-        "sop_class",
-        "status",
-        "transport",
-        "utils",
-    ]
-)
+_MODULES = frozenset((
+    "_config", "_globals", "ae", "association", "dimse_primitives", "dsutils", "errors", "events",
+    "pdu_primitives", "presentation", "service_class", "service_class_n", "sop_class", "status",
+    "transport", "utils",
+))  # fmt: skip
 
 # No handler is added, not even one that does nothing: where a program has not configured logging,
 # Python's last resort prints warnings and errors, so that they are seen.

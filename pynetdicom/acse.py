@@ -34,9 +34,7 @@ class ACSE:
         """
         if not self.assoc.dul.provider.may("Evt8"):
             raise RuntimeError("there is no association request to reject")
-        self.assoc._negotiation.reject(
-            A_ASSOCIATE_RJ(result=result, source=source, reason=diagnostic)
-        )
+        self.assoc._negotiation.reject(A_ASSOCIATE_RJ(result, source, diagnostic))
 
     def send_abort(self, source: int = 0) -> None:
         """Abort the association, as service user (0) or provider (2); see PS3.8 9.3.8.

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import events
-from pynetdicom.ae_contexts import checked, proposed
+from pynetdicom.ae_contexts import proposed, served
 from pynetdicom.ae_settings import Settings, title_of
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.uids import named
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 
@@ -255,7 +254,7 @@ class ApplicationEntity(Settings):
         """
         from pynetdicom.transport import ThreadedAssociationServer
 
-        before = list(self._running.servers)
+        before = self._running.servers.copy()
         try:
             server = self.make_server(
                 address,
@@ -277,9 +276,7 @@ class ApplicationEntity(Settings):
             self._running.stop([server])
         except BaseException as error:
             # Ctrl-C may come as soon as it is made, and on the way out, too.
-            mine = [
-                one for one in list(self._running.servers) if one.is_made_here and one not in before
-            ]
+            mine = [one for one in self._running.servers - before if one.is_made_here]
             self._running.stop(mine)
             if not (block and isinstance(error, KeyboardInterrupt)):
                 raise
@@ -317,19 +314,12 @@ class ApplicationEntity(Settings):
         unrestricted = kwargs.get("unrestricted_storage")
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
-        supported = self.supported_contexts if contexts is None else checked(contexts)
-        if not supported and not unrestricted:
-            raise ValueError("no presentation contexts are supported: add_supported_context()")
-        for context in supported:
-            if (context.scu_role is None) != (context.scp_role is None):
-                raise ValueError(
-                    f"only one of scu_role and scp_role is set for {named(context.abstract_uid)}"
-                )
+        supported = self.supported_contexts if contexts is None else contexts
         return server_class(
             self,
             address,
             self.ae_title if ae_title is None else title_of("ae_title", ae_title),
-            [context.copy() for context in supported],
+            served(supported, may_be_none=unrestricted),
             ssl_context,
             evt_handlers,
             **kwargs,

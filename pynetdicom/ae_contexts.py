@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.uids import abstract_syntax_uid, transfer_syntax_uid
+from pynetdicom.uids import abstract_syntax_uid, named, transfer_syntax_uid
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 
 Syntaxes = str | Sequence[str] | None
@@ -17,9 +17,8 @@ _TOO_MANY = f"an association has at most {MAXIMUM_CONTEXTS} presentation context
 def checked(contexts: Iterable[PresentationContext] | None) -> list[PresentationContext]:
     """Contexts that a program gave, if they are such."""
     given = list(contexts or ())
-    for context in given:
-        if not isinstance(context, PresentationContext):
-            raise ValueError("'contexts' must be PresentationContext items: build_context()")
+    if not all(isinstance(context, PresentationContext) for context in given):
+        raise ValueError("'contexts' must be PresentationContext items: build_context()")
     return given
 
 
@@ -45,10 +44,6 @@ class Requested(list[PresentationContext]):
         gone = _uids(transfer_syntax)
         return Requested(cx for cx in self if cx.abstract_uid != uid or _reduce(cx, gone))
 
-    def copy(self) -> Requested:
-        """Copies of the contexts."""
-        return Requested(context.copy() for context in self)
-
 
 def proposed(contexts: Sequence[PresentationContext]) -> list[PresentationContext]:
     """Copies of contexts, with their IDs."""
@@ -61,6 +56,20 @@ def proposed(contexts: Sequence[PresentationContext]) -> list[PresentationContex
     copies = [context.copy() for context in checked(contexts)]
     for index, copy in enumerate(copies):
         copy.context_id = 2 * index + 1
+    return copies
+
+
+def served(
+    contexts: Iterable[PresentationContext], *, may_be_none: bool
+) -> list[PresentationContext]:
+    """Copies of contexts, for a server that supports them."""
+    copies = [context.copy() for context in checked(contexts)]
+    if not copies and not may_be_none:
+        raise ValueError("no presentation contexts are supported: add_supported_context()")
+    for copy in copies:
+        if (copy.scu_role is None) != (copy.scp_role is None):
+            which = named(copy.abstract_uid)
+            raise ValueError(f"only one of scu_role and scp_role is set for {which}")
     return copies
 
 
@@ -84,10 +93,6 @@ class Supported(dict[str, PresentationContext]):
         gone = _uids(transfer_syntax)
         if context is not None and not _reduce(context, gone):
             del self[context.abstract_uid]
-
-    def copy(self) -> Supported:
-        """Copies of the contexts."""
-        return Supported({uid: context.copy() for uid, context in self.items()})
 
 
 def _uids(transfer_syntax: Syntaxes) -> set[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
 from pynetdicom.hooks import Callbacks
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.running import Running
-from pynetdicom.settings import Setting, Timeout
+from pynetdicom.settings import Setting, Timeouts
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
@@ -71,36 +72,28 @@ def _is_number(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-class Settings(Callbacks):
+class Settings(Callbacks, Timeouts):
     """The attributes of an `ApplicationEntity`; see there."""
 
-    acse_timeout = Timeout("acse_timeout", 30)
-    dimse_timeout = Timeout("dimse_timeout", 30)
-    network_timeout = Timeout("network_timeout", 60)
-    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
-    ae_title = Setting(
-        title_of, "", "Get or set the AE title, as given; bytes are stripped and cut at 16."
-    )
-    port = Setting(_port, 0, "Get or set the port that `start` listens on.")
+    ae_title = Setting(title_of, "", "The AE title, as given; bytes are stripped and cut at 16.")
+    port = Setting(_port, 0, "The port that `start` listens on.")
     implementation_version_name = Setting(
         _version_name,
         PYNETDICOM_IMPLEMENTATION_VERSION,
-        "Get or set the version name that peers are told, at most 16 characters, or None.",
+        "The version name that peers are told, at most 16 characters, or None.",
     )
     maximum_associations = Setting(
-        _at_least_one, 10, "Get or set how many accepted associations there may be at a time."
+        _at_least_one, 10, "How many accepted associations there may be at a time."
     )
     require_calling_aet = Setting(
         _titles,
         [],
-        """Get or set the accepted calling AE titles; none means all.
+        """The accepted calling AE titles; none means all.
 
         A lone title will do; an empty one, or None, is none.
         """,
     )
-    require_called_aet = Setting(
-        _bool, False, "Get or set whether the called AE title must be ours."
-    )
+    require_called_aet = Setting(_bool, False, "Whether the called AE title must be ours.")
 
     def __init__(self, ae_title: str | bytes = "PYNETDICOM", port: int = 0) -> None:
         self._running = Running()
@@ -142,7 +135,7 @@ class Settings(Callbacks):
         del state["_running"]
         # A copy's are its own, also where it is not a deep one.
         for name in ("_requested", "_supported", "_require_calling_aet", "extended_negotiation"):
-            state[name] = state[name].copy()
+            state[name] = deepcopy(state[name])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -47,8 +47,7 @@ def show_contexts(contexts: Iterable[PresentationContext]) -> None:
 
 def show_lines(logger: logging.Logger, head: str, lines: Iterable[str]) -> None:
     """Show what takes several lines, each a record of its own."""
-    logger.debug("%s", head)
-    for line in lines:
+    for line in (head, *lines):
         logger.debug("%s", printable(line))
 
 

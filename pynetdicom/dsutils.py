@@ -28,7 +28,6 @@ _NO_ENCODING = "what is in big endian or deflated is in explicit VR, and not in 
 
 _BINARY_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 _SHOWN = 512
-_GROUP_LENGTH_SIZE = 12
 
 
 def decode(
@@ -184,17 +183,15 @@ def encode_file_meta(file_meta: FileMetaDataset) -> bytes:
     """
     from pydicom.dataset import validate_file_meta
 
-    is_named = not file_meta.get("ImplementationClassUID") or bool(
-        file_meta.get("ImplementationVersionName")
-    )
+    uid, name = map(file_meta.get, ("ImplementationClassUID", "ImplementationVersionName"))
     validate_file_meta(file_meta, enforce_standard=True)
-    if not is_named:  # pydicom has given its own name to somebody else's implementation
+    if uid and not name:  # pydicom has given its own name to somebody else's implementation
         file_meta.pop("ImplementationVersionName", None)
     file_meta.FileMetaInformationGroupLength = 0
     encoded = write_elements(file_meta, Encoding(implicit=False, little=True, deflated=False))
-    length = len(encoded) - _GROUP_LENGTH_SIZE
-    file_meta.FileMetaInformationGroupLength = length
-    return encoded[:8] + length.to_bytes(4, "little") + encoded[_GROUP_LENGTH_SIZE:]
+    head, rest = encoded[:8], encoded[12:]  # between them is the length
+    file_meta.FileMetaInformationGroupLength = len(rest)
+    return head + len(rest).to_bytes(4, "little") + rest
 
 
 def split_dataset(path: str | os.PathLike[str]) -> tuple[Dataset, int]:

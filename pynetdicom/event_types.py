@@ -19,7 +19,6 @@ class EventType:
         What its `Event` has beside ``assoc``, ``event`` and ``timestamp``.
     """
 
-    __slots__ = ("attributes", "description", "name")
     is_intervention = False
     is_notification = False
 
@@ -41,14 +40,12 @@ class EventType:
 class NotificationEvent(EventType):
     """A kind of event that tells what happened."""
 
-    __slots__ = ()
     is_notification = True
 
 
 class InterventionEvent(EventType):
     """A kind of event that asks its handler for an answer."""
 
-    __slots__ = ()
     is_intervention = True
 
 

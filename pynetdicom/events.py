@@ -132,11 +132,9 @@ class Event:
     def _data_set(self) -> Dataset:
         """The request's data set, decoded once."""
         if not self._decoded:
-            from pydicom.dataset import Dataset
-
-            data_set = self.request.data_set
-            self._decoded.append(Dataset() if data_set is None else data_set.decode())
-            if data_set is not None and data_set.oddities:
+            data_set = self.received
+            self._decoded.append(data_set.decode())
+            if data_set.oddities:
                 self.assoc._invoker.messenger.note_oddities(data_set.oddities, "received with")
         return self._decoded[0]
 
@@ -186,9 +184,11 @@ class Event:
         """
         data_set: EncodedDataSet | None = self.request.data_set
         if data_set is None:
-            from pynetdicom.data_sets.data_set import InMemory
+            from pydicom.dataset import Dataset
 
-            return InMemory(b"", self.context.transfer_syntax)
+            from pynetdicom.data_sets.data_set import encode_dataset
+
+            return encode_dataset(Dataset(), self.context.transfer_syntax)
         return data_set
 
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
@@ -297,8 +297,7 @@ class Event:
         """The tags that an N-GET request asks for; none stand for all that there are."""
         from pydicom.tag import Tag
 
-        tags = self.request.AttributeIdentifierList
-        return [Tag(tag) for tag in tags or ()]
+        return [Tag(tag) for tag in self.request.AttributeIdentifierList or ()]
 
     @of_kind
     def event_type(self) -> int:

@@ -7,6 +7,7 @@ each thread knows which handlers it is running.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from collections import deque
@@ -14,12 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pynetdicom import hooks, raised
-from pynetdicom.event_types import ON_THE_WIRE, EventType
+from pynetdicom import _config, hooks, raised
+from pynetdicom.event_types import EventType
 from pynetdicom.network.latch import Hold
 
 if TYPE_CHECKING:
-    import contextvars
     from datetime import datetime
     from types import FrameType
 
@@ -59,8 +59,14 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         To which the events happen.
     changed : callable, optional
         Called when what is bound has changed.
-    context : contextvars.Context, optional
-        Whose variables handlers on the DUL thread see; each call has a copy of its own.
+    server : Handlers, optional
+        Those of the server that the association came to, in the place of `evt_handlers`.
+
+    Attributes
+    ----------
+    context : contextvars.Context or None
+        Whose variables handlers see: those of whoever has made the association, or its server. On
+        the Association thread it is entered once; on others each call has a copy of its own.
     """
 
     def __init__(
@@ -70,17 +76,23 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         *,
         assoc: Any = None,
         changed: Callable[[Handlers], None] | None = None,
-        context: contextvars.Context | None = None,
+        server: Handlers | None = None,
     ) -> None:
         self._host = host
         self._assoc = assoc
         self._changed = changed
-        self._context = context
+        self.context: contextvars.Context | None = None
+        if server is None:
+            if _config.PASS_CONTEXTVARS:
+                self.context = contextvars.copy_context()
+        elif server.context is not None:
+            # A copy of its own: a context can be entered by one thread at a time.
+            self.context = server.context.copy()
         # Changes to it, made one after another, all that follows from them included: a signal's
         # handler may ask for one in the midst of another.
         self._changes: deque[Callable[[], None]] = deque()
         self._changing = Hold()
-        given: Iterable[Any] = evt_handlers or ()
+        given: Iterable[Any] = (evt_handlers or ()) if server is None else server.specs()
         for spec in given:
             if not isinstance(spec, (tuple, list)) or not 2 <= len(spec) <= 3:
                 raise TypeError(
@@ -124,7 +136,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
     def _change(self, change: Callable[[], None]) -> None:
         """Make a change, from any thread; in the midst of another, when that has been made."""
         self._changes.append(change)
-        while not self._changing.is_mine:
+        while not self._changing.is_mine():
             self._changing.run(self._make_changes)
             if not self._changes:
                 break
@@ -148,15 +160,12 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def specs(self) -> list[HandlerSpec]:
         """What is bound, as it is given to `bind`."""
-        return [
-            (event, handler, args)
-            for event, bound in list(self.items())  # another thread may bind meanwhile
-            for handler, args in bound
-        ]
+        items = list(self.items())  # another thread may bind meanwhile
+        return [(event, handler, args) for event, bound in items for handler, args in bound]
 
     def are_told(self, event: EventType) -> bool:
         """Whether anybody is told of a notification event."""
-        return event in self or bool(hooks.told_of(self._assoc, event))
+        return event in self or any(hooks.told_of(self._assoc, event))
 
     def who_answers(self, event: EventType) -> Any:
         """What is bound to an intervention event, or assigned to the AE in its place."""
@@ -198,21 +207,15 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def trigger_anywhere(self, event: EventType, attrs: dict[str, Any]) -> None:
         """Have an event happen on whatever thread this is, which may be the DUL thread."""
-        if self._context is None:
+        if self.context is None:
             self.trigger(event, attrs)
         else:
-            self._context.copy().run(self.trigger, event, attrs)
+            self.context.copy().run(self.trigger, event, attrs)
 
     def running_here(self) -> list[EventType]:
         """The events whose handlers the calling thread is running."""
         stack = _running.__dict__.get("stack")
         return [event for owner, event in stack if owner is self] if stack else []
-
-    @property
-    def are_on_the_wire(self) -> bool:
-        """Whether the calling thread runs one in the midst of reading or writing."""
-        is_running = bool(_running.__dict__.get("stack"))
-        return is_running and not ON_THE_WIRE.isdisjoint(self.running_here())
 
 
 class _Items:

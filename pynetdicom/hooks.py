@@ -7,6 +7,7 @@ events beside their handlers; hooks are told too.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
@@ -69,12 +70,6 @@ class Callbacks:
         """
         raise NotImplementedError
 
-    def on_c_find_cancel(self) -> Any:
-        """Kept for scripts that have it; never called."""
-        raise NotImplementedError
-
-    on_c_get_cancel = on_c_move_cancel = on_c_find_cancel
-
     def on_n_action(self, dataset: Any, context: Any, info: Any) -> Any:
         """An N-ACTION, N-CREATE, N-EVENT-REPORT or N-SET request: return (status, dataset)."""
         raise NotImplementedError
@@ -126,7 +121,8 @@ class Callbacks:
         """Kept for scripts that have it; never called."""
         raise NotImplementedError
 
-    on_make_connection = on_receive_connection
+    on_make_connection = on_c_find_cancel = on_receive_connection
+    on_c_get_cancel = on_c_move_cancel = on_receive_connection
 
 
 class DebugHooks:
@@ -138,23 +134,15 @@ class DebugHooks:
 
     @staticmethod
     def debug_association_requested(primitive: Any) -> Any:
-        """The association is requested."""
+        """The association is requested; was accepted; was rejected."""
 
-    @staticmethod
-    def debug_association_accepted(primitive: Any) -> Any:
-        """The association was accepted."""
-
-    @staticmethod
-    def debug_association_rejected(primitive: Any) -> Any:
-        """The association was rejected."""
+    debug_association_accepted = debug_association_rejected = debug_association_requested
 
     @staticmethod
     def debug_association_released(primitive: Any = None) -> Any:
-        """The association was released."""
+        """The association was released; was aborted."""
 
-    @staticmethod
-    def debug_association_aborted(primitive: Any = None) -> Any:
-        """The association was aborted."""
+    debug_association_aborted = debug_association_released
 
 
 CALLBACK_OF: dict[evt.EventType, str] = {
@@ -184,18 +172,15 @@ def assigned(ae: Any) -> list[str]:
     return [name for name in vars(Callbacks) if name.startswith("on_") and is_assigned(ae, name)]
 
 
-def told_of(assoc: Any, event: evt.EventType) -> list[tuple[str, Any]]:
+def told_of(assoc: Any, event: evt.EventType) -> Iterator[tuple[str, Any]]:
     """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
     if callback is None:
-        return []
+        return
     hook = callback.replace("on_", "debug_", 1)
-    owners = ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks))
-    return [
-        (name, getattr(owner, name))
-        for owner, name, defaults in owners
-        if is_assigned(owner, name, defaults)
-    ]
+    for owner, name, defaults in ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks)):
+        if is_assigned(owner, name, defaults):
+            yield name, getattr(owner, name)
 
 
 def tell(assoc: Any, event: evt.EventType, primitive: Any) -> None:

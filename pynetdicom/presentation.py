@@ -98,7 +98,15 @@ CONTEXT_LISTS: tuple[str, ...] = tuple(
 
 
 def abstract_syntaxes(name: str) -> Iterable[str]:
-    """Return the abstract syntaxes of the list `name`, one of `CONTEXT_LISTS`."""
+    """Return the abstract syntaxes of the list `name`, one of `CONTEXT_LISTS`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such list.
+    """
+    if name not in CONTEXT_LISTS:
+        raise KeyError(name)
     group = name.removesuffix(_SUFFIX)
     from pynetdicom.services import classes, registry
 
@@ -108,27 +116,25 @@ def abstract_syntaxes(name: str) -> Iterable[str]:
         return (registry.MEDIA_STORAGE_DIRECTORY,)
     # The service class is called like the list, with one of these words more.
     words = ("", "Management", "Notification", "Query", "QueryRetrieve", "Step", "Storage")
-    names = [f"{_OTHERS.get(group, group)}{word}ServiceClass" for word in words]
-    found: list[type[ServiceClass]] = [getattr(classes, n) for n in names if hasattr(classes, n)]
-    return found[0].sop_classes
-
-
-def _get(name: str) -> Any:
-    if name in ("build_contexts_for", "plan_associations"):  # which read files
-        from pynetdicom import planning
-
-        return getattr(planning, name)
-    if name not in CONTEXT_LISTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return [build_context(uid) for uid in abstract_syntaxes(name)]
+    names = (f"{_OTHERS.get(group, group)}{word}ServiceClass" for word in words)
+    found: type[ServiceClass] = next(getattr(classes, n) for n in names if hasattr(classes, n))
+    return found.sop_classes
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *CONTEXT_LISTS})
 
 
-if not TYPE_CHECKING:
-    __getattr__ = _get
+if not TYPE_CHECKING:  # for whom there are just the names that are declared
+
+    def __getattr__(name: str) -> Any:
+        if name in ("build_contexts_for", "plan_associations"):  # which read files
+            from pynetdicom import planning
+
+            return getattr(planning, name)
+        if name not in CONTEXT_LISTS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return [build_context(uid) for uid in abstract_syntaxes(name)]
 
 
 def build_context(
@@ -179,11 +185,8 @@ def build_role(
     -----
     PS3.7 D.3.3.4
     """
-    role = SCP_SCU_RoleSelectionNegotiation()
-    role.sop_class_uid = abstract_syntax_uid(uid, "uid")
-    role.scu_role = scu_role
-    role.scp_role = scp_role
-    return role
+    sop_class_uid = abstract_syntax_uid(uid, "uid")
+    return SCP_SCU_RoleSelectionNegotiation(sop_class_uid, scu_role, scp_role)
 
 
 __all__ = [  # noqa: PLE0604

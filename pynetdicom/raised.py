@@ -16,7 +16,6 @@ from typing import Any
 from pynetdicom._logging import printable
 
 _OURS = ("pynetdicom", "pynetdicom3")
-_APPS = "pynetdicom.apps"  # whose handlers are as a program's
 
 _FRAMES = 5
 """Frames that are shown from either end of a long chain, such as that of a recursion."""
@@ -65,12 +64,9 @@ def describe(error: BaseException, code: Any = None) -> str:
 def named(code: Any) -> str:
     """Return what a message calls a callable: its name, and where it is."""
     try:
-        found = _code_of(code)
-    except Exception:  # its class may be anything
-        found = None
-    if found is None:
+        name, where = _code_of(code)
+    except Exception:  # it has none, or its class may be anything
         return f"a {_name(type(code))}"
-    name, where = found
     return f"{_escaped(name)} at {_escaped(where.co_filename)}:{where.co_firstlineno}"
 
 
@@ -82,7 +78,7 @@ def kind(value: Any) -> str:
     return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
 
 
-def _code_of(code: Any) -> tuple[str, CodeType] | None:
+def _code_of(code: Any) -> tuple[str, CodeType]:
     """The name and the code of a callable, through whatever wraps it."""
     for _ in range(10):
         if isinstance(code, partial):
@@ -94,7 +90,9 @@ def _code_of(code: Any) -> tuple[str, CodeType] | None:
         return str(getattr(code, "__qualname__", where.co_name)), where
     call = getattr(type(code), "__call__", None)  # noqa: B004  # what it is, not whether
     where = getattr(call, "__code__", None)
-    return (type(code).__name__, where) if isinstance(where, CodeType) else None
+    if not isinstance(where, CodeType):
+        raise TypeError("it is not in Python")
+    return type(code).__name__, where
 
 
 def _causes(error: BaseException, code: Any = None) -> Iterator[str]:
@@ -159,9 +157,8 @@ def _chain(trace: TracebackType | None) -> tuple[list[str], bool]:
 
 
 def _is_ours(module: Any) -> bool:
-    if not isinstance(module, str) or module == _APPS or module.startswith(f"{_APPS}."):
-        return False
-    return module.partition(".")[0] in _OURS
+    package, *rooms = str(module).split(".")
+    return package in _OURS and rooms[:1] != ["apps"]  # their handlers are as a program's
 
 
 def _name(cls: type) -> str:

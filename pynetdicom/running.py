@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -20,14 +19,14 @@ _SHUTDOWN = 1.8
 class Runs(Protocol):
     """An association, to be requested and ended."""
 
+    name: str
+
     @property
     def ident(self) -> int | None: ...
     @property
     def is_acceptor(self) -> bool: ...
     @property
     def has_ended(self) -> bool: ...
-    @property
-    def name(self) -> str: ...
     def request(self) -> None: ...
     def abort(self, block: bool = True) -> None: ...
     def cut(self) -> None: ...
@@ -49,12 +48,11 @@ class Running:
     """The servers and associations of an AE.
 
     Only the threads of lobbies take its one lock, to count how many associations there are. What
-    `shutdown` needs, which may interrupt any of them, are lists and sets, whose own operations are
-    atomic.
+    `shutdown` needs, which may interrupt any of them, are sets, whose own operations are atomic.
     """
 
     def __init__(self) -> None:
-        self.servers: list[Any] = []
+        self.servers: set[Any] = set()
         self.associations: set[Any] = set()
         # What goes on when an association ends on which many files are being sent.
         self.sending: set[Any] = set()
@@ -100,40 +98,33 @@ class Running:
         if assoc.ident is None:  # it was never started
             self.associations.discard(assoc)
 
-    def closed(self, server: Listens) -> None:
-        """Take note of a server's end."""
-        with contextlib.suppress(ValueError):  # it is known already
-            self.servers.remove(server)
-
     def shutdown(self) -> None:
         """Abort all associations and stop all servers."""
         for succession in list(self.sending):
             # First of all, or else others would take their places.
             succession.first.abort(block=False)
-        self._end(list(self.servers), list(self.associations))
-
-    def stop(self, servers: Iterable[Listens]) -> None:
-        """Stop servers and abort their associations."""
-        servers = list(servers)
-        self._end(servers, [a for server in servers for a in server.all_associations()])
+        self.stop(self.servers, self.associations)
 
     @staticmethod
-    def _end(servers: list[Listens], associations: list[Runs]) -> None:
+    def stop(servers: Iterable[Listens], associations: Iterable[Runs] = ()) -> None:
+        """Stop servers, and abort their associations and those that are given."""
         begun = time.monotonic()
-        for server in servers:
+        listening, living = list(servers), set(associations)
+        for server in listening:
+            living.update(server.all_associations())
             server.stop_listening()
-        for server in servers:  # none is admitted after this
+        for server in listening:  # none is admitted after this
             server.wait_stopped(begun + _POLITE)
-            associations += [a for a in server.all_associations() if a not in associations]
-        for assoc in associations:
+            living.update(server.all_associations())
+        for assoc in living:
             assoc.abort(block=False)
-        for assoc in associations:
+        for assoc in living:
             assoc.wait_ended(begun + 2 * _POLITE)
-        for assoc in associations:
+        for assoc in living:
             if assoc.is_alive():
                 assoc.cut()
-        for assoc in associations:
+        for assoc in living:
             if not assoc.wait_ended(begun + _SHUTDOWN):
                 LOGGER.warning("%s has not ended: %s", assoc.name, assoc.what_holds_it())
-        for server in servers:
+        for server in listening:
             server.server_close()

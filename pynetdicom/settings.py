@@ -73,6 +73,15 @@ class Timeout(Setting[float | None, Any]):
         owner._timeout_changed(self._name, getattr(owner, self._name))
 
 
+class Timeouts:
+    """Those of an application entity, and of each of its associations."""
+
+    acse_timeout = Timeout("acse_timeout", 30)
+    dimse_timeout = Timeout("dimse_timeout", 30)
+    network_timeout = Timeout("network_timeout", 60)
+    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
+
+
 def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
     """A number that can be reckoned with, as it is given if it can be; None for ever.
 

@@ -6,7 +6,6 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
-import contextvars
 import math
 import socket
 import socketserver
@@ -14,9 +13,10 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-from pynetdicom import _config, hooks, loading
+from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
 from pynetdicom.association import Accepting, Association
 from pynetdicom.association.entity import Entity
@@ -27,12 +27,30 @@ from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
 from pynetdicom.upper_layer.contexts import PresentationContext
+from pynetdicom.utils import printable
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
 _CLOSING = 0.5
+
+# Everything is loaded when it is first used, so that importing the package costs next to nothing.
+# For a server that would be while its first peer waits; so before it listens it loads what any
+# association of an acceptor uses, and what is used where handlers are called, or by them.
+_SERVING = (
+    "pynetdicom.association.extended_negotiation",
+    "pynetdicom.association.serving",
+    "pynetdicom.upper_layer.primitives",
+)
+_HANDLING = (
+    "pydicom",
+    "pynetdicom.association.destinations",
+    "pynetdicom.association.response_status",
+    "pynetdicom.dsutils",
+    "pynetdicom.pdu_primitives",
+)
 _OURS = ("process_request", "finish_request", "verify_request", "get_request")
 
 
@@ -88,9 +106,7 @@ class AssociationServer(socketserver.TCPServer):
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
     timeout = 60
-    ae_title = Setting(
-        title_of, "", "Get or set the AE title to be known by, from the next association on."
-    )
+    ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
@@ -123,8 +139,7 @@ class AssociationServer(socketserver.TCPServer):
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
         )
         self.unrestricted_storage = unrestricted_storage
-        self.contextvars = contextvars.copy_context() if _config.PASS_CONTEXTVARS else None
-        # A set's and a list's own operations are atomic.
+        # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self._handlers = Handlers(ae, evt_handlers)
         self._maker = threading.get_ident()
@@ -134,9 +149,7 @@ class AssociationServer(socketserver.TCPServer):
         self._unstarted = {"lobby": True}
         # Whether the thread that serves is to close the socket.
         self._closes = False
-        socketserver.TCPServer.__init__(
-            self, where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False
-        )
+        super().__init__(where.as_tuple, socketserver.BaseRequestHandler, bind_and_activate=False)
         try:
             self._prepare(preload)
             if self.address_family == socket.AF_INET6 and where.addr == "::":
@@ -147,13 +160,16 @@ class AssociationServer(socketserver.TCPServer):
         except BaseException:  # the lobby may find no descriptor for itself
             self.socket.close()
             raise
-        ae._running.servers.append(self)
+        ae._running.servers.add(self)
 
     def _prepare(self, preload: bool) -> None:
         """Load what the first peer would wait for."""
-        abstract_syntaxes = [context.abstract_uid for context in self.contexts]
-        callbacks = hooks.assigned(self.ae)
-        loading.load(abstract_syntaxes, handled=preload and bool(self._handlers or callbacks))
+        handles = preload and bool(self._handlers or hooks.assigned(self.ae))
+        for name in _SERVING + _HANDLING if handles else _SERVING:
+            import_module(name)
+        printable("")  # its codec
+        for context in self.contexts:
+            registry.operations(context.abstract_uid)
 
     @property
     def address_info(self) -> AddressInformation:
@@ -288,7 +304,7 @@ class AssociationServer(socketserver.TCPServer):
         """Have the lobby's thread end; `wait_stopped` waits for it."""
         self._lobby.stop()
         if self._unstarted.pop("lobby", False):
-            self._lobby.dispose()
+            self._lobby.close()
             self._stopped.set()
 
     def wait_stopped(self, deadline: float) -> None:
@@ -312,7 +328,7 @@ class AssociationServer(socketserver.TCPServer):
             self._closes = True  # when what is being interrupted goes on
             return
         socketserver.TCPServer.server_close(self)
-        self.ae._running.closed(self)
+        self.ae._running.servers.discard(self)
 
 
 class ThreadedAssociationServer(socketserver.ThreadingMixIn, AssociationServer):

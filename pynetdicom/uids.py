@@ -110,7 +110,7 @@ Row = tuple[str, str, str, str, str]
 registered: dict[str, str] = {}
 """Keyword → UID of what `register_uid` has made known."""
 
-_NUMERIC = frozenset("0123456789.")
+NUMERIC = frozenset("0123456789.")
 _DEFAULT_VALIDATORS = dict(_config.VALIDATORS)
 
 
@@ -157,10 +157,11 @@ def keyword_of(uid: str) -> str:
     if not uid.startswith(ROOT):
         return ""
     try:
-        row = uid_dictionary().get(uid)
+        return uid_dictionary()[uid][4]
+    except KeyError:
+        return ""
     except ImportError:  # the interpreter exits, or a signal came while it is being imported
         return ""
-    return row[4] if row is not None else ""
 
 
 def named(uid: str) -> str:
@@ -218,7 +219,7 @@ def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
         It is neither digits and dots nor a keyword; the message says which keywords are like it.
     """
     text = text_of(value, name).rstrip("\0 ")
-    if _NUMERIC.issuperset(text):
+    if NUMERIC.issuperset(text):
         return text
     return uid_of(text) or _unknown(text, name, {**standard_names(), **ALIASES, **registered})
 
@@ -226,7 +227,7 @@ def abstract_syntax_uid(value: object, name: str = "abstract_syntax") -> str:
 def transfer_syntax_uid(value: object, name: str = "transfer_syntax") -> str:
     """Return a transfer syntax given as UID or by keyword as UID, as `abstract_syntax_uid` does."""
     text = text_of(value, name).rstrip("\0 ")
-    if _NUMERIC.issuperset(text):
+    if NUMERIC.issuperset(text):
         return text
     known = transfer_syntaxes()
     return known.get(text) or _unknown(text, name, known)

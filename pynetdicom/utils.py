@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from pynetdicom import _config
 from pynetdicom._logging import printable as printable
-from pynetdicom.uids import checked
+from pynetdicom.uids import NUMERIC, checked
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
 P = ParamSpec("P")
-
-_FILE_NAME = frozenset("0123456789.")
 
 AE_TITLE_LENGTH = 16
 """Characters of an AE title, PS3.5 6.2."""
@@ -158,7 +156,7 @@ def validate_uid(uid: str) -> bool:
 def is_file_name(uid: str) -> bool:
     """Return whether a UID that a peer sent can be a file name: 1 to 64 digits and dots."""
     # No separator, no drive, and not "." or "..".
-    return len(uid) <= 64 and _FILE_NAME.issuperset(uid) and uid.strip(".") != ""
+    return len(uid) <= 64 and NUMERIC.issuperset(uid) and uid.strip(".") != ""
 
 
 def pretty_bytes(

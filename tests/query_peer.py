@@ -88,7 +88,7 @@ class QueryPeer(Peer):
         while True:
             received = self.message()
             primitive = received.primitive
-            if not primitive.is_response:
+            if primitive.message_name.endswith("-RQ"):
                 assert primitive.name == "C-STORE"
                 status = store(received)
                 if status is not None:

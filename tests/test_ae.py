@@ -449,7 +449,7 @@ def test_start_blocks_until_stop() -> None:
     call = Call(ae.start, 0.1)
     while not ae._running.servers:
         threading.Event().wait(0.01)
-    address = ae._running.servers[0].server_address
+    address = next(iter(ae._running.servers)).server_address
     with socket.create_connection(address):
         ae.stop()
     assert call.result() is None
@@ -473,7 +473,7 @@ def test_half_set_roles(ae: AE, roles: Any) -> None:
     ae.add_supported_context(CT, scu_role=roles[0], scp_role=roles[1])
     with pytest.raises(ValueError):
         ae.start()
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 def test_make_server_is_not_started(ae: AE) -> None:
@@ -490,7 +490,7 @@ def test_make_server_is_not_started(ae: AE) -> None:
     assert (server.ae, server.ae_title) == (ae, "OTHER")
     assert [cx.abstract_syntax for cx in server.contexts] == [CT]
     server.server_close()
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 def test_server_class_must_be_ours(ae: AE) -> None:
@@ -507,7 +507,7 @@ def test_address_in_use(ae: AE) -> None:
     ae.add_supported_context(CT)
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError):
         ae.start_server(other.getsockname(), block=False)
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 def test_shutdown_stops_everything(ae: AE) -> None:

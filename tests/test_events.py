@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from pynetdicom import AE, Association, evt
 from pynetdicom.data_sets.data_set import InMemory
@@ -59,8 +61,10 @@ def test_there_are_no_others() -> None:
 # What a handler can ask
 
 
-def make_event(event: evt.EventType, request: Any = None, **attrs: Any) -> evt.Event:
-    context = PresentationContext(CT, [IMPLICIT], 3)
+def make_event(
+    event: evt.EventType, request: Any = None, transfer_syntax: str = IMPLICIT, **attrs: Any
+) -> evt.Event:
+    context = PresentationContext(CT, [transfer_syntax], 3)
     if request is not None:
         attrs |= {"request": request, "_context": context}
     return evt.Event(Association(AE(), "acceptor"), event, attrs)
@@ -160,6 +164,10 @@ def test_received() -> None:
     assert finding.received is finding.request.data_set
     empty = make_event(evt.EVT_C_STORE, dimse.C_STORE(MessageID=1, Priority=0, **AFFECTED)).received
     assert (empty.getvalue(), empty.transfer_syntax) == (b"", IMPLICIT)
+    request = dimse.N_ACTION(MessageID=1, ActionTypeID=1, **WHERE)
+    for transfer_syntax in (DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit):
+        event = make_event(evt.EVT_N_ACTION, request, transfer_syntax)
+        assert event.received.decode() == event.action_information == Dataset()
     with pytest.raises(AttributeError, match="received"):
         _ = make_event(evt.EVT_CONN_OPEN).received
 

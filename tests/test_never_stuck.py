@@ -576,7 +576,7 @@ def acts_on(event_name: str, act: Callable[[Any], Any], ae: AE) -> tuple[Any, li
     finished = threading.Event()
 
     def handler(event: Any) -> int:
-        if done or (event_name in READER and event.assoc.dul.state != "Sta6"):
+        if done or (event_name in READER and event.assoc.dul.provider.state != "Sta6"):
             return 0x0000
         done.append(None)
         try:
@@ -728,7 +728,7 @@ def test_exception_in_the_dul_thread(
 
     with listening(script) as listener:
         assoc = aes().associate("127.0.0.1", listener.port)
-        monkeypatch.setattr(assoc._performer._indications, "feed", fails)
+        monkeypatch.setattr(assoc._performer._indications.assembler, "feed", fails)
         with contextlib.suppress(RuntimeError):  # the one who reads sees it
             assert len(assoc.send_c_echo()) == 0
         assoc.join(DEADLINE)

@@ -9,6 +9,7 @@ import select
 import selectors
 import socket
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pynetdicom import AE, evt
 from pynetdicom.data_sets import descriptor
 from pynetdicom.data_sets.provisional import ProvisionalFile
 from pynetdicom.network import addresses, lobby
-from pynetdicom.network.waking import Waker
+from pynetdicom.network.waking import Waker, wait_for
 from tests import windows
 from tests.faults.peer import Peer, until
 from tests.pair import VERIFICATION, Pair, ended, serve
@@ -105,7 +106,9 @@ def test_a_port_is_had_by_one_server() -> None:
     again.shutdown()
 
 
-def test_giving_up_an_attempt_to_connect_needs_no_connection() -> None:
+def test_giving_up_an_attempt_to_connect_needs_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Ending a connection that is not there yet is no way to wake who waits for it."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -118,10 +121,16 @@ def test_giving_up_an_attempt_to_connect_needs_no_connection() -> None:
     ae.add_requested_context(VERIFICATION)
     ae.connection_timeout = None
     ae.acse_timeout = None
+    waits = threading.Event()
+
+    def wait(*args: Any, **kwargs: Any) -> bool:
+        waits.set()
+        return wait_for(*args, **kwargs)
+
+    monkeypatch.setattr("pynetdicom.network.connector.wait_for", wait)
     assoc = ae._prepare("127.0.0.1", listener.getsockname()[1])
     assoc.start()
-    connector = assoc._negotiation._connector
-    assert until(lambda: connector._waker is not None or assoc.dul.connection is not connector, 10)
+    assert waits.wait(60)
     assoc.abort()
     ended(assoc)
     assert assoc.is_aborted

@@ -109,6 +109,13 @@ def test_a_list_is_all_of_a_service(name: str, service: str) -> None:
     assert {context.abstract_uid for context in contexts(name)} == listed
 
 
+def test_no_such_list() -> None:
+    with pytest.raises(KeyError):
+        presentation.abstract_syntaxes("NoPresentationContexts")
+    with pytest.raises(AttributeError, match="NoPresentationContexts"):
+        contexts("No")
+
+
 def test_media_storage() -> None:
     [context] = contexts("MediaStorage")
     assert context.abstract_syntax == "1.2.840.10008.1.3.10"

@@ -491,9 +491,9 @@ def test_options_without_effect_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> N
 def test_ctrl_c_ends_start_in_order(free_port: int) -> None:
     opened = threading.Event()
 
-    class Told(list[Any]):
-        def append(self, server: Any) -> None:
-            super().append(server)
+    class Told(set[Any]):
+        def add(self, server: Any) -> None:
+            super().add(server)
             opened.set()
 
     ae = AE(b"SCP", free_port)

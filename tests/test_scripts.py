@@ -21,7 +21,6 @@ import pynetdicom3
 from pynetdicom import AE, QueryRetrievePresentationContexts, _config, build_context, evt
 from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.dsutils import InMemory
-from pynetdicom.events import arguments
 from tests.examples.certificates import write_certificates
 from tests.pair import CT, DEADLINE, IMPLICIT, VERIFICATION, Pair, Seen, ended, serve
 from tests.peers import ct
@@ -308,12 +307,15 @@ def test_raw_bytes_that_do_not_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are the callback's to judge, and not answered with 0xC210."""
     monkeypatch.setattr(_config, "DECODE_STORE_DATASETS", False)
     broken = b"\x08\x00\x05\x00\xff\xff\xff\x7f"
+    given: list[Any] = []
     with Pair() as pair, pair.associate() as assoc:
+        pair.scu.on_c_store = lambda dataset, context, info: given.append(dataset)  # type: ignore[method-assign]
         request = C_STORE(MessageID=1, Priority=2, AffectedSOPClassUID=CT)
         for data_set, raw in ((InMemory(broken, IMPLICIT), broken), (None, b"")):
             request.data_set = data_set
             attrs = {"request": request, "_context": assoc.accepted_contexts[1]}
-            assert arguments(evt.Event(assoc, evt.EVT_C_STORE, attrs))[0] == raw
+            evt.ask(evt.Event(assoc, evt.EVT_C_STORE, attrs))
+            assert given.pop() == raw
 
 
 # Version 3, events
@@ -684,9 +686,9 @@ def test_start_in_the_style_of_callbacks(free_port: int) -> None:
     ae.on_c_echo = on_c_echo  # type: ignore[method-assign]
     opened = threading.Event()
 
-    class Told(list[Any]):
-        def append(self, server: Any) -> None:
-            super().append(server)
+    class Told(set[Any]):
+        def add(self, server: Any) -> None:
+            super().add(server)
             opened.set()
 
     ae._running.servers = Told()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import pytest
 from pynetdicom import AE, _config, evt
 from pynetdicom.dimse import inbox, waiting
 from pynetdicom.dimse.inbox import Inbox
-from pynetdicom.network import addresses, deadlines
+from pynetdicom.network import addresses, deadlines, waking
 from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults import tls
@@ -374,7 +375,7 @@ def test_waiting_for_a_socket_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not has_poll:
-        monkeypatch.delattr("select.poll")
+        monkeypatch.setattr(waking, "_Selector", selectors.SelectSelector)
     ours, theirs = sockets
     waker = Waker()
 

@@ -136,7 +136,7 @@ def test_shutdown_from_a_handler(ae: AE) -> None:
     assert len(assoc.send_c_echo()) == 0
     assert done.wait(DEADLINE)
     assert assoc.is_aborted
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 def test_shutdown_at_once() -> None:
@@ -176,7 +176,7 @@ def test_no_thread_to_listen_with(ae: AE, monkeypatch: pytest.MonkeyPatch) -> No
         patch.setattr(threading.Thread, "start", start)
         with pytest.raises(RuntimeError, match="new thread"):
             serve(ae)
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 def test_a_server_that_is_never_started(ae: AE) -> None:
@@ -187,7 +187,7 @@ def test_a_server_that_is_never_started(ae: AE) -> None:
             server.serve_forever()
     ae.make_server(("127.0.0.1", 0))
     ae.shutdown()
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 def test_a_server_that_is_closed_while_it_serves(ae: AE) -> None:
@@ -215,8 +215,8 @@ def test_serve_forever_in_a_thread_of_the_callers(ae: AE) -> None:
 def test_ctrl_c_while_a_listener_closes(ae: AE, where: str) -> None:
     """All of it is closed even so: its peers' connections, and the listening socket."""
     serving = Call(ae.start_server, ("127.0.0.1", 0))
-    assert until(lambda: ae._running.servers and ae._running.servers[0]._lobby.thread)
-    server = ae._running.servers[0]
+    assert until(lambda: any(one._lobby.thread for one in ae._running.servers))
+    server = next(iter(ae._running.servers))
     inside: Any = server._lobby
     with Peer.connect(server.server_address) as peer:
         assert until(lambda: len(inside) == 1)
@@ -248,7 +248,7 @@ def test_ctrl_c_while_a_listener_closes(ae: AE, where: str) -> None:
         ae.shutdown()
         serving.result()
         assert raised
-        assert ae._running.servers == []
+        assert ae._running.servers == set()
         assert server.socket.fileno() == -1
         assert peer.rest() == b""
 
@@ -299,7 +299,7 @@ def test_what_cannot_be_overridden(name: str) -> None:
 def test_wrong_addresses(ae: AE, address: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         ae.start_server(address, block=False)
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 def test_wrong_ssl_context(ae: AE) -> None:

@@ -261,9 +261,9 @@ class Cancellable:
 
 def describe(status: int, table: str) -> str:
     """A status as text."""
-    from pynetdicom.services.statuses import meaning
+    from pynetdicom.services.statuses import status_dict
 
-    text = meaning(status, table)
+    _, text = status_dict(table).get(status, ("", ""))
     return f"0x{status:04X} ({text})" if text else f"0x{status:04X}"
 
 

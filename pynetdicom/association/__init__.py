@@ -7,8 +7,6 @@ its end.
 
 from __future__ import annotations
 
-import contextvars
-import logging
 import sys
 import threading
 from collections.abc import Sequence
@@ -16,18 +14,16 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association.accepting import Accepting as Accepting
 from pynetdicom.association.indications import Indications
 from pynetdicom.association.invoking import Invoker
 from pynetdicom.association.lifetime import BLOCK_ON_ABORT, Lifetime
-from pynetdicom.association.link import Link
+from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
-from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.requesting import Requesting, Target
 from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
@@ -45,16 +41,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
     from pynetdicom.network.lobby import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
-
-LOGGER = logging.getLogger("pynetdicom.assoc")
-
-_SETTINGS = (
-    "acse_timeout",
-    "dimse_timeout",
-    "network_timeout",
-    "connection_timeout",
-    "network_timeout_response",
-)
 
 
 @cache
@@ -117,41 +103,31 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.ae = ae
         self.mode = mode
         self.lock = threading.RLock()
-        link = self._link = Link(ae, mode, self)
+        link = self._link = Link(ae, mode, self, server)
         self.requestor: ServiceUser = link.requestor
         self.acceptor: ServiceUser = link.acceptor
-        self._reporter = Reporter(link)
         self._invoker = Invoker(link, Messenger(link))
-        operations = self._invoker.operations
-        indications = Indications(link, self._invoker, Receiving(link, operations, server))
-        self._performer = Performer(link, self._invoker, self._reporter, indications, load_serving)
+        indications = Indications(link, self._invoker, Receiving(link))
+        self._performer = Performer(link, self._invoker, indications, load_serving)
         connector = Connector()
         self._negotiation: Requesting | Accepting
         if mode == "requestor":
-            self._negotiation = Requesting(link, self._reporter, connector, target)
+            self._negotiation = Requesting(link, connector, target)
         else:
-            self._negotiation = Accepting(link, self._reporter, indications, visitor, server)
+            self._negotiation = Accepting(link, indications, visitor)
         link.dul = self.dul = DUL(
             indications,
             Provider(requestor=link.is_requestor) if visitor is None else visitor.provider,
             connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
         )
-        context: contextvars.Context | None = None
-        if server is not None and server.contextvars is not None:
-            # A copy of its own: a context can be entered by one thread at a time.
-            context = server.contextvars.copy()
-        elif server is None and _config.PASS_CONTEXTVARS:
-            context = contextvars.copy_context()
-        self._lifetime = Lifetime(
-            link, self._negotiation, self._performer, self._reporter, indications, server, context
-        )
+        self._lifetime = Lifetime(link, self._negotiation, self._performer, indications)
         link.handlers = self._handlers = Handlers(
             ae,
-            server._handlers.specs() if server is not None else evt_handlers,
+            evt_handlers,
             assoc=self,
             changed=indications.handlers_changed,
-            context=context,
+            server=None if server is None else server._handlers,
         )
 
     @property
@@ -293,7 +269,7 @@ class Association(SCU, DebugHooks, threading.Thread):
             target=self._negotiation.target,
             evt_handlers=self._handlers.specs(),
         )
-        for name in _SETTINGS:
+        for name in (*TIMEOUTS, "network_timeout_response"):
             setattr(other, name, getattr(self, name))
         return other
 
@@ -317,12 +293,10 @@ class Association(SCU, DebugHooks, threading.Thread):
         RuntimeError
             Called on the association's DUL thread, which must not be held up.
         """
-        if self.has_ended:
-            self._link.wants_no_more = True
-            return
-        self._link.refuse_on_dul_thread("release()")
+        if not self.has_ended:
+            self._link.refuse_on_dul_thread("release()")
         self._link.wants_no_more = True
-        if not self._link.was_established:
+        if self.has_ended or not self._link.was_established:
             return
         if self._link.is_worked_on_here:
             self._performer.releases_after = True

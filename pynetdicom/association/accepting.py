@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom import event_types as evt
+from pynetdicom.association import reporting
 from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.upper_layer import acse
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.network.lobby import Visitor
 
 
@@ -26,39 +26,25 @@ class Accepting:
     Parameters
     ----------
     link : Link
-    reporter : Reporter
     indications : Indications
     visitor : Visitor or None
         Who has come from the lobby.
-    server : Listener or None
     """
 
-    def __init__(
-        self,
-        link: Link,
-        reporter: Reporter,
-        indications: Indications,
-        visitor: Visitor | None,
-        server: Listener | None,
-    ) -> None:
+    def __init__(self, link: Link, indications: Indications, visitor: Visitor | None) -> None:
         self._link = link
-        self._reporter = reporter
         self._indications = indications
         self._visitor = visitor
-        self._server = server
 
     def negotiate(self) -> bool:
         """Answer the association request; whether the association is established."""
-        link, visitor, server = self._link, self._visitor, self._server
+        link, visitor, server = self._link, self._visitor, self._link.server
         assert visitor is not None
         assert server is not None
-        assert visitor.request is not None
-        rq = visitor.request
         link.dul.attach(visitor.connection)
-        self._introduce(visitor)
-        self._seed(server)
+        rq = self._introduce(visitor, server)
         link.dul.start()
-        self._reporter.negotiation(evt.EVT_REQUESTED, rq)
+        reporting.negotiation(link, evt.EVT_REQUESTED, rq)
         rejection = acse.check_request(
             rq,
             ae_title=server.ae_title,
@@ -75,12 +61,9 @@ class Accepting:
         link.dul.framer.maximum_length = link.acceptor.maximum_length
         link.dul.framer.context_ids = frozenset(link.negotiated.contexts)
         link.dul.perform(answer)
-        self._reporter.negotiation(evt.EVT_ACSE_SENT, answer)
-        self._reporter.negotiation(evt.EVT_ACCEPTED, answer)
-        proposed = {context.context_id: context for context in acse.contexts_of(rq)}
-        rejected = link.negotiated.rejected
-        refusals = acse.refusals((proposed[c.context_id] for c in rejected), rejected)
-        self._reporter.accepted(refusals)
+        reporting.negotiation(link, evt.EVT_ACSE_SENT, answer)
+        reporting.negotiation(link, evt.EVT_ACCEPTED, answer)
+        reporting.accepted(link)
         return True
 
     def _answer(
@@ -117,55 +100,49 @@ class Accepting:
         )
         return ac
 
-    def _seed(self, server: Listener) -> None:
-        """Say who the acceptor is; a handler of `EVT_REQUESTED` may change it."""
-        acceptor = self._link.acceptor
-        acceptor.ae_title = server.ae_title
-        acceptor.maximum_length = self._link.ae.maximum_pdu_size
-        acceptor.supported_contexts = server.contexts
-        acceptor.implementation_class_uid = self._link.ae._implementation_uid
-        acceptor.implementation_version_name = self._link.ae.implementation_version_name
-
-    def _introduce(self, visitor: Visitor) -> None:
-        """Tell of what happened in the lobby, in order."""
-        rq = visitor.request
+    def _introduce(self, visitor: Visitor, server: Listener) -> pdus.A_ASSOCIATE_RQ:
+        """Tell of what happened in the lobby, in order, and give the request."""
+        link, acceptor, rq = self._link, self._link.acceptor, visitor.request
         assert rq is not None
-        self._link.peer_address = visitor.address[:2]
-        self._link.requestor.address_info = AddressInformation.from_tuple(visitor.address)
+        link.peer_address = visitor.address[:2]
+        link.requestor.address_info = AddressInformation.from_tuple(visitor.address)
         with contextlib.suppress(OSError):
-            self._link.acceptor.address_info = AddressInformation.from_tuple(
-                visitor.connection.socket.getsockname()
-            )
-        self._link.requestor.load(rq)
-        self._link.handlers.trigger(
-            evt.EVT_CONN_OPEN, {"address": self._link.peer_address}, visitor.opened
-        )
+            ours = visitor.connection.socket.getsockname()
+            acceptor.address_info = AddressInformation.from_tuple(ours)
+        link.requestor.load(rq)
+        link.handlers.trigger(evt.EVT_CONN_OPEN, {"address": link.peer_address}, visitor.opened)
         for transition in visitor.told:
             self._indications.on_transition(*transition)
         self._indications.on_data(visitor.raw, False)
         self._indications.on_pdu(rq, False)
-        self._reporter.negotiation(evt.EVT_ACSE_RECV, rq)
+        reporting.negotiation(link, evt.EVT_ACSE_RECV, rq)
+        # Who the acceptor is; a handler of `EVT_REQUESTED` may change it.
+        acceptor.ae_title = server.ae_title
+        acceptor.maximum_length = link.ae.maximum_pdu_size
+        acceptor.supported_contexts = server.contexts
+        acceptor.implementation_class_uid = link.ae._implementation_uid
+        acceptor.implementation_version_name = link.ae.implementation_version_name
+        return rq
 
     def reject(self, pdu: pdus.A_ASSOCIATE_RJ, *, is_sent: bool = False) -> None:
         """Reject the association request, and tell of it; the lobby may have sent that already."""
-        self._link.acceptor.rejects(pdu)
+        self._link.acceptor.load(pdu)
         if is_sent:
             self._indications.on_data(pdu.encode(), True)
             self._indications.on_pdu(pdu, True)
         else:
             self._link.dul.perform(pdu)
-        self._reporter.negotiation(evt.EVT_ACSE_SENT, pdu)
-        self._reporter.negotiation(evt.EVT_REJECTED, pdu)
+        reporting.negotiation(self._link, evt.EVT_ACSE_SENT, pdu)
+        reporting.negotiation(self._link, evt.EVT_REJECTED, pdu)
 
     def tell_of_rejection(self) -> None:
         """Trigger the events of an association that the lobby has turned away."""
+        ended = self._link.ended
         assert self._visitor is not None
-        ended = self._link.dul.ended
+        assert self._link.server is not None
         assert ended is not None
         pdu = pdus.A_ASSOCIATE_RJ(ended.result or 0, ended.source or 0, ended.reason or 0)
-        self._introduce(self._visitor)
-        if self._server is not None:
-            self._seed(self._server)
-        self._reporter.negotiation(evt.EVT_REQUESTED, self._visitor.request)
+        rq = self._introduce(self._visitor, self._link.server)
+        reporting.negotiation(self._link, evt.EVT_REQUESTED, rq)
         self.reject(pdu, is_sent=True)
         self._link.handlers.trigger(evt.EVT_CONN_CLOSE, {"address": self._link.peer_address})

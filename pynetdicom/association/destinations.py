@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
+from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.sub_operations import originator, store
 from pynetdicom.association.succession import Endurance, Party
@@ -40,13 +41,12 @@ from pynetdicom.services import registry
 from pynetdicom.services.classes import ANSWERS
 from pynetdicom.services.engines import split
 from pynetdicom.services.instances import Instance, Kind, StoreParameters, kind_of
-from pynetdicom.services.retrieval import Outcome, Refusal, Unreachable
+from pynetdicom.services.retrieval import Outcome, Refusal
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS, no_context
 from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.link import Link
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -54,28 +54,26 @@ LOGGER = logging.getLogger("pynetdicom.service")
 RELEASE_PATIENCE = 5.0
 """Seconds that a destination has to answer a release: a C-MOVE waits for its last response."""
 
-_TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
-
 _USUAL = "StoragePresentationContexts"
+
+_UNKNOWN = ANSWERS["C-MOVE"].unknown_destination
 
 _ANY = [build_context("1.2.840.10008.1.1", IMPLICIT_VR_LITTLE_ENDIAN)]
 
 
 def plan(
-    needed: Iterable[Kind], usual: Iterable[PresentationContext] = ()
+    needed: Sequence[Kind], usual: Sequence[PresentationContext] = ()
 ) -> list[PresentationContext]:
     """Make the presentation contexts to propose to a destination, at most 128.
 
     Parameters
     ----------
-    needed : iterable of (str, str)
+    needed : sequence of (str, str)
         SOP Classes and transfer syntaxes of what is to be sent, the most urgent first: each is
         proposed in a context of its own, so that the destination cannot choose another one.
-    usual : iterable of PresentationContext
+    usual : sequence of PresentationContext
         What else may be sent, the most usual first.
     """
-    needed = list(needed)
-    usual = list(usual)
     chosen: dict[tuple[str, tuple[str, ...]], None] = {
         (sop_class, (syntax,)): None for sop_class, syntax in needed
     }
@@ -126,21 +124,16 @@ class MoveDestination:
     """
 
     def __init__(
-        self,
-        link: Link,
-        parameters: StoreParameters,
-        target: Any,
-        title: str,
-        ahead: Sequence[Any] = (),
+        self, link: Link, parameters: StoreParameters, target: Any, title: str, ahead: Sequence[Any]
     ) -> None:
         self._link = link
         self._parameters = parameters
         addr, port, given_options = target if len(target) == 3 else (*target, {})
         options = dict(given_options)
-        self._timeouts = {name: options.pop(name) for name in _TIMEOUTS if name in options}
+        self._timeouts = {name: options.pop(name) for name in TIMEOUTS if name in options}
         given = options.pop("contexts", None)
         # What is answered when it cannot be reached: who knows that it is there may say so.
-        self._unreachable: int | None = options.pop("unreachable_status", None)
+        self._unreachable: int = options.pop("unreachable_status", None) or _UNKNOWN
         options.setdefault("ae_title", title)
         self._make: Callable[[Any], Party] = lambda contexts: link.ae._prepare(
             addr, port, contexts, **options
@@ -173,7 +166,7 @@ class MoveDestination:
 
         Raises
         ------
-        Unreachable
+        Refusal
             No association came about, not even at first.
         """
         with self._reports.during(report):
@@ -205,7 +198,7 @@ class MoveDestination:
 
         Raises
         ------
-        Unreachable
+        Refusal
             None came about, not even at first.
         _Unsent
             There is none for it, or none any more.
@@ -251,11 +244,8 @@ class MoveDestination:
 
     def _usual(self) -> list[PresentationContext]:
         """The storage contexts to propose while it is not known what will be sent."""
-        requested = [
-            context
-            for context in self._link.ae.requested_contexts
-            if registry.is_storage(context.abstract_uid)
-        ]
+        contexts = self._link.ae.requested_contexts
+        requested = [cx for cx in contexts if registry.is_storage(cx.abstract_uid)]
         return requested or [build_context(uid, FALLBACKS) for uid in abstract_syntaxes(_USUAL)]
 
     def _associate(self, contexts: Sequence[PresentationContext], what: Instance) -> Party:
@@ -285,7 +275,7 @@ class MoveDestination:
         if not self._was_reached:
             if ended is not None and (cause := _cause(ended)):
                 why += f": {cause}"
-            raise Unreachable(why, what.sop_instance, self._unreachable)
+            raise Refusal(self._unreachable, why)
         self._gone = why
         raise _Unsent(why)
 
@@ -371,17 +361,18 @@ def _has_refused(assoc: Party, kind: Kind) -> bool:
 
 def begin_move(link: Link, request: Any, ask: Callable[[str], Any], ahead: Any) -> MoveDestination:
     """Take the destination from a C-MOVE handler's items; see `services.retrieval.Begin`."""
-    answers = ANSWERS["C-MOVE"]
     target = ask("The handler gave no destination")
     if isinstance(target, (tuple, list)) and tuple(target[:2]) == (None, None):
-        raise Refusal(answers.unknown_destination, "Unknown move destination")
+        raise Refusal(_UNKNOWN, "Unknown move destination")
     parameters = originator(request, link.requestor.ae_title)
     try:
         return MoveDestination(link, parameters, target, request.MoveDestination or "", ahead)
     except Exception as error:  # whatever the handler gave
         raised.show(LOGGER, error)
         raise Refusal(
-            answers.bad_destination, "Invalid move destination", _what_is_wrong(target, error)
+            ANSWERS["C-MOVE"].bad_destination,
+            "Invalid move destination",
+            _what_is_wrong(target, error),
         ) from error
 
 

@@ -9,7 +9,7 @@ from pynetdicom.running import Running
 from pynetdicom.upper_layer.contexts import PresentationContext
 
 if TYPE_CHECKING:
-    import contextvars
+    pass
 
 
 class Entity(Host, Protocol):
@@ -46,7 +46,6 @@ class Listener(Protocol):
 
     ae_title: str
     contexts: list[PresentationContext]
-    contextvars: contextvars.Context | None
     spool_dir: str | None
     spool_threshold: int
     unrestricted_storage: bool | None

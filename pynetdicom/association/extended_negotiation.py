@@ -44,10 +44,22 @@ def _ask(link: Link, event: evt.EventType, attrs: dict[str, Any]) -> Any:
     except (NoHandler, NotImplementedError):  # the latter: overridden only to refuse
         return None
     except (Exception, SystemExit) as error:
-        raised.log(
-            LOGGER, f"the handler of {event} raised", error, link.handlers.who_answers(event)
-        )
+        _note_raised(link, event, error)
         return None
+
+
+def _dict_of(link: Link, event: evt.EventType, attrs: dict[str, Any], due: str) -> dict[Any, Any]:
+    """The handler's answer, where that is one."""
+    answer = _ask(link, event, attrs)
+    if answer is not None and not isinstance(answer, dict):
+        _note(link, event, answer, due)
+        return {}
+    return answer or {}
+
+
+def _note_raised(link: Link, event: evt.EventType, error: BaseException) -> None:
+    handler = link.handlers.who_answers(event)
+    raised.log(LOGGER, f"the handler of {event} raised", error, handler)
 
 
 def _note(link: Link, event: evt.EventType, answer: Any, due: str) -> None:
@@ -73,24 +85,19 @@ def _extended(link: Link) -> list[Any]:
     app_info = link.requestor.sop_class_extended
     if not app_info:
         return []
-    answer = _ask(link, evt.EVT_SOP_EXTENDED, {"app_info": app_info})
-    items = []
-    if answer is not None and not isinstance(answer, dict):
-        _note(link, evt.EVT_SOP_EXTENDED, answer, "a dict or None")
-        return []
-    for uid, information in (answer or {}).items():
+    event, items = evt.EVT_SOP_EXTENDED, []
+    answer = _dict_of(link, event, {"app_info": app_info}, "a dict or None")
+    for uid, information in answer.items():
         if uid not in app_info:
-            LOGGER.error(
-                "the handler of EVT_SOP_EXTENDED answers for %s, which was not proposed",
-                named(str(uid)),
-            )
+            what = named(str(uid))
+            LOGGER.error("the handler of %s answers for %s, which was not proposed", event, what)
             continue
         try:
             item = SOPClassExtendedNegotiation(uid, information)
             item.encode()
             items.append(item)
         except (TypeError, ValueError):
-            _note(link, evt.EVT_SOP_EXTENDED, information, f"bytes that fit, for {named(uid)}")
+            _note(link, event, information, f"bytes that fit, for {named(uid)}")
     return items
 
 
@@ -98,12 +105,7 @@ def _common_extended(link: Link) -> dict[str, Any]:
     items = link.requestor.sop_class_common_extended
     if not items:
         return {}
-    answer = _ask(link, evt.EVT_SOP_COMMON, {"items": items})
-    if answer is None:
-        return {}
-    if not isinstance(answer, dict):
-        _note(link, evt.EVT_SOP_COMMON, answer, "a dict")
-        return {}
+    answer = _dict_of(link, evt.EVT_SOP_COMMON, {"items": items}, "a dict")
     return {uid: item for uid, item in answer.items() if uid in items}
 
 
@@ -153,6 +155,5 @@ def _identity(link: Link) -> list[Any] | None:
         return unchecked
     except (Exception, SystemExit) as error:
         # Whoever cannot be checked is not let in.
-        handler = link.handlers.who_answers(evt.EVT_USER_ID)
-        raised.log(LOGGER, "the handler of EVT_USER_ID raised", error, handler)
+        _note_raised(link, evt.EVT_USER_ID, error)
         return None

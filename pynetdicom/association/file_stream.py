@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.association.succession import Party, Succession
@@ -45,13 +46,16 @@ class _Planned(NamedTuple):
 
 
 class _File:
-    """A file that is to be sent, or why it cannot be."""
+    """A file that is to be sent, or is on its way, or why it is not."""
 
-    def __init__(self, path: Path, instance: Instance | None, problem: str | None) -> None:
+    def __init__(self, path: Path, instance: Instance | None, problem: str | None = None) -> None:
         self.path = path
         self.instance = instance
         self.problem = problem
         self.planned: _Planned | None = None
+        # Where it was sent, or was to be, and what of it is outstanding there.
+        self.assoc: Party | None = None
+        self.operation: Operation | None = None
 
     def plan(self, assoc: Party, parameters: StoreParameters) -> _Planned | None:
         """Make its request for an association; None, with the problem, if there can be none."""
@@ -72,17 +76,9 @@ class _File:
 
     def close(self) -> None:
         """Let go of the file."""
+        self.planned = None
         if self.instance is not None:
             self.instance.close()
-
-
-class _Sent(NamedTuple):
-    """A file that is on its way, or why it is not."""
-
-    path: Path
-    assoc: Party | None = None
-    operation: Operation | None = None
-    problem: str | None = None
 
 
 class FileStream:
@@ -108,26 +104,24 @@ class FileStream:
     def results(self, send_ahead: bool) -> Iterator[StoreResult]:
         """Send the files; with `send_ahead` one before the last one's result is given out."""
         succession = Succession(self._first)
-        end = _abort  # an exception comes through: Ctrl-C, or the caller's own
+        # An exception comes through: Ctrl-C, or the caller's own.
+        end = methodcaller("abort", block=False)
         try:
             sent = self._send_next(succession)
             while sent is not None:
                 result = self._result_of(sent, succession)
                 sent = None
-                if not succession.is_over and send_ahead:
+                if send_ahead and not succession.is_over:
                     sent = self._send_next(succession)
                 yield result
-                if succession.is_over and sent is None:
-                    break
-                if sent is None:
+                if sent is None and not succession.is_over:
                     sent = self._send_next(succession)
-            end = _release
+            end = methodcaller("release")
         except GeneratorExit:  # it may be a finalizer
-            end = _release_later
+            end = methodcaller("_release_later")
             raise
-        except (
-            BaseException
-        ):  # Ctrl-C: the request may not be out, and nobody waits for its response
+        except BaseException:
+            # Ctrl-C: the request may not be out, and nobody waits for its response.
             if self._operation is not None:
                 self._operation.operations.finish(self._operation)
             raise
@@ -153,13 +147,13 @@ class FileStream:
         try:
             if not isinstance(path, (str, os.PathLike)):
                 raise ValueError(f"a {type(path).__name__} is not a path")
-            self._next = _File(path, take(path), None)
+            self._next = _File(path, take(path))
         except Exception as error:
             self._next = _File(path, None, why_not(error))
         else:
             self._next.plan(succession.current, self._parameters)
 
-    def _send_next(self, succession: Succession) -> _Sent | None:
+    def _send_next(self, succession: Succession) -> _File | None:
         """Send the next file; None when there is no other.
 
         Raises
@@ -174,19 +168,21 @@ class FileStream:
                 raise self._error
             return None
         try:
-            return self._send(file, succession)
+            self._send(file, succession)
+            return file
         finally:
             file.close()
 
-    def _send(self, file: _File, succession: Succession) -> _Sent:
+    def _send(self, file: _File, succession: Succession) -> None:
         while file.instance is not None:
             before = succession.current
             assoc = succession.association()
             if assoc is None:
-                return _Sent(file.path, problem=f"not sent: {succession.gone}")
+                file.problem = f"not sent: {succession.gone}"
+                return
             planned = file.plan(assoc, self._parameters)
             if planned is None:
-                break
+                return
             _, request, context, ready = planned
             expected = request.__dict__.get("MessageID")
             invoker = assoc._invoker
@@ -194,21 +190,22 @@ class FileStream:
             try:
                 with operation:
                     if invoker.begin(operation, None):
-                        is_expected = operation.message_id == expected
-                        sent = invoker.send_begun(operation, ready if is_expected else None)
-                        return _Sent(file.path, assoc, sent)
-                    if assoc._link.ended is None or assoc is not before or succession.is_over:
-                        return _Sent(file.path, assoc)
-                    # Nothing of it was sent: it is not the one that broke the association.
+                        as_ready = ready if operation.message_id == expected else None
+                        file.operation = invoker.send_begun(operation, as_ready)
+                    elif assoc._link.ended and assoc is before and not succession.is_over:
+                        # Nothing of it was sent: it is not the one that broke the association.
+                        continue
+                    file.assoc = assoc
+                    return
             except Exception as error:
-                return _Sent(file.path, problem=f"not sent: {why_not(error)}")
-        return _Sent(file.path, problem=file.problem)
+                file.problem = f"not sent: {why_not(error)}"
+                return
 
-    def _result_of(self, sent: _Sent, succession: Succession) -> StoreResult:
+    def _result_of(self, sent: _File, succession: Succession) -> StoreResult:
         """Wait for the answer to what was sent; make the next file ready meanwhile."""
-        path, assoc, operation, problem = sent
+        path, assoc, operation = sent.path, sent.assoc, sent.operation
         if assoc is None:
-            return StoreResult(path, None, problem)
+            return StoreResult(path, None, sent.problem)
         if operation is not None:
             self._read(succession)
         response = assoc._invoker.response_to(operation)
@@ -216,15 +213,3 @@ class FileStream:
             return StoreResult(path, None, assoc._invoker.why_no_answer())
         succession.endurance.answered()
         return StoreResult(path, response.Status, None, response, operation.message_id)
-
-
-def _abort(assoc: Party) -> None:
-    assoc.abort(block=False)
-
-
-def _release(assoc: Party) -> None:
-    assoc.release()
-
-
-def _release_later(assoc: Party) -> None:
-    assoc._release_later()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
 from pynetdicom import event_types as evt
 from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.dimse.inbox import PEER_RELEASES
-from pynetdicom.dimse.messages import Assembler, Message
-from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.dimse.messages import Assembler
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
@@ -38,40 +36,15 @@ class Indications:
         self._link = link
         self._inbox = link.inbox
         self._messenger = invoker.messenger
-        self._operations = invoker.operations
-        self.outstanding = self._operations.in_line
-        self.assembler = Assembler(receiving.open, self.on_message)
+        self._operations = operations = invoker.operations
+        self.outstanding = operations.in_line
+        self.assembler = Assembler(receiving.open, link.inbox.put_request, operations.deliver)
         self.watches_data = self.watches_pdus = self.watches_transitions = False
-        # What a peer is tolerated to do is noted once.
-        self._told_of_groups = False
 
     @property
     def network_timeout(self) -> float | None:
         """That of the association."""
         return self._link._network_timeout
-
-    def on_message(self, message: Message) -> None:
-        """Take a complete message."""
-        primitive = message.primitive
-        extra = primitive.__dict__.get("extra")
-        if extra and not self._told_of_groups and max(extra) > 0xFFFF:
-            self._told_of_groups = True
-            LOGGER.warning(
-                "the peer's %s has elements of other groups than 0000 in its command set: ignored",
-                primitive.message_name,
-            )
-        if primitive.CommandField >= 0x8000:
-            if not self._operations.deliver(message):
-                message.close()
-                if self._link.has_ended:  # in the midst of what was received with it
-                    return
-                LOGGER.warning("a %s that answers nothing is dropped", primitive.message_name)
-                if self._operations.strays > _config.MAXIMUM_STRAY_RESPONSES:
-                    raise DIMSEDecodeError("too many responses that answer nothing")
-        elif primitive.response_field is None:
-            self._inbox.cancel(primitive.MessageIDBeingRespondedTo or 0)
-        else:
-            self._inbox.put_request(message)
 
     def on_release(self) -> None:
         """The peer requests release: its requests are served first, ours get no more answers."""

@@ -130,9 +130,6 @@ class Invoker:
         except Stopped:
             self.operations.finish(operation)
             return None
-        except Exception:
-            self.operations.finish(operation)
-            raise
 
     def make_ready(self, request: Primitive, context: PresentationContext) -> list[Batch]:
         """Encode a request that is going to be sent, and whose data set stays in memory."""
@@ -141,30 +138,33 @@ class Invoker:
 
     def response_to(self, operation: Operation | None) -> Primitive | None:
         """Wait for the next response; None when none comes, or nobody wants it any more."""
+        if operation is None:  # a release may be under way
+            self.await_end()
+            return None
         link = self.link
         message = None
-        if operation is not None:
-            try:
-                message = waiting.response_to(operation, link._dimse_timeout, self._last_received)
-            except TimeoutError:
-                link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
-        if operation is not None and message is not None:
+        try:
+            message = waiting.response_to(operation, link._dimse_timeout, self._last_received)
+        except TimeoutError:
+            link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout"))
+        if message is not None:
             if operation.backlog is not None and operation.backlog.is_paused:
                 self.operations.consumed(operation.backlog)
             if self.messenger.tells_received:
                 self.messenger.received(message)
             response = message.primitive
-            missing = response.missing()
             is_match = response.name == "C-FIND" and response.Status in PENDING
-            if is_match and response.data_set is None:
+            if is_match and response.data_set is not None:  # it lacks nothing
+                return response
+            missing = response.missing()
+            if is_match:
                 missing.append("identifier")
             if not missing:
                 return response
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
             link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
-        if operation is None or not operation.is_abandoned:
-            if operation is not None:
-                self.operations.finish(operation)
+        if not operation.is_abandoned:
+            self.operations.finish(operation)
             self.await_end()
         return None
 
@@ -191,9 +191,8 @@ class Invoker:
 
         So a signal's handler, or a finalizer, that must not wait for what it interrupts.
         """
-        if self.operations.is_being_sent_by(threading.get_ident()):
-            return True
-        return self.link.dul.is_writing_here
+        is_sending = self.operations.is_being_sent_by(threading.get_ident())
+        return is_sending or self.link.dul.is_writing_here
 
     def _last_received(self) -> float:
         """When the peer was last heard, or had to wait for us to store what we want to have."""
@@ -243,8 +242,9 @@ class Invoker:
 
     def check_wait(self) -> None:
         """Raise RuntimeError if waiting for a response would never end, here and now."""
-        self.link.refuse_on_dul_thread("waiting for a response")
-        self._refuse_endless_wait("waiting for a response")
+        what = "waiting for a response"
+        if evt.EVT_C_STORE in self.link.refuse_on_dul_thread(what):
+            self._refuse_endless_wait(what)
 
     def abandon(self, operation: Operation) -> None:
         """Want no more responses to an operation; cancel it, if it is outstanding."""

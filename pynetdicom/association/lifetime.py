@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextvars
 import logging
 import os
 import threading
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
 from pynetdicom import raised
+from pynetdicom.association import reporting
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
 from pynetdicom.network.dul import Stopped
@@ -21,11 +21,9 @@ from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
     from pynetdicom.association.accepting import Accepting
-    from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
     from pynetdicom.association.performing import Performer
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.association.requesting import Requesting
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -50,18 +48,12 @@ class Lifetime:
         link: Link,
         negotiation: Requesting | Accepting,
         performer: Performer,
-        reporter: Reporter,
         indications: Indications,
-        server: Listener | None,
-        context: contextvars.Context | None,
     ) -> None:
         self._link = link
         self._negotiation = negotiation
         self._performer = performer
-        self._reporter = reporter
         self._indications = indications
-        self._server = server
-        self._context = context
         self.negotiated = Latch()
 
     def run(self) -> None:
@@ -71,8 +63,9 @@ class Lifetime:
         workers = self._link.workers
         workers.add(threading.get_ident())
         try:
-            if self._context is not None:
-                self._context.run(self._live)
+            context = self._link.handlers.context
+            if context is not None:
+                context.run(self._live)
             else:
                 self._live()
         except BaseException as error:
@@ -104,8 +97,8 @@ class Lifetime:
         thread = self._link.thread
         # The last one first; each is done, whatever those before it raise.
         with ExitStack() as left:
-            if self._server is not None:
-                left.callback(self._server.association_ended, thread)
+            if self._link.server is not None:
+                left.callback(self._link.server.association_ended, thread)
             left.callback(self._link.ae._running.associations.discard, thread)
             left.callback(self._tell_moves)
             left.callback(self._discard)
@@ -115,7 +108,7 @@ class Lifetime:
                 self._link.dul.abort(Ended("aborted", "local", 2, 0))
             ended = self._link.ended
             assert ended is not None
-            self._reporter.end(ended)
+            reporting.end(self._link, ended)
 
     def _close(self) -> None:
         """See the connection closed."""

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
+from pynetdicom.event_types import ON_THE_WIRE, EventType
 from pynetdicom.network.addresses import address_text
 from pynetdicom.network.latch import Latch
-from pynetdicom.settings import Timeout
+from pynetdicom.settings import Timeouts
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.association.entity import Entity
+    from pynetdicom.association.entity import Entity, Listener
     from pynetdicom.handlers import Handlers
     from pynetdicom.network.dul import DUL
     from pynetdicom.running import Runs
@@ -27,13 +28,18 @@ if TYPE_CHECKING:
     from pynetdicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
 
-class Link:
+TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
+
+
+class Link(Timeouts):
     """What the parts of one association share; for any thread.
 
     Attributes
     ----------
     thread : threading.Thread
         The Association thread.
+    server : Listener or None
+        To which the peer's request came.
     dul : DUL
     handlers : Handlers
         What is bound to its events.
@@ -45,18 +51,18 @@ class Link:
         Whose C-MOVE it last was the destination of: AE title and Message ID.
     """
 
-    acse_timeout = Timeout("acse_timeout", 30)
-    dimse_timeout = Timeout("dimse_timeout", 30)
-    network_timeout = Timeout("network_timeout", 60)
-    connection_timeout = Timeout("connection_timeout", None, takes_zero=False)
-
     dul: DUL
     handlers: Handlers
 
     def __init__(
-        self, ae: Entity, mode: Literal["requestor", "acceptor"], thread: threading.Thread
+        self,
+        ae: Entity,
+        mode: Literal["requestor", "acceptor"],
+        thread: threading.Thread,
+        server: Listener | None,
     ) -> None:
         self.ae = ae
+        self.server = server
         self.is_requestor = mode == "requestor"
         self.thread = thread
         # Idents of the threads that work for it. A set's own operations are atomic.
@@ -111,10 +117,15 @@ class Link:
         """Whether the calling thread is one that negotiates, serves, and runs handlers for it."""
         return threading.get_ident() in self.workers
 
-    def refuse_on_dul_thread(self, what: str) -> None:
-        """Raise RuntimeError if `what` would have the DUL thread wait for itself."""
-        if threading.current_thread() is self.dul or self.handlers.are_on_the_wire:
+    def refuse_on_dul_thread(self, what: str) -> list[EventType]:
+        """Raise RuntimeError if `what` would have the DUL thread wait for itself.
+
+        So would a handler in the midst of writing. Gives the events whose handlers run here.
+        """
+        running = self.handlers.running_here()
+        if threading.current_thread() is self.dul or not ON_THE_WIRE.isdisjoint(running):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
+        return running
 
     def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have those look again who may be waiting by the old value."""

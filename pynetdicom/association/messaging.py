@@ -79,15 +79,14 @@ class Messenger:
 
     def sent(self, primitive: Primitive, context_id: int) -> None:
         """Tell those who want to know that a message was sent."""
-        message = Message(primitive, context_id)
-        if self._shows:
-            debug_log.show_message("sent", message)
-        if evt.EVT_DIMSE_SENT in self._link.handlers:
-            self._link.handlers.trigger(evt.EVT_DIMSE_SENT, {"message": message})
+        self._tell("sent", evt.EVT_DIMSE_SENT, Message(primitive, context_id))
 
     def received(self, message: Message) -> None:
         """Tell those who want to know that a message has come."""
+        self._tell("received", evt.EVT_DIMSE_RECV, message)
+
+    def _tell(self, what: str, event: evt.EventType, message: Message) -> None:
         if self._shows:
-            debug_log.show_message("received", message)
-        if evt.EVT_DIMSE_RECV in self._link.handlers:
-            self._link.handlers.trigger(evt.EVT_DIMSE_RECV, {"message": message})
+            debug_log.show_message(what, message)
+        if event in self._link.handlers:
+            self._link.handlers.trigger(event, {"message": message})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -53,18 +52,16 @@ class Negotiated:
     def _choose(
         self, abstract_syntax: str, transfer_syntax: str, as_scp: bool
     ) -> PresentationContext:
-        usable: Sequence[PresentationContext] = [
+        usable = [
             context
             for context in self.accepted
             if context.abstract_uid == abstract_syntax and _may_be(context, as_scp)
         ]
         if transfer_syntax:
-            for context in usable:
-                if transfer_syntax == context.transfer_uids[0]:
-                    return context
-            if transfer_syntax not in UNCOMPRESSED:
-                usable = ()
-            usable = [c for c in usable if c.transfer_uids[0] in UNCOMPRESSED]
+            as_it_is = [c for c in usable if c.transfer_uids[0] == transfer_syntax]
+            usable = as_it_is or [
+                c for c in usable if UNCOMPRESSED.issuperset((transfer_syntax, c.transfer_uids[0]))
+            ]
         if not usable:
             in_role = " in which we are SCP, see build_role()" if as_scp else ""
             raise ValueError(f"{no_context(abstract_syntax, transfer_syntax)}{in_role}")

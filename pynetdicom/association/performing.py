@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.network.deadlines import after, remaining
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.link import Link
-    from pynetdicom.association.reporting import Reporter
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -39,7 +40,6 @@ class Performer:
         self,
         link: Link,
         invoker: Invoker,
-        reporter: Reporter,
         indications: Indications,
         load_serving: Callable[[], ModuleType],
     ) -> None:
@@ -47,7 +47,6 @@ class Performer:
         self.invoker = invoker
         self.messenger = invoker.messenger
         self._inbox = link.inbox
-        self._reporter = reporter
         self._indications = indications
         self._load_serving = load_serving
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
@@ -72,7 +71,9 @@ class Performer:
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
-                self._answer_release()
+                # Its requests have been served.
+                reporting.release(self.link, sent=False)
+                self.link.dul.perform(pdus.A_RELEASE_RP())
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
@@ -117,7 +118,9 @@ class Performer:
         link = self.link
         if self._patience() != _SHORTEST:
             return
-        if not self.invoker.operations.are_abandoned or self._indications.assembler.context_id:
+        outstanding = self.invoker.operations.outstanding()
+        are_awaited = not all(operation.is_abandoned for operation in outstanding)
+        if are_awaited or self._indications.assembler.context_id:
             # Other timers run for these.
             link.dul.driver.last_activity = time.monotonic()
         elif link.network_timeout_response == "A-RELEASE":
@@ -127,14 +130,9 @@ class Performer:
 
     # Release (PS3.8 7.2)
 
-    def _answer_release(self) -> None:
-        """Answer the peer's A-RELEASE-RQ; its requests have been served."""
-        self._reporter.release(sent=False)
-        self.link.dul.perform(pdus.A_RELEASE_RP())
-
     def _release(self) -> None:
         """Send A-RELEASE-RQ once our operations have ended, and wait for the answer."""
-        link, inbox = self.link, self._inbox
+        link = self.link
         deadline = after(link.acse_timeout)
         self.invoker.operations.close()
         self._complete_operations(deadline)
@@ -142,21 +140,27 @@ class Performer:
             link.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
-        self._reporter.release(sent=True)
+        reporting.release(self.link, sent=True)
         while True:
-            try:
-                item = inbox.get(remaining(deadline))
-            except Empty:
-                link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
-                continue
+            item = self._get_by(deadline)
             if item is ENDED:
-                inbox.put(ENDED)
+                self._inbox.put(ENDED)
                 return
             if isinstance(item, Message):
                 LOGGER.warning(
                     "a %s that crossed our A-RELEASE-RQ is dropped", item.primitive.message_name
                 )
                 item.close()
+
+    def _get_by(self, deadline: float | None) -> Any:
+        """The inbox's next item, or None; once the time is up the association is aborted."""
+        left = remaining(deadline)
+        item = None
+        with suppress(Empty):
+            item = self._inbox.get(left)
+        if left == 0:
+            self.link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+        return item
 
     def _complete_operations(self, deadline: float | None) -> None:
         """Wait until our operations have ended, and serve the peer's requests meanwhile.
@@ -168,13 +172,7 @@ class Performer:
             self.invoker.cancel_abandoned()
             if not self.invoker.operations:
                 return
-            left = remaining(deadline)
-            try:
-                item = self._inbox.get(left)
-            except Empty:
-                item = None
-            if left == 0:
-                self.link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+            item = self._get_by(deadline)
             if item is ENDED or item is PEER_RELEASES:
                 self._inbox.put(item)  # nothing is left to be waited for
                 return

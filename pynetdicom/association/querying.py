@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config, debug_log, raised
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.association.responses import LOGGER, Responses
-from pynetdicom.data_sets.element_walk import UNCOMPRESSED
+from pynetdicom.data_sets.encoded import EncodedDataSet
 from pynetdicom.dimse.operations import Operation
 from pynetdicom.query_models import OPERATIONS, arranged, is_known, query_model_uid
 from pynetdicom.uids import named_all
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.negotiated import Negotiated
-    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.dimse.primitives import Primitive
     from pynetdicom.upper_layer.contexts import PresentationContext
 
@@ -64,20 +63,13 @@ def _encode_identifier(
 ) -> tuple[PresentationContext, EncodedDataSet]:
     from pydicom.dataset import Dataset
 
-    from pynetdicom.data_sets.data_set import EncodedDataSet, change_syntax, encode_dataset
+    from pynetdicom.services.matching import encoded
 
-    if isinstance(dataset, EncodedDataSet):
-        context = negotiated.context_for(sop_class, dataset.transfer_syntax)
-        if dataset.transfer_syntax in context.transfer_uids:
-            return context, dataset
-        syntax = context.transfer_uids[0]
-        if UNCOMPRESSED.issuperset((dataset.transfer_syntax, syntax)):
-            return context, change_syntax(dataset, syntax)
-        dataset = dataset.decode()
-    elif not isinstance(dataset, Dataset):
+    if not isinstance(dataset, (Dataset, EncodedDataSet)):
         raise TypeError(f"an identifier is a Dataset, not {raised.kind(dataset)}")
-    context = negotiated.context_for(sop_class)
-    return context, encode_dataset(dataset, context.transfer_uids[0])
+    syntax = dataset.transfer_syntax if isinstance(dataset, EncodedDataSet) else ""
+    context = negotiated.context_for(sop_class, syntax)
+    return context, encoded(dataset, context.transfer_uids[0])
 
 
 def cancel(invoker: Invoker, msg_id: int, context_id: int | None, query_model: str | None) -> None:

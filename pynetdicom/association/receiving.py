@@ -15,13 +15,15 @@ from pynetdicom.data_sets.spool import Place
 from pynetdicom.query_models import OPERATIONS
 
 if TYPE_CHECKING:
-    from pynetdicom.association.entity import Listener
     from pynetdicom.association.link import Link
-    from pynetdicom.dimse.operations import Operations
     from pynetdicom.dimse.primitives import Primitive
 
 _IN_MEMORY = 1 << 20
 """Bytes of an identifier that are kept in memory."""
+
+
+_Places = tuple[Place, Callable[[str, str], bytes], Place]
+"""For requests, with what makes headers for them; and for identifiers."""
 
 
 class Receiving:
@@ -30,28 +32,18 @@ class Receiving:
     Parameters
     ----------
     link : Link
-    operations : Operations
-    server : AssociationServer or None
-        Whose association it is, if the peer requested it.
     """
 
-    def __init__(self, link: Link, operations: Operations, server: Listener | None) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._operations = operations
-        self._server = server
-        # Of each presentation context: for requests, with what makes headers, and for identifiers.
-        self._places: dict[int, tuple[Place, Callable[[str, str], bytes]]] = {}
-        self._identifiers: dict[int, Place] = {}
+        # Of each presentation context.
+        self._places: dict[int, _Places] = {}
 
     def open(self, context_id: int, primitive: Primitive) -> tuple[Place, bytes]:
         """Make the place for the data set of a message."""
+        place, build, for_identifiers = self._places.get(context_id) or self._make(context_id)
         if primitive.CommandField >= 0x8000 and primitive.name in OPERATIONS:
-            identifiers = self._identifiers.get(context_id) or self._for_identifiers(context_id)
-            operation = self._operations.get(primitive.MessageIDBeingRespondedTo or 0)
-            # What belongs to an abandoned operation has no place.
-            is_wanted = operation is not None and not operation.is_abandoned
-            return identifiers if is_wanted else identifiers._replace(maximum=0), b""
-        place, build = self._places.get(context_id) or self._place(context_id)
+            return for_identifiers, b""
         header = b""
         if primitive.CommandField == 0x0001:
             originator = primitive.__dict__.get("MoveOriginatorMessageID")
@@ -63,9 +55,9 @@ class Receiving:
             )
         return place, header
 
-    def _place(self, context_id: int) -> tuple[Place, Callable[[str, str], bytes]]:
+    def _make(self, context_id: int) -> _Places:
         link = self._link
-        ae, server = link.ae, self._server
+        ae, server = link.ae, link.server
         transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
         place = Place(
             transfer_syntax,
@@ -79,12 +71,6 @@ class Receiving:
             implementation_version_name=ae.implementation_version_name,
             source_ae_title=link.peer.ae_title,
         )
-        self._places[context_id] = place, build
-        return place, build
-
-    def _for_identifiers(self, context_id: int) -> Place:
-        link = self._link
-        transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
-        place = Place(transfer_syntax, link.ae.spool_dir, _IN_MEMORY, _config.MAXIMUM_IDENTIFIER)
-        self._identifiers[context_id] = place
-        return place
+        small = Place(transfer_syntax, ae.spool_dir, _IN_MEMORY, _config.MAXIMUM_IDENTIFIER)
+        made = self._places[context_id] = (place, build, small)
+        return made

@@ -6,11 +6,12 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom import event_types as evt
+from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection
-from pynetdicom.network.connector import Connector, secure
+from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import ssl
 
     from pynetdicom.association.link import Link
-    from pynetdicom.association.reporting import Reporter
 
 
 class Target(NamedTuple):
@@ -40,17 +40,13 @@ class Requesting:
     Parameters
     ----------
     link : Link
-    reporter : Reporter
     connector : Connector
     target : Target or None
         None where none is going to be requested.
     """
 
-    def __init__(
-        self, link: Link, reporter: Reporter, connector: Connector, target: Target | None
-    ) -> None:
+    def __init__(self, link: Link, connector: Connector, target: Target | None) -> None:
         self._link = link
-        self._reporter = reporter
         self.target = target
         self._connector = connector
         self._timer = "acse_timeout"
@@ -61,7 +57,7 @@ class Requesting:
 
     def negotiate(self) -> bool:
         """Connect, request the association, and wait for the answer; whether it is established."""
-        link, reporter, target = self._link, self._reporter, self.target
+        link, target = self._link, self.target
         assert target is not None
         link.dul.framer.maximum_length = target.maximum_length
         link.dul.connecting()
@@ -78,9 +74,9 @@ class Requesting:
         link.handlers.trigger(evt.EVT_CONN_OPEN, {"address": link.peer_address})
         link.dul.start()
         link.requestor.load(target.request)
-        reporter.negotiation(evt.EVT_REQUESTED, target.request)
+        reporting.negotiation(link, evt.EVT_REQUESTED, target.request)
         link.dul.perform(target.request)
-        reporter.negotiation(evt.EVT_ACSE_SENT, target.request)
+        reporting.negotiation(link, evt.EVT_ACSE_SENT, target.request)
         return self._await_answer(target, deadline)
 
     def _connect(self, target: Target) -> tuple[Connection, float | None]:
@@ -103,7 +99,7 @@ class Requesting:
         if target.tls_args is None:
             return Connection(sock), deadline
         context, hostname = target.tls_args
-        return secure(sock, context, hostname, deadline, self._connector.hold), deadline
+        return self._connector.secure(sock, context, hostname, deadline), deadline
 
     def _await_answer(self, target: Target, deadline: float | None) -> bool:
         """Wait for A-ASSOCIATE-AC or what takes its place."""
@@ -116,13 +112,13 @@ class Requesting:
             if item is ENDED:
                 return False
             if isinstance(item, pdus.A_ASSOCIATE_AC):
-                self._reporter.negotiation(evt.EVT_ACSE_RECV, item)
-                self._reporter.negotiation(evt.EVT_ACCEPTED, item)
+                reporting.negotiation(self._link, evt.EVT_ACSE_RECV, item)
+                reporting.negotiation(self._link, evt.EVT_ACCEPTED, item)
                 if not self._link.negotiated.accepted:
                     # Nothing can be sent on it (PS3.8 7.1.1.13).
                     why = "; ".join(acse.conclude(target.request, item).refusals)
                     error = NothingAccepted(f"no presentation context was accepted: {why}")
                     self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
                     return False
-                self._reporter.accepted()
+                reporting.accepted(self._link)
                 return True

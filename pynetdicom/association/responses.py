@@ -18,7 +18,6 @@ from pynetdicom import _config, debug_log
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.dimse.operations import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
-from pynetdicom.network.latch import Hold
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -62,78 +61,65 @@ class Responses(Generator["Response", None, None]):
         self.message_id = request.MessageID or 0
         self._invoker = invoker
         self._operation = operation
-        self._pending_has_identifier = request.name == "C-FIND"
         # Its final response was given, or it was closed.
         self._is_over = False
-        self._asking = Hold()
-
-    def __iter__(self) -> Self:
-        return self
+        # The call that asks for the next one. A dict's own operations are atomic.
+        self._asking: dict[str, object] = {}
 
     def __next__(self) -> Response:
-        found: list[Response] = []
+        me = object()
         try:
-            if not self._asking.attempt(self._find_next, found):
-                raise ValueError("another thread is waiting for the next response already")
-            return found[0]
+            try:
+                if self._asking.setdefault("", me) is not me and not self._is_over:
+                    raise ValueError("another thread is waiting for the next response already")
+                return self._find_next()
+            finally:
+                if self._asking.get("") is me:
+                    self._asking.clear()
         except (Exception, GeneratorExit):
             raise
-        except BaseException:  # Ctrl-C
+        except BaseException:  # Ctrl-C, which may have come in the midst of `finally`
             self.close()
             raise
 
-    def _find_next(self, found: list[Response]) -> None:
+    def _find_next(self) -> Response:
         operation = self._operation
         if self._is_over:
             raise StopIteration
-        response = None
-        if operation is not None:
-            if operation.replies.empty():
-                self._invoker.check_wait()
-            try:
-                response = self._invoker.response_to(operation)
-            except BaseException:  # Ctrl-C as well
-                self.close()
-                raise
-            if operation.is_abandoned:
-                self._is_over = True
-                raise StopIteration
-        else:
-            self._invoker.await_end()  # a release is under way
+        if operation is not None and operation.replies.empty():
+            self._invoker.check_wait()
+        try:
+            response = self._invoker.response_to(operation)
+        except BaseException:  # Ctrl-C as well
+            self.close()
+            raise
+        if operation is not None and operation.is_abandoned:
+            self._is_over = True
+            raise StopIteration
+        status = prepare_statuses()(response, self.message_id)
         if response is None:
             self._is_over = True
-            found.append(self._no_answer())
-            return
+            status.__dict__["problem"] = self._invoker.why_no_answer()
+            return status, None
         is_pending = response.Status in PENDING
         self._is_over = not is_pending
-        status = prepare_statuses()(response, self.message_id)
         problem = operation.problem if operation is not None and not is_pending else None
         status.__dict__["problem"] = problem
         identifier = None
-        if is_pending is self._pending_has_identifier:
+        if is_pending is (response.name == "C-FIND"):
             identifier = _identifier(response, status)
             if response.data_set is None and not is_pending and response.Status != SUCCESS:
                 identifier = _without_identifier(response)
         elif response.data_set is not None:
             # Tolerated: an identifier where the standard has none; it is no match.
             LOGGER.debug("the data set of a %s is ignored", response.message_name)
-        found.append((status, identifier))
-
-    def _no_answer(self) -> Response:
-        status = prepare_statuses()(None, self.message_id)
-        status.__dict__["problem"] = self._invoker.why_no_answer()
-        return status, None
+        return status, identifier
 
     def send(self, value: None = None) -> Response:
         """Give the next response, as ``next()`` does."""
         return next(self)
 
-    def throw(
-        self,
-        kind: Any,
-        value: BaseException | object = None,
-        traceback: TracebackType | None = None,
-    ) -> Response:
+    def throw(self, kind: Any, value: object = None, tb: TracebackType | None = None) -> Response:
         """Close it and raise an exception."""
         self.close()
         error = kind
@@ -142,7 +128,7 @@ class Responses(Generator["Response", None, None]):
                 error = value
             else:
                 error = kind() if value is None else kind(value)
-        raise error if traceback is None else error.with_traceback(traceback)
+        raise error if tb is None else error.with_traceback(tb)
 
     def close(self) -> None:
         """Drop what has not been asked for; cancel the operation, if that is still outstanding.
@@ -157,12 +143,7 @@ class Responses(Generator["Response", None, None]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __del__(self) -> None:

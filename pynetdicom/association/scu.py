@@ -384,13 +384,7 @@ class SCU:
         """As `send_c_cancel`."""
         self.send_c_cancel(msg_id)
 
-    def send_c_cancel_get(self, msg_id: int) -> None:
-        """As `send_c_cancel`."""
-        self.send_c_cancel(msg_id)
-
-    def send_c_cancel_move(self, msg_id: int) -> None:
-        """As `send_c_cancel`."""
-        self.send_c_cancel(msg_id)
+    send_c_cancel_get = send_c_cancel_move = send_c_cancel_find
 
     def send_n_action(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pynetdicom.upper_layer.acse import contexts_of, maximum_length_in, results_of
+from pynetdicom.upper_layer.acse import contexts_of, item_of, maximum_length_in, results_of
 from pynetdicom.upper_layer.contexts import PresentationContext, to_uid
 from pynetdicom.upper_layer.items import (
     EXTENDED_NEGOTIATION,
@@ -23,13 +23,19 @@ from pynetdicom.upper_layer.items import (
     UserIdentityNegotiation,
 )
 from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.upper_layer.structure import Structure
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.upper_layer.primitives import A_ASSOCIATE
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Structure)
+
+
+def _first_of(items: Iterable[Any], kind: type[T]) -> T:
+    """The user information item of a kind; an empty one where there is none."""
+    return item_of(items, kind) or kind()
 
 
 class ServiceUser:
@@ -46,6 +52,8 @@ class ServiceUser:
     ----------
     address_info : AddressInformation or None
         Its address and port.
+    mode : {'requestor', 'acceptor'}
+    is_requestor, is_acceptor : bool
     """
 
     def __init__(self, assoc: Any, mode: Literal["requestor", "acceptor"]) -> None:
@@ -54,8 +62,8 @@ class ServiceUser:
         self.assoc = assoc
         self.ae_title = ""
         self.address_info: Any = None
-        self._mode = mode
-        self._writeable = True
+        self.mode = mode
+        self.is_requestor, self.is_acceptor = mode == "requestor", mode == "acceptor"
         self._contexts: dict[str, list[PresentationContext]] = (
             {"requested": []} if mode == "requestor" else {}
         )
@@ -63,7 +71,6 @@ class ServiceUser:
         self._class_uid = ImplementationClassUIDNotification()
         self._version_name = ImplementationVersionNameNotification()
         self._items: list[Any] = []
-        self._said: list[Any] = []
         self._accepted_common_extended: dict[str, Any] = {}
         self._pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ | None = None
 
@@ -91,19 +98,15 @@ class ServiceUser:
 
         return A_ASSOCIATE.from_pdu(self._pdu)
 
-    def rejects(self, pdu: A_ASSOCIATE_RJ) -> None:
-        """Take note of the acceptor's rejection; it is read-only from now on."""
-        self._pdu = pdu
-        self._writeable = False
-
-    def load(self, pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC) -> None:
+    def load(self, pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ) -> None:
         """Take over what this side said in its A-ASSOCIATE PDU; from now on it is read-only.
 
         The acceptor's title is taken from there only when nobody has set it: an A-ASSOCIATE-AC has
         reserved bytes in its place (PS3.8 9.3.3).
         """
         self._pdu = pdu
-        self._writeable = False
+        if isinstance(pdu, A_ASSOCIATE_RJ):
+            return
         if isinstance(pdu, A_ASSOCIATE_RQ):
             self.ae_title = pdu.calling_ae_title
             self._contexts["pcdl"] = contexts_of(pdu)
@@ -112,38 +115,20 @@ class ServiceUser:
         else:
             self.ae_title = self.ae_title or pdu.called_ae_title
             self._contexts["pcdrl"] = results_of(pdu)
-        self._said = pdu.user_information
-        self._items = self._of(self._said, EXTENDED_NEGOTIATION)
+        said = pdu.user_information
+        self._items = [item for item in said if isinstance(item, EXTENDED_NEGOTIATION)]
         self._maximum_length = MaximumLengthNotification(maximum_length_in(pdu))
-        uids = self._of(self._said, ImplementationClassUIDNotification)
-        names = self._of(self._said, ImplementationVersionNameNotification)
-        self._class_uid = uids[0] if uids else ImplementationClassUIDNotification()
-        self._version_name = names[0] if names else ImplementationVersionNameNotification()
-
-    @staticmethod
-    def _of(items: Iterable[Any], kinds: type[T] | tuple[type[T], ...]) -> list[T]:
-        return [item for item in items if isinstance(item, kinds)]
-
-    def _check_writeable(self, what: str) -> None:
-        if not self._writeable:
-            raise RuntimeError(f"Can't set the {what} after negotiation has started")
-
-    @property
-    def mode(self) -> str:
-        return self._mode
-
-    @property
-    def is_requestor(self) -> bool:
-        return self._mode == "requestor"
-
-    @property
-    def is_acceptor(self) -> bool:
-        return self._mode == "acceptor"
+        self._class_uid = _first_of(said, ImplementationClassUIDNotification)
+        self._version_name = _first_of(said, ImplementationVersionNameNotification)
 
     @property
     def writeable(self) -> bool:
         """Whether the negotiation has not started yet."""
-        return self._writeable
+        return self._pdu is None
+
+    def _check_writeable(self, what: str) -> None:
+        if not self.writeable:
+            raise RuntimeError(f"Can't set the {what} after negotiation has started")
 
     @property
     def address(self) -> str:
@@ -168,7 +153,7 @@ class ServiceUser:
             "ae_title": self.ae_title,
             "address": None if where is None else where.address,
             "port": None if where is None else where.port,
-            "mode": self._mode,
+            "mode": self.mode,
             "pdv_size": self.maximum_length,
         }
 
@@ -224,13 +209,13 @@ class ServiceUser:
         """
         if cx_type not in self._contexts:
             kind = f"{cx_type!r} presentation contexts"
-            raise ValueError(f"No {kind} are available for the {self._mode} service user")
+            raise ValueError(f"No {kind} are available for the {self.mode} service user")
         return self._contexts[cx_type]
 
     @property
     def requested_contexts(self) -> list[PresentationContext]:
         """Get or set the requestor's contexts; what it has proposed after the negotiation."""
-        return self.get_contexts("requested" if self._writeable else "pcdl")
+        return self.get_contexts("requested" if self.writeable else "pcdl")
 
     @requested_contexts.setter
     def requested_contexts(self, contexts: Iterable[PresentationContext]) -> None:
@@ -246,7 +231,7 @@ class ServiceUser:
         self._set_contexts("supported", "acceptor", contexts)
 
     def _set_contexts(self, kind: str, mode: str, contexts: Iterable[PresentationContext]) -> None:
-        if self._mode != mode:
+        if self.mode != mode:
             raise AttributeError(f"'{kind}_contexts' can only be set for the association {mode}")
         self._check_writeable(f"{kind} presentation contexts")
         contexts = list(contexts)
@@ -264,13 +249,11 @@ class ServiceUser:
 
     def add_negotiation_item(self, item: Any) -> None:
         """Add an extended negotiation item; before the negotiation only (PS3.7 D.3.3)."""
-        self._check_writeable("extended negotiation items")
         self._check_item(item)
         self._items.append(item)
 
     def remove_negotiation_item(self, item: Any) -> None:
         """Remove an extended negotiation item, if it is there; before the negotiation only."""
-        self._check_writeable("extended negotiation items")
         self._check_item(item)
         if item in self._items:
             self._items.remove(item)
@@ -280,44 +263,37 @@ class ServiceUser:
         self._check_writeable("extended negotiation items")
         self._items = []
 
-    @staticmethod
-    def _check_item(item: Any) -> None:
+    def _check_item(self, item: Any) -> None:
+        self._check_writeable("extended negotiation items")
         if not isinstance(item, EXTENDED_NEGOTIATION):
             raise TypeError("'item' is not a valid extended negotiation item")
 
     @property
     def asynchronous_operations(self) -> tuple[int, int]:
         """Return how many operations may be (invoked, performed) at a time (PS3.7 D.3.3.3)."""
-        for item in self._of(self._items, AsynchronousOperationsWindowNegotiation):
-            return (
-                item.maximum_number_operations_invoked,
-                item.maximum_number_operations_performed,
-            )
-        return 1, 1
+        item = item_of(self._items, AsynchronousOperationsWindowNegotiation)
+        if item is None:
+            return 1, 1
+        return item.maximum_number_operations_invoked, item.maximum_number_operations_performed
+
+    def _by_sop_class(self, kind: type[Any]) -> dict[str, Any]:
+        return {item.sop_class_uid: item for item in self._items if isinstance(item, kind)}
 
     @property
     def role_selection(self) -> dict[str, SCP_SCU_RoleSelectionNegotiation]:
         """Return the role selection items by SOP Class UID (PS3.7 D.3.3.4)."""
-        return {
-            item.sop_class_uid: item
-            for item in self._of(self._items, SCP_SCU_RoleSelectionNegotiation)
-        }
+        return self._by_sop_class(SCP_SCU_RoleSelectionNegotiation)
 
     @property
     def sop_class_extended(self) -> dict[str, bytes]:
         """Return the service class application information by SOP Class UID (PS3.7 D.3.3.5)."""
-        return {
-            item.sop_class_uid: item.service_class_application_information
-            for item in self._of(self._items, SOPClassExtendedNegotiation)
-        }
+        items = self._by_sop_class(SOPClassExtendedNegotiation)
+        return {uid: item.service_class_application_information for uid, item in items.items()}
 
     @property
     def sop_class_common_extended(self) -> dict[str, SOPClassCommonExtendedNegotiation]:
         """Return the common extended negotiation items by SOP Class UID (PS3.7 D.3.3.6)."""
-        return {
-            item.sop_class_uid: item
-            for item in self._of(self._items, SOPClassCommonExtendedNegotiation)
-        }
+        return self._by_sop_class(SOPClassCommonExtendedNegotiation)
 
     @property
     def accepted_common_extended(self) -> dict[str, Any]:
@@ -337,13 +313,13 @@ class ServiceUser:
     @property
     def user_identity(self) -> UserIdentityNegotiation | None:
         """Return the user identity item, if there is one (PS3.7 D.3.3.7)."""
-        return next(iter(self._of(self._items, UserIdentityNegotiation)), None)
+        return item_of(self._items, UserIdentityNegotiation)
 
     @property
     def user_information(self) -> list[Any]:
         """Return the user information items: those to be sent, or those that were."""
-        if not self._writeable:
-            return list(self._said)
+        if self._pdu is not None:
+            return list(getattr(self._pdu, "user_information", ()))
         items: list[Any] = [self._maximum_length]
         if self._class_uid.implementation_class_uid:
             items.append(self._class_uid)

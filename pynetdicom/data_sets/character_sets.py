@@ -143,18 +143,21 @@ def _is_encoded(data: bytes, encoding: str) -> bool:
     return True
 
 
-def _encode(text: str, encoding: str) -> bytes | None:
-    """Encode a text in the only character set there is."""
-    if encoding == _DEFAULT:
-        return None
+def _exactly(text: str, encoding: str) -> bytes | None:
+    """Encode a text in one of Python's encodings; None if it is not the same when decoded."""
     try:
         data = text.encode(encoding)
-        if data.decode(encoding) != text:
-            return None
+        return data if data.decode(encoding) == text else None
     except UnicodeError:
         return None
+
+
+def _encode(text: str, encoding: str) -> bytes | None:
+    """Encode a text in the only character set there is."""
+    data = None if encoding == _DEFAULT else _exactly(text, encoding)
     # JIS X 0201 is the part of Shift JIS with one byte a character.
-    return None if encoding == _KATAKANA and len(data) != len(text) else data
+    is_other = encoding == _KATAKANA and data is not None and len(data) != len(text)
+    return None if is_other else data
 
 
 def _encode_with_extensions(
@@ -229,11 +232,8 @@ def _code(character: str, encoding: str) -> bytes | None:
     escape = ENCODINGS_TO_CODES.get(encoding)
     if escape is None or encoding == _DEFAULT:
         return None
-    try:
-        data = character.encode(encoding)
-        if data.decode(encoding) != character:
-            return None
-    except UnicodeError:
+    data = _exactly(character, encoding)
+    if data is None:
         return None
     if encoding in _WITH_ESCAPES:
         # As Python has it, with the escape sequences to the set and back.

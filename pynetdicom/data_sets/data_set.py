@@ -23,15 +23,7 @@ from pynetdicom.uids import named
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = [
-    "EncodedDataSet",
-    "InFile",
-    "InMemory",
-    "change_syntax",
-    "encode_dataset",
-    "for_wire",
-    "write_elements",
-]
+__all__ = ["EncodedDataSet", "InFile", "InMemory", "change_syntax", "encode_dataset", "for_wire"]
 
 
 def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
@@ -54,7 +46,7 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
         return data_set  # as a whole it is padded on its way (PS3.5 A.5)
     try:
         found = data_set.survey()
-        if not found.odd_count and not found.stray:
+        if not found.odd and not found.stray:
             return data_set
         pieces = rewrite(data_set, found)
     except (DataSetDecodeError, NotImplementedError):
@@ -87,11 +79,10 @@ def change_syntax(data_set: EncodedDataSet, transfer_syntax: str) -> EncodedData
     syntax = data_set.transfer_syntax
     if syntax == transfer_syntax:
         return data_set
-    for one in (syntax, transfer_syntax):
-        if one not in UNCOMPRESSED:
-            raise ValueError(
-                f"a data set is not re-encoded from {named(syntax)} to {named(transfer_syntax)}"
-            )
+    if not UNCOMPRESSED.issuperset((syntax, transfer_syntax)):
+        raise ValueError(
+            f"a data set is not re-encoded from {named(syntax)} to {named(transfer_syntax)}"
+        )
     source, target = encoding_of(syntax), encoding_of(transfer_syntax)
     found = data_set.survey()
     notes = data_set.oddities
@@ -110,7 +101,7 @@ def _mended(
     if encoding_of(transfer_syntax).deflated:
         data_set = InMemory(deflate(data_set.getvalue()), transfer_syntax)
     else:
-        data_set.take_survey(found._replace(end=data_set.size, first_odd=0, odd_count=0, stray=b""))
+        data_set.take_survey(found._replace(end=data_set.size, odd=(), stray=b""))
     data_set.mended = notes
     return data_set
 
@@ -152,12 +143,9 @@ def encode_dataset(ds: Dataset, transfer_syntax: str) -> EncodedDataSet:
         data_set = InMemory(b"".join(parts), transfer_syntax)
         data_set.is_even = not level.is_as_read
         return data_set
-    except NotInCharacterSet as error:
-        raise ValueError(f"the data set cannot be encoded: {error}") from None
-    except NotEncodable as error:
-        raise ValueError(
-            f"the data set cannot be encoded as {named(transfer_syntax)}: {error}"
-        ) from error.__cause__
+    except (NotInCharacterSet, NotEncodable) as error:
+        how = f" as {named(transfer_syntax)}" if isinstance(error, NotEncodable) else ""
+        raise ValueError(f"the data set cannot be encoded{how}: {error}") from error.__cause__
 
 
 def write_elements(ds: Dataset, encoding: Encoding) -> bytes:

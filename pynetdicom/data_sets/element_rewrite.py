@@ -11,11 +11,8 @@ import struct
 from typing import NamedTuple
 
 from pynetdicom.data_sets.element_walk import (
-    ELEMENTS,
-    FRAGMENTS,
     ITEM,
     ITEM_DELIMITATION,
-    ITEMS,
     LONG_VRS,
     UNDEFINED,
     Encoding,
@@ -24,9 +21,7 @@ from pynetdicom.data_sets.element_walk import (
     Window,
     check_depth,
     encoding_of,
-    endless,
-    item_at,
-    level_of,
+    ended,
     no_walk,
     overrun,
 )
@@ -87,8 +82,8 @@ def rewrite(data_set: EncodedDataSet, found: Survey, target: Encoding | None = N
 
     little = encoding_of(data_set.transfer_syntax).little
     window = Window(b"", found.end, data_set.read_at, little)
-    writer = _Writer(window, data_set.read_into, target, Scope(None, has_signed_pixels))
-    writer.elements(0, Level(ELEMENTS, found.end, False, found.implicit))
+    writer = _Writer(window, data_set.read_into, target, Scope(has_signed_pixels))
+    writer.elements(0, Level("elements", found.end, False, found.implicit))
     return writer.out
 
 
@@ -110,19 +105,13 @@ class _Writer:
     """
 
     def __init__(
-        self,
-        window: Window,
-        read_into: ReadInto,
-        target: Encoding | None,
-        scope: Scope,
-        depth: int = 0,
+        self, window: Window, read_into: ReadInto, target: Encoding | None, scope: Scope
     ) -> None:
         self.out = Pieces()
         self._window = window
         self._read_into = read_into
         self._target = target
         self._scope = scope
-        self._depth = depth
         new_little = window.little if target is None else target.little
         self._order, self._new_order = (
             "<" if little else ">" for little in (window.little, new_little)
@@ -157,10 +146,8 @@ class _Writer:
                 group_length = _GroupLength(cell, offset, self.out.size)
             elif not self._sequence(element):
                 self._value(element)
-        if delimited:
-            raise no_walk(f"an item of undefined length at offset {offset} does not end")
         self._end_group(group_length, offset)
-        return offset
+        return ended(level, offset)
 
     def _end_group(self, length: _GroupLength | None, offset: int) -> None:
         """Have the length of a group, which ends here, stay right if it was."""
@@ -176,15 +163,12 @@ class _Writer:
         """Write an element of undefined length."""
         _, tag, vr, _, value = element
         target = self._target
-        level = level_of(self._window, element[1:], end)
+        level = self._window.level_of(element[1:], end)
         if level is None:
             raise overrun(tag, element.offset)
-        if level.kind != ITEMS:
-            if target is not None:
-                raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
-            self._head(element, UNDEFINED, vr)
-            return self.items(value, level)
         if target is not None:
+            if level.kind == "fragments":
+                raise NotEncodable(f"{name_of(tag)} is encapsulated, which only explicit VR has")
             if not vr and representation(tag, self._scope) == b"SQ":
                 vr = b"SQ"
             if vr != b"SQ":
@@ -193,15 +177,14 @@ class _Writer:
                 vr = b"UN"
         # A UN is in implicit VR little endian, whatever it is in (PS3.5 6.2.2).
         inner = target if target is None or vr == b"SQ" or target.implicit else None
-        items = _Writer(self._window, self._read_into, inner, self._scope, self._depth)
+        items = _Writer(self._window, self._read_into, inner, self._scope)
         offset = items.items(value, level)
-        length = UNDEFINED
-        if inner is None and target is not None and not target.little:
-            # Among big endian elements not every reader (pydicom) knows that: it gets a length.
-            items.out.drop_last()  # the delimiter
-            length = items.out.size
-        self._head(element, length, vr)
+        # Among big endian elements not every reader (pydicom) knows that: it gets a length.
+        has_length = inner is None and target is not None and not target.little
+        self._head(element, items.out.size if has_length else UNDEFINED, vr)
         self.out.extend(items.out)
+        if not has_length:
+            self._item(0xE0DD, 0)
         return offset
 
     def _sequence(self, element: _Element) -> bool:
@@ -221,13 +204,13 @@ class _Writer:
                 return False
             # One that nobody knows, and that is no usual one, is left as it is unless it is odd.
             known = vr == b"SQ" or length & 1
-            if not known and level_of(self._window, element[1:], value + length) is None:
+            if not known and self._window.level_of(element[1:], value + length) is None:
                 return False
             if vr == b"UN" and representation(tag, self._scope) in _OPAQUE:
                 return False
-        items = _Writer(self._window, self._read_into, inner, self._scope, self._depth)
+        items = _Writer(self._window, self._read_into, inner, self._scope)
         try:
-            items.items(value, Level(ITEMS, value + length, False, not element.vr))
+            items.items(value, Level("items", value + length, False, not element.vr))
         except DataSetDecodeError as error:
             if element.vr and target is not None and begins_with_item:
                 raise NotEncodable(f"{name_of(tag)} is a damaged sequence: {error}") from None
@@ -238,37 +221,28 @@ class _Writer:
 
     def items(self, offset: int, level: Level) -> int:
         """Write the items of a sequence, or fragments, which are padded; give where they end."""
-        check_depth(self._depth)
+        check_depth(self._scope.depth)
         while offset < level.end:
-            value, inner = item_at(self._window, offset, level)
+            value, inner = self._window.item_at(offset, level)
             if inner is None:
-                self._item(0xE0DD, 0)
                 return value
-            if level.kind == FRAGMENTS:
-                self._fragment(offset, value, inner.end - value)
+            if level.kind == "fragments":
+                length = inner.end - value
+                self._item(0xE000, length + (length & 1))
+                self._keep(value, length)
+                self.out.add(b"\0" * (length & 1))
                 offset = inner.end
                 continue
-            scope = Scope(self._scope)
-            item = _Writer(self._window, self._read_into, self._target, scope, self._depth + 1)
+            scope = Scope(self._scope.has_signed_pixels, self._scope.depth + 1)
+            item = _Writer(self._window, self._read_into, self._target, scope)
             offset = item.elements(value, inner)
             self._item(0xE000, UNDEFINED if inner.delimited else item.out.size)
             self.out.extend(item.out)
-        if level.delimited:
-            raise endless(offset)
-        return offset
+        return ended(level, offset)
 
     def _item(self, number: int, length: int) -> None:
         """Write the header of an item, or a delimiter."""
         self.out.add(struct.pack(self._new_order + "HHI", 0xFFFE, number, length))
-
-    def _fragment(self, offset: int, value: int, length: int) -> None:
-        """Write a fragment of encapsulated pixel data, padded to an even length."""
-        if length & 1:
-            self._item(0xE000, length + 1)
-            self._keep(value, length)
-            self.out.add(b"\0")
-        else:
-            self._keep(offset, value + length - offset)
 
     def _value(self, element: _Element) -> None:
         """Write an element whose value is not looked into."""
@@ -282,7 +256,10 @@ class _Writer:
         odd = length & 1
         new_vr, unit = vr, 1
         if target is not None:
-            found = recoded(vr or representation(tag, scope), length, self._window.little, target)
+            little = self._window.little
+            # In big endian nobody knows what words an element without a VR is of.
+            old_vr = representation(tag, scope) if little and not vr else vr
+            found = recoded(old_vr, length, little, target)
             if found is None:
                 raise NotEncodable(
                     f"{name_of(tag)} is not as its VR has it, in the other byte order"
@@ -291,7 +268,7 @@ class _Writer:
         elif vr and vr not in LONG_VRS and length == 0xFFFF:
             new_vr = b"UN"  # as which alone it can be longer
         self._head(element, length + odd, new_vr)
-        self._keep(value, length, unit, copies=target is not None)
+        self._keep(value, length, unit)
         if odd:
             self.out.add(padding(vr or representation(tag, scope)))
 
@@ -307,9 +284,9 @@ class _Writer:
             encoding = Encoding(not old_vr, self._window.little, False)
         self.out.add(heads_for(encoding)(tag, vr.decode(), length))
 
-    def _keep(self, offset: int, length: int, unit: int = 1, *, copies: bool = False) -> None:
-        if copies and length <= COPIED:
+    def _keep(self, offset: int, length: int, unit: int = 1) -> None:
+        if self._target is not None and length <= COPIED:
             data = self._window.bytes_at(offset, length)
             self.out.add(data if unit == 1 else bytes(swapped(data, unit)))
         else:
-            self.out.keep(Stretch(self._read_into, offset, length, unit))
+            self.out.add(Stretch(self._read_into, offset, length, unit))

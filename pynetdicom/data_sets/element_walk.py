@@ -14,7 +14,7 @@ import re
 import struct
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pynetdicom.errors import DataSetDecodeError
 
@@ -41,8 +41,8 @@ LONG_VRS = frozenset(
 )
 """VRs with a length of 32 bits (PS3.5 7.1.2)."""
 
-# Whether bytes can be a VR.
-_is_vr = re.compile(rb"[A-Z]{2}").fullmatch
+is_vr = re.compile(rb"[A-Z]{2}").fullmatch
+"""Tells whether bytes can be a VR."""
 
 _SHORT_VRS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(b" ")
@@ -100,9 +100,8 @@ class Survey(NamedTuple):
 
     end: int
     """Where the last element ends."""
-    first_odd: int
-    """The tag of the first value of odd length, 0 for none; of a fragment that of an item."""
-    odd_count: int
+    odd: tuple[int, ...]
+    """The tags of the values of odd length; of a fragment that of an item."""
     implicit: bool
     """How it begins, whatever its transfer syntax says."""
     last: int
@@ -118,12 +117,21 @@ class Survey(NamedTuple):
     def oddities(self) -> tuple[str, ...]:
         """What is wrong with the data set, and taken all the same; no values."""
         notes = []
-        if self.odd_count:
-            first = f"({self.first_odd >> 16:04X},{self.first_odd & 0xFFFF:04X})"
-            notes.append(f"values of odd length: {self.odd_count}, the first of them {first}")
+        if self.odd:
+            first = f"({self.odd[0] >> 16:04X},{self.odd[0] & 0xFFFF:04X})"
+            notes.append(f"values of odd length: {len(self.odd)}, the first of them {first}")
         if self.stray:
             notes.append(f"bytes after the last element: {len(self.stray)}")
         return tuple(notes)
+
+
+class Level(NamedTuple):
+    """What the walk is in: elements (a data set, an item), items, or fragments."""
+
+    kind: Literal["elements", "items", "fragments"]
+    end: int
+    delimited: bool
+    implicit: bool
 
 
 _FORMS = {
@@ -154,13 +162,12 @@ class Window:
         index = offset - self.base
         if index >= 0 and index + size <= len(self.data):
             return index
-        if offset + size > self.size or self.read is None:
-            raise no_walk(f"it ends within an element header at offset {offset}")
-        self.data = self.read(offset, min(max(WINDOW, size), self.size - offset))
-        self.base = offset
-        if len(self.data) < size:
-            raise no_walk(f"it ends within an element header at offset {offset}")
-        return 0
+        if offset + size <= self.size and self.read is not None:
+            self.data = self.read(offset, min(max(WINDOW, size), self.size - offset))
+            self.base = offset
+            if len(self.data) >= size:
+                return 0
+        raise no_walk(f"it ends within an element header at offset {offset}")
 
     def bytes_at(self, offset: int, size: int) -> bytes:
         """Give some bytes."""
@@ -172,23 +179,59 @@ class Window:
         index = self.at(offset, 8)
         group, element, vr, length = self.explicit(self.data, index)
         tag, value = group << 16 | element, offset + 8
-        if implicit or not _is_vr(vr):
+        if implicit or (vr not in _SHORT_VRS and not is_vr(vr)):
             return tag, b"", self.long(self.data, index + 4)[0], value
         if vr in LONG_VRS:
-            return tag, vr, self.long(self.data, self.at(offset, 12) + 8)[0], offset + 12
+            index = self.at(offset, 12)  # which may be in the next window
+            return tag, vr, self.long(self.data, index + 8)[0], offset + 12
         return tag, vr, length, value
 
+    def level_of(self, header: tuple[int, bytes, int, int], end: int) -> Level | None:
+        """What an element (tag, VR, length, offset of the value) holds: None for a mere value.
 
-class Level(NamedTuple):
-    """What the walk is in: elements (a data set, an item), items, or fragments."""
+        A value without a VR is a sequence if it begins with an item, in a usual group.
+        """
+        tag, vr, length, value = header
+        if length == UNDEFINED and value <= end:
+            if vr == b"SQ":
+                return Level("items", end, True, False)
+            # A UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
+            if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
+                return Level("items", end, True, True)
+            return Level("fragments", end, True, False)
+        if not self.nested or not 0 < length <= end - value:
+            return None
+        if vr == b"SQ":
+            return Level("items", value + length, False, False)
+        if vr or tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
+            return None
+        index = self.at(value, 8)
+        group, element, size = self.implicit(self.data, index)
+        if group << 16 | element == ITEM and (size == UNDEFINED or size <= length - 8):
+            return Level("items", value + length, False, True)
+        return None
 
-    kind: int
-    end: int
-    delimited: bool
-    implicit: bool
-
-
-ELEMENTS, ITEMS, FRAGMENTS = range(3)
+    def item_at(self, offset: int, level: Level) -> tuple[int, Level | None]:
+        """Where what an item, or a fragment, holds begins, and what it is; None for no more."""
+        kind, end, delimited, implicit = level
+        if end - offset < 8:
+            raise no_walk(f"a sequence ends within an item header at offset {offset}")
+        index = self.at(offset, 8)
+        group, element, length = self.implicit(self.data, index)
+        tag, value = group << 16 | element, offset + 8
+        if tag == SEQUENCE_DELIMITATION and delimited:
+            return value, None
+        if tag != ITEM:
+            raise no_walk(f"({group:04X},{element:04X}) at offset {offset} is not an item")
+        undefined = length == UNDEFINED and kind == "items"
+        inner_end = end if undefined else value + length
+        if inner_end > end:
+            raise overrun(tag, offset)
+        if implicit and inner_end - value >= 8:
+            # Its sequence's VR does not say what it is in: its first element does.
+            index = self.at(value, 6)
+            implicit = not is_vr(self.data[index + 4 : index + 6])
+        return value, Level("elements", inner_end, undefined, implicit)
 
 
 def walk(
@@ -232,28 +275,11 @@ def walk(
     if size >= 6:
         if len(data) < 6:
             window.at(0, 6)
-        implicit = not _is_vr(window.data[4:6])
-    top = Level(ELEMENTS, size, False, implicit)
+        implicit = not is_vr(window.data[4:6])
+    top = Level("elements", size, False, implicit)
     end, last = _elements(window, 0, top, wanted=wanted, stop=stop)
-    odd, first = window.odd, window.odd[0] if window.odd else 0
     stray = window.bytes_at(end, size - end) if 0 < size - end < 8 else b""
-    return Survey(end, first, len(odd), implicit, last, stray, window.values, nested)
-
-
-def walk_through(
-    data: bytes | bytearray,
-    size: int,
-    encoding: Encoding,
-    read: Read | None = None,
-    *,
-    wanted: Collection[int] = (),
-) -> Survey:
-    """Go over a data set to its end as `walk` does; a sequence that is none is no fault."""
-    try:
-        return walk(data, size, encoding, read, wanted=wanted)
-    except DataSetDecodeError:
-        # What is within a value of a definite length does not matter to the rest.
-        return walk(data, size, encoding, read, wanted=wanted, nested=False)
+    return Survey(end, tuple(window.odd), implicit, last, stray, window.values, nested)
 
 
 def _elements(
@@ -267,42 +293,34 @@ def _elements(
 ) -> tuple[int, int]:
     """Walk elements until they end; give where that is, and the tag of the last one."""
     _, end, delimited, implicit = level
-    unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
+    unpack, unpack_implicit = window.explicit, window.implicit
     vr, last, data, base = b"", 0, window.data, window.base
-    longest = 8 if implicit else 12  # of the headers
     while offset < end:
         index = offset - base
-        if index + longest > len(data):
+        if index + 8 > len(data):
             if not depth and end - offset < 8 and offset:
                 break  # stray bytes
-            # The last element may be shorter than the longest header.
-            index = window.at(offset, min(longest, max(8, window.size - offset)))
+            index = window.at(offset, 8)
             data, base = window.data, window.base
         value = offset + 8
         if implicit:
             group, element, length = unpack_implicit(data, index)
         else:
             group, element, vr, length = unpack(data, index)
-            if vr not in _SHORT_VRS:
-                if vr in LONG_VRS:
-                    value = offset + 12
-                    at = window.at(offset, 12) + 8
-                    (length,) = unpack_long(window.data, at)
-                elif not _is_vr(vr):
-                    # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
-                    vr = b""
-                    (length,) = unpack_long(data, index + 4)
         tag = group << 16 | element
         if tag >= stop:
             break
-        if vr not in _SHORT_VRS and (not vr or vr == b"SQ" or length == UNDEFINED):
+        if implicit or vr not in _SHORT_VRS:
+            if not implicit:
+                # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
+                tag, vr, length, value = window.header(offset, False)
             if tag == ITEM_DELIMITATION:
                 if delimited or (value == end and end != window.size):
                     return value, last
                 raise no_walk(f"an item ends at offset {offset} where there is none")
             # Without a VR it is a mere value if it is too short to hold an item.
             is_long = vr or length >= 8
-            inner = level_of(window, (tag, vr, length, value), end) if is_long else None
+            inner = window.level_of((tag, vr, length, value), end) if is_long else None
             if inner is not None:
                 offset, last = _items(window, value, inner, depth), tag
                 data, base = window.data, window.base
@@ -314,9 +332,7 @@ def _elements(
         if tag in wanted:
             window.values[tag] = window.bytes_at(value, length)
         offset, last = value + length, tag
-    if delimited:
-        raise no_walk(f"an item of undefined length at offset {offset} does not end")
-    return offset, last
+    return (ended(level, offset) if delimited else offset), last
 
 
 def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool:
@@ -336,48 +352,20 @@ def is_sequence(value: bytes, encoding: tuple[bool | None, bool | None]) -> bool
     return True
 
 
-def level_of(window: Window, header: tuple[int, bytes, int, int], end: int) -> Level | None:
-    """What an element (tag, VR, length, offset of the value) holds: None for a mere value.
-
-    A value without a VR is a sequence if it begins with an item, in a usual group.
-    """
-    tag, vr, length, value = header
-    if length == UNDEFINED and value <= end:
-        if vr == b"SQ":
-            return Level(ITEMS, end, True, False)
-        # A UN of undefined length is a sequence in implicit VR (PS3.5 6.2.2).
-        if vr == b"UN" or (not vr and tag not in PIXEL_DATA):
-            return Level(ITEMS, end, True, True)
-        return Level(FRAGMENTS, end, True, False)
-    if not window.nested or not 0 < length <= end - value:
-        return None
-    if vr == b"SQ":
-        return Level(ITEMS, value + length, False, False)
-    if vr or tag & 0x10000 or 0x50000000 <= tag < 0x51000000 or tag >= 0x60000000 or length < 8:
-        return None
-    index = window.at(value, 8)
-    group, element, size = window.implicit(window.data, index)
-    if group << 16 | element == ITEM and (size == UNDEFINED or size <= length - 8):
-        return Level(ITEMS, value + length, False, True)
-    return None
-
-
 def _items(window: Window, offset: int, level: Level, depth: int) -> int:
     """Walk the items of a sequence, or fragments; give where they end."""
     check_depth(depth)
     while offset < level.end:
-        offset, item = item_at(window, offset, level)
+        offset, item = window.item_at(offset, level)
         if item is None:
             return offset
-        if level.kind == ITEMS:
+        if level.kind == "items":
             offset, _ = _elements(window, offset, item, depth + 1)
         else:
             if item.end - offset & 1:
                 window.odd.append(ITEM)
             offset = item.end
-    if level.delimited:
-        raise endless(offset)
-    return offset
+    return ended(level, offset)
 
 
 def check_depth(depth: int) -> None:
@@ -386,32 +374,12 @@ def check_depth(depth: int) -> None:
         raise no_walk(f"its sequences nest deeper than {MAXIMUM_DEPTH}")
 
 
-def item_at(window: Window, offset: int, level: Level) -> tuple[int, Level | None]:
-    """Where the value of an item, or of a fragment, begins, and what it is; None for no more."""
-    kind, end, delimited, implicit = level
-    if end - offset < 8:
-        raise no_walk(f"a sequence ends within an item header at offset {offset}")
-    index = window.at(offset, 8)
-    group, element, length = window.implicit(window.data, index)
-    tag, value = group << 16 | element, offset + 8
-    if tag == SEQUENCE_DELIMITATION and delimited:
-        return value, None
-    if tag != ITEM:
-        raise no_walk(f"({group:04X},{element:04X}) at offset {offset} is not an item")
-    undefined = length == UNDEFINED and kind == ITEMS
-    inner_end = end if undefined else value + length
-    if inner_end > end:
-        raise overrun(tag, offset)
-    if implicit and inner_end - value >= 8:
-        # Its sequence's VR does not say what it is in: its first element does.
-        index = window.at(value, 6)
-        implicit = not _is_vr(window.data[index + 4 : index + 6])
-    return value, Level(ELEMENTS, inner_end, undefined, implicit)
-
-
-def endless(offset: int) -> DataSetDecodeError:
-    """Make the error for items that lack their end."""
-    return no_walk(f"a sequence of undefined length at offset {offset} does not end")
+def ended(level: Level, offset: int) -> int:
+    """Give where a level ends, unless it had to have a delimiter there."""
+    if level.delimited:
+        what = "an item" if level.kind == "elements" else "a sequence"
+        raise no_walk(f"{what} of undefined length at offset {offset} does not end")
+    return offset
 
 
 def overrun(tag: int, offset: int) -> DataSetDecodeError:

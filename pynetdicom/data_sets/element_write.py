@@ -27,12 +27,7 @@ from pynetdicom.data_sets.character_sets import (
     is_plain,
     is_read_with,
 )
-from pynetdicom.data_sets.element_walk import (
-    UNDEFINED,
-    Encoding,
-    encoding_of,
-    is_sequence,
-)
+from pynetdicom.data_sets.element_walk import UNDEFINED, Encoding, encoding_of, is_sequence
 from pynetdicom.data_sets.pieces import Buffered, NotEncodable, Pieces, Stretch, swapped
 from pynetdicom.data_sets.representations import (
     Heads,
@@ -66,12 +61,7 @@ class Level:
     """Whether something in it may be as somebody else has encoded it."""
 
     def __init__(
-        self,
-        ds: Dataset,
-        encoding: Encoding,
-        outer: Level | None = None,
-        *,
-        is_copied: bool = False,
+        self, ds: Dataset, encoding: Encoding, outer: Level | None = None, is_copied: bool = False
     ) -> None:
         self.ds = ds
         self.encoding = encoding
@@ -155,10 +145,8 @@ class Level:
                     parts += _others(self, heads, element)
                 else:
                     parts += heads(tag, element.VR, len(data)), data
-        except NotInCharacterSet as error:
-            raise NotInCharacterSet(_named(tag, error)) from None
-        except NotEncodable as error:
-            raise NotEncodable(_named(tag, error)) from error.__cause__
+        except (NotInCharacterSet, NotEncodable) as error:
+            raise type(error)(_named(tag, error)) from error.__cause__
         except Exception as error:  # pydicom's own text may quote a value
             raise NotEncodable(f"{name_of(tag)}: {type(error).__name__} in pydicom") from error
         return parts

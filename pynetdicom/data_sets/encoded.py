@@ -13,22 +13,8 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pynetdicom.data_sets.descriptor import (
-    Descriptor,
-    Section,
-    Unnamed,
-    open_file,
-    pread,
-    pread_into,
-)
-from pynetdicom.data_sets.element_walk import (
-    Encoding,
-    Read,
-    Survey,
-    encoding_of,
-    walk,
-    walk_through,
-)
+from pynetdicom.data_sets.descriptor import Descriptor, Section, Unnamed, open_file, pread_into
+from pynetdicom.data_sets.element_walk import Encoding, Read, Survey, encoding_of, walk
 from pynetdicom.data_sets.read_buffers import CHUNK, at_offset, fill, give_back, take_buffer
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.uids import named
@@ -58,10 +44,13 @@ class EncodedDataSet:
         How it is encoded.
     size : int
         Its length in bytes.
+    memory : bytes or None
+        Its bytes, where they are in memory.
     mended : tuple of str
         What was mended in it to make it fit to be sent, without values.
     """
 
+    memory: Bytes | None = None
     mended: tuple[str, ...] = ()
     is_even = False
     """Whether it is of our own making, with values of even length and nothing after the last."""
@@ -74,17 +63,12 @@ class EncodedDataSet:
         self.transfer_syntax = transfer_syntax
         self.size = size
 
-    def memory(self) -> Bytes | None:
-        """Give the bytes where they are in memory."""
-        return None
+    _offset = 0
+    """Where in its file it begins."""
 
-    def _file(self) -> tuple[Descriptor, int]:
-        """Give the file and the offset in it, where they are not in memory."""
+    def _file(self) -> Descriptor:
+        """Give the file, where the bytes are not in memory."""
         raise NotImplementedError
-
-    def _begin(self) -> int:
-        """Where in its file it begins."""
-        return self._file()[1]
 
     def parts(self, multiple: int = 1) -> Iterator[memoryview]:
         """Iterate over the bytes; may be called again.
@@ -100,17 +84,16 @@ class EncodedDataSet:
             A part, of at most 1 MiB where it comes from a file. It is valid until the next one is
             asked for.
         """
-        memory = self.memory()
+        memory = self.memory
         if memory is not None:
             if memory:
                 yield memoryview(memory)
             return
-        begin = self._begin()
         length = max(CHUNK - CHUNK % multiple, multiple)
         buffer = take_buffer(length)
         try:
             for offset in range(0, self.size, length):
-                part = at_offset(buffer, begin + offset, min(length, self.size - offset))
+                part = at_offset(buffer, self._offset + offset, min(length, self.size - offset))
                 self.read_into(part, offset)
                 yield part
         finally:
@@ -118,16 +101,14 @@ class EncodedDataSet:
 
     def open(self) -> BinaryIO:
         """Open it for reading, as a file that begins with the data set and ends with it."""
-        memory = self.memory()
-        return (
-            io.BytesIO(memory)
-            if memory is not None
-            else io.BufferedReader(self._section(self.size))
-        )
+        memory = self.memory
+        if memory is None:
+            return io.BufferedReader(self._section(self.size))
+        return io.BytesIO(memory)
 
     def getvalue(self) -> bytes:
         """Give the whole as bytes."""
-        memory = self.memory()
+        memory = self.memory
         if memory is not None:
             return bytes(memory)
         return b"".join(map(bytes, self.parts()))
@@ -169,13 +150,13 @@ class EncodedDataSet:
         from pydicom.dataset import FileDataset
 
         implicit, little = ds.original_encoding
-        with_file = FileDataset(
+        backed = FileDataset(
             source, ds, is_implicit_VR=bool(implicit), is_little_endian=bool(little)
         )
-        with_file.set_original_encoding(implicit, little, ds.original_character_set)
+        backed.set_original_encoding(implicit, little, ds.original_character_set)
         # There was none: let nobody find an empty one.
-        del with_file.file_meta
-        return with_file
+        del backed.file_meta
+        return backed
 
     def check(self) -> None:
         """Raise DataSetDecodeError if an element overruns the data set, or it nests too deeply."""
@@ -192,7 +173,12 @@ class EncodedDataSet:
             If an element overruns the data set, or it nests too deeply.
         """
         if self._survey is None:
-            self._survey = walk_through(*self._to_walk(), wanted=UIDS)
+            place = self._to_walk()
+            try:
+                self._survey = walk(*place, wanted=UIDS)
+            except DataSetDecodeError:
+                # What is within a value of a definite length does not matter to the rest.
+                self._survey = walk(*place, wanted=UIDS, nested=False)
         return self._survey
 
     @property
@@ -258,12 +244,12 @@ class EncodedDataSet:
 
     def read_ahead(self) -> bool:
         """Read the data set now, where that is worth it; says whether it is in memory."""
-        return self.memory() is not None
+        return self.memory is not None
 
     def _to_walk(self) -> tuple[bytes | bytearray, int, Encoding, Read | None]:
         """The bytes that are in memory, how many there are in all, and how to get the others."""
         encoding = encoding_of(self.transfer_syntax)
-        memory = self.inflated() if encoding.deflated else self.memory()
+        memory = self.inflated() if encoding.deflated else self.memory
         if memory is None:
             return self._head, self.size, encoding, self.read_at
         data = bytes(memory) if isinstance(memory, memoryview) else memory
@@ -271,28 +257,49 @@ class EncodedDataSet:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read (at most) so many bytes from an offset."""
-        memory = self.memory()
-        if memory is not None:
-            return bytes(memory[offset : offset + size])
-        descriptor, start = self._file()
-        return pread(descriptor.fd, min(size, self.size - offset), start + offset)
+        data = bytearray(max(0, min(size, self.size - offset)))
+        self.read_into(memoryview(data), offset)
+        return bytes(data)
 
     def read_into(self, part: memoryview, offset: int) -> None:
         """Read as many bytes as `part` holds, from an offset."""
-        memory = self.memory()
+        memory = self.memory
         if memory is not None:
             part[:] = memoryview(memory)[offset : offset + len(part)]
         else:
-            descriptor, start = self._file()
-            fill(part, descriptor, start + offset)
+            fill(part, self._file(), self._offset + offset)
 
     def _section(self, size: int) -> Section:
-        descriptor, offset = self._file()
-        return Section(descriptor.duplicate(), offset, size)
+        return Section(self._file().duplicate(), self._offset, size)
 
     def inflated(self) -> bytes:
-        """Inflate it."""
-        return inflate(self.parts(), INFLATED_LIMIT + 64 * self.size)
+        """Inflate it (PS3.5 A.5).
+
+        Raises
+        ------
+        DataSetDecodeError
+            If it is not deflated data, is cut off, or inflates to more than is allowed.
+        """
+        limit = INFLATED_LIMIT + 64 * self.size
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        pieces: list[bytes] = []
+        total = 0
+        try:
+            for part in self.parts():
+                data: bytes | memoryview = part
+                while data and not inflater.eof:
+                    piece = inflater.decompress(data, CHUNK)
+                    data = inflater.unconsumed_tail
+                    pieces.append(piece)
+                    total += len(piece)
+                    if total > limit:
+                        raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
+            pieces.append(inflater.flush())
+            if not inflater.eof:
+                raise DataSetDecodeError("data set: the deflated data ends early")
+        except zlib.error:
+            raise DataSetDecodeError("data set: it does not inflate") from None
+        return b"".join(pieces)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.size} bytes, {self.transfer_syntax}>"
@@ -312,10 +319,7 @@ class InMemory(EncodedDataSet):
     def __init__(self, data: bytes, transfer_syntax: str) -> None:
         self.transfer_syntax = transfer_syntax
         self.size = len(data)
-        self._data = data
-
-    def memory(self) -> bytes:
-        return self._data
+        self.memory = data
 
 
 class InFile(EncodedDataSet):
@@ -349,24 +353,23 @@ class InFile(EncodedDataSet):
         self._offset = offset
         self._path = None if isinstance(file, Descriptor) else os.fspath(file)
         self._descriptor = file if isinstance(file, Descriptor) else None
-        # What was read of it ahead, and the buffer that it is in.
-        self._read: memoryview | None = None
+        # The buffer that it is in, if it was read ahead.
         self._buffer: memoryview | None = None
 
     def read_ahead(self) -> bool:
         """Read it now, if it is small enough to be kept in memory until it is sent."""
-        if self._read is None and self.size <= CHUNK:
-            descriptor, offset = self._file()
+        if self.memory is None and self.size <= CHUNK:
+            descriptor = self._file()
             self._buffer = take_buffer(self.size)
-            read = at_offset(self._buffer, offset, self.size)
-            if pread_into(descriptor.fd, read, offset) == self.size:
-                self._read = read
-        return self._read is not None
+            read = at_offset(self._buffer, self._offset, self.size)
+            if pread_into(descriptor.fd, read, self._offset) == self.size:
+                self.memory = read
+        return self.memory is not None
 
     def duplicate(self) -> InFile:
         """Make another one, with a descriptor of its own."""
-        descriptor, offset = self._file()
-        other = InFile(descriptor.duplicate(), offset, self.size, self.transfer_syntax)
+        descriptor = self._file().duplicate()
+        other = InFile(descriptor, self._offset, self.size, self.transfer_syntax)
         other._survey = self._survey
         return other
 
@@ -376,55 +379,21 @@ class InFile(EncodedDataSet):
             return self
         return InFile(self._path, self._offset, self.size, self.transfer_syntax)
 
-    def memory(self) -> Bytes | None:
-        return self._read
-
-    def _file(self) -> tuple[Descriptor, int]:
-        if self._descriptor is None or (self._descriptor.fd < 0 and self._path is not None):
+    def _file(self) -> Descriptor:
+        if self._descriptor is None:
             if self._path is None:
                 raise ValueError("the data set is closed")
             self._descriptor = open_file(self._path)
-        return self._descriptor, self._offset
+        return self._descriptor
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._path is not None and self._descriptor is not None:
-            self._descriptor.close()
-        self._descriptor = None
-        buffer, self._buffer, self._read = self._buffer, None, None
+        descriptor, self._descriptor = self._descriptor, None
+        if self._path is not None and descriptor is not None:
+            descriptor.close()
+        buffer, self._buffer, self.memory = self._buffer, None, None
         if buffer is not None:
             give_back(buffer)
-
-
-def inflate(parts: Iterator[memoryview], limit: int) -> bytes:
-    """Inflate a deflated data set (PS3.5 A.5), as far as `limit` bytes.
-
-    Raises
-    ------
-    DataSetDecodeError
-        If it is not deflated data, is cut off, or inflates to more.
-    """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    pieces: list[bytes] = []
-    total = 0
-    try:
-        for part in parts:
-            data: bytes | memoryview = part
-            while data and not inflater.eof:
-                piece = inflater.decompress(data, CHUNK)
-                data = inflater.unconsumed_tail
-                pieces.append(piece)
-                total += len(piece)
-                if total > limit:
-                    raise DataSetDecodeError(f"data set: inflates to more than {limit} bytes")
-        while not inflater.eof:
-            piece = inflater.flush(CHUNK) if not inflater.unconsumed_tail else b""
-            if not piece:
-                raise DataSetDecodeError("data set: the deflated data ends early")
-            pieces.append(piece)
-    except zlib.error:
-        raise DataSetDecodeError("data set: it does not inflate") from None
-    return b"".join(pieces)
 
 
 def deflate(data: bytes) -> bytes:

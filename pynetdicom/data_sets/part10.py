@@ -7,10 +7,8 @@ where the data set is. `header_builder` is for what comes before a data set in a
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Self
@@ -20,8 +18,9 @@ from pynetdicom.data_sets.element_walk import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    LONG_VRS,
+    Window,
     encoding_of,
+    is_vr,
 )
 from pynetdicom.data_sets.encoded import (
     SOP_CLASS_UID,
@@ -31,7 +30,7 @@ from pynetdicom.data_sets.encoded import (
     InFile,
     InMemory,
 )
-from pynetdicom.data_sets.representations import begins_element
+from pynetdicom.data_sets.representations import begins_element, heads_for, padding
 from pynetdicom.errors import DataSetDecodeError, FileProblem, MissingUID, NotDICOM, TruncatedFile
 
 FIRST_READ = 16384
@@ -42,27 +41,19 @@ MAXIMUM_META = 1 << 20
 
 TRANSFER_SYNTAX_UID = 0x00020010
 
-_unpack_short = struct.Struct("<HH2sH").unpack_from
-_unpack_long = struct.Struct("<I").unpack_from
-
 
 class Part10:
     """A DICOM file whose header was read.
 
     Attributes
     ----------
-    path : str
-        The file.
     transfer_syntax : str
         How the data set is encoded.
     offset, size : int
         Where the data set is in the file, and its length in bytes.
     """
 
-    def __init__(
-        self, path: str, descriptor: Descriptor, head: bytes, file_size: int, prefix: int
-    ) -> None:
-        self.path = path
+    def __init__(self, descriptor: Descriptor, head: bytes, file_size: int, prefix: int) -> None:
         self._descriptor = descriptor
         self._prefix = prefix
         transfer_syntax, self.offset = _read_meta(head, descriptor, file_size, prefix)
@@ -203,22 +194,22 @@ def read_checked(path: str | os.PathLike[str], *, is_whole: bool = False) -> Par
 
 
 def _opened(path: str | os.PathLike[str], look: Callable[[Part10], object]) -> Part10:
-    name = os.fspath(path)
     descriptor = None
     try:
-        descriptor = open_file(name)
-        header = _header_of(name, descriptor)
+        descriptor = open_file(os.fspath(path))
+        header = _header_of(descriptor)
         look(header)
     except BaseException as error:
         if descriptor is not None:  # whoever keeps the exception would keep the file open
             descriptor.close()
         if isinstance(error, OSError):
-            raise _problem(error) from None
+            why = error.strerror or type(error).__name__
+            raise FileProblem(f"it cannot be read: {why}") from None
         raise
     return header
 
 
-def _header_of(name: str, descriptor: Descriptor) -> Part10:
+def _header_of(descriptor: Descriptor) -> Part10:
     status = os.fstat(descriptor.fd)
     if stat.S_ISDIR(status.st_mode):
         raise NotDICOM("it is a directory")
@@ -231,7 +222,7 @@ def _header_of(name: str, descriptor: Descriptor) -> Part10:
     if not prefix and not _is_plausible(head):
         raise _not_dicom()
     try:
-        return Part10(name, descriptor, head, status.st_size, prefix)
+        return Part10(descriptor, head, status.st_size, prefix)
     except TruncatedFile:
         if not prefix:
             raise _not_dicom() from None
@@ -240,12 +231,6 @@ def _header_of(name: str, descriptor: Descriptor) -> Part10:
 
 def _not_dicom() -> NotDICOM:
     return NotDICOM("it is not a DICOM file")
-
-
-def _problem(error: OSError) -> FileProblem:
-    if error.errno == errno.EISDIR:
-        return NotDICOM("it is a directory")
-    return FileProblem(f"it cannot be read: {error.strerror or type(error).__name__}")
 
 
 def _truncated(why: object) -> TruncatedFile:
@@ -259,7 +244,7 @@ def _is_plausible(head: bytes) -> bool:
     if head[:2] in (b"\x02\0", b"\x08\0"):
         return True
     # Big endian, explicit VR.
-    return head[:2] == b"\0\x08" and head[4:6].isalpha() and head[4:6].isupper()
+    return head[:2] == b"\0\x08" and is_vr(head[4:6]) is not None
 
 
 def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int) -> tuple[str, int]:
@@ -270,43 +255,34 @@ def _read_meta(head: bytes, descriptor: Descriptor, file_size: int, prefix: int)
     before an element that is encoded as the meta information is and not as the data set; nor is
     there always one. Then it ends before the first element of another group.
     """
-    vr = head[prefix + 4 : prefix + 6]
+    window = Window(head, file_size, lambda offset, size: pread(descriptor.fd, size, offset), True)
     # Tolerated: meta information in implicit VR.
-    implicit = not (vr.isalpha() and vr.isupper())
-    transfer_syntax = ""
-    offset = prefix
-    announced = -1
-    while head[offset : offset + 2] == b"\x02\0":
-        if len(head) < offset + 12 and len(head) < file_size:
+    implicit = not is_vr(head[prefix + 4 : prefix + 6])
+    transfer_syntax, announced, offset = "", -1, prefix
+    try:
+        while offset < file_size:
+            tag, vr, length, value = window.header(offset, implicit)
+            if tag >> 16 != 0x0002:
+                break
+            if not vr and not implicit:  # Tolerated: a VR that is none.
+                length = int.from_bytes(window.bytes_at(offset + 6, 2), "little")
             if offset > MAXIMUM_META:
                 raise NotDICOM("its meta information is too long")
-            head = pread(descriptor.fd, offset + FIRST_READ, 0)
-        if (
-            offset == announced
-            and transfer_syntax
-            and _is_of_data_set(head[offset + 4 : offset + 6], implicit, transfer_syntax)
-        ):
-            break
-        try:
-            _, number, vr, length = _unpack_short(head, offset)
-            start = offset + 8
-            if implicit:
-                (length,) = _unpack_long(head, offset + 4)
-            elif vr in LONG_VRS:
-                (length,) = _unpack_long(head, start)
-                start += 4
-        except struct.error:
-            start, length = offset, file_size
-        offset = start + length
-        if offset > file_size:
-            raise TruncatedFile("the file ends within its meta information")
-        if offset > len(head):
-            # So long an element is nothing that is of interest here.
-            head = pread(descriptor.fd, min(offset, MAXIMUM_META) + FIRST_READ, 0)
-        if number == 0 and length == 4:
-            announced = offset + int.from_bytes(head[start:offset], "little")
-        elif number == 0x0010:
-            transfer_syntax = head[start:offset].decode("latin-1").strip(" \0")
+            if offset == announced and transfer_syntax:
+                vr = window.bytes_at(offset + 4, 2)
+                if _is_of_data_set(vr, implicit, transfer_syntax):
+                    break
+            offset = value + length
+            if offset > file_size:
+                raise TruncatedFile("the file ends within its meta information")
+            if tag == 0x00020000 and length == 4:
+                announced = offset + int.from_bytes(window.bytes_at(value, 4), "little")
+            elif tag == TRANSFER_SYNTAX_UID and length <= MAXIMUM_META:
+                transfer_syntax = window.bytes_at(value, length).decode("latin-1").strip(" \0")
+    except DataSetDecodeError:
+        # Or within the first element of the data set, which is not looked at here.
+        if pread(descriptor.fd, 2, offset) == b"\x02\0":
+            raise TruncatedFile("the file ends within its meta information") from None
     return transfer_syntax, offset
 
 
@@ -315,37 +291,31 @@ def _is_of_data_set(vr: bytes, meta_is_implicit: bool, transfer_syntax: str) -> 
     encoding = encoding_of(transfer_syntax)
     if encoding.deflated or not encoding.little:
         return encoding.deflated
-    is_implicit = not (vr.isalpha() and vr.isupper())
+    is_implicit = not is_vr(vr)
     return is_implicit == encoding.implicit or is_implicit != meta_is_implicit
 
 
 def _guess_transfer_syntax(data: bytes) -> str:
     """Guess how a data set is encoded of which nobody says it, by its first element."""
-    vr = data[4:6]
-    if vr.isalpha() and vr.isupper():
+    if is_vr(data[4:6]):
         big = data[:1] == b"\0" and data[1:2] != b"\0"
         return EXPLICIT_VR_BIG_ENDIAN if big else EXPLICIT_VR_LITTLE_ENDIAN
     return IMPLICIT_VR_LITTLE_ENDIAN
 
 
-_short = struct.Struct("<HH2sH").pack
+_head = heads_for(encoding_of(EXPLICIT_VR_LITTLE_ENDIAN))
+_PREFIX = bytes(128) + b"DICM"
+_VERSION = _head(0x00020001, "OB", 2) + b"\0\1"
 
 
-def _element(number: int, vr: bytes, value: str) -> bytes:
+def _element(number: int, vr: str, value: str) -> bytes:
     raw = value.encode("latin-1", "replace")
     if len(raw) & 1:
-        raw += b"\0" if vr == b"UI" else b" "
-    return _short(0x0002, number, vr, len(raw)) + raw
+        raw += padding(vr.encode())
+    return _head(0x00020000 | number, vr, len(raw)) + raw
 
 
-@lru_cache(256)
-def _before_instance(sop_class_uid: str) -> bytes:
-    version = struct.pack("<HH2sxxI", 0x0002, 0x0001, b"OB", 2) + b"\0\1"
-    return version + _element(0x0002, b"UI", sop_class_uid)
-
-
-_PREFIX = bytes(128) + b"DICM"
-_group_length = struct.Struct("<HH2sHI").pack
+_class_element = lru_cache(256)(partial(_element, 0x0002, "UI"))
 
 
 def header_builder(
@@ -362,28 +332,22 @@ def header_builder(
     It is called with SOP Class UID and SOP Instance UID, and returns preamble, prefix and meta
     information (PS3.10 7.1).
     """
-    parts = [
-        _element(0x0010, b"UI", transfer_syntax),
-        _element(0x0012, b"UI", implementation_class_uid),
-    ]
-    for number, vr, value in (
-        (0x0013, b"SH", implementation_version_name),
-        (0x0016, b"AE", source_ae_title),
-        (0x0017, b"AE", sending_ae_title),
-        (0x0018, b"AE", receiving_ae_title),
-    ):
-        if value:
-            parts.append(_element(number, vr, value))
-    after = b"".join(parts)
+    elements_after = (
+        (0x0010, "UI", transfer_syntax),
+        (0x0012, "UI", implementation_class_uid),
+        (0x0013, "SH", implementation_version_name),
+        (0x0016, "AE", source_ae_title),
+        (0x0017, "AE", sending_ae_title),
+        (0x0018, "AE", receiving_ae_title),
+    )
+    after = b"".join([_element(number, vr, value) for number, vr, value in elements_after if value])
 
     def build(sop_class_uid: str, sop_instance_uid: str) -> bytes:
-        before = _before_instance(sop_class_uid)
         uid = sop_instance_uid.encode("latin-1", "replace")
-        if len(uid) & 1:
-            uid += b"\0"
-        instance = _short(0x0002, 0x0003, b"UI", len(uid))
-        length = len(before) + len(instance) + len(uid) + len(after)
-        group = _group_length(0x0002, 0, b"UL", 4, length)
-        return b"".join((_PREFIX, group, before, instance, uid, after))
+        uid += b"\0" * (len(uid) & 1)
+        instance = _head(0x00020003, "UI", len(uid))
+        elements = b"".join((_VERSION, _class_element(sop_class_uid), instance, uid, after))
+        length = len(elements).to_bytes(4, "little")
+        return b"".join((_PREFIX, _head(0x00020000, "UL", 4), length, elements))
 
     return build

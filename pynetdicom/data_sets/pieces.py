@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from io import SEEK_END, BufferedIOBase
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pynetdicom.data_sets.encoded import EncodedDataSet, InMemory
@@ -39,6 +39,11 @@ class Stretch(NamedTuple):
     offset: int
     length: int
     unit: int = 1
+
+    def follows(self, last: Stretch) -> bool:
+        """Tell whether it goes on where another ends, so that they can be one."""
+        end = last.offset + last.length
+        return last.unit == self.unit == 1 and (last.read_into, end) == self[:2]
 
     def fill(self, part: memoryview, position: int) -> None:
         """Read as many bytes as `part` holds, from a position in the stretch."""
@@ -128,47 +133,24 @@ class Pieces:
         self.pieces: list[Piece] = []
         self.size = 0
         for piece in pieces:
-            self.append(piece)
+            self.add(piece)
 
-    def add(self, data: bytes | bytearray) -> None:
-        """Add new bytes; a bytearray may still be changed."""
-        self.pieces.append(data)
-        self.size += len(data)
-
-    def keep(self, stretch: Stretch) -> None:
-        """Add a stretch, which may be the continuation of the last one."""
-        read_into, offset, length, unit = stretch
+    def add(self, piece: Piece) -> None:
+        """Add new bytes, where a bytearray may still be changed, or a stretch."""
+        length = piece.length if isinstance(piece, Stretch) else len(piece)
         if not length:
             return
         self.size += length
-        last = self.pieces[-1] if self.pieces else None
-        if (
-            isinstance(last, Stretch)
-            and last.unit == unit == 1
-            and last.offset + last.length == offset
-            and last.read_into == read_into
-        ):
+        last = self.pieces[-1] if self.pieces else b""
+        if isinstance(piece, Stretch) and isinstance(last, Stretch) and piece.follows(last):
             self.pieces[-1] = last._replace(length=last.length + length)
         else:
-            self.pieces.append(stretch)
-
-    def drop_last(self) -> None:
-        """Drop the new bytes that were added last."""
-        last = self.pieces.pop()
-        assert not isinstance(last, Stretch)
-        self.size -= len(last)
-
-    def append(self, piece: Piece) -> None:
-        """Add a piece of either kind."""
-        if isinstance(piece, Stretch):
-            self.keep(piece)
-        else:
-            self.add(piece)
+            self.pieces.append(piece)
 
     def extend(self, other: Pieces) -> None:
         """Add another's pieces."""
         for piece in other.pieces:
-            self.append(piece)
+            self.add(piece)
 
     def getvalue(self) -> bytes:
         """Read and join them."""
@@ -187,17 +169,11 @@ class Pieces:
 def _joined(pieces: list[Piece]) -> list[Piece]:
     """Make one piece of new bytes that follow each other."""
     joined: list[Piece] = []
-    new: list[bytes | bytearray] = []
-    for piece in pieces:
-        if isinstance(piece, Stretch):
-            if new:
-                joined.append(b"".join(new))
-                new = []
-            joined.append(piece)
+    for is_stretch, group in groupby(pieces, lambda piece: isinstance(piece, Stretch)):
+        if is_stretch:
+            joined += group
         else:
-            new.append(piece)
-    if new:
-        joined.append(b"".join(new))
+            joined.append(b"".join([piece for piece in group if not isinstance(piece, Stretch)]))
     return joined
 
 
@@ -209,9 +185,6 @@ class Pieced(EncodedDataSet):
         self._pieces = pieces
         lengths = [p.length if isinstance(p, Stretch) else len(p) for p in pieces]
         self._ends = list(accumulate(lengths))
-
-    def _begin(self) -> int:
-        return 0
 
     def read_into(self, part: memoryview, offset: int) -> None:
         if part and not self._pieces:
@@ -229,11 +202,6 @@ class Pieced(EncodedDataSet):
             done += len(room)
             offset = end
             index += 1
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        data = bytearray(min(size, self.size - offset))
-        self.read_into(memoryview(data), offset)
-        return bytes(data)
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self.getvalue())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -42,6 +43,8 @@ class ProvisionalFile:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.name: str | None = None
+        # The published file's permissions, where they are not those it has now.
+        self._mode: int | None = None
         # Somebody was told the name, and counts on it.
         self._is_known = False
         flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -58,8 +61,6 @@ class ProvisionalFile:
         if not self.unnamed:
             self.name = _provisional(directory)
             self.descriptor = opened(os.open, self.name, flags | os.O_CREAT | os.O_EXCL, 0o666)
-        self._mode = os.fstat(self.fd).st_mode & 0o777 if not self.unnamed else None
-        if not self.unnamed:
             self._hide()
 
     @property
@@ -73,15 +74,18 @@ class ProvisionalFile:
                 self._mode = os.fstat(self.fd).st_mode & 0o777
             os.fchmod(self.fd, 0o600)
 
-    @property
-    def can_be_named(self) -> bool:
-        """Whether it has a provisional name or can be given one."""
-        return self.unnamed or self.name is not None
-
     def name_it(self) -> str:
-        """Give it a provisional name, which it keeps until it is closed."""
+        """Give it a provisional name, which it keeps until it is closed.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it can have none: its name is the published one, or was taken from it.
+        """
         self._is_known = True
         if self.name is None:
+            if not self.unnamed:
+                raise FileNotFoundError(errno.ENOENT, "the file has no provisional name")
             self._hide()
             name = _provisional(self.directory)
             self._link(name)
@@ -183,12 +187,9 @@ def _remove(name: str) -> None:
 
 def write_all(fd: int, buffers: Sequence[Buffer]) -> None:
     """Write all buffers, by as few calls as there may be."""
-    if not hasattr(os, "writev"):
-        _write_rest(fd, buffers, 0)
-        return
     for start in range(0, len(buffers), IOV_MAX):
         batch = buffers[start : start + IOV_MAX]
-        written = os.writev(fd, batch)
+        written = os.writev(fd, batch) if hasattr(os, "writev") else 0
         if written != sum(map(len, batch)):
             _write_rest(fd, batch, written)
 
@@ -212,22 +213,14 @@ def remove_parts(directory: str) -> int:
         if name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX):
             path = os.path.join(directory, name)
             *host, owner, _ = ("-" + name[len(PART_PREFIX) :]).split("-")[-3:]
-            if not owner.isdigit() or _is_alive(int(owner)):
+            if not owner.isdecimal() or _is_alive(int(owner)):
                 continue
-            try:
-                if host == [this_host()] or (host == [""] and _is_old(path)):
+            with suppress(OSError):
+                is_old = os.stat(path).st_mtime < time.time() - _OLD
+                if host == [this_host()] or (host == [""] and is_old):
                     os.unlink(path)
                     count += 1
-            except OSError:
-                continue
     return count
-
-
-def _is_old(path: str) -> bool:
-    """Tell whether a file of any host has not been written to for long."""
-    import time
-
-    return os.stat(path).st_mtime < time.time() - _OLD
 
 
 @lru_cache(1)
@@ -251,16 +244,14 @@ def this_host() -> str:
 
 
 def _is_alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return True
     if not descriptor.POSIX:  # where that signal would be Ctrl-C; and no file is removed in use
-        return False
+        return pid == os.getpid()
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        return True
+        pass  # it is somebody else's
     return True
 
 
@@ -279,10 +270,9 @@ def copy_file(source: int, destination: int, size: int) -> None:
     offset = 0
     if hasattr(os, "copy_file_range"):
         try:
-            while offset < size:
+            count = -1
+            while offset < size and count:
                 count = os.copy_file_range(source, destination, size - offset, offset, offset)
-                if not count:
-                    break
                 offset += count
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
@@ -299,11 +289,9 @@ def copy_file(source: int, destination: int, size: int) -> None:
 def sync_directory(path: str) -> None:
     """Have the names in a directory on the disk; Windows sees to that itself."""
     if descriptor.POSIX:
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        directory = opened(os.open, path, os.O_RDONLY)
+        os.fsync(directory.fd)
+        directory.close()
 
 
 def system_directory() -> str:

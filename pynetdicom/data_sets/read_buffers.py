@@ -48,7 +48,7 @@ def _new_buffer(size: int) -> memoryview:
 
 def fill(part: memoryview, descriptor: Descriptor, offset: int) -> None:
     """Read the whole of `part`; a file that has become shorter cannot be sent."""
-    count = pread_into(descriptor.fd, part, offset)
+    count = 0
     while count < len(part):
         more = pread_into(descriptor.fd, part[count:], offset + count)
         if not more:

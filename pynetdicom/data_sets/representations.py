@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
-from pynetdicom.data_sets.element_walk import LONG_VRS, Encoding
+from pynetdicom.data_sets.element_walk import LONG_VRS, Encoding, is_vr
 
 UNITS = {
     # Bytes of a word, for each VR of which the byte order matters (PS3.5 6.2, 7.3).
@@ -36,15 +36,16 @@ class Scope:
 
     Parameters
     ----------
-    parent : Scope or None
-        That of the data set that an item is in.
-    look_up : callable, optional
-        Tells whether the pixels are signed, where the data set itself has not come to that yet.
+    look_up : callable
+        Tells whether the pixels are signed, where it has not come to that yet: of an item that is
+        what it is in.
+    depth : int
+        How many sequences it is in.
     """
 
-    def __init__(self, parent: Scope | None, look_up: Callable[[], bool] | None = None) -> None:
-        self._parent = parent
+    def __init__(self, look_up: Callable[[], bool], depth: int = 0) -> None:
         self._look_up = look_up
+        self.depth = depth
         self._creators: dict[int, str] = {}
         self.is_signed: bool | None = None
 
@@ -59,9 +60,7 @@ class Scope:
     def has_signed_pixels(self) -> bool:
         """Whether the Pixel Representation, here or further out, says so."""
         if self.is_signed is None:
-            if self._parent is not None:
-                return self._parent.has_signed_pixels()
-            self.is_signed = self._look_up is not None and self._look_up()
+            self.is_signed = self._look_up()
         return self.is_signed
 
 
@@ -144,18 +143,17 @@ def heads_for(encoding: Encoding) -> Heads:
 
     # The headers of what is sent again and again are alike.
     @lru_cache(4096)
-    def implicit(tag: int, vr: str, length: int) -> bytes:
-        return with_long(tag >> 16, tag & 0xFFFF, length)
-
-    @lru_cache(4096)
-    def explicit(tag: int, vr: str, length: int) -> bytes:
+    def head(tag: int, vr: str, length: int) -> bytes:
+        group, number = tag >> 16, tag & 0xFFFF
+        if encoding.implicit:
+            return with_long(group, number, length)
         if vr in _LONG_VRS:
-            return explicit_long(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, vr.encode(), length)
         if length > 0xFFFF:  # as which alone it can be so long (PS3.5 6.2.2)
-            return explicit_long(tag >> 16, tag & 0xFFFF, b"UN", length)
-        return explicit_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return explicit_long(group, number, b"UN", length)
+        return explicit_short(group, number, vr.encode(), length)
 
-    return implicit if encoding.implicit else explicit
+    return head
 
 
 def name_of(tag: int) -> str:
@@ -188,8 +186,8 @@ def begins_element(data: bytes, last: int, encoding: Encoding) -> bool:
     tag = group << 16 | int.from_bytes(data[2:4], order)
     # A private group begins with a creator (PS3.5 7.8.1), or should.
     is_next = group == last >> 16 or group in _groups() or is_creator(tag)
-    is_vr = data[4:6].isalpha() and data[4:6].isupper()
-    return tag > last and is_next and (encoding.implicit or len(data) < 6 or is_vr)
+    may_go_on = encoding.implicit or len(data) < 6 or is_vr(data[4:6]) is not None
+    return tag > last and is_next and may_go_on
 
 
 @lru_cache(1)

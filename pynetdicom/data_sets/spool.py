@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from pynetdicom import _config
@@ -181,8 +183,9 @@ class ReceivedDataSet(EncodedDataSet):
         self.transfer_syntax = transfer_syntax
         self.size = size
         self.header = header
+        self._offset = len(header)
         self.error = error
-        self._data = memory
+        self.memory = memory
         self._part = part
         # The file is somebody's: what was saved must not be saved under a second name, it may be
         # changed under the first.
@@ -190,15 +193,15 @@ class ReceivedDataSet(EncodedDataSet):
         self._readable: ProvisionalFile | None = None
         self._saved: ProvisionalFile | None = None
 
-    def memory(self) -> bytes | bytearray | None:
-        if self._data is None and self._part is None:
-            raise self.error or ValueError("the data set is closed")
-        return self._data
+    def parts(self, multiple: int = 1) -> Iterator[memoryview]:
+        if self.memory is None:
+            self._file()  # there is one, or a word why there is nothing
+        return super().parts(multiple)
 
-    def _file(self) -> tuple[Descriptor, int]:
+    def _file(self) -> Descriptor:
         if self._part is None:
             raise self.error or ValueError("the data set is closed")
-        return self._part.descriptor, len(self.header)
+        return self._part.descriptor
 
     def file_bytes(self) -> bytes:
         """Give the whole Part 10 file as bytes."""
@@ -240,32 +243,24 @@ class ReceivedDataSet(EncodedDataSet):
             else:
                 self._given_away = True
                 return
-        copy = self._copy(os.path.dirname(target) or os.curdir)
-        try:
-            copy.publish(target, overwrite=overwrite, sync=sync)
-        except BaseException:
-            copy.close()
-            raise
         # Closing it is left to `handled`, which is called when the peer has had its answer.
-        before, self._saved = self._saved, copy
-        if before is not None:
-            before.close()
+        self._saved = self._copy(
+            os.path.dirname(target) or os.curdir,
+            partial(ProvisionalFile.publish, target=target, overwrite=overwrite, sync=sync),
+        )
 
     @property
     def path(self) -> str:
         """A Part 10 file with the data set, to be read only, that is there until `handled`."""
-        readable = self._readable
-        if readable is None:
-            self.memory()
-            readable = self._part
-            if readable is None or not readable.can_be_named:
-                readable = self._copy(system_directory())
-            self._readable = readable
-        try:
-            return readable.name_it()
-        except FileNotFoundError:  # it had a name, which somebody has taken away since `save_as`
-            self._readable = readable = self._copy(system_directory())
-            return readable.name_it()
+        readable = self._readable or self._part
+        if readable is not None:
+            # It can have no name once it is what was saved, wherever somebody has put that since.
+            with suppress(FileNotFoundError):
+                name = readable.name_it()
+                self._readable = readable
+                return name
+        self._readable = readable = self._copy(system_directory(), ProvisionalFile.name_it)
+        return readable.name_it()
 
     def handled(self) -> None:
         """Let go of what only the handler may use: `path`, and what was saved.
@@ -273,33 +268,24 @@ class ReceivedDataSet(EncodedDataSet):
         The rest lives for as long as anybody holds this object, on whatever thread.
         """
         readable, self._readable = self._readable, None
-        saved, self._saved = self._saved, None
-        if readable is not None:
-            if readable is self._part:
-                readable.take_name()
-            else:
-                readable.close()
-        if saved is not None:
-            saved.close()
+        if readable is not None and readable is self._part:
+            readable.take_name()
+        self._saved = None  # which closes it, as nobody else refers to it
 
     def close(self) -> None:
         """Let go of the file or the memory."""
-        files = (self._part, self._readable, self._saved)
-        self._part = self._readable = self._saved = self._data = None
-        for one in files:
-            if one is not None:
-                one.close()
+        self._part = self._readable = self._saved = self.memory = None
 
-    def _copy(self, directory: str) -> ProvisionalFile:
-        """Write it to a new file."""
-        memory = self.memory()
+    def _copy(self, directory: str, then: Callable[[ProvisionalFile], object]) -> ProvisionalFile:
+        """Write it to a new file, and have something done to that."""
+        memory = self.memory
         copy = ProvisionalFile(directory)
         try:
             if memory is not None:
                 write_all(copy.descriptor.fd, [self.header, memory])
             else:
-                descriptor, offset = self._file()
-                copy_file(descriptor.fd, copy.fd, offset + self.size)
+                copy_file(self._file().fd, copy.fd, self._offset + self.size)
+            then(copy)
         except BaseException:
             copy.close()
             raise

@@ -19,8 +19,7 @@ from pynetdicom.errors import DIMSEDecodeError
 _MESSAGES = {
     operation.request_field | response: (operation, side.mandatory[0], side.keywords)
     for operation in OPERATIONS
-    for response, side in zip((0, 0x8000), operation.sides, strict=True)
-    if side.mandatory
+    for response, side in zip((0, 0x8000), operation.sides, strict=False)
 }
 
 

@@ -30,6 +30,8 @@ class Inbox:
     ----------
     is_waiting : callable
         Tells whether there is nothing to get.
+    put : callable
+        Add something else than a request.
     last_done : float
         When a request was last done with, of `time.monotonic`.
     """
@@ -37,6 +39,7 @@ class Inbox:
     def __init__(self) -> None:
         self._items: SimpleQueue[Any] = SimpleQueue()
         self.is_waiting = self._items.empty
+        self.put = self._items.put
         # By Message ID. A dict's own operations are atomic, and a cancel does not write to it: the
         # request may have been answered meanwhile.
         self._outstanding: dict[int, Message] = {}
@@ -45,19 +48,18 @@ class Inbox:
         self._bytes_taken = self._bytes_begun = 0
         self.last_done = 0.0
 
-    def put(self, item: object) -> None:
-        """Add something else than a request."""
-        self._items.put(item)
-
     def put_request(self, message: Message) -> None:
-        """Add a request.
+        """Add a request; a C-CANCEL marks the one that it is about.
 
         Raises
         ------
         DIMSEDecodeError
             More wait than may.
         """
-        size = message.size
+        request, size = message.primitive, message.size
+        if request.response_field is None:
+            self.cancel(request.MessageIDBeingRespondedTo or 0)
+            return
         # The one being served does not wait; one that nobody is before does not either.
         waiting = self._taken - self._begun
         if self._taken > self._served and (
@@ -67,7 +69,7 @@ class Inbox:
             raise DIMSEDecodeError("too many requests wait to be served")
         self._taken += 1
         self._bytes_taken += size
-        message_id = message.primitive.MessageID or 0
+        message_id = request.MessageID or 0
         message.is_duplicate = self._outstanding.setdefault(message_id, message) is not message
         self._items.put(message)
 
@@ -122,10 +124,5 @@ class Inbox:
         return self._taken == self._served
 
     def drain(self) -> list[Any]:
-        """Take out whatever is left."""
-        items = []
-        try:
-            while True:
-                items.append(self._items.get_nowait())
-        except Empty:
-            return items
+        """Take out whatever is left, on the Association thread."""
+        return [self._items.get_nowait() for _ in range(self._items.qsize())]

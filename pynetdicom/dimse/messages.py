@@ -8,6 +8,7 @@ to a `Spool`.
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.data_sets.encoded import EncodedDataSet
+
+LOGGER = logging.getLogger("pynetdicom.dimse")
 
 OWN_MAXIMUM_LENGTH = 131072
 """The length of the PDUs to a peer that sets no limit."""
@@ -138,10 +141,12 @@ def fragments(
     batch: Batch = [_header(4, len(command) + 6, len(command) + 2, context_id, 3) + command]
     if data is None:
         return (batch,)
-    memory = data.memory()
-    if memory is None or len(memory) > length:
-        return _fragment_data(context_id, data, length, batch)
-    return (_with_last(batch, context_id, data, memory),)
+    memory = data.memory
+    size = len(memory or ())
+    if memory and size <= length and not size & 1:
+        batch += _header(4, size + 6, size + 2, context_id, LAST), memory
+        return (batch,)
+    return _fragment_data(context_id, data, length, batch)
 
 
 def _fragment_both(
@@ -195,20 +200,11 @@ def _fragment_data(
         tail = bytes(tail)  # the part is not there any more when the next one is
     if remaining:
         raise TruncatedFile("the data set is shorter than it was said to be")
-    yield _with_last(batch, context_id, data, tail)
-
-
-def _with_last(batch: Batch, context_id: int, data: EncodedDataSet, tail: Bytes) -> Batch:
-    """Add the last fragment of a data set."""
     # Fragments are even: a deflated data set is padded on its way (PS3.5 A.5).
     is_padded = len(tail) % 2 == 1 and encoding_of(data.transfer_syntax).deflated
     size = len(tail) + is_padded
-    batch.append(_header(4, size + 6, size + 2, context_id, LAST))
-    if tail:
-        batch.append(tail)
-    if is_padded:
-        batch.append(b"\0")
-    return batch
+    last: Batch = [_header(4, size + 6, size + 2, context_id, LAST), tail, b"\0" * is_padded]
+    yield batch + [buffer for buffer in last if buffer]
 
 
 class Assembler:
@@ -219,7 +215,7 @@ class Assembler:
     open_data_set : callable
         Called with (context ID, primitive) when a command set is complete that has a data set to
         follow; gives its `Place`, and what comes before it in a file.
-    deliver : callable
+    take_request, take_response : callable
         Called with each message that is complete.
 
     Attributes
@@ -231,10 +227,14 @@ class Assembler:
     def __init__(
         self,
         open_data_set: Callable[[int, Primitive], tuple[Place, bytes]],
-        deliver: Callable[[Message], None],
+        take_request: Callable[[Message], object],
+        take_response: Callable[[Message], object],
     ) -> None:
         self._open_data_set = open_data_set
-        self._deliver = deliver
+        self.take_request = take_request
+        self.take_response = take_response
+        # What a peer is tolerated to do is noted once.
+        self._told_of_groups = False
         self.context_id = 0
         self._command = bytearray()
         self._primitive: Primitive | None = None
@@ -262,6 +262,9 @@ class Assembler:
             does not decode.
         """
         if control & COMMAND:
+            if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
+                longest = _config.MAXIMUM_COMMAND_SET
+                raise DIMSEDecodeError(f"command set: longer than {longest} bytes")
             is_whole = pdv_done and control & LAST != 0
             if self.context_id or not is_whole:
                 self._take_command(context_id, data)
@@ -270,30 +273,39 @@ class Assembler:
                 command, self._command = bytes(self._command), bytearray()
             else:  # in one piece, the rule
                 command = bytes(data)
-            if len(command) > _config.MAXIMUM_COMMAND_SET:
-                raise _too_long()
             primitive = decode_command(command)
-            if primitive.__dict__.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
-                self.context_id = 0
-                self._deliver(Message(primitive, context_id))
+            values = primitive.__dict__
+            if "extra" in values:
+                self._note_groups(primitive)
+            if values.get("CommandDataSetType", NO_DATA_SET) != NO_DATA_SET:
+                self._opened = self._open_data_set(context_id, primitive)
+                self.context_id, self._primitive = context_id, primitive
                 return
-            self._opened = self._open_data_set(context_id, primitive)
-            self.context_id, self._primitive = context_id, primitive
-            return
-        begun, opened, spool = self._primitive, self._opened, self._spool
-        if begun is None or opened is None:
-            raise DIMSEDecodeError("a data set before the command set that it belongs to")
-        if context_id != self.context_id:
-            raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
-        if not (pdv_done and control & LAST):
-            if spool is None:
-                spool = self._spool = Spool(*opened)
-            spool.add(data)
-            return
-        self._spool = self._primitive = None
+        else:
+            begun, opened, spool = self._primitive, self._opened, self._spool
+            if begun is None or opened is None:
+                raise DIMSEDecodeError("a data set before the command set that it belongs to")
+            if context_id != self.context_id:
+                raise DIMSEDecodeError(f"{begun.message_name}: its data set is on another context")
+            if not (pdv_done and control & LAST):
+                if spool is None:
+                    spool = self._spool = Spool(*opened)
+                spool.add(data)
+                return
+            primitive, values = begun, begun.__dict__
+            self._spool = self._primitive = None
+            values["data_set"] = spool.finish(data) if spool else received(*opened, data)
         self.context_id = 0
-        begun.__dict__["data_set"] = spool.finish(data) if spool else received(*opened, data)
-        self._deliver(Message(begun, context_id))
+        take = self.take_request if values["CommandField"] < 0x8000 else self.take_response
+        take(Message(primitive, context_id))
+
+    def _note_groups(self, primitive: Primitive) -> None:
+        if not self._told_of_groups and max(primitive.extra) > 0xFFFF:
+            self._told_of_groups = True
+            LOGGER.warning(
+                "the peer's %s has elements of other groups than 0000 in its command set: ignored",
+                primitive.message_name,
+            )
 
     def _take_command(self, context_id: int, data: memoryview) -> None:
         """Take a part of a command set, the first or a further one."""
@@ -303,8 +315,6 @@ class Assembler:
             )
         if self.context_id not in (0, context_id):
             raise DIMSEDecodeError("command set: its fragments are of different contexts")
-        if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
-            raise _too_long()
         self.context_id = context_id
         self._command += data
 
@@ -321,7 +331,3 @@ class Assembler:
         self._command.clear()
         if spool is not None:
             spool.discard()
-
-
-def _too_long() -> DIMSEDecodeError:
-    return DIMSEDecodeError(f"command set: longer than {_config.MAXIMUM_COMMAND_SET} bytes")

@@ -24,6 +24,7 @@ from queue import SimpleQueue
 from threading import get_ident
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pynetdicom import _config
 from pynetdicom.dimse.backlog import Backlog
 from pynetdicom.errors import DIMSEDecodeError
 
@@ -153,21 +154,11 @@ class Operations:
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
         self._recent: deque[int] = deque(maxlen=_RECENT)
-        self.is_over = self._closed = False
+        self.is_over = self._closed = self._has_ended = False
         self.strays = 0
 
     def __len__(self) -> int:
         return len(self.outstanding()) if self._line else 0
-
-    @property
-    def are_abandoned(self) -> bool:
-        """Whether there are none but abandoned ones, for whose responses nobody waits."""
-        return all(operation.is_abandoned for operation in self.outstanding())
-
-    def get(self, message_id: int) -> Operation | None:
-        """The outstanding operation of that Message ID."""
-        operation = self._by_id.get(message_id)
-        return operation if operation in self._line else None
 
     def outstanding(self) -> list[Operation]:
         """All outstanding operations, the oldest first."""
@@ -208,7 +199,7 @@ class Operations:
         """
         line, request = self._line, operation.request
         if operation not in line:
-            earlier = None if message_id is None else self.get(message_id)
+            earlier = None if message_id is None else self._by_id.get(message_id)
             if earlier is not None and not earlier.is_abandoned:
                 raise _is_taken(earlier.message_id)
             line[operation] = None
@@ -278,7 +269,7 @@ class Operations:
 
     def end(self) -> None:
         """Wake everybody: the association has ended."""
-        self.is_over = True
+        self.is_over = self._has_ended = True
         for operation in self.outstanding():
             operation.replies.put(None)
             self._line.pop(operation, None)
@@ -288,12 +279,13 @@ class Operations:
     # Responses
 
     def deliver(self, message: Message) -> bool:
-        """Give a response to the operation that it answers; False when there is none.
+        """Give a response to the operation that it answers; False, and dropped, when there is none.
 
         Raises
         ------
         DIMSEDecodeError
-            It carries the Message ID of an operation that it cannot be the answer to.
+            It carries the Message ID of an operation that it cannot be the answer to; or too many
+            have answered nothing.
         """
         response = message.primitive
         message_id: int = response.__dict__["MessageIDBeingRespondedTo"]
@@ -301,7 +293,7 @@ class Operations:
         if operation is None or operation not in self._line:
             if operation is not None:  # somebody has waited for it
                 self.finish(operation)
-            self.strays += 1
+            self._drop(message)
             return False
         if (
             response.CommandField != operation.request.response_field
@@ -325,6 +317,15 @@ class Operations:
                 message.close()
                 self._give_up(operation, error)
         return True
+
+    def _drop(self, message: Message) -> None:
+        message.close()
+        if self._has_ended:  # in the midst of what was received with it
+            return
+        self.strays += 1
+        LOGGER.warning("a %s that answers nothing is dropped", message.name)
+        if self.strays > _config.MAXIMUM_STRAY_RESPONSES:
+            raise DIMSEDecodeError("too many responses that answer nothing")
 
     def _slow_down(self, operation: Operation, backlog: Backlog) -> None:
         """Too many responses wait: have the peer wait, too, or put what comes into a file."""

@@ -95,8 +95,9 @@ class _Side(NamedTuple):
     keywords: frozenset[str]
     layout: command.Layout
     mandatory: tuple[str, ...]
+    """The first is the Message ID, the last the Command Data Set Type."""
     required: frozenset[str]
-    """The mandatory ones, and the Command Data Set Type."""
+    """The same ones."""
     data_sets: tuple[str, ...]
     """The names of the data set, if it is mandatory."""
 
@@ -105,14 +106,9 @@ def _side(usage: dict[str, tuple[str, str]], side: int) -> _Side:
     there = [keyword for keyword, used in usage.items() if used[side] != "-"]
     mandatory = [keyword for keyword in there if usage[keyword][side] == "M"]
     keywords = frozenset(("CommandField", *there, "CommandDataSetType")).intersection(ROWS)
-    needed = tuple(keyword for keyword in mandatory if keyword in keywords)
-    return _Side(
-        keywords,
-        command.layout_of(keywords),
-        needed,
-        frozenset((*needed, "CommandDataSetType")),
-        tuple(keyword for keyword in mandatory if keyword not in keywords),
-    )
+    needed = tuple(k for k in (*mandatory, "CommandDataSetType") if k in keywords)
+    data_sets = tuple(keyword for keyword in mandatory if keyword not in keywords)
+    return _Side(keywords, command.layout_of(keywords), needed, frozenset(needed), data_sets)
 
 
 class Primitive(Parameters):
@@ -134,7 +130,8 @@ class Primitive(Parameters):
     parameters: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Keyword → usage in the request, in the response."""
     data_set_parameters: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    sides: ClassVar[tuple[_Side, _Side]]
+    sides: ClassVar[tuple[_Side, ...]]
+    """Of the request and, if there is one, of the response."""
     # What a response takes over: (keyword, the request's keywords it may come from).
     _copied: ClassVar[tuple[tuple[str, tuple[str, str]], ...]]
 
@@ -145,9 +142,10 @@ class Primitive(Parameters):
         cls.name = cls.__name__.replace("_", "-")
         cls.request_field = field
         usage = _USAGE[cls.name]
-        cls.sides = (_side(usage, 0), _side(usage, 1))
-        if cls.sides[1].mandatory:
+        cls.sides = (_side(usage, 0),)
+        if "Status" in usage:
             cls.response_field = field | 0x8000
+            cls.sides += (_side(usage, 1),)
         cls.parameters = {k: used for k, used in usage.items() if k in ROWS}
         cls.data_set_parameters = {k: used for k, used in usage.items() if k not in ROWS}
         # An Affected … of the response is the Requested … of a request that has one instead (PS3.7
@@ -187,11 +185,6 @@ class Primitive(Parameters):
         return {}
 
     @property
-    def is_response(self) -> bool:
-        """Whether it is a response."""
-        return self.CommandField >= 0x8000
-
-    @property
     def message_name(self) -> str:
         """The message's name, such as ``"C-STORE-RQ"``."""
         return self.name + ("-RSP" if self.CommandField >= 0x8000 else "-RQ")
@@ -212,9 +205,7 @@ class Primitive(Parameters):
         ):
             return []
         absent = [keyword for keyword in side.mandatory if values.get(keyword) is None]
-        if values.get("CommandDataSetType") is None:
-            absent.append("CommandDataSetType")
-        elif not self.has_data_set:
+        if values.get("CommandDataSetType") == command.NO_DATA_SET:
             absent += side.data_sets
         return absent
 

@@ -113,8 +113,7 @@ class AddressInformation:
     def from_addr_port(cls, addr: str | tuple[str, int, int], port: int) -> AddressInformation:
         """Make one from a host, or ``(host, flowinfo, scope_id)``, and a port."""
         if isinstance(addr, tuple):
-            host, flowinfo, scope_id = addr
-            return cls(host, port, flowinfo, scope_id)
+            return cls(addr[0], port, *addr[1:])
         return cls(addr, port)
 
 
@@ -133,15 +132,12 @@ def _look_up(address: AddressInformation) -> list[tuple[Any, ...]]:
     # As a str it would be encoded by IDNA, whose import takes longer than all the rest.
     host = address.addr.encode() if address.addr.isascii() else address.addr
     infos: list[Any] = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
-    return [
-        (
-            family,
-            (*sockaddr[:2], address.flowinfo, address.scope_id or sockaddr[3])
-            if family == socket.AF_INET6
-            else sockaddr,
-        )
-        for family, _, _, _, sockaddr in infos
-    ]
+    found = []
+    for family, _, _, _, sockaddr in infos:
+        if family == socket.AF_INET6:
+            sockaddr = (*sockaddr[:2], address.flowinfo, address.scope_id or sockaddr[3])
+        found.append((family, sockaddr))
+    return found
 
 
 def resolve(
@@ -166,7 +162,7 @@ def resolve(
     if _is_numeric(address.addr):
         return _look_up(address)
     # The resolver cannot be interrupted, so it gets a thread that nobody has to wait for.
-    outcome: list[Any] = []
+    outcome: list[list[tuple[Any, ...]] | OSError] = []
     done = done or Latch()
 
     def run() -> None:
@@ -189,7 +185,7 @@ def resolve(
         raise TimeoutError(f"the look-up of {address.addr!r} took too long")
     if not outcome:
         raise ConnectionAbortedError("given up")
-    if isinstance(outcome[0], OSError):
-        raise outcome[0]
-    found: list[tuple[Any, ...]] = outcome[0]
+    (found,) = outcome
+    if isinstance(found, OSError):
+        raise found
     return found

@@ -9,6 +9,9 @@ from typing import Any
 
 from pynetdicom.network.addresses import address_text
 
+_EVERY = 60.0
+"""Seconds."""
+
 
 class Complaints:
     """The warnings of a listener: one a minute and peer, and how many more there were.
@@ -18,8 +21,6 @@ class Complaints:
 
     Parameters
     ----------
-    every : float
-        Seconds.
     clock : callable
         Gives the time in seconds.
     """
@@ -28,12 +29,10 @@ class Complaints:
         self,
         logger: logging.Logger,
         *,
-        every: float = 60.0,
         most: int = 1000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logger = logger
-        self._every = every
         self._most = most
         self._clock = clock
         # Peer: when it was logged, and how often it was not since; the longest ago first.
@@ -47,8 +46,8 @@ class Complaints:
         """Log what is wrong with a connection, unless its peer has been logged within a minute."""
         now = self._clock()
         host = str(address[0])
-        at, more = self._peers.get(host, (now - self._every, 0))
-        if now < at + self._every:
+        at, more = self._peers.get(host, (now - _EVERY, 0))
+        if now < at + _EVERY:
             self._peers[host] = (at, more + 1)
             return
         self._peers.pop(host, None)
@@ -71,7 +70,7 @@ class Complaints:
         """Forget those who were logged more than a minute ago, but not what they did since."""
         while self._peers:
             host, (at, more) = next(iter(self._peers.items()))
-            if now < at + self._every:
+            if now < at + _EVERY:
                 return
             del self._peers[host]
             self._others += more

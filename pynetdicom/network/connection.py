@@ -174,11 +174,6 @@ class TLSConnection(Connection):
         return _SecuredSocket(self._socket, self._object)
 
     @property
-    def tls(self) -> ssl.SSLObject:
-        """The TLS session: its cipher, version and the peer's certificate."""
-        return self._object
-
-    @property
     def pending(self) -> bool:
         return bool(self._waiting) or self._out.pending > 0
 
@@ -220,35 +215,26 @@ class TLSConnection(Connection):
         return count
 
     def _read_records(self, view: memoryview) -> int | None:
-        count = self._read_record(view)
-        # A record has 16 KiB at most: go on, so that what is above us has as much at a time as
-        # without TLS.
-        while count and count < len(view) and self._end is None:
-            try:
-                more = self._read_record(view[count:])
-            except ConnectionError as error:
-                self._end = error  # what came before it counts
-                break
-            if not more:
-                self._end = more
-                break
-            count += more
-        return count
-
-    def _read_record(self, view: memoryview) -> int | None:
-        if self._end is not None:
-            if isinstance(self._end, ConnectionError):
-                raise self._end
-            return 0
+        count = 0
         try:
-            count: Any = self._object.read(len(view), view)
-            return int(count)
+            # A record has 16 KiB at most: go on, so that what is above us has as much at a time as
+            # without TLS.
+            while count < len(view) and self._end is None:
+                more: Any = self._object.read(len(view) - count, view[count:])
+                count += more
+                if not more:
+                    self._end = 0
         except self._ssl.SSLWantReadError:
-            return None
+            return count or None
         except (self._ssl.SSLZeroReturnError, self._ssl.SSLEOFError):
-            return 0
+            self._end = 0
         except self._ssl.SSLError as error:
-            raise ConnectionError(in_words(error)) from error
+            self._end = ConnectionError(in_words(error))
+            self._end.__cause__ = error
+        # What came before the end counts.
+        if isinstance(self._end, ConnectionError) and not count:
+            raise self._end
+        return count
 
     def push(self, buffers: Sequence[Buffer]) -> int:
         if not self.flush():

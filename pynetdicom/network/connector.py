@@ -6,10 +6,11 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, resolve
-from pynetdicom.network.connection import Connection, TLSConnection
+from pynetdicom.network.connection import TLSConnection
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.waking import Waker, wait_for
@@ -19,7 +20,7 @@ from pynetdicom.upper_layer.tls_faults import in_words
 if TYPE_CHECKING:
     import ssl
 
-_WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS))
+_NOT_YET = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS, errno.EINTR))
 
 
 class Connector:
@@ -31,31 +32,19 @@ class Connector:
     is_tls = pending = False
 
     def __init__(self) -> None:
-        # What wakes a thread that waits for the connection: Windows does not end a connection that
-        # is not there yet.
-        self._waker: Waker | None = None
-        self._connection: Connection | None = None
         self._given_up = False
         self._resolved = Latch()
+        # Wakes the thread that connects, from whatever it waits for: Windows does not end a
+        # connection that is not there yet.
+        self._wake: Callable[[], None] = self._resolved.set
 
-    # Without a lock: who gives up says so before it looks for what to wake, and who connects looks
-    # for that after it has said what is to be woken.
+    # Without a lock: who gives up says so before it wakes, and who connects looks for that after it
+    # has said how it is woken.
 
     def cut(self) -> None:
-        """Have `connect` fail now, or as soon as it is called."""
+        """Have `connect` or `secure` fail now, or as soon as it is called."""
         self._given_up = True
-        self._resolved.set()
-        waker, connection = self._waker, self._connection
-        if waker is not None:
-            waker.set()
-        if connection is not None:
-            connection.cut()
-
-    def hold(self, connection: Connection | None) -> None:
-        """Have `cut` cut this connection too; None: no longer."""
-        self._connection = connection
-        if self._given_up and connection is not None:
-            connection.cut()
+        self._wake()
 
     def connect(
         self,
@@ -88,93 +77,77 @@ class Connector:
         bind_address: tuple[Any, ...] | None,
     ) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
+        whom = f"{sockaddr[0]} port {sockaddr[1]}"
         try:
             sock.setblocking(False)
             if bind_address is not None:
                 sock.setsockopt(socket.SOL_SOCKET, OURS_ALONE, 1)
                 sock.bind(bind_address)
-            self._waker = waker = Waker()
-            try:
-                self._finish(sock, sockaddr, deadline, waker)
-            finally:
-                self._waker = None
-                waker.close()
+            with contextlib.closing(Waker()) as waker:
+                self._wake = waker.set
+                code = 0 if self._given_up else sock.connect_ex(sockaddr)
+                if code in _NOT_YET:
+                    ready = wait_for(sock.fileno(), remaining(deadline), write=True, waker=waker)
+                    if not ready and not self._given_up:
+                        raise TimeoutError(f"no answer from {whom} in time")
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if self._given_up:
+                raise ConnectionAbortedError("given up")
+            if code:
+                raise OSError(code, f"{os.strerror(code)}: {whom}")
             return sock
         except BaseException:
             sock.close()
             raise
+        finally:
+            self._wake = self._resolved.set
 
-    def _finish(
-        self, sock: socket.socket, sockaddr: tuple[Any, ...], deadline: float | None, waker: Waker
-    ) -> None:
-        code = 0
-        if not self._given_up:
-            code = sock.connect_ex(sockaddr)
-            if code in _WOULD_BLOCK or code == errno.EINTR:
-                ready = wait_for(sock.fileno(), remaining(deadline), write=True, waker=waker)
-                if not ready and not self._given_up:
-                    raise TimeoutError(f"no answer from {sockaddr[0]} port {sockaddr[1]} in time")
-                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if self._given_up:
-            raise ConnectionAbortedError("given up")
-        if code:
-            raise OSError(code, f"{os.strerror(code)}: {sockaddr[0]} port {sockaddr[1]}")
+    def secure(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        hostname: str | None,
+        deadline: float | None,
+    ) -> TLSConnection:
+        """Make the TLS handshake as the connecting side.
 
-
-def secure(
-    sock: socket.socket,
-    context: ssl.SSLContext,
-    hostname: str | None,
-    deadline: float | None,
-    on_connection: Any = None,
-) -> TLSConnection:
-    """Make the TLS handshake as the connecting side.
-
-    Raises
-    ------
-    OSError
-        The handshake failed (`ssl.SSLError`) or was not done by the deadline (`TimeoutError`).
-    """
-    try:
-        connection = TLSConnection(sock, context, server_side=False, server_hostname=hostname)
-    except BaseException as error:
-        sock.close()
-        if isinstance(error, ValueError):  # no host name, but the context wants to check it
-            raise ConnectionError(f"TLS: {error}") from error
-        raise
-    try:
-        if on_connection is not None:
-            on_connection(connection)
-        while not _step(connection):
-            _flush(connection, deadline)
-            if not wait_for(connection.fileno(), remaining(deadline)):
-                raise TimeoutError("the TLS handshake took too long")
-            with contextlib.suppress(BlockingIOError):
-                connection.receive()
-        _flush(connection, deadline)
-    except ConnectionError as error:
-        connection.close()
-        raise ConnectionResetError(in_words(error, CLOSED)) from error
-    except BaseException:
-        connection.close()
-        raise
-    finally:
-        if on_connection is not None:
+        Raises
+        ------
+        OSError
+            The handshake failed (`ssl.SSLError`) or was not done by the deadline (`TimeoutError`).
+        """
+        try:
+            connection = TLSConnection(sock, context, server_side=False, server_hostname=hostname)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, ValueError):  # no host name, but the context wants to check it
+                raise ConnectionError(f"TLS: {error}") from error
+            raise
+        try:
+            self._wake = connection.cut
+            if self._given_up:
+                connection.cut()
+            while True:
+                is_done = connection.handshake()
+                while not connection.flush():
+                    _in_time(connection.wait_writable(remaining(deadline)))
+                if is_done:
+                    return connection
+                _in_time(wait_for(connection.fileno(), remaining(deadline)))
+                with contextlib.suppress(BlockingIOError):
+                    connection.receive()
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                connection.flush()  # the alert that tells the peer why
+            connection.close()
+            if isinstance(error, ConnectionError):
+                raise ConnectionResetError(in_words(error, CLOSED)) from error
+            raise
+        finally:
             # From here on the connection is ended by its owner, who has something to say before.
-            on_connection(None)
-    return connection
+            self._wake = self._resolved.set
 
 
-def _step(connection: TLSConnection) -> bool:
-    try:
-        return connection.handshake()
-    except OSError:
-        with contextlib.suppress(OSError):
-            connection.flush()  # the alert that tells the peer why
-        raise
-
-
-def _flush(connection: TLSConnection, deadline: float | None) -> None:
-    while not connection.flush():
-        if not connection.wait_writable(remaining(deadline)):
-            raise TimeoutError("the TLS handshake took too long")
+def _in_time(is_ready: bool) -> None:
+    if not is_ready:
+        raise TimeoutError("the TLS handshake took too long")

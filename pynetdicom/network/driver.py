@@ -91,14 +91,13 @@ class Driver:
         Not `waits`: False when another thread is writing.
         """
         writer = self.writer
-        done = True
         try:
             if waits:
                 writer.hold.run(write, *args)
-            else:
-                done = writer.hold.attempt(write, *args)
+            elif not writer.hold.attempt(write, *args):
+                return False
             self.last_activity = time.monotonic()
-            return done
+            return True
         except Broken as error:
             self._find_out(error.__cause__)
             raise
@@ -121,10 +120,8 @@ class Driver:
         """
         data = pdu.encode()
         self._write_with(self._write_pdu, pdu, data)
-        if self._user.watches_data:
-            self._user.on_data(data, True)
-        if self._user.watches_pdus:
-            self._user.on_pdu(pdu, True)
+        self._user.on_data(data, True)
+        self._user.on_pdu(pdu, True)
 
     def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
         try:
@@ -169,7 +166,7 @@ class Driver:
                 writer.put(batch, move)
                 whole = True
                 if user.watches_data or user.watches_pdus:
-                    self._show(batch)
+                    writer.tell(b"".join(batch))
         except Stopped:
             raise
         except BaseException as error:  # Ctrl-C as well
@@ -180,17 +177,6 @@ class Driver:
             raise
         finally:
             writer.waker = None
-
-    def _show(self, batch: Sequence[Buffer]) -> None:
-        """Trigger the events of a batch of P-DATA-TF that was sent."""
-        data = b"".join(batch)
-        if self._user.watches_data:
-            self._user.on_data(data, True)
-        start = 0
-        while start < len(data) and self._user.watches_pdus:
-            end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")
-            self._user.on_pdu(pdus.decode_pdu(data[start:end]), True)
-            start = end
 
     # Ending
 

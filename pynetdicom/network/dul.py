@@ -24,7 +24,7 @@ from pynetdicom.network.connector import Connector
 from pynetdicom.network.driver import Driver
 from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
-from pynetdicom.network.waking import Waker, Watch
+from pynetdicom.network.waking import Watch
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Feed, Framer
@@ -60,11 +60,7 @@ class DUL(threading.Thread):
     """
 
     def __init__(
-        self,
-        user: User,
-        provider: Provider,
-        connection: Connection | Connector,
-        name: str = "DUL",
+        self, user: User, provider: Provider, connection: Connection | Connector, name: str = "DUL"
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._user = user
@@ -77,8 +73,7 @@ class DUL(threading.Thread):
         self.last_received = time.monotonic()
         # The last move that the DUL thread knows of.
         self._move = provider.last
-        # What it is woken by, None once it has ended. It is closed when no thread uses it.
-        self._waker: Waker | None = None
+        # What it waits for, and is woken by, once there is a connection.
         self._watch: Watch | None = None
         # Whether the connection is to be closed, and whether since the peer's time to do so is up.
         self._finished = self._expired = False
@@ -100,20 +95,6 @@ class DUL(threading.Thread):
         return self.connection
 
     @property
-    def state(self) -> str:
-        """The state of the state machine, such as ``"Sta6"``."""
-        return self.provider.last.state
-
-    @property
-    def ended(self) -> Ended | None:
-        """How the association has ended; None before it has.
-
-        True as soon as the move is made that ends it: a signal's handler may interrupt the thread
-        that has made it and not yet told of it, and must not wait for that.
-        """
-        return self.provider.last.ended
-
-    @property
     def is_reading_here(self) -> bool:
         """Whether the calling thread is the one that reads: it must not wait for that."""
         return threading.current_thread() is self
@@ -121,7 +102,7 @@ class DUL(threading.Thread):
     @property
     def is_writing_here(self) -> bool:
         """Whether the calling thread is in the midst of a message: a signal may interrupt that."""
-        return self.driver.writer.hold.is_mine
+        return self.driver.writer.hold.is_mine()
 
     # The connection
 
@@ -148,8 +129,7 @@ class DUL(threading.Thread):
             There are no descriptors for what wakes the DUL thread.
         """
         try:
-            self._waker = waker = Waker()
-            self._watch = Watch(connection.fileno(), waker)
+            self._watch = Watch(connection.fileno())
         except BaseException:
             connection.close()
             raise
@@ -195,9 +175,9 @@ class DUL(threading.Thread):
 
     def wake(self) -> None:
         """Have the DUL thread look what there is to do; from any thread."""
-        waker = self._waker
-        if waker is not None:
-            waker.set()
+        watch = self._watch
+        if watch is not None:
+            watch.set()
 
     def look_again(self) -> None:
         """Have those look at the time-outs again who wait by them: the DUL thread, and a writer."""
@@ -224,9 +204,10 @@ class DUL(threading.Thread):
     def _close(self) -> None:
         self._finished = True
         self.driver.close(expired=self._expired)
-        self._waker = None  # a thread that is about to use it keeps it open
-        if self._watch is not None:
-            self._watch.forget()
+        # Where Ctrl-C comes in the midst of closing it, it is closed with its last reference.
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
 
     def _read_until_finished(self, connection: Connection) -> None:
         watch = self._watch
@@ -290,27 +271,28 @@ class DUL(threading.Thread):
     # Silence
 
     def _patience(self) -> float | None:
-        """Seconds until the DUL thread looks whether the silence is too long."""
+        """Seconds until reading goes on, or the peer's silence is too long."""
         paused_until = self._paused_until
         if paused_until is not None:
-            return max(0.001, paused_until - time.monotonic())
+            return paused_until - time.monotonic()
         if self.provider.ended is not None:
-            return max(0.001, self.driver.time_left(LINGER))
+            return self.driver.time_left(LINGER)
         timeout = self._user.network_timeout
-        if timeout is None:
+        if timeout is None or not self._in_midst:
             return None
-        return max(0.001, self.last_received + timeout - time.monotonic())
+        return self.last_received + timeout - time.monotonic()
 
     def _check_silence(self) -> None:
         """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
-        timeout = self._user.network_timeout
-        if self.provider.ended is not None:
+        ended = self.provider.ended
+        if ended is not None:
             self.driver.help()
-            if self.driver.time_left(LINGER) <= 0:
-                self._finished = self._expired = True
-        elif timeout is None or not self._in_midst:
+        left = self._patience()
+        if left is None or left > 0:
             return
-        elif time.monotonic() - self.last_received >= timeout:
+        if ended is not None:
+            self._finished = self._expired = True
+        else:
             self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
     # Reading
@@ -345,7 +327,7 @@ class DUL(threading.Thread):
                 user.on_data(framer.latest(count), False)
         watched = user.watches_pdus
         feed: Feed[None] = self._feed_and_show if watched else user.assembler.feed
-        show = self._show if watched else None
+        show = (lambda pdu: user.on_pdu(pdu, False)) if watched else None
         while not self._finished:
             try:
                 item = self.provider.receive(feed, show)
@@ -359,9 +341,6 @@ class DUL(threading.Thread):
         if in_message:
             user.assembler.flush()
         self._in_midst = in_message or framer.in_pdu
-
-    def _show(self, pdu: pdus.PDU) -> None:
-        self._user.on_pdu(pdu, False)
 
     def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> None:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""

@@ -62,20 +62,20 @@ class Hold:
     ----------
     refusal : str
         What a thread is told that comes again; none, where it may.
+
+    Attributes
+    ----------
+    is_mine : callable
+        Whether the calling thread has it: a handler or a finalizer may interrupt that.
     """
 
-    __slots__ = ("_is_mine", "_lock", "_refusal")
+    __slots__ = ("_lock", "_refusal", "is_mine")
 
     def __init__(self, refusal: str = "it would wait for itself") -> None:
         self._refusal = refusal
         self._lock = threading.RLock()
         # As `threading.Condition` asks it; in one step, unlike an attribute of ours.
-        self._is_mine: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether the calling thread has it: a handler or a finalizer may interrupt that."""
-        return self._is_mine()
+        self.is_mine: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
 
     def run(self, call: Callable[..., Any], *args: Any) -> Any:
         """Call `call` when nobody else does.
@@ -85,7 +85,7 @@ class Hold:
         RuntimeError
             The calling thread is at it, and may not come again.
         """
-        if self._is_mine():
+        if self.is_mine():
             if not self._refusal:
                 return call(*args)
             raise RuntimeError(self._refusal)
@@ -93,12 +93,12 @@ class Hold:
             with self._lock:
                 return call(*args)
         finally:
-            if self._is_mine():
+            if self.is_mine():
                 self._lock.release()
 
     def attempt(self, call: Callable[..., Any], *args: Any, seconds: float = 0.0) -> bool:
         """Call `call`, but only if nobody is at it by then, the calling thread included."""
-        if self._is_mine():
+        if self.is_mine():
             return False
         # Neither a `try` nor a `return` of a constant while it is taken: these are steps that no
         # `try` covers.
@@ -109,10 +109,10 @@ class Hold:
                 if taken:
                     call(*args)
             finally:
-                if self._is_mine():
+                if self.is_mine():
                     self._lock.release()
         finally:
-            if self._is_mine():
+            if self.is_mine():
                 self._lock.release()
         return taken
 

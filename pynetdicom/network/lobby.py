@@ -9,7 +9,6 @@ bytes. Silent, slow and junk peers cost a socket each and hold nobody up. No use
 from __future__ import annotations
 
 import contextlib
-import errno
 import heapq
 import itertools
 import logging
@@ -17,54 +16,48 @@ import selectors
 import socket
 import threading
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom import _config, raised
 from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection
-from pynetdicom.network.deadlines import stretch
+from pynetdicom.network.deadlines import remaining, stretch
 from pynetdicom.network.dul import LINGER
-from pynetdicom.network.visitor import Visitor
 from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.framing import TLSRecord
+from pynetdicom.upper_layer.framing import Framer, TLSRecord
 from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
-from pynetdicom.upper_layer.provider import Move, refusal
+from pynetdicom.upper_layer.provider import Move, Provider, ignore, refusal
 from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Host", "Lobby", "Visitor"]
-
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
-# What accept() says of a peer that has gone already (accept(2): treat them like EAGAIN by
-# retrying).
-_GONE = frozenset(
-    getattr(errno, name)
-    for name in (
-        "ECONNABORTED",
-        "ECONNRESET",
-        "EINTR",
-        "EPERM",
-        "EPROTO",
-        "ENOPROTOOPT",
-        "EHOSTDOWN",
-        "ENONET",
-        "EHOSTUNREACH",
-        "EOPNOTSUPP",
-        "ENETUNREACH",
-        "ENETDOWN",
-    )
-    if hasattr(errno, name)
-)
 _REQUESTED = (ACTIONS["AE-6"], OTHERWISE["AE-6"])
+_FIRST_SIZE = 4096
 _ACCEPTS_AT_ONCE = 64
 _RETRY = 1.0
 _MANY = 64
 _MOST_SELECTED = 500
 """Visitors where there is only `select`: on Windows it takes 512 sockets."""
+
+
+class Visitor:
+    """A connection that has not associated yet, or that waits for its peer to close."""
+
+    def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
+        self.connection = connection
+        self.address = address
+        self.opened = datetime.now()
+        self.last_heard = self.deadline = time.monotonic()
+        self.provider = Provider(requestor=False, framer=Framer(size=_FIRST_SIZE))
+        # The transitions until it has associated; nobody is there yet whom they could be told.
+        self.told = [self.provider.take("Evt5").told]
+        self.raw = b""
+        self.request: pdus.A_ASSOCIATE_RQ | None = None
 
 
 class Host(Protocol):
@@ -101,8 +94,8 @@ class Lobby:
         self._listener = listener
         self._host = host
         self._waker = Waker()
-        self._selector: selectors.BaseSelector | None = None
-        self._visitors: dict[int, Visitor] = {}
+        self._selector = selectors.DefaultSelector()
+        self._visitors: set[Visitor] = set()
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
         self._listening = False
@@ -110,7 +103,6 @@ class Lobby:
         self._stopping = False
         # The one that serves, while it does.
         self.thread = 0
-        self.turned_away = 0
         self.never_asked = 0
         self._complaints = Complaints(LOGGER)
 
@@ -122,10 +114,6 @@ class Lobby:
         # Without a lock: a signal's handler may call it.
         self._stopping = True
         self._waker.set()
-
-    def dispose(self) -> None:
-        """Give back what `run` would have, when it was never called."""
-        self._waker.close()
 
     def descriptor_freed(self) -> None:
         """Try to accept again, if there were no descriptors for it."""
@@ -139,28 +127,27 @@ class Lobby:
             if self._stopping:  # as soon as it was to begin; its listener is closed, perhaps
                 return
             self._listener.setblocking(False)
-            self._selector = selectors.DefaultSelector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
             while not self._stopping:
                 try:
-                    self._turn(self._selector)
+                    self._turn()
                 except BaseException as error:
                     if _is_for_the_program(error):
                         raise
                     _log_and_rest(error, self._waker)
         finally:
             try:
-                self._close()
+                self.close()
             except BaseException:  # Ctrl-C, or a signal's handler raises, in its midst
-                self._close()
+                self.close()
                 raise
             finally:
                 self.thread = 0
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
+    def _turn(self) -> None:
         """Do what there is to do, once there is something."""
-        for key, _ in selector.select(stretch(self._patience())):
+        for key, _ in self._selector.select(stretch(self._patience())):
             if key.data is not None:
                 self._attend(key.data)
             elif key.fd == self._waker.fileno():
@@ -170,40 +157,37 @@ class Lobby:
                 self._accept()
         self._expire()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Give back what it has, as `run` does at its end; for when that was never called."""
         self._stopping = True
         self._waker.close()
-        for visitor in list(self._visitors.values()):
+        for visitor in list(self._visitors):
             try:
                 self._dismiss(visitor)
             except Exception as error:
                 raised.log(LOGGER, f"a connection from {visitor.address[0]} was not closed:", error)
         self._deadlines.clear()
-        if self._selector is not None:
-            self._selector.close()
+        self._selector.close()
         if self.never_asked:
             LOGGER.info("%d connections never asked for an association", self.never_asked)
 
     def _patience(self) -> float | None:
         """Seconds until somebody's time is up."""
-        wait = None
-        while self._deadlines and self._deadlines[0][2].gone:
+        due = [] if self._listening else [self._listen_at]
+        while self._deadlines and self._deadlines[0][2] not in self._visitors:
             heapq.heappop(self._deadlines)
         if self._deadlines:
-            wait = max(0.0, self._deadlines[0][0] - time.monotonic())
-        if not self._listening:
-            retry = max(0.0, self._listen_at - time.monotonic())
-            wait = retry if wait is None else min(wait, retry)
-        return wait
+            due.append(self._deadlines[0][0])
+        return remaining(min(due, default=None))
 
     def _listen(self) -> None:
-        if not self._listening and self._selector is not None:
+        if not self._listening:
             self._selector.register(self._listener, selectors.EVENT_READ)
             self._listening = True
 
     def _pause(self) -> None:
         """Stop accepting for a while: a listener that stays readable would have us spin."""
-        if self._listening and self._selector is not None:
+        if self._listening:
             self._selector.unregister(self._listener)
             self._listening = False
         self._listen_at = time.monotonic() + _RETRY
@@ -219,20 +203,19 @@ class Lobby:
                 if self._listener.fileno() < 0:
                     self._stopping = True
                     return
+                # The peer may have gone already (accept(2): treat it like EAGAIN by retrying), or
+                # there is no descriptor for it.
                 problem = error
-                if error.errno not in _GONE:
-                    break
                 continue
             problem = None
             try:
                 self._welcome(sock, address)
-            except OSError as error:
+            except BaseException as error:
+                sock.close()
+                if not isinstance(error, OSError):
+                    raise
                 LOGGER.debug("a connection from %s failed: %s", address[0], error)
-                sock.close()
-            except BaseException:
-                sock.close()
-                raise
-        if problem is not None:  # also where nothing but those comes that have gone already
+        if problem is not None:  # not one of so many could be accepted any more
             LOGGER.warning("no further connection is accepted for now: %s", problem.strerror)
             self._pause()
 
@@ -241,7 +224,7 @@ class Lobby:
         if isinstance(self._selector, selectors.SelectSelector):
             most = min(most, _MOST_SELECTED)
         if len(self._visitors) >= most:
-            self._dismiss(min(self._visitors.values(), key=lambda v: v.last_heard))
+            self._dismiss(min(self._visitors, key=lambda v: v.last_heard))
         tls = self._host.ssl_context
         connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
         visitor = Visitor(connection, address)
@@ -257,10 +240,8 @@ class Lobby:
 
     def _keep(self, visitor: Visitor, seconds: float) -> None:
         """Have a visitor in the lobby, for so long."""
-        assert self._selector is not None
         self._selector.register(visitor.connection.socket, selectors.EVENT_READ, visitor)
-        self._visitors[id(visitor)] = visitor
-        visitor.gone = False
+        self._visitors.add(visitor)
         self._set_deadline(visitor, seconds)
 
     def _set_deadline(self, visitor: Visitor, seconds: float) -> None:
@@ -269,7 +250,7 @@ class Lobby:
         if len(self._deadlines) > 2 * len(self._visitors) + _MANY:
             # Those who left early must not be kept, with their buffers, until their time would have
             # been up.
-            self._deadlines = [entry for entry in self._deadlines if not entry[2].gone]
+            self._deadlines = [entry for entry in self._deadlines if entry[2] in self._visitors]
             heapq.heapify(self._deadlines)
 
     def _expire(self) -> None:
@@ -277,7 +258,7 @@ class Lobby:
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             visitor = heapq.heappop(self._deadlines)[2]
-            if not visitor.gone and visitor.deadline <= now:
+            if visitor in self._visitors and visitor.deadline <= now:
                 if visitor.connection.heard and not visitor.connection.is_secure:
                     late = TimeoutError("the handshake was not completed in time")
                     self._complaints.say(visitor.address, in_words(late))
@@ -286,11 +267,9 @@ class Lobby:
             self._listen()
 
     def _forget(self, visitor: Visitor) -> None:
-        visitor.gone = True
-        self._visitors.pop(id(visitor), None)
-        if self._selector is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(visitor.connection.socket)
+        self._visitors.discard(visitor)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(visitor.connection.socket)
 
     def _dismiss(self, visitor: Visitor) -> None:
         self._forget(visitor)
@@ -305,7 +284,7 @@ class Lobby:
 
     def _attend(self, visitor: Visitor) -> None:
         """Read what a visitor sent: once, however much it is, since others wait too."""
-        if visitor.gone:
+        if visitor not in self._visitors:  # it was dismissed for another one, just now
             return
         visitor.last_heard = time.monotonic()
         connection = visitor.connection
@@ -333,11 +312,11 @@ class Lobby:
             count = framer.fill(connection.recv)
             while count is not None:
                 self._take(visitor, count)
-                count = None if visitor.gone else framer.fill(connection.recv_more)
+                count = framer.fill(connection.recv_more) if visitor in self._visitors else None
         finally:
             # Also the alert that says why not. A client that does not even read its handshake gets
             # no more.
-            if not visitor.gone:
+            if visitor in self._visitors:
                 connection.flush()
 
     def _take(self, visitor: Visitor, count: int) -> None:
@@ -346,7 +325,7 @@ class Lobby:
         if not count:
             self._carry_out(visitor, provider.take("Evt17"))
             return
-        while not visitor.gone and (received := provider.receive(_nothing)) is not None:
+        while visitor in self._visitors and (received := provider.receive(ignore)) is not None:
             if received.move.action in _REQUESTED:
                 visitor.request, visitor.raw = received.pdu, received.data
                 visitor.told.append(received.move.told)
@@ -365,7 +344,6 @@ class Lobby:
         if move.closes:
             self._dismiss(visitor)
         elif action is OTHERWISE["AE-6"]:
-            self.turned_away += 1
             try:
                 self._host.turned_away(visitor)
             except Exception as error:
@@ -406,7 +384,3 @@ def _log_and_rest(error: BaseException, waker: Waker) -> None:
         raised.log(LOGGER, "the listener has failed, and goes on:", error)
     with contextlib.suppress(Exception):
         wait_for(waker.fileno(), _RETRY)
-
-
-def _nothing(context_id: int, control: int, data: memoryview, pdv_done: bool) -> None:
-    """P-DATA-TF is never understood in the lobby."""

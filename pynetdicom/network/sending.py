@@ -16,11 +16,13 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from pynetdicom.network import threads
 from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
+from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.network.latch import Hold
 from pynetdicom.network.user import User
 from pynetdicom.network.waking import Waker
@@ -160,7 +162,7 @@ class Writer:
                 break  # the thread that has it comes by here
         while self.departed:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self._tell_abort(self.departed.popleft())
+                self.tell(self.departed.popleft())
 
     def _write_left(self) -> None:
         if self.leaving:
@@ -197,11 +199,8 @@ class Writer:
         left = [b"".join(left)]
         self.is_finishing = True
         try:
-            threads.start(
-                "pynetdicom-abort",
-                lambda: self._finish(left, abort),
-                failed=self.connection.cut,
-            )
+            finish = partial(self._finish, left, abort)
+            threads.start("pynetdicom-abort", finish, failed=self.connection.cut)
         except RuntimeError:  # no thread to be had
             self.connection.cut()
 
@@ -211,29 +210,31 @@ class Writer:
             self.connection.cut()
             return
         self.is_finishing = False
-        self._tell_abort(abort)
+        self.tell(abort)
         self.after()
 
     def _write_rest(self, left: list[Buffer]) -> bool:
-        deadline = time.monotonic() + LAST_PDU
+        deadline = after(LAST_PDU)
         with contextlib.suppress(OSError):  # the connection was cut, too
             while True:
                 count = self.connection.push(left)
                 left = advance(left, count) if count else left
                 if not left and not self.connection.pending:
                     return True
-                if not count and not self.connection.wait_writable(
-                    max(0.0, deadline - time.monotonic())
-                ):
+                if not count and not self.connection.wait_writable(remaining(deadline)):
                     break
         return False
 
-    def _tell_abort(self, abort: bytes) -> None:
-        """Trigger the events of an A-ABORT that was sent."""
-        if self._user.watches_data:
-            self._user.on_data(abort, True)
-        if self._user.watches_pdus:
-            self._user.on_pdu(pdus.decode_pdu(abort), True)
+    def tell(self, data: bytes) -> None:
+        """Trigger the events of PDUs that were sent."""
+        user = self._user
+        if user.watches_data:
+            user.on_data(data, True)
+        start = 0
+        while start < len(data) and user.watches_pdus:
+            end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")
+            user.on_pdu(pdus.decode_pdu(data[start:end]), True)
+            start = end
 
     def close(self) -> None:
         """Close the connection, on the DUL thread."""
@@ -268,14 +269,8 @@ def advance(buffers: Sequence[Buffer], count: int) -> list[Buffer]:
 
 def rest_of_pdu(buffers: Sequence[Buffer], sent: int) -> list[Buffer]:
     """The bytes that complete the PDU in whose middle `sent` lies; none at a boundary."""
-    index = position = 0
-    while index < len(buffers) and position < sent:
-        first, start = index, position
-        left = 6 + int.from_bytes(bytes(buffers[index][2:6]), "big")
-        while left > 0:
-            left -= len(buffers[index])
-            position += len(buffers[index])
-            index += 1
-        if position > sent:
-            return advance(buffers[first:index], sent - start)
-    return []
+    data = memoryview(b"".join(buffers))
+    end = 0
+    while end < sent:
+        end += 6 + int.from_bytes(data[end + 2 : end + 6], "big")
+    return [data[sent:end]] if end > sent else []

@@ -52,7 +52,7 @@ class User(Protocol):
         """Reading was paused for as long as it may be, or the peer has hung up: it goes on."""
 
     def on_ended(self) -> None:
-        """`DUL.ended` is set: wake everybody. Two threads may tell it at the same time."""
+        """`Provider.ended` is set: wake everybody. Two threads may tell it at the same time."""
 
     def on_data(self, data: bytes, sent: bool) -> None:
         """Bytes were received or sent."""

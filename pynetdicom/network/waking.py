@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import select
+import selectors
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from pynetdicom.network.deadlines import after, stretch, wait_until
+from pynetdicom.network.deadlines import LONGEST, after, wait_until
+
+# Needs no descriptor of its own; on Windows there is only `select`.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Shared:
@@ -35,7 +39,9 @@ class Shared:
                         call(*args)
             finally:
                 self._users.discard(me)
-        finally:  # Ctrl-C may come on the way out, too
+                if self._is_closed:
+                    self.close()
+        finally:  # Ctrl-C may come on the way out, too, or in the midst of closing
             self._users.discard(me)
             if self._is_closed:
                 self.close()
@@ -81,50 +87,29 @@ def wait_for(
     fd: int, timeout: float | None, *, write: bool = False, waker: Waker | None = None
 ) -> bool:
     """Wait until a socket is readable or writable; False when time is up or `waker` was set."""
-    wait = _wait_by_poll if hasattr(select, "poll") else _wait_by_select
-    ready = wait_until(
-        lambda seconds: wait(fd, seconds, write, None if waker is None else waker.fileno()),
-        after(timeout),
-    )
-    return fd in ready
+    with _Selector() as selector:
+        selector.register(fd, selectors.EVENT_WRITE if write else selectors.EVENT_READ)
+        if waker is not None:
+            selector.register(waker, selectors.EVENT_READ)
+        ready = wait_until(selector.select, after(timeout))
+    return any(key.fd == fd for key, _ in ready)
 
 
-def _wait_by_poll(fd: int, timeout: float | None, write: bool, waker: int | None) -> list[int]:
-    """Wait for a socket, and for a waker's to be readable; which of them are ready."""
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT if write else select.POLLIN)
-    if waker is not None:
-        poll.register(waker, select.POLLIN)
-    return [ready for ready, _ in poll.poll(None if timeout is None else timeout * 1000)]
-
-
-def _wait_by_select(fd: int, timeout: float | None, write: bool, waker: int | None) -> list[int]:
-    """The same where there is only `select`, on Windows."""
-    wakers = [] if waker is None else [waker]
-    # That connecting has failed is an exceptional condition there; to a reader it would be urgent
-    # data, which nobody reads.
-    ready = select.select(
-        wakers if write else [fd, *wakers], [fd] if write else [], [fd] if write else [], timeout
-    )
-    return [one for several in ready for one in several]
-
-
-class Watch:
+class Watch(Waker):
     """What the DUL thread waits for: its connection, and a word of other threads.
 
     Parameters
     ----------
     fd : int
         The connection's.
-    waker : Waker
     """
 
-    def __init__(self, fd: int, waker: Waker) -> None:
+    def __init__(self, fd: int) -> None:
+        super().__init__()
         self._fd = fd
-        self._waker: Waker | None = waker
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
-            self._poll.register(waker.fileno(), select.POLLIN)
+            self._poll.register(self.fileno(), select.POLLIN)
             self._poll.register(fd, select.POLLIN)
         self._end_only = False
 
@@ -134,28 +119,23 @@ class Watch:
         With `end_only` what there is to read is no reason to wake, but that the peer has hung up,
         where the system can tell the one from the other.
         """
-        assert self._waker is not None
         if self._poll is None:
             if end_only:
-                wait_for(self._waker.fileno(), timeout)
-                ready = False
-            else:
-                ready = wait_for(self._fd, timeout, waker=self._waker)
-            if not ready:
-                self._waker.clear()
-            return ready
+                wait_for(self.fileno(), timeout)
+            elif wait_for(self._fd, timeout, waker=self):
+                return True
+            self.clear()
+            return False
         if end_only is not self._end_only:
             self._end_only = end_only
             events = getattr(select, "POLLRDHUP", 0) if end_only else select.POLLIN
             self._poll.modify(self._fd, events)
         ready = False
-        for fd, _ in self._poll.poll(None if timeout is None else (stretch(timeout) or 0.0) * 1000):
+        # At a stretch, as by `deadlines.stretch`, which would be a call a message.
+        left = None if timeout is None else max(0.0, min(timeout, LONGEST)) * 1000
+        for fd, _ in self._poll.poll(left):
             if fd == self._fd:
                 ready = True
             else:
-                self._waker.clear()
+                self.clear()
         return ready
-
-    def forget(self) -> None:
-        """Let go of the waker: nobody waits any more."""
-        self._waker = None

@@ -6,6 +6,7 @@ service class of a SOP Class UID.
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, NamedTuple
 
 from pynetdicom.uids import ROOT
@@ -95,6 +96,8 @@ NO_SUCH_TYPE = {"N-ACTION": ("ActionTypeID", 0x0123), "N-EVENT-REPORT": ("EventT
 SopClasses = dict[str, tuple[str, ...]]
 Types = dict[str, dict[str, tuple[int, ...]]]
 
+_WORDS = re.compile(r"[A-Z][a-z]+|[A-Z]+(?![a-z])")
+
 
 def _sop_classes(*rows: tuple[str, tuple[str, ...]]) -> SopClasses:
     """UID → operations, of rows of (UIDs without root, operations)."""
@@ -131,7 +134,7 @@ class ServiceClass:
     Attributes
     ----------
     name : str
-        The service's name.
+        The service's name: the words of the class's.
     operations : tuple of str
         The DIMSE operations of all its SOP Classes, such as ``"C-STORE"``. They follow from
         `sop_classes` where a subclass has its own of those and does not say otherwise.
@@ -157,6 +160,7 @@ class ServiceClass:
         self.ae = getattr(assoc, "ae", None)
 
     def __init_subclass__(cls) -> None:
+        cls.name = " ".join(_WORDS.findall(cls.__name__.removesuffix("ServiceClass")))
         own = vars(cls)
         if "sop_classes" in own and "operations" not in own:
             used = set().union(*cls.sop_classes.values())
@@ -166,7 +170,6 @@ class ServiceClass:
 class VerificationServiceClass(ServiceClass):
     """Verification, PS3.4 Annex A."""
 
-    name = "Verification"
     sop_classes = _sop_classes(("1.1", ("C-ECHO",)))
     status_table = "VERIFICATION_SERVICE_CLASS_STATUS"
 
@@ -177,7 +180,6 @@ class StorageServiceClass(ServiceClass):
     `sop_classes` has those in real use, the most used first; `registry` knows the rest by rule.
     """
 
-    name = "Storage"
     status_table = "STORAGE_SERVICE_CLASS_STATUS"
     sop_classes = _storage(
         # images of every day: CT, MR, CR, DX, MG, US, SC, XA, RF, NM, PET
@@ -204,7 +206,6 @@ class StorageServiceClass(ServiceClass):
 class QueryRetrieveServiceClass(ServiceClass):
     """Query/Retrieve, PS3.4 Annexes C, Y, Z and JJ."""
 
-    name = "Query/Retrieve"
     sop_classes = (
         _models("5.1.4.1.2.1", "5.1.4.1.2.2", "5.1.4.1.2.3")
         | _sop_classes(("5.1.4.1.2.4.2", MOVE), ("5.1.4.1.2.4.3 5.1.4.1.2.5.3", GET))
@@ -216,7 +217,6 @@ class QueryRetrieveServiceClass(ServiceClass):
 class ProcedureStepServiceClass(ServiceClass):
     """Modality Performed Procedure Step, PS3.4 Annex F."""
 
-    name = "Procedure Step"
     sop_classes = _sop_classes(
         ("3.1.2.3.3", ("N-CREATE", "N-SET")),
         ("3.1.2.3.4", ("N-GET",)),
@@ -229,7 +229,6 @@ class ProcedureStepServiceClass(ServiceClass):
 class PrintManagementServiceClass(ServiceClass):
     """Print Management, PS3.4 Annex H."""
 
-    name = "Print Management"
     sop_classes = _sop_classes(
         ("5.1.1.1 5.1.1.2", ("N-SET", "N-ACTION", "N-CREATE", "N-DELETE")),
         ("5.1.1.4 5.1.1.4.1", ("N-SET",)),
@@ -252,7 +251,6 @@ class PrintManagementServiceClass(ServiceClass):
 class StorageCommitmentServiceClass(ServiceClass):
     """Storage Commitment, PS3.4 Annex J."""
 
-    name = "Storage Commitment"
     sop_classes = _sop_classes(("1.20.1", ("N-EVENT-REPORT", "N-ACTION")))
     types = _types(
         ("1.20.1", "N-ACTION", (1,)),
@@ -264,7 +262,6 @@ class StorageCommitmentServiceClass(ServiceClass):
 class BasicWorklistManagementServiceClass(QueryRetrieveServiceClass):
     """Basic Worklist Management, PS3.4 Annex K."""
 
-    name = "Basic Worklist Management"
     sop_classes = _sop_classes(("5.1.4.31", FIND))
     status_table = "MODALITY_WORKLIST_SERVICE_CLASS_STATUS"
 
@@ -272,7 +269,6 @@ class BasicWorklistManagementServiceClass(QueryRetrieveServiceClass):
 class ApplicationEventLoggingServiceClass(ServiceClass):
     """Application Event Logging, PS3.4 Annex P."""
 
-    name = "Application Event Logging"
     sop_classes = _sop_classes(("1.40 1.42", ("N-ACTION",)))
     types = _types(("1.40 1.42", "N-ACTION", (1,)))
     status_table = "APPLICATION_EVENT_LOGGING_SERVICE_CLASS_STATUS"
@@ -281,7 +277,6 @@ class ApplicationEventLoggingServiceClass(ServiceClass):
 class RelevantPatientInformationQueryServiceClass(ServiceClass):
     """Relevant Patient Information Query, PS3.4 Annex Q."""
 
-    name = "Relevant Patient Information Query"
     sop_classes = _sop_classes(("5.1.4.37.1 5.1.4.37.2 5.1.4.37.3", FIND))
     status_table = "RELEVANT_PATIENT_SERVICE_CLASS_STATUS"
 
@@ -289,14 +284,12 @@ class RelevantPatientInformationQueryServiceClass(ServiceClass):
 class InstanceAvailabilityNotificationServiceClass(ServiceClass):
     """Instance Availability Notification, PS3.4 Annex R."""
 
-    name = "Instance Availability Notification"
     sop_classes = _sop_classes(("5.1.4.33", ("N-CREATE",)))
 
 
 class MediaCreationManagementServiceClass(ServiceClass):
     """Media Creation Management, PS3.4 Annex S."""
 
-    name = "Media Creation Management"
     sop_classes = _sop_classes(("5.1.1.33", ("N-GET", "N-ACTION", "N-CREATE")))
     types = _types(("5.1.1.33", "N-ACTION", (1, 2)))
     status_table = "MEDIA_CREATION_MANAGEMENT_SERVICE_CLASS_STATUS"
@@ -305,14 +298,12 @@ class MediaCreationManagementServiceClass(ServiceClass):
 class HangingProtocolQueryRetrieveServiceClass(QueryRetrieveServiceClass):
     """Hanging Protocol Query/Retrieve, PS3.4 Annex U."""
 
-    name = "Hanging Protocol Query/Retrieve"
     sop_classes = _models("5.1.4.38", first=2)
 
 
 class SubstanceAdministrationQueryServiceClass(ServiceClass):
     """Substance Administration Query, PS3.4 Annex V."""
 
-    name = "Substance Administration Query"
     sop_classes = _sop_classes(("5.1.4.41 5.1.4.42", FIND))
     status_table = "SUBSTANCE_ADMINISTRATION_SERVICE_CLASS_STATUS"
 
@@ -320,21 +311,18 @@ class SubstanceAdministrationQueryServiceClass(ServiceClass):
 class ColorPaletteQueryRetrieveServiceClass(QueryRetrieveServiceClass):
     """Color Palette Query/Retrieve, PS3.4 Annex X."""
 
-    name = "Color Palette Query/Retrieve"
     sop_classes = _models("5.1.4.39", first=2)
 
 
 class ImplantTemplateQueryRetrieveServiceClass(QueryRetrieveServiceClass):
     """Implant Template Query/Retrieve, PS3.4 Annex BB."""
 
-    name = "Implant Template Query/Retrieve"
     sop_classes = _models("5.1.4.43", "5.1.4.44", "5.1.4.45", first=2)
 
 
 class UnifiedProcedureStepServiceClass(ServiceClass):
     """Unified Procedure Step, PS3.4 Annex CC."""
 
-    name = "Unified Procedure Step"
     sop_classes = _sop_classes(
         ("5.1.4.34.6.1", ("N-GET", "N-ACTION", "N-CREATE")),
         ("5.1.4.34.6.2", ("C-FIND", "N-GET", "N-ACTION")),
@@ -354,7 +342,6 @@ class UnifiedProcedureStepServiceClass(ServiceClass):
 class RTMachineVerificationServiceClass(ServiceClass):
     """RT Machine Verification, PS3.4 Annex DD."""
 
-    name = "RT Machine Verification"
     sop_classes = _sop_classes(("5.1.4.34.8 5.1.4.34.9", ALL_N))
     status_table = "RT_MACHINE_VERIFICATION_SERVICE_CLASS_STATUS"
 
@@ -362,14 +349,12 @@ class RTMachineVerificationServiceClass(ServiceClass):
 class DisplaySystemManagementServiceClass(ServiceClass):
     """Display System Management, PS3.4 Annex EE."""
 
-    name = "Display System Management"
     sop_classes = _sop_classes(("5.1.1.40", ("N-GET",)))
 
 
 class NonPatientObjectStorageServiceClass(StorageServiceClass):
     """Non-Patient Object Storage, PS3.4 Annex GG."""
 
-    name = "Non-Patient Object Storage"
     sop_classes = _sop_classes(
         ("5.1.4.38.1 5.1.4.39.1 5.1.4.43.1 5.1.4.44.1 5.1.4.45.1", STORE),
         ("5.1.4.1.1.200.1 5.1.4.1.1.200.3 5.1.4.1.1.200.7 5.1.4.1.1.201.1", STORE),
@@ -380,28 +365,24 @@ class NonPatientObjectStorageServiceClass(StorageServiceClass):
 class DefinedProcedureProtocolQueryRetrieveServiceClass(QueryRetrieveServiceClass):
     """Defined Procedure Protocol Query/Retrieve, PS3.4 Annex HH."""
 
-    name = "Defined Procedure Protocol Query/Retrieve"
     sop_classes = _models("5.1.4.20")
 
 
 class ProtocolApprovalQueryRetrieveServiceClass(QueryRetrieveServiceClass):
     """Protocol Approval Query/Retrieve, PS3.4 Annex II."""
 
-    name = "Protocol Approval Query/Retrieve"
     sop_classes = _models("5.1.4.1.1.200", first=4)
 
 
 class InventoryQueryRetrieveServiceClass(QueryRetrieveServiceClass):
     """Inventory Query/Retrieve, PS3.4 Annex JJ."""
 
-    name = "Inventory Query/Retrieve"
     sop_classes = _models("5.1.4.1.1.201", first=2)
 
 
 class StorageManagementServiceClass(ServiceClass):
     """Storage Management, PS3.4 Annex KK."""
 
-    name = "Storage Management"
     sop_classes = _sop_classes(("5.1.4.1.1.201.5", ("N-EVENT-REPORT", "N-ACTION")))
     types = _types(
         ("5.1.4.1.1.201.5", "N-ACTION", (11, 12, 13, 14, 15)),

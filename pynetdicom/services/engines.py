@@ -54,9 +54,7 @@ Bound = Callable[[], Any]
 """Gives the callable that was bound or assigned as handler, for the log."""
 
 
-def single(
-    request: Primitive, handler: Callable[..., Any], *args: Any, bound: Bound | None = None
-) -> Primitive:
+def single(request: Primitive, handler: Callable[..., Any], *args: Any, bound: Bound) -> Primitive:
     """Serve an operation that has one response without a data set: C-ECHO, C-STORE.
 
     Parameters
@@ -65,7 +63,7 @@ def single(
     handler : callable
         Called with `args`, gives the status: an integer of any type, or a pydicom `Dataset` with a
         Status.
-    bound : callable, optional
+    bound : callable
         See `Bound`.
 
     Returns
@@ -93,7 +91,7 @@ class Invocation(NamedTuple):
         Sends a response that is not the last one.
     transfer_syntax : str
         How data sets are encoded on the presentation context of the request.
-    bound : callable or None
+    bound : callable
         See `Bound`.
     """
 
@@ -101,7 +99,7 @@ class Invocation(NamedTuple):
     handler: Callable[[], Any]
     send: Callable[[Primitive], object]
     transfer_syntax: str
-    bound: Bound | None = None
+    bound: Bound
 
 
 class Yielded:
@@ -179,7 +177,7 @@ def code_of(item: Any) -> int | None:
     return to_code(status)
 
 
-def failed(request: Primitive, error: BaseException, bound: Bound | None = None) -> Primitive:
+def failed(request: Primitive, error: BaseException, bound: Bound) -> Primitive:
     """Make the response to a request whose handler has raised."""
     answers = ANSWERS[request.name]
     if isinstance(error, NoHandler):
@@ -192,14 +190,13 @@ def failed(request: Primitive, error: BaseException, bound: Bound | None = None)
         LOGGER.error("%s gave %s instead of a generator or a list", name_of(request, bound), error)
         return failure(request, answers.failed, "Unable to process")
     # Its text may be about the patient.
-    handler = None if bound is None else bound()
-    raised.log(LOGGER, f"the handler of the {request.message_name} raised", error, handler)
+    raised.log(LOGGER, f"the handler of the {request.message_name} raised", error, bound())
     if request.name == "C-STORE" and isinstance(error, OSError) and error.errno in _NO_SPACE:
         return failure(request, answers.no_resources, os.strerror(error.errno))
     return failure(request, answers.failed, "Unable to process")
 
 
-def with_status(request: Primitive, status: Any, bound: Bound | None = None) -> Primitive:
+def with_status(request: Primitive, status: Any, bound: Bound) -> Primitive:
     """Make a response of what a handler gave as status."""
     answers = ANSWERS[request.name]
     number = status if type(status) is int else to_code(status)
@@ -232,7 +229,7 @@ def with_status(request: Primitive, status: Any, bound: Bound | None = None) -> 
     return failure(request, answers.bad_status, "Invalid status")
 
 
-def _note_bad_status(request: Primitive, bound: Bound | None, what: str) -> None:
+def _note_bad_status(request: Primitive, bound: Bound, what: str) -> None:
     """Log what kind of thing a handler gave; not the thing, which may be about the patient."""
     LOGGER.error(
         "%s gave %s; a status is an int of 0x0000 to 0xFFFF, or a Dataset with Status",
@@ -241,10 +238,9 @@ def _note_bad_status(request: Primitive, bound: Bound | None, what: str) -> None
     )
 
 
-def name_of(request: Primitive, bound: Bound | None) -> str:
+def name_of(request: Primitive, bound: Bound) -> str:
     """What the log calls the handler of a request."""
-    where = "" if bound is None else f" ({raised.named(bound())})"
-    return f"the handler of the {request.message_name}{where}"
+    return f"the handler of the {request.message_name} ({raised.named(bound())})"
 
 
 def failure(request: Primitive, status: int, comment: str) -> Primitive:

@@ -12,16 +12,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pynetdicom import raised
+from pynetdicom.data_sets import element_walk
 from pynetdicom.data_sets.data_set import EncodedDataSet, change_syntax, encode_dataset
-from pynetdicom.data_sets.element_walk import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    encoding_of,
-)
 from pynetdicom.data_sets.encoded import SOP_CLASS_UID, SOP_INSTANCE_UID, UIDS
 from pynetdicom.data_sets.part10 import read_checked, read_header
 from pynetdicom.dimse.primitives import C_STORE
@@ -85,6 +81,7 @@ class StoreParameters(NamedTuple):
     originator_id: int | None = None
 
 
+@dataclass(eq=False, repr=False)
 class Instance:
     """A SOP Instance that has been checked.
 
@@ -94,29 +91,23 @@ class Instance:
         Its UIDs, those of the data set.
     transfer_syntax : str
         How it is encoded, or is to be encoded first of all.
+    content : EncodedDataSet or Dataset
+        Its data set.
+    is_own : bool
+        Whether nobody else has that. What somebody has given stays open, and is not read ahead into
+        a buffer: another thread may send it too.
     """
 
-    def __init__(
-        self,
-        sop_class: str,
-        sop_instance: str,
-        transfer_syntax: str,
-        content: EncodedDataSet | Dataset,
-        *,
-        is_own: bool = False,
-    ) -> None:
-        self.sop_class = sop_class
-        self.sop_instance = sop_instance
-        self.transfer_syntax = transfer_syntax
-        self._content = content
-        # Whether nobody else has it. What somebody has given stays open, and is not read ahead into
-        # a buffer: another thread may send it too.
-        self._is_own = is_own
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+    content: EncodedDataSet | Dataset
+    is_own: bool = False
 
     @property
     def is_encoded(self) -> bool:
         """Whether there are bytes that may go out as they are."""
-        return isinstance(self._content, EncodedDataSet)
+        return isinstance(self.content, EncodedDataSet)
 
     def request(self, context: PresentationContext, parameters: StoreParameters) -> C_STORE:
         """Make the request that has it stored.
@@ -141,7 +132,7 @@ class Instance:
         return request
 
     def _encoded(self, transfer_syntax: str) -> EncodedDataSet:
-        content = self._content
+        content = self.content
         if not isinstance(content, EncodedDataSet):
             return encode_dataset(content, transfer_syntax)
         try:
@@ -151,16 +142,16 @@ class Instance:
 
     def read_ahead(self) -> bool:
         """Read a small file now; says whether its bytes are in memory."""
-        content = self._content
-        if self._is_own and isinstance(content, EncodedDataSet):
+        content = self.content
+        if self.is_own and isinstance(content, EncodedDataSet):
             with contextlib.suppress(OSError, ValueError):  # sending it will say so
                 return content.read_ahead()
         return False
 
     def close(self) -> None:
         """Let go of the file that was opened for it, if one was."""
-        if self._is_own and isinstance(self._content, EncodedDataSet):
-            self._content.close()
+        if self.is_own and isinstance(self.content, EncodedDataSet):
+            self.content.close()
 
 
 def take(given: Any) -> Instance:
@@ -202,13 +193,8 @@ def take(given: Any) -> Instance:
 def _from_path(path: str | os.PathLike[str]) -> Instance:
     with read_checked(path, is_whole=isinstance(path, KnownPath) and path.is_whole) as header:
         header.check_encoding()
-        return Instance(
-            header.sop_class_uid,
-            header.sop_instance_uid,
-            header.transfer_syntax,
-            header.data_set(),
-            is_own=True,
-        )
+        uids = header.sop_class_uid, header.sop_instance_uid
+        return Instance(*uids, header.transfer_syntax, header.data_set(), is_own=True)
 
 
 def _from_encoded(given: EncodedDataSet) -> Instance:
@@ -251,19 +237,20 @@ def _from_dataset(ds: Any) -> Instance:
         if not ds.get(keyword):
             raise Incomplete(f"the data set has no {keyword}")
     implicit, little = ds.original_encoding
-    meta = getattr(ds, "file_meta", None)
-    syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    syntax = (getattr(ds, "file_meta", None) or {}).get("TransferSyntaxUID")
     if syntax:
-        encoding = encoding_of(str(syntax))
+        encoding = element_walk.encoding_of(str(syntax))
         if None not in (implicit, little) and (implicit, little) != encoding[:2]:
             raise Unsendable(
                 "the data set is not encoded as its file_meta.TransferSyntaxUID says,"
                 f" {named(str(syntax))}"
             )
     elif little is False:
-        syntax = EXPLICIT_VR_BIG_ENDIAN
+        syntax = element_walk.EXPLICIT_VR_BIG_ENDIAN
+    elif implicit:
+        syntax = element_walk.IMPLICIT_VR_LITTLE_ENDIAN
     else:
-        syntax = IMPLICIT_VR_LITTLE_ENDIAN if implicit else EXPLICIT_VR_LITTLE_ENDIAN
+        syntax = element_walk.EXPLICIT_VR_LITTLE_ENDIAN
     return Instance(str(ds.SOPClassUID), str(ds.SOPInstanceUID), str(syntax), ds)
 
 

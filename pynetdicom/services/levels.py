@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 QUERY_RETRIEVE_LEVEL = 0x00080052
 
-_MODELS = {
-    "5.1.4.1.2.1": ("PATIENT", "STUDY", "SERIES", "IMAGE"),  # Patient Root
-    "5.1.4.1.2.2": ("STUDY", "SERIES", "IMAGE"),  # Study Root
-    "5.1.4.1.2.3": ("PATIENT", "STUDY"),  # Patient/Study Only
-}
-
 LEVELS: dict[str, tuple[str, ...]] = {
-    f"{ROOT}{model}.{number}": levels for model, levels in _MODELS.items() for number in (1, 2, 3)
+    ROOT + "5.1.4.1.2.1": ("PATIENT", "STUDY", "SERIES", "IMAGE"),  # Patient Root
+    ROOT + "5.1.4.1.2.2": ("STUDY", "SERIES", "IMAGE"),  # Study Root
+    ROOT + "5.1.4.1.2.3": ("PATIENT", "STUDY"),  # Patient/Study Only
 }
-"""SOP Class UID → the Query/Retrieve Levels that it has, from the top (PS3.4 C.6.1 to C.6.3)."""
+"""The Query/Retrieve Levels of the information models, from the top (PS3.4 C.6.1 to C.6.3).
+
+The UIDs of a model's SOP Classes are that of the model and one more number.
+"""
 
 
 def problem_of_level(sop_class: str, identifier: EncodedDataSet | None) -> str:
@@ -35,7 +34,7 @@ def problem_of_level(sop_class: str, identifier: EncodedDataSet | None) -> str:
     One without level is the handler's to judge. An identifier that does not decode is left to
     whoever decodes it.
     """
-    levels = LEVELS.get(sop_class)
+    levels = LEVELS.get(sop_class.rpartition(".")[0])
     if levels is None or identifier is None:
         return ""
     try:

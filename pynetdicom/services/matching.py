@@ -8,25 +8,15 @@ the memory of one.
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
 from pynetdicom.data_sets.data_set import EncodedDataSet, change_syntax, encode_dataset
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.services import engines
 from pynetdicom.services.classes import ANSWERS, CANCELLED, PENDING
-from pynetdicom.services.engines import (
-    END,
-    HANDLER_ERRORS,
-    Invocation,
-    Yielded,
-    code_of,
-    failed,
-    failure,
-    name_of,
-    split,
-    with_status,
-)
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.primitives import Primitive
@@ -34,7 +24,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.service")
 
 
-def matches(invocation: Invocation) -> Primitive:
+def matches(invocation: engines.Invocation) -> Primitive:
     """Serve an operation that has a response with an identifier for each match: C-FIND.
 
     The handler yields ``(0xFF00, identifier)`` or ``(0xFF01, identifier)`` for each match and may
@@ -51,21 +41,21 @@ def matches(invocation: Invocation) -> Primitive:
     try:
         given = invocation.handler()
         # A handler that returns nothing has found nothing.
-        items = Yielded(() if given is None else given)
-    except HANDLER_ERRORS as error:
-        return failed(request, error, bound)
-    try:
+        items = engines.Yielded(() if given is None else given)
+    except engines.HANDLER_ERRORS as error:
+        return engines.failed(request, error, bound)
+    with closing(items):
         while True:
             try:
                 item = items.next()
-            except HANDLER_ERRORS as error:
-                return failed(request, error, bound)
-            if invocation.message.is_cancelled and code_of(item) != CANCELLED:
+            except engines.HANDLER_ERRORS as error:
+                return engines.failed(request, error, bound)
+            if invocation.message.is_cancelled and engines.code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
-            if item is END:
+            if item is engines.END:
                 return request.response(0x0000)
-            status, identifier = split(item)
-            response = with_status(request, status, bound)
+            status, identifier = engines.split(item)
+            response = engines.with_status(request, status, bound)
             if response.Status not in PENDING:
                 return response
             try:
@@ -76,16 +66,15 @@ def matches(invocation: Invocation) -> Primitive:
                 invocation.send(response)
             except (OSError, FileProblem) as error:  # the match was in a file
                 return _not_encodable(invocation, error)
-    finally:
-        items.close()
 
 
-def _not_encodable(invocation: Invocation, error: Exception) -> Primitive:
+def _not_encodable(invocation: engines.Invocation, error: Exception) -> Primitive:
     request = invocation.message.primitive
     # Unless it is of our own making, its text may be about the patient.
     why = error if isinstance(error, (ValueError, FileProblem)) else type(error).__name__
-    LOGGER.error("a match of %s cannot be sent: %s", name_of(request, invocation.bound), why)
-    return failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
+    whose = engines.name_of(request, invocation.bound)
+    LOGGER.error("a match of %s cannot be sent: %s", whose, why)
+    return engines.failure(request, ANSWERS[request.name].not_encodable, "Match cannot be encoded")
 
 
 def encoded(data_set: Any, transfer_syntax: str) -> EncodedDataSet:

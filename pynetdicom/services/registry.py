@@ -11,14 +11,8 @@ import re
 from functools import cache
 from keyword import iskeyword
 
-from pynetdicom.services.classes import (
-    SERVICE_CLASSES,
-    SEVERAL,
-    STORE,
-    NonPatientObjectStorageServiceClass,
-    ServiceClass,
-    StorageServiceClass,
-)
+from pynetdicom.services import classes
+from pynetdicom.services.classes import ServiceClass, StorageServiceClass
 from pynetdicom.uids import ROOT, Row, registered, standard_names, uid_dictionary
 
 MEDIA_STORAGE_DIRECTORY = ROOT + "1.3.10"
@@ -31,7 +25,7 @@ _STORAGE_KEYWORD = re.compile(r".*Storage(ForPresentation|ForProcessing|Retired|
 
 _known: dict[str, tuple[type[ServiceClass], tuple[str, ...]]] = {
     uid: (service_class, operations)
-    for service_class in SERVICE_CLASSES
+    for service_class in classes.SERVICE_CLASSES
     for uid, operations in service_class.sop_classes.items()
 }
 _known[MEDIA_STORAGE_DIRECTORY] = (ServiceClass, ())
@@ -47,7 +41,9 @@ def _lookup(uid: str) -> tuple[type[ServiceClass], tuple[str, ...]]:
         return known
     # No UID outside the standard's root is in the dictionary: a private one costs no import.
     row = uid_dictionary().get(uid) if uid.startswith(ROOT) else None
-    return (StorageServiceClass, STORE) if row and _is_storage_row(row) else (ServiceClass, ())
+    return (
+        (StorageServiceClass, classes.STORE) if row and _is_storage_row(row) else (ServiceClass, ())
+    )
 
 
 def declared(uid: str) -> tuple[type[ServiceClass], tuple[str, ...]] | None:
@@ -81,7 +77,11 @@ def is_storage(uid: str) -> bool:
 @cache
 def all_storage() -> tuple[str, ...]:
     """Return the storage classes of PS3.4 Annex B that are not retired, the most used first."""
-    others = {MEDIA_STORAGE_DIRECTORY, *_LATE, *NonPatientObjectStorageServiceClass.sop_classes}
+    others = {
+        MEDIA_STORAGE_DIRECTORY,
+        *_LATE,
+        *classes.NonPatientObjectStorageServiceClass.sop_classes,
+    }
     current = [
         uid
         for uid, row in uid_dictionary().items()
@@ -136,7 +136,7 @@ def register_uid(
     if not isinstance(given, type) or not issubclass(given, ServiceClass):
         raise TypeError(f"'service_class' must be a subclass of ServiceClass, not {given!r}")
     allowed = service_class.operations
-    choices = [name for name in allowed if name in SEVERAL]
+    choices = [name for name in allowed if name in classes.SEVERAL]
     if len(choices) > 1:
         if dimse_msg_type not in choices:
             raise ValueError(

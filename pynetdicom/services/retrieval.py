@@ -70,31 +70,12 @@ class Destination(Protocol):
 
         Raises
         ------
-        Unreachable
+        Refusal
             It never was to be reached; nothing has been stored.
         """
 
     def close(self) -> None:
         """Let go of it."""
-
-
-class Unreachable(Exception):
-    """The destination cannot be reached, or refuses.
-
-    Parameters
-    ----------
-    reason : str
-        Why, without patient data.
-    sop_instance : str
-        The SOP Instance UID of what was to be sent.
-    status : int, optional
-        What to answer; default: that the destination is unknown.
-    """
-
-    def __init__(self, reason: str, sop_instance: str, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.sop_instance = sop_instance
-        self.status = status
 
 
 class Refusal(Exception):
@@ -104,6 +85,7 @@ class Refusal(Exception):
     ----------
     status : int
     comment : str
+        Why, without patient data.
     given : str
         What kind of thing the handler gave instead of what was due, for the log.
     """
@@ -268,10 +250,9 @@ class _Retrieval:
                     outcome = what
                 else:
                     outcome = destination.store(what, self._report, fetch)
-            except Unreachable as error:
-                self._note(Outcome(None, error.sop_instance, str(error)))
-                status = error.status or self._answers.unknown_destination
-                raise Refusal(status, str(error)) from error
+            except Refusal as refusal:
+                self._note(Outcome(None, what.sop_instance, refusal.comment))
+                raise
             finally:
                 _let_go(what)
             self._note(outcome)

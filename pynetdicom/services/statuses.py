@@ -255,8 +255,3 @@ def status_dict(name: str) -> StatusDict:
         for code in range(first, last + 1):
             result[code] = (code_to_category(code), text)
     return result
-
-
-def meaning(code: int, name: str = "GENERAL_STATUS") -> str:
-    """Return what `code` means by the table `name`; empty when the table does not have it."""
-    return status_dict(name).get(code, ("", ""))[1]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.uids import abstract_syntax_uid, checked, named, transfer_syntax_uid
-from pynetdicom.upper_layer.fields import Field
+from pynetdicom.upper_layer.fields import Field, Flag
 from pynetdicom.upper_layer.items import PresentationContextAC, SCP_SCU_RoleSelectionNegotiation
 
 if TYPE_CHECKING:
@@ -67,10 +67,6 @@ class _ContextID(Field[int | None]):
         return int(value)
 
 
-class _Role(Field[bool | None]):
-    types = (bool,)
-
-
 _UNSET = {
     **dict.fromkeys(("context_id", "result", "scu_role", "scp_role", "as_scu", "as_scp")),
     "abstract_uid": "",
@@ -109,9 +105,9 @@ class PresentationContext:
 
     context_id = _ContextID()
     """The presentation context ID, odd and 1 to 255 (PS3.8 9.3.2.2)."""
-    scu_role = _Role()
+    scu_role = Flag()
     """Whether the requestor may be SCU, as proposed or as accepted."""
-    scp_role = _Role()
+    scp_role = Flag()
     """Whether the requestor may be SCP, as proposed or as accepted."""
 
     abstract_uid: str
@@ -216,14 +212,12 @@ class PresentationContext:
         )
 
     def __str__(self) -> str:
-        def named(uid: str) -> str:
-            return to_uid(uid).name
-
-        lines = [f"Abstract Syntax: {named(self.abstract_uid)}"] if self.abstract_uid else []
+        syntax = self.abstract_syntax
+        lines = [f"Abstract Syntax: {syntax.name}"] if syntax else []
         if self.context_id is not None:
             lines.insert(0, f"ID: {self.context_id}")
         if self.transfer_uids:
-            lines += ["Transfer Syntax(es):", *(f"    ={named(uid)}" for uid in self.transfer_uids)]
+            lines += ["Transfer Syntax(es):", *(f"    ={uid.name}" for uid in self.transfer_syntax)]
         if self.scu_role is not None or self.scp_role is not None:
             lines.append(f"SCP/SCU Role: {self.scp_role}/{self.scu_role}")
         if self.result is not None:
@@ -231,15 +225,20 @@ class PresentationContext:
         return "\n".join(lines)
 
 
+Contexts = Sequence[PresentationContext]
+Answered = tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]
+"""The answers to proposed contexts, and the role selection items to send with them."""
+Unrestricted = Callable[[str], bool]
+"""Whether an abstract syntax is taken in any encoding."""
+
+
 def _checked_syntax(value: object) -> str:
     return checked("UI", transfer_syntax_uid(value), "transfer_syntax")
 
 
 def negotiate_as_acceptor(
-    rq_contexts: Sequence[PresentationContext],
-    ac_contexts: Sequence[PresentationContext],
-    roles: Roles | None = None,
-) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    rq_contexts: Contexts, ac_contexts: Contexts, roles: Roles | None = None
+) -> Answered:
     """Answer the proposed contexts, each once and in order.
 
     Parameters
@@ -262,21 +261,16 @@ def negotiate_as_acceptor(
 
 
 def negotiate_unrestricted(
-    rq_contexts: Sequence[PresentationContext],
-    ac_contexts: Sequence[PresentationContext],
-    roles: Roles | None = None,
-) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    rq_contexts: Contexts, ac_contexts: Contexts, roles: Roles | None = None
+) -> Answered:
     """Answer like `negotiate_as_acceptor`, but take any other abstract syntax as storage."""
     known = {context.abstract_uid for context in ac_contexts}
     return negotiate(rq_contexts, ac_contexts, roles or {}, lambda uid: uid not in known)
 
 
 def negotiate(
-    proposed: Sequence[PresentationContext],
-    supported: Sequence[PresentationContext],
-    roles: Roles,
-    unrestricted: Callable[[str], bool] | None,
-) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    proposed: Contexts, supported: Contexts, roles: Roles, unrestricted: Unrestricted | None
+) -> Answered:
     """Answer like `negotiate_as_acceptor`; any encoding of what is `unrestricted` is taken."""
     by_uid = {context.abstract_uid: context for context in reversed(supported)}
     answers = []
@@ -289,12 +283,12 @@ def negotiate(
         if result == ACCEPTED:
             offered = roles.get(uid)
             accepted = (context.scu_role, context.scp_role) if context else (True, True)
-            scu, scp = roles_of_requestor(offered, accepted)
-            as_scu, as_scp = scp, scu
-            if not (scu or scp):
+            # The requestor is SCU where we are SCP, and the other way round.
+            as_scp, as_scu = roles_of_requestor(offered, accepted)
+            if not (as_scp or as_scu):
                 result = USER_REJECTED
             elif offered is not None and None not in accepted and _is_uid(uid):
-                items[uid] = SCP_SCU_RoleSelectionNegotiation(uid, scu, scp)
+                items[uid] = SCP_SCU_RoleSelectionNegotiation(uid, as_scp, as_scu)
         answer = PresentationContext.from_wire(rq.context_id, uid, [syntax])
         answer.result, answer.as_scu, answer.as_scp = result, as_scu, as_scp
         answers.append(answer)
@@ -302,9 +296,7 @@ def negotiate(
 
 
 def _choose(
-    rq: PresentationContext,
-    context: PresentationContext | None,
-    unrestricted: Callable[[str], bool] | None,
+    rq: PresentationContext, context: PresentationContext | None, unrestricted: Unrestricted | None
 ) -> tuple[int, str]:
     """Return the result for a proposed context, but for roles, and the transfer syntax to send."""
     if not rq.transfer_uids:
@@ -340,9 +332,7 @@ def roles_of_requestor(
 
 
 def negotiate_as_requestor(
-    rq_contexts: Sequence[PresentationContext],
-    ac_contexts: Sequence[PresentationContext],
-    roles: Roles | None = None,
+    rq_contexts: Contexts, ac_contexts: Contexts, roles: Roles | None = None
 ) -> list[PresentationContext]:
     """Return what became of the proposed contexts, in their order.
 
@@ -372,7 +362,7 @@ def negotiate_as_requestor(
 
 
 def conclude_contexts(
-    proposed: Sequence[PresentationContext],
+    proposed: Contexts,
     answers: Sequence[PresentationContextAC],
     proposed_roles: Roles,
     accepted_roles: Roles,

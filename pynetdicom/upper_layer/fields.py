@@ -33,8 +33,9 @@ class Reader:
         offset = self.at if at is None else at
         return PDUDecodeError(message, pdu=self.pdu, field=self.place, offset=offset, reason=reason)
 
-    def take(self, length: int) -> memoryview:
-        start, end = self.at, self.at + length
+    def take(self, length: int | None = None) -> memoryview:
+        """Return so many bytes; without a length, all that is left."""
+        start, end = self.at, self.end if length is None else self.at + length
         if end > self.end:
             raise self.error(f"needs {length} bytes, {self.end - start} are left")
         self.at = end
@@ -42,9 +43,6 @@ class Reader:
 
     def uint(self, size: int) -> int:
         return int.from_bytes(self.take(size), "big")
-
-    def rest(self) -> memoryview:
-        return self.take(self.end - self.at)
 
     def enter(self, length: int) -> int:
         """Narrow the reader to the next `length` bytes, return what `leave` is to be given."""
@@ -135,7 +133,7 @@ class Reserved(Field[None]):
         self.size = size
 
     def read(self, reader: Reader) -> None:
-        reader.take(reader.end - reader.at if self.size is None else self.size)
+        reader.take(self.size)
 
     def write(self, value: None) -> bytes:
         return bytes(self.size or 0)
@@ -165,7 +163,7 @@ class UInt(Field[int]):
         return value.to_bytes(self.size, "big")
 
 
-class Flag(Field[bool]):
+class Flag(Field[bool | None]):
     """A byte that is 1 for yes; one that is not set is sent as no."""
 
     types = (bool,)
@@ -186,16 +184,17 @@ class Octets(Field[bytes]):
         return bytes(super().check(value))
 
     def read(self, reader: Reader) -> bytes:
-        return bytes(reader.rest())
+        return bytes(reader.take())
 
     def write(self, value: bytes) -> bytes:
         return value
 
 
 class Text(Field[str]):
-    """Characters to the end of the item, latin-1 so that all that a peer sent can be sent back."""
+    """`size` characters, or all to the end; latin-1, so that all that came can be sent back."""
 
     maximum: int | None = None
+    size: int | None = None
 
     def check(self, value: Any) -> str:
         text = self.strip(text_of(value, self.name))
@@ -209,10 +208,10 @@ class Text(Field[str]):
         return text.rstrip("\0 ")
 
     def read(self, reader: Reader) -> str:
-        return self.strip(str(reader.rest(), "latin-1"))
+        return self.strip(str(reader.take(self.size), "latin-1"))
 
     def write(self, value: str) -> bytes:
-        return value.encode("latin-1")
+        return value.encode("latin-1").ljust(self.size or 0)
 
 
 class UID(Text):
@@ -225,16 +224,10 @@ class UID(Text):
 class AETitle(Text):
     """16 characters, leading and trailing spaces not significant."""
 
-    maximum = 16
+    maximum = size = 16
 
     def strip(self, text: str) -> str:
         return text.strip("\0 ")  # Tolerated: padded with NUL.
-
-    def read(self, reader: Reader) -> str:
-        return self.strip(str(reader.take(16), "latin-1"))
-
-    def write(self, value: str) -> bytes:
-        return value.encode("latin-1").ljust(16)
 
 
 class ListOf(Field[list[Any]]):
@@ -309,7 +302,7 @@ class UnknownItem(NamedTuple):
 
     @classmethod
     def read(cls, reader: Reader, item_type: int) -> Self:
-        return cls(item_type, bytes(reader.rest()))
+        return cls(item_type, bytes(reader.take()))
 
     def encode(self) -> bytes:
         """Return the item with its header."""

@@ -131,8 +131,7 @@ OTHERWISE: dict[str, Action] = {
 """What an action with two outcomes is in the second case."""
 
 _ROWS: dict[str, str] = {
-    # event: action by state, in the table's order; "3-13:AA-8" fills what the row does not name
-    # otherwise
+    # event: action by state, in the table's order; "6-12:AA-8" is for each of these states
     "Evt1": "1:AE-1",
     "Evt2": "4:AE-2",
     "Evt3": "2:AA-1 3:AA-8 5:AE-3 6-12:AA-8 13:AA-6",
@@ -179,14 +178,12 @@ TABLES: dict[str, dict[tuple[str, str], Action]] = {
 }
 """The table as either side of an association has it."""
 
-EVENT_OF_REQUEST: dict[int, str] = {
-    0x01: "Evt2",
-    0x02: "Evt7",
-    0x03: "Evt8",
-    0x05: "Evt11",
-    0x06: "Evt14",
+EVENT_OF_REQUEST: dict[str, str] = {
+    action.send: event
+    for (event, _), action in TABLE.items()
+    if action.send not in ("", "P-DATA-TF", "A-ABORT")
 }
-"""The event that the local side's wish to send a PDU of each type is."""
+"""The event that the local side's wish to send a PDU is, by its name; not of data and aborts."""
 
 DATA_STATES = frozenset(("Sta6", "Sta7"))
 """The states in which P-DATA-TF from the peer is expected (DT-2, AR-6)."""

@@ -9,12 +9,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pynetdicom.errors import PDUDecodeError
+from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer.fields import AETitle, Each, Octets, Reader, Reserved, Sized, Text, UInt
-from pynetdicom.upper_layer.items import (
-    USER_INFORMATION,
-    PresentationContextAC,
-    PresentationContextRQ,
-)
 from pynetdicom.upper_layer.structure import Choice, Item, Items, Nested, Structure
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -43,8 +39,8 @@ class A_ASSOCIATE_RQ(PDU, pdu_type=0x01):
     calling_ae_title = AETitle("")
     _2 = Reserved(32)
     application_context_name = Item(0x10, Text(), APPLICATION_CONTEXT)
-    presentation_contexts = Items(0x20, Nested(PresentationContextRQ), "MAXIMUM_CONTEXTS")
-    user_information = Item(0x50, Choice(*USER_INFORMATION), [])
+    presentation_contexts = Items(0x20, Nested(items.PresentationContextRQ), "MAXIMUM_CONTEXTS")
+    user_information = Item(0x50, Choice(*items.USER_INFORMATION), [])
 
     def problem(self) -> str:
         ids = [context.context_id for context in self.presentation_contexts]
@@ -63,8 +59,8 @@ class A_ASSOCIATE_AC(PDU, pdu_type=0x02):
     calling_ae_title = AETitle("")
     _2 = Reserved(32)
     application_context_name = Item(0x10, Text(), APPLICATION_CONTEXT)
-    presentation_contexts = Items(0x21, Nested(PresentationContextAC), "MAXIMUM_CONTEXTS")
-    user_information = Item(0x50, Choice(*USER_INFORMATION), [])
+    presentation_contexts = Items(0x21, Nested(items.PresentationContextAC), "MAXIMUM_CONTEXTS")
+    user_information = Item(0x50, Choice(*items.USER_INFORMATION), [])
 
 
 class A_ASSOCIATE_RJ(PDU, pdu_type=0x03):

@@ -161,7 +161,11 @@ class Provider:
 
     @property
     def ended(self) -> Ended | None:
-        """How the association has ended; None before it has."""
+        """How the association has ended; None before it has.
+
+        True as soon as the move is made that ends it: a signal's handler may interrupt the thread
+        that has made it and not yet told of it, and must not wait for that.
+        """
         return self.last.ended
 
     def may(self, event: str) -> bool:
@@ -178,7 +182,7 @@ class Provider:
         NotPossible
             The state does not allow it.
         """
-        return self.take(fsm.EVENT_OF_REQUEST[pdu.pdu_type], pdu, data or pdu.encode())
+        return self.take(fsm.EVENT_OF_REQUEST[pdu.name], pdu, data or pdu.encode())
 
     def take(self, event: str, pdu: Any = None, data: bytes = b"") -> Move:
         """Move on as Table 9-10 says.
@@ -281,30 +285,23 @@ class Provider:
             return None
         framer.accepts_data = last.state in fsm.DATA_STATES
         try:
-            while (item := framer.next(feed if last.ended is None else _ignore)) is not None:
+            while (item := framer.next(feed if last.ended is None else ignore)) is not None:
                 if not isinstance(item, bytes):
                     return item
                 received = self._received(item, show)
                 if received is not None:
                     return received
         except PDUDecodeError as error:
-            return self._invalid(error)
+            self._is_deaf = True  # where the next PDU begins is not known any more
+            return self._answer("Evt19", None, b"", error)
         return None
-
-    def _invalid(self, error: PDUDecodeError, data: bytes = b"") -> Received | None:
-        """What was received is no PDU: where the next one begins is not known any more."""
-        self._is_deaf = True
-        return self._answer("Evt19", None, data, error)
 
     def _received(self, data: bytes, show: Show | None) -> Received | None:
         """A PDU is complete that is not P-DATA-TF in its place."""
         event = fsm.EVENT_OF_PDU[data[0]]
         if event == "Evt10":  # only its header, in a state that expects none
             return self._answer(event, None, data)
-        try:
-            pdu = pdus.decode_pdu(data)
-        except PDUDecodeError as error:
-            return self._invalid(error, data)
+        pdu = pdus.decode_pdu(data)
         if show is not None:
             show(pdu)
         return self._answer(event, pdu, data)
@@ -366,5 +363,5 @@ def _how(action: Action, pdu: Any) -> Ended | None:
     return Ended(action.ends, action.by)
 
 
-def _ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
+def ignore(context_id: int, control: int, data: memoryview, done: bool) -> None:
     """Take PDVs that nobody waits for any more."""

@@ -135,7 +135,7 @@ def test_attributes(sides: Sides) -> None:
     assert assoc.connection_timeout is None
     assert assoc.ended is None
     assert bool(assoc.dimse) is False
-    assert assoc.dul.state == "Sta6"
+    assert assoc.dul.provider.state == "Sta6"
     with assoc.lock:
         assert assoc.send_c_echo().Status == 0
     assert assoc.acse.assoc is assoc
@@ -153,7 +153,7 @@ def test_wrong_mode() -> None:
 
 def test_before_there_is_a_connection() -> None:
     assoc = Association(AE(), "requestor")
-    assert assoc.dul.state == "Sta1"
+    assert assoc.dul.provider.state == "Sta1"
     with pytest.raises(RuntimeError):
         assoc.send_c_echo()
     assoc.release()
@@ -641,13 +641,14 @@ def test_any_number_of_requests_may_cross_our_release(sides: Sides) -> None:
 def kept_requests(assoc: Association) -> list[Any]:
     """The messages of the peer's requests, as they come; they are kept from being collected."""
     kept: list[Any] = []
-    put = assoc._link.inbox.put_request
+    assembler = assoc._performer._indications.assembler
+    put = assembler.take_request
 
     def keep(message: Any) -> None:
         kept.append(message)
         put(message)
 
-    assoc._link.inbox.put_request = keep  # type: ignore[method-assign]
+    assembler.take_request = keep
     return kept
 
 
@@ -764,13 +765,14 @@ def test_no_handler_is_asked_once_it_is_over(
     address = sides.serve((evt.EVT_C_ECHO, lambda event: asked.append(event) or 0))
     with associated(address) as peer:
         acceptor = sides.acceptor
-        put = acceptor._link.inbox.put_request
+        assembler = acceptor._performer._indications.assembler
+        put = assembler.take_request
 
         def put_and_abort(message: Any) -> None:
             put(message)
             acceptor.abort(block=False)
 
-        acceptor._link.inbox.put_request = put_and_abort
+        assembler.take_request = put_and_abort
         peer.send(echo_rq())
         assert peer.rest() == abort(0, 0)
         acceptor.join(DEADLINE)

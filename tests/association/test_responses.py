@@ -225,7 +225,6 @@ def test_the_finalizer_takes_no_lock() -> None:
             driver._telling,
             assoc.ae._running._counting,
             assoc._handlers._changing,
-            responses._asking,
         ]
         for hold in holds:
             finalize = partial(hold.run, finalize)  # type: ignore[assignment]

@@ -203,6 +203,14 @@ def test_undecodable(make: Make, data: bytes, transfer_syntax: str) -> None:
         encoded.check()
 
 
+def test_a_sequence_that_is_none_is_no_fault(make: Make) -> None:
+    text = struct.pack("<HH2sxxI", 0x0012, 0x0064, b"SQ", 4) + b"text"
+    found = make(text, EXPLICIT).survey()
+    assert (found.end, found.nested) == (len(text), False)
+    with pytest.raises(DataSetDecodeError):
+        make(text[:-1], EXPLICIT).survey()
+
+
 def test_deflate_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "INFLATED_LIMIT", 1 << 20)
     value = bytes(1 << 26)
@@ -218,7 +226,7 @@ def test_deflated_is_padded_and_raw() -> None:
         deflated = deflate(data)
         assert len(deflated) % 2 == 0
         assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated) == data
-        assert module.inflate(InMemory(deflated, DEFLATED).parts(), 100) == data
+        assert InMemory(deflated, DEFLATED).inflated() == data
 
 
 def test_encode_dataset_refuses() -> None:

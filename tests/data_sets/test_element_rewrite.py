@@ -190,6 +190,17 @@ def test_what_was_mended_is_told_without_values() -> None:
     )
 
 
+@pytest.mark.parametrize("count", range(1, 12))
+def test_a_header_that_is_read_in_two_parts(count: int) -> None:
+    """Where a data set is read piecewise, a header may be in two of the pieces."""
+    filler = bytes(element_walk.WINDOW - 8 - count)
+    value = b"x" * 5000
+    data = short(0x00080070, "LT", filler) + long(0x00090010, "UT", value)
+    even = filler + b" " * (len(filler) % 2)
+    expected = implicit(0x00080070, even) + implicit(0x00090010, value)
+    assert changed(data, EXPLICIT, IMPLICIT) == expected
+
+
 def test_what_does_not_walk_is_left_as_it_is() -> None:
     encoded = InMemory(b"abc" * 100, EXPLICIT)
     assert for_wire(encoded) is encoded

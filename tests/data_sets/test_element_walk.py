@@ -16,7 +16,6 @@ from pynetdicom.data_sets.element_walk import (
     Survey,
     encoding_of,
     walk,
-    walk_through,
 )
 from pynetdicom.errors import DataSetDecodeError
 
@@ -219,24 +218,16 @@ def test_stop() -> None:
 
 def test_what_is_seen() -> None:
     odd = short(0x00100020, b"LO", b"abc")
-    assert walk(b"", 0, EXPLICIT) == Survey(0, 0, 0, False, 0, b"", {}, True)
-    assert walk(odd, 11, EXPLICIT) == Survey(11, 0x00100020, 1, False, 0x00100020, b"", {}, True)
+    assert walk(b"", 0, EXPLICIT) == Survey(0, (), False, 0, b"", {}, True)
+    assert walk(odd, 11, EXPLICIT) == Survey(11, (0x00100020,), False, 0x00100020, b"", {}, True)
     sequence = long(0x00081140, b"SQ", item(odd + odd))
     for stray in b"\0\0", b"":
         found = walk(sequence + stray, len(sequence) + len(stray), EXPLICIT)
-        assert found == (len(sequence), 0x00100020, 2, False, 0x00081140, stray, {}, True)
+        assert found == (len(sequence), (0x00100020,) * 2, False, 0x00081140, stray, {}, True)
         assert found.oddities == (
             "values of odd length: 2, the first of them (0010,0020)",
             *["bytes after the last element: 2"] * bool(stray),
         )
-
-
-def test_a_sequence_that_is_none_is_no_fault() -> None:
-    text = long(0x00120064, b"SQ", b"text")
-    found = walk_through(text, len(text), EXPLICIT)
-    assert (found.end, found.nested) == (len(text), False)
-    with pytest.raises(DataSetDecodeError):
-        walk_through(text, len(text) - 1, EXPLICIT)
 
 
 def test_vrs_are_those_of_pydicom() -> None:

@@ -224,6 +224,12 @@ def test_implicit_meta_information(file: Callable[[bytes], Path]) -> None:
         assert read.sop_class_uid == CT
 
 
+def test_a_vr_that_is_none_in_the_meta_information(file: Callable[[bytes], Path]) -> None:
+    more = element(0x00020013, b"\0\0", b"ab")
+    with read_header(file(meta_of(EXPLICIT, more) + UIDS)) as read:
+        assert (read.transfer_syntax, read.sop_class_uid) == (EXPLICIT, CT)
+
+
 def test_no_transfer_syntax_is_guessed(file: Callable[[bytes], Path]) -> None:
     with read_header(file(UIDS)) as read:
         assert read.transfer_syntax == EXPLICIT

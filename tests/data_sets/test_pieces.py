@@ -38,11 +38,11 @@ def test_words_are_turned_round(unit: int) -> None:
 def test_stretches_that_follow_each_other_are_one() -> None:
     pieces = Pieces()
     for start in range(0, 100, 10):
-        pieces.keep(Stretch(read_into, start, 10))
-    pieces.keep(Stretch(read_into, 100, 0))
+        pieces.add(Stretch(read_into, start, 10))
+    pieces.add(Stretch(read_into, 100, 0))
     assert pieces.pieces == [Stretch(read_into, 0, 100)]
-    pieces.keep(Stretch(read_into, 200, 4, 2))
-    pieces.keep(Stretch(read_into, 204, 4, 2))
+    pieces.add(Stretch(read_into, 200, 4, 2))
+    pieces.add(Stretch(read_into, 204, 4, 2))
     other = Pieces()
     other.extend(pieces)
     assert other.pieces == pieces.pieces
@@ -54,7 +54,7 @@ def test_parts_are_as_long_as_they_can_be() -> None:
     pieces = Pieces()
     pieces.add(b"head")
     for _ in range(700):
-        pieces.keep(Stretch(read_into, 0, 4000))
+        pieces.add(Stretch(read_into, 0, 4000))
         pieces.add(bytearray(b"xy"))
     whole = b"head" + (SOURCE[:4000] + b"xy") * 700
     data_set = pieces.to_data_set(EXPLICIT)
@@ -78,7 +78,7 @@ def test_what_is_read_in_the_end_is_one_data_set() -> None:
     value = bytes(2 * CHUNK)
     pieces = Pieces()
     pieces.add(element + struct.pack("<HH2sxxI", 0x7FE0, 0x0010, b"OB", len(value)))
-    pieces.keep(Stretch(Buffered(io.BytesIO(value)).read_into, 0, len(value)))
+    pieces.add(Stretch(Buffered(io.BytesIO(value)).read_into, 0, len(value)))
     data_set = pieces.to_data_set(EXPLICIT)
     assert isinstance(data_set, Pieced)
     data_set.check()

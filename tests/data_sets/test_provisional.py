@@ -47,6 +47,7 @@ def test_remove_parts(tmp_path: Path, gone: int) -> None:
     stale = [
         tmp_path / f".pynetdicom-{here}-{gone}-abc.part",
         tmp_path / f".pynetdicom-{gone}-old.part",
+        tmp_path / f".pynetdicom-{here}-{1 << 80}-abc.part",  # no process can have that number
     ]
     keep = [
         tmp_path / f".pynetdicom-{here}-{os.getpid()}-abc.part",
@@ -55,6 +56,7 @@ def test_remove_parts(tmp_path: Path, gone: int) -> None:
         tmp_path / f".pynetdicom-{gone}-abc.part",
         tmp_path / f".pynetdicom-{os.getppid()}-old.part",
         tmp_path / ".pynetdicom-x-abc.part",
+        tmp_path / f".pynetdicom-{here}-²-abc.part",  # a digit, and no number
         tmp_path / ".pynetdicom-.part",
         tmp_path / "1.2.3.dcm",
         tmp_path / "other.part",

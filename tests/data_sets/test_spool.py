@@ -82,7 +82,7 @@ def receive(
 def test_what_is_received(kind: str, directory: Path, threshold: int, size: int) -> None:
     data = DATA[:size]
     received = receive(directory, data, threshold=threshold)
-    assert (received._data is None) == (size > threshold)
+    assert (received.memory is None) == (size > threshold)
     assert received.size == size
     assert received.error is None
     assert received.header == HEADER

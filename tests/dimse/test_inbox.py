@@ -10,7 +10,7 @@ from pynetdicom import _config
 from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse.inbox import ENDED, Inbox
 from pynetdicom.dimse.messages import Message
-from pynetdicom.dimse.primitives import C_STORE
+from pynetdicom.dimse.primitives import C_CANCEL, C_STORE
 from pynetdicom.errors import DIMSEDecodeError
 
 
@@ -152,3 +152,13 @@ def test_a_cancel_that_races_with_the_answer() -> None:
     inbox.put_request(again)
     assert not again.is_duplicate
     assert not inbox.is_cancelled(1)
+
+
+def test_a_c_cancel_waits_for_nobody() -> None:
+    inbox = Inbox()
+    message = request(3)
+    inbox.put_request(message)
+    for message_id in (3, 4):
+        inbox.put_request(Message(C_CANCEL(MessageIDBeingRespondedTo=message_id), 1))
+    assert message.is_cancelled
+    assert inbox.drain() == [message]

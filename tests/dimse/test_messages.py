@@ -169,10 +169,10 @@ class Collector(Assembler):
     """Keeps the message that came last."""
 
     def __init__(self, open_data_set: Callable[[int, Primitive], tuple[Place, bytes]]) -> None:
-        super().__init__(open_data_set, self.deliver)
+        super().__init__(open_data_set, self.take, self.take)
         self.message: Message | None = None
 
-    def deliver(self, message: Message) -> None:
+    def take(self, message: Message) -> None:
         self.message = message
 
 

@@ -49,7 +49,7 @@ def test_a_response_of_another_kind_or_context_never_succeeds() -> None:
     for message in (Message(wrong, 1), answer(operation, context_id=3)):
         with pytest.raises(DIMSEDecodeError, match="cannot answer"):
             operations.deliver(message)
-    assert operations.get(operation.message_id) is operation
+    assert operations.deliver(answer(operation))
 
 
 @pytest.mark.parametrize(("kind", "outstanding"), [(C_FIND, True), (C_ECHO, False)])
@@ -99,7 +99,8 @@ def test_finishing_twice_leaves_the_next_of_that_message_id_alone() -> None:
     operations.finish(old)
     new = begin(operations, 1)
     operations.finish(old)
-    assert operations.get(1) is new
+    assert operations.outstanding() == [new]
+    assert operations.deliver(answer(new))
 
 
 @pytest.mark.parametrize("sent", [True, False])
@@ -150,8 +151,8 @@ def test_finishing_in_two_threads_leaves_the_next_of_that_message_id_alone() -> 
     operations._line = Interrupted(operations._line)
     operations._line.happens = [meanwhile]
     operations.finish(old)
-    assert operations.get(1) is new[0]
     assert operations.outstanding() == new
+    assert operations.deliver(answer(new[0]))
 
 
 def test_finishing_what_the_end_has_forgotten() -> None:
@@ -333,7 +334,6 @@ def test_an_abandoned_operation_is_outstanding_until_its_final_response() -> Non
     waiting.sent(operation)
     deliver(operations, operation, 2)
     operations.abandon(operation)
-    assert operations.are_abandoned
     assert operations.is_outstanding(operation)
     assert waiting.response_to(operation, 0, never) is None
     deliver(operations, operation, 500)

@@ -85,7 +85,6 @@ def test_parameters_have_the_vr_of_the_dictionary() -> None:
 @pytest.mark.parametrize(("operation", "side"), SIDES)
 def test_round_trip(operation: type[Primitive], side: int) -> None:
     primitive = full(operation, side)
-    assert primitive.is_response == bool(side)
     assert primitive.missing() == []
     assert primitive.message_name == operation.name + ("-RQ", "-RSP")[side]
     raw = primitive.encode()
@@ -133,7 +132,7 @@ def test_response_copies_from_the_request() -> None:
     rq = C_STORE(MessageID=9, AffectedSOPClassUID="1.2", AffectedSOPInstanceUID="1.3", Priority=2)
     rsp = rq.response(0xB000, ErrorComment="hm", OffendingElement=[0x00080016])
     assert isinstance(rsp, C_STORE)
-    assert rsp.is_response
+    assert rsp.CommandField >= 0x8000
     assert rsp.CommandField == 0x8001
     assert rsp.MessageIDBeingRespondedTo == 9
     assert rsp.MessageID is None
@@ -163,7 +162,7 @@ def test_response_to_cancel() -> None:
 
 def test_cancel() -> None:
     rq = C_CANCEL(MessageIDBeingRespondedTo=1)
-    assert not rq.is_response
+    assert rq.CommandField < 0x8000
     assert rq.message_name == "C-CANCEL-RQ"
     assert decode_command(rq.encode()) == rq
 
@@ -260,9 +259,9 @@ def test_codecs_of_ae_titles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_naming_the_request_makes_a_response() -> None:
     rsp = C_ECHO(MessageIDBeingRespondedTo=1, Status=0)
-    assert rsp.is_response
+    assert rsp.CommandField >= 0x8000
     rsp.MessageIDBeingRespondedTo = None
-    assert not rsp.is_response
+    assert rsp.CommandField < 0x8000
 
 
 @pytest.mark.parametrize(

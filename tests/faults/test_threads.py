@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
-from pynetdicom.association import accepting
+from pynetdicom.association import accepting, reporting
 from pynetdicom.association.indications import Indications
 from pynetdicom.association.lifetime import Lifetime
+from pynetdicom.association.link import Link
 from pynetdicom.association.pending_reports import PendingReports
 from pynetdicom.association.performing import Performer
-from pynetdicom.association.reporting import Reporter
 from pynetdicom.association.requesting import Requesting
 from pynetdicom.network import addresses, lobby, waking
 from pynetdicom.network import connection as connections
@@ -69,7 +69,9 @@ def nothing_escapes() -> Iterator[None]:
 
 
 def link_of(part: Any) -> Any:
-    """The link of a part of an association."""
+    """The link of a part of an association, or what is one."""
+    if isinstance(part, Link):
+        return part
     return part.link if isinstance(part, Performer) else part._link
 
 
@@ -195,7 +197,7 @@ def test_serving_fails(
         pair.scp.network_timeout = 60
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
-        owner = Reporter if place == "end" else Performer
+        owner: Any = reporting if place == "end" else Performer
         Injection(
             monkeypatch, owner, place, fault, lambda part, *args: link_of(part).thread is acceptor
         )
@@ -228,8 +230,10 @@ def test_ending_fails(
     with others_go_on(pair) as victim:
         acceptor = acceptor_of(pair, victim)
         hurt = victim if side == "requestor" else acceptor
-        owner = Reporter if place == "end" else Lifetime
-        Injection(monkeypatch, owner, place, fault, lambda part, *args: part._link.thread is hurt)
+        owner: Any = reporting if place == "end" else Lifetime
+        Injection(
+            monkeypatch, owner, place, fault, lambda part, *args: link_of(part).thread is hurt
+        )
         victim.release()
         for one in (victim, acceptor):
             one.join(DEADLINE)
@@ -447,7 +451,7 @@ def test_ctrl_c_ends_a_listener_on_the_main_thread(monkeypatch: pytest.MonkeyPat
     Injection(monkeypatch, Lobby, "_turn", SystemExit)
     with pytest.raises(SystemExit):
         ae.start_server(("127.0.0.1", 0), block=True)
-    assert ae._running.servers == []
+    assert ae._running.servers == set()
 
 
 # Threads that do one thing

@@ -245,7 +245,7 @@ def test_small_objects_do_not_stall(
     def read_and_look(dul: DUL, *args: Any) -> None:
         heard = dul.last_received
         read(dul, *args)
-        if dul._in_midst and dul.ended is None and dul.last_received != heard:
+        if dul._in_midst and dul.provider.ended is None and dul.last_received != heard:
             done.append("left incomplete")
 
     monkeypatch.setattr(DUL, "_read", read_and_look)

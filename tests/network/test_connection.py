@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pynetdicom.network.connection import Connection, TLSConnection
-from pynetdicom.network.connector import secure
+from pynetdicom.network.connector import Connector
 from pynetdicom.network.sending import advance
 from pynetdicom.network.waking import wait_for
 from pynetdicom.upper_layer.framing import Framer
@@ -116,7 +116,7 @@ class Secured:
             target=lambda: result.append(server.wrap_socket(theirs, server_side=True))
         )
         thread.start()
-        self.connection = secure(ours, client, LOCAL, time.monotonic() + 60)
+        self.connection = Connector().secure(ours, client, LOCAL, time.monotonic() + 60)
         thread.join(60)
         self.peer = result[0]
 

@@ -14,9 +14,9 @@ import pytest
 
 from pynetdicom.network.addresses import AddressInformation, resolve
 from pynetdicom.network.connection import TLSConnection
-from pynetdicom.network.connector import Connector, secure
+from pynetdicom.network.connector import Connector
+from pynetdicom.network.waking import wait_for
 from tests.faults import tls
-from tests.faults.peer import until
 
 LOCAL = "127.0.0.1"
 
@@ -66,8 +66,17 @@ def test_connect_in_time(deaf: tuple[str, int]) -> None:
         Connector().connect(AddressInformation(*deaf), time.monotonic() + 0.1)
 
 
-def test_giving_up_while_it_connects(deaf: tuple[str, int]) -> None:
+def test_giving_up_while_it_connects(
+    deaf: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     connector = Connector()
+    waits = threading.Event()
+
+    def wait(*args: Any, **kwargs: Any) -> bool:
+        waits.set()
+        return wait_for(*args, **kwargs)
+
+    monkeypatch.setattr("pynetdicom.network.connector.wait_for", wait)
     problems: list[OSError] = []
 
     def run() -> None:
@@ -78,7 +87,7 @@ def test_giving_up_while_it_connects(deaf: tuple[str, int]) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert until(lambda: connector._waker is not None)
+    assert waits.wait(60)
     connector.cut()
     thread.join(60)
     assert problems
@@ -154,7 +163,7 @@ def test_all_addresses_are_tried(
 def test_a_silent_server(contexts: Any) -> None:
     ours, theirs = socket.socketpair()
     with pytest.raises(TimeoutError, match="handshake"):
-        secure(ours, contexts[1], LOCAL, time.monotonic() + 0.1)
+        Connector().secure(ours, contexts[1], LOCAL, time.monotonic() + 0.1)
     assert ours.fileno() == -1
     theirs.close()
 
@@ -167,7 +176,7 @@ def test_a_server_without_tls(contexts: Any, said: bytes) -> None:
     theirs.send(said)
     theirs.shutdown(socket.SHUT_WR)
     with pytest.raises(OSError):
-        secure(ours, contexts[1], LOCAL, time.monotonic() + 60)
+        Connector().secure(ours, contexts[1], LOCAL, time.monotonic() + 60)
     assert ours.fileno() == -1
     theirs.close()
 
@@ -180,7 +189,7 @@ def test_the_wrong_host_name(contexts: Any) -> None:
 def test_no_host_name_where_one_is_checked(contexts: Any) -> None:
     ours, theirs = socket.socketpair()
     with pytest.raises(ConnectionError, match="host name"):
-        secure(ours, contexts[1], None, time.monotonic() + 60)
+        Connector().secure(ours, contexts[1], None, time.monotonic() + 60)
     assert ours.fileno() == -1
     theirs.close()
 
@@ -196,7 +205,7 @@ def _handshake(contexts: Any, hostname: str) -> TLSConnection:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        return secure(ours, contexts[1], hostname, time.monotonic() + 60)
+        return Connector().secure(ours, contexts[1], hostname, time.monotonic() + 60)
     finally:
         thread.join(60)
         theirs.close()
@@ -209,7 +218,7 @@ def test_giving_up_during_the_handshake(contexts: Any) -> None:
 
     def run() -> None:
         try:
-            secure(ours, contexts[1], LOCAL, None, connector.hold)
+            connector.secure(ours, contexts[1], LOCAL, None)
         except OSError as error:
             problems.append(error)
 
@@ -232,7 +241,7 @@ def test_giving_up_has_no_power_over_a_connection_that_is_made() -> None:
         target=lambda: result.append(server.wrap_socket(theirs, server_side=True))
     )
     thread.start()
-    connection = secure(ours, client, LOCAL, time.monotonic() + 60, connector.hold)
+    connection = connector.secure(ours, client, LOCAL, time.monotonic() + 60)
     thread.join(60)
     connector.cut()
     assert connection.push([b"A-ABORT"]) == 7

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import selectors
 import socket
 from contextlib import ExitStack
 from typing import Any
@@ -98,8 +97,7 @@ def by_the_lobby(parts: list[bytes], has_room: bool) -> list[Any]:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         lobby = Lobby(listener, host)
-        stack.callback(lobby.dispose)
-        lobby._selector = stack.enter_context(selectors.DefaultSelector())
+        stack.callback(lobby.close)
         peer = Peer(stack)
         visitor = Visitor(peer.connection, ("127.0.0.1", 1))
         visitor.provider.refusal = lobby._refusal
@@ -109,9 +107,9 @@ def by_the_lobby(parts: list[bytes], has_room: bool) -> list[Any]:
             peer.socket.send(part)
             lobby._attend(visitor)
             seen.append((peer.received(), visitor.provider.state))
-            if visitor.gone:
+            if visitor not in lobby._visitors:
                 break
-        return [*seen, host.has_admitted, visitor.gone and not host.has_admitted]
+        return [*seen, host.has_admitted, visitor not in lobby._visitors and not host.has_admitted]
 
 
 def by_the_dul(parts: list[bytes], has_room: bool) -> list[Any]:

@@ -24,7 +24,7 @@ from pynetdicom.network import dul as dul_module
 from pynetdicom.network import sending
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection, TLSConnection
-from pynetdicom.network.connector import Connector, secure
+from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL, Stopped
 from pynetdicom.network.waking import wait_for
 from pynetdicom.upper_layer import pdu as pdus
@@ -143,7 +143,7 @@ class Side:
 
     @property
     def ended(self) -> Ended | None:
-        return self.dul.ended
+        return self.dul.provider.ended
 
 
 @pytest.fixture(autouse=True)
@@ -540,7 +540,7 @@ def test_a_lost_connection(make: Any) -> None:
     assert (side.ended.kind, side.ended.by) == ("aborted", "network")
     side.dul.join(60)
     assert side.user.endings == 1
-    assert side.dul.state == "Sta1"
+    assert side.dul.provider.state == "Sta1"
 
 
 def test_a_lost_connection_wakes_a_writer(make: Any) -> None:
@@ -598,7 +598,7 @@ def test_an_unexpected_pdu(make: Any, state: str, name: str) -> None:
     assert side.user.ended.wait(60)
     assert side.ended is not None
     assert side.ended[:4] == ("aborted", "local", 2, 2)
-    assert side.dul.state == "Sta13"
+    assert side.dul.provider.state == "Sta13"
     assert isinstance(side.ended.error, PDUDecodeError)
 
 
@@ -656,7 +656,7 @@ def test_aa_7(make: Any, sent: bytes, reason: int) -> None:
     side.peer.send(sent)
     assert side.peer.exactly(10) == abort(2, reason)
     assert side.peer.silent()
-    assert side.dul.state == "Sta13"
+    assert side.dul.provider.state == "Sta13"
     assert side.ended == LOCAL
 
 
@@ -754,7 +754,7 @@ def test_the_peer_releases(make: Any) -> None:
     side = make(requestor=False)
     side.peer.send(RELEASE_RQ)
     assert side.user.released.wait(60)
-    assert side.dul.state == "Sta8"
+    assert side.dul.provider.state == "Sta8"
     side.dul.send_data(message(b"response"))  # AR-7
     side.dul.perform(pdus.A_RELEASE_RP())
     assert side.peer.pdu()[12:] == b"response"
@@ -780,7 +780,7 @@ def test_release_collision_as_requestor(make: Any) -> None:
     side.dul.perform(pdus.A_RELEASE_RQ())
     side.peer.send(RELEASE_RQ)
     assert side.peer.exactly(20) == RELEASE_RQ + RELEASE_RP
-    assert side.dul.state == "Sta11"
+    assert side.dul.provider.state == "Sta11"
     side.peer.send(RELEASE_RP)
     assert side.peer.rest() == b""
     side.dul.join(60)
@@ -796,7 +796,7 @@ def test_release_collision_as_acceptor(make: Any) -> None:
     side.peer.send(RELEASE_RQ)
     assert side.peer.exactly(10) == RELEASE_RQ
     assert side.peer.silent(0.02)
-    assert until(lambda: side.dul.state == "Sta10")
+    assert until(lambda: side.dul.provider.state == "Sta10")
     side.peer.send(RELEASE_RP)
     assert side.peer.exactly(10) == RELEASE_RP
     side.peer.close()
@@ -811,7 +811,7 @@ def test_abort_in_the_midst_of_a_collision(make: Any, requestor: bool) -> None:
     side.dul.perform(pdus.A_RELEASE_RQ())
     side.peer.send(RELEASE_RQ)
     state = "Sta11" if requestor else "Sta10"
-    assert until(lambda: side.dul.state == state)
+    assert until(lambda: side.dul.provider.state == state)
     assert side.dul.abort(LOCAL)
     expected = RELEASE_RQ + RELEASE_RP * requestor + abort(0, 0)
     assert side.peer.exactly(len(expected)) == expected
@@ -937,7 +937,7 @@ def test_abort_before_there_is_a_connection(asked: bool) -> None:
         dul.connecting()
     assert dul.abort(LOCAL)
     assert not dul.abort(LOCAL)
-    assert (dul.ended, user.endings) == (LOCAL, 1)
+    assert (dul.provider.ended, user.endings) == (LOCAL, 1)
     if not asked:
         with pytest.raises(Stopped):
             dul.connecting()
@@ -959,7 +959,7 @@ def test_abort_while_the_connection_comes_about() -> None:
         with pytest.raises(Stopped):
             dul.perform(pdus.A_ASSOCIATE_RQ())
         assert dul.see_closed()
-    assert (dul.ended, user.endings, dul.connection.fileno()) == (LOCAL, 1, -1)
+    assert (dul.provider.ended, user.endings, dul.connection.fileno()) == (LOCAL, 1, -1)
 
 
 def test_no_connection_comes_about() -> None:
@@ -968,7 +968,7 @@ def test_no_connection_comes_about() -> None:
     dul.connecting()
     failed = Ended("failed", "network", timer="acse_timeout")
     dul.fail(failed)
-    assert (dul.ended, user.endings, dul.state) == (failed, 1, "Sta1")
+    assert (dul.provider.ended, user.endings, dul.provider.state) == (failed, 1, "Sta1")
     assert not dul.abort(LOCAL)
     assert not dul.see_closed()
     dul.join(1)
@@ -1233,7 +1233,7 @@ class SecuredSide(Side):
         )
         thread.start()
         plain = self.dul.connection.socket
-        connection = secure(plain, client, "127.0.0.1", time.monotonic() + 60)
+        connection = Connector().secure(plain, client, "127.0.0.1", time.monotonic() + 60)
         thread.join(60)
         self.peer = Peer(result[0])
         self.serve(connection)

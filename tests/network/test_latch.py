@@ -116,7 +116,7 @@ def test_ctrl_c_at_any_step_leaves_it_with_nobody(how: str) -> None:
             getattr(hold, how)(done.append, 1)
         finally:
             sys.settrace(None)
-            assert not hold.is_mine
+            assert not hold.is_mine()
             assert free(hold)
 
     assert at_each_step(call, interrupt) > 10
@@ -129,16 +129,16 @@ def test_whoever_comes_again_does_not_wait_for_itself(how: str) -> None:
     came: list[str] = []
 
     def again() -> None:
-        assert hold.is_mine
+        assert hold.is_mine()
         assert not hold.attempt(lambda: None)
         with pytest.raises(RuntimeError, match="not twice"):
             hold.run(lambda: None)
         came.append("again")
-        assert hold.is_mine
+        assert hold.is_mine()
 
     getattr(hold, how)(again)
     assert came == ["again"]
-    assert not hold.is_mine
+    assert not hold.is_mine()
 
 
 def test_whoever_comes_again_may_where_nothing_is_refused() -> None:
@@ -182,5 +182,5 @@ def test_a_copy_is_nobodys() -> None:
     hold = Hold("why")
     copies: list[Hold] = []
     hold.run(lambda: copies.extend((copy.deepcopy(hold), pickle.loads(pickle.dumps(hold)))))
-    assert [one.is_mine for one in copies] == [False, False]
+    assert [one.is_mine() for one in copies] == [False, False]
     assert all(one._refusal == "why" for one in copies)

@@ -27,7 +27,7 @@ class Requestor:
 
     def invocation(self, handler: Callable[[], Any], transfer_syntax: str = IMPLICIT) -> Invocation:
         message: Any = self
-        return Invocation(message, handler, self.send, transfer_syntax)
+        return Invocation(message, handler, self.send, transfer_syntax, lambda: handler)
 
     def send(self, response: Primitive) -> None:
         if self.is_gone:

@@ -60,7 +60,7 @@ def perform(handler: Any) -> tuple[list[Any], Primitive]:
     def send(response: Primitive) -> None:
         log.append(("pending", response.NumberOfRemainingSuboperations))
 
-    invocation = Invocation(Message(GET, 1), lambda: handler(log), send, SYNTAX)
+    invocation = Invocation(Message(GET, 1), lambda: handler(log), send, SYNTAX, lambda: handler)
     final = retrieve(invocation, lambda ask, ahead: Destination(log))
     return log, final
 
@@ -147,7 +147,9 @@ def test_a_cancel_that_comes_meanwhile_leaves_the_next_one_unsent(items: dict[st
             return outcome
 
     log: list[Any] = []
-    invocation = Invocation(message, lambda: evt.ahead(three(log)), lambda response: None, SYNTAX)
+    invocation = Invocation(
+        message, lambda: evt.ahead(three(log)), lambda response: None, SYNTAX, lambda: three
+    )
     final = retrieve(invocation, lambda ask, ahead: Slow(log))
     assert ("sent", "b") not in log
     assert items["a"].is_closed
@@ -163,7 +165,7 @@ def test_what_was_read_early_and_is_not_needed_is_closed(items: dict[str, Item])
 
     log: list[Any] = []
     invocation = Invocation(
-        Message(GET, 1), lambda: evt.ahead(three(log)), lambda response: None, SYNTAX
+        Message(GET, 1), lambda: evt.ahead(three(log)), lambda response: None, SYNTAX, lambda: three
     )
     with pytest.raises(ZeroDivisionError):
         retrieve(invocation, lambda ask, ahead: Fails(log))
@@ -198,8 +200,8 @@ def test_what_is_made_ready(tmp_path: Path) -> None:
     assert isinstance(what, Instance)
     what.read_ahead()
     path.unlink()
-    assert isinstance(what._content, InFile)
-    assert what._content.memory() is not None
+    assert isinstance(what.content, InFile)
+    assert what.content.memory is not None
     what.close()
     missing = taken(path)
     assert isinstance(missing, Outcome)

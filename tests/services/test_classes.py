@@ -20,15 +20,19 @@ def test_the_service_classes() -> None:
 @pytest.mark.parametrize("service_class", SERVICE_CLASSES)
 def test_a_service_class_is_complete(service_class: type[ServiceClass]) -> None:
     assert issubclass(service_class, ServiceClass)
-    assert service_class.__name__.endswith("ServiceClass")
-    assert service_class.name
-    assert service_class.__doc__
-    assert f"{service_class.name}, PS3.4 Annex" in service_class.__doc__
+    assert service_class.__name__ == service_class.name.replace(" ", "") + "ServiceClass"
+    assert ", PS3.4 Annex" in (service_class.__doc__ or "")
     assert set(service_class.operations) <= set(OPERATIONS)
     used = {name for names in service_class.sop_classes.values() for name in names}
     assert used == set(service_class.operations)
     assert len(used) == len(service_class.operations)
     assert service_class.status_table in statuses.TABLES
+
+
+def test_the_names_of_services() -> None:
+    assert classes.StorageCommitmentServiceClass.name == "Storage Commitment"
+    assert classes.RTMachineVerificationServiceClass.name == "RT Machine Verification"
+    assert classes.NonPatientObjectStorageServiceClass.name == "Non Patient Object Storage"
 
 
 def test_no_sop_class_belongs_to_two_services() -> None:

@@ -13,12 +13,17 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
-from pynetdicom.services.engines import NoHandler, Undecodable, single
+from pynetdicom.services import engines
+from pynetdicom.services.engines import NoHandler, Undecodable
 
 STORE = C_STORE(
     MessageID=7, AffectedSOPClassUID="1.2.840.10008.5.1.4.1.1.2", AffectedSOPInstanceUID="1.2.3"
 )
 ECHO = C_ECHO(MessageID=8, AffectedSOPClassUID="1.2.840.10008.1.1")
+
+
+def single(request: Primitive, handler: Callable[[], Any]) -> Primitive:
+    return engines.single(request, handler, bound=lambda: handler)
 
 
 def status(**elements: Any) -> Dataset:
@@ -71,7 +76,7 @@ def test_statuses(what: str) -> None:
     for request, code in ((STORE, stored), (ECHO, echoed)):
         response = single(request, handler)
         assert response.Status == code
-        assert response.is_response
+        assert response.message_name.endswith("-RSP")
         assert response.MessageIDBeingRespondedTo == request.MessageID
         assert response.missing() == []
         assert type(response).__mro__ == type(request).__mro__

@@ -123,8 +123,7 @@ def test_statuses(what: str) -> None:
     assert response.missing() == []
     for sent in (*peer.responses, response):
         assert sent.MessageIDBeingRespondedTo == 7
-        assert sent.is_response
-        assert sent.name == "C-FIND"
+        assert sent.message_name == "C-FIND-RSP"
     for sent in peer.responses:
         assert sent.Status in (0xFF00, 0xFF01)
         assert sent.data_set is not None

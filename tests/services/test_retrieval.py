@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pydicom.dataset import Dataset
@@ -18,7 +18,6 @@ from pynetdicom.services.retrieval import (
     Begin,
     Outcome,
     Refusal,
-    Unreachable,
     failed_list,
     retrieve,
 )
@@ -27,10 +26,21 @@ from tests.services.invoked import EXPLICIT, IMPLICIT, Requestor, Watched, get, 
 PENDING = 0xFF00
 
 
+class Given(NamedTuple):
+    """What stands for an instance: the status that the destination is to answer with."""
+
+    data_set: Any
+    sop_instance: str = "1.2.0"
+
+    @classmethod
+    def of(cls, data_set: Any) -> Given:
+        return data_set if isinstance(data_set, Given) else cls(data_set)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def anything_is_an_instance() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrieval, "taken", lambda data_set: data_set)
+        patch.setattr(retrieval, "taken", Given.of)
         yield
 
 
@@ -45,8 +55,9 @@ class Store:
         self.reports = 0
 
     def store(
-        self, data_set: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None
+        self, what: Any, report: Callable[[], None], meanwhile: Callable[[], None] | None
     ) -> Outcome:
+        data_set = what.data_set
         assert not self.is_closed
         if meanwhile is not None:
             meanwhile()
@@ -54,7 +65,7 @@ class Store:
             report()
         uid = f"1.2.{len(self.stored)}"
         if not self.is_reachable:
-            raise Unreachable("refused", uid)
+            raise Refusal(0xA801, "refused")
         self.stored.append(data_set)
         return Outcome(data_set, uid) if data_set is not None else Outcome(None, "", "no data set")
 

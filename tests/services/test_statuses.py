@@ -52,13 +52,6 @@ def test_a_code_wins_over_the_range_that_contains_it() -> None:
     assert ups[0xC2FF] == ups[0xC305] == ("Failure", "Unable to process")
 
 
-@pytest.mark.parametrize("name", ["GENERAL_STATUS", "STORAGE_SERVICE_CLASS_STATUS"])
-def test_meaning_is_that_of_the_table(name: str) -> None:
-    table = statuses.status_dict(name)
-    for code in range(0x10000):
-        assert statuses.meaning(code, name) == table.get(code, ("", ""))[1]
-
-
 @pytest.mark.parametrize(
     ("code", "category"),
     [

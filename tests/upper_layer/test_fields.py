@@ -42,8 +42,8 @@ class TestReader:
     def test_takes_up_to_the_end(self):
         r = reader(b"\x01\x02\x03\x04", 1)
         assert r.uint(1) == 2
-        assert bytes(r.rest()) == b"\x03\x04"
-        assert bytes(r.rest()) == b""
+        assert bytes(r.take()) == b"\x03\x04"
+        assert bytes(r.take()) == b""
 
     def test_never_beyond_the_end(self):
         r = reader(b"\x01\x02")
@@ -64,11 +64,11 @@ class TestReader:
             r.leave(outer)
         r.take(1)
         r.leave(outer)
-        assert len(r.rest()) == 6
+        assert len(r.take()) == 6
 
     def test_items(self):
         r = reader(b"\x30\xff\x00\x02ab\x31\x00\x00\x00")
-        assert [(number, bytes(r.rest())) for number in r.items("x")] == [
+        assert [(number, bytes(r.take())) for number in r.items("x")] == [
             (0x30, b"ab"),
             (0x31, b""),
         ]

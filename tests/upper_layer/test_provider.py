@@ -19,7 +19,6 @@ from pynetdicom.upper_layer import provider as module
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.fsm import (
-    ACTIONS,
     EVENT_OF_PDU,
     EVENT_OF_REQUEST,
     EVENTS,
@@ -33,6 +32,7 @@ from tests.peers import Call
 
 LOCAL = Ended("aborted", "local", 0, 0)
 LOST = Ended("aborted", "network")
+BY_NAME = {cls.name: cls for cls in pdus.PDU_TYPES.values()}
 OPEN = [state for state in STATES if state not in ("Sta1", "Sta4")]
 
 
@@ -122,10 +122,10 @@ def test_whatever_the_peer_sends(event: str, state: str) -> None:
 # What the local side wants
 
 
-@pytest.mark.parametrize("pdu_type", EVENT_OF_REQUEST)
-def test_requests(pdu_type: int) -> None:
-    event = EVENT_OF_REQUEST[pdu_type]
-    pdu = pdus.PDU_TYPES[pdu_type]()
+@pytest.mark.parametrize("name", EVENT_OF_REQUEST)
+def test_requests(name: str) -> None:
+    event = EVENT_OF_REQUEST[name]
+    pdu = BY_NAME[name]()
     for state in STATES:
         provider = make(state)
         if (event, state) in TABLE:
@@ -316,8 +316,8 @@ STEPS = st.one_of(
 
 def step(provider: Provider, what: Any) -> list[Any]:
     """Do something that either side may do; the moves and messages that it caused."""
-    if isinstance(what, int):
-        return [provider.request(pdus.PDU_TYPES[what]())]
+    if what in BY_NAME:
+        return [provider.request(BY_NAME[what]())]
     if isinstance(what, tuple):
         return receive(provider, what[0][: what[1]])
     if isinstance(what, bytes):
@@ -450,6 +450,10 @@ def test_an_abort_in_the_midst_of_another_move() -> None:
 
 def test_every_event_of_a_pdu_is_sent_here() -> None:
     assert set(EVENT_OF_PDU.values()) | {"Evt19"} == set(PDUS)
-    assert {action.send for action in ACTIONS.values()} - {"", "A-ABORT", "P-DATA-TF"} == {
-        pdus.PDU_TYPES[number].name for number in EVENT_OF_REQUEST
+    assert EVENT_OF_REQUEST == {
+        "A-ASSOCIATE-RQ": "Evt2",
+        "A-ASSOCIATE-AC": "Evt7",
+        "A-ASSOCIATE-RJ": "Evt8",
+        "A-RELEASE-RQ": "Evt11",
+        "A-RELEASE-RP": "Evt14",
     }
