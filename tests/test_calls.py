@@ -25,10 +25,10 @@ VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 
-CEILINGS = {"echo": 72, "store": 106, "match": 45}
+CEILINGS = {"echo": 74, "store": 108, "match": 45}
 """Of a C-ECHO, a C-STORE, a pending response to a C-FIND."""
 
-ROUNDS, TIMES = 20, 10
+ROUNDS, TIMES = 60, 10
 MATCHES = 100
 
 
