@@ -15,6 +15,8 @@ APPS = {
     "findscu": "ask a peer for what matches",
     "getscu": "have a peer send objects, and write them to files",
     "movescu": "have a peer send objects to somebody, or to this app",
+    "mppsscu": "tell a peer how a procedure step goes on",
+    "stgcmtscu": "ask a peer to commit itself to keep objects",
     "qrscp": "be an archive: receive, find and send objects",
 }
 

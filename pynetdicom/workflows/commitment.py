@@ -141,6 +141,7 @@ def commit(
     instances: Iterable[Any],
     *,
     results: Results | None = None,
+    release: bool = False,
     timeout: float | None = 60.0,
 ) -> Result:
     """Ask the peer to commit itself to keep instances, and wait for its result.
@@ -155,6 +156,9 @@ def commit(
     results : Results, optional
         Where the result comes, if not on this association alone: then its handlers are bound to a
         server of yours, which the peer has to know.
+    release : bool
+        Whether to release the association once the request was taken, and wait for the result on
+        another one: there are peers that report only then. Needs `results`.
     timeout : float, optional
         Seconds to wait for the result; None for ever.
 
@@ -165,7 +169,7 @@ def commit(
     Raises
     ------
     ValueError
-        There are no instances, or the same one twice.
+        There are no instances, or the same one twice; or nothing would hear the result.
     Refused
         The peer refused the request, or did not answer it.
     TimeoutError
@@ -182,6 +186,8 @@ def commit(
     wanted = [reference_of(instance) for instance in instances]
     if not wanted or len({one.sop_instance for one in wanted}) < len(wanted):
         raise ValueError("storage commitment is asked for instances, each of them once")
+    if release and results is None:
+        raise ValueError("without `results`, the result comes on the association of the request")
     request = Dataset()
     request.TransactionUID = generate_uid(prefix=None)
     request.ReferencedSOPSequence = list(map(_item, wanted))
@@ -203,6 +209,8 @@ def commit(
         )
         if code_to_category(status.get("Status", PROCESSING_FAILURE)) == FAILURE:
             raise Refused("a request for storage commitment", status, reply)
+        if release:
+            assoc.release()
         deadline = after(timeout)
         try:
             result = queue.get(timeout=remaining(deadline))
