@@ -24,9 +24,12 @@ from pynetdicom.workflows.attributes import check, fill, table
 from pynetdicom.workflows.providing import (
     Answer,
     Refused,
+    accepted,
     answer,
     chosen,
+    only,
     pack,
+    raise_for,
     refusal,
     unpack,
 )
@@ -106,7 +109,7 @@ class Step:
             sent.SpecificCharacterSet = known.SpecificCharacterSet
         sent.update(attributes)
         merged = None if known is None else _merged(known, sent)
-        _raise_for(_set_problem(known, sent) or _final_problem(merged))
+        raise_for(_set_problem(known, sent) or _final_problem(merged))
         sop_class = ModalityPerformedProcedureStep
         self._taken("N-SET", self._assoc.send_n_set(sent, sop_class, self.uid))
         self.attributes = merged
@@ -165,7 +168,7 @@ def begin(assoc: Association, attributes: Dataset, uid: str | None = None) -> St
     own.update(attributes)
     own.PerformedProcedureStepStatus = IN_PROGRESS
     fill(own, table("mpps"), "n_create")
-    _raise_for(refusal(check(own, table("mpps"), "n_create")))
+    raise_for(refusal(check(own, table("mpps"), "n_create")))
     step = Step(assoc, uid or generate_uid(prefix=None), own)
     step._taken("N-CREATE", assoc.send_n_create(own, ModalityPerformedProcedureStep, step.uid))
     return step
@@ -183,18 +186,6 @@ def resume(assoc: Association, uid: str, attributes: Dataset | None = None) -> S
         was not there when the step began, and what lacks in its final state.
     """
     return Step(assoc, uid, attributes)
-
-
-def _raise_for(problem: Answer | None) -> None:
-    """Raise for what a peer would refuse."""
-    if problem is not None:
-        from pydicom.datadict import keyword_for_tag
-
-        status, data_set = problem
-        tags = status.get("AttributeIdentifierList") or list(data_set or ())
-        tags = tags if isinstance(tags, (list, tuple)) or hasattr(tags, "append") else [tags]
-        named = ", ".join(keyword_for_tag(getattr(tag, "tag", tag)) for tag in tags)
-        raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
 
 
 # The rules of both
@@ -220,7 +211,7 @@ def _set_problem(stored: Dataset | None, change: Dataset) -> Answer | None:
         comment = "not to be set, or not in the N-CREATE"
         return answer(0x0105, tags=[*findings.not_allowed, *never], comment=comment)
     if change.get(_STATUS, IN_PROGRESS) not in _EVENT_OF:
-        return answer(0x0106, data_set=_only(change, _STATUS))
+        return answer(0x0106, data_set=only(change, _STATUS))
     return refusal(findings)
 
 
@@ -229,12 +220,6 @@ def _final_problem(merged: Dataset | None) -> Answer | None:
     if merged is None or merged.PerformedProcedureStepStatus == IN_PROGRESS:
         return None
     return refusal(check(merged, table("mpps"), "final"))
-
-
-def _only(data_set: Dataset, keyword: str) -> Dataset:
-    one = Dataset()
-    one[keyword] = data_set[keyword]
-    return one
 
 
 # The SCP
@@ -327,7 +312,7 @@ class Provider:
             if stored.PerformedProcedureStepStatus != IN_PROGRESS:
                 return False
             step = _merged(stored, change)
-            _raise_for(_final_problem(step))
+            raise_for(_final_problem(step))
             records.put(_KIND, uid, pack(step))
         self._tell(uid, step, _EVENT_OF[DISCONTINUED])
         return True
@@ -342,7 +327,7 @@ class Provider:
             if problem := refusal(check(step, table("mpps"), "n_create")):
                 return problem
             if step.PerformedProcedureStepStatus != IN_PROGRESS:
-                return answer(0x0106, data_set=_only(step, _STATUS))
+                return answer(0x0106, data_set=only(step, _STATUS))
             return step
 
         return self._change(event, uid, create)
@@ -370,7 +355,8 @@ class Provider:
             told = _EVENT_OF[IN_PROGRESS] if before is None else _UPDATED
             # Nobody is held up while the application decides.
             decision = None if self._decide is None else self._decide(event, step)
-            if decision is not None:
+            code = accepted(decision)
+            if code is None:
                 return decision
             record = pack(step)
             with self.store.begin() as records:
@@ -380,7 +366,7 @@ class Provider:
         if step.PerformedProcedureStepStatus != IN_PROGRESS:
             told = _EVENT_OF[step.PerformedProcedureStepStatus]
         self._tell(uid, step, told)
-        return answer(0x0000, AffectedSOPInstanceUID=uid)
+        return answer(code, AffectedSOPInstanceUID=uid)
 
     def _get(self, event: Event) -> Answer:
         if event.context.abstract_syntax != ModalityPerformedProcedureStepRetrieve:

@@ -12,6 +12,8 @@ from pydicom.tag import Tag
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
 from pynetdicom.event_types import InterventionEvent
 from pynetdicom.events import Event
+from pynetdicom.services.engines import code_of
+from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 from pynetdicom.workflows.attributes import Findings
 
 Answer = tuple[Dataset, Dataset | None]
@@ -28,8 +30,9 @@ _UTF8 = "ISO_IR 192"
 class Provider(Protocol):
     """The SCP of a workflow."""
 
-    sop_classes: frozenset[str]
-    """The abstract syntaxes that it serves."""
+    @property
+    def sop_classes(self) -> frozenset[str]:
+        """The abstract syntaxes that it serves."""
 
     @property
     def handlers(self) -> Mapping[InterventionEvent, Callable[[Event], Any]]:
@@ -115,6 +118,17 @@ def answer(
     return status, data_set
 
 
+def accepted(decision: Any) -> int | None:
+    """With which status the application lets something be done; None if it refuses.
+
+    It gives nothing, or what a handler would: a success or a warning refuses nothing.
+    """
+    if decision is None:
+        return 0x0000
+    code = code_of(decision if isinstance(decision, (tuple, list)) else (decision, None))
+    return code if code is not None and code_to_category(code) in (SUCCESS, WARNING) else None
+
+
 def refusal(findings: Findings) -> Answer | None:
     """Refuse a data set that lacks attributes (PS3.7 C.5.14) or their values; None if none."""
     if findings.absent:
@@ -122,6 +136,26 @@ def refusal(findings: Findings) -> Answer | None:
     if findings.empty:
         return answer(MISSING_ATTRIBUTE_VALUE, data_set=empty(findings.empty))
     return None
+
+
+def raise_for(problem: Answer | None) -> None:
+    """Raise a ValueError for what a peer would refuse."""
+    if problem is not None:
+        from pydicom.datadict import keyword_for_tag
+
+        status, data_set = problem
+        tags = status.get("AttributeIdentifierList") or list(data_set or ())
+        tags = tags if isinstance(tags, (list, tuple)) or hasattr(tags, "append") else [tags]
+        tags = [Tag(getattr(tag, "tag", tag)) for tag in tags]
+        named = ", ".join(keyword_for_tag(tag) or str(tag) for tag in tags)
+        raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
+
+
+def only(data_set: Dataset, keyword: str) -> Dataset:
+    """A data set of one element of another one."""
+    one = Dataset()
+    one[keyword] = data_set[keyword]
+    return one
 
 
 def empty(tags: Iterable[int]) -> Dataset:
