@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepRetrieve,
@@ -42,8 +42,8 @@ PERFORMED = (
 class Ris:
     """A peer that keeps steps."""
 
-    def __init__(self, **how: Any) -> None:
-        self.provider = mpps.Provider(**how)
+    def __init__(self) -> None:
+        self.provider = mpps.Provider()
         self.ae = AE("RIS")
         self.ae.add_supported_context(ModalityPerformedProcedureStep)
         self.ae.add_supported_context(ModalityPerformedProcedureStepRetrieve)
@@ -184,11 +184,16 @@ def test_a_step_that_is_not_there(ris: Ris, run_app: RunApp) -> None:
 
 
 def test_a_warning_is_done(run_app: RunApp) -> None:
-    ris = Ris(decide=lambda event, step: answer(0x0107, tags=[0x00080060], comment="partly"))
+    def take(event: Any) -> Any:
+        return answer(0x0107, tags=[0x00080060], comment="partly")
+
+    ae = AE("RIS")
+    ae.add_supported_context(ModalityPerformedProcedureStep)
+    server = serve(ae, evt_handlers=[(evt.EVT_N_CREATE, take)])
     try:
-        result = run_app("mppsscu", *ris.peer, "begin", *BEGUN)
+        result = run_app("mppsscu", "127.0.0.1", server.server_address[1], "begin", *BEGUN)
     finally:
-        ris.ae.shutdown()
+        ae.shutdown()
     assert (result.returncode, result.stderr) == (0, "")
     assert "0x0107" in result.stdout
     assert "partly: Modality" in result.stdout
