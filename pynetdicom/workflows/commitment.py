@@ -47,6 +47,7 @@ RESOURCE_LIMITATION = 0x0213
 """Failure Reasons (PS3.3 C.14.1.1)."""
 
 _KIND = "commitment"
+_FAILED = "FailedSOPSequence"
 
 
 class Reference(NamedTuple):
@@ -326,9 +327,9 @@ class Provider:
         """What handles its requests, see `providing.handlers`."""
         return {evt.EVT_N_ACTION: self._take}
 
-    def close(self) -> None:
-        """End its threads; what was not reported yet is left in the store."""
-        self._delivery.close()
+    def close(self, timeout: float | None = None) -> None:
+        """End its threads, and wait for them; what was not reported yet is left in the store."""
+        self._delivery.close(timeout)
 
     @property
     def outstanding(self) -> list[str]:
@@ -386,7 +387,14 @@ class Provider:
             return True
         request = unpack(record)
         event_type, result = self._checked(request)
-        if not self._tell(transaction_uid, request.ReceivingAE, event_type, result):
+        if self._tell(transaction_uid, request.ReceivingAE, event_type, result):
+            LOGGER.info(
+                "storage commitment %s: %d kept, %d not, reported to %s",
+                transaction_uid,
+                *(len(result.get(one, ())) for one in ("ReferencedSOPSequence", _FAILED)),
+                request.ReceivingAE,
+            )
+        else:
             tried = self._tried[transaction_uid] = self._tried.get(transaction_uid, 0) + 1
             if tried < self._attempts:
                 return False
