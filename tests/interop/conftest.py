@@ -7,17 +7,14 @@ listens and is ended after the test.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.environment import install_old_version
 from tests.conftest import find_free_port
 from tests.programs import Program
 
@@ -164,23 +161,3 @@ def dcmtk(dcmtk_tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     tools = Dcmtk(dcmtk_tools, tmp_path_factory.mktemp("dcmtk"))
     yield tools
     tools.stop()
-
-
-@pytest.fixture(scope="session")
-def old_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The interpreter that has pynetdicom 3.0.4, installed once for all workers."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    with (shared / "old.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        python, problem = install_old_version(shared / "old")
-    if python is None:
-        pytest.skip(problem)
-    return python
-
-
-@pytest.fixture(scope="session")
-def sides(old_python: str, python_env: dict[str, str]) -> dict[str, tuple[str, dict[str, str]]]:
-    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {"ours": (sys.executable, python_env), "theirs": (old_python, bare)}

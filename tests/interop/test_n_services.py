@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.environment import install_old_version
 from tests.peers import DEADLINE
 
 SCRIPT = str(Path(__file__).with_name("n_services.py"))
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def old_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The interpreter that has pynetdicom 3.0.4, installed once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "old.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        python, problem = install_old_version(shared / "old")
+    if python is None:
+        pytest.skip(problem)
+    return python
 
 
 class Side:
@@ -50,6 +68,12 @@ def ask(
         check=True,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def sides(old_python: str, python_env: dict[str, str]) -> dict[str, tuple[str, dict[str, str]]]:
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {"ours": (sys.executable, python_env), "theirs": (old_python, bare)}
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.apps.conftest import CT, MR, RunApp, run_app  # noqa: F401  # a fixture
+from tests.apps.conftest import CT, MR, RunApp, run_app
 from tests.apps.test_kept_files import reference_of
-from tests.apps.test_workflowscp import Start, place, start  # noqa: F401  # fixtures
-from tests.interop.test_n_services import Side, ask
+from tests.apps.test_workflowscp import Start, place, start
+from tests.interop.test_n_services import Side, ask, old_python, sides
+
+__all__ = ["old_python", "place", "run_app", "sides", "start"]  # fixtures
 
 SCRIPT = str(Path(__file__).with_name("old_workflows.py"))
 Sides = dict[str, tuple[str, dict[str, str]]]
@@ -17,7 +19,7 @@ Sides = dict[str, tuple[str, dict[str, str]]]
 pytestmark = pytest.mark.slow
 
 
-def test_our_programs_ask(sides: Sides, run_app: RunApp) -> None:  # noqa: F811
+def test_our_programs_ask(sides: Sides, run_app: RunApp) -> None:
     scp = Side(*sides["theirs"], SCRIPT)
     try:
         peer = ("127.0.0.1", scp.port, "-aet", "CT_ROOM")
@@ -48,7 +50,7 @@ def test_our_programs_ask(sides: Sides, run_app: RunApp) -> None:  # noqa: F811
     ]
 
 
-def test_our_server_is_asked(sides: Sides, start: Start) -> None:  # noqa: F811
+def test_our_server_is_asked(sides: Sides, start: Start) -> None:
     scp = start("--objects", "objects")
     objects = [f"{one.sop_class}={one.sop_instance}" for one in map(reference_of, (CT, MR))]
     assert ask(*sides["theirs"], scp.port, *objects, script=SCRIPT) == [
