@@ -39,7 +39,7 @@ class Asks(Protocol):
 
 
 def send_n_action(
-    assoc: Asks,
+    self: Asks,
     dataset: Identifier | None,
     action_type: int,
     class_uid: str,
@@ -84,7 +84,7 @@ def send_n_action(
     PS3.7 10.1.4
     """
     return _ask(
-        assoc,
+        self,
         N_ACTION,
         class_uid,
         instance_uid,
@@ -96,7 +96,7 @@ def send_n_action(
 
 
 def send_n_create(
-    assoc: Asks,
+    self: Asks,
     dataset: Identifier | None,
     class_uid: str,
     instance_uid: str | None = None,
@@ -131,11 +131,11 @@ def send_n_create(
     -----
     PS3.7 10.1.5
     """
-    return _ask(assoc, N_CREATE, class_uid, instance_uid, dataset, msg_id, meta_uid)
+    return _ask(self, N_CREATE, class_uid, instance_uid, dataset, msg_id, meta_uid)
 
 
 def send_n_delete(
-    assoc: Asks,
+    self: Asks,
     class_uid: str,
     instance_uid: str,
     msg_id: int | None = None,
@@ -162,11 +162,11 @@ def send_n_delete(
     -----
     PS3.7 10.1.6
     """
-    return _ask(assoc, N_DELETE, class_uid, instance_uid, None, msg_id, meta_uid)[0]
+    return _ask(self, N_DELETE, class_uid, instance_uid, None, msg_id, meta_uid)[0]
 
 
 def send_n_event_report(
-    assoc: Asks,
+    self: Asks,
     dataset: Identifier | None,
     event_type: int,
     class_uid: str,
@@ -205,7 +205,7 @@ def send_n_event_report(
     PS3.7 10.1.1
     """
     return _ask(
-        assoc,
+        self,
         N_EVENT_REPORT,
         class_uid,
         instance_uid,
@@ -217,7 +217,7 @@ def send_n_event_report(
 
 
 def send_n_get(
-    assoc: Asks,
+    self: Asks,
     identifier_list: Iterable[Any] | None,
     class_uid: str,
     instance_uid: str,
@@ -248,7 +248,7 @@ def send_n_get(
     PS3.7 10.1.2
     """
     return _ask(
-        assoc,
+        self,
         N_GET,
         class_uid,
         instance_uid,
@@ -260,7 +260,7 @@ def send_n_get(
 
 
 def send_n_set(
-    assoc: Asks,
+    self: Asks,
     dataset: Identifier,
     class_uid: str,
     instance_uid: str,
@@ -290,7 +290,7 @@ def send_n_set(
     -----
     PS3.7 10.1.3
     """
-    return _ask(assoc, N_SET, class_uid, instance_uid, dataset, msg_id, meta_uid)
+    return _ask(self, N_SET, class_uid, instance_uid, dataset, msg_id, meta_uid)
 
 
 def _ask(

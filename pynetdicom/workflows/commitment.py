@@ -114,10 +114,8 @@ class Results:
         result = event.event_information
         queue = self._waiting.get(result.TransactionUID)
         if queue is None:
-            LOGGER.warning(
-                "%s reports a storage commitment that nobody waits for",
-                event.assoc.remote["ae_title"],
-            )
+            peer = event.assoc.remote["ae_title"]
+            LOGGER.warning("%s reports a storage commitment that nobody waits for", peer)
             return answer(0x0115, comment="no such transaction")
         queue.put(result)
         return answer(0x0000)
