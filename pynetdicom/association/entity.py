@@ -22,6 +22,7 @@ class Entity(Host, Protocol):
     ae_title: str
     implementation_version_name: str | None
     maximum_associations: int
+    window: tuple[int, int]
     maximum_object_bytes: int | None
     maximum_pdu_size: int
     requested_contexts: list[PresentationContext]

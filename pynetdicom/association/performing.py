@@ -7,16 +7,20 @@ association ends in order.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty
+from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import _config, raised
 from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
+from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.network import threads
 from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.network.dul import Stopped
 from pynetdicom.upper_layer import pdu as pdus
@@ -34,7 +38,17 @@ _SHORTEST = 0.001
 
 
 class Performer:
-    """The performing DIMSE-service-user of one association (PS3.7 6.3); on its thread."""
+    """The performing DIMSE-service-user of one association (PS3.7 6.3).
+
+    It is the Association thread's. Where the peer may have several requests outstanding, that
+    hands them over to other threads, as many as it takes: a handler that does not return holds up
+    one of them.
+
+    Attributes
+    ----------
+    workers : list of threading.Thread
+        These.
+    """
 
     def __init__(
         self,
@@ -49,6 +63,12 @@ class Performer:
         self._inbox = link.inbox
         self._indications = indications
         self._load_serving = load_serving
+        # What they have to do, and how many requests were beyond what may be outstanding.
+        self.workers: list[threading.Thread] = []
+        self._work: SimpleQueue[Message | None] = SimpleQueue()
+        self._beyond = 0
+        # Whether the peer has requested release, which is answered when its requests are.
+        self._peer_releases = False
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
         self.releases_after = False
         # What a peer is tolerated to do is noted once.
@@ -64,23 +84,71 @@ class Performer:
                 self.releases_after = False
                 self._release()
             try:
-                item = inbox.get(self._patience() if inbox.is_waiting() else None)
+                # Nothing is to be got, and nobody serves: the peer's silence is measured.
+                is_idle = inbox.is_waiting() and inbox.is_empty
+                item = inbox.get(self._patience() if is_idle else None)
             except Empty:
                 self._check_idle()
                 continue
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
-                # Its requests have been served.
-                reporting.release(self.link, sent=False)
-                self.link.dul.perform(pdus.A_RELEASE_RP())
+                self._peer_releases = True
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
                 self._serve_request(item)
+            if self._peer_releases and inbox.is_empty:  # its requests have been served
+                self._peer_releases = False
+                reporting.release(self.link, sent=False)
+                self.link.dul.perform(pdus.A_RELEASE_RP())
             item = None  # which nobody else may hold any more
 
     def _serve_request(self, message: Message) -> None:
+        """Serve one request of the peer; where there may be several, on another thread.
+
+        What is beyond the window is answered here, where no handler holds it up.
+        """
+        if self.link.negotiated.performed == 1:
+            self._perform(message)
+        elif message.is_beyond:
+            self._perform(message)
+            self._beyond += 1
+            if self._beyond > _config.MAXIMUM_PENDING_REQUESTS:
+                error = DIMSEDecodeError("too many requests beyond the window")
+                self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+        else:
+            # One for each request that is outstanding, and no more than there may be.
+            if len(self.workers) < min(self._inbox.outstanding(), self.link.negotiated.performed):
+                name = f"{self.link.thread.name}-{len(self.workers) + 1}"
+                self.workers.append(threads.start(name, self._work_on))
+            self._work.put(message)
+
+    def _work_on(self) -> None:
+        """Serve what the Association thread hands over, until the association has ended."""
+        ident = threading.get_ident()
+        run = self.link.handlers.run_anywhere
+        self.link.workers.add(ident)
+        try:
+            while (message := self._work.get()) is not None:
+                try:
+                    run(self._perform, message)
+                except Stopped:
+                    pass
+                except BaseException as error:  # a handler may call sys.exit()
+                    self.link.dul.abort(Ended("aborted", "local", 2, 0, error=error))
+                    raised.log(LOGGER, f"serving {self.link.peer_name} failed:", error)
+                message = None  # which nobody else may hold any more
+                self._inbox.put(None)  # the Association thread may have waited for that
+        finally:
+            self.link.workers.discard(ident)
+
+    def end(self) -> None:
+        """Have the threads end that serve beside the Association thread, when they are done."""
+        for _ in self.workers:
+            self._work.put(None)
+
+    def _perform(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
         response: Primitive | None = None
         data_set = message.primitive.data_set
@@ -170,7 +238,7 @@ class Performer:
         """
         while True:
             self.invoker.cancel_abandoned()
-            if not self.invoker.operations:
+            if not self.invoker.operations and (not self.workers or self._inbox.is_empty):
                 return
             item = self._get_by(deadline)
             if item is ENDED or item is PEER_RELEASES:

@@ -32,6 +32,10 @@ class Inbox:
         Tells whether there is nothing to get.
     put : callable
         Add something else than a request.
+    outstanding : callable
+        Tells how many requests there are.
+    window : int
+        How many requests the peer may have outstanding.
     last_done : float
         When a request was last done with, of `time.monotonic`.
     """
@@ -43,9 +47,13 @@ class Inbox:
         # By Message ID. A dict's own operations are atomic, and a cancel does not write to it: the
         # request may have been answered meanwhile.
         self._outstanding: dict[int, Message] = {}
+        # All that wait or are served, those with a Message ID of another's too.
+        self._open: dict[Message, None] = {}
+        self.outstanding = self._open.__len__
         # Each of these is written by one thread only.
-        self._taken = self._begun = self._served = 0
+        self._taken = self._begun = 0
         self._bytes_taken = self._bytes_begun = 0
+        self.window = 1
         self.last_done = 0.0
 
     def put_request(self, message: Message) -> None:
@@ -62,11 +70,14 @@ class Inbox:
             return
         # The one being served does not wait; one that nobody is before does not either.
         waiting = self._taken - self._begun
-        if self._taken > self._served and (
+        if self._open and (
             waiting >= _config.MAXIMUM_PENDING_REQUESTS
             or self._bytes_taken - self._bytes_begun + size > _config.MAXIMUM_PENDING_BYTES
         ):
             raise DIMSEDecodeError("too many requests wait to be served")
+        # Where there is no window, who exceeds it is served in order all the same.
+        message.is_beyond = 1 < self.window <= len(self._open)
+        self._open[message] = None
         self._taken += 1
         self._bytes_taken += size
         message_id = request.MessageID or 0
@@ -97,7 +108,7 @@ class Inbox:
     def done(self, message: Message) -> None:
         """Say that a request has been served."""
         self.last_done = time.monotonic()
-        self._served += 1
+        self._open.pop(message, None)
         if not message.is_duplicate:
             self._outstanding.pop(message.primitive.MessageID or 0, None)
 
@@ -121,7 +132,7 @@ class Inbox:
     @property
     def is_empty(self) -> bool:
         """Whether no request waits or is being served."""
-        return self._taken == self._served
+        return not self._open
 
     def drain(self) -> list[Any]:
         """Take out whatever is left, on the Association thread."""
