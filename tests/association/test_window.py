@@ -345,17 +345,21 @@ def test_who_goes_on_beyond_the_window_is_aborted() -> None:
         released.set()
 
 
-def test_without_a_window_they_are_served_in_order() -> None:
-    order: list[int] = []
+def test_without_a_window_they_are_served_one_by_one() -> None:
+    served: list[int] = []
+    names: set[str] = set()
 
     def store(event: Any) -> int:
-        order.append(event.message_id)
+        served.append(1)
+        names.add(threading.current_thread().name)
+        assert len(served) == 1
+        served.pop()
         return 0x0000
 
     with associated((evt.EVT_C_STORE, store), window=(1, 1)) as assoc:
         for call in flood(assoc, 10):
             assert call.result(DEADLINE).Status == 0x0000
-    assert order == sorted(order)
+    assert names == {"pynetdicom-acceptor"}
 
 
 # Its end
