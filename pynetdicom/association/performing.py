@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,8 @@ _SHORTEST = 0.001
 class Performer:
     """The performing DIMSE-service-user of one association (PS3.7 6.3).
 
-    It is the Association thread's. Where the peer may have several requests outstanding, that
-    hands them over to other threads, as many as it takes: a handler that does not return holds up
-    one of them.
+    It is the Association thread's. Where the peer may have several requests outstanding, other
+    threads serve them, as many as it takes: a handler that does not return holds up one of these.
 
     Attributes
     ----------
@@ -63,12 +62,14 @@ class Performer:
         self._inbox = link.inbox
         self._indications = indications
         self._load_serving = load_serving
-        # What they have to do, and how many requests were beyond what may be outstanding.
+        # Idents of those that serve, and how many requests were beyond what may be outstanding. A
+        # set's own operations are atomic.
         self.workers: list[threading.Thread] = []
-        self._work: SimpleQueue[Message | None] = SimpleQueue()
+        self._busy: set[int] = set()
         self._beyond = 0
-        # Whether the peer has requested release, which is answered when its requests are.
-        self._peer_releases = False
+        # Whether the peer has requested release, which is answered when its requests are; and
+        # whether it, or we, wait for that.
+        self._peer_releases = self._is_releasing = False
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
         self.releases_after = False
         # What a peer is tolerated to do is noted once.
@@ -77,6 +78,8 @@ class Performer:
     def serve(self) -> None:
         """Do what the inbox says until the association has ended."""
         inbox = self._inbox
+        if inbox.window > 1:
+            self._start_worker()
         while True:
             if not self.invoker.to_cancel.empty():
                 self.invoker.cancel_abandoned()
@@ -84,16 +87,14 @@ class Performer:
                 self.releases_after = False
                 self._release()
             try:
-                # Nothing is to be got, and nobody serves: the peer's silence is measured.
-                is_idle = inbox.is_waiting() and inbox.is_empty
-                item = inbox.get(self._patience() if is_idle else None)
+                item = inbox.get(self._patience() if inbox.is_waiting() else None)
             except Empty:
                 self._check_idle()
                 continue
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
-                self._peer_releases = True
+                self._peer_releases = self._is_releasing = True
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
@@ -105,32 +106,30 @@ class Performer:
             item = None  # which nobody else may hold any more
 
     def _serve_request(self, message: Message) -> None:
-        """Serve one request of the peer; where there may be several, on another thread.
+        """Serve what the inbox has: all requests, or those beyond the window, which are refused."""
+        self._perform(message)
+        self._beyond += message.is_beyond
+        if self._beyond > _config.MAXIMUM_PENDING_REQUESTS:
+            error = DIMSEDecodeError("too many requests beyond the window")
+            self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
 
-        What is beyond the window is answered here, where no handler holds it up.
-        """
-        if self.link.negotiated.performed == 1:
-            self._perform(message)
-        elif message.is_beyond:
-            self._perform(message)
-            self._beyond += 1
-            if self._beyond > _config.MAXIMUM_PENDING_REQUESTS:
-                error = DIMSEDecodeError("too many requests beyond the window")
-                self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
-        else:
-            # One for each request that is outstanding, and no more than there may be.
-            if len(self.workers) < min(self._inbox.outstanding(), self.link.negotiated.performed):
-                name = f"{self.link.thread.name}-{len(self.workers) + 1}"
-                self.workers.append(threads.start(name, self._work_on))
-            self._work.put(message)
+    def _start_worker(self) -> None:
+        """Have another thread serve, beside the Association thread."""
+        name = f"{self.link.thread.name}-{len(self.workers) + 1}"
+        self.workers.append(threads.start(name, self._work))
 
-    def _work_on(self) -> None:
-        """Serve what the Association thread hands over, until the association has ended."""
+    def _work(self) -> None:
+        """Serve requests until the association has ended; one more thread than is busy waits."""
+        inbox, busy, run = self._inbox, self._busy, self.link.handlers.run_anywhere
         ident = threading.get_ident()
-        run = self.link.handlers.run_anywhere
         self.link.workers.add(ident)
         try:
-            while (message := self._work.get()) is not None:
+            while (message := inbox.work.get()) is not None:
+                busy.add(ident)
+                # The list may lack one that has begun already.
+                if len(busy) >= len(self.workers) and len(self.workers) < inbox.window:
+                    with suppress(RuntimeError):  # no thread to be had
+                        self._start_worker()
                 try:
                     run(self._perform, message)
                 except Stopped:
@@ -139,14 +138,17 @@ class Performer:
                     self.link.dul.abort(Ended("aborted", "local", 2, 0, error=error))
                     raised.log(LOGGER, f"serving {self.link.peer_name} failed:", error)
                 message = None  # which nobody else may hold any more
-                self._inbox.put(None)  # the Association thread may have waited for that
+                busy.discard(ident)
+                if self.releases_after or (self._is_releasing and inbox.is_empty):
+                    inbox.put(None)  # the Association thread waits for that
         finally:
+            busy.discard(ident)
             self.link.workers.discard(ident)
+            inbox.work.put(None)  # for the next one
 
     def end(self) -> None:
         """Have the threads end that serve beside the Association thread, when they are done."""
-        for _ in self.workers:
-            self._work.put(None)
+        self._inbox.work.put(None)
 
     def _perform(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
@@ -188,8 +190,9 @@ class Performer:
             return
         outstanding = self.invoker.operations.outstanding()
         are_awaited = not all(operation.is_abandoned for operation in outstanding)
-        if are_awaited or self._indications.assembler.context_id:
-            # Other timers run for these.
+        is_serving = not self._inbox.is_empty
+        if are_awaited or is_serving or self._indications.assembler.context_id:
+            # Other timers run for these, or none.
             link.dul.driver.last_activity = time.monotonic()
         elif link.network_timeout_response == "A-RELEASE":
             self._release()
@@ -236,6 +239,7 @@ class Performer:
         It may wait for the answer to one of them before it answers us: to a sub-operation of our
         C-GET, or when it releases, too, and has operations of its own.
         """
+        self._is_releasing = True
         while True:
             self.invoker.cancel_abandoned()
             if not self.invoker.operations and (not self.workers or self._inbox.is_empty):

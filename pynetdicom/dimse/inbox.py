@@ -35,7 +35,9 @@ class Inbox:
     outstanding : callable
         Tells how many requests there are.
     window : int
-        How many requests the peer may have outstanding.
+        How many requests the peer may have outstanding. Where that is more than one they go into
+        `work`, for several threads, and what is beyond the window to the Association thread.
+    work : queue.SimpleQueue
     last_done : float
         When a request was last done with, of `time.monotonic`.
     """
@@ -54,6 +56,7 @@ class Inbox:
         self._taken = self._begun = 0
         self._bytes_taken = self._bytes_begun = 0
         self.window = 1
+        self.work: SimpleQueue[Message | None] = SimpleQueue()
         self.last_done = 0.0
 
     def put_request(self, message: Message) -> None:
@@ -68,6 +71,16 @@ class Inbox:
         if request.response_field is None:
             self.cancel(request.MessageIDBeingRespondedTo or 0)
             return
+        message_id = request.MessageID or 0
+        if self.window > 1:
+            message.is_beyond = len(self._open) >= self.window
+            if not message.is_beyond:
+                message.is_duplicate = (
+                    self._outstanding.setdefault(message_id, message) is not message
+                )
+                self._open[message] = None
+                self.work.put(message)
+                return
         # The one being served does not wait; one that nobody is before does not either.
         waiting = self._taken - self._begun
         if self._open and (
@@ -75,12 +88,9 @@ class Inbox:
             or self._bytes_taken - self._bytes_begun + size > _config.MAXIMUM_PENDING_BYTES
         ):
             raise DIMSEDecodeError("too many requests wait to be served")
-        # Where there is no window, who exceeds it is served in order all the same.
-        message.is_beyond = 1 < self.window <= len(self._open)
         self._open[message] = None
         self._taken += 1
         self._bytes_taken += size
-        message_id = request.MessageID or 0
         message.is_duplicate = self._outstanding.setdefault(message_id, message) is not message
         self._items.put(message)
 
