@@ -62,10 +62,10 @@ class Performer:
         self._inbox = link.inbox
         self._indications = indications
         self._load_serving = load_serving
-        # Idents of those that serve, and how many requests were beyond what may be outstanding. A
-        # set's own operations are atomic.
         self.workers: list[threading.Thread] = []
+        # Idents of those that serve. A set's own operations are atomic.
         self._busy: set[int] = set()
+        # How many requests were beyond what may be outstanding.
         self._beyond = 0
         # Whether the peer has requested release, which is answered when its requests are; and
         # whether it, or we, wait for that.
@@ -99,7 +99,7 @@ class Performer:
                 self._release()
             elif item is not None:
                 self._serve_request(item)
-            if self._peer_releases and inbox.is_empty:  # its requests have been served
+            if self._peer_releases and not self._is_serving():
                 self._peer_releases = False
                 reporting.release(self.link, sent=False)
                 self.link.dul.perform(pdus.A_RELEASE_RP())
@@ -112,6 +112,10 @@ class Performer:
         if self._beyond > _config.MAXIMUM_PENDING_REQUESTS:
             error = DIMSEDecodeError("too many requests beyond the window")
             self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+
+    def _is_serving(self) -> bool:
+        """Whether a request waits, or is being served, its response included."""
+        return bool(self._busy) or not self._inbox.is_empty
 
     def _start_worker(self) -> None:
         """Have another thread serve, beside the Association thread."""
@@ -139,7 +143,7 @@ class Performer:
                     raised.log(LOGGER, f"serving {self.link.peer_name} failed:", error)
                 message = None  # which nobody else may hold any more
                 busy.discard(ident)
-                if self.releases_after or (self._is_releasing and inbox.is_empty):
+                if self.releases_after or (self._is_releasing and not self._is_serving()):
                     inbox.put(None)  # the Association thread waits for that
         finally:
             busy.discard(ident)
@@ -190,8 +194,7 @@ class Performer:
             return
         outstanding = self.invoker.operations.outstanding()
         are_awaited = not all(operation.is_abandoned for operation in outstanding)
-        is_serving = not self._inbox.is_empty
-        if are_awaited or is_serving or self._indications.assembler.context_id:
+        if are_awaited or self._is_serving() or self._indications.assembler.context_id:
             # Other timers run for these, or none.
             link.dul.driver.last_activity = time.monotonic()
         elif link.network_timeout_response == "A-RELEASE":
@@ -207,6 +210,7 @@ class Performer:
         deadline = after(link.acse_timeout)
         self.invoker.operations.close()
         self._complete_operations(deadline)
+        self._inbox.window = 1  # what crosses it comes here, to be dropped
         try:
             link.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
@@ -242,7 +246,7 @@ class Performer:
         self._is_releasing = True
         while True:
             self.invoker.cancel_abandoned()
-            if not self.invoker.operations and (not self.workers or self._inbox.is_empty):
+            if not self.invoker.operations and not (self.workers and self._is_serving()):
                 return
             item = self._get_by(deadline)
             if item is ENDED or item is PEER_RELEASES:
