@@ -188,18 +188,8 @@ class ApplicationEntity(Settings):
         -----
         PS3.8 7.1
         """
-        assoc = self._prepare(
-            addr,
-            port,
-            contexts,
-            ae_title,
-            max_pdu,
-            ext_neg,
-            bind_address,
-            tls_args,
-            evt_handlers,
-            window,
-        )
+        options = (ext_neg, bind_address, tls_args, evt_handlers, window)
+        assoc = self._prepare(addr, port, contexts, ae_title, max_pdu, *options)
         try:
             self._running.request(assoc)
             return assoc
