@@ -301,7 +301,7 @@ def _elements(
 ) -> tuple[int, int]:
     """Walk elements until they end; give where that is, and the tag of the last one."""
     _, end, delimited, implicit = level
-    unpack, unpack_implicit = window.explicit, window.implicit
+    unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
     vr, last, data, base = b"", 0, window.data, window.base
     while offset < end:
         index = offset - base
@@ -319,16 +319,21 @@ def _elements(
         if tag >= stop:
             break
         if implicit or vr not in _SHORT_VRS:
-            if not implicit:
+            if vr in LONG_VRS:
+                value = offset + 12
+                at = window.at(offset, 12) + 8  # which may be in the next window
+                (length,) = unpack_long(window.data, at)
+            elif not implicit and not is_vr(vr):
                 # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
-                tag, vr, length, value = window.header(offset, False)
+                vr = b""
+                (length,) = unpack_long(data, index + 4)
             if tag == ITEM_DELIMITATION:
                 if delimited or (value == end and end != window.size):
                     return value, last
                 raise no_walk(f"an item ends at offset {offset} where there is none")
             # Without a VR it is a mere value if it is too short to hold an item.
-            is_long = vr or length >= 8
-            inner = window.level_of((tag, vr, length, value), end) if is_long else None
+            may_hold = length == UNDEFINED or (vr == b"SQ" if vr else length >= 8)
+            inner = window.level_of((tag, vr, length, value), end) if may_hold else None
             if inner is not None:
                 offset, last = _items(window, value, inner, depth), tag
                 data, base = window.data, window.base
