@@ -2,7 +2,7 @@
 
 Out, `fragments` gives batches of whole P-DATA-TF PDUs: lists of buffers, headers and slices in
 turn, each for one `sendmsg`. In, `Assembler` takes the PDVs in whatever slices the socket's reads
-gave and returns whole messages. A data set's bytes are neither joined nor copied here; they go on
+gave and hands whole messages on. A data set's bytes are neither joined nor copied here; they go on
 to a `Spool`.
 """
 
