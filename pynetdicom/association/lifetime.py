@@ -102,6 +102,7 @@ class Lifetime:
             left.callback(self._link.ae._running.associations.discard, thread)
             left.callback(self._tell_moves)
             left.callback(self._discard)
+            left.callback(self._performer.end)
             left.callback(self._close)
             left.callback(self.negotiated.set)
             if not self._link.has_ended:
@@ -136,7 +137,7 @@ def _abort_living() -> None:
         assoc.abort(block=False)
     deadline = time.monotonic() + BLOCK_ON_ABORT
     for assoc in living:
-        assoc.wait_ended(deadline)
+        assoc._wait_ended(deadline)
 
 
 atexit.register(_abort_living)
