@@ -34,6 +34,7 @@ from pynetdicom.workflows.ups_rules import (
     SCHEDULED,
     STATE_REPORT,
     STATUS_CHANGE,
+    UTF8,
     Rejected,
     assign,
     now,
@@ -201,6 +202,7 @@ class Performance:
         for keyword, value in values.items():
             assign(item, keyword, value)
         change = Dataset()
+        change.SpecificCharacterSet = UTF8
         change.ProcedureStepProgressInformationSequence = [item]
         self.set(change)
 

@@ -27,6 +27,9 @@ from pynetdicom.workflows.providing import (
     unpack,
 )
 
+UTF8 = "ISO_IR 192"
+"""The Specific Character Set of what has texts of ours."""
+
 SCHEDULED = "SCHEDULED"
 IN_PROGRESS = "IN PROGRESS"
 COMPLETED = "COMPLETED"
@@ -335,13 +338,13 @@ def state_report(step: Step) -> Event:
     """What the state of a step is."""
     told = _chosen(step.attributes, ("ProcedureStepState", "InputReadinessState"))
     told.update(_chosen(_item(step), _REASONS))
-    return Event(STATE_REPORT, _readable(step, told))
+    return Event(STATE_REPORT, told)
 
 
 def _progress(step: Step) -> Event:
     told = Dataset()
     told.ProcedureStepProgressInformationSequence = [_chosen(_item(step), _REPORTED)]
-    return Event(PROGRESS_REPORT, _readable(step, told))
+    return Event(PROGRESS_REPORT, told)
 
 
 def _assigned(step: Step) -> Event:
@@ -354,14 +357,7 @@ def _assigned(step: Step) -> Event:
             told.HumanPerformerCodeSequence.append(code)
     if people and _has(people[0], "HumanPerformerOrganization"):
         told.HumanPerformerOrganization = people[0].HumanPerformerOrganization
-    return Event(ASSIGNED, _readable(step, told))
-
-
-def _readable(step: Step, told: Dataset) -> Dataset:
-    """With the character set of the step, by which it is to be read."""
-    if "SpecificCharacterSet" in step.attributes:
-        told.SpecificCharacterSet = step.attributes.SpecificCharacterSet
-    return told
+    return Event(ASSIGNED, told)
 
 
 def events(before: Step | None, after: Step) -> list[Event]:

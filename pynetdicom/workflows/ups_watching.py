@@ -21,7 +21,14 @@ from pynetdicom.sop_class import UnifiedProcedureStepWatch as _WATCH
 from pynetdicom.sop_class import UPSFilteredGlobalSubscriptionInstance as _FILTERED
 from pynetdicom.sop_class import UPSGlobalSubscriptionInstance as _GLOBAL
 from pynetdicom.workflows.providing import Refused
-from pynetdicom.workflows.ups_rules import REQUEST_CANCEL, SUBSCRIBE, SUSPEND, UNSUBSCRIBE, assign
+from pynetdicom.workflows.ups_rules import (
+    REQUEST_CANCEL,
+    SUBSCRIBE,
+    SUSPEND,
+    UNSUBSCRIBE,
+    UTF8,
+    assign,
+)
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -150,6 +157,7 @@ def request_cancel(
     """
     information = Dataset()
     for keyword, value in {
+        "SpecificCharacterSet": UTF8,
         "ReasonForCancellation": reason,
         "ProcedureStepDiscontinuationReasonCodeSequence": code and [code],
         "ContactURI": contact_uri,
@@ -158,9 +166,7 @@ def request_cancel(
         if value is not None:
             setattr(information, keyword, value)
     meta_uid = carrier(assoc, _WATCH, _PUSH)
-    answered = assoc.send_n_action(
-        information or None, REQUEST_CANCEL, _PUSH, uid, meta_uid=meta_uid
-    )
+    answered = assoc.send_n_action(information, REQUEST_CANCEL, _PUSH, uid, meta_uid=meta_uid)
     return taken("the request to cancel", answered)
 
 
