@@ -7,7 +7,6 @@ perform, `request_cancel` asks for one not to be, `subscribe` has us told of the
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -20,7 +19,7 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepQuery,
     UnifiedProcedureStepWatch,
 )
-from pynetdicom.workflows.attributes import check, fill, table
+from pynetdicom.workflows.attributes import check, table
 from pynetdicom.workflows.providing import answer, raise_for, refusal
 from pynetdicom.workflows.ups_provider import Provider
 from pynetdicom.workflows.ups_rules import (
@@ -37,6 +36,7 @@ from pynetdicom.workflows.ups_rules import (
     UTF8,
     Rejected,
     assign,
+    new_step,
     now,
     unspecified,
 )
@@ -120,9 +120,7 @@ def push(assoc: Association, attributes: Dataset, uid: str | None = None) -> UID
     -----
     PS3.4 CC.2.5
     """
-    own = deepcopy(attributes)
-    own.ProcedureStepState = SCHEDULED
-    fill(own, table("ups"), "n_create")
+    own = new_step(attributes)
     findings = check(own, table("ups"), "n_create")
     problem = refusal(findings)
     if problem is None and findings.not_allowed:

@@ -177,7 +177,7 @@ class Provider:
             return Outbox(records, self._limit).queues()
 
     def schedule(self, attributes: Dataset, uid: str | None = None) -> str:
-        """Add a step, as if by N-CREATE, and give its SOP Instance UID.
+        """Add a step, as `ups.push` has a peer do, and give its SOP Instance UID.
 
         Raises
         ------
@@ -185,9 +185,8 @@ class Provider:
             It cannot be so.
         """
         named = uid or str(generate_uid(prefix=None))
-        self._change(
-            named, lambda step: rules.create(step, attributes, named, self._worklist_label)
-        )
+        new = rules.new_step(attributes)
+        self._change(named, lambda step: rules.create(step, new, named, self._worklist_label))
         return named
 
     def modify(self, uid: str, attributes: Dataset) -> None:

@@ -7,6 +7,7 @@ is no store, no association and no thread here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom.sop_class import UnifiedProcedureStepPush
-from pynetdicom.workflows.attributes import check, is_empty, table
+from pynetdicom.workflows.attributes import check, fill, is_empty, table
 from pynetdicom.workflows.providing import (
     Answer,
     answer,
@@ -130,7 +131,8 @@ class Step(NamedTuple):
 
     def encode(self) -> bytes:
         """Make a record of it."""
-        kept = merged(self.attributes, Dataset())
+        kept = Dataset()
+        kept.update(self.attributes)
         if self.transaction_uid:
             kept.TransactionUID = self.transaction_uid
         return pack(kept)
@@ -217,6 +219,14 @@ def state_of(step: Step | None) -> int:
     return STATES.index(step.state if step else "")
 
 
+def new_step(attributes: Dataset) -> Dataset:
+    """A new step of these attributes: scheduled, and with all that may be empty (type 2)."""
+    new = deepcopy(attributes)
+    new.ProcedureStepState = SCHEDULED
+    fill(new, table("ups"), "n_create")
+    return new
+
+
 def create(step: Step | None, sent: Dataset, uid: str, worklist_label: str) -> Change:
     """Create a step (CC.2.5)."""
     _pass(CREATIONS[state_of(step)])
@@ -230,10 +240,10 @@ def create(step: Step | None, sent: Dataset, uid: str, worklist_label: str) -> C
     code = 0xB300 if _has(sent, _MODIFIED) else 0x0000
     if not _has(sent, "WorklistLabel"):
         named["WorklistLabel"] = worklist_label  # type 2/1: the SCP has one
-    attributes = merged(Dataset(), sent)
+    sent.decode()  # by its own character set
+    attributes = Dataset()
+    attributes.update(sent)
     del attributes.TransactionUID
-    if "SpecificCharacterSet" in sent:
-        attributes.SpecificCharacterSet = sent.SpecificCharacterSet
     return Change([Step(attributes).with_values(**named)], code)
 
 

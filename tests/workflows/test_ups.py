@@ -25,10 +25,12 @@ from pynetdicom.workflows import ups
 from pynetdicom.workflows.attributes import Row, check, fill
 from pynetdicom.workflows.providing import Refused
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
+from pynetdicom.workflows.ups_rules import new_step
 from tests.workflows.ups_pair import (
     FULL,
     RIS,
     ROWS,
+    Direct,
     at_once,
     canceled,
     code,
@@ -293,6 +295,7 @@ def ups_end(own: ups.Performance, state: str) -> None:
 
 # The states, by PS3.4 Table CC.1.1-2
 
+SHORT = new_step(step())
 STATES = ("", ups.SCHEDULED, ups.IN_PROGRESS, ups.COMPLETED, ups.CANCELED)
 # fmt: off
 CELLS = {
@@ -324,7 +327,7 @@ UIDS = {"mine": MINE, "other": OTHER, "none": ""}
 def do(assoc: Any, operation: str, uid: str) -> int:
     what, _, whose = operation.rpartition(" ") if " " in operation else (operation, "", "")
     if operation.startswith("create"):
-        sent = copy_of_full()
+        sent = deepcopy(SHORT)
         sent.ProcedureStepState = operation.partition(" ")[2] or ups.SCHEDULED
         status, _ = create(assoc, sent, uid)
     elif operation == "get":
@@ -427,6 +430,23 @@ def test_random_sequences_against_a_model(kind: str, tmp_path: Path) -> None:
     kept.close()
 
 
+@pytest.mark.parametrize("count", [1500, pytest.param(15_000, marks=pytest.mark.slow)])
+def test_many_random_sequences_without_a_network(count: int) -> None:
+    random.seed(count)
+    model = Model()
+    with ris() as office:
+        provider = office.provide()
+        assoc = Direct(provider)
+        uids: list[str] = []
+        for number in range(count):
+            if number % 60 == 0:  # of steps that have ended there is little to learn
+                uids = [new_uid() for _ in range(5)]
+            uid, operation = random.choice(uids), random.choice(list(CELLS))
+            assert do(assoc, operation, uid) == model.do(operation, uid), operation
+        states = {uid: one.ProcedureStepState for uid, one in provider.steps()}
+    assert states == model.states
+
+
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_of_several_who_claim_a_step_one_has_it(kind: str, tmp_path: Path) -> None:
     """Two on their own connections to the store, as two processes have; two on one."""
@@ -439,7 +459,7 @@ def test_of_several_who_claim_a_step_one_has_it(kind: str, tmp_path: Path) -> No
         ports = office.ports
         won: list[tuple[str, str]] = []
         codes: set[int] = set()
-        uids = [providers[0].schedule(prepared()) for _ in range(25)]
+        uids = [providers[0].schedule(step()) for _ in range(25)]
 
         def performer(number: int) -> None:
             port = ports[number % len(ports)]
@@ -464,33 +484,33 @@ def test_of_several_who_claim_a_step_one_has_it(kind: str, tmp_path: Path) -> No
         store.close()
 
 
-def prepared() -> Dataset:
-    """A new step with all that has to be there."""
-    sent = step(ProcedureStepState=ups.SCHEDULED)
-    fill(sent, ROWS, "n_create")
-    return sent
-
-
-def test_claims_of_threads_without_a_network(office: RIS, provider: ups.Provider) -> None:
+@pytest.mark.parametrize("count", [200, pytest.param(2500, marks=pytest.mark.slow)])
+def test_claims_of_threads_without_a_network(count: int) -> None:
     """Many, and nothing between them but the store."""
-    from pynetdicom.workflows import ups_rules
-
     won: list[str] = []
     codes: set[int] = set()
-    uids = [provider.schedule(prepared()) for _ in range(200)]
+    with ris() as office:
+        provider = office.provide()
+        uids = [provider.schedule(step()) for _ in range(count)]
 
-    def performer(name: str) -> None:
-        for uid in uids:
-            try:
-                provider._change(uid, lambda it: ups_rules.change_state(it, ups.IN_PROGRESS, name))
-            except ups.Rejected as rejected:
-                codes.add(rejected.answer[0].Status)
-            else:
-                won.append(uid)
+        def performer(name: str) -> None:
+            information = made(ProcedureStepState=ups.IN_PROGRESS, TransactionUID=name)
+            for uid in uids:
+                status, _ = Direct(provider).send_n_action(information, 1, PUSH, uid)
+                codes.add(status.Status)
+                if status.Status == 0x0000:
+                    won.append(uid)
 
-    at_once(*(lambda name=name: performer(name) for name in ("1.1", "1.2", "1.3", "1.4")))
+        at_once(*(lambda name=name: performer(name) for name in ("1.1", "1.2", "1.3", "1.4")))
     assert sorted(won) == sorted(uids)
-    assert codes == {0xC301}
+    assert codes == {0x0000, 0xC301}
+
+
+def test_the_scp_names_a_step(assoc: Any, provider: ups.Provider) -> None:
+    status, _ = assoc.send_n_create(SHORT, PUSH)
+    kept = provider.get(status.AffectedSOPInstanceUID)
+    assert kept is not None
+    assert kept.SOPInstanceUID == status.AffectedSOPInstanceUID
 
 
 # What is asked
@@ -689,11 +709,11 @@ def test_the_application_decides_and_is_told() -> None:
                 lambda: provider.cancel(own.uid),
                 lambda: provider.cancel("1.2"),
                 lambda: provider.modify("1.2", Dataset()),
-                lambda: provider.schedule(step()),
+                lambda: provider.schedule(Dataset()),
             ):
                 with pytest.raises(ups.Rejected):
                     late()
-            other = provider.schedule(prepared())
+            other = provider.schedule(step())
             assert not provider.delete(other)
             assert not provider.delete("1.2")
             assert provider.delete_finished() == [own.uid]

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.sop_class import UnifiedProcedureStepEvent
 from pynetdicom.workflows import ups
 from pynetdicom.workflows.attributes import Row, table
@@ -192,6 +193,42 @@ class RIS:
         self.scu.shutdown()
         for watcher in self.watchers.values():
             watcher.ae.shutdown()
+
+
+class Direct:
+    """Asks a provider as an association does, without a network."""
+
+    def __init__(self, provider: ups.Provider) -> None:
+        self._handlers: Any = provider.handlers
+
+    def _ask(self, event: Any, class_uid: str, uid: str, **more: Any) -> Any:
+        request = {"RequestedSOPClassUID": class_uid, "RequestedSOPInstanceUID": uid}
+        if event is evt.EVT_N_CREATE:
+            request = {"AffectedSOPClassUID": class_uid, "AffectedSOPInstanceUID": uid}
+        name = event.name.removeprefix("EVT_").replace("_", "-")
+        asked = SimpleNamespace(
+            request=SimpleNamespace(name=name, **request),
+            assoc=SimpleNamespace(remote={"ae_title": "WS"}),
+            **more,
+        )
+        return self._handlers[event](asked)
+
+    def send_n_create(self, sent: Dataset, class_uid: str, uid: str) -> Any:
+        return self._ask(evt.EVT_N_CREATE, class_uid, uid, attribute_list=sent)
+
+    def send_n_set(self, sent: Dataset, class_uid: str, uid: str, meta_uid: str = "") -> Any:
+        return self._ask(evt.EVT_N_SET, class_uid, uid, modification_list=sent)
+
+    def send_n_get(self, tags: list[str], class_uid: str, uid: str, meta_uid: str = "") -> Any:
+        return self._ask(evt.EVT_N_GET, class_uid, uid, attribute_identifiers=tags)
+
+    def send_n_action(
+        self, sent: Dataset | None, action: int, class_uid: str, uid: str, meta_uid: str = ""
+    ) -> Any:
+        information = Dataset() if sent is None else sent
+        return self._ask(
+            evt.EVT_N_ACTION, class_uid, uid, action_type=action, action_information=information
+        )
 
 
 @contextmanager
