@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -541,3 +543,54 @@ def test_the_threads_end(office: RIS) -> None:
     provider.close()
     left = set(threading.enumerate()) - before
     assert not any(one.name.startswith("pynetdicom-ups") for one in left)
+
+
+KILLED = """
+import sys
+from pydicom import Dataset
+from pynetdicom import AE
+from pynetdicom.workflows import ups
+from pynetdicom.workflows.stores import SQLiteStore
+from tests.workflows.ups_pair import Direct, made, step
+
+addresses = {"WS": ("127.0.0.1", int(sys.argv[2]))}
+provider = ups.Provider(AE("RIS"), where=addresses.get, store=SQLiteStore(sys.argv[1]))
+subscription = made(ReceivingAE="WS", DeletionLock="TRUE")
+push = "1.2.840.10008.5.1.4.34.6.1"
+Direct(provider).send_n_action(subscription, 3, push, "1.2.840.10008.5.1.4.34.5")
+while True:
+    print(provider.schedule(step()), flush=True)
+"""
+
+
+def test_what_was_acknowledged_outlives_a_kill(
+    office: RIS, tmp_path: Path, python_env: dict[str, str]
+) -> None:
+    """Each step is there, and is told, whether before or after; in order, though perhaps twice."""
+    watcher = office.watch("WS")
+    known: list[str] = []
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path / "store"), str(watcher.address[1])],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=python_env,
+        )
+        assert process.stdout is not None
+        known += [process.stdout.readline().strip() for _ in range(15)]
+        process.kill()
+        known += process.stdout.read().split("\n")[:-1]
+        process.stdout.close()
+        process.wait()
+    store = SQLiteStore(tmp_path / "store")
+    provider = office.provide(store=store)
+    assert until(lambda: provider.outstanding == {})
+    steps = {uid for uid, _ in provider.steps()}
+    assert set(known) <= steps
+    assert all(provider.subscribers(uid) == {"WS": True} for uid in steps)
+    told = [uid for uid, event, _ in watcher.heard.notes if event == STATE]
+    assert set(told) >= steps
+    first = dict.fromkeys(uid for uid in told if uid in known)
+    assert list(first) == known
+    provider.close()
+    store.close()
