@@ -217,6 +217,46 @@ def _allowed(check: Any) -> str:
     raise AssertionError("it takes anything")
 
 
+class WorkflowAttributes(Table):
+    """``.. workflow-attributes:: ups``: a table of attributes of `pynetdicom.workflows`."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.workflows import attributes
+
+        rows = attributes.table(self.arguments[0])
+        operations = list(rows[0].types)
+        return list_table(("Attribute", *operations), _attribute_rows(rows))
+
+
+def _attribute_rows(rows: Iterable[Any], depth: int = 0) -> Iterator[tuple[str, ...]]:
+    for row in rows:
+        yield ">" * depth + f" ``{row.keyword}``", *row.types.values()
+        yield from _attribute_rows(row.items, depth + 1)
+
+
+class UPSStates(Table):
+    """``.. ups-states::``: what a change of state is answered with (PS3.4 Table CC.1.1-2)."""
+
+    def text(self) -> str:
+        from pynetdicom.workflows import ups_rules as rules
+
+        head = ("Asked", "no such step", *rules.STATES[1:])
+        asked = {
+            f"{state}, {whose}": codes
+            for whose, table in (
+                ("right Transaction UID", rules.TRANSITIONS),
+                ("wrong or none", rules.WITHOUT_RIGHT),
+            )
+            for state, codes in table.items()
+        }
+        asked["request to cancel"] = rules.REQUESTS_TO_CANCEL
+        asked["N-CREATE"] = rules.CREATIONS
+        asked |= {f"N-SET, {one} Transaction UID": c for one, c in rules.MODIFICATIONS.items()}
+        return list_table(head, ((what, *map(_code, codes)) for what, codes in asked.items()))
+
+
 class EventTable(Table):
     """``.. event-table:: notification``: the events of one of the two kinds."""
 
@@ -487,6 +527,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "archive-keys": ArchiveKeys,
         "archive-attributes": ArchiveAttributes,
         "event-table": EventTable,
+        "ups-states": UPSStates,
+        "workflow-attributes": WorkflowAttributes,
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
         "app-options": AppOptions,

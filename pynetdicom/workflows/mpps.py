@@ -26,7 +26,10 @@ from pynetdicom.workflows.providing import (
     Refused,
     answer,
     chosen,
+    merged,
+    only,
     pack,
+    raise_for,
     refusal,
     unpack,
 )
@@ -105,11 +108,11 @@ class Step:
         if "SpecificCharacterSet" in self.attributes:
             sent.SpecificCharacterSet = self.attributes.SpecificCharacterSet
         sent.update(attributes)
-        merged = _merged(self.attributes, sent)
-        _raise_for(_set_problem(self.attributes, sent) or _final_problem(merged))
+        step = merged(self.attributes, sent)
+        raise_for(_set_problem(self.attributes, sent) or _final_problem(step))
         sop_class = ModalityPerformedProcedureStep
         self._taken("N-SET", self._assoc.send_n_set(sent, sop_class, self.uid))
-        self.attributes = merged
+        self.attributes = step
 
     def complete(self, attributes: Dataset | None = None) -> None:
         """End the step, which is done; see `update`. The end's date and time have to be there."""
@@ -165,35 +168,13 @@ def begin(assoc: Association, attributes: Dataset, uid: str | None = None) -> St
     own.update(attributes)
     own.PerformedProcedureStepStatus = IN_PROGRESS
     fill(own, table("mpps"), "n_create")
-    _raise_for(refusal(check(own, table("mpps"), "n_create")))
+    raise_for(refusal(check(own, table("mpps"), "n_create")))
     step = Step(assoc, uid or generate_uid(prefix=None), own)
     step._taken("N-CREATE", assoc.send_n_create(own, ModalityPerformedProcedureStep, step.uid))
     return step
 
 
-def _raise_for(problem: Answer | None) -> None:
-    """Raise for what a peer would refuse."""
-    if problem is not None:
-        from pydicom.datadict import keyword_for_tag
-
-        status, data_set = problem
-        tags = status.get("AttributeIdentifierList") or list(data_set or ())
-        tags = tags if isinstance(tags, (list, tuple)) or hasattr(tags, "append") else [tags]
-        named = ", ".join(keyword_for_tag(getattr(tag, "tag", tag)) for tag in tags)
-        raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
-
-
 # The rules of both
-
-
-def _merged(stored: Dataset, change: Dataset) -> Dataset:
-    """What a step is after an N-SET; the character set is whatever the step had."""
-    for part in (stored, change):
-        part.decode()  # by its own character set
-    merged = Dataset()
-    merged.update(stored)
-    merged.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
-    return merged
 
 
 def _set_problem(stored: Dataset, change: Dataset) -> Answer | None:
@@ -206,7 +187,7 @@ def _set_problem(stored: Dataset, change: Dataset) -> Answer | None:
         comment = "not to be set, or not in the N-CREATE"
         return answer(0x0105, tags=[*findings.not_allowed, *never], comment=comment)
     if change.get(_STATUS, IN_PROGRESS) not in _EVENT_OF:
-        return answer(0x0106, data_set=_only(change, _STATUS))
+        return answer(0x0106, data_set=only(change, _STATUS))
     return refusal(findings)
 
 
@@ -215,12 +196,6 @@ def _final_problem(merged: Dataset) -> Answer | None:
     if merged.PerformedProcedureStepStatus == IN_PROGRESS:
         return None
     return refusal(check(merged, table("mpps"), "final"))
-
-
-def _only(data_set: Dataset, keyword: str) -> Dataset:
-    one = Dataset()
-    one[keyword] = data_set[keyword]
-    return one
 
 
 # The SCP
@@ -312,8 +287,8 @@ class Provider:
             stored = unpack(record)
             if stored.PerformedProcedureStepStatus != IN_PROGRESS:
                 return False
-            step = _merged(stored, change)
-            _raise_for(_final_problem(step))
+            step = merged(stored, change)
+            raise_for(_final_problem(step))
             records.put(_KIND, uid, pack(step))
         self._tell(uid, step, _EVENT_OF[DISCONTINUED])
         return True
@@ -328,7 +303,7 @@ class Provider:
             if problem := refusal(check(step, table("mpps"), "n_create")):
                 return problem
             if step.PerformedProcedureStepStatus != IN_PROGRESS:
-                return answer(0x0106, data_set=_only(step, _STATUS))
+                return answer(0x0106, data_set=only(step, _STATUS))
             return step
 
         return self._change(event, uid, create)
@@ -338,8 +313,8 @@ class Provider:
             if stored is None:
                 return answer(0x0112)
             modified = event.modification_list
-            merged = _merged(stored, modified)
-            return _set_problem(stored, modified) or _final_problem(merged) or merged
+            step = merged(stored, modified)
+            return _set_problem(stored, modified) or _final_problem(step) or step
 
         return self._change(event, event.request.RequestedSOPInstanceUID, change)
 

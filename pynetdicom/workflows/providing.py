@@ -23,6 +23,7 @@ MISSING_ATTRIBUTE_VALUE = 0x0121
 
 _EXPLICIT = "1.2.840.10008.1.2.1"
 _UTF8 = "ISO_IR 192"
+_CHARACTER_SET = Tag("SpecificCharacterSet")
 
 
 class Provider(Protocol):
@@ -130,6 +131,35 @@ def empty(tags: Iterable[int]) -> Dataset:
     for tag in tags:
         data_set.add_new(tag, dictionary_VR(tag), None)
     return data_set
+
+
+def raise_for(problem: Answer | None) -> None:
+    """Raise for what a peer would refuse."""
+    if problem is not None:
+        from pydicom.datadict import keyword_for_tag
+
+        status, data_set = problem
+        tags = status.get("AttributeIdentifierList") or list(data_set or ())
+        tags = tags if isinstance(tags, (list, tuple)) or hasattr(tags, "append") else [tags]
+        named = ", ".join(keyword_for_tag(getattr(tag, "tag", tag)) for tag in tags)
+        raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
+
+
+def merged(stored: Dataset, change: Dataset) -> Dataset:
+    """What a step is after an N-SET; the character set is whatever the step had."""
+    for part in (stored, change):
+        part.decode()  # by its own character set
+    both = Dataset()
+    both.update(stored)
+    both.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
+    return both
+
+
+def only(data_set: Dataset, keyword: str) -> Dataset:
+    """A data set of one element of another one."""
+    one = Dataset()
+    one[keyword] = data_set[keyword]
+    return one
 
 
 def chosen(data_set: Dataset, tags: Iterable[int]) -> tuple[Dataset, bool]:

@@ -26,10 +26,10 @@ from pynetdicom import (
 )
 from pynetdicom.__main__ import APPS
 from pynetdicom.apps.archive import config, worklist
-from pynetdicom.apps.archive.matching import Options
 from pynetdicom.apps.archive.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
+from pynetdicom.workflows.matching import Options
 from tests.conftest import ROOT, find_free_port
 from tests.docs.conftest import BLOCKS, Block, Blocks, client_context, server_context
 from tests.examples.conftest import Running, Scripts, pydicom_file

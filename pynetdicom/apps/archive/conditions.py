@@ -22,12 +22,11 @@ from pynetdicom.apps.archive.attributes import (
     LEVELS,
     UNIQUE_KEYS,
     Attribute,
-    normal_integer,
-    normal_name,
 )
-from pynetdicom.apps.archive.globs import has_wildcard, in_order
 from pynetdicom.apps.archive.identifiers import IdentifierError, tag_of
-from pynetdicom.apps.archive.matching import (
+from pynetdicom.apps.archive.schema import HEADS, PARENT_KEYS, TABLES, Head
+from pynetdicom.workflows.globs import has_wildcard, in_order
+from pynetdicom.workflows.matching import (
     EMPTY_VALUE,
     WILDCARD_VRS,
     Options,
@@ -36,7 +35,7 @@ from pynetdicom.apps.archive.matching import (
     name_patterns,
     range_of,
 )
-from pynetdicom.apps.archive.schema import HEADS, PARENT_KEYS, TABLES, Head
+from pynetdicom.workflows.values import normal_integer, normal_name
 
 Column = sa.ColumnElement[Any]
 Condition = sa.ColumnElement[bool]

@@ -24,7 +24,6 @@ from pynetdicom.apps.archive.identifiers import (
     IdentifierError,
 )
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
-from pynetdicom.apps.archive.matching import QUERY_RETRIEVE_LEVEL, Options, key_values
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
 from pynetdicom.apps.archive.watch import Cancelled, Watch
@@ -33,6 +32,7 @@ from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.instances import KnownPath
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import printable
+from pynetdicom.workflows.matching import QUERY_RETRIEVE_LEVEL, Options, key_values
 
 if TYPE_CHECKING:
     import ssl

@@ -11,8 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from pynetdicom.apps.archive.attributes import ATTRIBUTES, LEVELS, UNIQUE_KEYS
-from pynetdicom.apps.archive.globs import has_wildcard
-from pynetdicom.apps.archive.matching import (
+from pynetdicom.workflows.globs import has_wildcard
+from pynetdicom.workflows.matching import (
     QUERY_RETRIEVE_LEVEL,
     RANGE_VRS,
     key_values,

@@ -35,7 +35,12 @@ from pynetdicom.apps.archive.identifiers import (
     levels_of,
     unique_keys,
 )
-from pynetdicom.apps.archive.matching import (
+from pynetdicom.apps.archive.pages import pages, pieces
+from pynetdicom.apps.archive.schema import TABLES, instance
+from pynetdicom.apps.archive.watch import Watch
+from pynetdicom.data_sets.element_walk import EXPLICIT_VR_LITTLE_ENDIAN
+from pynetdicom.services.retrieval import MAXIMUM_SUB_OPERATIONS
+from pynetdicom.workflows.matching import (
     EMPTY_VALUE,
     NOT_KEYS,
     NOTHING,
@@ -47,11 +52,6 @@ from pynetdicom.apps.archive.matching import (
     time_keyword,
     values_match,
 )
-from pynetdicom.apps.archive.pages import pages, pieces
-from pynetdicom.apps.archive.schema import TABLES, instance
-from pynetdicom.apps.archive.watch import Watch
-from pynetdicom.data_sets.element_walk import EXPLICIT_VR_LITTLE_ENDIAN
-from pynetdicom.services.retrieval import MAXIMUM_SUB_OPERATIONS
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement

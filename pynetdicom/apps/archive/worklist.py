@@ -9,19 +9,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pynetdicom.apps.archive.identifiers import elements
-from pynetdicom.apps.archive.matching import (
-    MAXIMUM_DEPTH,
-    NOT_KEYS,
-    SPECIFIC_CHARACTER_SET,
-    TIMEZONE_OFFSET,
-    Options,
-    data_set_matches,
-)
 from pynetdicom.apps.archive.watch import Watch
 from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.workflows.matching import (
+    Options,
+    data_set_matches,
+    returned,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -88,32 +85,3 @@ def find(
         item = read(path)
         if item is not None and data_set_matches(keys, item, options):
             yield returned(keys, item)
-
-
-def returned(keys: Dataset, item: Dataset, depth: int = 0) -> Dataset:
-    """What was asked for of an item (PS3.4 K.4.1.1.3): each key, empty where it has no value."""
-    from pydicom.dataelem import DataElement
-    from pydicom.dataset import Dataset as NewDataset
-    from pydicom.sequence import Sequence
-
-    answer = NewDataset()
-    for tag in (SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET):
-        if depth == 0 and tag in item:
-            answer[tag] = item[tag]
-    for key in keys:
-        if key.tag in NOT_KEYS or not key.tag.element:
-            continue
-        found: Any = item.get(key.tag)
-        if found is None:
-            answer[key.tag] = DataElement(key.tag, key.VR, [] if key.VR == "SQ" else None)
-        elif key.VR == "SQ" and found.VR == "SQ" and key.value and len(key.value[0]):
-            # An item without keys asks for all of it.
-            items = [
-                returned(key.value[0], one, depth + 1)
-                for one in found.value or ()
-                if depth < MAXIMUM_DEPTH
-            ]
-            answer[key.tag] = DataElement(key.tag, "SQ", Sequence(items))
-        else:
-            answer[key.tag] = found
-    return answer

@@ -10,11 +10,6 @@ from pydicom.tag import Tag
 from pynetdicom.apps.archive import attributes
 from pynetdicom.apps.archive.attributes import (
     ATTRIBUTES,
-    clean,
-    fold,
-    normal_date,
-    normal_name,
-    normal_time,
     patient_identity,
     values_of,
 )
@@ -35,28 +30,10 @@ def test_required_keys_of_the_standard_are_there() -> None:
     assert set(required.split()) <= set(ATTRIBUTES)
 
 
-def test_normal_forms() -> None:
-    assert normal_date("2020.01.02") == normal_date(" 20200102") == "20200102"
-    assert normal_date("2020") == normal_date("20200102-") == ""
-    assert normal_time("10") == normal_time("1000") == normal_time("10:00:00.000") == "100000"
-    assert normal_time("100000.120") == "100000.12"
-    assert normal_time("x") == normal_time("1000001") == ""
-    assert normal_name(" Doe^Jane^^ = 山田^ ") == "doe^jane=山田"
-    assert fold("ÉÈß") == "eeß"
-    assert fold("Łukasz Ørsted Đặng") == "lukasz orsted dang"
-    assert fold("IŞIK") == fold("Işık") == fold("İşik") == "isik"
-    assert fold("ΟΔΟΣ*") == fold("οδός*") == fold("οδοσ*")
-    assert fold("がか") == "がか"
-
-
-def test_values_are_cleaned_and_not_cut() -> None:
+def test_values_are_not_cut() -> None:
     ds = make(StudyDescription="x" * 6000, SeriesNumber="007")
     assert values_of(ds, "STUDY")["study_description"] == "x" * 6000
     assert values_of(ds, "SERIES")["series_number"] == "7"
-    assert clean("a\0b\0") == "ab"
-    assert clean("\udcff") == "?"
-    assert clean(["A", None, "B "]) == "A\\\\B"
-    assert clean(None) == ""
 
 
 def test_what_does_not_convert_is_empty() -> None:

@@ -22,13 +22,13 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE
 from pynetdicom.apps.archive import worklist
-from pynetdicom.apps.archive.attributes import clean
 from pynetdicom.apps.archive.check import check
 from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.handlers import Archive, contexts_for
 from pynetdicom.apps.qrscp import make_ae
 from pynetdicom.errors import TruncatedFile
 from pynetdicom.services.instances import take
+from pynetdicom.workflows.values import clean
 from tests.apps.archive.conftest import CT, EXPLICIT, MakeEvent, assoc, make
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."

@@ -17,9 +17,9 @@ from pynetdicom.apps.archive.identifiers import (
     IdentifierError,
 )
 from pynetdicom.apps.archive.index import Index, record_of
-from pynetdicom.apps.archive.matching import Options
 from pynetdicom.apps.archive.query import Find, Retrieve
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
+from pynetdicom.workflows.matching import Options
 from tests.apps.archive.conftest import EXPLICIT, Fill, make
 
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 
 from pynetdicom.apps.archive.attributes import UNIQUE_KEYS
 from pynetdicom.apps.archive.index import Index
-from pynetdicom.apps.archive.matching import NOTHING, Options
 from pynetdicom.apps.archive.query import Find, Retrieve
+from pynetdicom.workflows.matching import NOTHING, Options
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from pynetdicom.apps.archive import globs
-from pynetdicom.apps.archive.globs import glob, in_order
-from pynetdicom.apps.archive.matching import (
+from pynetdicom.workflows import globs
+from pynetdicom.workflows.globs import glob, in_order
+from pynetdicom.workflows.matching import (
     MAXIMUM_DEPTH,
     Options,
     attribute_matches,

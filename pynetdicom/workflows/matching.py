@@ -1,7 +1,8 @@
 """Attribute matching (PS3.4 C.2.2.2), of values as texts; no database in it.
 
-In: the keys of an identifier, and the values of an entity. Out: whether they match. `query` turns
-what it can of it into SQL and leaves the rest to this; worklist items are matched by this alone.
+In: the keys of an identifier, and the values of an entity. Out: whether they match. Items of
+worklists, and procedure steps, are matched by this alone; the archive turns what it can of it into
+SQL and leaves the rest to this.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.apps.archive.attributes import (
+from pynetdicom.workflows.globs import Step, glob, no_step
+from pynetdicom.workflows.values import (
     clean,
     fold,
     normal_date,
     normal_integer,
     normal_time,
 )
-from pynetdicom.apps.archive.globs import Step, glob, no_step
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -395,3 +396,32 @@ def is_universal_item(item: Dataset, depth: int = 0) -> bool:
         for key in item
         if key.tag not in NOT_KEYS and key.tag.element
     )
+
+
+def returned(keys: Dataset, item: Dataset, depth: int = 0) -> Dataset:
+    """What was asked for of an item (PS3.4 K.4.1.1.3): each key, empty where it has no value."""
+    from pydicom.dataelem import DataElement
+    from pydicom.dataset import Dataset as NewDataset
+    from pydicom.sequence import Sequence
+
+    answer = NewDataset()
+    for tag in (SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET):
+        if depth == 0 and tag in item:
+            answer[tag] = item[tag]
+    for key in keys:
+        if key.tag in NOT_KEYS or not key.tag.element:
+            continue
+        found: Any = item.get(key.tag)
+        if found is None:
+            answer[key.tag] = DataElement(key.tag, key.VR, [] if key.VR == "SQ" else None)
+        elif key.VR == "SQ" and found.VR == "SQ" and key.value and len(key.value[0]):
+            # An item without keys asks for all of it.
+            items = [
+                returned(key.value[0], one, depth + 1)
+                for one in found.value or ()
+                if depth < MAXIMUM_DEPTH
+            ]
+            answer[key.tag] = DataElement(key.tag, "SQ", Sequence(items))
+        else:
+            answer[key.tag] = found
+    return answer
