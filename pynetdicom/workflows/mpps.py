@@ -30,6 +30,7 @@ from pynetdicom.workflows.providing import (
     only,
     pack,
     raise_for,
+    read_text,
     refusal,
     unpack,
 )
@@ -180,7 +181,7 @@ def begin(assoc: Association, attributes: Dataset, uid: str | None = None) -> St
 def _merged(stored: Dataset, change: Dataset) -> Dataset:
     """What a step is after an N-SET; the character set is whatever the step had."""
     for part in (stored, change):
-        part.decode()  # by its own character set
+        read_text(part)  # by its own character set
     merged = Dataset()
     merged.update(stored)
     merged.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
