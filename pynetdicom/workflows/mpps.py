@@ -27,10 +27,10 @@ from pynetdicom.workflows.providing import (
     accepted,
     answer,
     chosen,
+    merged,
     only,
     pack,
     raise_for,
-    read_text,
     refusal,
     unpack,
 )
@@ -109,11 +109,11 @@ class Step:
         if "SpecificCharacterSet" in self.attributes:
             sent.SpecificCharacterSet = self.attributes.SpecificCharacterSet
         sent.update(attributes)
-        merged = _merged(self.attributes, sent)
-        raise_for(_set_problem(self.attributes, sent) or _final_problem(merged))
+        step = merged(self.attributes, sent)
+        raise_for(_set_problem(self.attributes, sent) or _final_problem(step))
         sop_class = ModalityPerformedProcedureStep
         self._taken("N-SET", self._assoc.send_n_set(sent, sop_class, self.uid))
-        self.attributes = merged
+        self.attributes = step
 
     def complete(self, attributes: Dataset | None = None) -> None:
         """End the step, which is done; see `update`. The end's date and time have to be there."""
@@ -176,16 +176,6 @@ def begin(assoc: Association, attributes: Dataset, uid: str | None = None) -> St
 
 
 # The rules of both
-
-
-def _merged(stored: Dataset, change: Dataset) -> Dataset:
-    """What a step is after an N-SET; the character set is whatever the step had."""
-    for part in (stored, change):
-        read_text(part)  # by its own character set
-    merged = Dataset()
-    merged.update(stored)
-    merged.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
-    return merged
 
 
 def _set_problem(stored: Dataset, change: Dataset) -> Answer | None:
@@ -298,7 +288,7 @@ class Provider:
             stored = unpack(record)
             if stored.PerformedProcedureStepStatus != IN_PROGRESS:
                 return False
-            step = _merged(stored, change)
+            step = merged(stored, change)
             raise_for(_final_problem(step))
             records.put(_KIND, uid, pack(step))
         self._tell(uid, step, _EVENT_OF[DISCONTINUED])
@@ -324,8 +314,8 @@ class Provider:
             if stored is None:
                 return answer(0x0112)
             modified = event.modification_list
-            merged = _merged(stored, modified)
-            return _set_problem(stored, modified) or _final_problem(merged) or merged
+            step = merged(stored, modified)
+            return _set_problem(stored, modified) or _final_problem(step) or step
 
         return self._change(event, event.request.RequestedSOPInstanceUID, change)
 

@@ -25,6 +25,7 @@ MISSING_ATTRIBUTE_VALUE = 0x0121
 
 _EXPLICIT = "1.2.840.10008.1.2.1"
 _UTF8 = "ISO_IR 192"
+_CHARACTER_SET = Tag("SpecificCharacterSet")
 
 
 class Provider(Protocol):
@@ -146,6 +147,14 @@ def refusal(findings: Findings) -> Answer | None:
     return None
 
 
+def empty(tags: Iterable[int]) -> Dataset:
+    """A data set of elements without values."""
+    data_set = Dataset()
+    for tag in tags:
+        data_set.add_new(tag, dictionary_VR(tag), None)
+    return data_set
+
+
 def raise_for(problem: Answer | None) -> None:
     """Raise a ValueError for what a peer would refuse."""
     if problem is not None:
@@ -159,19 +168,21 @@ def raise_for(problem: Answer | None) -> None:
         raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
 
 
+def merged(stored: Dataset, change: Dataset) -> Dataset:
+    """What a step is after an N-SET; the character set is whatever the step had."""
+    for part in (stored, change):
+        read_text(part)  # by its own character set
+    both = Dataset()
+    both.update(stored)
+    both.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
+    return both
+
+
 def only(data_set: Dataset, keyword: str) -> Dataset:
     """A data set of one element of another one."""
     one = Dataset()
     one[keyword] = data_set[keyword]
     return one
-
-
-def empty(tags: Iterable[int]) -> Dataset:
-    """A data set of elements without values."""
-    data_set = Dataset()
-    for tag in tags:
-        data_set.add_new(tag, dictionary_VR(tag), None)
-    return data_set
 
 
 def chosen(data_set: Dataset, tags: Iterable[int]) -> tuple[Dataset, bool]:
