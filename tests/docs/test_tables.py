@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,20 @@ def test_information_models_have_their_names_and_letters() -> None:
     text = directive.text()
     assert '- ``ModalityWorklistInformationFind``\n     - C-FIND\n     - ``"W"``' in text
     assert "- ``InventoryGet``\n     - C-GET\n     -\n" in f"{text}\n"
+
+
+TABLES = sorted((ROOT / "pynetdicom" / "workflows" / "tables").glob("*.tsv"))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_attributes_of_workflows_are_listed(path: Path) -> None:
+    directive = object.__new__(tables.AttributeTable)
+    directive.arguments = [path.stem]
+    text = directive.text()
+    _, *lines = (line.split("\t") for line in path.read_text().splitlines())
+    for level, keyword, kind, *_ in lines:
+        row = f"* - {'> ' * int(level)}``{keyword}``\n     - {kind.split('/')[0]}\n"
+        assert row in f"{text}\n"
 
 
 def test_all_keys_of_the_archive_are_listed() -> None:
