@@ -45,13 +45,14 @@ COMPLETED = "COMPLETED"
 DISCONTINUED = "DISCONTINUED"
 
 EVENTS = {
-    # Event Type ID of MPPS Notification (F.9.2-1): what has happened
     1: "in progress",
     2: "completed",
     3: "discontinued",
     4: "updated",
     5: "deleted",
 }
+"""Event Type ID of MPPS Notification (F.9.2-1): what has happened."""
+
 _EVENT_OF = {IN_PROGRESS: 1, COMPLETED: 2, DISCONTINUED: 3}
 _UPDATED, _DELETED = 4, 5
 

@@ -125,3 +125,12 @@ def test_lists_of_contexts_say_their_operations() -> None:
     assert rows["QueryRetrieve"] == "C-FIND, C-MOVE, C-GET"
     assert rows["DisplaySystem"] == "N-GET"
     assert rows["UnifiedProcedure"] == "N-GET, N-ACTION, N-CREATE, C-FIND, N-SET, N-EVENT-REPORT"
+
+
+def test_all_modules_of_workflows_are_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "workflows.rst").read_text()
+    listed = re.findall(
+        r"^\.\. automodule:: pynetdicom\.workflows\.(\w+)\n   :members:$", text, re.M
+    )
+    modules = (ROOT / "pynetdicom" / "workflows").glob("*.py")
+    assert {*listed} == {path.stem for path in modules} - {"__init__"}
