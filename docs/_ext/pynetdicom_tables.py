@@ -126,6 +126,37 @@ def _code(status: int | None) -> str:
     return FILLED if status is None else f"``0x{status:04X}``"
 
 
+class AttributeTable(Table):
+    """``.. attribute-table:: mpps``: the attributes of a workflow, as the library executes them."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.workflows import attributes
+
+        rows = attributes.table(self.arguments[0])
+        operations = list(rows[0].types)
+        head = ("Attribute", *(OPERATIONS.get(one, one) for one in operations))
+        return list_table(head, attribute_rows(rows, operations))
+
+
+OPERATIONS = {
+    "n_create": "N-CREATE",
+    "n_set": "N-SET",
+    "final": "Final state",
+    "match": "Matched",
+    "return": "Returned",
+}
+"""What the columns of the tables of attributes are called."""
+
+
+def attribute_rows(rows: Iterable[Any], operations: list[str], depth: int = 0) -> Iterator[Any]:
+    """Attributes and those of their items, which have ``>`` in front, and their types."""
+    for row in rows:
+        yield (f"{'> ' * depth}``{row.keyword}``", *(row.types[one] for one in operations))
+        yield from attribute_rows(row.items, operations, depth + 1)
+
+
 class InformationModels(Table):
     """``.. information-models:: QueryRetrieveServiceClass``: SOP Classes of queries and retrieval.
 
@@ -523,6 +554,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
         "status-table": StatusTable,
         "answer-table": AnswerTable,
+        "attribute-table": AttributeTable,
         "information-models": InformationModels,
         "archive-keys": ArchiveKeys,
         "archive-attributes": ArchiveAttributes,

@@ -67,7 +67,13 @@ def table(name: str) -> tuple[Row, ...]:
     return tuple(levels[0])
 
 
-def check(data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str) -> Findings:
+def check(
+    data_set: Dataset,
+    rows: tuple[Row, ...] | list[Row],
+    operation: str,
+    *,
+    is_complete: bool = False,
+) -> Findings:
     """Check a data set by a table; items of sequences too, where there are any.
 
     Parameters
@@ -76,35 +82,42 @@ def check(data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str) 
     rows : sequence of Row
     operation : str
         The column of the table.
+    is_complete : bool
+        What has no row is not allowed. A sequence whose items have no rows may have any.
     """
-    problems = list(_problems(data_set, rows, operation))
+    problems = list(_problems(data_set, rows, operation, is_complete))
     return Findings(
         *(
-            list(dict.fromkeys(row.tag for row, kind in problems if kind == wanted))
+            list(dict.fromkeys(tag for tag, kind in problems if kind == wanted))
             for wanted in Findings._fields
         )
     )
 
 
 def _problems(
-    data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str
-) -> Iterator[tuple[Row, str]]:
+    data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str, is_complete: bool
+) -> Iterator[tuple[int, str]]:
     for row in rows:
         kind = row.types[operation]
         if row.tag not in data_set:
             if kind in ("1", "2"):
-                yield row, "absent"
+                yield row.tag, "absent"
             continue
         element = data_set[row.tag]
         if kind == NOT_ALLOWED:
-            yield row, "not_allowed"
+            yield row.tag, "not_allowed"
         elif is_empty(element):
             # Nobody is helped by refusing what has no character set to tell.
             if kind[0] == "1" and row.keyword != "SpecificCharacterSet":
-                yield row, "empty"
+                yield row.tag, "empty"
         elif element.VR == "SQ":
             for item in element.value:
-                yield from _problems(item, row.items, operation)
+                yield from _problems(item, row.items, operation, is_complete)
+    if is_complete and rows:
+        known = {row.tag for row in rows}
+        for tag in sorted(data_set.keys()):
+            if tag not in known and tag.element:  # a group's length is no attribute
+                yield tag, "not_allowed"
 
 
 def is_empty(element: DataElement) -> bool:

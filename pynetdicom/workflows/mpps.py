@@ -24,6 +24,7 @@ from pynetdicom.workflows.attributes import check, fill, table
 from pynetdicom.workflows.providing import (
     Answer,
     Refused,
+    accepted,
     answer,
     chosen,
     merged,
@@ -44,13 +45,14 @@ COMPLETED = "COMPLETED"
 DISCONTINUED = "DISCONTINUED"
 
 EVENTS = {
-    # Event Type ID of MPPS Notification (F.9.2-1): what has happened
     1: "in progress",
     2: "completed",
     3: "discontinued",
     4: "updated",
     5: "deleted",
 }
+"""Event Type ID of MPPS Notification (F.9.2-1): what has happened."""
+
 _EVENT_OF = {IN_PROGRESS: 1, COMPLETED: 2, DISCONTINUED: 3}
 _UPDATED, _DELETED = 4, 5
 
@@ -331,7 +333,8 @@ class Provider:
             told = _EVENT_OF[IN_PROGRESS] if before is None else _UPDATED
             # Nobody is held up while the application decides.
             decision = None if self._decide is None else self._decide(event, step)
-            if decision is not None:
+            code = accepted(decision)
+            if code is None:
                 return decision
             record = pack(step)
             with self.store.begin() as records:
@@ -341,7 +344,7 @@ class Provider:
         if step.PerformedProcedureStepStatus != IN_PROGRESS:
             told = _EVENT_OF[step.PerformedProcedureStepStatus]
         self._tell(uid, step, told)
-        return answer(0x0000, AffectedSOPInstanceUID=uid)
+        return answer(code, AffectedSOPInstanceUID=uid)
 
     def _get(self, event: Event) -> Answer:
         if event.context.abstract_syntax != ModalityPerformedProcedureStepRetrieve:

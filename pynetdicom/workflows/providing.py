@@ -9,9 +9,11 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from pynetdicom import event_types as evt
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
-from pynetdicom.event_types import InterventionEvent
 from pynetdicom.events import Event
+from pynetdicom.services.engines import code_of
+from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 from pynetdicom.workflows.attributes import Findings
 
 Answer = tuple[Dataset, Dataset | None]
@@ -29,11 +31,12 @@ _CHARACTER_SET = Tag("SpecificCharacterSet")
 class Provider(Protocol):
     """The SCP of a workflow."""
 
-    sop_classes: frozenset[str]
-    """The abstract syntaxes that it serves."""
+    @property
+    def sop_classes(self) -> frozenset[str]:
+        """The abstract syntaxes that it serves."""
 
     @property
-    def handlers(self) -> Mapping[InterventionEvent, Callable[[Event], Any]]:
+    def handlers(self) -> Mapping[evt.InterventionEvent, Callable[[Event], Any]]:
         """What handles its requests."""
 
 
@@ -56,7 +59,7 @@ class Refused(Exception):
         self.data_set = data_set
 
 
-def handlers(*providers: Provider) -> list[tuple[InterventionEvent, Callable[[Event], Any]]]:
+def handlers(*providers: Provider) -> list[tuple[evt.InterventionEvent, Callable[[Event], Any]]]:
     """Give the event handlers with which a server provides workflows.
 
     Parameters
@@ -71,13 +74,21 @@ def handlers(*providers: Provider) -> list[tuple[InterventionEvent, Callable[[Ev
         For `AE.start_server`, or `AE.associate`.
     """
 
+    def negotiate(event: Event) -> dict[str, bytes]:
+        negotiating = (provider.handlers.get(evt.EVT_SOP_EXTENDED) for provider in providers)
+        answers = (handler(event) for handler in negotiating if handler is not None)
+        return {uid: information for answer in answers for uid, information in answer.items()}
+
     def handle(event: Event) -> Any:
+        if event.event is evt.EVT_SOP_EXTENDED:
+            return negotiate(event)
         for provider in providers:
             if event.context.abstract_syntax in provider.sop_classes:
                 handler = provider.handlers.get(event.event)  # type: ignore[call-overload]  # it is
                 if handler is not None:
                     return handler(event)
-        return UNRECOGNIZED_OPERATION, None
+        nothing = UNRECOGNIZED_OPERATION, None
+        return [nothing] if event.event is evt.EVT_C_FIND else nothing
 
     events = dict.fromkeys(event for provider in providers for event in provider.handlers)
     return [(event, handle) for event in events]
@@ -116,6 +127,17 @@ def answer(
     return status, data_set
 
 
+def accepted(decision: Any) -> int | None:
+    """With which status the application lets something be done; None if it refuses.
+
+    It gives nothing, or what a handler would: a success or a warning refuses nothing.
+    """
+    if decision is None:
+        return 0x0000
+    code = code_of(decision if isinstance(decision, (tuple, list)) else (decision, None))
+    return code if code is not None and code_to_category(code) in (SUCCESS, WARNING) else None
+
+
 def refusal(findings: Findings) -> Answer | None:
     """Refuse a data set that lacks attributes (PS3.7 C.5.14) or their values; None if none."""
     if findings.absent:
@@ -134,21 +156,22 @@ def empty(tags: Iterable[int]) -> Dataset:
 
 
 def raise_for(problem: Answer | None) -> None:
-    """Raise for what a peer would refuse."""
+    """Raise a ValueError for what a peer would refuse."""
     if problem is not None:
         from pydicom.datadict import keyword_for_tag
 
         status, data_set = problem
         tags = status.get("AttributeIdentifierList") or list(data_set or ())
         tags = tags if isinstance(tags, (list, tuple)) or hasattr(tags, "append") else [tags]
-        named = ", ".join(keyword_for_tag(getattr(tag, "tag", tag)) for tag in tags)
+        tags = [Tag(getattr(tag, "tag", tag)) for tag in tags]
+        named = ", ".join(keyword_for_tag(tag) or str(tag) for tag in tags)
         raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
 
 
 def merged(stored: Dataset, change: Dataset) -> Dataset:
     """What a step is after an N-SET; the character set is whatever the step had."""
     for part in (stored, change):
-        part.decode()  # by its own character set
+        read_text(part)  # by its own character set
     both = Dataset()
     both.update(stored)
     both.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
@@ -174,9 +197,18 @@ def chosen(data_set: Dataset, tags: Iterable[int]) -> tuple[Dataset, bool]:
     return found, all(tag in data_set for tag in wanted)
 
 
+def read_text(data_set: Dataset) -> None:
+    """Have text decoded, before elements are in another data set, or under another character set.
+
+    Not `Dataset.decode`: that makes question marks of a person's name that was given as text.
+    """
+    for _ in data_set.iterall():
+        pass
+
+
 def pack(data_set: Dataset) -> bytes:
     """Encode a data set to be stored; its text as UTF-8, which fits whoever has written it."""
-    data_set.decode()
+    read_text(data_set)
     data_set.SpecificCharacterSet = _UTF8
     return encode_dataset(data_set, _EXPLICIT).getvalue()
 

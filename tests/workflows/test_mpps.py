@@ -80,7 +80,7 @@ def provided(provider: mpps.Provider) -> Iterator[Any]:
         scu.add_requested_context(uid)
     server = serve(scp, evt_handlers=handlers(provider))
     try:
-        with scu.associate(*server.server_address[:2]) as assoc:
+        with scu.associate("127.0.0.1", server.server_address[1]) as assoc:
             yield assoc
     finally:
         server.shutdown()
@@ -344,7 +344,8 @@ def test_the_application_decides_and_is_told() -> None:
         if step.PerformedProcedureStepDescription == "no":
             return 0x0124, None
         step.CommentsOnThePerformedProcedureStep = event.assoc.requestor.ae_title
-        return None
+        step.PatientName = "Müller^Jörg"
+        return 0x0107 if step.PerformedProcedureStepDescription == "partly" else 0x0000
 
     provider = mpps.Provider(decide=decide, changed=lambda *what: told.append(what))
     with provided(provider) as assoc:
@@ -353,6 +354,9 @@ def test_the_application_decides_and_is_told() -> None:
             step.update(change(PerformedProcedureStepDescription="no"))
         assert caught.value.status.Status == 0x0124
         step.update(change(PerformedProcedureStepDescription="yes"))
+        assert step.status.Status == 0x0000
+        step.update(change(PerformedProcedureStepDescription="partly"))
+        assert step.status.Status == 0x0107
         step.complete()
         assert provider.delete(step.uid)
         assert not provider.delete(step.uid)
@@ -362,10 +366,25 @@ def test_the_application_decides_and_is_told() -> None:
         with pytest.raises(KeyError):
             provider.discontinue(step.uid, Dataset())
     assert [(uid, event) for uid, _, event in told] == [
-        *((step.uid, event) for event in (1, 4, 2, 5)),
+        *((step.uid, event) for event in (1, 4, 4, 2, 5)),
         *((lost.uid, event) for event in (1, 3)),
     ]
     assert told[1][1].CommentsOnThePerformedProcedureStep == "CT_ROOM"
+    assert told[1][1].PatientName == "Müller^Jörg"
+
+
+def test_a_name_that_is_set_arrives_as_it_is(assoc: Any, provider: mpps.Provider) -> None:
+    created = full()
+    created.SpecificCharacterSet = "ISO_IR 100"
+    created.PatientName = "Müller^Jörg"
+    step = mpps.begin(assoc, created)
+    series = full(next(row.items for row in ROWS if row.keyword == "PerformedSeriesSequence"))
+    series.OperatorsName = ["Weiß^Zoë", "Citizen^Jan"]
+    step.update(change(PerformedSeriesSequence=[series]))
+    kept = provider.get(step.uid)
+    assert kept is not None
+    assert kept.PatientName == "Müller^Jörg"
+    assert kept.PerformedSeriesSequence[0].OperatorsName == ["Weiß^Zoë", "Citizen^Jan"]
 
 
 def test_many_at_once_change_one_step() -> None:
