@@ -15,6 +15,9 @@ APPS = {
     "findscu": "ask a peer for what matches",
     "getscu": "have a peer send objects, and write them to files",
     "movescu": "have a peer send objects to somebody, or to this app",
+    "mppsscu": "tell a peer how a procedure step goes on",
+    "stgcmtscu": "ask a peer to commit itself to keep objects",
+    "workflowscp": "keep procedure steps, commit to keep objects",
     "qrscp": "be an archive: receive, find and send objects",
 }
 
@@ -28,7 +31,7 @@ def main() -> int:
         print(__version__)
         return 0
     if name in ("-h", "--help"):
-        lines = (f"  {app:10} {what}" for app, what in APPS.items())
+        lines = (f"  {app:11} {what}" for app, what in APPS.items())
         print(USAGE, "", "apps (APP --help tells more):", *lines, sep="\n")
         return 0
     if name not in APPS:

@@ -7,10 +7,10 @@ import signal
 import socket
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom.apps.options import FAILED
 from pynetdicom.apps.progress import Terminal
@@ -88,8 +88,31 @@ class StopSignals:
         self._writer.close()
 
 
-def serve(args: Namespace, ae: ApplicationEntity, terminal: Terminal, **server_options: Any) -> int:
-    """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start."""
+class Place(Protocol):
+    """Where an app listens."""
+
+    @property
+    def bind_address(self) -> str:
+        """The interface's."""
+
+    @property
+    def port(self) -> int:
+        """0 for a free one."""
+
+
+def serve(
+    args: Namespace | Place,
+    ae: ApplicationEntity,
+    terminal: Terminal,
+    *,
+    stopping: Callable[[], object] = lambda: None,
+    **server_options: Any,
+) -> int:
+    """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
+
+    `stopping` is called before the AE's associations end. `server_options` are parameters of
+    `ApplicationEntity.start_server`.
+    """
     with StopSignals() as stop:
         try:
             server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
@@ -106,6 +129,7 @@ def serve(args: Namespace, ae: ApplicationEntity, terminal: Terminal, **server_o
                 LOGGER.info(line)
             stop.wait()
         finally:
+            stopping()
             ae.shutdown()
     LOGGER.info("stopped")
     return 0

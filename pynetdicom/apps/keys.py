@@ -184,7 +184,12 @@ def _value(step: Step, text: str) -> Any:
 
 
 def read_query(path: str) -> Dataset:
-    """Read a file with an identifier, with a preamble and meta information or without."""
+    """Read a file with an identifier: DICOM JSON if its name ends in .json, or DICOM.
+
+    DICOM with a preamble and meta information, or without.
+    """
+    if path.endswith(".json"):
+        return _read_json(path)
     from pydicom import dcmread
     from pydicom.datadict import dictionary_has_tag
     from pydicom.dataset import Dataset
@@ -210,6 +215,28 @@ def read_query(path: str) -> Dataset:
     if not query:
         raise WrongKey(f"{path}: there are no keys in this file")
     return query
+
+
+def _read_json(path: str) -> Dataset:
+    """Read a data set of DICOM JSON (PS3.18 F); or an array of it, which PS3.18 has them in."""
+    import json
+
+    from pydicom.dataset import Dataset
+
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            found = json.load(file)
+        if isinstance(found, list) and len(found) == 1:
+            found = found[0]
+        if not isinstance(found, dict):
+            raise WrongKey(f"{path}: not one data set of DICOM JSON")
+        return Dataset.from_json(found)
+    except WrongKey:
+        raise
+    except OSError as error:
+        raise WrongKey(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # as above
+        raise WrongKey(f"{path}: not DICOM JSON: {type(error).__name__}") from None
 
 
 def make_query(path: str | None, keys: Iterable[str]) -> Dataset:

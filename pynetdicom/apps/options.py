@@ -160,6 +160,35 @@ def listener(title: str) -> Sequence[Option]:
     )  # fmt: skip
 
 
+def configured(title: str, port: int, file: str) -> Sequence[Option]:
+    """Network options of an app that accepts associations and has a configuration file.
+
+    They are None where they are not given: then the file says it, or else these defaults.
+    """
+    return (
+        option("-c", "--config", metavar="FILE", help=file),
+        option(
+            "--port", type=_port(0), metavar="PORT",
+            help=f"TCP port to listen on; 0 takes a free one (default: {port})",
+        ),
+        option(
+            "-aet", "--ae-title", type=ae_title, metavar="TITLE",
+            help=f"my AE title (default: {title})",
+        ),
+        option(
+            "-ba", "--bind-address", metavar="ADDRESS",
+            help="the address of the interface to listen on (default: all)",
+        ),
+        *(_without_default(one) for one in (*TIMEOUTS, *MAX_PDU_OPTION)),
+    )  # fmt: skip
+
+
+def _without_default(one: Option) -> Option:
+    flags, settings = one
+    text = settings["help"].format(default=settings["default"])
+    return flags, {**settings, "default": None, "help": text}
+
+
 REQUESTED_SYNTAXES = (
     option(
         "-xe", "--request-little", dest="requested", action="store_const", const=EXPLICIT_LITTLE,

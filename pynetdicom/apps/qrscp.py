@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
 from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
-from pynetdicom.apps.archive.config import TIMEOUTS, Config, ConfigError, load, override
+from pynetdicom.apps.archive.config import Config, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.archive.tls import Security, security
+from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.network.addresses import address_text
@@ -30,38 +31,10 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 NETWORK = (
-    options.option(
-        "-c", "--config", metavar="FILE",
-        help="configuration file: TOML if its name ends in .toml, otherwise the ini file of"
-        " pynetdicom 3.0's qrscp",
-    ),
-    options.option(
-        "--port", type=options._port(0), metavar="PORT",
-        help="TCP port to listen on; 0 takes a free one (default: 11112)",
-    ),
-    options.option(
-        "-aet", "--ae-title", type=options.ae_title, metavar="TITLE",
-        help="my AE title (default: QRSCP)",
-    ),
-    options.option(
-        "-ba", "--bind-address", metavar="ADDRESS",
-        help="the address of the interface to listen on (default: all)",
-    ),
-    options.option(
-        "-ta", "--acse-timeout", type=options.seconds, metavar="SECONDS",
-        help="wait so long for the association to be made or released (default: 30)",
-    ),
-    options.option(
-        "-td", "--dimse-timeout", type=options.seconds, metavar="SECONDS",
-        help="wait so long for the answer to a request (default: 30)",
-    ),
-    options.option(
-        "-tn", "--network-timeout", type=options.seconds, metavar="SECONDS",
-        help="wait so long for a peer that says nothing or takes nothing (default: 30)",
-    ),
-    options.option(
-        "-pdu", "--max-pdu", type=options._at_least(0), metavar="BYTES",
-        help=f"the largest PDU that the peer may send, 0 for no limit (default: {options.MAX_PDU})",
+    *options.configured(
+        "QRSCP", 11112,
+        "configuration file: TOML if its name ends in .toml, otherwise the ini file of pynetdicom"
+        " 3.0's qrscp",
     ),
     options.option(
         "--workers", type=options._at_least(1), metavar="N",

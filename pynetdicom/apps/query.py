@@ -79,7 +79,8 @@ IDENTIFIER = (
     ),
     option(
         "-f", "--file", metavar="FILE",
-        help="take the keys from a DICOM file; those of -k replace them",
+        help="take the keys from a DICOM file, or from DICOM JSON if its name ends in .json; those"
+        " of -k replace them",
     ),
 )  # fmt: skip
 

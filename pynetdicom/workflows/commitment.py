@@ -47,6 +47,7 @@ RESOURCE_LIMITATION = 0x0213
 """Failure Reasons (PS3.3 C.14.1.1)."""
 
 _KIND = "commitment"
+_FAILED = "FailedSOPSequence"
 
 
 class Reference(NamedTuple):
@@ -139,6 +140,7 @@ def commit(
     instances: Iterable[Any],
     *,
     results: Results | None = None,
+    release: bool = False,
     timeout: float | None = 60.0,
 ) -> Result:
     """Ask the peer to commit itself to keep instances, and wait for its result.
@@ -153,6 +155,9 @@ def commit(
     results : Results, optional
         Where the result comes, if not on this association alone: then its handlers are bound to a
         server of yours, which the peer has to know.
+    release : bool
+        Whether to release the association once the request was taken, and wait for the result on
+        another one: there are peers that report only then. Needs `results`.
     timeout : float, optional
         Seconds to wait for the result; None for ever.
 
@@ -163,7 +168,7 @@ def commit(
     Raises
     ------
     ValueError
-        There are no instances, or the same one twice.
+        There are no instances, or the same one twice; or nothing would hear the result.
     Refused
         The peer refused the request, or did not answer it.
     TimeoutError
@@ -180,6 +185,8 @@ def commit(
     wanted = [reference_of(instance) for instance in instances]
     if not wanted or len({one.sop_instance for one in wanted}) < len(wanted):
         raise ValueError("storage commitment is asked for instances, each of them once")
+    if release and results is None:
+        raise ValueError("without `results`, the result comes on the association of the request")
     request = Dataset()
     request.TransactionUID = generate_uid(prefix=None)
     request.ReferencedSOPSequence = list(map(_item, wanted))
@@ -201,6 +208,8 @@ def commit(
         )
         if code_to_category(status.get("Status", PROCESSING_FAILURE)) == FAILURE:
             raise Refused("a request for storage commitment", status, reply)
+        if release:
+            assoc.release()
         deadline = after(timeout)
         try:
             result = queue.get(timeout=remaining(deadline))
@@ -314,9 +323,9 @@ class Provider:
         """What handles its requests, see `providing.handlers`."""
         return {evt.EVT_N_ACTION: self._take}
 
-    def close(self) -> None:
-        """End its threads; what was not reported yet is left in the store."""
-        self._delivery.close()
+    def close(self, timeout: float | None = None) -> None:
+        """End its threads, and wait for them; what was not reported yet is left in the store."""
+        self._delivery.close(timeout)
 
     @property
     def outstanding(self) -> list[str]:
@@ -374,7 +383,14 @@ class Provider:
             return True
         request = unpack(record)
         event_type, result = self._checked(request)
-        if not self._tell(transaction_uid, request.ReceivingAE, event_type, result):
+        if self._tell(transaction_uid, request.ReceivingAE, event_type, result):
+            LOGGER.info(
+                "storage commitment %s: %d kept, %d not, reported to %s",
+                transaction_uid,
+                *(len(result.get(one, ())) for one in ("ReferencedSOPSequence", _FAILED)),
+                request.ReceivingAE,
+            )
+        else:
             tried = self._tried[transaction_uid] = self._tried.get(transaction_uid, 0) + 1
             if tried < self._attempts:
                 return False

@@ -73,13 +73,13 @@ class Step:
     ----------
     uid : pydicom.uid.UID
         Its SOP Instance UID.
-    attributes : pydicom.dataset.Dataset
-        What has been told of it.
+    attributes : pydicom.dataset.Dataset or None
+        What has been told of it; None if that is not known, see `resume`.
     status : pydicom.dataset.Dataset
         The last response's. A warning, such as 0x0107, says that it was done in part.
     """
 
-    def __init__(self, assoc: Association, uid: str, attributes: Dataset) -> None:
+    def __init__(self, assoc: Association, uid: str, attributes: Dataset | None) -> None:
         self._assoc = assoc
         self.uid = UID(uid)
         self.attributes = attributes
@@ -106,12 +106,12 @@ class Step:
         -----
         PS3.4 F.7.2.2
         """
-        sent = Dataset()
-        if "SpecificCharacterSet" in self.attributes:
-            sent.SpecificCharacterSet = self.attributes.SpecificCharacterSet
+        known, sent = self.attributes, Dataset()
+        if known is not None and "SpecificCharacterSet" in known:
+            sent.SpecificCharacterSet = known.SpecificCharacterSet
         sent.update(attributes)
-        step = merged(self.attributes, sent)
-        raise_for(_set_problem(self.attributes, sent) or _final_problem(step))
+        step = None if known is None else merged(known, sent)
+        raise_for(_set_problem(known, sent) or _final_problem(step))
         sop_class = ModalityPerformedProcedureStep
         self._taken("N-SET", self._assoc.send_n_set(sent, sop_class, self.uid))
         self.attributes = step
@@ -176,15 +176,29 @@ def begin(assoc: Association, attributes: Dataset, uid: str | None = None) -> St
     return step
 
 
+def resume(assoc: Association, uid: str, attributes: Dataset | None = None) -> Step:
+    """Go on with a step that was begun on another association, or by another process.
+
+    Parameters
+    ----------
+    assoc, uid
+        As `begin` has them.
+    attributes : pydicom.dataset.Dataset, optional
+        What has been told of it, `Step.attributes`. Without, it is left to the peer to refuse what
+        was not there when the step began, and what lacks in its final state.
+    """
+    return Step(assoc, uid, attributes)
+
+
 # The rules of both
 
 
-def _set_problem(stored: Dataset, change: Dataset) -> Answer | None:
-    """Why an N-SET is refused: by the step's state, or for what it sets."""
-    if stored.PerformedProcedureStepStatus != IN_PROGRESS:
+def _set_problem(stored: Dataset | None, change: Dataset) -> Answer | None:
+    """Why an N-SET is refused: by the step's state, if that is known, or for what it sets."""
+    if stored is not None and stored.PerformedProcedureStepStatus != IN_PROGRESS:
         return answer(0x0110, comment=NO_LONGER, ErrorID=0xA710)
     findings = check(change, table("mpps"), "n_set")
-    never = sorted({*change.keys()} - {*stored.keys(), _CHARACTER_SET})
+    never = sorted({*change.keys()} - {*(stored or change).keys(), _CHARACTER_SET})
     if findings.not_allowed or never:
         comment = "not to be set, or not in the N-CREATE"
         return answer(0x0105, tags=[*findings.not_allowed, *never], comment=comment)
@@ -193,9 +207,9 @@ def _set_problem(stored: Dataset, change: Dataset) -> Answer | None:
     return refusal(findings)
 
 
-def _final_problem(merged: Dataset) -> Answer | None:
+def _final_problem(merged: Dataset | None) -> Answer | None:
     """What a step lacks in its final state, if that is what it comes to."""
-    if merged.PerformedProcedureStepStatus == IN_PROGRESS:
+    if merged is None or merged.PerformedProcedureStepStatus == IN_PROGRESS:
         return None
     return refusal(check(merged, table("mpps"), "final"))
 

@@ -36,11 +36,11 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Side:
-    """The script as SCP, run by one of the two."""
+    """A script as SCP, run by one of the two."""
 
-    def __init__(self, python: str, env: dict[str, str]) -> None:
+    def __init__(self, python: str, env: dict[str, str], script: str = SCRIPT) -> None:
         self.process = subprocess.Popen(
-            [python, SCRIPT, "scp"],
+            [python, script, "scp"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=env,
@@ -56,9 +56,11 @@ class Side:
         return [json.loads(line) for line in out.splitlines()]
 
 
-def ask(python: str, env: dict[str, str], port: int) -> list[Any]:
+def ask(
+    python: str, env: dict[str, str], port: int, *others: str, script: str = SCRIPT
+) -> list[Any]:
     done = subprocess.run(
-        [python, SCRIPT, "scu", str(port)],
+        [python, script, "scu", str(port), *others],
         stdout=subprocess.PIPE,
         env=env,
         text=True,

@@ -155,6 +155,30 @@ def test_the_result_comes_on_another_association(archive: Archive) -> None:
     assert until(lambda: provider.outstanding == [])
 
 
+def test_the_association_is_released_once_the_request_was_taken(archive: Archive) -> None:
+    """The peer reports only then."""
+    ended = threading.Event()
+
+    def keep(instance: Reference) -> int:
+        assert ended.wait(DEADLINE)
+        return 0
+
+    results = Results()
+    server = serve(archive.scu, evt_handlers=results.handlers)
+    where = {"CT_ROOM": ("127.0.0.1", server.server_address[1])}
+    archive.provide(check=keep, where=where.get)
+    assoc = archive.associate(evt_handlers=[(evt.EVT_RELEASED, lambda event: ended.set())])
+    result = commit(assoc, [KEPT], results=results, release=True, timeout=DEADLINE)
+    assert result.committed == [KEPT]
+    assert assoc.is_released
+
+
+def test_a_result_that_nothing_would_hear(archive: Archive) -> None:
+    archive.provide()
+    with archive.associate() as assoc, pytest.raises(ValueError, match="without `results`"):
+        commit(assoc, [KEPT], release=True)
+
+
 def test_the_association_ends_and_nobody_listens(archive: Archive) -> None:
     released = threading.Event()
 

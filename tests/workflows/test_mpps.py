@@ -314,6 +314,28 @@ def test_what_cannot_be_set_is_not_sent(attributes: Dataset, text: str, assoc: A
     )
 
 
+def test_a_step_is_gone_on_with(assoc: Any, provider: mpps.Provider) -> None:
+    """By another process, which knows of it no more than its UID, or all."""
+    step = mpps.begin(assoc, full())
+    again = mpps.resume(assoc, step.uid)
+    again.update(change(PerformedProcedureStepDescription="other"))
+    assert again.attributes is None
+    with pytest.raises(ValueError, match="PatientID"):  # which never can be set
+        again.update(change(PatientID="2"))
+    with pytest.raises(Refused, match="0x0105"):  # which the peer knows only
+        again.update(change(PerformedStationGeographicLocationCodeSequence=[], Occupation="none"))
+    known = mpps.resume(assoc, step.uid, step.attributes)
+    with pytest.raises(ValueError, match="Occupation"):
+        known.update(change(Occupation="none"))
+    again.complete()
+    stored = provider.get(step.uid)
+    assert stored is not None
+    assert stored.PerformedProcedureStepStatus == "COMPLETED"
+    assert stored.PerformedProcedureStepDescription == "other"
+    with pytest.raises(Refused, match="0x0110"):
+        known.complete()
+
+
 def test_what_cannot_begin_is_not_sent(assoc: Any) -> None:
     with pytest.raises(ValueError, match=r"ScheduledStepAttributesSequence.*Modality"):
         mpps.begin(assoc, Dataset())

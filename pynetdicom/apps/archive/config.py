@@ -7,22 +7,30 @@ which the archive starts; what should not be there is an error that says what ma
 from __future__ import annotations
 
 import configparser
-import os
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pynetdicom.apps import options
-
-_SHOWN = 200
-"""Characters of a wrong value that are shown."""
+from pynetdicom.apps.configuring import (
+    TIMEOUTS,
+    Check,
+    ConfigError,
+    Sections,
+    any_text,
+    check_value,
+    flag,
+    overridden,
+    read_text,
+    read_toml,
+    rule,
+    some_text,
+    valid_title,
+    whole_number,
+    with_paths,
+)
 
 OPERATIONS = ("store", "find", "get", "move")
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; the message names file, key and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -87,58 +95,6 @@ class Config:
         return operation in (self.unknown_peers if peer is None else peer.may)
 
 
-Check = Callable[[Any], Any]
-"""Gives the value as it is used; raises ValueError, whose text is what is allowed."""
-
-
-def _whole(lowest: int, highest: int | None = None) -> Check:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(allowed)
-        if value < lowest or (highest is not None and value > highest):
-            raise ValueError(allowed)
-        return value
-
-    allowed = f"a whole number, {lowest} or more"
-    if highest is not None:
-        allowed = f"a whole number from {lowest} to {highest}"
-    return check
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise ValueError("seconds, 0 or more")
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf")
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError("a text that is not empty")
-    return value
-
-
-def _any_text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError("a text")
-    return value
-
-
-def _title(value: Any) -> str:
-    try:
-        return options.ae_title(value)
-    except Exception:
-        raise ValueError("an AE title: 1 to 16 ASCII characters, no backslash") from None
-
-
 def _operations(value: Any) -> frozenset[str]:
     if not isinstance(value, list) or any(one not in OPERATIONS for one in value):
         raise ValueError(f"a list of some of {', '.join(OPERATIONS)}")
@@ -151,62 +107,54 @@ def _names(value: Any) -> bool:
     return bool(value == "exact")
 
 
-TIMEOUTS: dict[str, Check] = {
-    "acse_timeout": _seconds,
-    "dimse_timeout": _seconds,
-    "network_timeout": _seconds,
-    "connection_timeout": _seconds,
-}
-
-SECTIONS: dict[str, dict[str, tuple[str, Check]]] = {
-    # section → key → (field of `Config`, check)
+SECTIONS: Sections = {
     "archive": {
-        "ae_title": ("ae_title", _title),
-        "bind_address": ("bind_address", _any_text),
-        "port": ("port", _whole(0, 65535)),
-        "workers": ("workers", _whole(1, 256)),
+        "ae_title": ("ae_title", valid_title),
+        "bind_address": ("bind_address", any_text),
+        "port": ("port", whole_number(0, 65535)),
+        "workers": ("workers", whole_number(1, 256)),
         "unknown_peers": ("unknown_peers", _operations),
     },
     "limits": {
-        "maximum_associations": ("maximum_associations", _whole(1)),
-        "maximum_object_bytes": ("maximum_object_bytes", _whole(1)),
-        "max_pdu": ("max_pdu", _whole(0, 0xFFFFFFFF)),
+        "maximum_associations": ("maximum_associations", whole_number(1)),
+        "maximum_object_bytes": ("maximum_object_bytes", whole_number(1)),
+        "max_pdu": ("max_pdu", whole_number(0, 0xFFFFFFFF)),
         **{name: (name, check) for name, check in TIMEOUTS.items()},
     },
     "storage": {
-        "location": ("instance_location", _text),
-        "sync": ("sync", _flag),
-        "hash_uids": ("hash_uids", _flag),
+        "location": ("instance_location", some_text),
+        "sync": ("sync", flag),
+        "hash_uids": ("hash_uids", flag),
     },
-    "database": {"location": ("database_location", _text)},
-    "worklist": {"directory": ("worklist_directory", _text)},
+    "database": {"location": ("database_location", some_text)},
+    "worklist": {"directory": ("worklist_directory", some_text)},
     "matching": {"names": ("exact_names", _names)},
     "tls": {
-        "certificate": ("tls_certificate", _text),
-        "key": ("tls_key", _text),
-        "authorities": ("tls_authorities", _text),
+        "certificate": ("tls_certificate", some_text),
+        "key": ("tls_key", some_text),
+        "authorities": ("tls_authorities", some_text),
     },
 }
 
 PEER: dict[str, Check] = {
-    "ae_title": _title,
-    "address": _text,
-    "port": _whole(1, 65535),
-    "tls": _flag,
+    "ae_title": valid_title,
+    "address": some_text,
+    "port": whole_number(1, 65535),
+    "tls": flag,
     "may": _operations,
     **TIMEOUTS,
 }
 
 INI: dict[str, tuple[str, Check]] = {
     # key of [DEFAULT] → (field of `Config`, check)
-    "ae_title": ("ae_title", _title),
-    "port": ("port", _whole(0, 65535)),
-    "max_pdu": ("max_pdu", _whole(0, 0xFFFFFFFF)),
+    "ae_title": ("ae_title", valid_title),
+    "port": ("port", whole_number(0, 65535)),
+    "max_pdu": ("max_pdu", whole_number(0, 0xFFFFFFFF)),
     **{name: (name, check) for name, check in TIMEOUTS.items()},
-    "bind_address": ("bind_address", _any_text),
-    "instance_location": ("instance_location", _text),
-    "database_location": ("database_location", _text),
-    "log_identifier": ("", _flag),
+    "bind_address": ("bind_address", any_text),
+    "instance_location": ("instance_location", some_text),
+    "database_location": ("database_location", some_text),
+    "log_identifier": ("", flag),
 }
 
 _PATHS = (
@@ -229,19 +177,9 @@ def load(path: str) -> Config:
     ConfigError
         It cannot be read, or something in it is wrong.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    text = read_text(path)
     config = _from_toml(path, text) if path.endswith(".toml") else _from_ini(path, text)
-    directory = os.path.dirname(os.path.abspath(path))
-    changes: dict[str, Any] = {}
-    for name in _PATHS:
-        value = getattr(config, name)
-        if value is not None and "://" not in value:
-            changes[name] = os.path.normpath(os.path.join(directory, value))
-    return checked(replace(config, **changes), path)
+    return checked(with_paths(config, _PATHS, path), path)
 
 
 def checked(config: Config, source: str) -> Config:
@@ -263,65 +201,13 @@ def checked(config: Config, source: str) -> Config:
 
 
 def _from_toml(path: str, text: str) -> Config:
-    try:
-        document = tomllib.loads(text)
-    except RecursionError as error:
-        raise ConfigError(f"{path}: too deeply nested") from error
-    except ValueError as error:  # also what Python takes for no number
-        raise ConfigError(f"{path}: {error}") from error
-    peers = document.pop("peer", [])
-    values: dict[str, Any] = {}
-    for section, table in document.items():
-        if section in SECTIONS and not isinstance(table, dict):
-            raise ConfigError(f"{path}: {section}: is a section, [{section}], and no key")
-        if section not in SECTIONS:
-            raise ConfigError(
-                f"{path}: [{section}]: there is no such section; there are"
-                f" {', '.join(SECTIONS)} and [[peer]]"
-            )
-        for key, value in table.items():
-            where = f"{path}: [{section}] {key}"
-            name, check = _rule(SECTIONS[section], key, where)
-            values[name] = _checked(check, value, where)
-    if document.get("tls") == {}:
-        raise ConfigError(f"{path}: [tls]: needs a certificate")
-    return Config(**values, peers=_peers(path, peers))
-
-
-def _rule(rules: Mapping[str, Any], key: str, where: str) -> Any:
-    if key not in rules:
-        raise ConfigError(f"{where}: there is no such key; there are {', '.join(rules)}")
-    return rules[key]
-
-
-def _checked(check: Check, value: Any, where: str) -> Any:
-    try:
-        return check(value)
-    except ValueError as error:
-        shown = repr(value)
-        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-        raise ConfigError(f"{where}: {shown} is not {error}") from None
-
-
-def _peers(path: str, tables: Any) -> dict[str, Peer]:
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(f"{path}: each peer has a section [[peer]]")
+    values, tables = read_toml(path, text, SECTIONS, PEER, {"tls": "a certificate"})
     peers: dict[str, Peer] = {}
-    for number, table in enumerate(tables, 1):
-        where = f"{path}: [[peer]] number {number}"
-        values = {}
-        for key, value in table.items():
-            check = _rule(PEER, key, f"{where} {key}")
-            values[key] = _checked(check, value, f"{where} {key}")
-        if "ae_title" not in values:
-            raise ConfigError(f"{where}: ae_title is missing")
-        peer = Peer(**values)
+    for where, table in tables:
+        peer = peers[table["ae_title"]] = Peer(**table)
         if peer.tls and peer.address is None:
             raise ConfigError(f"{where} tls: needs an address too")
-        if peer.ae_title in peers:
-            raise ConfigError(f"{where} ae_title: {peer.ae_title!r} is there already")
-        peers[peer.ae_title] = peer
-    return peers
+    return Config(**values, peers=peers)
 
 
 def _from_ini(path: str, text: str) -> Config:
@@ -334,24 +220,24 @@ def _from_ini(path: str, text: str) -> Config:
     values: dict[str, Any] = {}
     for key, value in parser.defaults().items():
         where = f"{path}: [DEFAULT] {key}"
-        name, check = _rule(INI, key, where)
-        if value == "" and check is not _any_text:
+        name, check = rule(INI, key, where)
+        if value == "" and check is not any_text:
             continue
-        typed = value if check in (_title, _text, _any_text) else _typed(value)
-        checked_value = _checked(check, typed, where)
+        typed = value if check in (valid_title, some_text, any_text) else _typed(value)
+        value = check_value(check, typed, where)
         if name:
-            values[name] = checked_value
+            values[name] = value
     peers: dict[str, Peer] = {}
     for section in parser.sections():
         own = parser[section]
         keys = {key: own[key] for key in own if key not in INI or key == "port"}
         where = f"{path}: [{section}]"
         for key in keys:
-            _rule({"address": None, "port": None}, key, f"{where} {key}")
+            rule({"address": None, "port": None}, key, f"{where} {key}")
         if "address" not in keys or "port" not in parser._sections[section]:  # type: ignore[attr-defined]  # its own keys, without the defaults
             raise ConfigError(f"{where}: a move destination has address and port")
-        title = _checked(_title, section, where)
-        port = _checked(_whole(1, 65535), _typed(keys["port"]), f"{where} port")
+        title = check_value(valid_title, section, where)
+        port = check_value(whole_number(1, 65535), _typed(keys["port"]), f"{where} port")
         peers[title] = Peer(title, keys["address"], port)
     return Config(**values, peers=peers)
 
@@ -371,6 +257,4 @@ def _typed(value: str) -> Any:
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """What the command line says, which comes before the file."""
-    known = {one.name for one in fields(Config)}
-    given = {n: value for n, value in changes.items() if n in known and value is not None}
-    return checked(replace(config, **given), "command line")
+    return checked(overridden(config, changes), "command line")

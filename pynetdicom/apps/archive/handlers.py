@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from pynetdicom import events as evt
 from pynetdicom.apps.archive import worklist
 from pynetdicom.apps.archive.cloud import open_store
-from pynetdicom.apps.archive.config import TIMEOUTS, Config, Peer
+from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.identifiers import (
     COMPOSITE_INSTANCE_ROOT,
@@ -25,6 +25,7 @@ from pynetdicom.apps.archive.identifiers import (
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
+from pynetdicom.apps.configuring import TIMEOUTS
 from pynetdicom.association.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.instances import KnownPath

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import NamedTuple
 
-from pynetdicom.apps.archive.config import Config, ConfigError
+from pynetdicom.apps.archive.config import Config
+from pynetdicom.apps.configuring import ConfigError
 
 
 class Security(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pynetdicom.apps.archive import config
-from pynetdicom.apps.archive.config import Config, ConfigError, Peer, load, override
+from pynetdicom.apps.archive.config import Config, Peer, load, override
+from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.qrscp import make_parser
 
 FULL = """

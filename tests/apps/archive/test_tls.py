@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pynetdicom.apps.archive.config import Config, ConfigError, Peer, load
+from pynetdicom.apps.archive.config import Config, Peer, load
 from pynetdicom.apps.archive.tls import security
+from pynetdicom.apps.configuring import ConfigError
 from tests.apps.conftest import RunApp, run_app
 from tests.sampled import sampled
 

@@ -1,0 +1,221 @@
+"""Configuration files of the SCPs, TOML that is checked key by key against a table.
+
+What is not in the file has a default with which the app starts; what should not be there is an
+error that says what may be.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pynetdicom.apps import options
+
+_SHOWN = 200
+"""Characters of a wrong value that are shown."""
+
+Configured = TypeVar("Configured")
+"""A dataclass with the values of a file."""
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message names file, key and what is allowed."""
+
+
+Check = Callable[[Any], Any]
+"""Gives the value as it is used; raises ValueError, whose text is what is allowed."""
+
+
+def whole_number(lowest: int, highest: int | None = None) -> Check:
+    """A whole number in a range."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(allowed)
+        if value < lowest or (highest is not None and value > highest):
+            raise ValueError(allowed)
+        return value
+
+    allowed = f"a whole number, {lowest} or more"
+    if highest is not None:
+        allowed = f"a whole number from {lowest} to {highest}"
+    return check
+
+
+def duration(value: Any) -> float:
+    """Seconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ValueError("seconds, 0 or more")
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def flag(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def some_text(value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def any_text(value: Any) -> str:
+    """A text."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("a text")
+    return value
+
+
+def valid_title(value: Any) -> str:
+    """An AE title."""
+    try:
+        return options.ae_title(value)
+    except Exception:
+        raise ValueError("an AE title: 1 to 16 ASCII characters, no backslash") from None
+
+
+TIMEOUTS: dict[str, Check] = {
+    "acse_timeout": duration,
+    "dimse_timeout": duration,
+    "network_timeout": duration,
+    "connection_timeout": duration,
+}
+
+
+Sections = Mapping[str, Mapping[str, tuple[str, Check]]]
+"""Section → key → the field of the configuration, and the check."""
+
+
+def read_text(path: str) -> str:
+    """Read a configuration file.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_toml(
+    path: str,
+    text: str,
+    sections: Sections,
+    peer: Mapping[str, Check],
+    needs: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+    """Check what a file says.
+
+    Parameters
+    ----------
+    path, text : str
+        Where it is from, and what is in it.
+    sections : Mapping
+    peer : Mapping
+        Key of a ``[[peer]]`` → check.
+    needs : Mapping, optional
+        Section that is not to be empty → what it needs.
+
+    Returns
+    -------
+    tuple
+        Values by field, and of each peer where it is, for messages, and its values by key.
+
+    Raises
+    ------
+    ConfigError
+        Something is wrong.
+    """
+    try:
+        document = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: too deeply nested") from error
+    except ValueError as error:  # also what Python takes for no number
+        raise ConfigError(f"{path}: {error}") from error
+    peers = document.pop("peer", [])
+    values: dict[str, Any] = {}
+    for section, table in document.items():
+        if section in sections and not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section}: is a section, [{section}], and no key")
+        if section not in sections:
+            raise ConfigError(
+                f"{path}: [{section}]: there is no such section; there are"
+                f" {', '.join(sections)} and [[peer]]"
+            )
+        if not table and section in needs:
+            raise ConfigError(f"{path}: [{section}]: needs {needs[section]}")
+        for key, value in table.items():
+            where = f"{path}: [{section}] {key}"
+            name, check = rule(sections[section], key, where)
+            values[name] = check_value(check, value, where)
+    return values, list(_peers(path, peers, peer))
+
+
+def _peers(
+    path: str, tables: Any, checks: Mapping[str, Check]
+) -> Iterable[tuple[str, dict[str, Any]]]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"{path}: each peer has a section [[peer]]")
+    titles: set[str] = set()
+    for number, table in enumerate(tables, 1):
+        where = f"{path}: [[peer]] number {number}"
+        values = {}
+        for key, value in table.items():
+            check = rule(checks, key, f"{where} {key}")
+            values[key] = check_value(check, value, f"{where} {key}")
+        if "ae_title" not in values:
+            raise ConfigError(f"{where}: ae_title is missing")
+        if values["ae_title"] in titles:
+            raise ConfigError(f"{where} ae_title: {values['ae_title']!r} is there already")
+        titles.add(values["ae_title"])
+        yield where, values
+
+
+def rule(rules: Mapping[str, Any], key: str, where: str) -> Any:
+    """What a table has for a key."""
+    if key not in rules:
+        raise ConfigError(f"{where}: there is no such key; there are {', '.join(rules)}")
+    return rules[key]
+
+
+def check_value(check: Check, value: Any, where: str) -> Any:
+    """A value as it is used; ConfigError if it is wrong."""
+    try:
+        return check(value)
+    except ValueError as error:
+        shown = repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        raise ConfigError(f"{where}: {shown} is not {error}") from None
+
+
+def with_paths(config: Configured, names: Iterable[str], path: str) -> Configured:
+    """Have the paths of a configuration be relative to the directory of its file."""
+    directory = os.path.dirname(os.path.abspath(path))
+    changes: dict[str, Any] = {}
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and "://" not in value:
+            changes[name] = os.path.normpath(os.path.join(directory, value))
+    return replace(config, **changes)  # type: ignore[type-var]  # a dataclass
+
+
+def overridden(config: Configured, changes: Mapping[str, Any]) -> Configured:
+    """What the command line says, which comes before the file."""
+    known = {one.name for one in fields(config)}  # type: ignore[arg-type]  # a dataclass
+    given = {n: value for n, value in changes.items() if n in known and value is not None}
+    return replace(config, **given)  # type: ignore[type-var]  # a dataclass

@@ -1,0 +1,160 @@
+"""A directory of DICOM files, as that which is kept: what storage commitment can be given for.
+
+An index of the directory says where an object may be; whether it is there, the file itself says,
+each time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+from pynetdicom.data_sets.descriptor import POSIX
+from pynetdicom.data_sets.part10 import read_checked, read_header
+from pynetdicom.data_sets.provisional import sync_directory
+from pynetdicom.errors import FileProblem
+from pynetdicom.workflows.commitment import (
+    CLASS_INSTANCE_CONFLICT,
+    NO_SUCH_INSTANCE,
+    PROCESSING_FAILURE,
+    Reference,
+)
+
+LOGGER = logging.getLogger(__name__)
+
+COMMITTED = 0
+CHUNK = 1 << 20
+SETTLED_NS = 2_000_000_000
+"""A folder that changed less than so long before it was listed may have changed again since: no
+file system's clock is coarser."""
+
+_SYNCED = "rb" if POSIX else "r+b"
+"""How a file is opened that is to be on the disk."""
+
+Signature = tuple[int, int, int]
+"""What another file, or another content, changes: inode, time, size."""
+
+
+class KeptFiles:
+    """The objects of a directory, and what is below it; for any thread.
+
+    One lock: taken by the thread that looks for an object in the index.
+
+    Parameters
+    ----------
+    directory : str
+    verify_bytes : bool
+        Whether a file is read to its last byte before its object is committed; otherwise only the
+        headers of its elements, to their end.
+    """
+
+    def __init__(self, directory: str, *, verify_bytes: bool = False) -> None:
+        self._directory = directory
+        self._verify_bytes = verify_bytes
+        self._lock = threading.Lock()
+        self._paths: dict[str, set[str]] = {}  # by SOP Instance UID
+        self._seen: dict[str, Signature] = {}  # by path
+        self._unreadable: set[str] = set()
+        self._listed: dict[str, tuple[int, list[str]]] = {}  # folder → its time, its folders
+
+    def check(self, instance: Reference) -> int:
+        """Whether an object is kept: 0, or a Failure Reason (PS3.3 C.14.1.1)."""
+        reason = NO_SUCH_INSTANCE
+        for path in self._find(instance.sop_instance):
+            try:
+                reason = self._look_into(path, instance)
+            except (FileProblem, OSError) as error:
+                LOGGER.error("%s cannot be committed: %s", instance.sop_instance, error)
+                reason = PROCESSING_FAILURE
+            if reason == COMMITTED:
+                break
+        return reason
+
+    def _look_into(self, path: str, instance: Reference) -> int:
+        with read_checked(path) as header:
+            if header.sop_instance_uid != instance.sop_instance:
+                return NO_SUCH_INSTANCE  # it was this one's a moment ago
+            if header.sop_class_uid != instance.sop_class:
+                return CLASS_INSTANCE_CONFLICT
+        # Whoever has written it may not have waited for the disk, which is what is promised now.
+        with open(path, _SYNCED, buffering=0) as file:
+            os.fsync(file.fileno())
+            if self._verify_bytes:
+                _from_disk(file.fileno())
+                while file.read(CHUNK):
+                    pass
+        sync_directory(os.path.dirname(path))
+        return COMMITTED
+
+    def _find(self, uid: str) -> list[str]:
+        """Give the files that have an object, or had when they were looked into."""
+        with self._lock:
+            found = self._still_there(uid)
+            if not found:
+                self._look_through()
+                found = self._still_there(uid)
+            return found
+
+    def _still_there(self, uid: str) -> list[str]:
+        known = list(self._paths.get(uid, ()))
+        for path in known:
+            self._read(path)  # if it has changed, without its folder knowing of that
+        return [path for path in known if os.path.exists(path)]
+
+    def _look_through(self) -> None:
+        """Have the index know of every file; only what has changed is read."""
+        for path in list(self._unreadable):  # which may have been written to its end since
+            self._read(path)
+        for path in self._files():
+            self._read(path)
+
+    def _files(self) -> Iterator[str]:
+        """Give the files of folders whose names may have changed since they were listed."""
+        folders = [self._directory]
+        while folders:
+            folder = folders.pop()
+            try:
+                changed = os.stat(folder).st_mtime_ns
+                is_settled = changed < time.time_ns() - SETTLED_NS
+                before, below = self._listed.get(folder, (None, []))
+                if changed != before:
+                    with os.scandir(folder) as entries:
+                        found = list(entries)
+                    yield from (one.path for one in found if one.is_file())
+                    below = [one.path for one in found if one.is_dir(follow_symlinks=False)]
+                    if is_settled:
+                        self._listed[folder] = changed, below
+            except OSError as error:
+                LOGGER.error("%s cannot be looked through: %s", folder, error.strerror or error)
+            else:
+                folders += below
+
+    def _read(self, path: str) -> None:
+        signature = _signature(path)
+        if signature is None or signature == self._seen.get(path):
+            return
+        self._seen[path] = signature
+        try:
+            with read_header(path) as header:
+                self._paths.setdefault(header.sop_instance_uid, set()).add(path)
+            self._unreadable.discard(path)
+        except FileProblem:
+            self._unreadable.add(path)
+
+
+def _signature(path: str) -> Signature | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _from_disk(fd: int) -> None:
+    """Have what is read come from the disk, where the system can be asked for that."""
+    advise = getattr(os, "posix_fadvise", None)
+    if advise is not None:
+        advise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
