@@ -8,7 +8,10 @@ from __future__ import annotations
 import logging
 
 ROOT = "pynetdicom"
-NAMES = ("acse", "ae", "assoc", "dimse", "dsutils", "dul", "events", "lobby", "service")
+NAMES = (
+    *("acse", "ae", "assoc", "dimse", "dsutils", "dul", "events", "lobby", "service"),
+    "workflows",
+)
 """The children of the root logger that the library logs to."""
 
 # It reports as handlers do that fail in the standard way.

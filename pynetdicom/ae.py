@@ -142,6 +142,7 @@ class ApplicationEntity(Settings):
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
+        *,
         window: tuple[int, int] | None = None,
     ) -> Association:
         """Request an association with a peer and wait for the outcome.

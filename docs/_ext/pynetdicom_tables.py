@@ -126,6 +126,37 @@ def _code(status: int | None) -> str:
     return FILLED if status is None else f"``0x{status:04X}``"
 
 
+class AttributeTable(Table):
+    """``.. attribute-table:: mpps``: the attributes of a workflow, as the library executes them."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.workflows import attributes
+
+        rows = attributes.table(self.arguments[0])
+        operations = list(rows[0].types)
+        head = ("Attribute", *(OPERATIONS.get(one, one) for one in operations))
+        return list_table(head, attribute_rows(rows, operations))
+
+
+OPERATIONS = {
+    "n_create": "N-CREATE",
+    "n_set": "N-SET",
+    "final": "Final state",
+    "match": "Matched",
+    "return": "Returned",
+}
+"""What the columns of the tables of attributes are called."""
+
+
+def attribute_rows(rows: Iterable[Any], operations: list[str], depth: int = 0) -> Iterator[Any]:
+    """Attributes and those of their items, which have ``>`` in front, and their types."""
+    for row in rows:
+        yield (f"{'> ' * depth}``{row.keyword}``", *(row.types[one] for one in operations))
+        yield from attribute_rows(row.items, operations, depth + 1)
+
+
 class InformationModels(Table):
     """``.. information-models:: QueryRetrieveServiceClass``: SOP Classes of queries and retrieval.
 
@@ -217,6 +248,46 @@ def _allowed(check: Any) -> str:
     except ValueError as error:
         return str(error).replace("\\", "\\\\")
     raise AssertionError("it takes anything")
+
+
+class WorkflowAttributes(Table):
+    """``.. workflow-attributes:: ups``: a table of attributes of `pynetdicom.workflows`."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.workflows import attributes
+
+        rows = attributes.table(self.arguments[0])
+        operations = list(rows[0].types)
+        return list_table(("Attribute", *operations), _attribute_rows(rows))
+
+
+def _attribute_rows(rows: Iterable[Any], depth: int = 0) -> Iterator[tuple[str, ...]]:
+    for row in rows:
+        yield ">" * depth + f" ``{row.keyword}``", *row.types.values()
+        yield from _attribute_rows(row.items, depth + 1)
+
+
+class UPSStates(Table):
+    """``.. ups-states::``: what a change of state is answered with (PS3.4 Table CC.1.1-2)."""
+
+    def text(self) -> str:
+        from pynetdicom.workflows import ups_rules as rules
+
+        head = ("Asked", "no such step", *rules.STATES[1:])
+        asked = {
+            f"{state}, {whose}": codes
+            for whose, table in (
+                ("right Transaction UID", rules.TRANSITIONS),
+                ("wrong or none", rules.WITHOUT_RIGHT),
+            )
+            for state, codes in table.items()
+        }
+        asked["request to cancel"] = rules.REQUESTS_TO_CANCEL
+        asked["N-CREATE"] = rules.CREATIONS
+        asked |= {f"N-SET, {one} Transaction UID": c for one, c in rules.MODIFICATIONS.items()}
+        return list_table(head, ((what, *map(_code, codes)) for what, codes in asked.items()))
 
 
 class EventTable(Table):
@@ -485,10 +556,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
         "status-table": StatusTable,
         "answer-table": AnswerTable,
+        "attribute-table": AttributeTable,
         "information-models": InformationModels,
         "archive-keys": ArchiveKeys,
         "archive-attributes": ArchiveAttributes,
         "event-table": EventTable,
+        "ups-states": UPSStates,
+        "workflow-attributes": WorkflowAttributes,
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
         "app-options": AppOptions,

@@ -27,6 +27,7 @@ from pynetdicom.workflows.providing import (
     accepted,
     answer,
     chosen,
+    merged,
     only,
     pack,
     raise_for,
@@ -44,13 +45,14 @@ COMPLETED = "COMPLETED"
 DISCONTINUED = "DISCONTINUED"
 
 EVENTS = {
-    # Event Type ID of MPPS Notification (F.9.2-1): what has happened
     1: "in progress",
     2: "completed",
     3: "discontinued",
     4: "updated",
     5: "deleted",
 }
+"""Event Type ID of MPPS Notification (F.9.2-1): what has happened."""
+
 _EVENT_OF = {IN_PROGRESS: 1, COMPLETED: 2, DISCONTINUED: 3}
 _UPDATED, _DELETED = 4, 5
 
@@ -108,11 +110,11 @@ class Step:
         if known is not None and "SpecificCharacterSet" in known:
             sent.SpecificCharacterSet = known.SpecificCharacterSet
         sent.update(attributes)
-        merged = None if known is None else _merged(known, sent)
-        raise_for(_set_problem(known, sent) or _final_problem(merged))
+        step = None if known is None else merged(known, sent)
+        raise_for(_set_problem(known, sent) or _final_problem(step))
         sop_class = ModalityPerformedProcedureStep
         self._taken("N-SET", self._assoc.send_n_set(sent, sop_class, self.uid))
-        self.attributes = merged
+        self.attributes = step
 
     def complete(self, attributes: Dataset | None = None) -> None:
         """End the step, which is done; see `update`. The end's date and time have to be there."""
@@ -189,16 +191,6 @@ def resume(assoc: Association, uid: str, attributes: Dataset | None = None) -> S
 
 
 # The rules of both
-
-
-def _merged(stored: Dataset, change: Dataset) -> Dataset:
-    """What a step is after an N-SET; the character set is whatever the step had."""
-    for part in (stored, change):
-        part.decode()  # by its own character set
-    merged = Dataset()
-    merged.update(stored)
-    merged.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
-    return merged
 
 
 def _set_problem(stored: Dataset | None, change: Dataset) -> Answer | None:
@@ -311,7 +303,7 @@ class Provider:
             stored = unpack(record)
             if stored.PerformedProcedureStepStatus != IN_PROGRESS:
                 return False
-            step = _merged(stored, change)
+            step = merged(stored, change)
             raise_for(_final_problem(step))
             records.put(_KIND, uid, pack(step))
         self._tell(uid, step, _EVENT_OF[DISCONTINUED])
@@ -337,8 +329,8 @@ class Provider:
             if stored is None:
                 return answer(0x0112)
             modified = event.modification_list
-            merged = _merged(stored, modified)
-            return _set_problem(stored, modified) or _final_problem(merged) or merged
+            step = merged(stored, modified)
+            return _set_problem(stored, modified) or _final_problem(step) or step
 
         return self._change(event, event.request.RequestedSOPInstanceUID, change)
 

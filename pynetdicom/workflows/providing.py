@@ -9,8 +9,8 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from pynetdicom import event_types as evt
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
-from pynetdicom.event_types import InterventionEvent
 from pynetdicom.events import Event
 from pynetdicom.services.engines import code_of
 from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
@@ -25,6 +25,7 @@ MISSING_ATTRIBUTE_VALUE = 0x0121
 
 _EXPLICIT = "1.2.840.10008.1.2.1"
 _UTF8 = "ISO_IR 192"
+_CHARACTER_SET = Tag("SpecificCharacterSet")
 
 
 class Provider(Protocol):
@@ -35,7 +36,7 @@ class Provider(Protocol):
         """The abstract syntaxes that it serves."""
 
     @property
-    def handlers(self) -> Mapping[InterventionEvent, Callable[[Event], Any]]:
+    def handlers(self) -> Mapping[evt.InterventionEvent, Callable[[Event], Any]]:
         """What handles its requests."""
 
 
@@ -58,7 +59,7 @@ class Refused(Exception):
         self.data_set = data_set
 
 
-def handlers(*providers: Provider) -> list[tuple[InterventionEvent, Callable[[Event], Any]]]:
+def handlers(*providers: Provider) -> list[tuple[evt.InterventionEvent, Callable[[Event], Any]]]:
     """Give the event handlers with which a server provides workflows.
 
     Parameters
@@ -73,13 +74,21 @@ def handlers(*providers: Provider) -> list[tuple[InterventionEvent, Callable[[Ev
         For `AE.start_server`, or `AE.associate`.
     """
 
+    def negotiate(event: Event) -> dict[str, bytes]:
+        negotiating = (provider.handlers.get(evt.EVT_SOP_EXTENDED) for provider in providers)
+        answers = (handler(event) for handler in negotiating if handler is not None)
+        return {uid: information for answer in answers for uid, information in answer.items()}
+
     def handle(event: Event) -> Any:
+        if event.event is evt.EVT_SOP_EXTENDED:
+            return negotiate(event)
         for provider in providers:
             if event.context.abstract_syntax in provider.sop_classes:
                 handler = provider.handlers.get(event.event)  # type: ignore[call-overload]  # it is
                 if handler is not None:
                     return handler(event)
-        return UNRECOGNIZED_OPERATION, None
+        nothing = UNRECOGNIZED_OPERATION, None
+        return [nothing] if event.event is evt.EVT_C_FIND else nothing
 
     events = dict.fromkeys(event for provider in providers for event in provider.handlers)
     return [(event, handle) for event in events]
@@ -138,6 +147,14 @@ def refusal(findings: Findings) -> Answer | None:
     return None
 
 
+def empty(tags: Iterable[int]) -> Dataset:
+    """A data set of elements without values."""
+    data_set = Dataset()
+    for tag in tags:
+        data_set.add_new(tag, dictionary_VR(tag), None)
+    return data_set
+
+
 def raise_for(problem: Answer | None) -> None:
     """Raise a ValueError for what a peer would refuse."""
     if problem is not None:
@@ -151,19 +168,21 @@ def raise_for(problem: Answer | None) -> None:
         raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
 
 
+def merged(stored: Dataset, change: Dataset) -> Dataset:
+    """What a step is after an N-SET; the character set is whatever the step had."""
+    for part in (stored, change):
+        read_text(part)  # by its own character set
+    both = Dataset()
+    both.update(stored)
+    both.update({tag: element for tag, element in change.items() if tag != _CHARACTER_SET})
+    return both
+
+
 def only(data_set: Dataset, keyword: str) -> Dataset:
     """A data set of one element of another one."""
     one = Dataset()
     one[keyword] = data_set[keyword]
     return one
-
-
-def empty(tags: Iterable[int]) -> Dataset:
-    """A data set of elements without values."""
-    data_set = Dataset()
-    for tag in tags:
-        data_set.add_new(tag, dictionary_VR(tag), None)
-    return data_set
 
 
 def chosen(data_set: Dataset, tags: Iterable[int]) -> tuple[Dataset, bool]:
@@ -178,9 +197,18 @@ def chosen(data_set: Dataset, tags: Iterable[int]) -> tuple[Dataset, bool]:
     return found, all(tag in data_set for tag in wanted)
 
 
+def read_text(data_set: Dataset) -> None:
+    """Have text decoded, before elements are in another data set, or under another character set.
+
+    Not `Dataset.decode`: that makes question marks of a person's name that was given as text.
+    """
+    for _ in data_set.iterall():
+        pass
+
+
 def pack(data_set: Dataset) -> bytes:
     """Encode a data set to be stored; its text as UTF-8, which fits whoever has written it."""
-    data_set.decode()
+    read_text(data_set)
     data_set.SpecificCharacterSet = _UTF8
     return encode_dataset(data_set, _EXPLICIT).getvalue()
 

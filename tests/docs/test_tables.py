@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,20 @@ def test_information_models_have_their_names_and_letters() -> None:
     assert "- ``InventoryGet``\n     - C-GET\n     -\n" in f"{text}\n"
 
 
+TABLES = sorted((ROOT / "pynetdicom" / "workflows" / "tables").glob("*.tsv"))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_attributes_of_workflows_are_listed(path: Path) -> None:
+    directive = object.__new__(tables.AttributeTable)
+    directive.arguments = [path.stem]
+    text = directive.text()
+    _, *lines = (line.split("\t") for line in path.read_text().splitlines())
+    for level, keyword, kind, *_ in lines:
+        row = f"* - {'> ' * int(level)}``{keyword}``\n     - {kind.split('/')[0]}\n"
+        assert row in f"{text}\n"
+
+
 def test_all_keys_of_the_archive_are_listed() -> None:
     text = object.__new__(tables.ArchiveKeys).text()
     for section, keys in config.SECTIONS.items():
@@ -110,3 +125,26 @@ def test_lists_of_contexts_say_their_operations() -> None:
     assert rows["QueryRetrieve"] == "C-FIND, C-MOVE, C-GET"
     assert rows["DisplaySystem"] == "N-GET"
     assert rows["UnifiedProcedure"] == "N-GET, N-ACTION, N-CREATE, C-FIND, N-SET, N-EVENT-REPORT"
+
+
+def test_the_tables_of_procedure_steps_are_made_from_the_data() -> None:
+    from pynetdicom.workflows import attributes, ups_rules
+
+    states = object.__new__(tables.UPSStates).text()
+    for codes in ups_rules.TRANSITIONS.values():
+        for code in codes:
+            assert f"``0x{code:04X}``" in states
+    directive = object.__new__(tables.WorkflowAttributes)
+    directive.arguments = ["ups"]
+    text = directive.text()
+    for row in attributes.table("ups"):
+        assert f"``{row.keyword}``" in text
+
+
+def test_all_modules_of_workflows_are_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "workflows.rst").read_text()
+    listed = re.findall(
+        r"^\.\. automodule:: pynetdicom\.workflows\.(\w+)\n   :members:$", text, re.M
+    )
+    modules = (ROOT / "pynetdicom" / "workflows").glob("*.py")
+    assert {*listed} == {path.stem for path in modules} - {"__init__"}

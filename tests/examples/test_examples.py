@@ -248,6 +248,46 @@ def test_store_directory_to_dcmtk(directory: Path, scripts: Scripts, dcmtk: Dcmt
     assert len(peer.files()) == 3
 
 
+# Workflows
+
+
+def test_a_modalitys_day(scripts: Scripts) -> None:
+    server = scripts.serve(
+        EXAMPLES / "department_scp.py", find_free_port(), "--directory", "archive"
+    )
+    result = scripts.run(EXAMPLES / "modalitys_day.py", LOCAL, server.port, "--images", 2)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "2 steps are scheduled",
+        "1001: 2 of 2 images stored, 2 committed",
+        "1002: 2 of 2 images stored, 2 committed",
+        "0 steps are left",
+    ]
+    assert list((scripts.directory / "modality").iterdir()) == []
+    kept = [dcmread(path) for path in (server.directory / "archive").glob("*.dcm")]
+    assert {str(image.PatientName) for image in kept} == {"Müller^Jörg", "Citizen^Jan"}
+    assert len({image.StudyInstanceUID for image in kept}) == 2
+    assert len({image.SOPInstanceUID for image in kept}) == 4
+    assert server.stop(signal.SIGINT) == 0
+
+    # What is done is still done for the next process.
+    server = scripts.serve(
+        EXAMPLES / "department_scp.py",
+        find_free_port(),
+        "--directory",
+        server.directory / "archive",
+    )
+    result = scripts.run(EXAMPLES / "modalitys_day.py", LOCAL, server.port)
+    assert result.stdout.splitlines() == ["0 steps are scheduled", "0 steps are left"]
+
+
+@pytest.mark.slow
+def test_a_modality_without_a_department(scripts: Scripts, free_port: int) -> None:
+    result = scripts.run(EXAMPLES / "modalitys_day.py", LOCAL, free_port)
+    assert result.returncode == 1
+    assert "no association: no connection" in result.stderr
+
+
 # Router
 
 

@@ -366,6 +366,7 @@ def test_the_application_decides_and_is_told() -> None:
         if step.PerformedProcedureStepDescription == "no":
             return 0x0124, None
         step.CommentsOnThePerformedProcedureStep = event.assoc.requestor.ae_title
+        step.PatientName = "Müller^Jörg"
         return 0x0107 if step.PerformedProcedureStepDescription == "partly" else 0x0000
 
     provider = mpps.Provider(decide=decide, changed=lambda *what: told.append(what))
@@ -391,6 +392,21 @@ def test_the_application_decides_and_is_told() -> None:
         *((lost.uid, event) for event in (1, 3)),
     ]
     assert told[1][1].CommentsOnThePerformedProcedureStep == "CT_ROOM"
+    assert told[1][1].PatientName == "Müller^Jörg"
+
+
+def test_a_name_that_is_set_arrives_as_it_is(assoc: Any, provider: mpps.Provider) -> None:
+    created = full()
+    created.SpecificCharacterSet = "ISO_IR 100"
+    created.PatientName = "Müller^Jörg"
+    step = mpps.begin(assoc, created)
+    series = full(next(row.items for row in ROWS if row.keyword == "PerformedSeriesSequence"))
+    series.OperatorsName = ["Weiß^Zoë", "Citizen^Jan"]
+    step.update(change(PerformedSeriesSequence=[series]))
+    kept = provider.get(step.uid)
+    assert kept is not None
+    assert kept.PatientName == "Müller^Jörg"
+    assert kept.PerformedSeriesSequence[0].OperatorsName == ["Weiß^Zoë", "Citizen^Jan"]
 
 
 def test_many_at_once_change_one_step() -> None:

@@ -23,9 +23,10 @@ from pynetdicom.apps.archive.attributes import (
     UNIQUE_KEYS,
     Attribute,
 )
-from pynetdicom.apps.archive.identifiers import IdentifierError, tag_of
+from pynetdicom.apps.archive.identifiers import tag_of
 from pynetdicom.apps.archive.schema import HEADS, PARENT_KEYS, TABLES, Head
 from pynetdicom.workflows.globs import has_wildcard, in_order
+from pynetdicom.workflows.identifiers import IdentifierError
 from pynetdicom.workflows.matching import (
     EMPTY_VALUE,
     WILDCARD_VRS,

@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL, Connection, make_url
 from pynetdicom.apps.archive import ownership, schema
 from pynetdicom.apps.archive.extras import require
 from pynetdicom.apps.archive.ownership import DatabaseProblem
-from pynetdicom.apps.archive.watch import Cancelled, TookLong, Watch
+from pynetdicom.workflows.watch import Cancelled, Watch
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a writer waits for those of other processes."""
@@ -51,6 +51,10 @@ _QUERY_CANCELED = "57014"
 _FIRST_LOCK = 0x444943 << 8  # of PostgreSQL's advisory locks: any number of our own will do
 
 Result = TypeVar("Result")
+
+
+class TookLong(Exception):
+    """A statement was ended since it took too long: it is to be tried for a part of the rows."""
 
 
 def database_url(location: str) -> URL:

@@ -21,19 +21,19 @@ from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.identifiers import (
     COMPOSITE_INSTANCE_ROOT,
     MODELS,
-    IdentifierError,
 )
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
-from pynetdicom.apps.archive.watch import Cancelled, Watch
 from pynetdicom.apps.configuring import TIMEOUTS
 from pynetdicom.association.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.instances import KnownPath
 from pynetdicom.upper_layer.contexts import MAXIMUM_CONTEXTS
 from pynetdicom.utils import printable
+from pynetdicom.workflows.identifiers import IdentifierError
 from pynetdicom.workflows.matching import QUERY_RETRIEVE_LEVEL, Options, key_values
+from pynetdicom.workflows.watch import Cancelled, Watch
 
 if TYPE_CHECKING:
     import ssl

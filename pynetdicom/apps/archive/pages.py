@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from pynetdicom.apps.archive.watch import TookLong, Watch
+from pynetdicom.apps.archive.database import TookLong
 
 if TYPE_CHECKING:
     from pynetdicom.apps.archive.database import Database
+    from pynetdicom.workflows.watch import Watch
 
 ROWS_AT_ONCE = 500
 KEYS_AT_ONCE = 20 * ROWS_AT_ONCE

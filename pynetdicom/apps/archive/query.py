@@ -29,17 +29,15 @@ from pynetdicom.apps.archive.conditions import (
 )
 from pynetdicom.apps.archive.identifiers import (
     RESPONSE_KEYWORDS,
-    IdentifierError,
-    elements,
     level_of,
     levels_of,
     unique_keys,
 )
 from pynetdicom.apps.archive.pages import pages, pieces
 from pynetdicom.apps.archive.schema import TABLES, instance
-from pynetdicom.apps.archive.watch import Watch
 from pynetdicom.data_sets.element_walk import EXPLICIT_VR_LITTLE_ENDIAN
 from pynetdicom.services.retrieval import MAXIMUM_SUB_OPERATIONS
+from pynetdicom.workflows.identifiers import IdentifierError, elements
 from pynetdicom.workflows.matching import (
     EMPTY_VALUE,
     NOT_KEYS,
@@ -52,6 +50,7 @@ from pynetdicom.workflows.matching import (
     time_keyword,
     values_match,
 )
+from pynetdicom.workflows.watch import Watch
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement

@@ -11,14 +11,10 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps.archive.identifiers import elements
-from pynetdicom.apps.archive.watch import Watch
 from pynetdicom.errors import DataSetDecodeError, FileProblem
-from pynetdicom.workflows.matching import (
-    Options,
-    data_set_matches,
-    returned,
-)
+from pynetdicom.workflows.matching import Options, returned
+from pynetdicom.workflows.watch import Watch
+from pynetdicom.workflows.worklist import matching
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -77,11 +73,5 @@ def find(
     OSError
         The directory cannot be read.
     """
-    list(elements(keys))  # each of which has to convert
-    watch = watch or Watch()
-    options = options._replace(step=watch.step)
-    for path in files(directory, ae_title):
-        watch.look()
-        item = read(path)
-        if item is not None and data_set_matches(keys, item, options):
-            yield returned(keys, item)
+    items = (read(path) for path in files(directory, ae_title))
+    return (returned(keys, item) for item in matching(keys, items, options, watch or Watch()))

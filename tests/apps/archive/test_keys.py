@@ -11,14 +11,14 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from pynetdicom.apps.archive.database import Database
-from pynetdicom.apps.archive.identifiers import (
+from pynetdicom.apps.archive.index import Index, record_of
+from pynetdicom.apps.archive.query import Find, Retrieve
+from pynetdicom.data_sets.data_set import InMemory, encode_dataset
+from pynetdicom.workflows.identifiers import (
     MAXIMUM_PATTERN_LENGTH,
     MAXIMUM_PATTERNS,
     IdentifierError,
 )
-from pynetdicom.apps.archive.index import Index, record_of
-from pynetdicom.apps.archive.query import Find, Retrieve
-from pynetdicom.data_sets.data_set import InMemory, encode_dataset
 from pynetdicom.workflows.matching import Options
 from tests.apps.archive.conftest import EXPLICIT, Fill, make
 

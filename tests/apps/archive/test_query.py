@@ -16,9 +16,9 @@ from pydicom.tag import Tag
 from pynetdicom.apps.archive import database as database_module
 from pynetdicom.apps.archive import schema
 from pynetdicom.apps.archive.database import Database
-from pynetdicom.apps.archive.identifiers import IdentifierError
 from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
 from pynetdicom.apps.archive.query import Find, Retrieve
+from pynetdicom.workflows.identifiers import IdentifierError
 from pynetdicom.workflows.matching import Options, data_set_matches
 from tests.apps.archive.conftest import CT, EXPLICIT, KINDS, Fill, empty_database, make
 

@@ -20,9 +20,9 @@ from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.archive.index import Index, record_of
 from pynetdicom.apps.archive.query import Find, Retrieve
-from pynetdicom.apps.archive.watch import STEPS, Cancelled, Watch
 from pynetdicom.apps.qrscp import make_ae
 from pynetdicom.workflows.matching import Options
+from pynetdicom.workflows.watch import STEPS, Cancelled, Watch
 from tests.apps.archive.conftest import EXPLICIT, Fill, make
 from tests.peers import DEADLINE
 

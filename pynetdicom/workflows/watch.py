@@ -16,10 +16,6 @@ class Cancelled(Exception):
     """Nobody wants the answer any more."""
 
 
-class TookLong(Exception):
-    """A statement was ended since it took too long: it is to be tried for a part of the rows."""
-
-
 class Watch:
     """Looks whether a query is still wanted.
 

@@ -1,0 +1,163 @@
+"""A modality's day: worklist, images, performed procedure steps, storage, storage commitment.
+
+    python examples/modalitys_day.py 127.0.0.1 11112
+
+Does what ``department_scp.py`` has for it to do: for each scheduled step it tells that it begins,
+takes images, tells that it is done, stores the images, and has their keeping confirmed. What is
+committed is deleted, and nothing else: ends with 0 if no image is left. The images are copies of
+one of pydicom's.
+"""
+
+import argparse
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
+
+from pynetdicom import AE
+from pynetdicom.sop_class import (
+    CTImageStorage,
+    ModalityPerformedProcedureStep,
+    ModalityWorklistInformationFind,
+    StorageCommitmentPushModel,
+)
+from pynetdicom.workflows import commitment, mpps, worklist
+from pynetdicom.workflows.providing import Refused
+
+TITLE = "MODALITY"
+
+
+def now():
+    """The date and the time, as DICOM has them."""
+    return datetime.now().strftime("%Y%m%d %H%M%S").split()
+
+
+def ask_for_work(assoc):
+    """The steps that are scheduled here today."""
+    step = Dataset()
+    step.ScheduledStationAETitle = TITLE
+    step.ScheduledProcedureStepStartDate, _ = now()
+    keys = Dataset()
+    keys.ScheduledProcedureStepSequence = [step]
+    return worklist.find(assoc, keys)
+
+
+def begin(assoc, item, number):
+    """Tell that a step has begun."""
+    attributes = worklist.performed(item)
+    attributes.PerformedProcedureStepID = attributes.StudyID = f"PPS{number}"
+    attributes.PerformedStationAETitle = TITLE
+    attributes.PerformedProcedureStepStartDate, attributes.PerformedProcedureStepStartTime = now()
+    return mpps.begin(assoc, attributes)
+
+
+def take_images(item, step, count):
+    """Images of the patient, study and step of an item: what was told is not typed again."""
+    series_uid = generate_uid()
+    [scheduled] = item.ScheduledProcedureStepSequence
+    for number in range(1, count + 1):
+        image = dcmread(get_testdata_file("CT_small.dcm"))
+        image.SpecificCharacterSet = "ISO_IR 192"
+        for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
+            setattr(image, keyword, item.get(keyword))
+        image.AccessionNumber = item.AccessionNumber
+        image.StudyInstanceUID = item.StudyInstanceUID
+        image.SeriesInstanceUID = series_uid
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        image.InstanceNumber = number
+        request = Dataset()
+        request.RequestedProcedureID = item.RequestedProcedureID
+        request.ScheduledProcedureStepID = scheduled.ScheduledProcedureStepID
+        image.RequestAttributesSequence = [request]
+        performed = Dataset()
+        performed.ReferencedSOPClassUID = ModalityPerformedProcedureStep
+        performed.ReferencedSOPInstanceUID = step.uid
+        image.ReferencedPerformedProcedureStepSequence = [performed]
+        yield image
+
+
+def complete(step, images):
+    """Tell that a step is done, and which images there are."""
+    series = Dataset()
+    series.SeriesInstanceUID = images[0].SeriesInstanceUID
+    series.ProtocolName = "Head"
+    series.ReferencedImageSequence = []
+    for image in images:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = image.SOPClassUID
+        reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
+        series.ReferencedImageSequence.append(reference)
+    for keyword in (
+        "PerformingPhysicianName",
+        "OperatorsName",
+        "SeriesDescription",
+        "RetrieveAETitle",
+        "ReferencedNonImageCompositeSOPInstanceSequence",
+    ):
+        setattr(series, keyword, None)
+    last = Dataset()
+    last.PerformedProcedureStepEndDate, last.PerformedProcedureStepEndTime = now()
+    last.PerformedSeriesSequence = [series]
+    step.complete(last)
+
+
+def work(assoc, count, directory):
+    """Do what there is to do; whether no image has to be kept in the directory."""
+    items = ask_for_work(assoc)
+    print(f"{len(items)} steps are scheduled")
+    for number, item in enumerate(items, 1):
+        step = begin(assoc, item, number)
+        images = list(take_images(item, step, count))
+        paths = {}
+        for image in images:
+            path = paths[image.SOPInstanceUID] = directory / f"{image.SOPInstanceUID}.dcm"
+            image.save_as(path, enforce_file_format=True)
+        complete(step, images)
+        results = list(assoc.send_c_stores(paths.values()))
+        stored = [path for path, status in results if status.get("Status") == 0x0000]
+        result = commitment.commit(assoc, paths.values(), timeout=60)
+        for instance in result.committed:
+            paths[instance.sop_instance].unlink()  # not before
+        print(
+            f"{item.AccessionNumber}: {len(stored)} of {count} images stored,"
+            f" {len(result.committed)} committed"
+        )
+    print(f"{len(ask_for_work(assoc))} steps are left")
+    return not any(directory.iterdir())
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Be a modality for a day.")
+    parser.add_argument("host", nargs="?", default="127.0.0.1")
+    parser.add_argument("port", nargs="?", type=int, default=11112)
+    parser.add_argument("--images", type=int, default=3, help="how many each step takes")
+    parser.add_argument("--directory", type=Path, default=Path("modality"), help="for the images")
+    args = parser.parse_args()
+    args.directory.mkdir(exist_ok=True)
+
+    ae = AE(TITLE)
+    for sop_class in (
+        ModalityWorklistInformationFind,
+        ModalityPerformedProcedureStep,
+        CTImageStorage,
+        StorageCommitmentPushModel,
+    ):
+        ae.add_requested_context(sop_class)
+    assoc = ae.associate(args.host, args.port)
+    if not assoc.is_established:
+        print(f"no association: {assoc.ended}", file=sys.stderr)
+        return 1
+    is_all_well = False
+    try:
+        is_all_well = work(assoc, args.images, args.directory)
+    except (Refused, ValueError, TimeoutError, ConnectionError) as error:
+        print(error, file=sys.stderr)
+    assoc.release()
+    return 0 if is_all_well and assoc.is_released else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Telling subscribers of procedure steps (PS3.4 CC.2.4): in order, until they have heard.
+
+Events are queued in the store, together with what they tell of: a restart loses none. Threads of
+the `Reporter` deliver them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import raised
+from pynetdicom.presentation import build_context, build_role
+from pynetdicom.services.statuses import FAILURE, code_to_category
+from pynetdicom.sop_class import UnifiedProcedureStepEvent, UnifiedProcedureStepPush
+from pynetdicom.workflows.delivery import DELAYS, Delivery
+from pynetdicom.workflows.providing import pack, unpack
+from pynetdicom.workflows.stores import Records, Store
+from pynetdicom.workflows.ups_rules import Event
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+
+LOGGER = logging.getLogger("pynetdicom.workflows")
+
+_QUEUES = "ups queues"
+
+_BATCH = 64
+"""Events that are read of a queue at a time."""
+
+
+class Outbox:
+    """The queues in the records of a store, while these are open.
+
+    Of each there are the numbers of the first event and of the next one, and a record an event.
+
+    Parameters
+    ----------
+    records : Records
+    limit : int
+        Events in a queue; beyond it the oldest are lost, which the log says.
+    """
+
+    def __init__(self, records: Records, limit: int) -> None:
+        self._records = records
+        self._limit = limit
+        self.woken: set[str] = set()
+        """The AEs for which there are new events."""
+
+    def _ends(self, ae_title: str) -> tuple[int, int]:
+        record = self._records.get(_QUEUES, ae_title)
+        first, following = (0, 0) if record is None else json.loads(record)
+        return first, following
+
+    def _put(self, ae_title: str, first: int, following: int) -> None:
+        self._records.put(_QUEUES, ae_title, json.dumps((first, following)).encode())
+
+    def tell(self, ae_titles: Iterable[str], uid: str, event: Event) -> None:
+        """Have an event delivered to these."""
+        record = f"{event.event_type} {uid}\n".encode() + pack(event.information)
+        for ae_title in ae_titles:
+            first, following = self._ends(ae_title)
+            self._records.put(_queue(ae_title), _number(following), record)
+            if following - first >= self._limit:
+                LOGGER.error("an event for %s is lost: %d are waiting", ae_title, self._limit)
+                self._records.delete(_queue(ae_title), _number(first))
+                first += 1
+            self._put(ae_title, first, following + 1)
+            self.woken.add(ae_title)
+
+    def waiting(self, ae_title: str) -> list[tuple[int, bytes]]:
+        """The first events for an AE, and their numbers."""
+        first, following = self._ends(ae_title)
+        numbers = range(first, min(following, first + _BATCH))
+        records = ((one, self._records.get(_queue(ae_title), _number(one))) for one in numbers)
+        return [(number, record) for number, record in records if record is not None]
+
+    def told(self, ae_title: str, until: int | None = None) -> None:
+        """Forget the events before a number, or all."""
+        first, following = self._ends(ae_title)
+        until = following if until is None else max(first, until)
+        for number in range(first, until):
+            self._records.delete(_queue(ae_title), _number(number))
+        if until < following:
+            self._put(ae_title, until, following)
+        else:
+            self._records.delete(_QUEUES, ae_title)
+
+    def queues(self) -> dict[str, int]:
+        """How many events wait for whom."""
+        read = ((ae, json.loads(record)) for ae, record in self._records.items(_QUEUES))
+        return {ae: following - first for ae, (first, following) in read}
+
+
+def _queue(ae_title: str) -> str:
+    return f"ups events {ae_title}"
+
+
+def _number(number: int) -> str:
+    return f"{number:016d}"
+
+
+class Reporter:
+    """Delivers what is in the queues, each in order, on associations of its own.
+
+    Parameters
+    ----------
+    ae, where, delays, attempts, limit
+        See `ups.Provider`.
+    store : Store
+    """
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        store: Store,
+        where: Callable[[str], Any],
+        delays: Sequence[float] = DELAYS,
+        attempts: int = 30,
+        limit: int = 10_000,
+    ) -> None:
+        self._ae = ae
+        self._store = store
+        self._where = where
+        self._attempts = attempts
+        self._limit = limit
+        self._lock = threading.Lock()
+        # Of whom a thread works off the queue, or will when it tries again: no other one may, or
+        # events were out of order. True: there are new ones since it began.
+        self._under_way: dict[str, bool] = {}
+        # Only the one thread that works off a queue touches its count.
+        self._failures: dict[str, int] = {}
+        self._is_closed = False
+        self._delivery = Delivery(self._attempt, "pynetdicom-ups", delays)
+
+    def wake(self, ae_titles: Iterable[str]) -> None:
+        """See that the queues of these are worked off; after they were written."""
+        for ae_title in ae_titles:
+            with self._lock:
+                is_new = ae_title not in self._under_way
+                self._under_way[ae_title] = not is_new
+            if is_new:
+                self._delivery.put(ae_title)
+
+    def close(self) -> None:
+        """End its threads; what was not delivered is left in the store."""
+        self._is_closed = True
+        self._delivery.close()
+
+    def _attempt(self, ae_title: str) -> bool:
+        """Work off a queue; whether that is done with."""
+        while True:
+            self._failures[ae_title] = self._failures.get(ae_title, 0) + 1
+            try:
+                is_done = self._work_off(ae_title)
+            except Exception as error:
+                is_done = False
+                raised.log(LOGGER, f"events could not be reported to {ae_title}:", error)
+            if not is_done:
+                if self._is_closed or self._failures[ae_title] < self._attempts:
+                    return False
+                LOGGER.error("events could not be reported to %s: given up", ae_title)
+                with self._store.begin() as records:
+                    Outbox(records, self._limit).told(ae_title)
+            del self._failures[ae_title]
+            with self._lock:
+                if not self._under_way[ae_title]:
+                    del self._under_way[ae_title]
+                    return True
+                self._under_way[ae_title] = False
+
+    def _waiting(self, ae_title: str, until: int = 0) -> list[tuple[int, bytes]]:
+        """The next events, once those before a number are forgotten."""
+        with self._store.begin() as records:
+            outbox = Outbox(records, self._limit)
+            if until:
+                outbox.told(ae_title, until)
+            return outbox.waiting(ae_title)
+
+    def _work_off(self, ae_title: str) -> bool:
+        waiting = self._waiting(ae_title)
+        if not waiting:
+            return True
+        target = self._where(ae_title)
+        if target is None:
+            LOGGER.warning("where to report events to %s is not known", ae_title)
+            return False
+        addr, port, *options = target
+        with self._ae.associate(
+            addr,
+            port,
+            **{
+                "ae_title": ae_title,
+                "contexts": [build_context(UnifiedProcedureStepEvent)],
+                "ext_neg": [build_role(UnifiedProcedureStepEvent, scp_role=True)],
+                **(options[0] if options else {}),
+            },
+        ) as assoc:
+            while waiting and assoc.is_established:
+                until = 0
+                try:
+                    for number, record in waiting:
+                        if self._is_closed or not _send(assoc, ae_title, record):
+                            return False
+                        until = number + 1
+                finally:
+                    waiting = self._waiting(ae_title, until)
+                    if until:
+                        self._failures[ae_title] = 1
+            return not waiting
+
+
+def _send(assoc: Any, ae_title: str, record: bytes) -> bool:
+    """Report an event; whether it was answered."""
+    head, _, information = record.partition(b"\n")
+    event_type, _, uid = head.decode("ascii").partition(" ")
+    status, _ = assoc.send_n_event_report(
+        unpack(information),
+        int(event_type),
+        UnifiedProcedureStepPush,
+        uid,
+        meta_uid=UnifiedProcedureStepEvent,
+    )
+    if "Status" in status and code_to_category(status.Status) == FAILURE:
+        LOGGER.warning("%s answered an event with 0x%04X", ae_title, status.Status)
+    return "Status" in status
