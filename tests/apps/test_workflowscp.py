@@ -355,6 +355,7 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         ("[archive]", "[archive]: there is no such section; there are workflows, limits"),
         ("[workflows]\nports = 1", "[workflows] ports: there is no such key; there are ae_title"),
         ("[commitment]\nverify = true", "[commitment] verify: True is not headers or bytes"),
+        ("[workflows]\nknown_peers_only = true", "known_peers_only: there is no [[peer]]"),
         ("[[peer]]\nport = 1", "[[peer]] number 1: ae_title is missing"),
     ],
 )
