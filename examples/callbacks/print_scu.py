@@ -94,9 +94,9 @@ def print_film(assoc, session, layout, images):
 
 
 def print_all(assoc, args, images):
-    tags = ["PrinterStatus", "PrinterStatusInfo", "PrinterName"]
+    tags = ["PrinterStatus", "PrinterStatusInfo"]  # what every printer has
     printer = checked("printer", assoc.send_n_get(tags, Printer, PrinterInstance, meta_uid=META))
-    print("printer", printer.get("PrinterName", ""), printer.get("PrinterStatus", ""))
+    print("printer:", printer.PrinterStatus, printer.get("PrinterStatusInfo", ""))
     session = Dataset()
     session.NumberOfCopies = args.copies
     uid = generate_uid(prefix=None)

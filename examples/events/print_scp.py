@@ -196,7 +196,7 @@ def get(sop_class, uid, tags):
     state.PrinterName = "FILES"
     found = Dataset()
     found.update({tag: state[tag] for tag in tags or state.keys() if tag in state})
-    return 0x0000, found
+    return 0x0000 if all(tag in state for tag in tags) else 0x0107, found
 
 
 def handle_create(event, jobs):

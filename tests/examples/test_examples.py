@@ -581,7 +581,7 @@ def test_print(scp: str, scu: str, scripts: Scripts) -> None:
     script = EXAMPLES / scu / "print_scu.py"
     result = scripts.run(script, LOCAL, server.port, CT, MR, CT, "--format", "1,2")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == "printer FILES NORMAL\nfilm printed\nfilm printed\n"
+    assert result.stdout == "printer: NORMAL NORMAL\nfilm printed\nfilm printed\n"
     printed = [dcmread(path) for path in (server.directory / "out").iterdir()]
     sizes = [(ds.Rows, ds.Columns) for ds in map(dcmread, (CT, MR, CT))]
     assert sorted((ds.Rows, ds.Columns) for ds in printed) == sorted(sizes)
