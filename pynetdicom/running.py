@@ -26,13 +26,13 @@ class Runs(Protocol):
     @property
     def is_acceptor(self) -> bool: ...
     @property
-    def has_ended(self) -> bool: ...
+    def _has_ended(self) -> bool: ...
     def request(self) -> None: ...
     def abort(self, block: bool = True) -> None: ...
-    def cut(self) -> None: ...
+    def _cut(self) -> None: ...
     def is_alive(self) -> bool: ...
-    def wait_ended(self, deadline: float) -> bool: ...
-    def what_holds_it(self) -> str: ...
+    def _wait_ended(self, deadline: float) -> bool: ...
+    def _what_holds_it(self) -> str: ...
 
 
 class Listens(Protocol):
@@ -62,7 +62,7 @@ class Running:
     @property
     def active(self) -> list[Any]:
         """The associations that have not ended."""
-        return [assoc for assoc in list(self.associations) if not assoc.has_ended]
+        return [assoc for assoc in list(self.associations) if not assoc._has_ended]
 
     def reserve(self, maximum: int) -> bool:
         """Make room for an association that is about to be accepted; False if there is none."""
@@ -119,12 +119,12 @@ class Running:
         for assoc in living:
             assoc.abort(block=False)
         for assoc in living:
-            assoc.wait_ended(begun + 2 * _POLITE)
+            assoc._wait_ended(begun + 2 * _POLITE)
         for assoc in living:
             if assoc.is_alive():
-                assoc.cut()
+                assoc._cut()
         for assoc in living:
-            if not assoc.wait_ended(begun + _SHUTDOWN):
-                LOGGER.warning("%s has not ended: %s", assoc.name, assoc.what_holds_it())
+            if not assoc._wait_ended(begun + _SHUTDOWN):
+                LOGGER.warning("%s has not ended: %s", assoc.name, assoc._what_holds_it())
         for server in listening:
             server.server_close()

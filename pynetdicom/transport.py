@@ -248,7 +248,7 @@ class AssociationServer(socketserver.TCPServer):
     @property
     def active_associations(self) -> list[Association]:
         """The associations of this server that have not ended."""
-        return [assoc for assoc in list(self._associations) if not assoc.has_ended]
+        return [assoc for assoc in list(self._associations) if not assoc._has_ended]
 
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""

@@ -424,7 +424,7 @@ def test_a_generator_runs_as_a_handler_of_its_event(scp: QueryScp) -> None:
         try:
             for number in range(2):
                 seen.append(event.assoc._handlers.running_here())
-                seen.append(event.assoc.what_holds_it())
+                seen.append(event.assoc._what_holds_it())
                 yield PENDING, match(number)
         finally:
             seen.append(event.assoc._handlers.running_here())

@@ -190,7 +190,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         return self._link.ended
 
     @property
-    def has_ended(self) -> bool:
+    def _has_ended(self) -> bool:
         """Whether nothing can be sent any more, not even a response."""
         return self._link.has_ended
 
@@ -293,10 +293,10 @@ class Association(SCU, DebugHooks, threading.Thread):
         RuntimeError
             Called on the association's DUL thread, which must not be held up.
         """
-        if not self.has_ended:
+        if not self._has_ended:
             self._link.refuse_on_dul_thread("release()")
         self._link.wants_no_more = True
-        if self.has_ended or not self._link.was_established:
+        if self._has_ended or not self._link.was_established:
             return
         if self._link.is_worked_on_here:
             self._performer.releases_after = True
@@ -307,7 +307,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         wait_until(self._link.is_over.wait, after(self.acse_timeout, LINGER))
         if self.is_released:
             self.join(LINGER)
-        elif not self.has_ended:  # a handler does not return
+        elif not self._has_ended:  # a handler does not return
             self.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
     def _release_later(self) -> None:
@@ -347,7 +347,7 @@ class Association(SCU, DebugHooks, threading.Thread):
             or bool(self._handlers.running_here())
         )
 
-    def wait_ended(self, deadline: float) -> bool:
+    def _wait_ended(self, deadline: float) -> bool:
         """Wait until its threads have ended; at once where it would wait for itself."""
         if self._is_ours():
             return True
@@ -355,7 +355,7 @@ class Association(SCU, DebugHooks, threading.Thread):
             self.join(remaining(deadline))
         return not self.is_alive()
 
-    def what_holds_it(self) -> str:
+    def _what_holds_it(self) -> str:
         """What its threads are busy with, for a warning."""
         frames = sys._current_frames()
         for thread in (self, self.dul):
@@ -364,6 +364,6 @@ class Association(SCU, DebugHooks, threading.Thread):
                 return f"the handler of {event} does not return"
         return "unknown"
 
-    def cut(self) -> None:
+    def _cut(self) -> None:
         """Shut the connection down without another word."""
         self.dul.connection.cut()

@@ -136,7 +136,7 @@ def _abort_living() -> None:
         assoc.abort(block=False)
     deadline = time.monotonic() + BLOCK_ON_ABORT
     for assoc in living:
-        assoc.wait_ended(deadline)
+        assoc._wait_ended(deadline)
 
 
 atexit.register(_abort_living)

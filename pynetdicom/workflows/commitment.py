@@ -18,7 +18,7 @@ from pydicom.uid import generate_uid
 
 from pynetdicom import event_types as evt
 from pynetdicom.network.deadlines import after, remaining
-from pynetdicom.presentation import build_role
+from pynetdicom.presentation import build_context, build_role
 from pynetdicom.services.statuses import FAILURE, code_to_category
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from pynetdicom.workflows.delivery import DELAYS, Delivery
@@ -114,10 +114,8 @@ class Results:
         result = event.event_information
         queue = self._waiting.get(result.TransactionUID)
         if queue is None:
-            LOGGER.warning(
-                "%s reports a storage commitment that nobody waits for",
-                event.assoc.remote["ae_title"],
-            )
+            peer = event.assoc.remote["ae_title"]
+            LOGGER.warning("%s reports a storage commitment that nobody waits for", peer)
             return answer(0x0115, comment="no such transaction")
         queue.put(result)
         return answer(0x0000)
@@ -308,9 +306,7 @@ class Provider:
         # On which a request came, while that is there. A dict's own operations are atomic.
         self._associations: dict[str, Association] = {}
         self._delivery = Delivery(self._report, "pynetdicom-commitment", tuple(delays))
-        with self.store.begin() as records:
-            left = records.items(_KIND)
-        for transaction_uid, _ in left:
+        for transaction_uid in self.outstanding:
             self._delivery.put(transaction_uid)
 
     @property
@@ -436,18 +432,12 @@ class Provider:
             port,
             **{
                 "ae_title": ae_title,
-                "contexts": [_context()],
+                "contexts": [build_context(StorageCommitmentPushModel)],
                 "ext_neg": [build_role(StorageCommitmentPushModel, scp_role=True)],
                 **(options[0] if options else {}),
             },
         ) as own:
             return own.is_established and bool(_send(own, event_type, result))
-
-
-def _context() -> Any:
-    from pynetdicom.presentation import build_context
-
-    return build_context(StorageCommitmentPushModel)
 
 
 def _send(assoc: Association, event_type: int, result: Dataset) -> bool | None:

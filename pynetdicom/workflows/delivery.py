@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from pynetdicom import raised
+from pynetdicom.network import threads
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
 
@@ -49,12 +50,7 @@ class Delivery:
         self._failures: dict[Hashable, int] = {}
         self._count = 0
         self._is_closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
-            for number in range(workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = [threads.start(f"{name}-{n}", self._work) for n in range(workers)]
 
     def put(self, key: Hashable) -> None:
         """Have something delivered, as soon as may be."""

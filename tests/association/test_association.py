@@ -693,7 +693,7 @@ def test_the_data_sets_of_requests_that_wait_at_the_end_are_given_back(
         assert served.wait(DEADLINE)
         peer.send(STORE_RQ * 3 + abort(0, 0))
         assert peer.rest() == b""
-        assert acceptor.has_ended
+        assert acceptor._has_ended
         go_on.set()
         acceptor.join(DEADLINE)
     assert len(kept) == 4
@@ -804,7 +804,7 @@ def idle_checks(assoc: Association) -> threading.Semaphore:
         check()
         if due:
             # Or else it would look again at once, and again.
-            assert assoc.has_ended or performer._patience() != performing._SHORTEST
+            assert assoc._has_ended or performer._patience() != performing._SHORTEST
             checked.release()
 
     performer._check_idle = tell  # type: ignore[method-assign]
@@ -907,7 +907,7 @@ def test_silence_in_the_midst_of_a_message_is_the_dul_threads_to_judge(
         checked = idle_checks(acceptor)
         for _ in range(2):
             assert checked.acquire(timeout=DEADLINE)
-        assert not acceptor.has_ended
+        assert not acceptor._has_ended
 
 
 def test_release_wakes_the_association_thread_that_waits(sides: Sides) -> None:

@@ -663,7 +663,7 @@ def test_a_peer_that_is_gone(
                 "aborts": lambda: peer.send(abort(0, 0)),
                 "closes": peer.close,
             }[end]()
-        assert until_true(lambda: assoc.has_ended)
+        assert until_true(lambda: assoc._has_ended)
         proceed.set()
         done.wait()
         assoc.join(DEADLINE)
