@@ -329,6 +329,7 @@ def test_other_ends(witnessed: tuple[Scp, Capture]) -> None:
 
 
 RT = str(RTConventionalMachineVerification)
+INSTANCE = "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"  # the CT image
 FIND = str(StudyRootQueryRetrieveInformationModelFind)
 GET = str(StudyRootQueryRetrieveInformationModelGet)
 MOVE = str(StudyRootQueryRetrieveInformationModelMove)
@@ -349,6 +350,11 @@ def requested(instance: str) -> dict[str, str]:
     return {"RequestedSOPClassUID": RT, "RequestedSOPInstanceUID": instance}
 
 
+NO_SUB_OPERATIONS = {
+    f"NumberOf{kind}Suboperations": 0 for kind in ("Completed", "Failed", "Warning")
+}
+
+
 class Exchange(NamedTuple):
     """A request, and what has to be in it and in its responses."""
 
@@ -362,7 +368,6 @@ class Exchange(NamedTuple):
 
 
 EXCHANGES = [
-    # The statuses are such that no two are the same.
     Exchange(
         lambda assoc, number: assoc.send_n_event_report(named("RQ"), 2, RT, "1.2.1", number),
         "N-EVENT-REPORT",
@@ -373,7 +378,7 @@ EXCHANGES = [
     Exchange(
         lambda assoc, number: assoc.send_n_get([0x00100010, 0x00100020], RT, "1.2.2", number),
         "N-GET",
-        requested("1.2.2"),
+        {**requested("1.2.2"), "AttributeIdentifierList": "(0010,0010)(0010,0020)"},
         [(0x0107, affected("1.2.2"))],
         (False, True),
     ),
@@ -415,30 +420,30 @@ EXCHANGES = [
     Exchange(
         lambda assoc, number: assoc.send_c_store(CT, number),
         "C-STORE",
-        {**affected("1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322", CTImageStorage)},
-        [(0xB000, affected("1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322", CTImageStorage))],
+        {**affected(INSTANCE, CTImageStorage), "Priority": 2},
+        [(0xB000, affected(INSTANCE, CTImageStorage))],
         (True, False),
     ),
     Exchange(
         lambda assoc, number: list(assoc.send_c_find(study(), FIND, number)),
         "C-FIND",
-        affected(sop_class=FIND),
+        {**affected(sop_class=FIND), "Priority": 2},
         [(0xFF00, affected(sop_class=FIND)), (0x0000, affected(sop_class=FIND))],
         (True, True, False),
     ),
     Exchange(
         lambda assoc, number: list(assoc.send_c_get(study(), GET, number)),
         "C-GET",
-        affected(sop_class=GET),
-        [(0x0000, affected(sop_class=GET))],
+        {**affected(sop_class=GET), "Priority": 2},
+        [(0x0000, {**affected(sop_class=GET), **NO_SUB_OPERATIONS})],
         (True, False),
     ),
     Exchange(
         lambda assoc, number: list(assoc.send_c_move(study(), "NOWHERE", MOVE, number)),
         "C-MOVE",
-        {**affected(sop_class=MOVE), "MoveDestination": "NOWHERE"},
-        [(0xA801, affected(sop_class=MOVE))],
-        (True, False),
+        {**affected(sop_class=MOVE), "MoveDestination": "NOWHERE", "Priority": 2},
+        [(0xA801, {**affected(sop_class=MOVE), "ErrorComment": "Unknown move destination"})],
+        (True, True),
     ),
 ]
 
@@ -490,7 +495,6 @@ def test_each_message(tmp_path: Path) -> None:
         messages = capture.messages()
     ae.shutdown()
     *messages, cancel = messages
-    # Wireshark calls the cancelled message as it calls that of a response.
     assert cancel.fields() == {
         "CommandField": "C-CANCEL-RQ",
         "MessageIDBeingRespondedTo": 77,
@@ -498,13 +502,17 @@ def test_each_message(tmp_path: Path) -> None:
     }
     told = iter(messages)
     for number, exchange in enumerate(EXCHANGES, 11):
-        name, _, _, _, has_data = exchange[1:] + (None,)
-        sent = [(f"{name}-RQ", {"MessageID": number, **exchange.request})]
+        sent: list[dict[str, Any]] = [
+            {"CommandField": f"{exchange.name}-RQ", "MessageID": number, **exchange.request}
+        ]
         for status, fields in exchange.responses:
-            answer = {"MessageIDBeingRespondedTo": number, "Status": status, **fields}
-            sent.append((f"{name}-RSP", answer))
-        print(sent, has_data)
-        for _ in sent:
-            m = next(told)
-            print(m.fields(), m.data_set)
-    assert 0
+            answered = {"MessageIDBeingRespondedTo": number, "Status": status}
+            sent.append({"CommandField": f"{exchange.name}-RSP", **answered, **fields})
+        for command, has_data in zip(sent, exchange.has_data, strict=True):
+            message = next(told)
+            assert message.fields() == {**command, "CommandDataSetType": 1 if has_data else 257}
+            assert bool(message.data_set) == has_data
+            if has_data and exchange.name.startswith("N-"):
+                name = "RSP" if "Status" in command else "RQ"
+                assert message.data_set == {"PatientName": name}
+    assert list(told) == []
