@@ -36,11 +36,11 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Side:
-    """The script as SCP, run by one of the two."""
+    """A script as SCP, run by one of the two."""
 
-    def __init__(self, python: str, env: dict[str, str]) -> None:
+    def __init__(self, python: str, env: dict[str, str], script: str = SCRIPT) -> None:
         self.process = subprocess.Popen(
-            [python, SCRIPT, "scp"],
+            [python, script, "scp"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=env,
