@@ -1,4 +1,4 @@
-"""Performed procedure steps, `workflows.mpps`, with pynetdicom 3.0.4 on the other side."""
+"""Performed procedure steps, `workflows.mpps`, with pynetdicom 3.0.4 and odil on the other side."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows import mpps
 from pynetdicom.workflows.providing import Refused, handlers
+from tests.conftest import find_free_port
+from tests.interop.conftest import is_listening
 from tests.interop.test_n_services import Side, old_python
+from tests.interop.test_witness import cannot
 from tests.peers import DEADLINE
+from tests.programs import Program
 from tests.workflows.test_mpps import change, full
 
 __all__ = ["old_python"]  # a fixture
@@ -37,8 +41,6 @@ END = {
     "PerformedProcedureStepEndTime": "1045",
 }
 
-pytestmark = pytest.mark.slow
-
 
 def bare() -> dict[str, str]:
     """The environment of the other version."""
@@ -53,6 +55,7 @@ def theirs(old_python: str) -> Iterator[Side]:
     side.process.communicate()
 
 
+@pytest.mark.slow
 def test_our_modality(theirs: Side) -> None:
     """What it is told is what we know of the step, at each time."""
     ae = AE("CT_ROOM")
@@ -100,6 +103,7 @@ def test_our_modality(theirs: Side) -> None:
     assert Dataset.from_json(told[8][2]).PerformedProcedureStepStatus == "DISCONTINUED"
 
 
+@pytest.mark.slow
 def test_our_provider(old_python: str) -> None:
     """It judges by the table and the state, and says why; the step is as it was told."""
     provider = mpps.Provider()
@@ -176,3 +180,87 @@ def test_our_provider(old_python: str) -> None:
     attributes.CommentsOnThePerformedProcedureStep = "done"
     attributes.SpecificCharacterSet = "ISO_IR 192"  # as it is kept
     assert data_sets[13] == provider.get("1.2.1") == attributes
+
+
+@pytest.fixture(scope="session")
+def odil() -> list[str]:
+    """How to run the script with the interpreter that has odil, the system's."""
+    python = "/usr/bin/python3"
+    try:
+        subprocess.run([python, "-c", "import odil"], check=True, capture_output=True, env=bare())
+    except (OSError, subprocess.CalledProcessError):
+        cannot("odil is not installed")
+    return [python, str(Path(__file__).with_name("odil_steps.py"))]
+
+
+def test_our_modality_and_odil(odil: list[str], tmp_path: Path) -> None:
+    port = find_free_port()
+    log = tmp_path / "odil.log"
+    theirs = Program([*odil, "scp", str(port)], log, lambda: is_listening(port), bare())
+    ae = AE("CT_ROOM")
+    ae.add_requested_context(ModalityPerformedProcedureStep)
+    attributes = full()
+    attributes.PatientName = "Müller"
+    try:
+        with ae.associate("127.0.0.1", port) as assoc:
+            step = mpps.begin(assoc, attributes)
+            begun = step.attributes.to_json_dict()
+            step.complete(change(**END))
+            status, _ = assoc.send_n_set(attributes, ModalityPerformedProcedureStep, step.uid)
+        assert theirs.process.wait(DEADLINE) == 0
+    finally:
+        theirs.stop()
+    assert (step.status.Status, status.Status) == (0x0000, 0x0110)
+    told = [json.loads(line) for line in theirs.output().splitlines()]
+    assert [row[:2] for row in told[:-1]] == [
+        ["N-CREATE", step.uid],
+        ["N-SET", step.uid],
+        ["N-SET", step.uid],
+    ]
+    assert told[-1] == ["released"]
+    assert Dataset.from_json(told[0][2]) == Dataset.from_json(begun)
+    assert Dataset.from_json(told[1][2]) == change(
+        **END, PerformedProcedureStepStatus="COMPLETED", SpecificCharacterSet="ISO_IR 100"
+    )
+
+
+def test_odil_and_our_provider(odil: list[str]) -> None:
+    provider = mpps.Provider()
+    ae = AE("RIS")
+    ae.add_supported_context(ModalityPerformedProcedureStep)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers(provider))
+    assert server is not None
+    attributes, absent = full(), full()
+    # It sends text as UTF-8, whatever character set it is given.
+    attributes.SpecificCharacterSet, attributes.PatientName = "ISO_IR 192", "Müller"
+    del absent.PerformedProcedureStepID
+    completed = change(**END, PerformedProcedureStepStatus="COMPLETED")
+    calls = [
+        ("create", "1.2.1", attributes),
+        ("create", "1.2.1", attributes),
+        ("create", "1.2.2", absent),
+        ("set", "1.2.1", completed),
+        ("set", "1.2.1", completed),
+    ]
+    sent = [(name, uid, given.to_json_dict()) for name, uid, given in calls]
+    try:
+        done = subprocess.run(
+            [*odil, "scu", str(server.server_address[1])],
+            input=json.dumps(sent),
+            stdout=subprocess.PIPE,
+            env=bare(),
+            text=True,
+            timeout=DEADLINE,
+            check=True,
+        )
+    finally:
+        ae.shutdown()
+    *told, released = [json.loads(line) for line in done.stdout.splitlines()]
+    assert released == ["released"]
+    answers = [(number, Dataset.from_json(command)) for _, number, command in told]
+    assert all(answer.MessageIDBeingRespondedTo == number for number, answer in answers)
+    assert [answer.Status for _, answer in answers] == [0x0000, 0x0111, 0x0120, 0x0000, 0x0110]
+    assert answers[2][1].AttributeIdentifierList == 0x00400253
+    assert (answers[4][1].ErrorID, answers[4][1].ErrorComment) == (0xA710, mpps.NO_LONGER)
+    attributes.update(completed)
+    assert provider.get("1.2.1") == attributes
