@@ -10,8 +10,9 @@ from pynetdicom.ae_contexts import proposed, served
 from pynetdicom.ae_settings import Settings, title_of
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.settings import window_of
 from pynetdicom.upper_layer import acse
-from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
+from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH, AsynchronousOperationsWindowNegotiation
 
 if TYPE_CHECKING:
     import ssl
@@ -32,6 +33,7 @@ def prepare(
     bind_address: tuple[Any, ...] | None = None,
     tls_args: tuple[ssl.SSLContext, str] | None = None,
     evt_handlers: Sequence[HandlerSpec] | None = None,
+    window: tuple[int, int] | None = None,
 ) -> Association:
     """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
     from pynetdicom.association import Association
@@ -43,6 +45,11 @@ def prepare(
     if bind_address is not None:
         AddressInformation.from_tuple(bind_address)
     _check_tls(tls_args)
+    items = list(ext_neg or ae.extended_negotiation or ())
+    if window is not None or acse.item_of(items, AsynchronousOperationsWindowNegotiation) is None:
+        offered = window_of("window", ae.window if window is None else window)
+        if offered != (1, 1):  # there are devices that break when it is offered
+            items.append(AsynchronousOperationsWindowNegotiation(*offered))
     request = acse.request(
         called_ae_title=title_of("ae_title", ae_title),
         calling_ae_title=ae.ae_title,
@@ -50,7 +57,7 @@ def prepare(
         maximum_length=max_pdu,
         implementation_class_uid=ae._implementation_uid,
         implementation_version_name=ae.implementation_version_name,
-        ext_neg=ext_neg or ae.extended_negotiation or (),
+        ext_neg=items,
     )
     request.encode()  # what cannot be sent is the caller's mistake, not the association's end
     target = Target(address, request, max_pdu, bind_address, tls_args)
@@ -95,6 +102,8 @@ class ApplicationEntity(Settings):
     ----------
     acse_timeout, dimse_timeout, network_timeout, connection_timeout : float or None
         Seconds; None for no limit. Defaults 30, 30, 60 and None (what is left of `acse_timeout`).
+    window : tuple of int and int
+        How many operations it invokes, and performs, at a time; default (1, 1), see `associate`.
     maximum_associations : int
         Accepted associations at a time, over all servers of the AE; default 10.
     maximum_pdu_size : int
@@ -133,6 +142,7 @@ class ApplicationEntity(Settings):
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
+        window: tuple[int, int] | None = None,
     ) -> Association:
         """Request an association with a peer and wait for the outcome.
 
@@ -155,6 +165,10 @@ class ApplicationEntity(Settings):
             Use TLS; the peer's certificate must be for that host name, if the context checks it.
         evt_handlers : sequence of tuple, optional
             ``(event, handler)`` or ``(event, handler, [args])``.
+        window : tuple of int and int, optional
+            How many operations to invoke, and to perform, at a time, instead of `window` of the AE;
+            0 for up to 64. ``(1, 1)`` offers nothing, for peers that break when they are offered it
+            (PS3.7 D.3.3.3). What the peer agrees to, counts.
 
         Returns
         -------
@@ -174,9 +188,8 @@ class ApplicationEntity(Settings):
         -----
         PS3.8 7.1
         """
-        assoc = self._prepare(
-            addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers
-        )
+        options = (ext_neg, bind_address, tls_args, evt_handlers, window)
+        assoc = self._prepare(addr, port, contexts, ae_title, max_pdu, *options)
         try:
             self._running.request(assoc)
             return assoc

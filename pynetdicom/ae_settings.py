@@ -13,7 +13,7 @@ from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
 from pynetdicom.hooks import Callbacks
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.running import Running
-from pynetdicom.settings import Setting, Timeouts
+from pynetdicom.settings import Setting, Timeouts, window_of
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
 from pynetdicom.utils import set_ae, set_uid
 
@@ -84,6 +84,15 @@ class Settings(Callbacks, Timeouts):
     )
     maximum_associations = Setting(
         _at_least_one, 10, "How many accepted associations there may be at a time."
+    )
+    window = Setting(
+        window_of,
+        (1, 1),
+        """How many operations the AE invokes, and performs, at a time; 0 for up to 64.
+
+        As requestor it offers that, unless it is (1, 1), and as acceptor it agrees to that, unless
+        a handler of ``EVT_ASYNC_OPS`` says otherwise (PS3.7 D.3.3.3).
+        """,
     )
     require_calling_aet = Setting(
         _titles,

@@ -207,10 +207,14 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def trigger_anywhere(self, event: EventType, attrs: dict[str, Any]) -> None:
         """Have an event happen on whatever thread this is, which may be the DUL thread."""
+        self.run_anywhere(self.trigger, event, attrs)
+
+    def run_anywhere(self, call: Callable[..., Any], *args: Any) -> None:
+        """Call what calls handlers, on whatever thread this is, with the context variables."""
         if self.context is None:
-            self.trigger(event, attrs)
+            call(*args)
         else:
-            self.context.copy().run(self.trigger, event, attrs)
+            self.context.copy().run(call, *args)
 
     def running_here(self) -> list[EventType]:
         """The events whose handlers the calling thread is running."""

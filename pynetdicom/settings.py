@@ -103,3 +103,20 @@ def seconds_of(value: Any, *, takes_zero: bool = True) -> float | None:
     if number == float("inf"):
         return None
     return value if isinstance(value, (int, float)) else number
+
+
+def window_of(name: str, value: Any) -> tuple[int, int]:
+    """How many operations are invoked, and performed, at a time; 0 for any number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no such pair.
+    """
+    invoked, performed = value
+    for number in (invoked, performed):
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"'{name}' must be (int, int)")
+        if not 0 <= number <= 0xFFFF:
+            raise ValueError(f"'{name}' must be of 0 to 65535")
+    return invoked, performed

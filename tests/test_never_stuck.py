@@ -927,3 +927,40 @@ assert assoc.send_c_echo().Status == 0
         )
     assert result.returncode == 0, result.stderr
     assert seen == [ABORT]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_each_forked_child_serves() -> None:
+    """What the server was made with before is common to all of them: they are in nobody's way."""
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+from pynetdicom import AE
+ae = AE()
+ae.add_supported_context({VERIFICATION!r})
+server = ae.make_server(("127.0.0.1", 0))
+print(server.server_address[1], flush=True)
+child = 0
+for _ in sys.stdin:
+    last, child = child, os.fork()
+    if not child:
+        server.serve_forever()
+    if last:
+        os.kill(last, signal.SIGKILL)
+        os.waitpid(last, 0)
+    print(child, flush=True)
+os.kill(child, signal.SIGKILL)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        address = ("127.0.0.1", int(process.stdout.readline()))
+        for _ in range(3):  # another one each time
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert process.stdout.readline()
+            with associated(address) as peer:
+                peer.send(echo_rq())
+                assert peer.pdu()[0] == 4

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pynetdicom.handlers import Handlers, Host
 from pynetdicom.running import Running
 from pynetdicom.upper_layer.contexts import PresentationContext
-
-if TYPE_CHECKING:
-    pass
 
 
 class Entity(Host, Protocol):
@@ -22,6 +19,7 @@ class Entity(Host, Protocol):
     ae_title: str
     implementation_version_name: str | None
     maximum_associations: int
+    window: tuple[int, int]
     maximum_object_bytes: int | None
     maximum_pdu_size: int
     requested_contexts: list[PresentationContext]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import event_types as evt
 from pynetdicom import raised
 from pynetdicom.services.engines import NoHandler
+from pynetdicom.settings import window_of
 from pynetdicom.uids import named
-from pynetdicom.upper_layer.acse import item_of
+from pynetdicom.upper_layer.acse import item_of, within
 from pynetdicom.upper_layer.items import (
     AsynchronousOperationsWindowNegotiation,
     SOPClassExtendedNegotiation,
@@ -70,15 +71,24 @@ def _note(link: Link, event: evt.EventType, answer: Any, due: str) -> None:
 
 
 def _window(link: Link) -> list[Any]:
-    """One operation at a time is what is offered, whatever the handler would like."""
+    """What the handler would like, or the AE, within what is offered."""
     user = link.requestor
     if item_of(user.extended_negotiation, AsynchronousOperationsWindowNegotiation) is None:
         return []
     invoked, performed = user.asynchronous_operations
     attrs = {"nr_invoked": invoked, "nr_performed": performed}
-    if _ask(link, evt.EVT_ASYNC_OPS, attrs) is None:
+    answer = _ask(link, evt.EVT_ASYNC_OPS, attrs)
+    if answer is None:
+        answer = link.ae.window[::-1]  # what the requestor invokes, this AE performs
+        if answer == (1, 1):
+            return []
+    try:
+        answer = window_of("", answer)
+    except (TypeError, ValueError):
+        _note(link, evt.EVT_ASYNC_OPS, answer, "(int, int) of 0 to 65535")
         return []
-    return [AsynchronousOperationsWindowNegotiation(1, 1)]
+    values = map(within, (invoked, performed), answer)
+    return [AsynchronousOperationsWindowNegotiation(*values)]
 
 
 def _extended(link: Link) -> list[Any]:

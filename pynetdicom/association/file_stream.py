@@ -7,6 +7,7 @@ thread that iterates over the results. When the association ends, `succession` h
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
@@ -97,9 +98,11 @@ class FileStream:
         self._parameters = parameters
         # The next file, if it was read already, or what the caller's iterable has raised.
         self._next: _File | None = None
-        self._error: Exception | None = None
         # That of the last request.
         self._operation: Operation | None = None
+        self._error: Exception | None = None
+        # Those that were sent and whose results are still to come, the oldest first.
+        self._under_way: deque[_File] = deque()
 
     def results(self, send_ahead: bool) -> Iterator[StoreResult]:
         """Send the files; with `send_ahead` one before the last one's result is given out."""
@@ -107,28 +110,38 @@ class FileStream:
         # An exception comes through: Ctrl-C, or the caller's own.
         end = methodcaller("abort", block=False)
         try:
-            sent = self._send_next(succession)
-            while sent is not None:
-                result = self._result_of(sent, succession)
-                sent = None
-                if send_ahead and not succession.is_over:
-                    sent = self._send_next(succession)
+            self._fill(succession)
+            while self._under_way:
+                result = self._result_of(self._under_way[0], succession)
+                self._under_way.popleft()
+                if send_ahead or self._under_way:
+                    self._fill(succession)
                 yield result
-                if sent is None and not succession.is_over:
-                    sent = self._send_next(succession)
+                self._fill(succession)
             end = methodcaller("release")
         except GeneratorExit:  # it may be a finalizer
             end = methodcaller("_release_later")
             raise
         except BaseException:
-            # Ctrl-C: the request may not be out, and nobody waits for its response.
-            if self._operation is not None:
-                self._operation.operations.finish(self._operation)
+            # Ctrl-C: a request may not be out, and nobody waits for the responses.
+            for operation in (self._operation, *(file.operation for file in self._under_way)):
+                if operation is not None:
+                    operation.operations.finish(operation)
             raise
         finally:
             if self._next is not None:
                 self._next.close()
             succession.close(end)
+
+    def _fill(self, succession: Succession) -> None:
+        """Send files until the window is full, or there are no more."""
+        while not succession.is_over:
+            if len(self._under_way) >= succession.current._link.negotiated.invoked:
+                return
+            file = self._send_next(succession)
+            if file is None:
+                return
+            self._under_way.append(file)
 
     def _read(self, succession: Succession) -> None:
         """Make the next file ready."""

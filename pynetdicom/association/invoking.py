@@ -95,9 +95,11 @@ class Invoker:
         """Register an operation, when the window has room for it; False when it is over by then."""
         if not self.to_cancel.empty():
             self.cancel_abandoned()
-        if self.operations.in_line():
+        window = self.link.negotiated.invoked
+        if in_line := self.operations.in_line():
             what = f"a {operation.request.message_name}"
-            self._refuse_endless_wait(what)
+            if in_line >= window:
+                self._refuse_endless_wait(what)
             if self.is_sending_here():
                 # By a signal's handler, or a finalizer: what it interrupts goes on only after it.
                 raise RuntimeError(f"{what} would wait for the request that it interrupts")
@@ -105,8 +107,8 @@ class Invoker:
         if operation.backlog is not None:
             operation.backlog.directory = link.ae.spool_dir
         try:
-            return self.operations.begin(operation, msg_id, 1) or waiting.begin(
-                operation, msg_id, 1, link._dimse_timeout, self._last_received
+            return self.operations.begin(operation, msg_id, window) or waiting.begin(
+                operation, msg_id, window, link._dimse_timeout, self._last_received
             )
         except TimeoutError as error:
             self.operations.finish(operation)

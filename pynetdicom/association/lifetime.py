@@ -102,6 +102,7 @@ class Lifetime:
             left.callback(self._link.ae._running.associations.discard, thread)
             left.callback(self._tell_moves)
             left.callback(self._discard)
+            left.callback(self._performer.end)
             left.callback(self._close)
             left.callback(self.negotiated.set)
             if not self._link.has_ended:

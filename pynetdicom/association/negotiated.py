@@ -19,11 +19,15 @@ class Negotiated:
     accepted, rejected : list of PresentationContext
     peer_maximum : int
         Bytes that the peer takes in a P-DATA-TF; 0 for any number.
+    invoked, performed : int
+        How many operations the local side may have outstanding, and the peer (PS3.7 D.3.3.3).
     """
 
     accepted: list[PresentationContext] = field(default_factory=list)
     rejected: list[PresentationContext] = field(default_factory=list)
     peer_maximum: int = 0
+    invoked: int = 1
+    performed: int = 1
     _chosen: dict[tuple[str, str, bool], PresentationContext] = field(
         default_factory=dict, repr=False, compare=False
     )

@@ -7,6 +7,7 @@ association ends in order.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,9 +15,12 @@ from queue import Empty
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import _config, raised
 from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
+from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.network import threads
 from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.network.dul import Stopped
 from pynetdicom.upper_layer import pdu as pdus
@@ -34,7 +38,16 @@ _SHORTEST = 0.001
 
 
 class Performer:
-    """The performing DIMSE-service-user of one association (PS3.7 6.3); on its thread."""
+    """The performing DIMSE-service-user of one association (PS3.7 6.3).
+
+    It is the Association thread's. Where the peer may have several requests outstanding, other
+    threads serve them, as many as it takes: a handler that does not return holds up one of these.
+
+    Attributes
+    ----------
+    workers : list of threading.Thread
+        These.
+    """
 
     def __init__(
         self,
@@ -49,6 +62,14 @@ class Performer:
         self._inbox = link.inbox
         self._indications = indications
         self._load_serving = load_serving
+        self.workers: list[threading.Thread] = []
+        # Idents of those that serve. A set's own operations are atomic.
+        self._busy: set[int] = set()
+        # How many requests were beyond what may be outstanding.
+        self._beyond = 0
+        # Whether the peer has requested release, which is answered when its requests are; and
+        # whether it, or we, wait for that.
+        self._peer_releases = self._is_releasing = False
         # Release was asked for in a handler, of a request or of EVT_ESTABLISHED.
         self.releases_after = False
         # What a peer is tolerated to do is noted once.
@@ -57,6 +78,8 @@ class Performer:
     def serve(self) -> None:
         """Do what the inbox says until the association has ended."""
         inbox = self._inbox
+        if inbox.window > 1:
+            self._start_worker()
         while True:
             if not self.invoker.to_cancel.empty():
                 self.invoker.cancel_abandoned()
@@ -71,16 +94,67 @@ class Performer:
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
-                # Its requests have been served.
-                reporting.release(self.link, sent=False)
-                self.link.dul.perform(pdus.A_RELEASE_RP())
+                self._peer_releases = self._is_releasing = True
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
                 self._serve_request(item)
+            if self._peer_releases and not self._is_serving():
+                self._peer_releases = False
+                reporting.release(self.link, sent=False)
+                self.link.dul.perform(pdus.A_RELEASE_RP())
             item = None  # which nobody else may hold any more
 
     def _serve_request(self, message: Message) -> None:
+        """Serve what the inbox has: all requests, or those beyond the window, which are refused."""
+        self._perform(message)
+        self._beyond += message.is_beyond
+        if self._beyond > _config.MAXIMUM_PENDING_REQUESTS:
+            error = DIMSEDecodeError("too many requests beyond the window")
+            self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+
+    def _is_serving(self) -> bool:
+        """Whether a request waits, or is being served, its response included."""
+        return bool(self._busy) or not self._inbox.is_empty
+
+    def _start_worker(self) -> None:
+        """Have another thread serve, beside the Association thread."""
+        name = f"{self.link.thread.name}-{len(self.workers) + 1}"
+        self.workers.append(threads.start(name, self._work))
+
+    def _work(self) -> None:
+        """Serve requests until the association has ended; one more thread than is busy waits."""
+        inbox, busy, run = self._inbox, self._busy, self.link.handlers.run_anywhere
+        ident = threading.get_ident()
+        self.link.workers.add(ident)
+        try:
+            while (message := inbox.work.get()) is not None:
+                busy.add(ident)
+                # The list may lack one that has begun already.
+                if len(busy) >= len(self.workers) and len(self.workers) < inbox.window:
+                    with suppress(RuntimeError):  # no thread to be had
+                        self._start_worker()
+                try:
+                    run(self._perform, message)
+                except Stopped:
+                    pass
+                except BaseException as error:  # a handler may call sys.exit()
+                    self.link.dul.abort(Ended("aborted", "local", 2, 0, error=error))
+                    raised.log(LOGGER, f"serving {self.link.peer_name} failed:", error)
+                message = None  # which nobody else may hold any more
+                busy.discard(ident)
+                if self.releases_after or (self._is_releasing and not self._is_serving()):
+                    inbox.put(None)  # the Association thread waits for that
+        finally:
+            busy.discard(ident)
+            self.link.workers.discard(ident)
+            inbox.work.put(None)  # for the next one
+
+    def end(self) -> None:
+        """Have the threads end that serve beside the Association thread, when they are done."""
+        self._inbox.work.put(None)
+
+    def _perform(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
         response: Primitive | None = None
         data_set = message.primitive.data_set
@@ -120,8 +194,8 @@ class Performer:
             return
         outstanding = self.invoker.operations.outstanding()
         are_awaited = not all(operation.is_abandoned for operation in outstanding)
-        if are_awaited or self._indications.assembler.context_id:
-            # Other timers run for these.
+        if are_awaited or self._is_serving() or self._indications.assembler.context_id:
+            # Other timers run for these, or none.
             link.dul.driver.last_activity = time.monotonic()
         elif link.network_timeout_response == "A-RELEASE":
             self._release()
@@ -136,6 +210,7 @@ class Performer:
         deadline = after(link.acse_timeout)
         self.invoker.operations.close()
         self._complete_operations(deadline)
+        self._inbox.window = 1  # what crosses it comes here, to be dropped
         try:
             link.dul.perform(pdus.A_RELEASE_RQ())
         except Stopped:
@@ -168,9 +243,10 @@ class Performer:
         It may wait for the answer to one of them before it answers us: to a sub-operation of our
         C-GET, or when it releases, too, and has operations of its own.
         """
+        self._is_releasing = True
         while True:
             self.invoker.cancel_abandoned()
-            if not self.invoker.operations:
+            if not self.invoker.operations and not (self.workers and self._is_serving()):
                 return
             item = self._get_by(deadline)
             if item is ENDED or item is PEER_RELEASES:

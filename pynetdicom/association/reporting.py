@@ -37,7 +37,7 @@ def accepted(link: Link) -> None:
     what = "accepted"
     if negotiated.rejected or link.is_requestor:
         what += f", {count} of {len(contexts)} presentation contexts"
-    if not count:
+    if contexts and not count:
         # All of them are answered, in the order in which they were proposed.
         why = acse.refusals(link.requestor.requested_contexts, contexts)
         what += f": {'; '.join(why)}"

@@ -19,6 +19,7 @@ from pynetdicom.services.classes import (
     IDENTIFIER_MISMATCH,
     MISTYPED_ARGUMENT,
     NO_SUCH_TYPE,
+    RESOURCE_LIMITATION,
     SEVERAL,
     SINGLE,
     SOP_CLASS_NOT_SUPPORTED,
@@ -174,6 +175,8 @@ def _refusal(performer: Performer, message: Message) -> tuple[int, str] | None:
     """Why a request is refused before anybody is asked, as status and text; None if it is not."""
     request = message.primitive
     context = performer.link.negotiated.contexts[message.context_id]
+    if message.is_beyond:
+        return RESOURCE_LIMITATION, "more operations than the window has room for"
     if message.is_duplicate:
         return DUPLICATE_INVOCATION, "the Message ID is that of an outstanding request"
     allowed = registry.operations(context.abstract_uid)

@@ -46,7 +46,7 @@ def for_wire(data_set: EncodedDataSet) -> EncodedDataSet:
         return data_set  # as a whole it is padded on its way (PS3.5 A.5)
     try:
         found = data_set.survey()
-        if not found.odd and not found.stray:
+        if not found.odd_count and not found.stray:
             return data_set
         pieces = rewrite(data_set, found)
     except (DataSetDecodeError, NotImplementedError):
@@ -101,7 +101,7 @@ def _mended(
     if encoding_of(transfer_syntax).deflated:
         data_set = InMemory(deflate(data_set.getvalue()), transfer_syntax)
     else:
-        data_set.take_survey(found._replace(end=data_set.size, odd=(), stray=b""))
+        data_set.take_survey(found._replace(end=data_set.size, first_odd=0, odd_count=0, stray=b""))
     data_set.mended = notes
     return data_set
 

@@ -228,7 +228,10 @@ class _Writer:
                 return value
             if level.kind == "fragments":
                 length = inner.end - value
-                self._item(0xE000, length + (length & 1))
+                if length & 1:
+                    self._item(0xE000, length + 1)
+                else:  # with its header it goes on where the last one ends: both are one stretch
+                    self._keep(offset, value - offset)
                 self._keep(value, length)
                 self.out.add(b"\0" * (length & 1))
                 offset = inner.end

@@ -100,8 +100,9 @@ class Survey(NamedTuple):
 
     end: int
     """Where the last element ends."""
-    odd: tuple[int, ...]
-    """The tags of the values of odd length; of a fragment that of an item."""
+    first_odd: int
+    """The tag of the first value of odd length, 0 for none; of a fragment that of an item."""
+    odd_count: int
     implicit: bool
     """How it begins, whatever its transfer syntax says."""
     last: int
@@ -117,9 +118,9 @@ class Survey(NamedTuple):
     def oddities(self) -> tuple[str, ...]:
         """What is wrong with the data set, and taken all the same; no values."""
         notes = []
-        if self.odd:
-            first = f"({self.odd[0] >> 16:04X},{self.odd[0] & 0xFFFF:04X})"
-            notes.append(f"values of odd length: {len(self.odd)}, the first of them {first}")
+        if self.odd_count:
+            first = f"({self.first_odd >> 16:04X},{self.first_odd & 0xFFFF:04X})"
+            notes.append(f"values of odd length: {self.odd_count}, the first of them {first}")
         if self.stray:
             notes.append(f"bytes after the last element: {len(self.stray)}")
         return tuple(notes)
@@ -153,8 +154,9 @@ class Window:
         self.explicit, self.implicit, self.long = _FORMS[little]
         # Whether sequences of defined length are looked into.
         self.nested = True
-        # What the walk has come by: the tags of the values of odd length, and what was wanted.
-        self.odd: list[int] = []
+        # What the walk has come by: values of odd length (of which there may be as many as fit, and
+        # none is kept), and what was wanted.
+        self.first_odd = self.odd_count = 0
         self.values: dict[int, bytes] = {}
 
     def at(self, offset: int, size: int) -> int:
@@ -168,6 +170,11 @@ class Window:
             if len(self.data) >= size:
                 return 0
         raise no_walk(f"it ends within an element header at offset {offset}")
+
+    def note_odd(self, tag: int) -> None:
+        """Count a value of odd length."""
+        self.first_odd = self.first_odd or tag
+        self.odd_count += 1
 
     def bytes_at(self, offset: int, size: int) -> bytes:
         """Give some bytes."""
@@ -279,7 +286,8 @@ def walk(
     top = Level("elements", size, False, implicit)
     end, last = _elements(window, 0, top, wanted=wanted, stop=stop)
     stray = window.bytes_at(end, size - end) if 0 < size - end < 8 else b""
-    return Survey(end, tuple(window.odd), implicit, last, stray, window.values, nested)
+    odd = window.first_odd, window.odd_count
+    return Survey(end, *odd, implicit, last, stray, window.values, nested)
 
 
 def _elements(
@@ -293,7 +301,7 @@ def _elements(
 ) -> tuple[int, int]:
     """Walk elements until they end; give where that is, and the tag of the last one."""
     _, end, delimited, implicit = level
-    unpack, unpack_implicit = window.explicit, window.implicit
+    unpack, unpack_implicit, unpack_long = window.explicit, window.implicit, window.long
     vr, last, data, base = b"", 0, window.data, window.base
     while offset < end:
         index = offset - base
@@ -311,16 +319,21 @@ def _elements(
         if tag >= stop:
             break
         if implicit or vr not in _SHORT_VRS:
-            if not implicit:
+            if vr in LONG_VRS:
+                value = offset + 12
+                at = window.at(offset, 12) + 8  # which may be in the next window
+                (length,) = unpack_long(window.data, at)
+            elif not implicit and not is_vr(vr):
                 # Tolerated: implicit VR within sequences. Delimiters have no VR at all.
-                tag, vr, length, value = window.header(offset, False)
+                vr = b""
+                (length,) = unpack_long(data, index + 4)
             if tag == ITEM_DELIMITATION:
                 if delimited or (value == end and end != window.size):
                     return value, last
                 raise no_walk(f"an item ends at offset {offset} where there is none")
             # Without a VR it is a mere value if it is too short to hold an item.
-            is_long = vr or length >= 8
-            inner = window.level_of((tag, vr, length, value), end) if is_long else None
+            may_hold = length == UNDEFINED or (vr == b"SQ" if vr else length >= 8)
+            inner = window.level_of((tag, vr, length, value), end) if may_hold else None
             if inner is not None:
                 offset, last = _items(window, value, inner, depth), tag
                 data, base = window.data, window.base
@@ -328,7 +341,7 @@ def _elements(
         if value + length > end:
             raise overrun(tag, offset)
         if length & 1:
-            window.odd.append(tag)
+            window.note_odd(tag)
         if tag in wanted:
             window.values[tag] = window.bytes_at(value, length)
         offset, last = value + length, tag
@@ -363,7 +376,7 @@ def _items(window: Window, offset: int, level: Level, depth: int) -> int:
             offset, _ = _elements(window, offset, item, depth + 1)
         else:
             if item.end - offset & 1:
-                window.odd.append(ITEM)
+                window.note_odd(ITEM)
             offset = item.end
     return ended(level, offset)
 

@@ -149,8 +149,11 @@ class Pieces:
 
     def extend(self, other: Pieces) -> None:
         """Add another's pieces."""
-        for piece in other.pieces:
+        size = self.size + other.size
+        for piece in other.pieces[:1]:  # which may go on where the last one here ends
             self.add(piece)
+        self.pieces += other.pieces[1:]
+        self.size = size
 
     def getvalue(self) -> bytes:
         """Read and join them."""

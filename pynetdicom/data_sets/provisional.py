@@ -47,6 +47,7 @@ class ProvisionalFile:
         self._mode: int | None = None
         # Somebody was told the name, and counts on it.
         self._is_known = False
+        self._is_published = False
         flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         self.descriptor = Descriptor(-1)
         if _has_unnamed_files():
@@ -86,7 +87,8 @@ class ProvisionalFile:
         if self.name is None:
             if not self.unnamed:
                 raise FileNotFoundError(errno.ENOENT, "the file has no provisional name")
-            self._hide()
+            if not self._is_published:
+                self._hide()
             name = _provisional(self.directory)
             self._link(name)
             self.name = name
@@ -116,6 +118,7 @@ class ProvisionalFile:
             self._publish_by_link(target, overwrite)
         else:
             self._publish_by_rename(target, overwrite)
+        self._is_published = True
         if sync:
             sync_directory(os.path.dirname(target) or os.curdir)
 

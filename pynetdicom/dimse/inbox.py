@@ -32,6 +32,12 @@ class Inbox:
         Tells whether there is nothing to get.
     put : callable
         Add something else than a request.
+    outstanding : callable
+        Tells how many requests there are.
+    window : int
+        How many requests the peer may have outstanding. Where that is more than one they go into
+        `work`, for several threads, and what is beyond the window to the Association thread.
+    work : queue.SimpleQueue
     last_done : float
         When a request was last done with, of `time.monotonic`.
     """
@@ -43,9 +49,14 @@ class Inbox:
         # By Message ID. A dict's own operations are atomic, and a cancel does not write to it: the
         # request may have been answered meanwhile.
         self._outstanding: dict[int, Message] = {}
+        # All that wait or are served, those with a Message ID of another's too.
+        self._open: dict[Message, None] = {}
+        self.outstanding = self._open.__len__
         # Each of these is written by one thread only.
-        self._taken = self._begun = self._served = 0
+        self._taken = self._begun = 0
         self._bytes_taken = self._bytes_begun = 0
+        self.window = 1
+        self.work: SimpleQueue[Message | None] = SimpleQueue()
         self.last_done = 0.0
 
     def put_request(self, message: Message) -> None:
@@ -60,16 +71,26 @@ class Inbox:
         if request.response_field is None:
             self.cancel(request.MessageIDBeingRespondedTo or 0)
             return
+        message_id = request.MessageID or 0
+        if self.window > 1:
+            message.is_beyond = len(self._open) >= self.window
+            if not message.is_beyond:
+                message.is_duplicate = (
+                    self._outstanding.setdefault(message_id, message) is not message
+                )
+                self._open[message] = None
+                self.work.put(message)
+                return
         # The one being served does not wait; one that nobody is before does not either.
         waiting = self._taken - self._begun
-        if self._taken > self._served and (
+        if self._open and (
             waiting >= _config.MAXIMUM_PENDING_REQUESTS
             or self._bytes_taken - self._bytes_begun + size > _config.MAXIMUM_PENDING_BYTES
         ):
             raise DIMSEDecodeError("too many requests wait to be served")
+        self._open[message] = None
         self._taken += 1
         self._bytes_taken += size
-        message_id = request.MessageID or 0
         message.is_duplicate = self._outstanding.setdefault(message_id, message) is not message
         self._items.put(message)
 
@@ -97,7 +118,7 @@ class Inbox:
     def done(self, message: Message) -> None:
         """Say that a request has been served."""
         self.last_done = time.monotonic()
-        self._served += 1
+        self._open.pop(message, None)
         if not message.is_duplicate:
             self._outstanding.pop(message.primitive.MessageID or 0, None)
 
@@ -121,7 +142,7 @@ class Inbox:
     @property
     def is_empty(self) -> bool:
         """Whether no request waits or is being served."""
-        return self._taken == self._served
+        return not self._open
 
     def drain(self) -> list[Any]:
         """Take out whatever is left, on the Association thread."""

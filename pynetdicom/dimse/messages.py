@@ -2,7 +2,7 @@
 
 Out, `fragments` gives batches of whole P-DATA-TF PDUs: lists of buffers, headers and slices in
 turn, each for one `sendmsg`. In, `Assembler` takes the PDVs in whatever slices the socket's reads
-gave and returns whole messages. A data set's bytes are neither joined nor copied here; they go on
+gave and hands whole messages on. A data set's bytes are neither joined nor copied here; they go on
 to a `Spool`.
 """
 
@@ -59,16 +59,18 @@ class Message:
         Whether the peer has cancelled it, a request, or is gone, while it was outstanding.
     is_duplicate : bool
         Whether its Message ID was outstanding when it arrived.
+    is_beyond : bool
+        Whether the peer had as many requests outstanding by then as it may.
     size : int
         The bytes of its data set.
     """
 
-    __slots__ = ("context_id", "is_cancelled", "is_duplicate", "primitive", "size")
+    __slots__ = ("context_id", "is_beyond", "is_cancelled", "is_duplicate", "primitive", "size")
 
     def __init__(self, primitive: Primitive, context_id: int) -> None:
         self.primitive = primitive
         self.context_id = context_id
-        self.is_cancelled = self.is_duplicate = False
+        self.is_cancelled = self.is_duplicate = self.is_beyond = False
         data_set = primitive.data_set
         self.size = 0 if data_set is None else data_set.size
 

@@ -287,7 +287,7 @@ class DUL(threading.Thread):
         ended = self.provider.ended
         if ended is not None:
             self.driver.help()
-        left = self._patience()
+        left = None if self.is_paused else self._patience()
         if left is None or left > 0:
             return
         if ended is not None:

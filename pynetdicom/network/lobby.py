@@ -127,6 +127,9 @@ class Lobby:
             if self._stopping:  # as soon as it was to begin; its listener is closed, perhaps
                 return
             self._listener.setblocking(False)
+            # One of its own: processes that were forked since it was made share the other one.
+            self._selector.close()
+            self._selector = selectors.DefaultSelector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
             while not self._stopping:

@@ -196,6 +196,33 @@ class Conclusion(NamedTuple):
     """Which contexts were not accepted and why."""
 
 
+MAXIMUM_WINDOW = 64
+"""As many operations are outstanding at a time where there is no other limit."""
+
+
+def agreed_window(
+    offer: items.AsynchronousOperationsWindowNegotiation | None,
+    answer: items.AsynchronousOperationsWindowNegotiation | None,
+) -> tuple[int, int]:
+    """Give how many operations the requestor may invoke, and perform, at a time (PS3.7 D.3.3.3)."""
+    if offer is None or answer is None:
+        return 1, 1
+    offered, answered = (
+        (item.maximum_number_operations_invoked, item.maximum_number_operations_performed)
+        for item in (offer, answer)
+    )
+    # An answer beyond the offer breaks the rule: what was offered counts.
+    invoked, performed = map(within, offered, answered)
+    return min(invoked or MAXIMUM_WINDOW, MAXIMUM_WINDOW), min(
+        performed or MAXIMUM_WINDOW, MAXIMUM_WINDOW
+    )
+
+
+def within(offer: int, answer: int) -> int:
+    """What of an answer is within the offer; 0 is any number, in both."""
+    return min(offer or answer, answer or offer)
+
+
 def conclude(rq: pdus.A_ASSOCIATE_RQ, ac: pdus.A_ASSOCIATE_AC) -> Conclusion:
     """Return what a requestor makes of the answer to its request: never more than it proposed."""
     unasked: tuple[type[Structure], ...] = (_WINDOW, items.UserIdentityNegotiation)

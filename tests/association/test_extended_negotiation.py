@@ -101,20 +101,20 @@ def raises(*args: Any) -> Any:
 # The asynchronous operations window
 
 
-def test_window_is_answered_with_one(sides: Sides) -> None:
+def test_window_is_answered_within_the_offer(sides: Sides) -> None:
     seen: list[Any] = []
 
     def on_window(event: evt.Event) -> tuple[int, int]:
         seen.append((event.nr_invoked, event.nr_performed))
-        return 5, 7
+        return 4, 9
 
     assoc = sides.associate([window()], (evt.EVT_ASYNC_OPS, on_window))
     assert assoc.is_established
     assert seen == [(5, 7)]
     assert assoc.requestor.asynchronous_operations == (5, 7)
-    assert assoc.acceptor.asynchronous_operations == (1, 1)
+    assert assoc.acceptor.asynchronous_operations == (4, 7)
     assert len(assoc.acceptor.extended_negotiation) == 1
-    assert sides.acceptor.acceptor.asynchronous_operations == (1, 1)
+    assert sides.acceptor.acceptor.asynchronous_operations == (4, 7)
 
 
 def test_window_by_callback(sides: Sides) -> None:

@@ -14,7 +14,9 @@ from pynetdicom.association import Association
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.network import deadlines as deadlines_module
 from pynetdicom.network import dul
+from pynetdicom.upper_layer import pdu as pdus
 from tests.clock import Clock
+from tests.faults.peer import RELEASE_RP, RELEASE_RQ, Peer, until
 from tests.peers import CT, DEADLINE, VERIFICATION, Call, listening, requestor
 
 PRIVATE = "1.3.6.1.4.1.99999.1"
@@ -181,6 +183,20 @@ def test_no_context_in_common(sides: Sides, caplog: pytest.LogCaptureFixture) ->
     assert over.wait(DEADLINE)
     named = "accepted, 0 of 2 presentation contexts: Verification (1.2.840.10008.1.1): abstract"
     assert any(named in text for text in caplog.messages)
+
+
+def test_nothing_proposed_is_nothing_to_explain(
+    sides: Sides, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "pynetdicom")
+    server = sides.scp.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
+    with Peer.connect(server.server_address) as peer:
+        peer.send(pdus.A_ASSOCIATE_RQ(called_ae_title="SCP", calling_ae_title="SCU").encode())
+        assert peer.pdu()[0] == 2
+        peer.send(RELEASE_RQ)
+        assert peer.pdu() == RELEASE_RP
+    assert until(lambda: any(text.endswith(": accepted") for text in caplog.messages))
 
 
 @pytest.mark.parametrize("how", ["server", "config"])

@@ -161,6 +161,23 @@ def test_odd_fragments_are_padded() -> None:
     assert wire(data, JPEG) == long(0x7FE00010, "OB", even + END, UNDEFINED)
 
 
+def test_fragments_that_stay_as_they_are_are_read_together() -> None:
+    """Whoever sends a long film with one odd frame does not read it frame by frame."""
+    reads: list[int] = []
+
+    class Counting(InMemory):
+        def read_into(self, part: memoryview, offset: int) -> None:
+            reads.append(offset)
+            super().read_into(part, offset)
+
+    even = item(b"ab") * 500
+    data = long(0x7FE00010, "OB", even + item(b"abc") + even + END, UNDEFINED)
+    sent = for_wire(Counting(data * 10, JPEG))
+    padded = long(0x7FE00010, "OB", even + item(b"abc\0") + even + END, UNDEFINED)
+    assert b"".join(map(bytes, sent.parts())) == padded * 10
+    assert len(reads) < 100
+
+
 def test_a_value_that_is_too_long_when_padded_becomes_unknown() -> None:
     data = short(0x00204000, "LT", b"x" * 0xFFFF)
     assert wire(data, EXPLICIT) == long(0x00204000, "UN", b"x" * 0xFFFF + b" ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
@@ -218,12 +219,12 @@ def test_stop() -> None:
 
 def test_what_is_seen() -> None:
     odd = short(0x00100020, b"LO", b"abc")
-    assert walk(b"", 0, EXPLICIT) == Survey(0, (), False, 0, b"", {}, True)
-    assert walk(odd, 11, EXPLICIT) == Survey(11, (0x00100020,), False, 0x00100020, b"", {}, True)
+    assert walk(b"", 0, EXPLICIT) == Survey(0, 0, 0, False, 0, b"", {}, True)
+    assert walk(odd, 11, EXPLICIT) == Survey(11, 0x00100020, 1, False, 0x00100020, b"", {}, True)
     sequence = long(0x00081140, b"SQ", item(odd + odd))
     for stray in b"\0\0", b"":
         found = walk(sequence + stray, len(sequence) + len(stray), EXPLICIT)
-        assert found == (len(sequence), (0x00100020,) * 2, False, 0x00081140, stray, {}, True)
+        assert found == (len(sequence), 0x00100020, 2, False, 0x00081140, stray, {}, True)
         assert found.oddities == (
             "values of odd length: 2, the first of them (0010,0020)",
             *["bytes after the last element: 2"] * bool(stray),
@@ -256,3 +257,16 @@ def test_any_bytes_walk_or_raise(data: bytes, encoding: Encoding) -> None:
         end = walk(data, len(data), encoding).end
         assert end or not data
         assert len(data) - 8 < end <= len(data)
+
+
+def test_values_of_odd_length_take_no_memory() -> None:
+    """However many there are: a peer may send nothing else."""
+    data = short(0x00100020, b"LO", b"1") * 20_000
+    tracemalloc.start()
+    try:
+        found = walk(data, len(data), EXPLICIT)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found.first_odd, found.odd_count) == (0x00100020, 20_000)
+    assert peak < 20_000

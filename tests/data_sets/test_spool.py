@@ -316,7 +316,10 @@ def test_path(kind: str, directory: Path, tmp_path: Path, threshold: int) -> Non
 def test_path_after_saving(kind: str, directory: Path, tmp_path: Path) -> None:
     received = receive(directory, threshold=0)
     received.save_as(tmp_path / "saved")
+    mode = (tmp_path / "saved").stat().st_mode
     path = received.path
+    # What was saved is the same file under another name: whoever may read it still may.
+    assert (tmp_path / "saved").stat().st_mode == mode
     assert path != str(tmp_path / "saved")
     assert Path(path).read_bytes() == HEADER + DATA
     received.close()

@@ -750,6 +750,25 @@ def test_a_peer_that_keeps_the_socket_after_a_release(
 # Release
 
 
+def test_a_pause_that_is_over_is_no_silence_of_the_peer(make: Any) -> None:
+    """Also where the DUL thread looks at the silence in the same turn, after another's move."""
+    side = make(start=False)
+
+    def take(message: Any) -> None:
+        side.dul.perform(pdus.A_RELEASE_RQ())
+        side.dul.pause(0)
+
+    side.user.take = take
+    side.user.on_paused = side.user.arrived.release
+    side.start()
+    side.peer.send(p_data(pdv(1, 3, b"response")))
+    assert side.peer.exactly(10) == RELEASE_RQ
+    assert side.user.arrived.acquire(timeout=60)
+    side.peer.send(RELEASE_RP)
+    side.dul.join(60)
+    assert side.ended == Ended("released", "local")
+
+
 def test_the_peer_releases(make: Any) -> None:
     side = make(requestor=False)
     side.peer.send(RELEASE_RQ)
