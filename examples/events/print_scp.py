@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 from pydicom import Dataset
@@ -242,7 +243,8 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
 
-    jobs = {}  # by association: each has a thread of its own, and nothing in common
+    # By association: each has a thread of its own. A request may still be served when it has ended.
+    jobs = weakref.WeakKeyDictionary()
     ae = AE("PRINT_EXAMPLE")
     ae.add_supported_context(Verification)
     ae.add_supported_context(BasicGrayscalePrintManagementMeta)
