@@ -23,6 +23,7 @@ from pynetdicom.workflows.ups_rules import Event
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.association import Association
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
 
@@ -104,7 +105,7 @@ def _number(number: int) -> str:
 
 
 class Reporter:
-    """Delivers what is in the queues, each in order, on associations of its own.
+    """Delivers what is queued, in order, on associations of the receivers, or of its own.
 
     Parameters
     ----------
@@ -133,8 +134,20 @@ class Reporter:
         self._under_way: dict[str, bool] = {}
         # Only the one thread that works off a queue touches its count.
         self._failures: dict[str, int] = {}
+        # On which a receiver takes events. A dict's own operations are atomic.
+        self._associations: dict[str, Association] = {}
         self._is_closed = False
         self._delivery = Delivery(self._attempt, "pynetdicom-ups", delays)
+
+    def may_use(self, ae_title: str, assoc: Association) -> bool:
+        """Report to an AE on an association that it has requested, if it takes events there."""
+        is_fit = assoc.remote["ae_title"] == ae_title and any(
+            context.abstract_syntax == UnifiedProcedureStepEvent and context.as_scp
+            for context in assoc.accepted_contexts
+        )
+        if is_fit:
+            self._associations[ae_title] = assoc
+        return is_fit
 
     def wake(self, ae_titles: Iterable[str]) -> None:
         """See that the queues of these are worked off; after they were written."""
@@ -184,6 +197,11 @@ class Reporter:
         waiting = self._waiting(ae_title)
         if not waiting:
             return True
+        theirs = self._associations.get(ae_title)
+        if theirs is not None:
+            if theirs.is_established:
+                return self._send_all(theirs, ae_title, waiting)
+            self._associations.pop(ae_title, None)
         target = self._where(ae_title)
         if target is None:
             LOGGER.warning("where to report events to %s is not known", ae_title)
@@ -199,21 +217,27 @@ class Reporter:
                 **(options[0] if options else {}),
             },
         ) as assoc:
-            while waiting and assoc.is_established:
-                until = 0
-                try:
-                    for number, record in waiting:
-                        if self._is_closed or not _send(assoc, ae_title, record):
-                            return False
-                        until = number + 1
-                finally:
-                    waiting = self._waiting(ae_title, until)
-                    if until:
-                        self._failures[ae_title] = 1
-            return not waiting
+            return self._send_all(assoc, ae_title, waiting)
+
+    def _send_all(
+        self, assoc: Association, ae_title: str, waiting: list[tuple[int, bytes]]
+    ) -> bool:
+        """Report what is waiting, and what comes meanwhile; whether that is done."""
+        while waiting and assoc.is_established:
+            until = 0
+            try:
+                for number, record in waiting:
+                    if self._is_closed or not _send(assoc, ae_title, record):
+                        return False
+                    until = number + 1
+            finally:
+                waiting = self._waiting(ae_title, until)
+                if until:
+                    self._failures[ae_title] = 1
+        return not waiting
 
 
-def _send(assoc: Any, ae_title: str, record: bytes) -> bool:
+def _send(assoc: Association, ae_title: str, record: bytes) -> bool:
     """Report an event; whether it was answered."""
     head, _, information = record.partition(b"\n")
     event_type, _, uid = head.decode("ascii").partition(" ")
