@@ -33,6 +33,11 @@ _BATCH = 64
 """Events that are read of a queue at a time."""
 
 
+def encode(uid: str, event: Event) -> bytes:
+    """Make a record of an event of a step."""
+    return f"{event.event_type} {uid}\n".encode() + pack(event.information)
+
+
 class Outbox:
     """The queues in the records of a store, while these are open.
 
@@ -56,21 +61,25 @@ class Outbox:
         first, following = (0, 0) if record is None else json.loads(record)
         return first, following
 
-    def _put(self, ae_title: str, first: int, following: int) -> None:
+    def _write(self, ae_title: str, first: int, following: int) -> None:
         self._records.put(_QUEUES, ae_title, json.dumps((first, following)).encode())
 
     def tell(self, ae_titles: Iterable[str], uid: str, event: Event) -> None:
         """Have an event delivered to these."""
-        record = f"{event.event_type} {uid}\n".encode() + pack(event.information)
+        record = encode(uid, event)
         for ae_title in ae_titles:
-            first, following = self._ends(ae_title)
-            self._records.put(_queue(ae_title), _number(following), record)
-            if following - first >= self._limit:
-                LOGGER.error("an event for %s is lost: %d are waiting", ae_title, self._limit)
-                self._records.delete(_queue(ae_title), _number(first))
-                first += 1
-            self._put(ae_title, first, following + 1)
-            self.woken.add(ae_title)
+            self.put(ae_title, record)
+
+    def put(self, ae_title: str, record: bytes) -> None:
+        """As `tell`, of an event that is encoded already."""
+        first, following = self._ends(ae_title)
+        self._records.put(_queue(ae_title), _number(following), record)
+        if following - first >= self._limit:
+            LOGGER.error("an event for %s is lost: %d are waiting", ae_title, self._limit)
+            self._records.delete(_queue(ae_title), _number(first))
+            first += 1
+        self._write(ae_title, first, following + 1)
+        self.woken.add(ae_title)
 
     def waiting(self, ae_title: str) -> list[tuple[int, bytes]]:
         """The first events for an AE, and their numbers."""
@@ -85,15 +94,13 @@ class Outbox:
         until = following if until is None else max(first, until)
         for number in range(first, until):
             self._records.delete(_queue(ae_title), _number(number))
-        if until < following:
-            self._put(ae_title, until, following)
-        else:
-            self._records.delete(_QUEUES, ae_title)
+        # The numbers go on, also where none is left: another process may know the last one.
+        self._write(ae_title, until, following)
 
     def queues(self) -> dict[str, int]:
         """How many events wait for whom."""
         read = ((ae, json.loads(record)) for ae, record in self._records.items(_QUEUES))
-        return {ae: following - first for ae, (first, following) in read}
+        return {ae: following - first for ae, (first, following) in read if first < following}
 
 
 def _queue(ae_title: str) -> str:
