@@ -48,7 +48,7 @@ class Provider:
     Its handlers run on the threads of the associations, and it reports on threads of its own, until
     `close`; any thread may ask it. All that it has to remember is in the store, also events that
     were not delivered yet; a new provider with the same store goes on with it, and tells all
-    subscribers that it was restarted.
+    subscribers that it was restarted. Of several at a time each delivers: events come twice.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ class Provider:
     where : callable, optional
         ``where(ae_title)`` gives the address to which events for an AE go, ``(addr, port)``, or
         ``(addr, port, kwargs)`` with keyword arguments of `AE.associate`; None if it is not known,
-        and then the AE cannot be subscribed. Without it nobody can.
+        and then the AE cannot be subscribed, but on an association of its own with a presentation
+        context for UPS Event. Without it nobody can.
     store : Store, optional
         By default in memory.
     decide : callable, optional
@@ -282,7 +283,7 @@ class Provider:
             return answer(
                 self._change(uid, lambda it: rules.request_cancel(it, information, by), event)
             )
-        return self._subscription(event.action_type, uid, information)
+        return self._subscription(event, uid, information)
 
     def _find(self, event: Event) -> Iterator[Any]:
         keys = event.identifier
@@ -348,11 +349,15 @@ class Provider:
         self._reporter.wake(outbox.woken)
         return told
 
-    def _subscription(self, action: int, uid: str, information: Dataset) -> Answer:
+    def _subscription(self, event: Event, uid: str, information: Dataset) -> Answer:
         if self._where is None:
             return answer(0xC315)
-        wanted = wish(action, uid, information)
-        if action == rules.SUBSCRIBE and self._where(wanted.ae_title) is None:
+        wanted = wish(event.action_type, uid, information)
+        if (
+            wanted.action == rules.SUBSCRIBE
+            and not self._reporter.may_use(wanted.ae_title, event.assoc)
+            and self._where(wanted.ae_title) is None
+        ):
             return answer(0xC308)
         given, woken = fulfil(self.store, self._limit, wanted, grants=self._locks)
         self._reporter.wake(woken)

@@ -23,6 +23,7 @@ from pynetdicom.workflows.ups_rules import Event
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.association import Association
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
 
@@ -30,6 +31,11 @@ _QUEUES = "ups queues"
 
 _BATCH = 64
 """Events that are read of a queue at a time."""
+
+
+def encode(uid: str, event: Event) -> bytes:
+    """Make a record of an event of a step."""
+    return f"{event.event_type} {uid}\n".encode() + pack(event.information)
 
 
 class Outbox:
@@ -55,21 +61,25 @@ class Outbox:
         first, following = (0, 0) if record is None else json.loads(record)
         return first, following
 
-    def _put(self, ae_title: str, first: int, following: int) -> None:
+    def _write(self, ae_title: str, first: int, following: int) -> None:
         self._records.put(_QUEUES, ae_title, json.dumps((first, following)).encode())
 
     def tell(self, ae_titles: Iterable[str], uid: str, event: Event) -> None:
         """Have an event delivered to these."""
-        record = f"{event.event_type} {uid}\n".encode() + pack(event.information)
+        record = encode(uid, event)
         for ae_title in ae_titles:
-            first, following = self._ends(ae_title)
-            self._records.put(_queue(ae_title), _number(following), record)
-            if following - first >= self._limit:
-                LOGGER.error("an event for %s is lost: %d are waiting", ae_title, self._limit)
-                self._records.delete(_queue(ae_title), _number(first))
-                first += 1
-            self._put(ae_title, first, following + 1)
-            self.woken.add(ae_title)
+            self.put(ae_title, record)
+
+    def put(self, ae_title: str, record: bytes) -> None:
+        """As `tell`, of an event that is encoded already."""
+        first, following = self._ends(ae_title)
+        self._records.put(_queue(ae_title), _number(following), record)
+        if following - first >= self._limit:
+            LOGGER.error("an event for %s is lost: %d are waiting", ae_title, self._limit)
+            self._records.delete(_queue(ae_title), _number(first))
+            first += 1
+        self._write(ae_title, first, following + 1)
+        self.woken.add(ae_title)
 
     def waiting(self, ae_title: str) -> list[tuple[int, bytes]]:
         """The first events for an AE, and their numbers."""
@@ -84,15 +94,13 @@ class Outbox:
         until = following if until is None else max(first, until)
         for number in range(first, until):
             self._records.delete(_queue(ae_title), _number(number))
-        if until < following:
-            self._put(ae_title, until, following)
-        else:
-            self._records.delete(_QUEUES, ae_title)
+        # The numbers go on, also where none is left: another process may know the last one.
+        self._write(ae_title, until, following)
 
     def queues(self) -> dict[str, int]:
         """How many events wait for whom."""
         read = ((ae, json.loads(record)) for ae, record in self._records.items(_QUEUES))
-        return {ae: following - first for ae, (first, following) in read}
+        return {ae: following - first for ae, (first, following) in read if first < following}
 
 
 def _queue(ae_title: str) -> str:
@@ -104,7 +112,7 @@ def _number(number: int) -> str:
 
 
 class Reporter:
-    """Delivers what is in the queues, each in order, on associations of its own.
+    """Delivers what is queued, in order, on associations of the receivers, or of its own.
 
     Parameters
     ----------
@@ -133,8 +141,20 @@ class Reporter:
         self._under_way: dict[str, bool] = {}
         # Only the one thread that works off a queue touches its count.
         self._failures: dict[str, int] = {}
+        # On which a receiver takes events. A dict's own operations are atomic.
+        self._associations: dict[str, Association] = {}
         self._is_closed = False
         self._delivery = Delivery(self._attempt, "pynetdicom-ups", delays)
+
+    def may_use(self, ae_title: str, assoc: Association) -> bool:
+        """Report to an AE on an association that it has requested, if it takes events there."""
+        is_fit = assoc.remote["ae_title"] == ae_title and any(
+            context.abstract_syntax == UnifiedProcedureStepEvent and context.as_scp
+            for context in assoc.accepted_contexts
+        )
+        if is_fit:
+            self._associations[ae_title] = assoc
+        return is_fit
 
     def wake(self, ae_titles: Iterable[str]) -> None:
         """See that the queues of these are worked off; after they were written."""
@@ -184,6 +204,11 @@ class Reporter:
         waiting = self._waiting(ae_title)
         if not waiting:
             return True
+        theirs = self._associations.get(ae_title)
+        if theirs is not None:
+            if theirs.is_established:
+                return self._send_all(theirs, ae_title, waiting)
+            self._associations.pop(ae_title, None)
         target = self._where(ae_title)
         if target is None:
             LOGGER.warning("where to report events to %s is not known", ae_title)
@@ -199,21 +224,27 @@ class Reporter:
                 **(options[0] if options else {}),
             },
         ) as assoc:
-            while waiting and assoc.is_established:
-                until = 0
-                try:
-                    for number, record in waiting:
-                        if self._is_closed or not _send(assoc, ae_title, record):
-                            return False
-                        until = number + 1
-                finally:
-                    waiting = self._waiting(ae_title, until)
-                    if until:
-                        self._failures[ae_title] = 1
-            return not waiting
+            return self._send_all(assoc, ae_title, waiting)
+
+    def _send_all(
+        self, assoc: Association, ae_title: str, waiting: list[tuple[int, bytes]]
+    ) -> bool:
+        """Report what is waiting, and what comes meanwhile; whether that is done."""
+        while waiting and assoc.is_established:
+            until = 0
+            try:
+                for number, record in waiting:
+                    if self._is_closed or not _send(assoc, ae_title, record):
+                        return False
+                    until = number + 1
+            finally:
+                waiting = self._waiting(ae_title, until)
+                if until:
+                    self._failures[ae_title] = 1
+        return not waiting
 
 
-def _send(assoc: Any, ae_title: str, record: bytes) -> bool:
+def _send(assoc: Association, ae_title: str, record: bytes) -> bool:
     """Report an event; whether it was answered."""
     head, _, information = record.partition(b"\n")
     event_type, _, uid = head.decode("ascii").partition(" ")

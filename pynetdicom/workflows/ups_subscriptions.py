@@ -15,13 +15,12 @@ from pynetdicom.sop_class import (
 from pynetdicom.workflows.matching import Options, data_set_matches
 from pynetdicom.workflows.providing import Answer, answer, merged, pack, unpack
 from pynetdicom.workflows.stores import Records, Store
-from pynetdicom.workflows.ups_reporting import Outbox
+from pynetdicom.workflows.ups_reporting import Outbox, encode
 from pynetdicom.workflows.ups_rules import (
     NO_SUCH_STEP,
     SUBSCRIBE,
     SUSPEND,
     UNSUBSCRIBE,
-    Event,
     Rejected,
     Step,
     state_report,
@@ -207,16 +206,16 @@ def fulfil(store: Store, limit: int, wanted: Wish, *, grants: bool) -> tuple[Ans
                 return answer(NO_SUCH_STEP), set()
             present = {}
             if wanted.action == SUBSCRIBE:
-                present = {wanted.uid: state_report(Step.decode(record))}
+                present = {wanted.uid: encode(wanted.uid, state_report(Step.decode(record)))}
                 subscriptions.subscribe(wanted.ae_title, wanted.uid, bool(wanted.lock and grants))
             else:
                 subscriptions.unsubscribe(wanted.ae_title, wanted.uid)
-        for uid, event in present.items():
-            outbox.tell([wanted.ae_title], uid, event)
+        for event in present.values():
+            outbox.put(wanted.ae_title, event)
     return answer(0xB301 if wanted.lock and not grants else 0x0000), outbox.woken
 
 
-_Seen = tuple[bytes, Event | None]
+_Seen = tuple[bytes, bytes | None]
 """The record of a step, and what is reported of it, if it is one that is wanted."""
 
 
@@ -231,5 +230,6 @@ def _look(
             looked_at[uid] = seen[uid]
             continue
         step = Step.decode(record)
-        looked_at[uid] = record, state_report(step) if subscription.wants(None, step) else None
+        is_wanted = subscription.wants(None, step)
+        looked_at[uid] = record, encode(uid, state_report(step)) if is_wanted else None
     return looked_at

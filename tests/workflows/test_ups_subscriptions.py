@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import (
     UnifiedProcedureStepEvent,
     UnifiedProcedureStepPush,
@@ -28,7 +28,7 @@ from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
 from pynetdicom.workflows.ups_reporting import Outbox
 from pynetdicom.workflows.ups_rules import Event
 from tests.faults.peer import until
-from tests.pair import serve
+from tests.pair import Seen, serve
 from tests.workflows.ups_pair import (
     RIS,
     at_once,
@@ -515,6 +515,28 @@ def test_after_a_restart(kind: str, office: RIS, tmp_path: Path) -> None:
     assert until(lambda: "WS" not in second.outstanding)
     second.close()
     store.close()
+
+
+def test_events_come_on_the_watchers_own_association(office: RIS) -> None:
+    """The watcher listens to nothing else; once it is gone, what it has missed waits for it."""
+    office.scp.add_supported_context(UnifiedProcedureStepEvent)
+    provider = office.provide()
+    heard = Seen()
+    bound = ups.listening(lambda uid, event, told: heard.add((uid, event)))
+    contexts = [*ups.contexts(), build_context(UnifiedProcedureStepEvent)]
+    with office.associate(contexts=contexts, evt_handlers=bound) as assoc:
+        assert ups.subscribe(assoc, "WS").Status == 0x0000
+        uid = ups.push(assoc, step())
+        assert heard.wait_for((uid, STATE))
+        with pytest.raises(Refused, match="0xC308"):
+            ups.subscribe(assoc, "OTHER")
+        assert until(lambda: provider.outstanding == {})
+    later = provider.schedule(step())
+    assert until(lambda: provider.outstanding == {"WS": 1})
+    with office.associate(contexts=contexts, evt_handlers=bound) as assoc:
+        assert ups.subscribe(assoc, "WS").Status == 0x0000
+        assert heard.wait_for((later, STATE))
+    assert heard.notes == [(uid, STATE), (later, STATE)]
 
 
 def test_steps_come_and_go_while_all_are_subscribed_to(office: RIS) -> None:

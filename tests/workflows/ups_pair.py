@@ -208,7 +208,7 @@ class Direct:
         name = event.name.removeprefix("EVT_").replace("_", "-")
         asked = SimpleNamespace(
             request=SimpleNamespace(name=name, **request),
-            assoc=SimpleNamespace(remote={"ae_title": "WS"}),
+            assoc=SimpleNamespace(remote={"ae_title": "WS"}, accepted_contexts=[]),
             **more,
         )
         return self._handlers[event](asked)
