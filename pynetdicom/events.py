@@ -360,6 +360,9 @@ def _info(event: Event) -> dict[str, Any]:
         side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
         parameters["requested_sop_class_uid"] = getattr(rq, f"{side}SOPClassUID")
         parameters["requested_sop_instance_uid"] = getattr(rq, f"{side}SOPInstanceUID")
+        for name in ("action_type", "event_type"):
+            if name in event.event.attributes:
+                parameters[name] = getattr(event, name)
     info: dict[str, Any] = {
         "requestor": _side(assoc.requestor),
         "acceptor": _side(assoc.acceptor),

@@ -24,7 +24,10 @@ from pynetdicom.services import registry
 ROOT = Path(__file__).parent.parent
 LEAK_DEADLINE = 120.0
 REQUIRE_INTEROP = "PYNETDICOM_REQUIRE_INTEROP"
-DCMTK_TOOLS = ("echoscu", "storescu", "storescp", "dcmdump", "dcmqrscp", "findscu", "movescu")
+DCMTK_TOOLS = (
+    *("echoscu", "storescu", "storescp", "dcmdump", "dcmqrscp", "findscu", "movescu"),
+    *("dcmprscp", "dcmprscu", "dcmpsprt"),
+)
 
 
 def open_descriptors() -> dict[int, str]:

@@ -612,9 +612,10 @@ def test_n_service_callbacks_are_called_with_the_signatures_of_their_generation(
             evt.EVT_N_EVENT_REPORT,
             "on_n_event_report",
             dimse.N_EVENT_REPORT,
-            {"EventTypeID": 1, "data_set": encoded, **affected},
+            {"EventTypeID": 2, "data_set": encoded, **affected},
         ),
     ]
+    types = {"on_n_action": {"action_type": 1}, "on_n_event_report": {"event_type": 2}}
     for event, name, operation, parameters in requests:
         rq = operation(MessageID=1, **parameters)
         ae = AE()
@@ -628,6 +629,7 @@ def test_n_service_callbacks_are_called_with_the_signatures_of_their_generation(
             "message_id": 1,
             "requested_sop_class_uid": "1.2",
             "requested_sop_instance_uid": "1.2.3",
+            **types.get(name, {}),
         }
         assert info["requestor"].keys() == SIDE
         if name == "on_n_get":

@@ -433,9 +433,11 @@ class Provider:
         assoc = self._associations.pop(transaction_uid, None)
         if assoc is not None and assoc.is_established:
             try:
-                return _send(assoc, event_type, result)
+                heard = _send(assoc, event_type, result)
             except (RuntimeError, ValueError):  # it has ended just now
-                pass
+                heard = None
+            if heard is not None:  # or it has ended meanwhile: peers release at our response
+                return heard
         target = self._where(ae_title)
         if target is None:
             LOGGER.warning("where to report storage commitment to %s is not known", ae_title)
@@ -451,16 +453,16 @@ class Provider:
                 **(options[0] if options else {}),
             },
         ) as own:
-            return own.is_established and _send(own, event_type, result)
+            return own.is_established and bool(_send(own, event_type, result))
 
 
-def _send(assoc: Association, event_type: int, result: Dataset) -> bool:
-    """Report; whether that is done: taken, or refused for good."""
+def _send(assoc: Association, event_type: int, result: Dataset) -> bool | None:
+    """Report; whether that is done: taken, or refused for good. None when there is no answer."""
     status, _ = assoc.send_n_event_report(
         result, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )
     if "Status" not in status:
-        return False
+        return None
     if code_to_category(status.Status) == FAILURE:
         LOGGER.warning("a result of storage commitment was answered with 0x%04X", status.Status)
     return status.Status not in (PROCESSING_FAILURE, RESOURCE_LIMITATION)

@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE
 from pynetdicom.dsutils import split_dataset
-from pynetdicom.sop_class import HangingProtocolStorage
+from pynetdicom.sop_class import HangingProtocolStorage, SecondaryCaptureImageStorage
 from tests.conftest import find_free_port
 from tests.examples.certificates import write_certificates
 from tests.examples.conftest import (
@@ -608,6 +608,30 @@ def test_substance(scp: str, scu: str, scripts: Scripts) -> None:
         result = scripts.run(script, LOCAL, server.port, package, patient)
         assert result.returncode == code, result.stderr
         assert said in result.stdout
+    assert server.stop(signal.SIGINT) == 0
+
+
+# Printing
+
+
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_print(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "print_scp.py", find_free_port(), "--directory", "out")
+    script = EXAMPLES / scu / "print_scu.py"
+    result = scripts.run(script, LOCAL, server.port, CT, MR, CT, "--format", "1,2")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "printer: NORMAL NORMAL\nfilm printed\nfilm printed\n"
+    printed = [dcmread(path) for path in (server.directory / "out").iterdir()]
+    sizes = [(ds.Rows, ds.Columns) for ds in map(dcmread, (CT, MR, CT))]
+    assert sorted((ds.Rows, ds.Columns) for ds in printed) == sorted(sizes)
+    for ds in printed:
+        assert (ds.SOPClassUID, ds.BitsAllocated) == (SecondaryCaptureImageStorage, 8)
+        assert (min(ds.PixelData), max(ds.PixelData)) == (0, 255)
+    result = scripts.run(script, LOCAL, server.port, CT_JPEG2000)
+    assert (result.returncode, "compressed" in result.stderr) == (1, True)
+    result = scripts.run(script, LOCAL, server.port, CT, "--format", "11,10")
+    assert (result.returncode, result.stderr) == (1, "not printed: the film: 0x0106\n")
     assert server.stop(signal.SIGINT) == 0
 
 

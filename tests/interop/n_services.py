@@ -19,6 +19,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # names of the
     RTConventionalMachineVerification,
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
+    UnifiedProcedureStepEvent,
+    UnifiedProcedureStepPull,
+    UnifiedProcedureStepPush,
+    UnifiedProcedureStepWatch,
+    UPSGlobalSubscriptionInstance,
 )
 
 RT = RTConventionalMachineVerification
@@ -29,7 +34,11 @@ ATTRIBUTES = {
     "EVT_N_GET": ("attribute_identifiers",),
     "EVT_N_SET": ("modification_list",),
 }
-UIDS = (RT, BasicGrayscalePrintManagementMeta, StorageCommitmentPushModel)
+UPS = UnifiedProcedureStepPush  # the class in the messages of all of its contexts
+UIDS = (
+    *(RT, BasicGrayscalePrintManagementMeta, StorageCommitmentPushModel),
+    *(UPS, UnifiedProcedureStepPull, UnifiedProcedureStepWatch, UnifiedProcedureStepEvent),
+)
 
 
 def tell(*what: Any) -> None:
@@ -66,7 +75,7 @@ def handle(event: Any) -> Any:
         )
         if getattr(request, keyword, None) is not None
     ]
-    tell(name, sorted(uids), found)
+    tell(name, event.context.abstract_syntax, sorted(uids), found)
     if name == "EVT_N_DELETE":
         return 0x0112
     status = Dataset()
@@ -74,7 +83,13 @@ def handle(event: Any) -> Any:
     if name == "EVT_N_SET":
         status.AttributeIdentifierList = [0x00100010, 0x00100020]
         status.ErrorComment = "partly"
-    if name == "EVT_N_ACTION" and event.action_type == 1:
+    if name == "EVT_N_ACTION" and event.action_type == 3:
+        for number in (1, 5):
+            report, _ = event.assoc.send_n_event_report(
+                data_set("Report"), number, UPS, "1.2.840.3", meta_uid=UnifiedProcedureStepEvent
+            )
+            tell("reported", report.Status)
+    if name == "EVT_N_ACTION" and event.context.abstract_syntax == StorageCommitmentPushModel:
         report, _ = event.assoc.send_n_event_report(
             data_set("Report"), 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
@@ -126,6 +141,15 @@ def scu(port: int) -> None:
     answered("event", assoc.send_n_event_report(sent, 2, RT, "1.2.840.1"))
     answered("get", assoc.send_n_get([(0x0010, 0x0010), (0x0008, 0x1199)], RT, "1.2.840.1"))
     answered("set", assoc.send_n_set(sent, RT, "1.2.840.1"))
+    pull, watch = UnifiedProcedureStepPull, UnifiedProcedureStepWatch
+    everything = UPSGlobalSubscriptionInstance
+    answered("ups push", assoc.send_n_create(sent, UPS, "1.2.840.3"))
+    answered("ups subscribe", assoc.send_n_action(sent, 3, UPS, everything, meta_uid=watch))
+    answered("ups claim", assoc.send_n_action(sent, 1, UPS, "1.2.840.3", meta_uid=pull))
+    answered("ups change", assoc.send_n_set(sent, UPS, "1.2.840.3", meta_uid=pull))
+    answered("ups look", assoc.send_n_get([0x00741000], UPS, "1.2.840.3", meta_uid=watch))
+    answered("ups cancel", assoc.send_n_action(sent, 2, UPS, "1.2.840.3", meta_uid=watch))
+    answered("ups forget", assoc.send_n_action(sent, 4, UPS, "1.2.840.3", meta_uid=watch))
     assoc.release()
     tell("released", assoc.is_released)
 

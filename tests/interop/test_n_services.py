@@ -100,9 +100,13 @@ def test_all_six(
     assert (asked, served) == told_by_ours
     assert [row[0] for row in asked] == [
         *("EVT_N_EVENT_REPORT", "action", "create", "meta", "delete", "event", "get", "set"),
+        *("ups push", "EVT_N_EVENT_REPORT", "EVT_N_EVENT_REPORT", "ups subscribe"),
+        *("ups claim", "ups change", "ups look", "ups cancel", "ups forget"),
         "released",
     ]
     assert [row[0] for row in served] == [
         *("EVT_N_ACTION", "reported", "EVT_N_CREATE", "EVT_N_CREATE", "EVT_N_DELETE"),
         *("EVT_N_EVENT_REPORT", "EVT_N_GET", "EVT_N_SET"),
+        *("EVT_N_CREATE", "EVT_N_ACTION", "reported", "reported", "EVT_N_ACTION", "EVT_N_SET"),
+        *("EVT_N_GET", "EVT_N_ACTION", "EVT_N_ACTION"),
     ]

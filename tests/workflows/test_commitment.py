@@ -368,6 +368,25 @@ def test_it_is_tried_again_until_it_is_heard(archive: Archive) -> None:
     assert heard == ["1.2.840.1"] * 4
 
 
+def test_the_association_ends_instead_of_an_answer(archive: Archive) -> None:
+    """As with peers that release at our response: then the result goes to where they listen."""
+    heard: list[Any] = []
+
+    def take(event: Any) -> Any:
+        heard.append(event.event_information.TransactionUID)
+        if event.assoc.is_requestor:
+            event.assoc.abort()
+        return 0x0000, None
+
+    server = serve(archive.scu, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
+    where = {"CT_ROOM": ("127.0.0.1", server.server_address[1])}
+    provider = archive.provide(where=where.get, delays=(3600.0,))  # there is no second attempt
+    with archive.associate(evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)]) as assoc:
+        assoc.send_n_action(request(), 1, COMMITMENT, StorageCommitmentPushModelInstance)
+        assert until(lambda: provider.outstanding == [])
+    assert heard == ["1.2.840.1"] * 2
+
+
 def test_it_is_given_up(archive: Archive, caplog: pytest.LogCaptureFixture) -> None:
     provider = archive.provide(attempts=3)
     with archive.associate() as assoc:

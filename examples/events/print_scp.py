@@ -1,0 +1,270 @@
+"""Print SCP with event handlers: a printer whose films are files.
+
+    python examples/events/print_scp.py 127.0.0.1 11112 --directory printed
+
+Each image of a film that is printed becomes a Secondary Capture file. Runs until Ctrl-C or SIGTERM,
+and then ends with 0.
+"""
+
+import argparse
+import re
+import signal
+import sys
+import threading
+import weakref
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (
+    BasicFilmBox,
+    BasicFilmSession,
+    BasicGrayscaleImageBox,
+    BasicGrayscalePrintManagementMeta,
+    Printer,
+    PrinterInstance,
+    SecondaryCaptureImageStorage,
+    Verification,
+)
+
+# What the printer does where it is not told, which the responses say (PS3.4 H.4.1.2, H.4.2.2).
+OF_A_SESSION = {
+    "NumberOfCopies": 1,
+    "PrintPriority": "MED",
+    "MediumType": "PAPER",
+    "FilmDestination": "PROCESSOR",
+}
+OF_A_FILM = {
+    "FilmOrientation": "PORTRAIT",
+    "FilmSizeID": "A4",
+    "MagnificationType": "NONE",
+    "MaxDensity": 300,
+    "ConfigurationInformation": "",
+}
+MOST_IMAGES = 100  # on a film
+
+
+def reference(sop_class, sop_instance):
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop_instance
+    return item
+
+
+def with_defaults(attributes, defaults):
+    for keyword, value in defaults.items():
+        if attributes.get(keyword) in (None, ""):
+            setattr(attributes, keyword, value)
+    return attributes
+
+
+def write(image, directory):
+    """Write a printed image as a file; who the patient is, a printer is not told."""
+    ds = Dataset()
+    ds.update(image)
+    ds.SOPClassUID, ds.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid(prefix=None)
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(prefix=None), generate_uid(prefix=None)
+    ds.Modality, ds.ConversionType = "OT", "WSD"
+    for keyword in (
+        *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime"),
+        *("StudyID", "AccessionNumber", "ReferringPhysicianName", "SeriesNumber"),
+        *("InstanceNumber", "PatientOrientation"),
+    ):
+        setattr(ds, keyword, None)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds["PixelData"].VR = "OW"
+    ds.save_as(directory / f"{ds.SOPInstanceUID}.dcm", enforce_file_format=True)
+
+
+class Job:
+    """What an association has created; it ends with the association (PS3.4 H.4.1.2.1.1)."""
+
+    def __init__(self):
+        self.session = None  # its UID
+        self.films = {}  # by UID: the UIDs of its image boxes
+        self.images = {}  # by the UID of the image box: what was set, or None
+
+    def create_session(self, uid, attributes):
+        if self.session is not None:
+            return 0x0213, None  # one at a time
+        self.session = uid
+        return 0x0000, with_defaults(attributes, OF_A_SESSION)
+
+    def create_film(self, uid, attributes):
+        (session,) = attributes.ReferencedFilmSessionSequence
+        if self.session is None or session.ReferencedSOPInstanceUID != self.session:
+            return 0x0106, None
+        if uid in self.films:
+            return 0x0111, None
+        layout = re.fullmatch(r"STANDARD\\(\d+),(\d+)", str(attributes.ImageDisplayFormat))
+        count = int(layout[1]) * int(layout[2]) if layout else 0
+        if not 1 <= count <= MOST_IMAGES:
+            return 0x0106, None
+        boxes = [generate_uid(prefix=None) for _ in range(count)]
+        self.films[uid] = boxes
+        self.images.update(dict.fromkeys(boxes))
+        attributes.ReferencedImageBoxSequence = [
+            reference(BasicGrayscaleImageBox, box) for box in boxes
+        ]
+        return 0x0000, with_defaults(attributes, OF_A_FILM)
+
+    def set_image(self, uid, attributes):
+        if uid not in self.images:
+            return 0x0112, None
+        images = attributes.BasicGrayscaleImageSequence
+        if not images:
+            self.images[uid] = None  # cleared
+            return 0x0000, None
+        image = images[0]
+        if len(image.PixelData) < image.Rows * image.Columns * image.BitsAllocated // 8:
+            return 0x0106, None
+        if attributes.get("Polarity") == "REVERSE":
+            other = {"MONOCHROME1": "MONOCHROME2", "MONOCHROME2": "MONOCHROME1"}
+            image.PhotometricInterpretation = other[image.PhotometricInterpretation]
+        self.images[uid] = image
+        return 0x0000, None
+
+    def print_films(self, films, directory, empty):
+        """Print; give the status, which is `empty` if there is no image on one of them."""
+        for uid in films:
+            for box in self.films[uid]:
+                if self.images[box] is not None:
+                    write(self.images[box], directory)
+        are_full = [any(self.images[box] is not None for box in self.films[uid]) for uid in films]
+        return 0x0000 if all(are_full) else empty
+
+    def delete_film(self, uid):
+        for box in self.films.pop(uid):
+            del self.images[box]
+
+    def delete_session(self):
+        for uid in list(self.films):
+            self.delete_film(uid)
+        self.session = None
+
+
+def create(job, sop_class, uid, attributes):
+    """An N-CREATE of a film session or a film box."""
+    what = {BasicFilmSession: job.create_session, BasicFilmBox: job.create_film}
+    if sop_class not in what:
+        return 0x0211, None
+    uid = uid or generate_uid(prefix=None)
+    status = Dataset()
+    status.AffectedSOPInstanceUID = uid
+    status.Status, attributes = what[sop_class](uid, attributes)
+    return status, attributes
+
+
+def change(job, sop_class, uid, attributes):
+    """An N-SET."""
+    if sop_class == BasicGrayscaleImageBox:
+        return job.set_image(uid, attributes)
+    # A film session or a film box: of what can be changed there, nothing matters to a file.
+    return 0x0000 if uid == job.session or uid in job.films else 0x0112, None
+
+
+def act(job, sop_class, uid, directory):
+    """An N-ACTION, whose only type is 1: print (PS3.4 H.4.1.2.4, H.4.2.2.4)."""
+    if sop_class == BasicFilmBox:
+        return job.print_films([uid], directory, 0xB603) if uid in job.films else 0x0112, None
+    if uid != job.session:
+        return 0x0112, None
+    if not job.films:
+        return 0xC600, None
+    return job.print_films(list(job.films), directory, 0xB602), None
+
+
+def delete(job, uid):
+    """An N-DELETE of a film session, with its film boxes, or of a film box."""
+    if uid == job.session:
+        job.delete_session()
+    elif uid in job.films:
+        job.delete_film(uid)
+    else:
+        return 0x0112
+    return 0x0000
+
+
+def get(sop_class, uid, tags):
+    """An N-GET of the printer's state (PS3.4 H.4.6.2.2)."""
+    if (sop_class, uid) != (Printer, PrinterInstance):
+        return 0x0112, None
+    state = Dataset()
+    state.PrinterStatus, state.PrinterStatusInfo = "NORMAL", "NORMAL"
+    state.PrinterName = "FILES"
+    found = Dataset()
+    found.update({tag: state[tag] for tag in tags or state.keys() if tag in state})
+    return 0x0000 if all(tag in state for tag in tags) else 0x0107, found
+
+
+def handle_create(event, jobs):
+    request = event.request
+    job = jobs.setdefault(event.assoc, Job())
+    uid = request.AffectedSOPInstanceUID
+    return create(job, request.AffectedSOPClassUID, uid, event.attribute_list)
+
+
+def handle_set(event, jobs):
+    request = event.request
+    job = jobs.setdefault(event.assoc, Job())
+    uid = request.RequestedSOPInstanceUID
+    return change(job, request.RequestedSOPClassUID, uid, event.modification_list)
+
+
+def handle_action(event, jobs, directory):
+    request = event.request
+    job = jobs.setdefault(event.assoc, Job())
+    return act(job, request.RequestedSOPClassUID, request.RequestedSOPInstanceUID, directory)
+
+
+def handle_delete(event, jobs):
+    job = jobs.setdefault(event.assoc, Job())
+    return delete(job, event.request.RequestedSOPInstanceUID)
+
+
+def handle_get(event):
+    request = event.request
+    uid = request.RequestedSOPInstanceUID
+    return get(request.RequestedSOPClassUID, uid, event.attribute_identifiers)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Print into files.")
+    parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
+    parser.add_argument("port", nargs="?", type=int, default=11112)
+    parser.add_argument("--directory", type=Path, default=Path(), help="where the files go")
+    args = parser.parse_args()
+    args.directory.mkdir(parents=True, exist_ok=True)
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    # By association: each has a thread of its own. A request may still be served when it has ended.
+    jobs = weakref.WeakKeyDictionary()
+    ae = AE("PRINT_EXAMPLE")
+    ae.add_supported_context(Verification)
+    ae.add_supported_context(BasicGrayscalePrintManagementMeta)
+    server = ae.start_server(
+        (args.host, args.port),
+        block=False,
+        evt_handlers=[
+            (evt.EVT_N_CREATE, handle_create, [jobs]),
+            (evt.EVT_N_SET, handle_set, [jobs]),
+            (evt.EVT_N_ACTION, handle_action, [jobs, args.directory]),
+            (evt.EVT_N_DELETE, handle_delete, [jobs]),
+            (evt.EVT_N_GET, handle_get),
+            (evt.EVT_CONN_CLOSE, lambda event: jobs.pop(event.assoc, None)),
+        ],
+    )
+    print(f"listening on {server.server_address[0]} port {server.server_address[1]}", flush=True)
+    stop.wait()
+    ae.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
