@@ -17,6 +17,7 @@ APPS = {
     "movescu": "have a peer send objects to somebody, or to this app",
     "mppsscu": "tell a peer how a procedure step goes on",
     "stgcmtscu": "ask a peer to commit itself to keep objects",
+    "ianscu": "tell a peer which objects can be had from where",
     "workflowscp": "keep procedure steps, commit to keep objects",
     "qrscp": "be an archive: receive, find and send objects",
 }

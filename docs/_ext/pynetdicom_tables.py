@@ -231,6 +231,8 @@ def _default(key: str, value: Any) -> str:
     """A default as it would be written."""
     if key == "names":
         value = "exact" if value else "folded"
+    if key == "verify":
+        value = "bytes" if value else "index"
     if isinstance(value, frozenset):
         value = sorted(value)
     if value is None:

@@ -65,29 +65,13 @@ class KeptFiles:
         reason = NO_SUCH_INSTANCE
         for path in self._find(instance.sop_instance):
             try:
-                reason = self._look_into(path, instance)
+                reason = look_into(path, instance, verify_bytes=self._verify_bytes)
             except (FileProblem, OSError) as error:
                 LOGGER.error("%s cannot be committed: %s", instance.sop_instance, error)
                 reason = PROCESSING_FAILURE
             if reason == COMMITTED:
                 break
         return reason
-
-    def _look_into(self, path: str, instance: Reference) -> int:
-        with read_checked(path) as header:
-            if header.sop_instance_uid != instance.sop_instance:
-                return NO_SUCH_INSTANCE  # it was this one's a moment ago
-            if header.sop_class_uid != instance.sop_class:
-                return CLASS_INSTANCE_CONFLICT
-        # Whoever has written it may not have waited for the disk, which is what is promised now.
-        with open(path, _SYNCED, buffering=0) as file:
-            os.fsync(file.fileno())
-            if self._verify_bytes:
-                _from_disk(file.fileno())
-                while file.read(CHUNK):
-                    pass
-        sync_directory(os.path.dirname(path))
-        return COMMITTED
 
     def _find(self, uid: str) -> list[str]:
         """Give the files that have an object, or had when they were looked into."""
@@ -143,6 +127,30 @@ class KeptFiles:
             self._unreadable.discard(path)
         except FileProblem:
             self._unreadable.add(path)
+
+
+def look_into(path: str, instance: Reference, *, verify_bytes: bool) -> int:
+    """Whether a file has an object, whole and on the disk: 0, or a Failure Reason.
+
+    Raises
+    ------
+    FileProblem, OSError
+        It cannot be read.
+    """
+    with read_checked(path) as header:
+        if header.sop_instance_uid != instance.sop_instance:
+            return NO_SUCH_INSTANCE  # it was this one's a moment ago
+        if header.sop_class_uid != instance.sop_class:
+            return CLASS_INSTANCE_CONFLICT
+    # Whoever has written it may not have waited for the disk, which is what is promised now.
+    with open(path, _SYNCED, buffering=0) as file:
+        os.fsync(file.fileno())
+        if verify_bytes:
+            _from_disk(file.fileno())
+            while file.read(CHUNK):
+                pass
+    sync_directory(os.path.dirname(path))
+    return COMMITTED
 
 
 def _signature(path: str) -> Signature | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pynetdicom.apps import odd_values, options
 from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.query import describe
+from pynetdicom.apps.query import describe_response
 from pynetdicom.apps.requestor import association, peer_name
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ NOW = {
     "complete": ("PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime"),
     "discontinue": ("PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime"),
 }
+TABLE = "PROCEDURE_STEP_STATUS"
 FORMATS = ("%Y%m%d", "%H%M%S")
 
 ACTION = option("action", choices=ACTIONS, help=f"what to do: {', '.join(ACTIONS)}")
@@ -129,22 +130,7 @@ def show(args: Namespace, uid: str, status: Dataset, terminal: Terminal) -> None
         done = {"action": args.action, "uid": uid, "status": code, "comment": comment}
         print(json.dumps(done), flush=True)
     elif code is not None:
-        terminal.result(f"{uid}: {ACTIONS[args.action]}, {described(status)}")
-
-
-def described(status: Dataset) -> str:
-    """A status, with its comment and the attributes that it names."""
-    from pydicom.datadict import keyword_for_tag
-
-    code, comment = status.get("Status"), status.get("ErrorComment")
-    if code is None:
-        return "no answer"
-    tags = status.get("AttributeIdentifierList") or []
-    names = [
-        keyword_for_tag(tag) or str(tag) for tag in ([tags] if isinstance(tags, int) else tags)
-    ]
-    parts = [describe(code, "PROCEDURE_STEP_STATUS"), comment, ", ".join(names)]
-    return ": ".join(part for part in parts if part)
+        terminal.result(f"{uid}: {ACTIONS[args.action]}, {describe_response(status, TABLE)}")
 
 
 def ask(args: Namespace, terminal: Terminal) -> int:
@@ -185,7 +171,7 @@ def show_refused(args: Namespace, uid: str | None, status: Dataset, terminal: Te
     """Show what was not done."""
     if args.json:
         show(args, uid or "", status, terminal)
-    terminal.problem(f"{args.action}: {peer_name(args)}: {described(status)}")
+    terminal.problem(f"{args.action}: {peer_name(args)}: {describe_response(status, TABLE)}")
 
 
 def show_step(args: Namespace, step: Dataset) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +74,9 @@ def make_parser() -> options.Parser:
     """Make the command line."""
     parser = options.make_parser(
         "qrscp",
-        "An archive: receives objects by C-STORE, and answers C-FIND, C-GET and C-MOVE. What is"
-        " given here comes before what is in the configuration file.",
+        "An archive: receives objects by C-STORE, and answers C-FIND, C-GET and C-MOVE, and storage"
+        " commitment, where its configuration has a store for it. What is given here comes before"
+        " what is in the configuration file.",
         (),
     )
     parser.add_options("network", NETWORK)
@@ -137,14 +139,23 @@ def serve(
         allow_reuse_port = reuse_port
 
     _quiet_pydicom()
-    archive = Archive(config, tls.destinations if tls else None)
     ae = make_ae(config)
-    with StopSignals() as stop:
+    with StopSignals() as stop, ExitStack() as closing:
+        archive = Archive(config, tls.destinations if tls else None)
+        closing.callback(archive.close)
+        served = archive.handlers()
+        commitment = None
+        if config.commitment_store is not None:
+            from pynetdicom.apps.archive.commitment import Commitment
+
+            commitment = Commitment(archive, ae, config.commitment_store)
+            closing.callback(commitment.close)
+            served += commitment.handlers()
         try:
             server = ae.make_server(
                 (config.bind_address, config.port),
                 ssl_context=tls.server if tls else None,
-                evt_handlers=archive.handlers(),
+                evt_handlers=served,
                 server_class=Server,
                 spool_dir=archive.store_of_objects.spool_dir,
                 unrestricted_storage=True,
@@ -152,7 +163,6 @@ def serve(
             assert isinstance(server, ThreadedAssociationServer)
             server.start()
         except OSError as error:
-            archive.close()
             where = address_text((config.bind_address, config.port))
             terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
             return options.FAILED
@@ -160,8 +170,9 @@ def serve(
             ready(server.server_address)
             stop.wait()
         finally:
+            if commitment is not None:
+                commitment.stop()
             ae.shutdown()
-            archive.close()
     LOGGER.info("stopped")
     return 0
 
@@ -235,7 +246,9 @@ def _store_problem(config: Config, source: str, error: OSError) -> ConfigError:
 
 def _beside_objects(config: Config) -> list[str]:
     """Paths of what is the archive's and may be among its objects."""
-    paths = [f"{config.database_location}{end}" for end in ("", "-wal", "-shm", "-journal")]
+    databases = [one for one in (config.database_location, config.commitment_store) if one]
+    ends = ("", "-wal", "-shm", "-journal")
+    paths = [f"{database}{end}" for database in databases for end in ends]
     return [os.path.abspath(path) for path in (*paths, config.worklist_directory) if path]
 
 
@@ -249,6 +262,18 @@ def check_worklist(config: Config, source: str) -> None:
     except OSError as error:
         why = f"{directory}: {error.strerror or error}"
         raise ConfigError(f"{source}: [worklist] directory: {why}") from error
+
+
+def check_commitment(config: Config, source: str) -> None:
+    """See whether the store of storage commitment can be had, before anybody is served."""
+    if config.commitment_store is None:
+        return
+    from pynetdicom.workflows.stores import SQLiteStore
+
+    try:
+        SQLiteStore(config.commitment_store).close()
+    except ValueError as error:
+        raise ConfigError(f"{source}: [commitment] store: {error}") from error
 
 
 def _progress(done: int, total: int) -> None:
@@ -288,6 +313,7 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
             clean(config, source)
             return 0
         check_worklist(config, source)
+        check_commitment(config, source)
         tls = security(config, source)
         prepare(config, source, full=args.check)
         if config.workers == 1:

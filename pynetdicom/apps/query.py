@@ -268,6 +268,19 @@ def describe(status: int, table: str) -> str:
     return f"0x{status:04X} ({text})" if text else f"0x{status:04X}"
 
 
+def describe_response(status: Dataset, table: str) -> str:
+    """The status of an N-service's response, its comment and the attributes that it names."""
+    from pydicom.datadict import keyword_for_tag
+
+    code = status.get("Status")
+    if code is None:
+        return "no answer"
+    tags = status.get("AttributeIdentifierList") or []
+    tags = [tags] if isinstance(tags, int) else tags
+    names = ", ".join(keyword_for_tag(tag) or str(tag) for tag in tags)
+    return ": ".join(filter(None, (describe(code, table), status.get("ErrorComment"), names)))
+
+
 def report_final(
     operation: str, status: Dataset, cancelled: bool, table: str, terminal: Terminal
 ) -> None:

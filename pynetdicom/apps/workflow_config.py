@@ -106,8 +106,11 @@ def load(path: str) -> Config:
         It cannot be read, or something in it is wrong.
     """
     values, tables = read_toml(path, read_text(path), SECTIONS, PEER)
-    peers = {table["ae_title"]: Peer(**table) for _, table in tables}
-    return with_paths(Config(**values, peers=peers), ("store", "objects"), path)
+    config = Config(**values, peers={table["ae_title"]: Peer(**table) for _, table in tables})
+    if config.known_peers_only and not config.peers:
+        # An AE that requires none of the titles would take any.
+        raise ConfigError(f"{path}: [workflows] known_peers_only: there is no [[peer]]")
+    return with_paths(config, ("store", "objects"), path)
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:

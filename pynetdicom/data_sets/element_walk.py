@@ -265,7 +265,8 @@ def walk(
     read : callable, optional
         Gives more of it where `data` is not all.
     wanted : collection of int
-        Tags of elements of the data set itself whose values are to be returned.
+        Tags of elements of the data set itself whose values are to be returned; not what is longer
+        than `WINDOW`, as no UID is.
     stop : int, optional
         The walk ends before the first element of the data set itself with a tag from this on.
     nested : bool
@@ -342,7 +343,7 @@ def _elements(
             raise overrun(tag, offset)
         if length & 1:
             window.note_odd(tag)
-        if tag in wanted:
+        if tag in wanted and length <= WINDOW:
             window.values[tag] = window.bytes_at(value, length)
         offset, last = value + length, tag
     return (ended(level, offset) if delimited else offset), last

@@ -135,7 +135,7 @@ class ServiceClass:
     Attributes
     ----------
     name : str
-        The service's name: the words of the class's.
+        The service's name: the words of the class's where a subclass does not say otherwise.
     operations : tuple of str
         The DIMSE operations of all its SOP Classes, such as ``"C-STORE"``. They follow from
         `sop_classes` where a subclass has its own of those and does not say otherwise.
@@ -161,8 +161,9 @@ class ServiceClass:
         self.ae = getattr(assoc, "ae", None)
 
     def __init_subclass__(cls) -> None:
-        cls.name = " ".join(_WORDS.findall(cls.__name__.removesuffix("ServiceClass")))
         own = vars(cls)
+        if "name" not in own:
+            cls.name = " ".join(_WORDS.findall(cls.__name__.removesuffix("ServiceClass")))
         if "sop_classes" in own and "operations" not in own:
             used = set().union(*cls.sop_classes.values())
             cls.operations = tuple(operation for operation in ANSWERS if operation in used)

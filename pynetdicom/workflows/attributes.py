@@ -31,9 +31,14 @@ class Row(NamedTuple):
     @property
     def tag(self) -> int:
         """Its tag."""
-        tag = tag_for_keyword(self.keyword)
-        assert tag is not None, self.keyword
-        return tag
+        return _tag_of(self.keyword)
+
+
+@cache
+def _tag_of(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return tag
 
 
 class Findings(NamedTuple):
@@ -123,6 +128,8 @@ def _problems(
 def is_empty(element: DataElement) -> bool:
     """Whether an element has no value; blanks are none (PS3.5 7.4.1)."""
     value = element.value
+    if element.VR == "SQ":
+        return not value
     return value is None or (hasattr(value, "__len__") and not len(value)) or not str(value).strip()
 
 

@@ -75,7 +75,7 @@ def notification_of(
     Raises
     ------
     ValueError
-        There are no instances, or they are of several studies.
+        There are no instances, or they are of several studies, or one lacks a UID.
     """
     notification = Dataset()
     studies, series = set(), dict[str, Dataset]()
@@ -103,12 +103,15 @@ def notification_of(
 
 
 def _header(instance: Any) -> Dataset:
-    if not isinstance(instance, (str, PathLike)):
-        return instance  # type: ignore[no-any-return]  # a data set
-    from pydicom import dcmread
-
+    header: Dataset = instance
     keywords = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
-    return dcmread(instance, stop_before_pixels=True, specific_tags=keywords)
+    if isinstance(instance, (str, PathLike)):
+        from pydicom import dcmread
+
+        header = dcmread(instance, stop_before_pixels=True, specific_tags=keywords)
+    if missing := [keyword for keyword in keywords if not header.get(keyword)]:
+        raise ValueError(f"an instance without {', '.join(missing)}")
+    return header
 
 
 def notify(assoc: Association, notification: Dataset, uid: str | None = None) -> Dataset:

@@ -135,6 +135,8 @@ def lacking(item: Dataset, rows: Iterable[Row] | None = None) -> list[str]:
     """Give what an item must have and has no value of: keywords (type 1 of Table K.6-1)."""
     found: list[str] = []
     for row in table("mwl") if rows is None else rows:
+        if row.types["return"] != "1" and not row.items:
+            continue
         element: Any = item.get(row.tag)
         if element is None or is_empty(element):
             found += [row.keyword] * (row.types["return"] == "1")

@@ -10,13 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from pynetdicom import AE, Association
+from pynetdicom import AE, Association, evt
 from pynetdicom.apps import workflow_config
 from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.workflow_config import Config, Peer, load
@@ -190,13 +191,14 @@ def test_it_ends_while_a_peer_does_not_answer(
         text += 'address = "127.0.0.1"\nport = {}\n'
         path.write_text(text.format(silent.getsockname()[1]))
         scp = start("-c", path, "-ta", "3600", "-tn", "3600")
-        assoc = associate(scu, scp)
+        # Nobody takes the result here: it goes to the one that does not answer.
+        busy = [(evt.EVT_N_EVENT_REPORT, lambda event: (0x0110, None))]
+        assoc = associate(scu, scp, evt_handlers=busy)
         request = Dataset()
         request.TransactionUID = "1.2.3"
         request.ReferencedSOPSequence = [Dataset()]
         one = request.ReferencedSOPSequence[0]
         one.ReferencedSOPClassUID, one.ReferencedSOPInstanceUID = reference_of(CT)
-        # Nobody takes the result here: it goes to the one that does not answer.
         status, _ = assoc.send_n_action(
             request, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
@@ -206,19 +208,17 @@ def test_it_ends_while_a_peer_does_not_answer(
         with connection:
             assert connection.recv(1)
             assert scp.stop(number) == 0
-    told = threading.Event()
+    told: SimpleQueue[str] = SimpleQueue()
 
-    class Heard(Results):
-        def take(self, event: Any) -> Any:
-            if event.event_information.TransactionUID == "1.2.3":
-                told.set()
-            return 0x0000, None
+    def take(event: Any) -> Any:
+        told.put(event.event_information.TransactionUID)
+        return 0x0000, None
 
     scu.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
-    port = serve(scu, evt_handlers=Heard().handlers).server_address[1]
+    port = serve(scu, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)]).server_address[1]
     path.write_text(text.format(port))
     start("-c", path)
-    assert told.wait(DEADLINE)
+    assert told.get(timeout=DEADLINE) == "1.2.3"
 
 
 def kill_rounds(start: Start, scu: AE, rounds: int) -> None:
@@ -355,6 +355,7 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         ("[archive]", "[archive]: there is no such section; there are workflows, limits"),
         ("[workflows]\nports = 1", "[workflows] ports: there is no such key; there are ae_title"),
         ("[commitment]\nverify = true", "[commitment] verify: True is not headers or bytes"),
+        ("[workflows]\nknown_peers_only = true", "known_peers_only: there is no [[peer]]"),
         ("[[peer]]\nport = 1", "[[peer]] number 1: ae_title is missing"),
     ],
 )

@@ -270,3 +270,19 @@ def test_values_of_odd_length_take_no_memory() -> None:
         tracemalloc.stop()
     assert (found.first_odd, found.odd_count) == (0x00100020, 20_000)
     assert peak < 20_000
+
+
+def test_a_wanted_value_of_any_length_takes_no_memory() -> None:
+    size = 1 << 30  # which nobody has, and nobody asks for
+    head = struct.pack("<HH2sxxI", 0x0008, 0x0018, b"UN", size)
+    asked: list[int] = []
+
+    def read(offset: int, count: int) -> bytes:
+        asked.append(count)
+        return (head + bytes(WINDOW))[offset : offset + count]
+
+    found = walk(head, len(head) + size, EXPLICIT, read, wanted=(0x00080018,))
+    assert (found.end, found.values) == (len(head) + size, {})
+    assert not asked
+    uid = short(0x00080018, b"UI", b"1" * WINDOW)
+    assert walk(uid, len(uid), EXPLICIT, wanted=(0x00080018,)).values == {0x00080018: uid[8:]}

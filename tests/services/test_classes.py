@@ -35,6 +35,14 @@ def test_the_names_of_services() -> None:
     assert classes.NonPatientObjectStorageServiceClass.name == "Non Patient Object Storage"
 
 
+def test_a_service_class_of_ones_own_says_how_it_is_called() -> None:
+    class OwnServiceClass(classes.StorageServiceClass):
+        name = "Archive of slides"
+
+    assert OwnServiceClass.name == "Archive of slides"
+    assert OwnServiceClass.operations == ("C-STORE",)
+
+
 def test_no_sop_class_belongs_to_two_services() -> None:
     uids = [uid for service_class in SERVICE_CLASSES for uid in service_class.sop_classes]
     assert len(uids) == len(set(uids))

@@ -212,6 +212,13 @@ def test_a_notification_is_of_one_study(instances: list[Path]) -> None:
         availability.notification_of(instances, "ARCHIVE")
 
 
+def test_an_instance_has_its_uids() -> None:
+    header = dcmread(CT, stop_before_pixels=True)
+    del header.SeriesInstanceUID
+    with pytest.raises(ValueError, match="an instance without SeriesInstanceUID"):
+        availability.notification_of([header], "ARCHIVE")
+
+
 def test_what_is_not_whole_is_not_sent(assoc: Any) -> None:
     with pytest.raises(ValueError, match="StudyInstanceUID, ReferencedSeriesSequence"):
         availability.notify(assoc, Dataset())

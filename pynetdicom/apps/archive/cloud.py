@@ -63,6 +63,7 @@ class CloudStore:
     _NAME = re.compile(rf"(?:{OF_UID})-[0-9a-f]{{32}}\.dcm", re.ASCII)
 
     spool_dir: str | None = None
+    is_local = False
 
     def __init__(self, url: str) -> None:
         fsspec = require("fsspec")

@@ -84,6 +84,8 @@ class Config:
     database_location: str = "instances.sqlite"
     worklist_directory: str | None = None
     exact_names: bool = False
+    commitment_store: str | None = None
+    verify_bytes: bool = False
     tls_certificate: str | None = None
     tls_key: str | None = None
     tls_authorities: str | None = None
@@ -105,6 +107,12 @@ def _names(value: Any) -> bool:
     if value not in ("folded", "exact"):
         raise ValueError("folded or exact")
     return bool(value == "exact")
+
+
+def _verify(value: Any) -> bool:
+    if value not in ("index", "bytes"):
+        raise ValueError("index or bytes")
+    return bool(value == "bytes")
 
 
 SECTIONS: Sections = {
@@ -129,6 +137,10 @@ SECTIONS: Sections = {
     "database": {"location": ("database_location", some_text)},
     "worklist": {"directory": ("worklist_directory", some_text)},
     "matching": {"names": ("exact_names", _names)},
+    "commitment": {
+        "store": ("commitment_store", some_text),
+        "verify": ("verify_bytes", _verify),
+    },
     "tls": {
         "certificate": ("tls_certificate", some_text),
         "key": ("tls_key", some_text),
@@ -161,6 +173,7 @@ _PATHS = (
     "instance_location",
     "database_location",
     "worklist_directory",
+    "commitment_store",
     "tls_certificate",
     "tls_key",
     "tls_authorities",

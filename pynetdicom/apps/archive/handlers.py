@@ -105,7 +105,8 @@ class Archive:
             (evt.EVT_SOP_EXTENDED, self.negotiate),
         ]
 
-    def _may(self, event: Event, operation: str) -> bool:
+    def may(self, event: Event, operation: str) -> bool:
+        """Whether a peer may do what it asks for, which the log says if not."""
         title = str(event.assoc.requestor.ae_title)
         allowed = self.config.may(title, operation)
         if not allowed:
@@ -116,7 +117,7 @@ class Archive:
 
     def store(self, event: Event) -> Any:
         """Keep an object, index it, and only then say so (PS3.4 B.2)."""
-        if not self._may(event, "store"):
+        if not self.may(event, "store"):
             return _status(NOT_AUTHORIZED, "Not authorized to store")
         try:
             uid, name = uid_and_name(
@@ -164,7 +165,7 @@ class Archive:
 
     def find(self, event: Event) -> Responses:
         """Find patients, studies, series, instances or worklist items (PS3.4 C.4.1, K.4.1)."""
-        if not self._may(event, "find"):
+        if not self.may(event, "find"):
             yield _status(NOT_AUTHORIZED, "Not authorized to find"), None
             return
         try:
@@ -212,7 +213,7 @@ class Archive:
 
     def get(self, event: Event) -> Responses:
         """Send instances on the same association (PS3.4 C.4.3)."""
-        if not self._may(event, "get"):
+        if not self.may(event, "get"):
             yield _status(NOT_AUTHORIZED, "Not authorized to retrieve"), None
             return
         try:
@@ -227,7 +228,7 @@ class Archive:
 
     def move(self, event: Event) -> Responses:
         """Send instances to a peer that is known (PS3.4 C.4.2)."""
-        if not self._may(event, "move"):
+        if not self.may(event, "move"):
             yield _status(NOT_AUTHORIZED, "Not authorized to move"), None
             return
         try:
@@ -289,9 +290,11 @@ class Archive:
         wanted["unreachable_status"] = NO_SUB_OPERATIONS
         if kinds:
             wanted["contexts"] = contexts_for(kinds)
-        if peer.tls:
-            wanted["tls_args"] = (self._tls, peer.address)
-        return wanted
+        return wanted | self.tls_of(peer)
+
+    def tls_of(self, peer: Peer) -> dict[str, Any]:
+        """What an association with a peer is made with, as a parameter of `AE.associate`."""
+        return {"tls_args": (self._tls, peer.address)} if peer.tls else {}
 
     # Extended negotiation
 

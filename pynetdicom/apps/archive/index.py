@@ -271,6 +271,13 @@ class Index:
         with self.database.reading() as connection:
             return connection.scalar(query)
 
+    def find(self, sop_instance_uid: str) -> Indexed | None:
+        """The object with a UID; None if there is none."""
+        query = _INDEXED.where(instance.c.sop_instance_uid == sop_instance_uid)
+        with self.database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Indexed(*row)
+
     def locations(self, folder_name: str) -> set[str]:
         """What the index has in a folder, second copies included."""
         with self.database.reading() as connection:

@@ -74,6 +74,9 @@ class ObjectStore(Protocol):
     spool_dir: str | None
     """Where to receive objects, so that keeping them takes no copy."""
 
+    is_local: bool
+    """Whether fetching an object takes no copy."""
+
     def keep(self, event: Event, name: str) -> Kept:
         """Keep the object of a C-STORE request, whose SOP Instance UID gives it that name.
 
@@ -159,6 +162,7 @@ class FileStore:
     """
 
     _NAME = re.compile(rf"({OF_UID})(?:_([0-9]+))?\.dcm", re.ASCII)
+    is_local = True
     FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}", re.ASCII)
 
     def __init__(self, directory: str, *, sync: bool = False) -> None:

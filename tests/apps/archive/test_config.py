@@ -38,6 +38,9 @@ location = "postgresql+psycopg://archive@db/archive"
 directory = "worklist"
 [matching]
 names = "exact"
+[commitment]
+store = "commitment.sqlite"
+verify = "bytes"
 [tls]
 certificate = "cert.pem"
 key = "key.pem"
@@ -74,7 +77,8 @@ def test_every_key(tmp_path: Path) -> None:
     assert found == Config(
         "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, 8.0, frozenset(),
         "s3://bucket/objects", True, True, "postgresql+psycopg://archive@db/archive",
-        str(tmp_path / "worklist"), True, str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
+        str(tmp_path / "worklist"), True, str(tmp_path / "commitment.sqlite"), True,
+        str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
         "/etc/ca.pem", peers,
     )  # fmt: skip
     named = {name for rules in config.SECTIONS.values() for name, _ in rules.values()}

@@ -1,0 +1,106 @@
+"""The archive as SCP of storage commitment (PS3.4 Annex J): its index says what is kept.
+
+In: references to objects. Out: 0, or why one is not committed; and where results go.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from pynetdicom.apps.archive.handlers import NOT_AUTHORIZED, Archive
+from pynetdicom.apps.kept_files import COMMITTED, look_into
+from pynetdicom.errors import FileProblem
+from pynetdicom.event_types import EVT_N_ACTION
+from pynetdicom.workflows.commitment import (
+    CLASS_INSTANCE_CONFLICT,
+    NO_SUCH_INSTANCE,
+    PROCESSING_FAILURE,
+    Provider,
+    Reference,
+)
+from pynetdicom.workflows.providing import answer
+from pynetdicom.workflows.stores import SQLiteStore
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.events import Event
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Commitment:
+    """What an archive commits itself to keep.
+
+    Parameters
+    ----------
+    archive : Archive
+    ae : ApplicationEntity
+        Who reports.
+    path : str
+        The store of what was asked for and is not reported yet.
+
+    Raises
+    ------
+    ValueError
+        The store is something else.
+    """
+
+    def __init__(self, archive: Archive, ae: ApplicationEntity, path: str) -> None:
+        self._archive = archive
+        self._store = SQLiteStore(path)
+        self._provider = Provider(
+            ae,
+            self.check,
+            where=self.where,
+            store=self._store,
+            retrieve_ae_title=archive.config.ae_title,
+        )
+        for sop_class in self._provider.sop_classes:
+            ae.add_supported_context(sop_class)
+
+    def handlers(self) -> list[tuple[Any, Any]]:
+        """The handlers of the archive's server that are for this."""
+        return [(EVT_N_ACTION, self.take)]
+
+    def stop(self) -> None:
+        """Begin to report no more results."""
+        self._provider.close(timeout=0)
+
+    def close(self) -> None:
+        """Be done with it, once the associations have ended."""
+        self._provider.close()
+        self._store.close()
+
+    def take(self, event: Event) -> Any:
+        """Take a request, of whoever may store."""
+        if not self._archive.may(event, "store"):
+            return answer(NOT_AUTHORIZED, comment="Not authorized to store")
+        return self._provider.handlers[EVT_N_ACTION](event)
+
+    def check(self, instance: Reference) -> int:
+        """Whether an object is kept: 0, or a Failure Reason."""
+        archive = self._archive
+        try:
+            found = archive.index.find(instance.sop_instance)
+            if found is None:
+                return NO_SUCH_INSTANCE
+            if found.sop_class_uid != instance.sop_class:
+                return CLASS_INSTANCE_CONFLICT
+            objects = archive.store_of_objects
+            if objects.is_local or archive.config.verify_bytes:
+                with objects.fetch(found.location) as path:
+                    return look_into(path, instance, verify_bytes=archive.config.verify_bytes)
+            return COMMITTED if objects.has(found.location) else PROCESSING_FAILURE
+        except (FileProblem, OSError, sa.exc.SQLAlchemyError) as error:
+            LOGGER.error("%s cannot be committed: %s", instance.sop_instance, type(error).__name__)
+            return PROCESSING_FAILURE
+
+    def where(self, ae_title: str) -> tuple[str, int, dict[str, Any]] | None:
+        """Where results go: to the peer, as a move destination."""
+        peer = self._archive.config.peers.get(ae_title.strip())
+        if peer is None or peer.address is None:
+            return None
+        return peer.address, peer.port, self._archive.tls_of(peer)
