@@ -17,6 +17,7 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows import ups_rules as rules
 from pynetdicom.workflows.delivery import DELAYS
+from pynetdicom.workflows.identifiers import IdentifierError, elements
 from pynetdicom.workflows.matching import Options, data_set_matches, returned
 from pynetdicom.workflows.providing import Answer, answer, chosen, merged
 from pynetdicom.workflows.stores import MemoryStore, Store
@@ -31,6 +32,7 @@ from pynetdicom.workflows.ups_subscriptions import (
     fulfil,
     wish,
 )
+from pynetdicom.workflows.watch import Cancelled, Watch
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 _STARTS = "ups starts"
 
 Work = Callable[[Step | None], Change]
-Decide = Callable[[Step], Answer | None]
 
 
 class Provider:
@@ -288,20 +289,21 @@ class Provider:
     def _find(self, event: Event) -> Iterator[Any]:
         keys = event.identifier
         try:
-            keys.decode()
-            list(keys.iterall())  # each of which has to convert
-        except Exception:
-            yield 0xA900, None
+            list(elements(keys))  # each of which has to convert
+        except IdentifierError as error:
+            yield answer(0xA900, comment=str(error), OffendingElement=[error.tag])
             return
         with self.store.begin() as records:
             kept = records.items(STEPS)
-        for _, record in kept:
-            step = Step.decode(record).attributes
-            if event.is_cancelled:
-                yield 0xFE00, None
-                return
-            if data_set_matches(keys, step, Options()):
-                yield 0xFF00, returned(keys, step)
+        watch = Watch(lambda: event.is_cancelled)
+        try:
+            for _, record in kept:
+                watch.look()
+                step = Step.decode(record).attributes
+                if data_set_matches(keys, step, Options(step=watch.step)):
+                    yield 0xFF00, returned(keys, step)
+        except Cancelled:  # which the library answers, if there is somebody to answer
+            return
 
     def _change(self, uid: str, work: Work, event: Event | None = None) -> int:
         """Make of a step what the work does, and tell of it; nobody else does meanwhile.

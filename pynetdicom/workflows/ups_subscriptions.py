@@ -12,6 +12,7 @@ from pynetdicom.sop_class import (
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
+from pynetdicom.workflows.identifiers import IdentifierError, elements
 from pynetdicom.workflows.matching import Options, data_set_matches
 from pynetdicom.workflows.providing import Answer, answer, merged, pack, unpack
 from pynetdicom.workflows.stores import Records, Store
@@ -167,6 +168,10 @@ def wish(action: int, uid: str, information: Dataset) -> Wish:
     del keys.ReceivingAE, keys.DeletionLock
     if all(element.keyword == "SpecificCharacterSet" for element in keys):
         raise Rejected(answer(0x0115, comment="no keys to filter by"))
+    try:
+        list(elements(keys))  # each of which has to convert
+    except IdentifierError as error:
+        raise Rejected(answer(0x0115, comment=str(error))) from error
     return Wish(action, uid, ae_title, lock, keys)
 
 

@@ -593,6 +593,22 @@ def test_find(context: str, assoc: Any, office: RIS) -> None:
     )
 
 
+def test_what_cannot_be_matched(assoc: Any) -> None:
+    keys = made(PatientName=[f"a*{number}" for number in range(300)])
+    with pytest.raises(Refused, match="0xA900") as caught:
+        list(ups.find(assoc, keys))
+    assert caught.value.status.ErrorComment == "More than 256 patterns"
+
+
+def test_a_query_that_is_not_wanted_any_more(assoc: Any, scheduled: str) -> None:
+    for _ in range(50):
+        ups.push(assoc, step())
+    matches = assoc.send_c_find(made(SOPInstanceUID=""), UnifiedProcedureStepQuery)
+    next(matches)
+    matches.close()  # cancels it
+    assert ups.get(assoc, scheduled).SOPInstanceUID == scheduled
+
+
 # The SCU
 
 

@@ -148,6 +148,12 @@ def test_an_action_on_one_step(action: str, shared: Any) -> None:
         (made(ReceivingAE="ANY", DeletionLock=None), 3, ALL, 0x0121),
         (made(ReceivingAE="ANY", DeletionLock="YES"), 3, ALL, 0x0115),
         (made(ReceivingAE="ANY", DeletionLock="TRUE"), 3, FILTERED, 0x0115),
+        (
+            made(ReceivingAE="ANY", DeletionLock="TRUE", PatientName=["a*"] * 300),
+            3,
+            FILTERED,
+            0x0115,
+        ),
         (made(ReceivingAE="NOBODY", DeletionLock="TRUE"), 3, ALL, 0xC308),
         (made(PatientID="1"), 4, ALL, 0x0120),
         (made(PatientID="1"), 5, ALL, 0x0120),
