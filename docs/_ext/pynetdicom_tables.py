@@ -144,6 +144,8 @@ OPERATIONS = {
     "n_create": "N-CREATE",
     "n_set": "N-SET",
     "final": "Final state",
+    "completed": "COMPLETED",
+    "canceled": "CANCELED",
     "match": "Matched",
     "return": "Returned",
 }
@@ -248,25 +250,6 @@ def _allowed(check: Any) -> str:
     except ValueError as error:
         return str(error).replace("\\", "\\\\")
     raise AssertionError("it takes anything")
-
-
-class WorkflowAttributes(Table):
-    """``.. workflow-attributes:: ups``: a table of attributes of `pynetdicom.workflows`."""
-
-    required_arguments = 1
-
-    def text(self) -> str:
-        from pynetdicom.workflows import attributes
-
-        rows = attributes.table(self.arguments[0])
-        operations = list(rows[0].types)
-        return list_table(("Attribute", *operations), _attribute_rows(rows))
-
-
-def _attribute_rows(rows: Iterable[Any], depth: int = 0) -> Iterator[tuple[str, ...]]:
-    for row in rows:
-        yield ">" * depth + f" ``{row.keyword}``", *row.types.values()
-        yield from _attribute_rows(row.items, depth + 1)
 
 
 class UPSStates(Table):
@@ -562,7 +545,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "archive-attributes": ArchiveAttributes,
         "event-table": EventTable,
         "ups-states": UPSStates,
-        "workflow-attributes": WorkflowAttributes,
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
         "app-options": AppOptions,

@@ -7,6 +7,7 @@ of its attributes forbids.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -127,7 +128,7 @@ class Step:
     def _end(self, status: str, attributes: Dataset | None) -> None:
         last = Dataset()
         last.update(attributes or {})
-        last.PerformedProcedureStepStatus = status
+        last.add_new(_STATUS, "CS", status)  # no other's element
         self.update(last)
 
     def _taken(self, what: str, answered: tuple[Dataset, Dataset | None]) -> None:
@@ -166,8 +167,7 @@ def begin(assoc: Association, attributes: Dataset, uid: str | None = None) -> St
     -----
     PS3.4 F.7.2.1
     """
-    own = Dataset()
-    own.update(attributes)
+    own = deepcopy(attributes)
     own.PerformedProcedureStepStatus = IN_PROGRESS
     fill(own, table("mpps"), "n_create")
     raise_for(refusal(check(own, table("mpps"), "n_create")))
@@ -295,7 +295,7 @@ class Provider:
         """
         change = Dataset()
         change.update(attributes)
-        change.PerformedProcedureStepStatus = DISCONTINUED
+        change.add_new(_STATUS, "CS", DISCONTINUED)
         with self.store.begin() as records:
             record = records.get(_KIND, uid)
             if record is None:

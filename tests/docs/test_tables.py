@@ -127,18 +127,13 @@ def test_lists_of_contexts_say_their_operations() -> None:
     assert rows["UnifiedProcedure"] == "N-GET, N-ACTION, N-CREATE, C-FIND, N-SET, N-EVENT-REPORT"
 
 
-def test_the_tables_of_procedure_steps_are_made_from_the_data() -> None:
-    from pynetdicom.workflows import attributes, ups_rules
+def test_the_states_of_procedure_steps_are_made_from_the_data() -> None:
+    from pynetdicom.workflows import ups_rules
 
     states = object.__new__(tables.UPSStates).text()
     for codes in ups_rules.TRANSITIONS.values():
         for code in codes:
             assert f"``0x{code:04X}``" in states
-    directive = object.__new__(tables.WorkflowAttributes)
-    directive.arguments = ["ups"]
-    text = directive.text()
-    for row in attributes.table("ups"):
-        assert f"``{row.keyword}``" in text
 
 
 def test_all_modules_of_workflows_are_in_the_reference() -> None:

@@ -294,6 +294,17 @@ def test_a_step_from_its_beginning_to_its_end(assoc: Any, provider: mpps.Provide
         step.discontinue()
 
 
+def test_the_data_set_of_the_caller_stays_as_it_is(assoc: Any) -> None:
+    sent = full()
+    sent.PerformedProcedureStepStatus = "COMPLETED"
+    del sent.ScheduledStepAttributesSequence[0].AccessionNumber
+    before, end = deepcopy(sent), change(PerformedProcedureStepStatus="DISCONTINUED")
+    step = mpps.begin(assoc, sent)
+    step.complete(end)
+    assert sent == before
+    assert end == change(PerformedProcedureStepStatus="DISCONTINUED")
+
+
 @pytest.mark.parametrize(
     ("attributes", "text"),
     [

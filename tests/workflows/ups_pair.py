@@ -154,6 +154,8 @@ class RIS:
 
     def __init__(self) -> None:
         self.scp, self.scu = AE("RIS"), AE("WS")
+        # Some tests between others need no network, and take their time on a busy machine.
+        self.scp.network_timeout = self.scu.network_timeout = None
         for context in ups.contexts():
             self.scp.add_supported_context(context.abstract_syntax)
         self.scu.requested_contexts = ups.contexts()
