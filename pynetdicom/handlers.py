@@ -179,11 +179,15 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         timestamp: datetime | None = None,
     ) -> Any:
         """Have an event happen to the association; see `pynetdicom.events.trigger`."""
-        if not event.is_intervention:
-            return self.run(event, self._tell, event, attrs or {}, timestamp)
+        if event.is_intervention:
+            return self.asking(event, attrs)()
+        return self.run(event, self._tell, event, attrs or {}, timestamp)
+
+    def asking(self, event: EventType, attrs: dict[str, Any] | None) -> Callable[[], Any]:
+        """What asks the handler of an intervention event, when it is called."""
         handler, args = self.of(event)
         made = self._host._make_event(self._assoc, event, attrs)
-        return self.run(event, handler, made, *(args or ()))
+        return partial(self.run, event, handler, made, *(args or ()))
 
     def run(self, event: EventType, call: Callable[..., Any], *args: Any) -> Any:
         """Call what is of the event's handler, or is its handler."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,3 +112,41 @@ def test_calls(calls: Calls, kind: str) -> None:
         counted = least(calls, call)
     each = {name: round(count / times, 2) for name, count in counted.most_common()}
     assert counted.total() / times <= CEILINGS[kind], each
+
+
+def test_hops() -> None:
+    """The functions a request goes through: from the thread that reads to its handler."""
+    seen: dict[str, list[str]] = {}
+
+    def functions(after: str) -> list[str]:
+        """What is being called in the package, from below `after` up to here."""
+        names = [
+            frame.f_code.co_name
+            for frame, _ in traceback.walk_stack(None)
+            if frame.f_code.co_filename.startswith(PACKAGE)
+        ]
+        return names[: names.index(after)]
+
+    def handle(event: evt.Event) -> int:
+        seen["serve"] = functions("serve")
+        return 0x0000
+
+    scp, scu = AE("SCP"), AE("SCU")
+    scp.add_supported_context(VERIFICATION)
+    scu.add_requested_context(VERIFICATION)
+    server = scp.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, handle)]
+    )
+    assert server is not None
+    with scp, scu.associate("127.0.0.1", server.server_address[1]) as assoc:
+        inbox = server.active_associations[0]._link.inbox
+
+        class Items(dict[Any, Any]):
+            def setdefault(self, key: Any, default: Any = None) -> Any:
+                seen["read"] = functions("_understand")
+                return super().setdefault(key, default)
+
+        inbox._outstanding = Items()
+        assert assoc.send_c_echo().Status == 0x0000
+    assert seen["read"] == ["put_request", "feed", "next", "receive"]
+    assert seen["serve"] == ["run", "single", "answer", "_perform"]

@@ -98,17 +98,18 @@ class Performer:
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
-                self._serve_request(item)
+                self._perform(item)
+                if item.is_beyond:
+                    self._refused()
             if self._peer_releases and not self._is_serving():
                 self._peer_releases = False
                 reporting.release(self.link, sent=False)
                 self.link.dul.perform(pdus.A_RELEASE_RP())
             item = None  # which nobody else may hold any more
 
-    def _serve_request(self, message: Message) -> None:
-        """Serve what the inbox has: all requests, or those beyond the window, which are refused."""
-        self._perform(message)
-        self._beyond += message.is_beyond
+    def _refused(self) -> None:
+        """Take note of another request beyond the window."""
+        self._beyond += 1
         if self._beyond > _config.MAXIMUM_PENDING_REQUESTS:
             error = DIMSEDecodeError("too many requests beyond the window")
             self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
@@ -253,5 +254,5 @@ class Performer:
                 self._inbox.put(item)  # nothing is left to be waited for
                 return
             if isinstance(item, Message):
-                self._serve_request(item)
+                self._perform(item)
             item = None

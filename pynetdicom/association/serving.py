@@ -82,12 +82,12 @@ def answer(performer: Performer, message: Message) -> Primitive | None:
     handlers = performer.link.handlers
     bound = partial(handlers.who_answers, event)
     if request.name in SINGLE:
-        return engines.single(request, handlers.trigger, event, attrs, bound=bound)
+        return engines.single(request, handlers.asking(event, attrs), bound)
     if request.name in WITH_REPLY:
         read: list[Any] = []
         attrs["_decoded"] = read
-        ask = partial(handlers.trigger, event, attrs)
-        return replying.reply(request, ask, context.transfer_uids[0], bound, read)
+        asking = handlers.asking(event, attrs)
+        return replying.reply(request, asking, context.transfer_uids[0], bound, read)
     return _answer_in_parts(performer, message, event, attrs)
 
 

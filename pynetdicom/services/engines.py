@@ -54,15 +54,14 @@ Bound = Callable[[], Any]
 """Gives the callable that was bound or assigned as handler, for the log."""
 
 
-def single(request: Primitive, handler: Callable[..., Any], *args: Any, bound: Bound) -> Primitive:
+def single(request: Primitive, handler: Callable[[], Any], bound: Bound) -> Primitive:
     """Serve an operation that has one response without a data set: C-ECHO, C-STORE.
 
     Parameters
     ----------
     request : Primitive
     handler : callable
-        Called with `args`, gives the status: an integer of any type, or a pydicom `Dataset` with a
-        Status.
+        Gives the status: an integer of any type, or a pydicom `Dataset` with a Status.
     bound : callable
         See `Bound`.
 
@@ -72,7 +71,7 @@ def single(request: Primitive, handler: Callable[..., Any], *args: Any, bound: B
         The response.
     """
     try:
-        status = handler(*args)
+        status = handler()
     except HANDLER_ERRORS as error:
         return failed(request, error, bound)
     return with_status(request, status, bound)
