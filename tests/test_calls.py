@@ -149,4 +149,4 @@ def test_hops() -> None:
         inbox._outstanding = Items()
         assert assoc.send_c_echo().Status == 0x0000
     assert seen["read"] == ["put_request", "feed", "next", "receive"]
-    assert seen["serve"] == ["run", "single", "answer", "_perform"]
+    assert seen["serve"] == ["run", "single", "answer", "_serve_request"]

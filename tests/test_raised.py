@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -220,7 +221,7 @@ def test_all_of_it_at_debug_only(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_handler_that_cannot_be_called_so(caplog: pytest.LogCaptureFixture) -> None:
     """No frame of the program is in the traceback, since its code never ran."""
     with caplog.at_level(logging.INFO, "pynetdicom"):
-        single(C_ECHO(MessageID=1), fail, 1, bound=lambda: fail)
+        single(C_ECHO(MessageID=1), partial(fail, 1), bound=lambda: fail)
     found = rf"the handler of the C-ECHO-RQ raised TypeError at the call of fail at {HERE}:\d+"
     assert re.fullmatch(found, caplog.messages[0])
 

@@ -98,7 +98,7 @@ class Performer:
             elif item is WE_RELEASE:
                 self._release()
             elif item is not None:
-                self._perform(item)
+                self._serve_request(item)
                 if item.is_beyond:
                     self._refused()
             if self._peer_releases and not self._is_serving():
@@ -136,7 +136,7 @@ class Performer:
                     with suppress(RuntimeError):  # no thread to be had
                         self._start_worker()
                 try:
-                    run(self._perform, message)
+                    run(self._serve_request, message)
                 except Stopped:
                     pass
                 except BaseException as error:  # a handler may call sys.exit()
@@ -155,7 +155,7 @@ class Performer:
         """Have the threads end that serve beside the Association thread, when they are done."""
         self._inbox.work.put(None)
 
-    def _perform(self, message: Message) -> None:
+    def _serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
         response: Primitive | None = None
         data_set = message.primitive.data_set
@@ -254,5 +254,5 @@ class Performer:
                 self._inbox.put(item)  # nothing is left to be waited for
                 return
             if isinstance(item, Message):
-                self._perform(item)
+                self._serve_request(item)
             item = None

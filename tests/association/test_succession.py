@@ -572,7 +572,9 @@ def test_two_threads_whose_association_breaks(scu: AE, files: Callable[..., list
     with listening(peers) as listener:
         assoc = associate(scu, listener)
         halves = [paths[::2], paths[1::2]]
-        calls = [Call(lambda half=half: list(store_files(assoc, half))) for half in halves]
+        # Both begin before it can break.
+        streams = [store_files(assoc, half) for half in halves]
+        calls = [Call(list, stream) for stream in streams]
         results = [call.result(2 * DEADLINE) for call in calls]
     lost = [result.path.name for half in results for result in half if result.status is None]
     assert lost == ["10.dcm"]
