@@ -128,17 +128,24 @@ class SQLiteStore:
 
     def _prepare(self) -> None:
         db = self._db
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != self._APPLICATION and (application or tables):
-            raise sqlite3.DatabaseError("it is another program's")
-        db.execute("PRAGMA journal_mode = WAL")
+        # Others may open it for the first time, too.
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            (application,) = db.execute("PRAGMA application_id").fetchone()
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if application != self._APPLICATION and (application or tables):
+                raise sqlite3.DatabaseError("it is another program's")
+            db.execute(f"PRAGMA application_id = {self._APPLICATION}")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS records (kind TEXT, key TEXT, value BLOB NOT NULL,"
+                " PRIMARY KEY (kind, key)) WITHOUT ROWID"
+            )
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        write_ahead(db)
         db.execute("PRAGMA synchronous = FULL")
-        db.execute(f"PRAGMA application_id = {self._APPLICATION}")
-        db.execute(
-            "CREATE TABLE IF NOT EXISTS records (kind TEXT, key TEXT, value BLOB NOT NULL,"
-            " PRIMARY KEY (kind, key)) WITHOUT ROWID"
-        )
 
     @contextmanager
     def begin(self) -> Iterator[Records]:
@@ -156,6 +163,23 @@ class SQLiteStore:
         """See `Store.close`."""
         with self._lock:
             self._db.close()
+
+
+def write_ahead(db: sqlite3.Connection) -> None:
+    """Have a database keep a write-ahead log, also when several open it for the first time.
+
+    Only one of them can switch, and the others are told at once that it is locked, whatever their
+    time-out. A transaction is what they can wait with.
+    """
+    for is_last in (*[False] * 9, True):
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if is_last:
+                raise
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("COMMIT")
 
 
 class _InSQLite:

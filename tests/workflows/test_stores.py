@@ -66,6 +66,13 @@ def test_one_at_a_time(store: Store) -> None:
         assert records.get("a", "count") == b"200"
 
 
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    for number in range(20):
+        path = tmp_path / str(number)
+        for call in [Call(SQLiteStore, path) for _ in range(8)]:
+            call.result(DEADLINE).close()
+
+
 COUNT = """
 import sys
 from pynetdicom.workflows.stores import SQLiteStore

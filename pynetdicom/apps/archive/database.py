@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL, Connection, make_url
 from pynetdicom.apps.archive import ownership, schema
 from pynetdicom.apps.archive.extras import require
 from pynetdicom.apps.archive.ownership import DatabaseProblem
+from pynetdicom.workflows.stores import write_ahead
 from pynetdicom.workflows.watch import Cancelled, Watch
 
 BUSY_TIMEOUT = 30.0
@@ -181,8 +182,8 @@ class Database:
             return
         # Transactions are begun by `_begun`, not by the driver when it thinks fit.
         connection.isolation_level = None
+        write_ahead(connection)
         for pragma in (
-            "journal_mode=WAL",
             f"synchronous={'FULL' if self._sync else 'NORMAL'}",
             "foreign_keys=ON",
             "case_sensitive_like=ON",
