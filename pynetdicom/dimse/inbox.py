@@ -71,28 +71,22 @@ class Inbox:
         if request.response_field is None:
             self.cancel(request.MessageIDBeingRespondedTo or 0)
             return
+        window = self.window  # which the Association thread may close meanwhile
+        message.is_beyond = 1 < window <= len(self._open)
+        if window == 1 or message.is_beyond:
+            # The one being served does not wait; one that nobody is before does not either.
+            waiting = self._taken - self._begun
+            if self._open and (
+                waiting >= _config.MAXIMUM_PENDING_REQUESTS
+                or self._bytes_taken - self._bytes_begun + size > _config.MAXIMUM_PENDING_BYTES
+            ):
+                raise DIMSEDecodeError("too many requests wait to be served")
+            self._taken += 1
+            self._bytes_taken += size
         message_id = request.MessageID or 0
-        if self.window > 1:
-            message.is_beyond = len(self._open) >= self.window
-            if not message.is_beyond:
-                message.is_duplicate = (
-                    self._outstanding.setdefault(message_id, message) is not message
-                )
-                self._open[message] = None
-                self.work.put(message)
-                return
-        # The one being served does not wait; one that nobody is before does not either.
-        waiting = self._taken - self._begun
-        if self._open and (
-            waiting >= _config.MAXIMUM_PENDING_REQUESTS
-            or self._bytes_taken - self._bytes_begun + size > _config.MAXIMUM_PENDING_BYTES
-        ):
-            raise DIMSEDecodeError("too many requests wait to be served")
-        self._open[message] = None
-        self._taken += 1
-        self._bytes_taken += size
         message.is_duplicate = self._outstanding.setdefault(message_id, message) is not message
-        self._items.put(message)
+        self._open[message] = None
+        (self._items if window == 1 or message.is_beyond else self.work).put(message)
 
     def get(self, timeout: float | None) -> Any:
         """Wait for the next item, which waits no more then.
