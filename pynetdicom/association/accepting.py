@@ -12,7 +12,6 @@ from pynetdicom.association.negotiated import Negotiated
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.items import AsynchronousOperationsWindowNegotiation as _WINDOW
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
@@ -94,9 +93,7 @@ class Accepting:
         )
         if items and not fits(ac):
             return refusal
-        performed, invoked = acse.agreed_window(
-            *(acse.item_of(user.user_information, _WINDOW) for user in (rq, ac))
-        )
+        performed, invoked = acse.window_between(rq, ac)
         self._link.negotiated = Negotiated(
             [c for c in contexts if not c.result],
             [c for c in contexts if c.result],

@@ -11,7 +11,6 @@ from pynetdicom.dimse.inbox import PEER_RELEASES
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.upper_layer.items import AsynchronousOperationsWindowNegotiation as _WINDOW
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -102,9 +101,7 @@ class Indications:
             LOGGER.warning("%s", printable(note))
         link.acceptor.load(pdu)
         maximum = link.acceptor.maximum_length or 0
-        window = acse.agreed_window(
-            *(acse.item_of(user.user_information, _WINDOW) for user in (link.request_pdu, pdu))
-        )
+        window = acse.window_between(link.request_pdu, pdu)
         link.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum, *window)
         self._inbox.window = link.negotiated.performed
         self._inbox.put(pdu)

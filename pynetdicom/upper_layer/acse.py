@@ -218,6 +218,13 @@ def agreed_window(
     )
 
 
+def window_between(rq: pdus.A_ASSOCIATE_RQ, ac: pdus.A_ASSOCIATE_AC) -> tuple[int, int]:
+    """Give what a request and its answer have agreed on; see `agreed_window`."""
+    return agreed_window(
+        item_of(rq.user_information, _WINDOW), item_of(ac.user_information, _WINDOW)
+    )
+
+
 def within(offer: int, answer: int) -> int:
     """What of an answer is within the offer; 0 is any number, in both."""
     return min(offer or answer, answer or offer)
