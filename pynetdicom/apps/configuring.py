@@ -63,6 +63,17 @@ def flag(value: Any) -> bool:
     return value
 
 
+def either(off: str, on: str) -> Check:
+    """A check of one of two words; whether it is the second."""
+
+    def check(value: Any) -> bool:
+        if value not in (off, on):
+            raise ValueError(f"{off} or {on}")
+        return bool(value == on)
+
+    return check
+
+
 def some_text(value: Any) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:

@@ -13,6 +13,7 @@ from pynetdicom.apps.configuring import (
     ConfigError,
     Sections,
     any_text,
+    either,
     flag,
     overridden,
     read_text,
@@ -64,12 +65,6 @@ class Config:
     peers: Mapping[str, Peer] = field(default_factory=dict)
 
 
-def _verify(value: Any) -> bool:
-    if value not in ("headers", "bytes"):
-        raise ValueError("headers or bytes")
-    return bool(value == "bytes")
-
-
 SECTIONS: Sections = {
     "workflows": {
         "ae_title": ("ae_title", valid_title),
@@ -85,7 +80,7 @@ SECTIONS: Sections = {
     },
     "commitment": {
         "objects": ("objects", some_text),
-        "verify": ("verify_bytes", _verify),
+        "verify": ("verify_bytes", either("headers", "bytes")),
         "retrieve_ae_title": ("retrieve_ae_title", valid_title),
     },
 }

@@ -19,6 +19,7 @@ from pynetdicom.apps.configuring import (
     Sections,
     any_text,
     check_value,
+    either,
     flag,
     overridden,
     read_text,
@@ -103,18 +104,6 @@ def _operations(value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
-def _names(value: Any) -> bool:
-    if value not in ("folded", "exact"):
-        raise ValueError("folded or exact")
-    return bool(value == "exact")
-
-
-def _verify(value: Any) -> bool:
-    if value not in ("index", "bytes"):
-        raise ValueError("index or bytes")
-    return bool(value == "bytes")
-
-
 SECTIONS: Sections = {
     "archive": {
         "ae_title": ("ae_title", valid_title),
@@ -136,10 +125,10 @@ SECTIONS: Sections = {
     },
     "database": {"location": ("database_location", some_text)},
     "worklist": {"directory": ("worklist_directory", some_text)},
-    "matching": {"names": ("exact_names", _names)},
+    "matching": {"names": ("exact_names", either("folded", "exact"))},
     "commitment": {
         "store": ("commitment_store", some_text),
-        "verify": ("verify_bytes", _verify),
+        "verify": ("verify_bytes", either("index", "bytes")),
     },
     "tls": {
         "certificate": ("tls_certificate", some_text),
