@@ -14,18 +14,17 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom import event_types as evt
-from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 from pynetdicom.sop_class import InstanceAvailabilityNotification, ModalityPerformedProcedureStep
 from pynetdicom.workflows.attributes import check, fill, table
 from pynetdicom.workflows.providing import (
     Answer,
-    Refused,
     accepted,
     answer,
     only,
     pack,
     raise_for,
     refusal,
+    taken,
     unpack,
 )
 from pynetdicom.workflows.stores import MemoryStore, Store
@@ -149,10 +148,8 @@ def notify(assoc: Association, notification: Dataset, uid: str | None = None) ->
     fill(sent, table("ian"), "n_create")
     raise_for(_problem(sent))
     sop_class = InstanceAvailabilityNotification
-    status, reply = assoc.send_n_create(sent, sop_class, uid or generate_uid(prefix=None))
-    if code_to_category(status.get("Status", 0x0110)) not in (SUCCESS, WARNING):
-        raise Refused("an instance availability notification", status, reply)
-    return status
+    answered = assoc.send_n_create(sent, sop_class, uid or generate_uid(prefix=None))
+    return taken("an instance availability notification", answered)
 
 
 # The rules of both

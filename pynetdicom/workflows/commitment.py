@@ -18,7 +18,6 @@ from pydicom.uid import generate_uid
 
 from pynetdicom import event_types as evt
 from pynetdicom.network.deadlines import after, remaining
-from pynetdicom.services.statuses import FAILURE, code_to_category
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from pynetdicom.workflows.commitment_provider import Provider as Provider
 from pynetdicom.workflows.commitment_rules import CLASS_INSTANCE_CONFLICT as CLASS_INSTANCE_CONFLICT
@@ -33,7 +32,7 @@ from pynetdicom.workflows.commitment_rules import SUCCESSFUL as SUCCESSFUL
 from pynetdicom.workflows.commitment_rules import Failure as Failure
 from pynetdicom.workflows.commitment_rules import Reference as Reference
 from pynetdicom.workflows.commitment_rules import item_of, referenced
-from pynetdicom.workflows.providing import Refused, answer
+from pynetdicom.workflows.providing import answer, taken
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -181,11 +180,10 @@ def commit(
         if results is None:
             for event_type in (evt.EVT_RELEASED, evt.EVT_ABORTED):
                 assoc.bind(event_type, ended)
-        status, reply = assoc.send_n_action(
+        answered = assoc.send_n_action(
             request, REQUEST, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
-        if code_to_category(status.get("Status", PROCESSING_FAILURE)) == FAILURE:
-            raise Refused("a request for storage commitment", status, reply)
+        taken("a request for storage commitment", answered)
         if release:
             assoc.release()
         deadline = after(timeout)

@@ -15,7 +15,6 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, generate_uid
 
 from pynetdicom import event_types as evt
-from pynetdicom.services.statuses import FAILURE, SUCCESS, WARNING, code_to_category
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepNotification,
@@ -24,7 +23,6 @@ from pynetdicom.sop_class import (
 from pynetdicom.workflows.attributes import check, fill, table
 from pynetdicom.workflows.providing import (
     Answer,
-    Refused,
     accepted,
     answer,
     chosen,
@@ -33,6 +31,7 @@ from pynetdicom.workflows.providing import (
     pack,
     raise_for,
     refusal,
+    taken,
     unpack,
 )
 from pynetdicom.workflows.stores import MemoryStore, Store
@@ -61,6 +60,7 @@ NO_LONGER = "Performed Procedure Step Object may no longer be updated"
 """The Error Comment, with the Error ID 0xA710, of an N-SET in a final state (F.7.2.2.4)."""
 
 _KIND = "mpps"
+_STATUSES = "PROCEDURE_STEP_STATUS"
 _CHARACTER_SET = Tag("SpecificCharacterSet")
 _STATUS = "PerformedProcedureStepStatus"
 
@@ -132,9 +132,8 @@ class Step:
         self.update(last)
 
     def _taken(self, what: str, answered: tuple[Dataset, Dataset | None]) -> None:
-        self.status, data_set = answered
-        if code_to_category(self.status.get("Status", 0x0110)) not in (SUCCESS, WARNING):
-            raise Refused(f"{what} of a performed procedure step", self.status, data_set)
+        self.status = answered[0]
+        taken(f"{what} of a performed procedure step", answered, _STATUSES)
 
 
 def begin(assoc: Association, attributes: Dataset, uid: str | None = None) -> Step:
@@ -423,6 +422,5 @@ def get(assoc: Association, uid: str, keywords: Iterable[str] = ()) -> Dataset:
     """
     sop_class = ModalityPerformedProcedureStepRetrieve
     status, step = assoc.send_n_get(list(keywords), sop_class, uid)
-    if step is None or code_to_category(status.get("Status", 0x0110)) == FAILURE:
-        raise Refused("N-GET of a performed procedure step", status, step)
-    return step
+    taken("N-GET of a performed procedure step", (status, step), _STATUSES)
+    return Dataset() if step is None else step

@@ -22,7 +22,7 @@ from pynetdicom.workflows.attributes import Row, is_empty, table
 from pynetdicom.workflows.identifiers import IdentifierError, elements
 from pynetdicom.workflows.matching import Options, data_set_matches, returned
 from pynetdicom.workflows.mpps import COMPLETED, EVENTS
-from pynetdicom.workflows.providing import Answer, Refused, answer, read_text
+from pynetdicom.workflows.providing import Answer, answer, read_text, taken
 from pynetdicom.workflows.stores import MemoryStore, Store
 from pynetdicom.workflows.values import clean
 from pynetdicom.workflows.watch import Cancelled, Watch
@@ -64,7 +64,7 @@ def find(assoc: Association, keys: Dataset | None = None) -> list[Dataset]:
     Raises
     ------
     Refused
-        The answer is not complete.
+        The peer refused it, or did not answer, also in the midst of the items.
     RuntimeError
         There is no established association.
 
@@ -78,8 +78,7 @@ def find(assoc: Association, keys: Dataset | None = None) -> list[Dataset]:
     for status, item in assoc.send_c_find(asked, ModalityWorklistInformationFind):
         if item is not None and code_to_category(status.Status) == PENDING:
             items.append(item)
-    if status.get("Status") != 0x0000:
-        raise Refused("a query of the worklist", status)
+    taken("a query of the worklist", (status, None), "MODALITY_WORKLIST_SERVICE_CLASS_STATUS")
     return items
 
 
