@@ -11,6 +11,7 @@ from typing import Any
 
 from pynetdicom import raised
 from pynetdicom.network import threads
+from pynetdicom.network.deadlines import after, remaining
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
 
@@ -63,13 +64,14 @@ class Delivery:
             self._changed.notify()
 
     def close(self, timeout: float | None = None) -> None:
-        """Begin no more attempts, and wait for those under way; what is left is left."""
+        """Begin no more attempts, and wait for those under way, so long; what is left is left."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+        deadline = after(timeout)
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(timeout)
+                thread.join(remaining(deadline))
 
     def _next(self) -> Any:
         """Wait for what is due; None when it is closed."""

@@ -140,9 +140,9 @@ class Provider:
             evt.EVT_C_FIND: self._find,
         }
 
-    def close(self) -> None:
-        """End its threads; what was not reported yet is left in the store."""
-        self._reporter.close()
+    def close(self, timeout: float | None = None) -> None:
+        """End its threads, and wait for them; what was not reported yet is left in the store."""
+        self._reporter.close(timeout)
 
     def going_down(self) -> None:
         """Tell subscribers that there will be no answer for a while; before `close`."""

@@ -165,10 +165,10 @@ class Reporter:
             if is_new:
                 self._delivery.put(ae_title)
 
-    def close(self) -> None:
-        """End its threads; what was not delivered is left in the store."""
+    def close(self, timeout: float | None = None) -> None:
+        """End its threads, and wait for them; what was not delivered is left in the store."""
         self._is_closed = True
-        self._delivery.close()
+        self._delivery.close(timeout)
 
     def _attempt(self, ae_title: str) -> bool:
         """Work off a queue; whether that is done with."""
