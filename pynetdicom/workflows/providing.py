@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
@@ -41,6 +41,14 @@ class Provider(Protocol):
     @property
     def handlers(self) -> Mapping[evt.InterventionEvent, Callable[[Event], Any]]:
         """What handles its requests."""
+
+
+@runtime_checkable
+class Notifying(Protocol):
+    """One that has something to tell peers on their own associations."""
+
+    def established(self, event: Event) -> None:
+        """Take note of an association."""
 
 
 class Refused(Exception):
@@ -104,7 +112,7 @@ def taken(
     return status
 
 
-def handlers(*providers: Provider) -> list[tuple[evt.InterventionEvent, Callable[[Event], Any]]]:
+def handlers(*providers: Provider) -> list[tuple[Any, Callable[[Event], Any]]]:
     """Give the event handlers with which a server provides workflows.
 
     Parameters
@@ -136,7 +144,11 @@ def handlers(*providers: Provider) -> list[tuple[evt.InterventionEvent, Callable
         return [nothing] if event.event is evt.EVT_C_FIND else nothing
 
     events = dict.fromkeys(event for provider in providers for event in provider.handlers)
-    return [(event, handle) for event in events]
+    served: list[tuple[Any, Callable[[Event], Any]]] = [(event, handle) for event in events]
+    for provider in providers:
+        if isinstance(provider, Notifying):
+            served.append((evt.EVT_ESTABLISHED, provider.established))
+    return served
 
 
 def answer(
