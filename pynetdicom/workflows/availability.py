@@ -15,6 +15,7 @@ from pydicom.uid import generate_uid
 
 from pynetdicom import event_types as evt
 from pynetdicom.sop_class import InstanceAvailabilityNotification, ModalityPerformedProcedureStep
+from pynetdicom.workflows.ages import Ages
 from pynetdicom.workflows.attributes import check, fill, table
 from pynetdicom.workflows.providing import (
     Answer,
@@ -198,6 +199,8 @@ class Provider:
         refuses it, as a handler would.
     notified : callable, optional
         ``notified(uid, notification)`` is told afterwards.
+    keep : float, optional
+        Seconds after which one is deleted; by default it never is.
 
     Notes
     -----
@@ -212,10 +215,12 @@ class Provider:
         *,
         decide: Callable[[Event, Dataset], Any] | None = None,
         notified: Callable[[str, Dataset], object] | None = None,
+        keep: float | None = None,
     ) -> None:
         self.store: Store = MemoryStore() if store is None else store
         self._decide = decide
         self._notified = notified
+        self._ages = Ages(_KIND, keep)
 
     @property
     def handlers(self) -> Mapping[evt.InterventionEvent, Callable[[Event], Any]]:
@@ -233,6 +238,7 @@ class Provider:
         with self.store.begin() as records:
             is_there = records.get(_KIND, uid) is not None
             records.delete(_KIND, uid)
+            self._ages.forget(records, uid)
         return is_there
 
     def _create(self, event: Event) -> Any:
@@ -253,6 +259,9 @@ class Provider:
             if records.get(_KIND, uid) is not None:  # another peer was faster
                 return answer(0x0111)
             records.put(_KIND, uid, record)
+            self._ages.note(records, uid)
+            for old in self._ages.old(records):
+                records.delete(_KIND, old)
         if self._notified is not None:
             self._notified(uid, notification)
         return answer(code, AffectedSOPInstanceUID=uid)
