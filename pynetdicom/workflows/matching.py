@@ -329,60 +329,80 @@ def combined_range(date_key: str, time_key: str) -> Range | None:
     return Range(low, high)
 
 
-def data_set_matches(keys: Dataset, entity: Dataset, options: Options, depth: int = 0) -> bool:
-    """Whether an entity matches all keys of an identifier, sequences included."""
-    if depth > MAXIMUM_DEPTH:
-        return False
-    key_zone = clean(keys.get("TimezoneOffsetFromUTC"))
-    zone = clean(entity.get("TimezoneOffsetFromUTC"))
-    together = _combined_pairs(keys) if options.combined else {}
-    for key in keys:
-        options.step()
-        if key.tag in NOT_KEYS or not key.tag.element or key.keyword in together.values():
-            continue
-        if key.VR == "SQ":
-            if not _sequence_matches(key.value, entity.get(key.tag), options, depth):
-                return False
-            continue
-        found = entity.get(key.tag)
-        values = key_values(getattr(found, "value", None))
-        if key.keyword in together:
-            if not _moment_matches(keys, entity, key.keyword, together[key.keyword]):
-                return False
-        elif not attribute_matches(key.VR, key_values(key.value), values, options, key_zone, zone):
+class Conditions:
+    """The keys of an identifier, sequences included, ready to be compared with many entities.
+
+    Parameters
+    ----------
+    keys : pydicom.dataset.Dataset
+    options : Options
+    """
+
+    def __init__(self, keys: Dataset, options: Options = NOTHING, _depth: int = 0) -> None:
+        self._options = options
+        self._zone = clean(keys.get("TimezoneOffsetFromUTC"))
+        self._values: list[tuple[int, str, list[str]]] = []
+        self._moments: list[tuple[str, str, Range]] = []
+        self._sequences: list[tuple[int, Conditions]] = []
+        self._can_match = _depth <= MAXIMUM_DEPTH
+        if self._can_match:
+            self._take(keys, _depth)
+
+    def _take(self, keys: Dataset, depth: int) -> None:
+        together = _combined_pairs(keys) if self._options.combined else {}
+        times = {time for time, _ in together.values()}
+        for key in keys:
+            if key.tag in NOT_KEYS or not key.tag.element or key.keyword in times:
+                continue
+            if key.keyword in together:
+                self._moments.append((key.keyword, *together[key.keyword]))
+            elif key.VR == "SQ":
+                self._sequences += [
+                    (int(key.tag), Conditions(item, self._options, depth + 1))
+                    for item in key.value or ()
+                    if not is_universal_item(item, depth)
+                ]
+            elif not is_universal(key.VR, values := key_values(key.value)):
+                self._values.append((int(key.tag), key.VR, values))
+        self._has_times = any(vr == "DT" for _, vr, _ in self._values)
+
+    def match(self, entity: Any) -> bool:
+        """Whether an entity, a data set or a `Glance` at one, matches all keys."""
+        if not self._can_match:
             return False
-    return True
+        options = self._options
+        zone = clean(entity.get("TimezoneOffsetFromUTC")) if self._has_times else ""
+        for tag, vr, keys in self._values:
+            options.step()
+            found = entity.get(tag)
+            values = [] if found is None else key_values(found.value)
+            if not values_match(vr, keys, values, options, self._zone, zone):
+                return False
+        for date, time, within in self._moments:
+            options.step()
+            day = normal_date(clean(entity.get(date)))
+            if not day or not within.has(day + (normal_time(clean(entity.get(time))) or "000000")):
+                return False
+        # One item of the entity has to match the key's item (C.2.2.2.6).
+        for tag, item in self._sequences:
+            options.step()
+            found = entity.get(tag)
+            if found is None or not any(map(item.match, found.value or ())):
+                return False
+        return True
 
 
-def _combined_pairs(keys: Dataset) -> dict[str, str]:
-    """Date → time, of those keys that are one point in time together."""
+def _combined_pairs(keys: Dataset) -> dict[str, tuple[str, Range]]:
+    """Date → time, and range, of those keys that are one point in time together."""
     pairs = {}
     for key in keys:
         other = time_keyword(key.keyword)
         if key.VR != "DA" or not key.keyword.endswith("Date"):
             continue
-        if combined_range(clean(key.value), clean(keys.get(other))) is not None:
-            pairs[key.keyword] = other
+        within = combined_range(clean(key.value), clean(keys.get(other)))
+        if within is not None:
+            pairs[key.keyword] = other, within
     return pairs
-
-
-def _moment_matches(keys: Dataset, entity: Dataset, date: str, time: str) -> bool:
-    within = combined_range(clean(keys.get(date)), clean(keys.get(time)))
-    day = normal_date(clean(entity.get(date)))
-    moment = normal_time(clean(entity.get(time)))
-    return within is not None and day != "" and within.has(day + (moment or "000000"))
-
-
-def _sequence_matches(keys: Any, found: Any, options: Options, depth: int) -> bool:
-    """Sequence matching (PS3.4 C.2.2.2.6): one item of the entity has to match the key's item."""
-    for item in keys or ():
-        options.step()
-        if is_universal_item(item, depth):
-            continue
-        entities = [] if found is None else found.value or []
-        if not any(data_set_matches(item, entity, options, depth + 1) for entity in entities):
-            return False
-    return True
 
 
 def is_universal_item(item: Dataset, depth: int = 0) -> bool:
