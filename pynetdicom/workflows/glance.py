@@ -72,7 +72,7 @@ class Glance:
         try:
             self._places, _ = _elements(record, *self._bounds)
             declared = self._places.get(SPECIFIC_CHARACTER_SET)
-            if declared is not None and record[declared.value : declared.end].strip() != _UTF8:
+            if declared is not None and record[declared[2] : declared[3]].strip() != _UTF8:
                 raise _NotPlainError
         except (_NotPlainError, struct.error):
             self._decoded = _decode(record[slice(*self._bounds)])
@@ -87,7 +87,7 @@ class Glance:
             return self._decoded
         wanted = {SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET, *tags}
         places = (place for tag, place in self._places.items() if tag in wanted)
-        parts = [self._record[place.start : place.end] for place in places]
+        parts = [self._record[start:end] for start, _, _, end in places]
         return _decode(b"".join(parts))
 
     def get(self, key: int | str) -> Any:
@@ -99,10 +99,10 @@ class Glance:
         place = self._places.get(key)
         if place is None:
             return None
-        vr = place.vr
+        _, vr, start, end = place
         if vr == b"SQ":
-            return Element("SQ", _items(self._record, place.value, place.end))
-        data = self._record[place.value : place.end]
+            return Element("SQ", _items(self._record, start, end))
+        data = self._record[start:end]
         if vr not in _TEXT or b"\x1b" in data:
             return self.part([key])[key]
         try:
@@ -117,11 +117,8 @@ def _decode(data: bytes) -> Dataset:
     return InMemory(data, EXPLICIT_VR_LITTLE_ENDIAN).decode()
 
 
-class _Place(NamedTuple):
-    start: int
-    vr: bytes
-    value: int
-    end: int
+_Place = tuple[int, bytes, int, int]
+"""Of an element: where it starts, its VR, and where its value starts and ends."""
 
 
 def _elements(record: bytes, start: int, end: int) -> tuple[dict[int, _Place], int]:
@@ -141,7 +138,7 @@ def _elements(record: bytes, start: int, end: int) -> tuple[dict[int, _Place], i
             after = _sequence_end(record, value, end)
         else:
             after = value + length
-        places[tag] = _Place(start, vr, value, after)
+        places[tag] = start, vr, value, after
         start = after
     if start != end:
         raise _NotPlainError

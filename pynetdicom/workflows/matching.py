@@ -1,8 +1,8 @@
 """Attribute matching (PS3.4 C.2.2.2), of values as texts; no database in it.
 
 In: the keys of an identifier, and the values of an entity. Out: whether they match. Items of
-worklists, and procedure steps, are matched by this alone; the archive turns what it can of it into
-SQL and leaves the rest to this.
+worklists, and procedure steps, are matched by this alone, see `conditions`; the archive turns what
+it can of it into SQL and leaves the rest to this.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ _DT_POINT = re.compile(
 )
 
 
+@lru_cache(1024)  # a key is asked for with each entity
 def _point(text: str, zone: str, *, latest: bool) -> datetime | None:
     """The first or the last moment that a DT stands for, in UTC; None if it is none."""
     match = _DT_POINT.fullmatch(text.strip())
@@ -327,95 +328,6 @@ def combined_range(date_key: str, time_key: str) -> Range | None:
     low = None if dates.low is None else dates.low + (times.low or "000000")
     high = None if dates.high is None else dates.high + (times.high or "235959.999999")
     return Range(low, high)
-
-
-class Conditions:
-    """The keys of an identifier, sequences included, ready to be compared with many entities.
-
-    Parameters
-    ----------
-    keys : pydicom.dataset.Dataset
-    options : Options
-    """
-
-    def __init__(self, keys: Dataset, options: Options = NOTHING, _depth: int = 0) -> None:
-        self._options = options
-        self._zone = clean(keys.get("TimezoneOffsetFromUTC"))
-        self._values: list[tuple[int, str, list[str]]] = []
-        self._moments: list[tuple[str, str, Range]] = []
-        self._sequences: list[tuple[int, Conditions]] = []
-        self._can_match = _depth <= MAXIMUM_DEPTH
-        if self._can_match:
-            self._take(keys, _depth)
-
-    def _take(self, keys: Dataset, depth: int) -> None:
-        together = _combined_pairs(keys) if self._options.combined else {}
-        times = {time for time, _ in together.values()}
-        for key in keys:
-            if key.tag in NOT_KEYS or not key.tag.element or key.keyword in times:
-                continue
-            if key.keyword in together:
-                self._moments.append((key.keyword, *together[key.keyword]))
-            elif key.VR == "SQ":
-                self._sequences += [
-                    (int(key.tag), Conditions(item, self._options, depth + 1))
-                    for item in key.value or ()
-                    if not is_universal_item(item, depth)
-                ]
-            elif not is_universal(key.VR, values := key_values(key.value)):
-                self._values.append((int(key.tag), key.VR, values))
-        self._has_times = any(vr == "DT" for _, vr, _ in self._values)
-
-    def match(self, entity: Any) -> bool:
-        """Whether an entity, a data set or a `Glance` at one, matches all keys."""
-        if not self._can_match:
-            return False
-        options = self._options
-        zone = clean(entity.get("TimezoneOffsetFromUTC")) if self._has_times else ""
-        for tag, vr, keys in self._values:
-            options.step()
-            found = entity.get(tag)
-            values = [] if found is None else key_values(found.value)
-            if not values_match(vr, keys, values, options, self._zone, zone):
-                return False
-        for date, time, within in self._moments:
-            options.step()
-            day = normal_date(clean(entity.get(date)))
-            if not day or not within.has(day + (normal_time(clean(entity.get(time))) or "000000")):
-                return False
-        # One item of the entity has to match the key's item (C.2.2.2.6).
-        for tag, item in self._sequences:
-            options.step()
-            found = entity.get(tag)
-            if found is None or not any(map(item.match, found.value or ())):
-                return False
-        return True
-
-
-def _combined_pairs(keys: Dataset) -> dict[str, tuple[str, Range]]:
-    """Date → time, and range, of those keys that are one point in time together."""
-    pairs = {}
-    for key in keys:
-        other = time_keyword(key.keyword)
-        if key.VR != "DA" or not key.keyword.endswith("Date"):
-            continue
-        within = combined_range(clean(key.value), clean(keys.get(other)))
-        if within is not None:
-            pairs[key.keyword] = other, within
-    return pairs
-
-
-def is_universal_item(item: Dataset, depth: int = 0) -> bool:
-    """Whether an item of keys matches everything."""
-    if depth > MAXIMUM_DEPTH:
-        return False
-    return all(
-        all(is_universal_item(inner, depth + 1) for inner in key.value or ())
-        if key.VR == "SQ"
-        else is_universal(key.VR, key_values(key.value))
-        for key in item
-        if key.tag not in NOT_KEYS and key.tag.element
-    )
 
 
 def returned(keys: Dataset, item: Dataset, depth: int = 0) -> Dataset:

@@ -16,9 +16,10 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepWatch,
 )
 from pynetdicom.workflows import ups_rules as rules
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.delivery import DELAYS
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Conditions, Options, returned
+from pynetdicom.workflows.matching import Options, returned
 from pynetdicom.workflows.providing import Answer, answer, chosen, merged
 from pynetdicom.workflows.stores import MemoryStore, Store
 from pynetdicom.workflows.ups_reporting import Outbox, Reporter
@@ -297,10 +298,14 @@ class Provider:
             kept = records.items(STEPS)
         watch = Watch(lambda: event.is_cancelled)
         conditions = Conditions(keys, Options(step=watch.step))
+        literals = conditions.literals()
         asked = frozenset(map(int, keys.keys()))
         try:
             for _, record in kept:
-                watch.look()
+                watch.step()
+                # Most steps are told apart by a search of their bytes.
+                if not all(any(one in record for one in values) for values in literals):
+                    continue
                 step = Step.glance(record)
                 if conditions.match(step):
                     yield 0xFF00, returned(keys, step.part(asked))

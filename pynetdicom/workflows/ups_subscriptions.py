@@ -13,8 +13,8 @@ from pynetdicom.sop_class import (
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Conditions
 from pynetdicom.workflows.providing import Answer, answer, merged, pack, unpack
 from pynetdicom.workflows.stores import Records, Store
 from pynetdicom.workflows.ups_reporting import Outbox, encode

@@ -19,8 +19,9 @@ from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.statuses import PENDING, code_to_category
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 from pynetdicom.workflows.attributes import Row, is_empty, table
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Conditions, Options, returned
+from pynetdicom.workflows.matching import Options, returned
 from pynetdicom.workflows.mpps import COMPLETED, EVENTS
 from pynetdicom.workflows.providing import Answer, Refused, answer, read_text
 from pynetdicom.workflows.stores import MemoryStore, Store

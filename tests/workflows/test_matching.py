@@ -9,10 +9,10 @@ import pytest
 from pydicom import Dataset
 
 from pynetdicom.workflows import globs
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.globs import glob, in_order
 from pynetdicom.workflows.matching import (
     MAXIMUM_DEPTH,
-    Conditions,
     Options,
     attribute_matches,
     combined_range,
