@@ -280,6 +280,7 @@ def test_it_is_killed_many_times(start: Start, scu: AE) -> None:
     [
         (["-c", "nothing.toml"], "nothing.toml"),
         (["--objects", "nothing"], "objects: nothing: there is no such directory"),
+        (["--worklist", "nothing"], "worklist: nothing: there is no such directory"),
         (["--store", "nothing/store"], "nothing/store is no store of workflows"),
         (["--store", "other.sqlite"], "other.sqlite is no store of workflows"),
         (["-ba", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1"),
@@ -315,6 +316,26 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         dimse_timeout = 2
         network_timeout = 3.5
         connection_timeout = 4
+        shutdown_timeout = 5
+        keep_days = 30
+        [mpps]
+        enabled = false
+        notify = ["CT_ROOM"]
+        [worklist]
+        directory = "worklist"
+        removed_by = ["COMPLETED", "DISCONTINUED"]
+        names = "exact"
+        [availability]
+        enabled = false
+        [ups]
+        enabled = false
+        deletion_locks = false
+        watchers = ["MR_ROOM"]
+        worklist_label = "CT"
+        [tls]
+        certificate = "own.pem"
+        key = "own.key"
+        authorities = "ca.pem"
         [commitment]
         objects = "../objects"
         verify = "bytes"
@@ -325,6 +346,7 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         ae_title = "MR_ROOM"
         address = "mr.example.org"
         port = 105
+        tls = true
         """
     )
     assert load(str(path)) == Config(
@@ -339,12 +361,27 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         dimse_timeout=2.0,
         network_timeout=3.5,
         connection_timeout=4.0,
+        shutdown_timeout=5.0,
+        keep_days=30,
+        mpps=False,
+        notify=("CT_ROOM",),
+        availability=False,
+        worklist=str(tmp_path / "worklist"),
+        removed_by=("COMPLETED", "DISCONTINUED"),
+        exact_names=True,
+        ups=False,
+        deletion_locks=False,
+        watchers=("MR_ROOM",),
+        worklist_label="CT",
+        tls_certificate=str(tmp_path / "own.pem"),
+        tls_key=str(tmp_path / "own.key"),
+        tls_authorities=str(tmp_path / "ca.pem"),
         objects=str(tmp_path.parent / "objects"),
         verify_bytes=True,
         retrieve_ae_title="ARCHIVE",
         peers={
             "CT_ROOM": Peer("CT_ROOM"),
-            "MR_ROOM": Peer("MR_ROOM", "mr.example.org", 105),
+            "MR_ROOM": Peer("MR_ROOM", "mr.example.org", 105, tls=True),
         },
     )
 
@@ -357,6 +394,13 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         ("[commitment]\nverify = true", "[commitment] verify: True is not headers or bytes"),
         ("[workflows]\nknown_peers_only = true", "known_peers_only: there is no [[peer]]"),
         ("[[peer]]\nport = 1", "[[peer]] number 1: ae_title is missing"),
+        ('[[peer]]\nae_title = "A"\ntls = true', "[[peer]] number 1 tls: needs an address too"),
+        ('[mpps]\nnotify = ["A"]', "[mpps] notify: there is no [[peer]] 'A'"),
+        ('[mpps]\nnotify = "A"', "[mpps] notify: 'A' is not a list of AE titles"),
+        ('[ups]\nwatchers = ["A"]', "[ups] watchers: there is no [[peer]] 'A'"),
+        ('[worklist]\nremoved_by = ["DONE"]', "is not a list of some of COMPLETED, DISCONTINUED"),
+        ("[tls]", "[tls]: needs a certificate"),
+        ('[tls]\nkey = "own.key"', "[tls] key: needs a certificate too"),
     ],
 )
 def test_what_is_wrong_in_the_configuration(text: str, said: str, tmp_path: Path) -> None:
