@@ -39,6 +39,13 @@ def places(directory: str, ae_title: str) -> Iterator[str]:
         yield own
 
 
+def called(event: Event) -> str:
+    """The AE title that the requestor of the association has called."""
+    asked = event.assoc.requestor.primitive
+    # Its own is what the acceptor says, whatever it was called.
+    return "" if asked is None else str(asked.called_ae_title).strip()
+
+
 def files_in(place: str, endings: tuple[str, ...]) -> list[str]:
     """The worklist files of a directory, in the order of their names."""
     names = (name for name in os.listdir(place) if name.endswith(endings))
@@ -117,8 +124,7 @@ class WorklistFiles:
         OSError
             The directory cannot be read.
         """
-        title = str(event.assoc.acceptor.ae_title).strip()
-        for place in places(self._directory, title):
+        for place in places(self._directory, called(event)):
             try:
                 paths = files_in(place, (ENDING, JSON))
             except (FileNotFoundError, NotADirectoryError):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,7 +13,6 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
 
 from pynetdicom import AE, Association, evt
 from pynetdicom.apps import workflow_config
@@ -221,34 +218,6 @@ def test_it_ends_while_a_peer_does_not_answer(
     assert told.get(timeout=DEADLINE) == "1.2.3"
 
 
-def kill_rounds(start: Start, scu: AE, rounds: int) -> None:
-    """What was acknowledged is there after `kill -9`, at whatever moment that comes."""
-    acknowledged: dict[str, str] = {}
-    for _ in range(rounds):
-        scp = start("--objects", "objects")
-        kill = threading.Timer(random.uniform(0.0, 0.3), scp.process.kill)
-        assoc = associate(scu, scp)
-        kill.start()
-        while True:
-            uid = generate_uid(prefix=None)
-            try:
-                step = mpps.begin(assoc, new_step(), uid)
-                acknowledged[uid] = "IN PROGRESS"
-                step.complete(new_step_end())
-                acknowledged[uid] = "COMPLETED"
-            except (Refused, RuntimeError):  # it is gone
-                break
-        kill.join()
-        scp.process.communicate(timeout=DEADLINE)
-    assert acknowledged
-    scp = start()
-    with associate(scu, scp) as assoc:
-        for uid, status in acknowledged.items():
-            found = mpps.get(assoc, uid).PerformedProcedureStepStatus
-            # What was done may not have been acknowledged any more.
-            assert found == status or (status == "IN PROGRESS" and found == "COMPLETED")
-
-
 def new_step_end() -> Dataset:
     end = Dataset()
     end.PerformedProcedureStepEndDate = "20261129"
@@ -263,16 +232,6 @@ def new_step_end() -> Dataset:
     ):
         setattr(series, keyword, None)
     return end
-
-
-def test_it_is_killed_again_and_again(start: Start, scu: AE) -> None:
-    kill_rounds(start, scu, 4)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_it_is_killed_many_times(start: Start, scu: AE) -> None:
-    kill_rounds(start, scu, 30)
 
 
 @pytest.mark.parametrize(
