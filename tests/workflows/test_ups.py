@@ -658,7 +658,7 @@ def test_a_request_to_cancel_what_nobody_performs(assoc: Any) -> None:
     kept = ups.get(assoc, uid)
     item = kept.ProcedureStepProgressInformationSequence[0]
     assert kept.ProcedureStepState == ups.CANCELED
-    assert check(kept, ROWS, "canceled") == ([], [], [])
+    assert check(kept, ROWS, "canceled") == ([], [], [], [])
     assert (
         item.ReasonForCancellation,
         item.ProcedureStepCommunicationsURISequence[0].ContactURI,
@@ -744,5 +744,5 @@ def test_the_application_decides_and_is_told() -> None:
 
 def test_the_table_is_the_standards() -> None:
     assert len(PATHS) == 226
-    assert check(FULL, ROWS, "n_create") == ([], [], [])
-    assert check(TO_SET, ROWS, "n_set") == ([], [], [])
+    assert check(FULL, ROWS, "n_create") == ([], [], [], [])
+    assert check(TO_SET, ROWS, "n_set") == ([], [], [], [])
