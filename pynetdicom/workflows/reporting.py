@@ -114,8 +114,9 @@ class Outbox:
 
     def tell(self, ae_titles: Iterable[str], uid: str, event: Event) -> None:
         """Have an event delivered to these."""
-        record = encode(uid, event)
+        record = b""
         for ae_title in ae_titles:
+            record = record or encode(uid, event)
             self.put(ae_title, record)
 
     def put(self, ae_title: str, record: bytes) -> None:

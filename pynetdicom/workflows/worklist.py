@@ -20,8 +20,9 @@ from pynetdicom.services.statuses import PENDING, code_to_category
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 from pynetdicom.workflows.ages import Ages
 from pynetdicom.workflows.attributes import Row, is_empty, table
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Options, data_set_matches, returned
+from pynetdicom.workflows.matching import Options, returned
 from pynetdicom.workflows.mpps_rules import COMPLETED, DISCONTINUED, EVENTS
 from pynetdicom.workflows.providing import Answer, answer, read_text, taken
 from pynetdicom.workflows.stores import MemoryStore, Store
@@ -161,10 +162,10 @@ def matching(
         They are not wanted any more.
     """
     list(elements(keys))  # each of which has to convert
-    options = options._replace(step=watch.step)
+    conditions = Conditions(keys, options._replace(step=watch.step))
     for item in items:
         watch.look()
-        if item is not None and data_set_matches(keys, item, options):
+        if item is not None and conditions.match(item):
             yield item
 
 
