@@ -6,7 +6,7 @@ SCU and the SCP (PS3.5 7.4, PS3.7 5.4).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,7 +59,7 @@ class Findings(NamedTuple):
     empty: list[int]
     """Without a value, of type 1 or 1C."""
     not_allowed: list[int]
-    wrong: list[int]
+    wrong: Sequence[int] = ()
     """A sequence that is none, or something else that is one, or what cannot be decoded."""
 
     def __bool__(self) -> bool:
