@@ -117,7 +117,7 @@ class KeptFiles:
                 folders += below
 
     def _read(self, path: str) -> None:
-        signature = _signature(path)
+        signature = signature_of(path)
         if signature is None or signature == self._seen.get(path):
             return
         self._seen[path] = signature
@@ -153,7 +153,8 @@ def look_into(path: str, instance: Reference, *, verify_bytes: bool) -> int:
     return COMMITTED
 
 
-def _signature(path: str) -> Signature | None:
+def signature_of(path: str) -> Signature | None:
+    """What a file is now; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:
