@@ -43,7 +43,7 @@ PLACES = (
     options.option(
         "--verify-bytes", action="store_true", default=None,
         help="read a file to its last byte before its object is committed, not only the headers of"
-        " its elements",
+        " its elements, and compare it with what it was the first time",
     ),
 )  # fmt: skip
 
@@ -88,11 +88,11 @@ def make_ae(config: Config) -> ApplicationEntity:
 
 def make_commitment(config: Config, ae: ApplicationEntity, store: Store) -> CommitmentProvider:
     """The provider of storage commitment, whose results go to the peers that are known."""
-    from pynetdicom.apps.kept_files import KeptFiles
+    from pynetdicom.apps.kept_files import Digests, KeptFiles
     from pynetdicom.workflows import commitment
 
     assert config.objects is not None
-    kept = KeptFiles(config.objects, verify_bytes=config.verify_bytes)
+    kept = KeptFiles(config.objects, digests=Digests(store) if config.verify_bytes else None)
 
     def where(ae_title: str) -> tuple[str, int] | None:
         peer = config.peers.get(ae_title.strip())

@@ -28,7 +28,7 @@ from pynetdicom.workflows.commitment import (
 from pynetdicom.workflows.providing import Refused
 from tests.apps.archive.conftest import Start
 from tests.apps.conftest import CT, MR, RunApp
-from tests.apps.test_kept_files import reference_of
+from tests.apps.test_kept_files import flip, reference_of
 from tests.pair import serve
 from tests.peers import DEADLINE
 from tests.workflows.test_commitment import request
@@ -78,6 +78,31 @@ def test_what_is_kept(
         lost.unlink()
         assert commit(assoc, [mr], timeout=DEADLINE).failed == [Failure(mr, PROCESSING_FAILURE)]
     assert run_app("stgcmtscu", "127.0.0.1", archive.port, CT).returncode == 0
+
+
+def test_a_bit_that_has_changed(start: Start, run_app: RunApp, scu: AE, tmp_path: Path) -> None:
+    """Also while the archive was down; objects that came after that are others."""
+    how = configured(tmp_path, f'{STORE}verify = "bytes"')
+    places = ("--instance-location", tmp_path / "objects", "--database-location", tmp_path / "db")
+    archive = start(*how, *places)
+    assert run_app("storescu", "127.0.0.1", archive.port, CT, MR).returncode == 0
+    ct, mr = reference_of(CT), reference_of(MR)
+    [damaged] = (tmp_path / "objects").rglob(f"{mr.sop_instance}.dcm")
+    with scu.associate("127.0.0.1", archive.port) as assoc:
+        assert commit(assoc, [ct, mr], timeout=DEADLINE).is_complete
+    assert archive.stop(signal.SIGTERM) == 0
+    flip(damaged)
+    archive = start(*how, *places)
+    with scu.associate("127.0.0.1", archive.port) as assoc:
+        result = commit(assoc, [ct, mr], timeout=DEADLINE)
+        assert (result.committed, result.failed) == ([ct], [Failure(mr, PROCESSING_FAILURE)])
+    assert archive.stop(signal.SIGTERM) == 0
+    assert "its bytes are not those that were committed before" in archive.errors()
+    damaged.unlink()
+    archive = start(*how, *places)
+    assert run_app("storescu", "127.0.0.1", archive.port, MR).returncode == 0
+    with scu.associate("127.0.0.1", archive.port) as assoc:
+        assert commit(assoc, [ct, mr], timeout=DEADLINE).is_complete
 
 
 def test_without_a_store_it_is_not_accepted(start: Start, run_app: RunApp) -> None:
