@@ -20,7 +20,6 @@ from pydicom.uid import generate_uid
 from pynetdicom import event_types as evt
 from pynetdicom.data_sets.part10 import read_header
 from pynetdicom.network.deadlines import after, remaining
-from pynetdicom.services.statuses import FAILURE, code_to_category
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from pynetdicom.utils import printable
 from pynetdicom.workflows.commitment_information import (
@@ -46,7 +45,7 @@ from pynetdicom.workflows.commitment_rules import SOP_CLASS_NOT_SUPPORTED as SOP
 from pynetdicom.workflows.commitment_rules import SUCCESSFUL as SUCCESSFUL
 from pynetdicom.workflows.commitment_rules import Failure as Failure
 from pynetdicom.workflows.commitment_rules import Reference as Reference
-from pynetdicom.workflows.providing import Refused, answer, refusal
+from pynetdicom.workflows.providing import answer, refusal, taken
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -285,11 +284,10 @@ def commit(
     request = _request(instances, uid, transfer_syntax_of(assoc))
     own = results or Results()
     with own._expecting(uid) as queue, _taking_results(assoc, own, results is None, queue):
-        status, reply = assoc.send_n_action(
+        answered = assoc.send_n_action(
             request, REQUEST, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
-        if code_to_category(status.get("Status", PROCESSING_FAILURE)) == FAILURE:
-            raise Refused("a request for storage commitment", status, reply)
+        taken("a request for storage commitment", answered)
         if release:
             assoc.release()
         said = _get(queue, uid, timeout)

@@ -60,6 +60,13 @@ class Delivery:
             heapq.heappush(self._due, (time.monotonic() + delay, self._count, key))
             self._changed.notify()
 
+    def hasten(self, key: Hashable) -> None:
+        """Try at once what waits to be tried again."""
+        with self._changed:
+            self._due = [(0.0 if k == key else at, count, k) for at, count, k in self._due]
+            heapq.heapify(self._due)
+            self._changed.notify()
+
     def close(self, timeout: float | None = None) -> bool:
         """Begin no more attempts, and wait for those under way, so long; what is left is left.
 
