@@ -515,9 +515,9 @@ def send(assoc: Any, request: Primitive, uid: str) -> Primitive:
 
 
 def test_an_acceptor_that_does_not_answer_the_role_selection(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """We have proposed to be SCP, and report all the same, unless that is not wanted."""
+    """We have proposed to be SCP, are told at once, and report all the same unless not wanted."""
     taken: list[Any] = []
 
     def take(happened: evt.Event) -> Any:
@@ -531,6 +531,7 @@ def test_an_acceptor_that_does_not_answer_the_role_selection(
     commitment, instance = StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     role = [build_role(commitment, scp_role=True)]
     with archive.associate(*server.server_address[:2], ext_neg=role) as assoc:
+        assert "the peer has not answered the role selection for Storage" in caplog.text
         status, _ = assoc.send_n_event_report(SENT, 1, commitment, instance)
         assert status.Status == 0x0000
     monkeypatch.setattr(_config, "STRICT_ROLES", True)
