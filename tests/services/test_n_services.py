@@ -62,7 +62,7 @@ def associated(handlers: Any, *uids: str) -> Iterator[Any]:
 def ask(assoc: Any, operation: str, uid: str, **how: Any) -> tuple[Dataset, Dataset | None]:
     """Ask for an operation, whatever it is; give the status and the data set."""
     kind = how.pop("type", 1)
-    sent = data_set(PatientID="1")
+    sent = how.pop("sent", data_set(PatientID="1"))
     calls: Any = {
         "N-ACTION": lambda: assoc.send_n_action(sent, kind, uid, "1.2", **how),
         "N-CREATE": lambda: assoc.send_n_create(sent, uid, "1.2", **how),
@@ -460,3 +460,59 @@ def test_a_sop_class_that_nobody_knows() -> None:
     with associated(DONE, "1.2.3.4.5") as assoc:
         for operation in ALL_N:
             assert ask(assoc, operation, "1.2.3.4.5")[0].Status == 0x0211
+
+
+# Odd data sets
+
+ATTRIBUTES = ("action_information", "attribute_list", "event_information", "modification_list")
+
+
+def odd() -> Dataset:
+    """Characters, empty and nested sequences, private elements, values of odd length, binary."""
+    item = data_set(CodeValue="1", CodeMeaning="Wert")
+    nested = data_set(ConceptNameCodeSequence=[item], ContentSequence=[Dataset()])
+    ds = data_set(
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Müller^Jörg=山田",
+        PatientID=None,
+        ReferencedSOPSequence=[],
+        ContentSequence=[nested, Dataset()],
+        SelectorATValue=[0x00100010, 0x00100020],
+        PixelAspectRatio=["1", "3"],
+    )
+    block = ds.private_block(0x0009, "OURS", create=True)
+    block.add_new(0x01, "SQ", [data_set(PatientID="odd")])
+    block.add_new(0x02, "OB", b"\0\1\2\3")
+    block.add_new(0x03, "FD", 1.5)
+    return ds
+
+
+@pytest.mark.parametrize("syntax", presentation.DEFAULT_TRANSFER_SYNTAXES)
+@pytest.mark.parametrize("operation", [one for one in ALL_N if one not in ("N-GET", "N-DELETE")])
+def test_odd_data_sets_in_every_uncompressed_transfer_syntax(operation: str, syntax: str) -> None:
+    """What one side gives, the other finds, there and back."""
+    found: list[Dataset] = []
+
+    def handle(event: Any) -> Any:
+        name = next(n for n in ATTRIBUTES if n in event.event.attributes)
+        found.append(getattr(event, name))
+        return 0x0000, odd()
+
+    scp, scu = AE("SCP"), AE("SCU")
+    scp.add_supported_context(RT, syntax, scu_role=True, scp_role=True)
+    scu.add_requested_context(RT, syntax)
+    server = serve(scp, evt_handlers=[(getattr(evt, event_of(operation)), handle)])
+    role = [build_role(RT, scu_role=True, scp_role=True)]
+    with scu.associate(*server.server_address[:2], ext_neg=role) as assoc:
+        status, reply = ask(assoc, operation, RT, sent=odd())
+        assert status.Status == 0x0000
+        assert assoc.accepted_contexts[0].transfer_syntax == [syntax]
+    server.shutdown()
+    for one in (found[0], reply):
+        assert one is not None
+        assert one.PatientName == odd().PatientName
+        assert one.ReferencedSOPSequence == []
+        assert len(one.ContentSequence) == 2
+        assert one.ContentSequence[0] == odd().ContentSequence[0]
+        assert one.SelectorATValue == odd().SelectorATValue
+        assert one.PixelAspectRatio == odd().PixelAspectRatio
