@@ -6,6 +6,7 @@ What there is comes from tables of the standard that are not the library's own.
 from __future__ import annotations
 
 import csv
+import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from pynetdicom.services.classes import ALL_N
 from pynetdicom.status import code_to_category
 from tests.association.test_normalized import IMPLICIT, data_set, send
 from tests.pair import serve
-from tests.peers import Acceptor, listening
+from tests.peers import DEADLINE, Acceptor, Call, listening
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -516,3 +517,51 @@ def test_odd_data_sets_in_every_uncompressed_transfer_syntax(operation: str, syn
         assert one.ContentSequence[0] == odd().ContentSequence[0]
         assert one.SelectorATValue == odd().SelectorATValue
         assert one.PixelAspectRatio == odd().PixelAspectRatio
+
+
+# The other way round
+
+
+@pytest.mark.parametrize("style", ["events", "callbacks"])
+@pytest.mark.parametrize("operation", ALL_N)
+def test_the_acceptor_asks_the_requestor(operation: str, style: str) -> None:
+    """Who requests the association is SCP by role selection; an event goes either way."""
+    acceptors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    seen: list[str] = []
+
+    def handle(*args: Any) -> Any:
+        seen.append(operation)
+        return 0xC123 if operation == "N-DELETE" else (0xC123, data_set(PatientID="2"))
+
+    scp, scu = AE("ACCEPTOR"), AE("REQUESTOR")
+    scp.add_supported_context(RT, scu_role=True, scp_role=True)
+    scu.add_requested_context(RT)
+    server = serve(scp, evt_handlers=[(evt.EVT_ESTABLISHED, lambda e: acceptors.put(e.assoc))])
+    handlers = [(getattr(evt, event_of(operation)), handle)] if style == "events" else []
+    if style == "callbacks":
+        setattr(scu, event_of(operation).replace("EVT_", "on_").lower(), handle)
+    role = [build_role(RT, scu_role=operation == "N-EVENT-REPORT", scp_role=True)]
+    with scu.associate(*server.server_address[:2], ext_neg=role, evt_handlers=handlers):
+        acceptor = acceptors.get(timeout=DEADLINE)
+        found, reply = Call(ask, acceptor, operation, RT).result(DEADLINE)
+        assert found.Status == 0xC123
+        assert reply == (None if operation == "N-DELETE" else data_set(PatientID="2"))
+    server.shutdown()
+    assert seen == [operation]
+
+
+@pytest.mark.parametrize("operation", ALL_N)
+def test_whose_role_it_is_not(operation: str) -> None:
+    """By default the requestor is SCU: only its peer reports, and only it asks for the rest."""
+    acceptors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    scp, scu = AE("ACCEPTOR"), AE("REQUESTOR")
+    scp.add_supported_context(RT)
+    scu.add_requested_context(RT)
+    server = serve(scp, evt_handlers=[(evt.EVT_ESTABLISHED, lambda e: acceptors.put(e.assoc))])
+    with scu.associate(*server.server_address[:2]) as assoc:
+        acceptor = acceptors.get(timeout=DEADLINE)
+        refused, may = (assoc, acceptor) if operation == "N-EVENT-REPORT" else (acceptor, assoc)
+        with pytest.raises(ValueError, match="no accepted presentation context"):
+            ask(refused, operation, RT)
+        assert Call(ask, may, operation, RT).result(DEADLINE)[0].Status == 0x0110  # nobody is bound
+    server.shutdown()
