@@ -340,7 +340,7 @@ def operations(uids: Iterable[str]) -> str:
     from pynetdicom.services import registry
 
     names = list(dict.fromkeys(name for uid in uids for name in registry.operations(uid)))
-    return ", ".join(names) or FILLED
+    return ", ".join(names) or "none: of media, which are not sent"
 
 
 class SOPClassTable(Table):

@@ -183,6 +183,8 @@ def test_lists_of_contexts_say_their_operations() -> None:
     assert rows["Storage"] == "C-STORE"
     assert rows["QueryRetrieve"] == "C-FIND, C-MOVE, C-GET"
     assert rows["DisplaySystem"] == "N-GET"
+    assert rows["MediaStorage"] == "none: of media, which are not sent"
+    assert "" not in rows.values()
     assert rows["UnifiedProcedure"] == "N-GET, N-ACTION, N-CREATE, C-FIND, N-SET, N-EVENT-REPORT"
 
 
