@@ -156,7 +156,7 @@ class KeptFiles:
                 folders += below
 
     def _read(self, path: str) -> None:
-        signature = _signature(path)
+        signature = signature_of(path)
         if signature is None or signature == self._seen.get(path):
             return
         self._seen[path] = signature
@@ -207,7 +207,8 @@ def look_into(
     return COMMITTED
 
 
-def _signature(path: str) -> Signature | None:
+def signature_of(path: str) -> Signature | None:
+    """What a file is now; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:
