@@ -60,6 +60,11 @@ class Archive:
         self.port = serve(self.scp, evt_handlers=handlers(provider)).server_address[1]
         return provider
 
+    def check_alone(self, instance: Reference) -> int:
+        """Check when the association of the request is no more."""
+        assert until(lambda: not self.scp.active_associations)
+        return check(instance)
+
     def associate(self, **how: Any) -> Any:
         assoc = self.scu.associate("127.0.0.1", self.port, ae_title="ARCHIVE", **how)
         assert assoc.is_established
@@ -518,7 +523,7 @@ def test_a_new_provider_goes_on(
 ) -> None:
     """Where its result goes was not known; then the server is another one."""
     store: Store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "store")
-    first = archive.provide(store=store, delays=(3600.0,))
+    first = archive.provide(store=store, check=archive.check_alone, delays=(3600.0,))
     with archive.associate() as assoc:
         status, _ = assoc.send_n_action(
             request(), 1, COMMITMENT, StorageCommitmentPushModelInstance
@@ -685,7 +690,7 @@ def test_what_goes_wrong_counts_as_an_attempt(
             raise OSError("disk on fire")
         return "127.0.0.1", "no port"
 
-    provider = archive.provide(where=where, attempts=3)
+    provider = archive.provide(check=archive.check_alone, where=where, attempts=3)
     with archive.associate() as assoc:
         assoc.send_n_action(request(), 1, COMMITMENT, StorageCommitmentPushModelInstance)
         assoc.abort()
