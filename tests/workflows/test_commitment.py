@@ -23,6 +23,7 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows import commitment
 from pynetdicom.workflows.commitment import Failure, Provider, Reference, Results, commit
+from pynetdicom.workflows.commitment_transactions import Head, Transactions
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
 from tests.faults.peer import until
@@ -679,6 +680,30 @@ def test_of_two_providers_with_one_store_one_reports(
     second.close()
     for store in stores:
         store.close()
+
+
+def test_what_is_under_way_is_left_to_others_when_it_has_ended(archive: Archive) -> None:
+    is_checked, may_go_on = threading.Event(), threading.Event()
+
+    def keep(instance: Reference) -> int:
+        is_checked.set()
+        assert may_go_on.wait(DEADLINE)
+        return 0
+
+    store = MemoryStore()
+    provider = archive.provide(check=keep, store=store)
+    with archive.associate() as assoc:
+        assoc.send_n_action(request(), 1, COMMITMENT, StorageCommitmentPushModelInstance)
+        assoc.abort()
+    assert is_checked.wait(DEADLINE)
+    provider.close(timeout=0)
+    other = Transactions(store)
+    assert isinstance(other.claim("1.2.840.1"), float)
+    may_go_on.set()
+    provider.close()
+    head = other.claim("1.2.840.1")
+    assert isinstance(head, Head)
+    assert head.event_type == 1  # what was found out is not lost
 
 
 @pytest.mark.parametrize("problem", ["where", "address"])
