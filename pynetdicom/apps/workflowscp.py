@@ -147,6 +147,7 @@ def make_providers(config: Config, tls: Security, ae: ApplicationEntity, store: 
         from pynetdicom.workflows import commitment
 
         digests = Digests(store) if config.verify_bytes else None
+
         made["storage commitment"] = commitment.Provider(
             ae,
             KeptFiles(config.objects, digests=digests).check,
