@@ -54,7 +54,7 @@ PLACES = (
     options.option(
         "--verify-bytes", action="store_true", default=None,
         help="read a file to its last byte before its object is committed, not only the headers of"
-        " its elements",
+        " its elements, and compare it with what it was the first time",
     ),
 )  # fmt: skip
 
@@ -143,12 +143,14 @@ def make_providers(config: Config, tls: Security, ae: ApplicationEntity, store: 
             worklist_label=config.worklist_label,
         )
     if config.objects is not None:
-        from pynetdicom.apps.kept_files import KeptFiles
+        from pynetdicom.apps.kept_files import Digests, KeptFiles
         from pynetdicom.workflows import commitment
+
+        digests = Digests(store) if config.verify_bytes else None
 
         made["storage commitment"] = commitment.Provider(
             ae,
-            KeptFiles(config.objects, verify_bytes=config.verify_bytes).check,
+            KeptFiles(config.objects, digests=digests).check,
             where=where,
             store=store,
             retrieve_ae_title=config.retrieve_ae_title,

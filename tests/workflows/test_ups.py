@@ -742,6 +742,23 @@ def test_the_application_decides_and_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("character_set", ["ISO_IR 192", "ISO_IR 100", "ISO_IR 13"])
+def test_names_of_the_application(character_set: str, provider: ups.Provider) -> None:
+    """As text they are whole, whatever was said first of them and the character set."""
+    name = {"ISO_IR 192": "Dœ^山田", "ISO_IR 100": "Müller", "ISO_IR 13": "ﾔﾏﾀﾞ"}[character_set]
+    for sent in (
+        step(PatientName=name, SpecificCharacterSet=character_set),
+        step(SpecificCharacterSet=character_set, PatientName=name),
+    ):
+        kept = provider.get(provider.schedule(sent))
+        assert kept is not None
+        assert kept.PatientName == name
+        provider.modify(kept.SOPInstanceUID, made(CommentsOnTheScheduledProcedureStep=name))
+        kept = provider.get(kept.SOPInstanceUID)
+        assert kept is not None
+        assert (kept.PatientName, kept.CommentsOnTheScheduledProcedureStep) == (name, name)
+
+
 def test_the_table_is_the_standards() -> None:
     assert len(PATHS) == 226
     assert check(FULL, ROWS, "n_create") == ([], [], [], [])
