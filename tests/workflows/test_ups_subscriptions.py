@@ -22,7 +22,7 @@ from pynetdicom.sop_class import (
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
-from pynetdicom.workflows import ups
+from pynetdicom.workflows import ups, ups_rules
 from pynetdicom.workflows.providing import Refused
 from pynetdicom.workflows.reporting import Outbox
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
@@ -217,6 +217,26 @@ def test_a_lock_keeps_a_step(office: RIS) -> None:
         assert provider.delete_finished() == [uid]
         with pytest.raises(Refused, match="0xC307"):
             ups.get(assoc, uid)
+
+
+def test_old_steps_are_forgotten(office: RIS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once they have been in a final state for so long, and nobody has a lock."""
+    office.watch("WS")
+    provider = office.provide()
+    monkeypatch.setattr(ups_rules, "now", lambda: "20260101000000.000000+0000")
+    old, locked, open_ = (provider.schedule(step()) for _ in range(3))
+    with office.associate() as assoc:
+        ups.subscribe(assoc, "WS", locked, lock=True)
+        for uid in (old, locked):
+            provider.cancel(uid)
+        monkeypatch.undo()
+        new = provider.schedule(step())
+        provider.cancel(new)
+        assert provider.delete_finished(older_than=3600) == [old]
+        ups.unsubscribe(assoc, "WS", locked)
+    assert provider.delete_finished(older_than=3600) == [locked]
+    assert provider.delete_finished() == [new]
+    assert [uid for uid, _ in provider.steps()] == [open_]
 
 
 class Model:
@@ -603,7 +623,7 @@ KILLED = """
 import sys
 from pydicom import Dataset
 from pynetdicom import AE
-from pynetdicom.workflows import ups
+from pynetdicom.workflows import ups, ups_rules
 from pynetdicom.workflows.stores import SQLiteStore
 from tests.workflows.ups_pair import Direct, made, step
 
