@@ -22,8 +22,8 @@ from pynetdicom.workflows.delivery import DELAYS
 from pynetdicom.workflows.identifiers import IdentifierError, elements
 from pynetdicom.workflows.matching import Options, returned
 from pynetdicom.workflows.providing import Answer, answer, chosen, merged
+from pynetdicom.workflows.reporting import UPS, Outbox, Reporter
 from pynetdicom.workflows.stores import MemoryStore, Store
-from pynetdicom.workflows.ups_reporting import Outbox, Reporter
 from pynetdicom.workflows.ups_rules import FINAL, STATES, Change, Rejected, Step, assign
 from pynetdicom.workflows.ups_subscriptions import (
     ALL,
@@ -122,7 +122,7 @@ class Provider:
         self._worklist_label = worklist_label
         self._limit = limit
         self._reporter = Reporter(
-            ae, self.store, where or (lambda ae_title: None), tuple(delays), attempts, limit
+            UPS, ae, self.store, where or (lambda ae_title: None), tuple(delays), attempts, limit
         )
         with self.store.begin() as records:
             is_warm = records.get(_STARTS, "") is not None

@@ -16,8 +16,8 @@ from pynetdicom.sop_class import (
 from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.identifiers import IdentifierError, elements
 from pynetdicom.workflows.providing import Answer, answer, merged, pack, unpack
+from pynetdicom.workflows.reporting import Outbox, encode
 from pynetdicom.workflows.stores import Records, Store
-from pynetdicom.workflows.ups_reporting import Outbox, encode
 from pynetdicom.workflows.ups_rules import (
     NO_SUCH_STEP,
     REPORTED,

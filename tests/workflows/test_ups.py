@@ -678,7 +678,7 @@ def test_a_request_to_cancel_what_nobody_performs(assoc: Any) -> None:
     kept = ups.get(assoc, uid)
     item = kept.ProcedureStepProgressInformationSequence[0]
     assert kept.ProcedureStepState == ups.CANCELED
-    assert check(kept, ROWS, "canceled") == ([], [], [])
+    assert check(kept, ROWS, "canceled") == ([], [], [], [])
     assert (
         item.ReasonForCancellation,
         item.ProcedureStepCommunicationsURISequence[0].ContactURI,
@@ -781,5 +781,5 @@ def test_names_of_the_application(character_set: str, provider: ups.Provider) ->
 
 def test_the_table_is_the_standards() -> None:
     assert len(PATHS) == 226
-    assert check(FULL, ROWS, "n_create") == ([], [], [])
-    assert check(TO_SET, ROWS, "n_set") == ([], [], [])
+    assert check(FULL, ROWS, "n_create") == ([], [], [], [])
+    assert check(TO_SET, ROWS, "n_set") == ([], [], [], [])

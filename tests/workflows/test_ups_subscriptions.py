@@ -25,8 +25,8 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows import ups, ups_rules
 from pynetdicom.workflows.providing import Refused
+from pynetdicom.workflows.reporting import Outbox
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
-from pynetdicom.workflows.ups_reporting import Outbox
 from pynetdicom.workflows.ups_rules import Event
 from tests.conftest import find_free_port
 from tests.faults.peer import until
