@@ -545,6 +545,33 @@ def test_who_may_do_what(
     assert (status.Status != 0x0123) is is_one
 
 
+MAY = {
+    # Tables CC.2-1 to CC.2-5: service → the contexts that have it
+    "N-CREATE": (PUSH,),
+    "N-GET": (PUSH, PULL, WATCH),
+    "N-SET": (PULL,),
+    "C-FIND": (PULL, WATCH, UnifiedProcedureStepQuery),
+}
+
+
+@pytest.mark.parametrize("context", [PUSH, PULL, WATCH, UnifiedProcedureStepQuery])
+@pytest.mark.parametrize("service", MAY)
+def test_which_context_has_which_service(
+    service: str, context: str, assoc: Any, scheduled: str
+) -> None:
+    if service == "C-FIND":
+        ((status, _),) = assoc.send_c_find(made(SOPInstanceUID="1.2.404"), context)
+    elif service == "N-CREATE":
+        status, _ = assoc.send_n_create(SHORT, PUSH, new_uid(), meta_uid=context)
+    elif service == "N-GET":
+        status, _ = assoc.send_n_get([], PUSH, scheduled, meta_uid=context)
+    else:
+        change = made(WorklistLabel="x")
+        status, _ = assoc.send_n_set(change, PUSH, scheduled, meta_uid=context)
+    assert (status.Status == 0x0000) is (context in MAY[service]), f"0x{status.Status:04X}"
+    assert status.Status in (0x0000, 0x0211, 0x0122)
+
+
 def test_another_class_is_none_of_these(assoc: Any, scheduled: str) -> None:
     status, _ = assoc.send_n_get([], "1.2.840.10008.1.1", scheduled, meta_uid=PULL)
     assert status.Status == 0x0118

@@ -242,7 +242,7 @@ class Both:
     def _performer(self, uid: str) -> str | None:
         """Any, but rather the one who has claimed it."""
         owner = self.model.steps[uid].owner if uid in self.model.steps else None
-        mine = [owner] * 6 if owner in PERFORMERS[:3] else []  # not what the SCP has canceled
+        mine = [owner] * 12 if owner in PERFORMERS[:3] else []  # not what the SCP has canceled
         return self.rng.choice((*PERFORMERS, *mine))
 
     def create(self, uid: str) -> tuple[int, int]:
@@ -269,7 +269,8 @@ class Both:
         return status.Status, self.model.create(uid, fault, is_wanted, station)
 
     def change_state(self, uid: str) -> tuple[int, int]:
-        state, by = self.rng.choice((*STATES[1:], *STATES[2:])), self._performer(uid)
+        met = sorted(self.model.steps[uid].met) if uid in self.model.steps else []
+        state, by = self.rng.choice((*STATES[1:], *met * 4)), self._performer(uid)
         sent = {"ProcedureStepState": state} | ({} if by is None else {"TransactionUID": by})
         return self._act(1, uid, **sent), self.model.change_state(uid, state, by)
 
@@ -285,7 +286,7 @@ class Both:
         return self._act(2, uid, ReasonForCancellation="so"), self.model.request_cancel(uid)
 
     def set(self, uid: str) -> tuple[int, int]:
-        what = self.rng.choice((*CHANGES, *["performed", "canceled"] * 3))
+        what = self.rng.choice((*CHANGES, *["performed", "canceled"] * 12))
         by = self._performer(uid)
         sent = CHANGES[what][0]()
         if by is not None:
@@ -368,7 +369,7 @@ def test_the_provider_is_the_model(kind: str, tmp_path: Path) -> None:
             for number in range(begun, min(begun + 50, count)):
                 seen |= both.sequence(number)
             both.check()
-    if count >= 3000:
+    if count >= 20_000:
         statuses = {status for _, status in seen}
         assert statuses >= {*CREATE, *REQUEST, 0xC304, 0xC309, 0xC314, 0xB305, 0x0105, 0x0106}
         assert statuses >= {status for row in TO.values() for status in row}

@@ -21,12 +21,14 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepWatch,
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
+    Verification,
 )
 from pynetdicom.workflows import ups, ups_rules
 from pynetdicom.workflows.providing import Refused
 from pynetdicom.workflows.reporting import Outbox
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
 from pynetdicom.workflows.ups_rules import Event
+from tests.conftest import find_free_port
 from tests.faults.peer import until
 from tests.pair import Seen, serve
 from tests.peers import DEADLINE
@@ -468,6 +470,33 @@ def test_it_is_tried_again_until_it_is_heard(office: RIS) -> None:
     ]
     assert heard.count("broken off") == 2
     ae.shutdown()
+
+
+def test_watchers_that_refuse_or_are_not_there_hold_up_nobody_else(office: RIS) -> None:
+    """One refuses associations, one the role, one is away; they come back one after another."""
+    titles = ("AWAY", "REFUSES", "NO_ROLE")
+    away = {"AWAY": ("127.0.0.1", find_free_port())}
+    refuses = AE("REFUSES")
+    refuses.add_supported_context(Verification)
+    no_role = AE("NO_ROLE")
+    no_role.add_supported_context(Verification)
+    for ae in (refuses, no_role):
+        away[ae.ae_title] = serve(ae).server_address[:2]
+    here = office.watch("HERE")
+    provider = office.provide(where=lambda title: away.get(title) or office.where(title))
+    with office.associate() as assoc:
+        for title in (*titles, "HERE"):
+            ups.subscribe(assoc, title)
+        uids = [ups.push(assoc, step()) for _ in range(3)]
+    assert here.events(3) == [(uid, STATE) for uid in uids]
+    assert until(lambda: provider.outstanding == dict.fromkeys(titles, 3))
+    for title in titles:
+        watcher = office.watch(title)
+        del away[title]
+        assert watcher.events(3) == [(uid, STATE) for uid in uids]
+    assert until(lambda: provider.outstanding == {})
+    refuses.shutdown()
+    no_role.shutdown()
 
 
 def test_it_is_given_up(office: RIS, caplog: pytest.LogCaptureFixture) -> None:
