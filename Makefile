@@ -61,6 +61,9 @@ test-walk: $(VENV)/dev.stamp
 test-window: $(VENV)/dev.stamp
 	PYNETDICOM_OPERATIONS=1000000 $(BIN)/python -m pytest -n 0 tests/association/test_window.py -k owner $(PYTEST_ARGS)
 
+test-ups: $(VENV)/dev.stamp
+	PYNETDICOM_UPS=100000 PYNETDICOM_CLAIMS=10000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_ups_model.py tests/workflows/test_ups.py -k "model or claim" $(PYTEST_ARGS)
+
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

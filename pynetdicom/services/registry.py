@@ -8,6 +8,7 @@ standard has comes from pydicom's UID dictionary by rule, with what that diction
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from keyword import iskeyword
 
@@ -64,9 +65,14 @@ def operations(uid: str) -> tuple[str, ...]:
     return (_known.get(uid) or _lookup(uid))[1]
 
 
-def types(uid: str, operation: str) -> tuple[int, ...] | None:
+def types(uid: str, operation: str) -> Collection[int] | None:
     """Return the type IDs of the actions, or events, of a SOP Class; None if it may be any."""
     return service_class_of(uid).types.get(uid, {}).get(operation)
+
+
+def members(uid: str) -> tuple[str, ...] | None:
+    """Return the SOP Classes that a Meta SOP Class stands for; None if `uid` is none."""
+    return service_class_of(uid).members.get(uid)
 
 
 def is_storage(uid: str) -> bool:
@@ -118,7 +124,9 @@ def register_uid(
     service_class : type
         The service class it belongs to, such as `StorageServiceClass`, or a subclass of one.
     dimse_msg_type : str
-        ``"C-FIND"``, ``"C-GET"`` or ``"C-MOVE"``, for a service class that has several of them.
+        ``"C-FIND"``, ``"C-GET"`` or ``"C-MOVE"``, for a service class that has several of them. A
+        service class of N-services gives it all of its operations, and any types of actions and
+        events.
 
     Raises
     ------

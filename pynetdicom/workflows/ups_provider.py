@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -16,12 +17,13 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepWatch,
 )
 from pynetdicom.workflows import ups_rules as rules
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.delivery import DELAYS
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Options, data_set_matches, returned
+from pynetdicom.workflows.matching import Options, returned
 from pynetdicom.workflows.providing import Answer, answer, chosen, merged
+from pynetdicom.workflows.reporting import UPS, Outbox, Reporter
 from pynetdicom.workflows.stores import MemoryStore, Store
-from pynetdicom.workflows.ups_reporting import Outbox, Reporter
 from pynetdicom.workflows.ups_rules import FINAL, STATES, Change, Rejected, Step, assign
 from pynetdicom.workflows.ups_subscriptions import (
     ALL,
@@ -120,7 +122,7 @@ class Provider:
         self._worklist_label = worklist_label
         self._limit = limit
         self._reporter = Reporter(
-            ae, self.store, where or (lambda ae_title: None), tuple(delays), attempts, limit
+            UPS, ae, self.store, where or (lambda ae_title: None), tuple(delays), attempts, limit
         )
         with self.store.begin() as records:
             is_warm = records.get(_STARTS, "") is not None
@@ -140,9 +142,9 @@ class Provider:
             evt.EVT_C_FIND: self._find,
         }
 
-    def close(self) -> None:
-        """End its threads; what was not reported yet is left in the store."""
-        self._reporter.close()
+    def close(self, timeout: float | None = None) -> None:
+        """End its threads, and wait for them; what was not reported yet is left in the store."""
+        self._reporter.close(timeout)
 
     def going_down(self) -> None:
         """Tell subscribers that there will be no answer for a while; before `close`."""
@@ -243,9 +245,19 @@ class Provider:
             subscriptions.forget(uid)
             return True
 
-    def delete_finished(self) -> list[str]:
-        """Forget all that `delete` would, and give their SOP Instance UIDs."""
-        return [uid for uid, step in self.steps() if _is_final(step) and self.delete(uid)]
+    def delete_finished(self, older_than: float = 0.0) -> list[str]:
+        """Forget all that `delete` would, and give their SOP Instance UIDs.
+
+        Parameters
+        ----------
+        older_than : float
+            Only what has been in its final state for so many seconds.
+        """
+        until = datetime.now().astimezone() - timedelta(seconds=older_than)
+        with self.store.begin() as records:
+            kept = records.items(STEPS)
+        old = (uid for uid, record in kept if rules.finished(Step.glance(record), until))
+        return [uid for uid in old if self.delete(uid)]
 
     # Requests
 
@@ -296,12 +308,18 @@ class Provider:
         with self.store.begin() as records:
             kept = records.items(STEPS)
         watch = Watch(lambda: event.is_cancelled)
+        conditions = Conditions(keys, Options(step=watch.step))
+        literals = conditions.literals()
+        asked = frozenset(map(int, keys.keys()))
         try:
             for _, record in kept:
-                watch.look()
-                step = Step.decode(record).attributes
-                if data_set_matches(keys, step, Options(step=watch.step)):
-                    yield 0xFF00, returned(keys, step)
+                watch.step()
+                # Most steps are told apart by a search of their bytes.
+                if not all(any(one in record for one in values) for values in literals):
+                    continue
+                step = Step.glance(record)
+                if conditions.match(step):
+                    yield 0xFF00, returned(keys, step.part(asked))
         except Cancelled:  # which the library answers, if there is somebody to answer
             return
 
@@ -341,13 +359,12 @@ class Provider:
             records.put(STEPS, uid, made)
             subscriptions, outbox = Subscriptions(records), Outbox(records, self._limit)
             after = change.states[-1]
-            for ae_title, wanted in subscriptions.globally().items():
-                if wanted.wants(before, after) and ae_title not in subscriptions.of(uid):
-                    subscriptions.subscribe(ae_title, uid, wanted.lock)
-                    if rules.STATE_REPORT not in (one.event_type for one in told):
-                        outbox.tell([ae_title], uid, rules.state_report(after))
+            new = subscriptions.add(uid, before, after)
+            if rules.STATE_REPORT not in (one.event_type for one in told):
+                outbox.tell(new, uid, rules.state_report(after))
+            subscribers = subscriptions.of(uid)
             for one in told:
-                outbox.tell(subscriptions.of(uid), uid, one)
+                outbox.tell(subscribers, uid, one)
         self._reporter.wake(outbox.woken)
         return told
 
@@ -394,7 +411,3 @@ def _as_answer(decision: Any) -> Answer:
     """What the application has decided, as a handler's answer."""
     status, data_set = decision if isinstance(decision, tuple) else (decision, None)
     return answer(status, data_set=data_set) if isinstance(status, int) else (status, data_set)
-
-
-def _is_final(step: Dataset) -> bool:
-    return step.ProcedureStepState in FINAL

@@ -11,12 +11,13 @@ from copy import deepcopy
 from datetime import datetime
 from typing import NamedTuple
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom.sop_class import UnifiedProcedureStepPush
 from pynetdicom.workflows.attributes import check, fill, is_empty, table
+from pynetdicom.workflows.glance import Glance
 from pynetdicom.workflows.providing import (
     Answer,
     answer,
@@ -24,9 +25,11 @@ from pynetdicom.workflows.providing import (
     merged,
     only,
     pack,
+    read_text,
     refusal,
     unpack,
 )
+from pynetdicom.workflows.values import clean
 
 UTF8 = "ISO_IR 192"
 """The Specific Character Set of what has texts of ours."""
@@ -83,6 +86,7 @@ VALUES = {
 }
 """Enumerated Values."""
 
+_TRANSACTION_UID = 0x00081195
 _PROGRESS = "ProcedureStepProgressInformationSequence"
 _MODIFIED = "ScheduledProcedureStepModificationDateTime"
 _REASONS = ("ReasonForCancellation", "ProcedureStepDiscontinuationReasonCodeSequence")
@@ -145,6 +149,11 @@ class Step(NamedTuple):
         attributes.pop("TransactionUID", None)
         return cls(attributes, transaction_uid)
 
+    @staticmethod
+    def glance(record: bytes) -> Glance:
+        """Look at the attributes of a record without decoding them all."""
+        return Glance(record, hidden=_TRANSACTION_UID)
+
 
 class Event(NamedTuple):
     """What subscribers are told."""
@@ -164,9 +173,19 @@ class Change(NamedTuple):
     """Other than those that follow from the states."""
 
 
+_DT = "%Y%m%d%H%M%S.%f%z"
+
+
 def now() -> str:
     """The date and time, as a DT."""
-    return datetime.now().astimezone().strftime("%Y%m%d%H%M%S.%f%z")
+    return datetime.now().astimezone().strftime(_DT)
+
+
+def finished(step: Glance, until: datetime) -> bool:
+    """Whether a step was in a final state by then."""
+    state, modified = (clean(step.get(keyword)) for keyword in ("ProcedureStepState", _MODIFIED))
+    # Nothing of a step in a final state is modified any more.
+    return state in FINAL and datetime.strptime(modified, _DT) <= until
 
 
 def assign(data_set: Dataset, keyword: str, value: object) -> None:
@@ -240,7 +259,7 @@ def create(step: Step | None, sent: Dataset, uid: str, worklist_label: str) -> C
     code = 0xB300 if _has(sent, _MODIFIED) else 0x0000
     if not _has(sent, "WorklistLabel"):
         named["WorklistLabel"] = worklist_label  # type 2/1: the SCP has one
-    sent.decode()  # by its own character set
+    read_text(sent)  # by its own character set
     attributes = Dataset()
     attributes.update(sent)
     del attributes.TransactionUID
@@ -344,9 +363,14 @@ def _item(step: Step) -> Dataset:
     return item
 
 
+_STATE = ("ProcedureStepState", "InputReadinessState")
+REPORTED = frozenset(tag_for_keyword(keyword) or 0 for keyword in (*_STATE, _PROGRESS))
+"""The attributes of a step that `state_report` looks at."""
+
+
 def state_report(step: Step) -> Event:
     """What the state of a step is."""
-    told = _chosen(step.attributes, ("ProcedureStepState", "InputReadinessState"))
+    told = _chosen(step.attributes, _STATE)
     told.update(_chosen(_item(step), _REASONS))
     return Event(STATE_REPORT, told)
 
@@ -377,10 +401,7 @@ def events(before: Step | None, after: Step) -> list[Event]:
     is_assigned = any(element.VR == "SQ" for element in assigned.information)
     if before is None:
         return [state_report(after), *([assigned] if is_assigned else [])]
-    if any(
-        before.attributes.get(keyword) != after.attributes.get(keyword)
-        for keyword in ("ProcedureStepState", "InputReadinessState")
-    ):
+    if any(before.attributes.get(keyword) != after.attributes.get(keyword) for keyword in _STATE):
         told.append(state_report(after))
     if _progress(before) != _progress(after):
         told.append(_progress(after))
