@@ -18,7 +18,7 @@ from pynetdicom.sop_class import (
     ModalityPerformedProcedureStepNotification,
     ModalityPerformedProcedureStepRetrieve,
 )
-from pynetdicom.workflows import ages, mpps, worklist
+from pynetdicom.workflows import ages, mpps, mpps_provider, worklist
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore
 from tests.pair import Seen, serve
