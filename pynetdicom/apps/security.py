@@ -30,7 +30,7 @@ TLS = (
         help="no TLS (default), whatever else is given",
     ),
     option(
-        "+tls", "--enable-tls", nargs=2, action=_KeyAndCertificate, dest="tls_key",
+        "+tls", "--enable-tls", nargs=2, action=_KeyAndCertificate, dest="tls_certificate",
         metavar=("KEY", "CERTIFICATE"), help="use TLS, with these files of mine, in PEM form",
     ),
     option(
