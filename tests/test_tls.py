@@ -10,8 +10,10 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from pynetdicom.sop_class import Verification
 from pynetdicom.tls import PROFILES, Context, client_context, server_context
 from pynetdicom.tls_files import not_after
 from tests.examples.certificates import write_certificates
+from tests.faults.peer import until
 
 LOCAL = "127.0.0.1"
 
@@ -423,7 +426,7 @@ def test_the_log_has_the_end_when_it_comes(
     ]  # fmt: skip
 
 
-# Of an application entity
+# Of an application entity, and its server
 
 
 @pytest.fixture
@@ -510,3 +513,69 @@ def test_one_port_for_both_when_told_so(made: Path, ae: AE) -> None:
         theirs.join(60)
     assoc = ae.associate(LOCAL, port_of(ae, tls=server(made)))
     assert not assoc.is_established
+
+
+SILENT = """
+import socket, sys
+port, count = map(int, sys.argv[1:])
+hello = bytes.fromhex("16030100c8010000c40303")  # the beginning of a ClientHello
+peers = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+for peer in peers[::2]:
+    peer.sendall(hello)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("plain_too", [False, True])
+def test_500_silent_handshakes_delay_nobody(made: Path, ae: AE, plain_too: bool) -> None:
+    ae.acse_timeout = 3600
+    listener = ae.start_server((LOCAL, 0), block=False, tls=server(made), plain_too=plain_too)
+    assert listener is not None
+    port = listener.server_address[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", SILENT, str(port), "500"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as silent:  # fmt: skip
+        assert silent.stdout is not None
+        assert silent.stdin is not None
+        assert silent.stdout.readline() == b"ready\n"
+        for tls in [client(made)] * 5 + [None] * plain_too:
+            assoc = ae.associate(LOCAL, port, tls=tls)
+            assert assoc.is_established, assoc.ended
+            assert assoc.send_c_echo().Status == 0x0000
+            assoc.release()
+        assert until(lambda: len(listener._lobby) == 500)
+        silent.stdin.close()
+
+
+def test_files_change_during_100_associations(
+    made: Path, place: Path, ae: AE, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each has what is there when it begins; those that are there already go on."""
+    sources = [made, made / "other"]
+    pairs = [
+        "".join((one / name).read_text() for name in ("scp.pem", "scp.key")) for one in sources
+    ]
+    path = place / "both.pem"
+    port = port_of(ae, tls=server_context(certificate=path))
+    ours = client_context(authorities=[one / "ca.pem" for one in sources])
+    due = [serial(server(one), client(one)) for one in sources]
+    ae.maximum_associations = 200
+    kept = []
+    for number in range(50):
+        (place / "new").write_text(pairs[number // 5 % 2])
+        (place / "new").replace(path)
+        with ThreadPoolExecutor(2) as pool:
+            made_now = [pool.submit(ae.associate, LOCAL, port, tls=ours) for _ in range(2)]
+        for future in made_now:
+            assoc = future.result()
+            assert assoc.is_established, assoc.ended
+            certificate = assoc.dul.socket.socket.getpeercert()
+            assert certificate["serialNumber"] == due[number // 5 % 2]
+            kept.append(assoc)
+    assert len(kept) == 100
+    for assoc in kept:
+        assert assoc.send_c_echo().Status == 0x0000
+        assoc.release()
+    assert texts(caplog, logging.ERROR) == []
