@@ -241,6 +241,16 @@ def _first_line(path: str) -> bytes:
     return line
 
 
+def _without_defaults(rows: Sequence[Option]) -> tuple[Option, ...]:
+    return tuple((flags, {**settings, "default": None}) for flags, settings in rows)
+
+
+def add_configured(parser: Parser) -> None:
+    """Add the options of an app that listens, and has a configuration where they may be, too."""
+    parser.add_options("TLS", _without_defaults(LISTENER[1:]))
+    parser.add_options("user identity", _without_defaults(USERS))
+
+
 def of_listener(args: argparse.Namespace, ae: ApplicationEntity) -> dict[str, Any]:
     """Parameters of `ApplicationEntity.start_server`: TLS, and a handler of user identities."""
     if "tls" not in args:
@@ -248,21 +258,20 @@ def of_listener(args: argparse.Namespace, ae: ApplicationEntity) -> dict[str, An
     context = server_tls(args)
     made: dict[str, Any] = {"tls": context, "plain_too": args.tls_plain_too}
     if args.passwords is not None:
-        made["evt_handlers"] = [users(args, ae, is_secure=context is not None)]
+        if context is None and not args.password_in_clear:
+            raise Misuse("--passwords takes TLS, unless there is --password-in-clear")
+        try:
+            open(args.passwords, "rb").close()
+        except OSError as error:
+            raise Failure(f"--passwords {args.passwords}: {error.strerror or error}") from None
+        made["evt_handlers"] = [users(args.passwords, ae, in_clear=args.password_in_clear)]
     return made
 
 
-def users(args: argparse.Namespace, ae: ApplicationEntity, *, is_secure: bool) -> tuple[Any, Any]:
+def users(path: str, ae: ApplicationEntity, *, in_clear: bool) -> tuple[Any, Any]:
     """Have an AE let in the users of a file only; gives the handler for that."""
     from pynetdicom.events import EVT_USER_ID
     from pynetdicom.identity import PasswordFile
 
-    if not (is_secure or args.password_in_clear):
-        raise Misuse("--passwords takes TLS, unless there is --password-in-clear")
-    try:
-        with open(args.passwords, "rb"):
-            pass
-    except OSError as error:
-        raise Failure(f"--passwords {args.passwords}: {error.strerror or error}") from None
     ae.require_user_identity = True
-    return EVT_USER_ID, PasswordFile(args.passwords, in_clear=args.password_in_clear)
+    return EVT_USER_ID, PasswordFile(path, in_clear=in_clear)

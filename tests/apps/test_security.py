@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +21,8 @@ from pynetdicom.apps.archive import extras
 from pynetdicom.apps.options import Failure, Misuse
 from pynetdicom.identity import PasswordFile
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from tests.apps.conftest import CT, RunApp, ServeApp, run_app, serve_app
+from tests.apps.conftest import CT, RunApp, ServeApp, Served, run_app, serve_app
+from tests.sampled import sampled
 
 __all__ = ["run_app", "serve_app"]  # fixtures
 
@@ -250,6 +252,48 @@ def test_users_are_told_beside_other_negotiation(made: Path, run_app: RunApp) ->
     assert isinstance(requestor.user_identity, UserIdentityNegotiation)
     assert requestor.user_identity.primary_field == b"alice"
     assert requestor.role_selection
+
+
+@pytest.fixture
+def archive(python_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """``archive(option, …)`` starts a qrscp."""
+    started: list[Served] = []
+
+    def start(*options: object) -> Served:
+        place = tmp_path / "archive"
+        place.mkdir()
+        command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", LOCAL]
+        started.append(Served([*command, *map(str, options)], python_env, place))
+        return started[0]
+
+    yield start
+    for served in started:
+        assert served.stop() == 0, served.errors()
+
+
+@sampled("workers", [1, 2])
+def test_an_archive(
+    made: Path, run_app: RunApp, archive: Callable[..., Served], workers: int
+) -> None:
+    users = ["--passwords", made / "users"]
+    for arguments, why in (
+        (users, "[identity] passwords: needs TLS, or in_clear = true"),
+        (["+cf", made / "ca.pem"], "[tls] authorities: needs a certificate too"),
+        ([*own(made, "server"), "--passwords", made / "x"], "[identity] passwords: "),
+        (own(made / "x", "server"), "[tls] certificate: "),
+    ):
+        ran = run_app("qrscp", "--port", 0, *arguments)
+        assert (ran.returncode, ran.stderr.count("\n")) == (1, 1), ran.stderr
+        assert f"qrscp: command line: {why}" in ran.stderr
+    served = archive(*own(made, "server"), "-vc", *users, "--workers", workers)
+    alice = ["--user", "alice", "--password-file", made / "passcode"]
+    trusting = ["--tls", "+cf", made / "ca.pem"]
+    for arguments, code in (
+        ([*own(made, "client"), *alice], 0), ([*trusting, *alice], 0), (trusting, 1),
+        ([*own(made / "other", "client", made), *alice], 1), (alice[:2], 1),
+    ):  # fmt: skip
+        ran = run_app("echoscu", LOCAL, served.port, *arguments)
+        assert ran.returncode == code, ran.stderr
 
 
 # passwd
