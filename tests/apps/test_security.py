@@ -21,7 +21,7 @@ from pynetdicom.apps.archive import extras
 from pynetdicom.apps.options import Failure, Misuse
 from pynetdicom.identity import PasswordFile
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from tests.apps.conftest import CT, RunApp, ServeApp, Served, run_app, serve_app
+from tests.apps.conftest import CT, MR, RunApp, ServeApp, Served, run_app, serve_app
 from tests.sampled import sampled
 
 __all__ = ["run_app", "serve_app"]  # fixtures
@@ -29,7 +29,7 @@ __all__ = ["run_app", "serve_app"]  # fixtures
 CLIENTS = {
     "echoscu": [], "storescu": ["file"], "findscu": ["-k", "PatientID"],
     "getscu": ["-k", "PatientID"], "movescu": ["-k", "PatientID"], "mppsscu": ["begin"],
-    "stgcmtscu": ["file"], "ianscu": ["-aer", "X", "file"],
+    "stgcmtscu": ["file"], "ianscu": ["-aer", "X", "file"], "upsscu": ["find"],
 }  # fmt: skip
 LISTENERS = ("echoscp", "storescp")
 LOCAL = "127.0.0.1"
@@ -179,8 +179,9 @@ def test_echo_and_store(made: Path, run_app: RunApp, serve_app: ServeApp) -> Non
     served = serve_app("storescp", *own(made, "server"), "-v")
     client = own(made, "client")
     assert run_app("echoscu", "localhost", served.port, *client).returncode == 0
-    assert run_app("storescu", LOCAL, served.port, *client, CT).returncode == 0
-    assert len(served.files()) == 1
+    sent = ["--associations", 2, CT, MR]
+    assert run_app("storescu", LOCAL, served.port, *client, *sent).returncode == 0
+    assert len(served.files()) == 2
     for arguments, why in (
         ([], "expect TLS?"),
         (["--tls", "+cf", made / "ca.pem"], "certificate"),  # it has none of its own
@@ -256,13 +257,13 @@ def test_users_are_told_beside_other_negotiation(made: Path, run_app: RunApp) ->
 
 @pytest.fixture
 def archive(python_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """``archive(option, …)`` starts a qrscp."""
+    """``archive(app, option, …)`` starts a server that may have a configuration."""
     started: list[Served] = []
 
-    def start(*options: object) -> Served:
+    def start(app: str, *options: object) -> Served:
         place = tmp_path / "archive"
         place.mkdir()
-        command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", LOCAL]
+        command = [sys.executable, "-m", "pynetdicom", app, "--port", "0", "-ba", LOCAL]
         started.append(Served([*command, *map(str, options)], python_env, place))
         return started[0]
 
@@ -271,9 +272,9 @@ def archive(python_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[...
         assert served.stop() == 0, served.errors()
 
 
-@sampled("workers", [1, 2])
-def test_an_archive(
-    made: Path, run_app: RunApp, archive: Callable[..., Served], workers: int
+@sampled("server", [["qrscp", "--workers", 1], ["qrscp", "--workers", 2], ["workflowscp"]], count=2)
+def test_servers_with_a_configuration(
+    made: Path, run_app: RunApp, archive: Callable[..., Served], server: list[object]
 ) -> None:
     users = ["--passwords", made / "users"]
     for arguments, why in (
@@ -282,10 +283,10 @@ def test_an_archive(
         ([*own(made, "server"), "--passwords", made / "x"], "[identity] passwords: "),
         (own(made / "x", "server"), "[tls] certificate: "),
     ):
-        ran = run_app("qrscp", "--port", 0, *arguments)
+        ran = run_app(*server, "--port", 0, *arguments)
         assert (ran.returncode, ran.stderr.count("\n")) == (1, 1), ran.stderr
-        assert f"qrscp: command line: {why}" in ran.stderr
-    served = archive(*own(made, "server"), "-vc", *users, "--workers", workers)
+        assert f"{server[0]}: command line: {why}" in ran.stderr
+    served = archive(*server, *own(made, "server"), "-vc", *users)
     alice = ["--user", "alice", "--password-file", made / "passcode"]
     trusting = ["--tls", "+cf", made / "ca.pem"]
     for arguments, code in (
