@@ -221,6 +221,7 @@ def client_context(
     authorities: Path | Sequence[Path] | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
+    crls: Path | Sequence[Path] | None = None,
     verify: bool = True,
     check_hostname: bool = True,
 ) -> Context:
@@ -235,6 +236,9 @@ def client_context(
         None for the authorities that the system trusts.
     certificate, key : path, optional
         Ours, in PEM form, for peers that require one; without `key`, it is in `certificate`.
+    crls : path or sequence of paths, optional
+        Files with lists of revoked certificates, in PEM form. With any, an authority whose list is
+        not there, or is out of date, vouches for nobody.
     verify : bool
         Whether the peer must have a certificate that an authority vouches for. Without that,
         who is on the way may read and change what is sent.
@@ -257,7 +261,7 @@ def client_context(
     """
     if key is not None and certificate is None:
         raise ValueError("'key' needs a certificate too")
-    files = _files(certificate, key, authorities)
+    files = _files(certificate, key, authorities, crls)
     files = files._replace(trusts_system=verify and authorities is None)
     context = Context(ssl.PROTOCOL_TLS_CLIENT, _profile(profile), files)
     context.check_hostname = verify and check_hostname
@@ -271,6 +275,7 @@ def server_context(
     certificate: Path,
     key: Path | None = None,
     authorities: Path | Sequence[Path] | None = None,
+    crls: Path | Sequence[Path] | None = None,
     clients: Clients | None = None,
 ) -> Context:
     """Make the context of a side that listens.
@@ -283,6 +288,9 @@ def server_context(
         Ours, in PEM form; without `key`, it is in `certificate`.
     authorities : path or sequence of paths, optional
         Files with the certificates of who vouches for clients, in PEM form, or directories of them.
+    crls : path or sequence of paths, optional
+        Files with lists of revoked certificates, in PEM form. With any, an authority whose list is
+        not there, or is out of date, vouches for nobody.
     clients : {'require', 'verify', 'ignore'}, optional
         Whether a client must have a certificate that an authority vouches for; with ``"verify"`` it
         may have none. Default: it must if there are `authorities`, or else none is asked for.
@@ -307,7 +315,7 @@ def server_context(
         raise ValueError(f"'clients' must be one of {', '.join(_VERIFY)}")
     if authorities is None and clients != "ignore":
         raise ValueError(f"{clients!r} for 'clients' needs authorities that vouch for them")
-    files = _files(certificate, key, authorities)
+    files = _files(certificate, key, authorities, crls)
     context = Context(ssl.PROTOCOL_TLS_SERVER, _profile(profile), files)
     context.verify_mode = _VERIFY[clients]
     return context
@@ -349,12 +357,22 @@ def _profile(keyword: str) -> Profile:
 
 
 def _files(
-    certificate: Path | None, key: Path | None, authorities: Path | Sequence[Path] | None
+    certificate: Path | None,
+    key: Path | None,
+    authorities: Path | Sequence[Path] | None,
+    crls: Path | Sequence[Path] | None,
 ) -> Files:
-    if authorities is None or isinstance(authorities, (str, os.PathLike)):
-        authorities = [] if authorities is None else [authorities]
     return Files(
         None if certificate is None else os.fspath(certificate),
         None if key is None else os.fspath(key),
-        tuple(os.fspath(path) for path in authorities),
+        _paths(authorities),
+        _paths(crls),
     )
+
+
+def _paths(given: Path | Sequence[Path] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, (str, os.PathLike)):
+        return (os.fspath(given),)
+    return tuple(os.fspath(path) for path in given)

@@ -31,6 +31,8 @@ class Files(NamedTuple):
     certificate: str | None
     key: str | None
     authorities: tuple[str, ...]
+    crls: tuple[str, ...]
+    """Lists of revoked certificates."""
     trusts_system: bool = False
 
     def all(self) -> Iterator[tuple[str, str]]:
@@ -41,6 +43,8 @@ class Files(NamedTuple):
         for path in self.authorities:
             for one in _in_directory(path) or [path]:
                 yield "authorities", one
+        for path in self.crls:
+            yield "crl", path
 
     def signature(self) -> Signature:
         """What tells that one of them is another one."""
@@ -55,8 +59,10 @@ class Files(NamedTuple):
         if self.certificate is not None:
             _load_certificate(context, self.certificate, self.key)
         for what, path in self.all():
-            if what == "authorities":
+            if what in ("authorities", "crl"):
                 _load_certificates(context, what, path)
+        if self.crls:
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         if self.trusts_system:
             context.load_default_certs()
 
@@ -163,12 +169,13 @@ def _no_password() -> str:
 
 
 def _load_certificates(context: ssl.SSLContext, what: str, path: str) -> None:
-    """Have a context trust the certificates of a file."""
+    """Have a context trust the certificates of a file, and know its list of revoked ones."""
     _read(what, path)
     try:
         context.load_verify_locations(path)
     except (ssl.SSLError, OSError) as error:
-        why = f"no certificates in PEM form ({_reason(error)})"
+        of_what = "list of revoked certificates" if what == "crl" else "certificates"
+        why = f"no {of_what} in PEM form ({_reason(error)})"
         raise TLSFileProblem(what, path, why) from error
 
 

@@ -228,6 +228,8 @@ WRONG = [
     (("scp.pem", "scp.key", "junk"), "authorities", "junk", "no certificates in PEM form"),
     (("scp.pem", "scp.key", "scp.key"), "authorities", "scp.key", "no certificates in PEM form"),
     (("scp.pem", "scp.key", "bare"), "authorities", "bare", "no file of this directory"),
+    (("scp.pem", "scp.key", "ca.pem", "junk"), "crl", "junk", "no list of revoked certificates"),
+    (("scp.pem", "scp.key", "ca.pem", "missing"), "crl", "missing", "No such file"),
 ]
 
 
@@ -236,9 +238,13 @@ WRONG = [
 def test_files_that_are_at_fault(
     made: Path, make: Callable[..., Context], names: tuple[str, ...], what: str, file: str, why: str
 ) -> None:
-    certificate, key, authorities = (None if one is None else made / one for one in names)
+    options = {
+        option: made / one
+        for option, one in zip(("certificate", "key", "authorities", "crls"), names, strict=False)
+        if one is not None
+    }
     with pytest.raises(TLSFileProblem) as caught:
-        make(certificate=certificate, key=key, authorities=authorities)
+        make(**options)
     assert str(caught.value).startswith(f"{what}: {made / file}: ")
     assert why in caught.value.why
     assert (caught.value.what, caught.value.path) == (what, str(made / file))
@@ -284,6 +290,44 @@ def test_who_is_no_longer_trusted(place: Path) -> None:
     (trusted / "other.pem").unlink()
     with pytest.raises(ssl.SSLError):
         handshake(theirs, client(place, **own))
+
+
+def revoke(place: Path, *names: str, days: float = 1, source: str = ".") -> Path:
+    """Write a list of the authority that has certificates of these names on it."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    ca = x509.load_pem_x509_certificate((place / source / "ca.pem").read_bytes())
+    key = serialization.load_pem_private_key((place / source / "ca.key").read_bytes(), None)
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ca.subject)
+    builder = builder.last_update(now - datetime.timedelta(days=2))
+    builder = builder.next_update(now + datetime.timedelta(days=days))
+    for name in names:
+        one = x509.load_pem_x509_certificate((place / f"{name}.pem").read_bytes())
+        revoked = x509.RevokedCertificateBuilder().serial_number(one.serial_number)
+        builder = builder.add_revoked_certificate(revoked.revocation_date(now).build())
+    crl = builder.sign(key, hashes.SHA256())
+    (place / "crl.pem").write_bytes(crl.public_bytes(serialization.Encoding.PEM))
+    return place / "crl.pem"
+
+
+def test_who_is_revoked(place: Path) -> None:
+    path = revoke(place, "scp")
+    own = {"certificate": place / "scu.pem", "key": place / "scu.key"}
+    theirs = server(place, authorities=place / "ca.pem", crls=path)
+    handshake(theirs, client(place, **own))
+    with pytest.raises(ssl.SSLCertVerificationError, match="certificate revoked"):
+        handshake(theirs, client(place, **own, crls=[path]))
+    for names, days in ((("scu",), 1), ((), -1)):
+        revoke(place, *names, days=days)
+        with pytest.raises(ssl.SSLError):
+            handshake(theirs, client(place, **own))
+    revoke(place)
+    handshake(theirs, client(place, **own, crls=path))
+    both = [place / "ca.pem", place / "other" / "ca.pem"]
+    with pytest.raises(ssl.SSLCertVerificationError, match="CRL"):
+        handshake(server(place / "other"), client_context(authorities=both, crls=path))
 
 
 FAULTS: dict[str, Callable[[Path], object]] = {
@@ -444,7 +488,8 @@ def port_of(ae: AE, **options: Any) -> int:
     return int(listener.server_address[1])
 
 
-def test_associate_and_serve(made: Path, ae: AE) -> None:
+def test_associate_and_serve(made: Path, ae: AE, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "pynetdicom")
     port = port_of(ae, tls=server(made, authorities=made / "ca.pem"))
     own = {"certificate": made / "scu.pem", "key": made / "scu.key"}
     assoc = ae.associate(LOCAL, port, tls=client(made, **own))
@@ -452,6 +497,9 @@ def test_associate_and_serve(made: Path, ae: AE) -> None:
     assert assoc.dul.socket.is_tls
     assert assoc.send_c_echo().Status == 0x0000
     assoc.release()
+    said = [one.getMessage() for one in caplog.records if "over TLS" in one.getMessage()]
+    assert len(said) == 2  # on each side
+    assert all(one.endswith(", over TLSv1.3") for one in said)
 
 
 def test_the_host_name_is_that_of_the_address(tmp_path: Path, ae: AE) -> None:

@@ -47,6 +47,10 @@ TLS = (
         help="a directory of such files",
     ),
     option(
+        "+crl", "--add-crl-file", "--tls-crl", dest="tls_crl", action="append", metavar="FILE",
+        help="a list of revoked certificates; those of an authority without a list do not count",
+    ),
+    option(
         "--profile-8996", dest="tls_profile", action="store_const", const="bcp195",
         help="the BCP 195 RFC 8996, 9325 TLS Profile (default)",
     ),
@@ -160,6 +164,7 @@ def client_tls(args: argparse.Namespace) -> Context | None:
             authorities=args.tls_authorities,
             certificate=args.tls_certificate,
             key=args.tls_key,
+            crls=args.tls_crl,
             verify=args.tls_peers != "ignore",
             check_hostname=not args.tls_any_host,
         )
@@ -184,6 +189,7 @@ def server_tls(args: argparse.Namespace) -> Context | None:
             certificate=args.tls_certificate,
             key=args.tls_key,
             authorities=args.tls_authorities,
+            crls=args.tls_crl,
             clients=args.tls_peers,
         )
     except TLSFileProblem as problem:

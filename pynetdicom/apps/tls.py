@@ -28,6 +28,7 @@ SECTION: Mapping[str, tuple[str, Check]] = {
     "certificate": ("tls_certificate", some_text),
     "key": ("tls_key", some_text),
     "authorities": ("tls_authorities", some_text),
+    "crl": ("tls_crl", some_text),
     "profile": ("tls_profile", _one_of("bcp195", "bcp195-modified")),
     "clients": ("tls_peers", _one_of("require", "verify", "ignore")),
     "plain_too": ("tls_plain_too", flag),
@@ -40,7 +41,7 @@ IDENTITY: Mapping[str, tuple[str, Check]] = {
 }
 """The keys of ``[identity]``."""
 
-PATHS = ("tls_certificate", "tls_key", "tls_authorities", "passwords")
+PATHS = ("tls_certificate", "tls_key", "tls_authorities", "tls_crl", "passwords")
 
 
 class Peer(Protocol):
@@ -62,6 +63,7 @@ class Settings:
     tls_certificate: str | None = None
     tls_key: str | None = None
     tls_authorities: str | Sequence[str] | None = None
+    tls_crl: str | Sequence[str] | None = None
     tls_profile: str = "bcp195"
     tls_peers: Clients | None = None
     tls_plain_too: bool = False
@@ -105,6 +107,7 @@ def checked(config: Checked, source: str) -> Checked:
         "[tls] key: needs a certificate too": config.tls_key and not certificate,
         "[tls] authorities: needs a certificate too: without one, the server would"
         " listen without TLS, and let everybody in": authorities and not certificate,
+        "[tls] crl: needs authorities too": config.tls_crl and not authorities,
         "[tls] plain_too: needs a certificate too": config.tls_plain_too and not certificate,
         f"[tls] clients: {config.tls_peers} needs authorities that vouch for them": (
             config.tls_peers not in (None, "ignore") and not authorities
@@ -138,6 +141,7 @@ def server_tls(config: Settings) -> Context | None:
         certificate=config.tls_certificate,
         key=config.tls_key,
         authorities=config.tls_authorities,
+        crls=config.tls_crl,
         clients=config.tls_peers,
     )
 
@@ -153,6 +157,7 @@ def destination_tls(config: Settings) -> Context | None:
         certificate=config.tls_certificate,
         key=config.tls_key,
         authorities=config.tls_authorities,
+        crls=config.tls_crl,
     )
 
 

@@ -117,6 +117,7 @@ def test_the_checks_of_a_listener(made: Path, more: list[str], mode: int) -> Non
 MISUSES = [
     ("echoscu", ["+cf", "ca.pem"], "--tls-authorities needs +tls or --tls: without it there is no"),
     ("echoscu", ["+cd", "."], "--tls-authorities needs +tls or --tls"),
+    ("echoscu", ["+crl", "x"], "--tls-crl needs +tls or --tls"),
     ("echoscu", ["-ic"], "--ignore-peer-cert needs +tls or --tls"),
     ("echoscu", ["-rc"], "--require-peer-cert needs"),
     ("echoscu", ["--tls-key", "x"], "--tls-key needs"),
@@ -145,6 +146,7 @@ FAILURES = [
     ("echoscu", ["--tls", "+cf", "users"], "--tls-authorities {}/users: no certificates in PEM"),
     ("echoscu", ["--user", "a", "--password-file", "x", "--password-in-clear"], "-file {}/x: No"),
     ("echoscu", ["--user", "a", "--password-file", "empty", "--password-in-clear"], "no passcode"),
+    ("echoscu", ["--tls", "+cf", "ca.pem", "+crl", "x"], "--tls-crl {}/x: No such file"),
     ("echoscp", ["+tls", "x", "server.pem"], "--tls-key {}/x: No such file"),
     ("echoscp", ["--passwords", "x", "--password-in-clear"], "--passwords {}/x: No such file"),
 ]

@@ -67,7 +67,7 @@ def write_certificates(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
         .sign(ca_key, hashes.SHA256())
     )
-    write("ca", ca, None)
+    write("ca", ca, ca_key)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     for name in names:
         key = new_key()

@@ -45,6 +45,7 @@ verify = "bytes"
 certificate = "cert.pem"
 key = "key.pem"
 authorities = "/etc/ca.pem"
+crl = "crl.pem"
 profile = "bcp195-modified"
 clients = "verify"
 plain_too = true
@@ -89,7 +90,8 @@ def test_every_key(tmp_path: Path) -> None:
         worklist_directory=str(tmp_path / "worklist"), exact_names=True,
         commitment_store=str(tmp_path / "commitment.sqlite"), verify_bytes=True,
         tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"),
-        tls_authorities="/etc/ca.pem", tls_profile="bcp195-modified", tls_peers="verify",
+        tls_authorities="/etc/ca.pem", tls_crl=str(tmp_path / "crl.pem"),
+        tls_profile="bcp195-modified", tls_peers="verify",
         tls_plain_too=True, passwords=str(tmp_path / "users"), password_in_clear=True, peers=peers,
     )  # fmt: skip
     named = {name for rules in config.SECTIONS.values() for name, _ in rules.values()}

@@ -79,6 +79,7 @@ def test_files_that_are_in_order(files: Path) -> None:
         ("[tls]\nkey = 'k'", "[tls] key: needs a certificate too"),
         ("[tls]\n", "[tls]: needs a certificate"),
         ("[tls]\nplain_too = true", "[tls] plain_too: needs a certificate too"),
+        ("[tls]\ncertificate='c'\ncrl = 'x'", "[tls] crl: needs authorities too"),
         ("[tls]\nclients = 'x'", "'x' is not one of require, verify, ignore"),
         ("[tls]\nprofile = 'x'", "'x' is not one of bcp195, bcp195-modified"),
         (
