@@ -155,6 +155,13 @@ def test_other_suites_and_versions_are_refused(made: Path, profile: str, suite: 
         handshake(server(made, profile=profile), old)
 
 
+def test_it_is_to_be_had_from_the_package() -> None:
+    import pynetdicom
+
+    assert pynetdicom.tls.server_context is server_context
+    assert pynetdicom.identity.PasswordFile
+
+
 def test_what_is_no_profile(made: Path) -> None:
     for make in (server, client):
         with pytest.raises(ValueError, match="no TLS profile 'x'; there are bcp195, bcp195-mod"):
