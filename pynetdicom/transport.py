@@ -91,6 +91,8 @@ class AssociationServer(socketserver.TCPServer):
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
     preload : bool
         Load pydicom before listening, if there are handlers or callbacks.
+    plain_too : bool
+        Serve peers that come without TLS as well.
 
     Attributes
     ----------
@@ -126,14 +128,18 @@ class AssociationServer(socketserver.TCPServer):
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
         preload: bool = True,
+        plain_too: bool = False,
     ) -> None:
         _check_tls(ssl_context)
+        if plain_too and ssl_context is None:
+            raise ValueError("'plain_too' is about a server that has TLS")
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
         self.ae = ae
         self.ae_title = ae_title
         self.contexts = contexts
         self.ssl_context = ssl_context
+        self.plain_too = plain_too
         self.spool_dir = spool_dir if spool_dir is not None else ae.spool_dir
         self.spool_threshold = (
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold

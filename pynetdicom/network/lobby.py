@@ -29,7 +29,7 @@ from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.framing import Framer, TLSRecord
 from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
 from pynetdicom.upper_layer.provider import Move, Provider, ignore, refusal
-from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
+from pynetdicom.upper_layer.tls_faults import in_words, is_handshake, is_ssl, of_handshake
 
 if TYPE_CHECKING:
     import ssl
@@ -57,6 +57,8 @@ class Visitor:
         # The transitions until it has associated; nobody is there yet whom they could be told.
         self.told = [self.provider.take("Evt5").told]
         self.raw = b""
+        # Whether its first byte is to tell if it comes with TLS.
+        self.may_be_secure = False
         self.request: pdus.A_ASSOCIATE_RQ | None = None
 
 
@@ -65,6 +67,8 @@ class Host(Protocol):
 
     ssl_context: ssl.SSLContext | None
     """What TLS is made with, if it is."""
+    plain_too: bool
+    """Whether a peer may come without it."""
 
     @property
     def artim(self) -> float:
@@ -229,8 +233,12 @@ class Lobby:
         if len(self._visitors) >= most:
             self._dismiss(min(self._visitors, key=lambda v: v.last_heard))
         tls = self._host.ssl_context
-        connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
+        if tls is None or self._host.plain_too:
+            connection = Connection(sock)
+        else:
+            connection = TLSConnection(sock, tls, server_side=True)
         visitor = Visitor(connection, address)
+        visitor.may_be_secure = tls is not None and not connection.is_tls
         visitor.provider.refusal = self._refusal
         self._keep(visitor, self._host.artim)
 
@@ -290,12 +298,14 @@ class Lobby:
         if visitor not in self._visitors:  # it was dismissed for another one, just now
             return
         visitor.last_heard = time.monotonic()
-        connection = visitor.connection
         try:
+            if visitor.may_be_secure:
+                self._decide(visitor)
             self._read(visitor)
         except BlockingIOError:
             return
         except OSError as error:
+            connection = visitor.connection
             if connection.heard and (not visitor.connection.is_secure or is_ssl(error.__cause__)):
                 self._complaints.say(visitor.address, of_handshake(connection.heard, error))
             else:
@@ -307,6 +317,14 @@ class Lobby:
                 raise
             self._dismiss(visitor)
             raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
+
+    def _decide(self, visitor: Visitor) -> None:
+        """See whether a visitor comes with TLS."""
+        first, tls = visitor.connection.peek(), self._host.ssl_context
+        visitor.may_be_secure = False
+        if is_handshake(first) and tls is not None:
+            sock = visitor.connection.socket
+            visitor.connection = TLSConnection(sock, tls, server_side=True)
 
     def _read(self, visitor: Visitor) -> None:
         """Go on with the TLS handshake, if there is one, and with what is behind it."""

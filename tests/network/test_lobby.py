@@ -51,6 +51,7 @@ class Host:
     def __init__(self, artim: float, tls_context: ssl.SSLContext | None) -> None:
         self.artim = artim
         self.ssl_context = tls_context
+        self.plain_too = False
         self.room = 1000
         self.admitted: queue.SimpleQueue[Visitor] = queue.SimpleQueue()
         self.rejected: queue.SimpleQueue[Ended] = queue.SimpleQueue()

@@ -45,6 +45,13 @@ verify = "bytes"
 certificate = "cert.pem"
 key = "key.pem"
 authorities = "/etc/ca.pem"
+crl = "crl.pem"
+profile = "bcp195-modified"
+clients = "verify"
+plain_too = true
+[identity]
+passwords = "users"
+in_clear = true
 [[peer]]
 ae_title = "CT1"
 may = ["store"]
@@ -75,11 +82,17 @@ def test_every_key(tmp_path: Path) -> None:
         ),
     }  # fmt: skip
     assert found == Config(
-        "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, 8.0, frozenset(),
-        "s3://bucket/objects", True, True, "postgresql+psycopg://archive@db/archive",
-        str(tmp_path / "worklist"), True, str(tmp_path / "commitment.sqlite"), True,
-        str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
-        "/etc/ca.pem", peers,
+        ae_title="ARCHIVE", bind_address="127.0.0.1", port=104, workers=4, maximum_associations=20,
+        maximum_object_bytes=1000000, max_pdu=0, acse_timeout=5.0, dimse_timeout=6.5,
+        network_timeout=7.0, connection_timeout=8.0, unknown_peers=frozenset(),
+        instance_location="s3://bucket/objects", sync=True, hash_uids=True,
+        database_location="postgresql+psycopg://archive@db/archive",
+        worklist_directory=str(tmp_path / "worklist"), exact_names=True,
+        commitment_store=str(tmp_path / "commitment.sqlite"), verify_bytes=True,
+        tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"),
+        tls_authorities="/etc/ca.pem", tls_crl=str(tmp_path / "crl.pem"),
+        tls_profile="bcp195-modified", tls_peers="verify",
+        tls_plain_too=True, passwords=str(tmp_path / "users"), password_in_clear=True, peers=peers,
     )  # fmt: skip
     named = {name for rules in config.SECTIONS.values() for name, _ in rules.values()}
     assert named | {"peers"} == {field.name for field in dataclasses.fields(Config)}
