@@ -17,6 +17,7 @@ from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH, AsynchronousOperati
 if TYPE_CHECKING:
     import ssl
 
+    from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
     from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
@@ -223,6 +224,7 @@ class ApplicationEntity(Settings):
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
         preload: bool = True,
+        access: AccessRules | None = None,
     ) -> ThreadedAssociationServer | None:
         """Listen for association requests.
 
@@ -253,6 +255,8 @@ class ApplicationEntity(Settings):
         preload : bool
             Load pydicom before listening, if there are handlers or callbacks, so that the first
             peer does not wait for it. False suits handlers that decode nothing.
+        access : AccessRules, optional
+            Who may do what, see `pynetdicom.access`; default: all may do all.
 
         Returns
         -------
@@ -270,17 +274,15 @@ class ApplicationEntity(Settings):
 
         before = self._running.servers.copy()
         try:
+            given = (address, ae_title, contexts, ssl_context, evt_handlers)
             server = self.make_server(
-                address,
-                ae_title,
-                contexts,
-                ssl_context,
-                evt_handlers,
+                *given,
                 ThreadedAssociationServer,
                 spool_dir=spool_dir,
                 spool_threshold=spool_threshold,
                 unrestricted_storage=unrestricted_storage,
                 preload=preload,
+                access=access,
             )
             assert isinstance(server, ThreadedAssociationServer)
             if not block:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
@@ -29,8 +29,12 @@ from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
+from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.utils import printable
+
+if TYPE_CHECKING:
+    from pynetdicom.access import AccessRules, Granted
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
@@ -59,6 +63,18 @@ def _check_tls(ssl_context: object) -> None:
         raise TypeError("'ssl_context' must be an ssl.SSLContext")
     if ssl_context is not None and ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
         raise ValueError("'ssl_context' is that of a client: PROTOCOL_TLS_SERVER is for servers")
+
+
+def _access(name: str, value: AccessRules | None) -> AccessRules | None:
+    """Rules as they are kept; for none of them, nothing is loaded."""
+    if value is not None:
+        from pynetdicom.access import AccessRules
+
+        import_module("pynetdicom.association.admission")
+        given: object = value
+        if not isinstance(given, AccessRules):
+            raise TypeError(f"{name!r} must be AccessRules or None")
+    return value
 
 
 class AssociationServer(socketserver.TCPServer):
@@ -91,6 +107,8 @@ class AssociationServer(socketserver.TCPServer):
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
     preload : bool
         Load pydicom before listening, if there are handlers or callbacks.
+    access : AccessRules, optional
+        Who may do what; assign others to `access` to have them hold from the next association on.
 
     Attributes
     ----------
@@ -107,6 +125,7 @@ class AssociationServer(socketserver.TCPServer):
     request_queue_size = 256
     timeout = 60
     ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
+    access = Setting(_access, None, "Who may do what, from the next association on; None: all.")
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
@@ -126,8 +145,10 @@ class AssociationServer(socketserver.TCPServer):
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
         preload: bool = True,
+        access: AccessRules | None = None,
     ) -> None:
         _check_tls(ssl_context)
+        self.access = access
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
         self.ae = ae
@@ -190,9 +211,39 @@ class AssociationServer(socketserver.TCPServer):
         """Whether the calling thread has made it."""
         return self._maker == threading.get_ident()
 
-    def reserve(self) -> bool:
-        """Make room for an association; False if the AE has as many as it may."""
-        return self.ae._running.reserve(self.ae.maximum_associations)
+    @property
+    def most_unassociated(self) -> tuple[float, float]:
+        """How many connections may be in the lobby, in all and from one address."""
+        access = self.access
+        if access is None:
+            return _config.MAXIMUM_LOBBY, math.inf
+        most, most_of_one = access.unassociated, access.unassociated_per_address
+        return most or _config.MAXIMUM_LOBBY, most_of_one or math.inf
+
+    def closed_to(self, address: str) -> str:
+        """Why a connection from there is closed unread; nothing if it is not."""
+        access = self.access
+        return "" if access is None else access.closed_to(address)
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
+        """Make room for an association, or give the rejection: it is not let in, or one too many.
+
+        On the lobby's thread, which is the only one that adds to the associations of the server.
+        """
+        access = self.access
+        if access is not None:
+            from pynetdicom.association import admission  # which is loaded by now
+
+            rejection = admission.refusal(access, visitor, request, self._granted)
+            if rejection is not None:
+                return rejection
+        if self.ae._running.reserve(self.ae.maximum_associations):
+            return None
+        return pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2)
+
+    def _granted(self) -> list[Granted | None]:
+        """What the associations may do that are there."""
+        return [assoc._link.access for assoc in self.active_associations]
 
     def admit(self, visitor: Visitor) -> None:
         """Make an association of an A-ASSOCIATE-RQ."""

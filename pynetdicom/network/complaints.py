@@ -42,7 +42,7 @@ class Complaints:
     def __len__(self) -> int:
         return len(self._peers)
 
-    def say(self, address: tuple[Any, ...], what: str) -> None:
+    def say(self, address: tuple[Any, ...], what: str, how: str = "failed") -> None:
         """Log what is wrong with a connection, unless its peer has been logged within a minute."""
         now = self._clock()
         host = str(address[0])
@@ -60,8 +60,9 @@ class Complaints:
         counts = ((more, "more from there"), (others, "from others"))
         left_out = " and ".join(f"{count} {whose}" for count, whose in counts if count)
         self._logger.warning(
-            "a connection from %s failed: %s%s",
+            "a connection from %s %s: %s%s",
             address_text(address),
+            how,
             what,
             f" ({left_out} since were not logged)" if left_out else "",
         )

@@ -44,8 +44,13 @@ class Host:
         self.has_room = has_room
         self.has_admitted = False
 
-    def reserve(self) -> bool:
-        return self.has_room
+    most_unassociated = (1000, 1000)
+
+    def closed_to(self, address: str) -> str:
+        return ""
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> Any:
+        return None if self.has_room else pdus.A_ASSOCIATE_RJ(2, 3, 2)
 
     def admit(self, visitor: Visitor) -> None:
         self.has_admitted = True

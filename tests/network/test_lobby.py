@@ -52,14 +52,23 @@ class Host:
         self.artim = artim
         self.ssl_context = tls_context
         self.room = 1000
+        self.most_of_one = math.inf
+        self.closed: dict[str, str] = {}
         self.admitted: queue.SimpleQueue[Visitor] = queue.SimpleQueue()
         self.rejected: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.problem: Exception | None = None
         self.keep = False
 
-    def reserve(self) -> bool:
+    @property
+    def most_unassociated(self) -> tuple[float, float]:
+        return _config.MAXIMUM_LOBBY, self.most_of_one
+
+    def closed_to(self, address: str) -> str:
+        return self.closed.get(address, "")
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
         self.room -= 1
-        return self.room >= 0
+        return None if self.room >= 0 else pdus.A_ASSOCIATE_RJ(2, 3, 2)
 
     def admit(self, visitor: Visitor) -> None:
         if self.problem is not None:
