@@ -113,7 +113,7 @@ def title(text: str) -> None:
     ValueError
         No title can be so.
     """
-    if not text.strip() or not text.isprintable() or "\\" in text:
+    if not text.strip() or not text.isprintable() or "\\" in re.sub(r"\\[*?]", "", text):
         raise ValueError(f"{text!r} is no AE title, in which * and ? may stand for others")
 
 
@@ -163,11 +163,19 @@ def any_glob(texts: Iterable[str]) -> Matches:
 
 
 def _expression(pattern: str, any_one: str) -> str:
-    """An expression of a pattern, which goes back to no star but the last."""
-    first, *rest = (
-        "".join(any_one if one == "?" else re.escape(one) for one in piece)
-        for piece in re.sub(r"\*+", "*", pattern).split("*")
-    )
+    """An expression of a pattern, which goes back to no star but the last.
+
+    Behind a backslash a star is a star.
+    """
+    pieces = [""]
+    for one in re.findall(r"\*+|\\.|.", pattern, re.DOTALL):
+        if one[0] == "*":
+            pieces.append("")
+        elif one == "?":
+            pieces[-1] += any_one
+        else:
+            pieces[-1] += re.escape(one[1:] if one in ("\\*", "\\?") else one)
+    first, *rest = pieces
     if not rest:
         return first
     last = rest.pop()
