@@ -226,6 +226,81 @@ def test_titles_match_as_a_shell_would_have_it(pattern: str, text: str) -> None:
     assert any_glob(["C", pattern])(text) == expected
 
 
+def some(*patterns: str) -> st.SearchStrategy[list[str] | None]:
+    return st.none() | st.lists(st.sampled_from(patterns), min_size=1, max_size=2)
+
+
+RANDOM_RULES = st.lists(
+    st.builds(
+        dict,
+        calling=some("A*", "B?", "AB"),
+        called=some("X", "*Y"),
+        networks=some("10.1.0.0/16", "10.0.0.0/8", "loopback", "fd00::/8"),
+        certificate=some("dicom:{calling}", "dicom:A*", "dns:*.b"),
+        may=st.sampled_from([(), ("echo",)]),
+    ),
+    max_size=4,
+)
+
+
+def is_for(rule: dict[str, Any], address: str, calling: str, called: str, title: str) -> list[bool]:
+    """Whether each of the conditions of a rule is fulfilled, in their order."""
+
+    def one_of(name: str, fits: Any) -> bool:
+        return rule[name] is None or any(map(fits, rule[name]))
+
+    def is_in(network: str) -> bool:
+        names = ("127.0.0.0/8", "::1/128") if network == "loopback" else (network,)
+        return any(ipaddress.ip_address(address) in ipaddress.ip_network(one) for one in names)
+
+    names = {"dicom:{calling}": title == calling, "dicom:A*": title[:1] == "A", "dns:*.b": False}
+    return [
+        one_of("networks", is_in),
+        one_of("calling", lambda pattern: fnmatch.fnmatchcase(calling, pattern)),
+        one_of("called", lambda pattern: fnmatch.fnmatchcase(called, pattern)),
+        one_of("certificate", names.__getitem__),
+    ]
+
+
+@given(
+    RANDOM_RULES,
+    st.sampled_from(["10.1.0.1", "10.2.0.1", "127.0.0.1", "::1", "fd00::1", "192.0.2.1"]),
+    st.sampled_from(["AB", "BA", "A", "C"]),
+    st.sampled_from(["X", "XY", "Z"]),
+    st.sampled_from(["AB", "C", ""]),
+    st.booleans(),
+)
+def test_the_first_rule_counts(
+    given_rules: list[dict[str, Any]],
+    address: str,
+    calling: str,
+    called: str,
+    title: str,
+    others: bool,
+) -> None:
+    """As somebody would find it who reads the rules from the top."""
+    rules = AccessRules(
+        [Rule(str(number), **rule) for number, rule in enumerate(given_rules)],
+        otherwise=["echo"] if others else (),
+    )
+    certificate = {"subjectAltName": (("URI", f"dicom:{title}"),)} if title else {}
+    decided = rules.decide(address, calling, called, lambda: certificate)
+    fulfilled = [is_for(rule, address, calling, called, title) for rule in given_rules]
+    first = next((at for at, conditions in enumerate(fulfilled) if all(conditions)), None)
+    if first is not None and given_rules[first]["may"]:
+        assert isinstance(decided, Granted)
+        assert decided.rule == str(first)
+    elif first is None and others:
+        assert isinstance(decided, Granted)
+        assert decided.rule == "otherwise"
+    else:
+        assert isinstance(decided, Refused)
+        got_so_far = max([0, *((*one, False).index(False) for one in fulfilled)])
+        assert decided.reason == (1 if first is not None else (1, 3, 7, 1)[got_so_far])
+    # Whoever is let in has not been closed to.
+    assert not (isinstance(decided, Granted) and rules.closed_to(address))
+
+
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
     assert not any_glob(["*A" * 30 + "B"])("A" * 5000)
 

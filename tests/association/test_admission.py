@@ -197,6 +197,21 @@ def test_a_rejection_names_peer_and_rule(make: Make, caplog: pytest.LogCaptureFi
     assert line.endswith("no access rule is for that calling AE title")
 
 
+def test_an_acceptance_names_rule_and_what_it_does_not_allow(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "pynetdicom")
+    place = make(RULES)
+    for calling, due in (
+        ("WS", "rule readers, 3 of 6 presentation contexts; not allowed: Verification (1.2.840.1"),
+        ("::1", "rule six, 1 of 6 presentation contexts; not allowed: CTImageStorage (1.2.840."),
+    ):
+        source = calling if calling == "::1" else "127.0.0.1"
+        with place.associate(source, calling)[0]:
+            pass
+        assert until(lambda due=due: lines(caplog, due))
+
+
 def test_an_address_that_no_rule_is_for_is_not_heard(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
