@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import access_patterns as patterns
 from pynetdicom.access import GROUPS, ROLES, Limits, Rule, roles
-from pynetdicom.apps.configuring import Check, seconds, whole_number
+from pynetdicom.apps.configuring import Check, ConfigError, seconds, whole_number
 
 LIMITS: dict[str, tuple[str, Check]] = {
     # key → (field of `Limits`, check)
@@ -92,14 +92,22 @@ NEEDED = ("name", "may")
 """The keys that each has."""
 
 
-def rules(tables: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
-    """Give the rules of the ``[[access]]`` of a file."""
+def make_rules(values: dict[str, Any]) -> None:
+    """Make the rules of the ``[[access]]`` that `read_toml` has found, in their place.
+
+    Raises
+    ------
+    ConfigError
+        One wants a certificate that nobody vouches for.
+    """
     made = []
-    for table in tables:
+    for where, table in values["access"]:
+        if "certificate" in table and "tls_authorities" not in values:
+            raise ConfigError(f"{where} certificate: needs [tls] authorities, who vouch for it")
         limits = {field: table[key] for key, (field, _) in _OF_A_RULE.items() if key in table}
         others = {key: value for key, value in table.items() if key not in _OF_A_RULE}
         made.append(Rule(**others, limits=Limits(**limits)))
-    return tuple(made)
+    values["access"] = tuple(made)
 
 
 def title(ae_title: str) -> str:

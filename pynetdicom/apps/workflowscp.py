@@ -21,7 +21,7 @@ from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.tls import Security, security
-from pynetdicom.apps.workflow_config import Config, load, override
+from pynetdicom.apps.workflow_config import Config, access_rules, load, override
 from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.utils import printable
 
@@ -221,7 +221,13 @@ def _run(config: Config, tls: Security, store: Store, terminal: Terminal) -> int
     served: list[tuple[Any, ...]] = [*handlers(*providers.values()), (evt.EVT_DIMSE_SENT, log)]
     try:
         return serve(
-            config, ae, terminal, stopping=stop, evt_handlers=served, ssl_context=tls.server
+            config,
+            ae,
+            terminal,
+            stopping=stop,
+            evt_handlers=served,
+            ssl_context=tls.server,
+            access=access_rules(config),
         )
     finally:
         close(providers, deadline or after(config.shutdown_timeout))

@@ -226,10 +226,7 @@ def load(path: str) -> Config:
 def _from_toml(path: str, text: str) -> Config:
     needs = {"tls": "a certificate"}
     values, tables = read_toml(path, text, SECTIONS, PEER, needs, access.ACCESS, access.NEEDED)
-    for where, table in values["access"]:
-        if "certificate" in table and "tls_authorities" not in values:
-            raise ConfigError(f"{where} certificate: needs [tls] authorities, who vouch for it")
-    values["access"] = access.rules(table for _, table in values["access"])
+    access.make_rules(values)
     peers: dict[str, Peer] = {}
     for where, table in tables:
         peer = peers[table["ae_title"]] = Peer(**table)
