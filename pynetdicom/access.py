@@ -328,7 +328,8 @@ class Granted:
         destination : str, optional
             The Move Destination of a C-MOVE.
         """
-        if not self.may(sop_class, operation):
+        known = self._known.get((sop_class, operation))
+        if not (self.may(sop_class, operation) if known is None else known):
             return f"not authorized: {operation}"
         destinations = self._destinations
         if destinations is None or destination is None or destinations(destination.strip()):

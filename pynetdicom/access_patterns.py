@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Matches = Callable[[str], bool]
+Matches = Callable[[str], object]
+"""Gives something that is true if a text matches."""
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _CALLING = "dicom:{calling}"
@@ -158,8 +159,8 @@ def any_certificate(texts: Iterable[str]) -> Callable[[Certificate, str], bool]:
 
 def any_glob(texts: Iterable[str]) -> Matches:
     """Give what says whether a text is one of several patterns of ``*`` and ``?``."""
-    fits = re.compile("|".join(_expression(text.strip(), ".") for text in texts), re.DOTALL)
-    return lambda text: fits.fullmatch(text) is not None
+    expression = "|".join(_expression(text.strip(), ".") for text in texts)
+    return re.compile(expression, re.DOTALL).fullmatch
 
 
 def _expression(pattern: str, any_one: str) -> str:

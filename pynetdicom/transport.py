@@ -6,6 +6,7 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import socketserver
@@ -24,6 +25,7 @@ from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
+from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
 _CLOSING = 0.5
+_MOST_TOLD = 100
+"""Rejections that handlers are told of at a time."""
 
 # Everything is loaded when it is first used, so that importing the package costs next to nothing.
 # For a server that would be while its first peer waits; so before it listens it loads what any
@@ -163,6 +167,10 @@ class AssociationServer(socketserver.TCPServer):
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self._handlers = Handlers(ae, evt_handlers)
+        # Of the lobby's thread. And of each rejection that handlers are being told of, one thing: a
+        # set's own operations are atomic.
+        self._complaints = Complaints(logging.getLogger("pynetdicom.acse"))
+        self._telling: set[object] = set()
         self._maker = threading.get_ident()
         self._stopped = Latch()
         # What is taken by the one thread that serves, or by the one that stops it before that. A
@@ -234,7 +242,7 @@ class AssociationServer(socketserver.TCPServer):
         if access is not None:
             from pynetdicom.association import admission  # which is loaded by now
 
-            rejection = admission.refusal(access, visitor, request, self._granted)
+            rejection = admission.refusal(access, visitor, request, self._granted, self._complaints)
             if rejection is not None:
                 return rejection
         if self.ae._running.reserve(self.ae.maximum_associations):
@@ -277,13 +285,31 @@ class AssociationServer(socketserver.TCPServer):
             running.take_place(None)
 
     def turned_away(self, visitor: Visitor) -> None:
-        """Trigger the events of a rejection for too many associations, in a thread of their own."""
-        if not self._handlers and not hooks.assigned(self.ae):
+        """Trigger the events of a rejection by the lobby, in a thread of their own.
+
+        Where handlers do not return, they are told of no more: those who are rejected may be
+        strangers, and come as often as they like.
+        """
+        telling = self._telling
+        if len(telling) >= _MOST_TOLD or not (self._handlers or hooks.assigned(self.ae)):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         negotiation = assoc._negotiation
         assert isinstance(negotiation, Accepting)
-        threads.start("pynetdicom-rejected", negotiation.tell_of_rejection)
+        tell, token = negotiation.tell_of_rejection, object()
+
+        def tell_and_end() -> None:
+            try:
+                tell()
+            finally:
+                telling.discard(token)
+
+        telling.add(token)
+        try:
+            threads.start("pynetdicom-rejected", tell_and_end)
+        except BaseException:  # no thread to be had
+            telling.discard(token)
+            raise
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""

@@ -222,8 +222,8 @@ TITLES = st.text(st.sampled_from("AB*?[]."), max_size=8)
 def test_titles_match_as_a_shell_would_have_it(pattern: str, text: str) -> None:
     """``[`` is a character like others."""
     expected = fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
-    assert any_glob([pattern])(text) == expected
-    assert any_glob(["C", pattern])(text) == expected
+    assert bool(any_glob([pattern])(text)) == expected
+    assert bool(any_glob(["C", pattern])(text)) == expected
 
 
 def some(*patterns: str) -> st.SearchStrategy[list[str] | None]:
@@ -476,4 +476,4 @@ def test_an_operation_takes_few_calls() -> None:
         asked.refusal(MOVE, "C-MOVE", "A1")
     finally:
         sys.setprofile(None)
-    assert calls == 3
+    assert calls == 1

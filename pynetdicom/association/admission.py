@@ -1,24 +1,22 @@
 """Who is let in: an association request against the access rules of its listener.
 
 In: a visitor of the lobby with its request, on the lobby's thread. Out: what it may do, with the
-visitor, or the rejection, and a line in the log that names the rule.
+visitor, or the rejection, and a line in the log that names the rule: one a minute and peer, as a
+stranger may come as often as it likes.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.access import AccessRules, Granted, Refused
-from pynetdicom.network.addresses import address_text
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pynetdicom.network.complaints import Complaints
     from pynetdicom.network.lobby import Visitor
-
-LOGGER = logging.getLogger("pynetdicom.acse")
 
 
 def refusal(
@@ -26,8 +24,18 @@ def refusal(
     visitor: Visitor,
     request: pdus.A_ASSOCIATE_RQ,
     others: Callable[[], Iterable[Granted | None]],
+    complaints: Complaints,
 ) -> pdus.A_ASSOCIATE_RJ | None:
-    """Give the rejection of a request, or None; `others` gives what other associations may do."""
+    """Give the rejection of a request, or None.
+
+    Parameters
+    ----------
+    rules, visitor, request
+    others : callable
+        Gives what the other associations of the listener may do.
+    complaints : Complaints
+        Takes note of it.
+    """
 
     def certificate() -> Mapping[str, Any] | None:
         """The peer's, where there is TLS and it was verified."""
@@ -36,8 +44,8 @@ def refusal(
         return found
 
     def rejected(why: str) -> None:
-        who = printable(f"{request.calling_ae_title} at {address_text(visitor.address)}")
-        LOGGER.warning("the association of %s was rejected: %s", who, why)
+        who = f"the association of {printable(request.calling_ae_title)} at"
+        complaints.say(visitor.address, why, "was rejected", who)
 
     decided = rules.decide(
         visitor.address[0], request.calling_ae_title, request.called_ae_title, certificate

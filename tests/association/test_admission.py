@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, evt
+from pynetdicom import AE, evt, transport
 from pynetdicom.access import AccessRules, Limits, Rule
 from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE, Primitive
 from pynetdicom.transport import ThreadedAssociationServer
@@ -593,6 +593,39 @@ def test_user_code_does_not_see_what_is_refused(make: Make) -> None:
             assert answer == reject(1, 1, 3)
     finally:
         holds.set()
+
+
+def test_strangers_do_not_fill_the_log(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    place = make(RULES)
+    for _ in range(3):
+        for calling in ("STRANGER", "ANOTHER"):
+            with place.associate(calling=calling)[0] as peer:
+                assert peer.rest() == b""
+    assert len(lines(caplog, "STRANGER")) == len(lines(caplog, "ANOTHER")) == 1
+
+
+def test_handlers_that_do_not_return_are_not_told_of_all(make: Make) -> None:
+    place = make(RULES)
+    holds, told = threading.Event(), Seen()
+
+    def hold(event: Any) -> None:
+        told.add(None)
+        holds.wait(300)
+
+    place.server.bind(evt.EVT_REJECTED, hold)
+    try:
+        for _ in range(transport._MOST_TOLD + 20):
+            peer, answer = place.associate(calling="NOBODY")
+            with peer:
+                assert answer == reject(1, 1, 3)
+        told.wait(transport._MOST_TOLD)
+        names = [thread.name for thread in threading.enumerate()]
+        assert names.count("pynetdicom-rejected") == transport._MOST_TOLD
+    finally:
+        holds.set()
+    assert until(lambda: not place.server._telling)
+    with place.associate(calling="NOBODY")[0]:
+        told.wait(transport._MOST_TOLD + 1)
 
 
 def test_what_an_ae_requires_is_still_required(make: Make) -> None:
