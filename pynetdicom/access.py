@@ -14,70 +14,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from pynetdicom import access_patterns as patterns
 from pynetdicom.access_patterns import Address, Certificate, Network, address_of
+from pynetdicom.access_roles import GROUPS, ROLES, role_of, roles
 from pynetdicom.services import classes, registry
 
-ROLES: dict[str, str] = {
-    "echo": "C-ECHO",
-    "store": "C-STORE",
-    "query": "C-FIND, but for those below",
-    "get": "C-GET",
-    "move": "C-MOVE",
-    "worklist": "C-FIND of Basic Worklist Management",
-    "commitment": "Storage Commitment",
-    "mpps": "Modality Performed Procedure Step",
-    "ups": "Unified Procedure Step, its C-FIND too",
-    "print": "Print Management",
-    "other": "the N-services of all others",
-}
-"""What a rule may allow, and what of."""
-
-GROUPS: dict[str, tuple[str, ...]] = {
-    "find": ("query", "worklist"),
-    "retrieve": ("get", "move"),
-    "all": tuple(ROLES),
-}
-"""Words for several of them."""
-
-_OF_OPERATION = {"C-ECHO": "echo", "C-STORE": "store", "C-GET": "get", "C-MOVE": "move"}
-_OF_SERVICE: dict[type, str] = {
-    classes.BasicWorklistManagementServiceClass: "worklist",
-    classes.StorageCommitmentServiceClass: "commitment",
-    classes.ProcedureStepServiceClass: "mpps",
-    classes.UnifiedProcedureStepServiceClass: "ups",
-    classes.PrintManagementServiceClass: "print",
-}
+__all__ = ["GROUPS", "ROLES", "AccessRules", "Granted", "Limits", "Refused", "Rule"]
 
 # What a peer must be for a rule to be its own, in the order in which it is looked at, and the
 # rejection when all rules that have got so far are for others (PS3.8 9.3.4).
 _REASONS = {"address": 1, "calling AE title": 3, "called AE title": 7, "certificate": 1}
 _CONDITIONS = tuple(_REASONS)
-
-
-def roles(names: str | Iterable[str]) -> frozenset[str]:
-    """Give the roles that are meant by some of `ROLES` and `GROUPS`.
-
-    Raises
-    ------
-    ValueError
-        There is no such role.
-    """
-    found: set[str] = set()
-    for name in (names,) if isinstance(names, str) else names:
-        if name not in ROLES and name not in GROUPS:
-            raise ValueError(f"{name!r} is none of {', '.join((*ROLES, *GROUPS))}")
-        found.update(GROUPS.get(name, (name,)))
-    return frozenset(found)
-
-
-def role_of(sop_class: str, operation: str) -> str:
-    """Give the role that an operation such as ``"C-FIND"`` of a SOP Class takes."""
-    role = _OF_OPERATION.get(operation)
-    if role is not None:
-        return role
-    for one in registry.service_class_of(sop_class).__mro__:
-        if one in _OF_SERVICE:
-            return _OF_SERVICE[one]
-    return "query" if operation == "C-FIND" else "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,8 +208,10 @@ def _checked(name: str, value: Any, check: Callable[[str], object]) -> tuple[str
 
 
 class Refused(NamedTuple):
-    """An association that is not let in, and the reason that its rejection has."""
+    """An association that is not let in, and what its rejection says (PS3.8 9.3.4)."""
 
+    result: int
+    source: int
     reason: int
     why: str
 
@@ -442,8 +389,8 @@ class AccessRules:
             if fulfilled == len(_CONDITIONS):
                 if rule.may:
                     return Granted(rule, address, self.limits)
-                return Refused(1, f"the access rule {rule.name} lets nobody in")
+                return Refused(1, 1, 1, f"the access rule {rule.name} lets nobody in")
         if self.otherwise:
             return Granted(self._last, address, self.limits)
         condition = _CONDITIONS[fulfilled]
-        return Refused(_REASONS[condition], f"no access rule is for that {condition}")
+        return Refused(1, 1, _REASONS[condition], f"no access rule is for that {condition}")

@@ -6,7 +6,6 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
-import logging
 import math
 import socket
 import socketserver
@@ -19,24 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
-from pynetdicom.association import Accepting, Association
+from pynetdicom.association import Accepting, Association, admission
 from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
-from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
-from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
-    from pynetdicom.access import AccessRules, Granted
+    from pynetdicom.access import AccessRules
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
@@ -67,18 +64,6 @@ def _check_tls(ssl_context: object) -> None:
         raise TypeError("'ssl_context' must be an ssl.SSLContext")
     if ssl_context is not None and ssl_context.protocol == ssl.PROTOCOL_TLS_CLIENT:
         raise ValueError("'ssl_context' is that of a client: PROTOCOL_TLS_SERVER is for servers")
-
-
-def _access(name: str, value: AccessRules | None) -> AccessRules | None:
-    """Rules as they are kept; for none of them, nothing is loaded."""
-    if value is not None:
-        from pynetdicom.access import AccessRules
-
-        import_module("pynetdicom.association.admission")
-        given: object = value
-        if not isinstance(given, AccessRules):
-            raise TypeError(f"{name!r} must be AccessRules or None")
-    return value
 
 
 class AssociationServer(socketserver.TCPServer):
@@ -129,7 +114,9 @@ class AssociationServer(socketserver.TCPServer):
     request_queue_size = 256
     timeout = 60
     ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
-    access = Setting(_access, None, "Who may do what, from the next association on; None: all.")
+    access = Setting(
+        admission.checked, None, "Who may do what, from the next association on; None: all."
+    )
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
@@ -167,10 +154,8 @@ class AssociationServer(socketserver.TCPServer):
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self._handlers = Handlers(ae, evt_handlers)
-        # Of the lobby's thread. And of each rejection that handlers are being told of, one thing: a
-        # set's own operations are atomic.
-        self._complaints = Complaints(logging.getLogger("pynetdicom.acse"))
-        self._telling: set[object] = set()
+        self.door = admission.Admission(self)
+        self._telling = threads.AtMost(_MOST_TOLD)
         self._maker = threading.get_ident()
         self._stopped = Latch()
         # What is taken by the one thread that serves, or by the one that stops it before that. A
@@ -219,39 +204,9 @@ class AssociationServer(socketserver.TCPServer):
         """Whether the calling thread has made it."""
         return self._maker == threading.get_ident()
 
-    @property
-    def most_unassociated(self) -> tuple[float, float]:
-        """How many connections may be in the lobby, in all and from one address."""
-        access = self.access
-        if access is None:
-            return _config.MAXIMUM_LOBBY, math.inf
-        most, most_of_one = access.unassociated, access.unassociated_per_address
-        return most or _config.MAXIMUM_LOBBY, most_of_one or math.inf
-
-    def closed_to(self, address: str) -> str:
-        """Why a connection from there is closed unread; nothing if it is not."""
-        access = self.access
-        return "" if access is None else access.closed_to(address)
-
-    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
-        """Make room for an association, or give the rejection: it is not let in, or one too many.
-
-        On the lobby's thread, which is the only one that adds to the associations of the server.
-        """
-        access = self.access
-        if access is not None:
-            from pynetdicom.association import admission  # which is loaded by now
-
-            rejection = admission.refusal(access, visitor, request, self._granted, self._complaints)
-            if rejection is not None:
-                return rejection
-        if self.ae._running.reserve(self.ae.maximum_associations):
-            return None
-        return pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2)
-
-    def _granted(self) -> list[Granted | None]:
-        """What the associations may do that are there."""
-        return [assoc._link.access for assoc in self.active_associations]
+    def reserve(self) -> bool:
+        """Make room for an association; False if the AE has as many as it may."""
+        return self.ae._running.reserve(self.ae.maximum_associations)
 
     def admit(self, visitor: Visitor) -> None:
         """Make an association of an A-ASSOCIATE-RQ."""
@@ -290,26 +245,12 @@ class AssociationServer(socketserver.TCPServer):
         Where handlers do not return, they are told of no more: those who are rejected may be
         strangers, and come as often as they like.
         """
-        telling = self._telling
-        if len(telling) >= _MOST_TOLD or not (self._handlers or hooks.assigned(self.ae)):
+        if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         negotiation = assoc._negotiation
         assert isinstance(negotiation, Accepting)
-        tell, token = negotiation.tell_of_rejection, object()
-
-        def tell_and_end() -> None:
-            try:
-                tell()
-            finally:
-                telling.discard(token)
-
-        telling.add(token)
-        try:
-            threads.start("pynetdicom-rejected", tell_and_end)
-        except BaseException:  # no thread to be had
-            telling.discard(token)
-            raise
+        self._telling.start("pynetdicom-rejected", negotiation.tell_of_rejection)
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""

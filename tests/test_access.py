@@ -20,11 +20,10 @@ from pynetdicom.access import (
     Limits,
     Refused,
     Rule,
-    role_of,
-    roles,
     tighter,
 )
 from pynetdicom.access_patterns import Certificate, address_of, any_certificate, any_glob, networks
+from pynetdicom.access_roles import role_of, roles
 from pynetdicom.services import classes, registry
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -126,7 +125,7 @@ def test_a_rule_before_the_one_that_lets_nobody_in() -> None:
     for rules, closed in (([one, none], False), ([none, one], True)):
         assert bool(AccessRules(rules, otherwise=["echo"]).closed_to("10.1.1.1")) == closed
     assert AccessRules([one, none]).decide("10.1.1.1", "B", "X") == Refused(
-        1, "the access rule none lets nobody in"
+        1, 1, 1, "the access rule none lets nobody in"
     )
 
 

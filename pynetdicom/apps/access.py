@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import access_patterns as patterns
-from pynetdicom.access import GROUPS, ROLES, Limits, Rule, roles
+from pynetdicom.access import GROUPS, ROLES, Limits, Rule
+from pynetdicom.access_roles import roles
 from pynetdicom.apps.configuring import Check, ConfigError, seconds, whole_number
 
 LIMITS: dict[str, tuple[str, Check]] = {

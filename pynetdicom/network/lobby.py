@@ -63,6 +63,20 @@ class Visitor:
         self.granted: Any = None
 
 
+class Door(Protocol):
+    """Whoever says who is let in."""
+
+    @property
+    def most_unassociated(self) -> tuple[float, float]:
+        """How many connections there may be in the lobby, in all and from one address."""
+
+    def closed_to(self, address: str) -> str:
+        """Why a connection from there is closed unread; nothing if it is not."""
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
+        """Give the rejection of a request, or None."""
+
+
 class Host(Protocol):
     """Whoever takes the associations over from the lobby."""
 
@@ -74,14 +88,11 @@ class Host(Protocol):
         """Seconds from the connection to the complete A-ASSOCIATE-RQ."""
 
     @property
-    def most_unassociated(self) -> tuple[float, float]:
-        """How many connections there may be in the lobby, in all and from one address."""
+    def door(self) -> Door:
+        """Who says which connections are let in."""
 
-    def closed_to(self, address: str) -> str:
-        """Why a connection from there is closed unread; nothing if it is not."""
-
-    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
-        """Make room for another association, or give the rejection."""
+    def reserve(self) -> bool:
+        """Make room for another association; False if it is one too many."""
 
     def admit(self, visitor: Visitor) -> None:
         """Take the visitor over, in Sta3."""
@@ -237,7 +248,7 @@ class Lobby:
             self._pause()
 
     def _welcome(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
-        why_not = self._host.closed_to(address[0])
+        why_not = self._host.door.closed_to(address[0])
         if why_not:
             self._complaints.say(address, why_not, "was closed")
             sock.close()
@@ -251,7 +262,7 @@ class Lobby:
 
     def _make_room(self, address: str) -> None:
         """Close whoever was silent longest, of all or of an address, where there are too many."""
-        most, most_of_one = self._host.most_unassociated
+        most, most_of_one = self._host.door.most_unassociated
         if isinstance(self._selector, selectors.SelectSelector):
             most = min(most, _MOST_SELECTED)
         if self._from[address] >= most_of_one:
@@ -265,7 +276,10 @@ class Lobby:
     def _refusal(self, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
         """Reject, as the service provider (AE-6)."""
         assert self._taken is not None
-        return refusal(request) or self._host.refusal(self._taken, request)
+        refuses = refusal(request) or self._host.door.refusal(self._taken, request)
+        if refuses is None and not self._host.reserve():
+            return pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2)
+        return refuses
 
     def _keep(self, visitor: Visitor, seconds: float) -> None:
         """Have a visitor in the lobby, for so long."""

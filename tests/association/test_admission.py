@@ -623,7 +623,7 @@ def test_handlers_that_do_not_return_are_not_told_of_all(make: Make) -> None:
         assert names.count("pynetdicom-rejected") == transport._MOST_TOLD
     finally:
         holds.set()
-    assert until(lambda: not place.server._telling)
+    assert until(lambda: len(place.server._telling) == 0)
     with place.associate(calling="NOBODY")[0]:
         told.wait(transport._MOST_TOLD + 1)
 

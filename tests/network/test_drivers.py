@@ -49,8 +49,15 @@ class Host:
     def closed_to(self, address: str) -> str:
         return ""
 
-    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> Any:
-        return None if self.has_room else pdus.A_ASSOCIATE_RJ(2, 3, 2)
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> None:
+        return None
+
+    @property
+    def door(self) -> Host:
+        return self
+
+    def reserve(self) -> bool:
+        return self.has_room
 
     def admit(self, visitor: Visitor) -> None:
         self.has_admitted = True

@@ -66,9 +66,16 @@ class Host:
     def closed_to(self, address: str) -> str:
         return self.closed.get(address, "")
 
-    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> None:
+        return None
+
+    @property
+    def door(self) -> Host:
+        return self
+
+    def reserve(self) -> bool:
         self.room -= 1
-        return None if self.room >= 0 else pdus.A_ASSOCIATE_RJ(2, 3, 2)
+        return self.room >= 0
 
     def admit(self, visitor: Visitor) -> None:
         if self.problem is not None:
