@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from pynetdicom.apps.archive.handlers import NOT_AUTHORIZED, Archive
+from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.kept_files import COMMITTED, Digests, look_into
 from pynetdicom.errors import FileProblem
 from pynetdicom.event_types import EVT_N_ACTION
@@ -22,12 +22,10 @@ from pynetdicom.workflows.commitment import (
     Provider,
     Reference,
 )
-from pynetdicom.workflows.providing import answer
 from pynetdicom.workflows.stores import SQLiteStore
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.events import Event
 
 LOGGER = logging.getLogger(__name__)
 
@@ -67,7 +65,7 @@ class Commitment:
 
     def handlers(self) -> list[tuple[Any, Any]]:
         """The handlers of the archive's server that are for this."""
-        return [(EVT_N_ACTION, self.take)]
+        return [(EVT_N_ACTION, self._provider.handlers[EVT_N_ACTION])]
 
     def stop(self) -> None:
         """Begin to report no more results."""
@@ -77,12 +75,6 @@ class Commitment:
         """Be done with it, once the associations have ended."""
         self._provider.close()
         self._store.close()
-
-    def take(self, event: Event) -> Any:
-        """Take a request, of whoever may store."""
-        if not self._archive.may(event, "store"):
-            return answer(NOT_AUTHORIZED, comment="Not authorized to store")
-        return self._provider.handlers[EVT_N_ACTION](event)
 
     def check(self, instance: Reference) -> int:
         """Whether an object is kept: 0, or a Failure Reason."""
