@@ -17,6 +17,7 @@ from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH, AsynchronousOperati
 if TYPE_CHECKING:
     import ssl
 
+    from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
     from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
@@ -242,6 +243,7 @@ class ApplicationEntity(Settings):
         preload: bool = True,
         tls: ssl.SSLContext | None = None,
         plain_too: bool = False,
+        access: AccessRules | None = None,
     ) -> ThreadedAssociationServer | None:
         """Listen for association requests.
 
@@ -277,6 +279,8 @@ class ApplicationEntity(Settings):
         plain_too : bool
             Serve peers that come without TLS as well, on the same port: an association's
             ``dul.socket.is_tls`` tells which it is.
+        access : AccessRules, optional
+            Who may do what, see `pynetdicom.access`; default: all may do all.
 
         Returns
         -------
@@ -294,12 +298,9 @@ class ApplicationEntity(Settings):
 
         before = self._running.servers.copy()
         try:
+            given = (address, ae_title, contexts, ssl_context, evt_handlers)
             server = self.make_server(
-                address,
-                ae_title,
-                contexts,
-                ssl_context,
-                evt_handlers,
+                *given,
                 ThreadedAssociationServer,
                 spool_dir=spool_dir,
                 spool_threshold=spool_threshold,
@@ -307,6 +308,7 @@ class ApplicationEntity(Settings):
                 preload=preload,
                 tls=tls,
                 plain_too=plain_too,
+                access=access,
             )
             assert isinstance(server, ThreadedAssociationServer)
             if not block:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options, security, tls
 from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
-from pynetdicom.apps.archive.config import Config, load, override
+from pynetdicom.apps.archive.config import Config, access_rules, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
@@ -67,6 +67,13 @@ PLACES = (
         " only what has changed is looked at",
     ),
 )  # fmt: skip
+
+
+OTHERS = (
+    "of those without a rule, this machine may do all, and others may only send a C-ECHO:"
+    " see [archive] unknown_peers"
+)
+"""What is said at the start."""
 
 
 def make_parser() -> options.Parser:
@@ -160,6 +167,7 @@ def serve(
                 server_class=Server,
                 spool_dir=archive.store_of_objects.spool_dir,
                 unrestricted_storage=True,
+                access=access_rules(config),
             )
             assert isinstance(server, ThreadedAssociationServer)
             server.start()
@@ -179,7 +187,9 @@ def serve(
 
 
 def tell(config: Config, address: Sequence[Any]) -> None:
-    """Say where the archive listens."""
+    """Say where the archive listens, and who may do what where that is left open."""
+    if config.unknown_peers is None:
+        LOGGER.log(logging.INFO if config.names_peers else logging.WARNING, OTHERS)
     line = f"listening on {address_text(address)}"
     if config.port == 0:  # whoever started it has no other way to learn the port
         print(line, flush=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pynetdicom.apps import options, tls
+from pynetdicom.access import AccessRules, Rule
+from pynetdicom.apps import access, options, tls
 from pynetdicom.apps.configuring import (
     TIMEOUTS,
     Check,
@@ -80,6 +81,7 @@ class Config(tls.Settings):
     verify_bytes: bool = False
     retrieve_ae_title: str | None = None
     peers: Mapping[str, Peer] = field(default_factory=dict)
+    access: tuple[Rule, ...] = ()
 
 
 FINAL = ("COMPLETED", "DISCONTINUED")
@@ -156,7 +158,9 @@ def load(path: str) -> Config:
     ConfigError
         It cannot be read, or something in it is wrong.
     """
-    values, tables = read_toml(path, read_text(path), SECTIONS, PEER, {"tls": "a certificate"})
+    needs, text = {"tls": "a certificate"}, read_text(path)
+    values, tables = read_toml(path, text, SECTIONS, PEER, needs, access.ACCESS, access.NEEDED)
+    access.make_rules(values)
     peers: dict[str, Peer] = {}
     for where, table in tables:
         peer = peers[table["ae_title"]] = Peer(**table)
@@ -171,6 +175,11 @@ def load(path: str) -> Config:
             if title not in peers:
                 raise ConfigError(f"{path}: {key}: there is no [[peer]] {title!r}")
     return tls.checked(with_paths(config, _PATHS, path), path)
+
+
+def access_rules(config: Config) -> AccessRules | None:
+    """Who may do what: the ``[[access]]``; None, all, where there are none."""
+    return AccessRules(config.access) if config.access else None
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:

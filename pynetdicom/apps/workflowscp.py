@@ -22,7 +22,7 @@ from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.security import add_configured
-from pynetdicom.apps.workflow_config import Config, load, override
+from pynetdicom.apps.workflow_config import Config, access_rules, load, override
 from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.utils import printable
 
@@ -267,6 +267,7 @@ def _run(config: Config, contexts: tls.Security, store: Store, terminal: Termina
             evt_handlers=served + tls.users(config, ae),
             tls=contexts.server,
             plain_too=config.tls_plain_too,
+            access=access_rules(config),
         )
     finally:
         close(providers, deadline or after(config.shutdown_timeout))

@@ -16,10 +16,11 @@ import selectors
 import socket
 import threading
 import time
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pynetdicom import _config, raised
+from pynetdicom import raised
 from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import remaining, stretch
@@ -60,6 +61,22 @@ class Visitor:
         # Whether its first byte is to tell if it comes with TLS.
         self.may_be_secure = False
         self.request: pdus.A_ASSOCIATE_RQ | None = None
+        # What the host lets it do, where it has rules for that.
+        self.granted: Any = None
+
+
+class Door(Protocol):
+    """Whoever says who is let in."""
+
+    @property
+    def most_unassociated(self) -> tuple[float, float]:
+        """How many connections there may be in the lobby, in all and from one address."""
+
+    def closed_to(self, address: str) -> str:
+        """Why a connection from there is closed unread; nothing if it is not."""
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
+        """Give the rejection of a request, or None."""
 
 
 class Host(Protocol):
@@ -73,6 +90,10 @@ class Host(Protocol):
     @property
     def artim(self) -> float:
         """Seconds from the connection to the complete A-ASSOCIATE-RQ."""
+
+    @property
+    def door(self) -> Door:
+        """Who says which connections are let in."""
 
     def reserve(self) -> bool:
         """Make room for another association; False if it is one too many."""
@@ -100,6 +121,10 @@ class Lobby:
         self._waker = Waker()
         self._selector = selectors.DefaultSelector()
         self._visitors: set[Visitor] = set()
+        # How many of them are from an address.
+        self._from: Counter[str] = Counter()
+        # Whose bytes are being taken.
+        self._taken: Visitor | None = None
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
         self._listening = False
@@ -227,11 +252,12 @@ class Lobby:
             self._pause()
 
     def _welcome(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
-        most = _config.MAXIMUM_LOBBY
-        if isinstance(self._selector, selectors.SelectSelector):
-            most = min(most, _MOST_SELECTED)
-        if len(self._visitors) >= most:
-            self._dismiss(min(self._visitors, key=lambda v: v.last_heard))
+        why_not = self._host.door.closed_to(address[0])
+        if why_not:
+            self._complaints.say(address, why_not, "was closed")
+            sock.close()
+            return
+        self._make_room(address[0])
         tls = self._host.ssl_context
         if tls is None or self._host.plain_too:
             connection = Connection(sock)
@@ -242,9 +268,23 @@ class Lobby:
         visitor.provider.refusal = self._refusal
         self._keep(visitor, self._host.artim)
 
+    def _make_room(self, address: str) -> None:
+        """Close whoever was silent longest, of all or of an address, where there are too many."""
+        most, most_of_one = self._host.door.most_unassociated
+        if isinstance(self._selector, selectors.SelectSelector):
+            most = min(most, _MOST_SELECTED)
+        if self._from[address] >= most_of_one:
+            theirs = [one for one in self._visitors if one.address[0] == address]
+        elif len(self._visitors) >= most:
+            theirs = list(self._visitors)
+        else:
+            return
+        self._dismiss(min(theirs, key=lambda visitor: visitor.last_heard))
+
     def _refusal(self, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
         """Reject, as the service provider (AE-6)."""
-        refuses = refusal(request)
+        assert self._taken is not None
+        refuses = refusal(request) or self._host.door.refusal(self._taken, request)
         if refuses is None and not self._host.reserve():
             return pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2)
         return refuses
@@ -253,6 +293,7 @@ class Lobby:
         """Have a visitor in the lobby, for so long."""
         self._selector.register(visitor.connection.socket, selectors.EVENT_READ, visitor)
         self._visitors.add(visitor)
+        self._from[visitor.address[0]] += 1
         self._set_deadline(visitor, seconds)
 
     def _set_deadline(self, visitor: Visitor, seconds: float) -> None:
@@ -278,7 +319,12 @@ class Lobby:
             self._listen()
 
     def _forget(self, visitor: Visitor) -> None:
-        self._visitors.discard(visitor)
+        if visitor in self._visitors:
+            self._visitors.discard(visitor)
+            address = visitor.address[0]
+            self._from[address] -= 1
+            if not self._from[address]:
+                del self._from[address]
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(visitor.connection.socket)
 
@@ -346,11 +392,13 @@ class Lobby:
         if not count:
             self._carry_out(visitor, provider.take("Evt17"))
             return
+        self._taken = visitor
         while visitor in self._visitors and (received := provider.receive(ignore)) is not None:
             if received.move.action in _REQUESTED:
                 visitor.request, visitor.raw = received.pdu, received.data
                 visitor.told.append(received.move.told)
             self._carry_out(visitor, received.move)
+        self._taken = None
 
     def _carry_out(self, visitor: Visitor, move: Move) -> None:
         """Do what the state machine says."""

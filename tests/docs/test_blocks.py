@@ -26,6 +26,7 @@ from pynetdicom import (
 )
 from pynetdicom.__main__ import APPS
 from pynetdicom.apps import workflow_config
+from pynetdicom.apps.access import ACCESS
 from pynetdicom.apps.archive import config, worklist
 from pynetdicom.apps.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
@@ -221,11 +222,12 @@ def test_a_configuration_is_one(block: Block, place: Path) -> None:
         destination_tls(loaded)
     if block.needs == "complete":
         document = tomllib.loads(block.text)
-        peers = document.pop("peer")
+        peers, access = document.pop("peer"), document.pop("access", [])
         assert {section: set(keys) for section, keys in document.items()} == {
             section: set(keys) for section, keys in rules.SECTIONS.items()
         }
         assert set().union(*peers) == set(rules.PEER)
+        assert set().union(*access) == (set(ACCESS) if rules is config else set())
 
 
 @pytest.mark.parametrize("block", CONSOLE, ids=str)
