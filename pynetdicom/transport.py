@@ -26,7 +26,8 @@ from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
-from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.network.lobby import Lobby
+from pynetdicom.network.visitors import Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
 from pynetdicom.upper_layer.contexts import PresentationContext
