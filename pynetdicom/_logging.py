@@ -9,7 +9,7 @@ import logging
 
 ROOT = "pynetdicom"
 NAMES = (
-    *("acse", "ae", "assoc", "dimse", "dsutils", "dul", "events", "lobby", "service"),
+    *("acse", "ae", "assoc", "dimse", "dsutils", "dul", "events", "lobby", "service", "tls"),
     "workflows",
 )
 """The children of the root logger that the library logs to."""

@@ -26,7 +26,8 @@ from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
-from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.network.lobby import Lobby
+from pynetdicom.network.visitors import Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
 from pynetdicom.upper_layer.contexts import PresentationContext
@@ -96,6 +97,8 @@ class AssociationServer(socketserver.TCPServer):
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
     preload : bool
         Load pydicom before listening, if there are handlers or callbacks.
+    plain_too : bool
+        Serve peers that come without TLS as well.
     access : AccessRules, optional
         Who may do what; assign others to `access` to have them hold from the next association on.
 
@@ -136,9 +139,12 @@ class AssociationServer(socketserver.TCPServer):
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
         preload: bool = True,
+        plain_too: bool = False,
         access: AccessRules | None = None,
     ) -> None:
         _check_tls(ssl_context)
+        if plain_too and ssl_context is None:
+            raise ValueError("'plain_too' is about a server that has TLS")
         self.access = access
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
@@ -146,6 +152,7 @@ class AssociationServer(socketserver.TCPServer):
         self.ae_title = ae_title
         self.contexts = contexts
         self.ssl_context = ssl_context
+        self.plain_too = plain_too
         self.spool_dir = spool_dir if spool_dir is not None else ae.spool_dir
         self.spool_threshold = (
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold

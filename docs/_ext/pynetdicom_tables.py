@@ -398,7 +398,8 @@ class AppOptions(Table):
     required_arguments = 1
 
     def text(self) -> str:
-        parser = import_module(f"pynetdicom.apps.{self.arguments[0]}").make_parser()
+        name = self.arguments[0].replace("-", "_")
+        parser = import_module(f"pynetdicom.apps.{name}").make_parser()
         lines: list[str] = []
         for group in parser._action_groups:
             actions = [action for action in group._group_actions if action.help]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pynetdicom.apps import security
 from pynetdicom.apps.options import FAILED
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.network.addresses import address_text
@@ -113,6 +114,10 @@ def serve(
     `stopping` is called before the AE's associations end. `server_options` are parameters of
     `ApplicationEntity.start_server`.
     """
+    if isinstance(args, Namespace):
+        ours = security.of_listener(args, ae)
+        handlers = [*ours.pop("evt_handlers", ()), *server_options.pop("evt_handlers", ())]
+        server_options |= {**ours, "evt_handlers": handlers}
     with StopSignals() as stop:
         try:
             server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
@@ -126,7 +131,7 @@ def serve(
             if args.port == 0:  # whoever started it has no other way to learn the port
                 print(line, flush=True)
             else:
-                LOGGER.info(line)
+                LOGGER.info("%s%s", line, " with TLS" if server.ssl_context is not None else "")
             stop.wait()
         finally:
             stopping()

@@ -15,14 +15,13 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security, tls
 from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
 from pynetdicom.apps.archive.config import Config, access_rules, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.tls import Security, security
 from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
@@ -87,6 +86,7 @@ def make_parser() -> options.Parser:
         (),
     )
     parser.add_options("network", NETWORK)
+    security.add_configured(parser)
     parser.add_options("places", PLACES)
     return parser
 
@@ -122,7 +122,7 @@ def serve(
     ready: Callable[[Sequence[Any]], None],
     *,
     reuse_port: bool = False,
-    tls: Security | None = None,
+    contexts: tls.Security = tls.Security(),  # noqa: B008  # it is immutable
 ) -> int:
     """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
 
@@ -134,7 +134,7 @@ def serve(
         Called with the address once it listens.
     reuse_port : bool
         Whether other processes serve the same port.
-    tls : Security, optional
+    contexts : Security, optional
         What TLS is made with.
     """
     from pynetdicom.apps.archive.handlers import Archive
@@ -148,9 +148,9 @@ def serve(
     _quiet_pydicom()
     ae = make_ae(config)
     with StopSignals() as stop, ExitStack() as closing:
-        archive = Archive(config, tls.destinations if tls else None)
+        archive = Archive(config, contexts.destinations)
         closing.callback(archive.close)
-        served = archive.handlers()
+        served = archive.handlers() + tls.users(config, ae)
         commitment = None
         if config.commitment_store is not None:
             from pynetdicom.apps.archive.commitment import Commitment
@@ -161,7 +161,8 @@ def serve(
         try:
             server = ae.make_server(
                 (config.bind_address, config.port),
-                ssl_context=tls.server if tls else None,
+                tls=contexts.server,
+                plain_too=config.tls_plain_too,
                 evt_handlers=served,
                 server_class=Server,
                 spool_dir=archive.store_of_objects.spool_dir,
@@ -324,16 +325,19 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
             return 0
         check_worklist(config, source)
         check_commitment(config, source)
-        tls = security(config, source)
+        contexts = tls.security(config, source)
+        tls.check_users(config, source)
         prepare(config, source, full=args.check)
         if config.workers == 1:
-            return serve(config, terminal, partial(tell, config), tls=tls)
+            return serve(config, terminal, partial(tell, config), contexts=contexts)
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(
             config,
             terminal,
-            lambda shared, ready: serve(shared, terminal, ready, reuse_port=True, tls=tls),
+            lambda shared, ready: serve(
+                shared, terminal, ready, reuse_port=True, contexts=contexts
+            ),
             partial(tell, config),
         )
     except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.progress import Display, Terminal
 from pynetdicom.apps.requestor import association
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
@@ -66,6 +66,7 @@ def make_parser() -> options.Parser:
         *ASSOCIATIONS,
     )
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options(
         "transfer syntaxes of uncompressed files", options.REQUESTED_SYNTAXES, exclusive=True
     )

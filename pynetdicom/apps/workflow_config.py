@@ -51,7 +51,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(tls.Settings):
     """The configuration; see the documentation of workflowscp for each of them."""
 
     ae_title: str = "WORKFLOWSCP"
@@ -80,9 +80,6 @@ class Config:
     objects: str | None = None
     verify_bytes: bool = False
     retrieve_ae_title: str | None = None
-    tls_certificate: str | None = None
-    tls_key: str | None = None
-    tls_authorities: str | None = None
     peers: Mapping[str, Peer] = field(default_factory=dict)
     access: tuple[Rule, ...] = ()
 
@@ -140,6 +137,7 @@ SECTIONS: Sections = {
         "retrieve_ae_title": ("retrieve_ae_title", valid_title),
     },
     "tls": tls.SECTION,
+    "identity": tls.IDENTITY,
 }
 
 _PATHS = ("store", "objects", "worklist", *tls.PATHS)
@@ -186,4 +184,4 @@ def access_rules(config: Config) -> AccessRules | None:
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """What the command line says, which comes before the file."""
-    return overridden(config, changes)
+    return tls.checked(overridden(config, changes), "command line")

@@ -39,6 +39,9 @@ def accepted(link: Link) -> None:
     what = "accepted" if access is None else f"accepted by the access rule {access.rule}"
     if negotiated.rejected or link.is_requestor:
         what += f", {count} of {len(contexts)} presentation contexts"
+    connection: Any = link.dul.connection
+    if connection.is_tls:
+        what += f", over {connection.socket.version()}"
     if contexts and not count:
         # All of them are answered, in the order in which they were proposed.
         why = acse.refusals(link.requestor.requested_contexts, contexts)

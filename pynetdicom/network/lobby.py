@@ -17,88 +17,29 @@ import socket
 import threading
 import time
 from collections import Counter
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from pynetdicom import raised
 from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import remaining, stretch
 from pynetdicom.network.dul import LINGER
+from pynetdicom.network.visitors import Host, Visitor
 from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.framing import Framer, TLSRecord
+from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
-from pynetdicom.upper_layer.provider import Move, Provider, ignore, refusal
-from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
-
-if TYPE_CHECKING:
-    import ssl
+from pynetdicom.upper_layer.provider import Move, ignore, refusal
+from pynetdicom.upper_layer.tls_faults import in_words, is_handshake, is_ssl, of_handshake
 
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
 _REQUESTED = (ACTIONS["AE-6"], OTHERWISE["AE-6"])
-_FIRST_SIZE = 4096
 _ACCEPTS_AT_ONCE = 64
 _RETRY = 1.0
 _MANY = 64
 _MOST_SELECTED = 500
 """Visitors where there is only `select`: on Windows it takes 512 sockets."""
-
-
-class Visitor:
-    """A connection that has not associated yet, or that waits for its peer to close."""
-
-    def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
-        self.connection = connection
-        self.address = address
-        self.opened = datetime.now()
-        self.last_heard = self.deadline = time.monotonic()
-        self.provider = Provider(requestor=False, framer=Framer(size=_FIRST_SIZE))
-        # The transitions until it has associated; nobody is there yet whom they could be told.
-        self.told = [self.provider.take("Evt5").told]
-        self.raw = b""
-        self.request: pdus.A_ASSOCIATE_RQ | None = None
-        # What the host lets it do, where it has rules for that.
-        self.granted: Any = None
-
-
-class Door(Protocol):
-    """Whoever says who is let in."""
-
-    @property
-    def most_unassociated(self) -> tuple[float, float]:
-        """How many connections there may be in the lobby, in all and from one address."""
-
-    def closed_to(self, address: str) -> str:
-        """Why a connection from there is closed unread; nothing if it is not."""
-
-    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
-        """Give the rejection of a request, or None."""
-
-
-class Host(Protocol):
-    """Whoever takes the associations over from the lobby."""
-
-    ssl_context: ssl.SSLContext | None
-    """What TLS is made with, if it is."""
-
-    @property
-    def artim(self) -> float:
-        """Seconds from the connection to the complete A-ASSOCIATE-RQ."""
-
-    @property
-    def door(self) -> Door:
-        """Who says which connections are let in."""
-
-    def reserve(self) -> bool:
-        """Make room for another association; False if it is one too many."""
-
-    def admit(self, visitor: Visitor) -> None:
-        """Take the visitor over, in Sta3."""
-
-    def turned_away(self, visitor: Visitor) -> None:
-        """An A-ASSOCIATE-RJ was sent to the visitor."""
 
 
 class Lobby:
@@ -255,8 +196,12 @@ class Lobby:
             return
         self._make_room(address[0])
         tls = self._host.ssl_context
-        connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
+        if tls is None or self._host.plain_too:
+            connection = Connection(sock)
+        else:
+            connection = TLSConnection(sock, tls, server_side=True)
         visitor = Visitor(connection, address)
+        visitor.may_be_secure = tls is not None and not connection.is_tls
         visitor.provider.refusal = self._refusal
         self._keep(visitor, self._host.artim)
 
@@ -336,12 +281,14 @@ class Lobby:
         if visitor not in self._visitors:  # it was dismissed for another one, just now
             return
         visitor.last_heard = time.monotonic()
-        connection = visitor.connection
         try:
+            if visitor.may_be_secure:
+                self._decide(visitor)
             self._read(visitor)
         except BlockingIOError:
             return
         except OSError as error:
+            connection = visitor.connection
             if connection.heard and (not visitor.connection.is_secure or is_ssl(error.__cause__)):
                 self._complaints.say(visitor.address, of_handshake(connection.heard, error))
             else:
@@ -353,6 +300,14 @@ class Lobby:
                 raise
             self._dismiss(visitor)
             raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
+
+    def _decide(self, visitor: Visitor) -> None:
+        """See whether a visitor comes with TLS."""
+        first, tls = visitor.connection.peek(), self._host.ssl_context
+        visitor.may_be_secure = False
+        if is_handshake(first) and tls is not None:
+            sock = visitor.connection.socket
+            visitor.connection = TLSConnection(sock, tls, server_side=True)
 
     def _read(self, visitor: Visitor) -> None:
         """Go on with the TLS handshake, if there is one, and with what is behind it."""

@@ -51,6 +51,8 @@ class Commitment:
         self._archive = archive
         self._store = SQLiteStore(path)
         self._digests = Digests(self._store) if archive.config.verify_bytes else None
+        if self._digests is not None:
+            archive.renewed = self._digests.forget
         self._provider = Provider(
             ae,
             self.check,
@@ -86,9 +88,8 @@ class Commitment:
             objects = archive.store_of_objects
             if objects.is_local or self._digests is not None:
                 place = found.location
-                known_as = place, objects.arrived(place)
                 with objects.fetch(place) as path:
-                    return look_into(path, instance, self._digests, known_as=known_as)
+                    return look_into(path, instance, self._digests, key=place)
             return COMMITTED if objects.has(found.location) else PROCESSING_FAILURE
         except (FileProblem, OSError, sa.exc.SQLAlchemyError) as error:
             why = error if isinstance(error, FileProblem) else type(error).__name__

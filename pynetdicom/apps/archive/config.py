@@ -65,7 +65,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(tls.Settings):
     """The configuration of an archive; see the documentation of qrscp for each of them."""
 
     ae_title: str = "QRSCP"
@@ -88,9 +88,6 @@ class Config:
     exact_names: bool = False
     commitment_store: str | None = None
     verify_bytes: bool = False
-    tls_certificate: str | None = None
-    tls_key: str | None = None
-    tls_authorities: str | None = None
     peers: Mapping[str, Peer] = field(default_factory=dict)
     access: tuple[Rule, ...] = ()
     maximum_unassociated: int | None = None
@@ -176,6 +173,7 @@ SECTIONS: Sections = {
         "verify": ("verify_bytes", either("index", "bytes")),
     },
     "tls": tls.SECTION,
+    "identity": tls.IDENTITY,
 }
 
 PEER: dict[str, Check] = {

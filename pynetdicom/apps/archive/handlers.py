@@ -7,7 +7,7 @@ and numbers is logged.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,8 @@ class Archive:
             self.database.close()
             raise
         self.index = Index(self.database)
+        # Called with the location of each object that is new there.
+        self.renewed: Callable[[str], None] = lambda location: None
 
     def close(self) -> None:
         """Close the database."""
@@ -135,6 +137,8 @@ class Archive:
         except OSError as error:
             LOGGER.error("cannot store %s: %s", name, error.strerror or error)
             return _status(OUT_OF_RESOURCES, "Cannot be stored")
+        if kept.is_new:
+            self.renewed(kept.location)
         try:
             is_first = kept.is_first
             if is_first:

@@ -52,6 +52,13 @@ verify = "bytes"
 certificate = "cert.pem"
 key = "key.pem"
 authorities = "/etc/ca.pem"
+crl = "crl.pem"
+profile = "bcp195-modified"
+clients = "verify"
+plain_too = true
+[identity]
+passwords = "users"
+in_clear = true
 [[access]]
 name = "modalities"
 calling = ["CT*"]
@@ -111,11 +118,20 @@ def test_every_key(tmp_path: Path) -> None:
         Rule("readers", may=["find", "retrieve"], destinations=["WS*"]),
     )  # fmt: skip
     assert found == Config(
-        "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, 8.0, frozenset(),
-        "s3://bucket/objects", True, True, "postgresql+psycopg://archive@db/archive",
-        str(tmp_path / "worklist"), True, str(tmp_path / "commitment.sqlite"), True,
-        str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
-        "/etc/ca.pem", peers, access, 100, 20, 10, 4096, 30.0, 500,
+        ae_title="ARCHIVE", bind_address="127.0.0.1", port=104, workers=4, maximum_associations=20,
+        maximum_object_bytes=1000000, max_pdu=0, acse_timeout=5.0, dimse_timeout=6.5,
+        network_timeout=7.0, connection_timeout=8.0, unknown_peers=frozenset(),
+        instance_location="s3://bucket/objects", sync=True, hash_uids=True,
+        database_location="postgresql+psycopg://archive@db/archive",
+        worklist_directory=str(tmp_path / "worklist"), exact_names=True,
+        commitment_store=str(tmp_path / "commitment.sqlite"), verify_bytes=True,
+        tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"),
+        tls_authorities="/etc/ca.pem", tls_crl=str(tmp_path / "crl.pem"),
+        tls_profile="bcp195-modified", tls_peers="verify",
+        tls_plain_too=True, passwords=str(tmp_path / "users"), password_in_clear=True, peers=peers,
+        access=access, maximum_unassociated=100, maximum_unassociated_per_address=20,
+        maximum_associations_per_peer=10, maximum_command_bytes=4096, maximum_query_seconds=30.0,
+        maximum_matches=500,
     )  # fmt: skip
     assert found.names_peers
     named = {name for rules in config.SECTIONS.values() for name, _ in rules.values()}
