@@ -234,11 +234,11 @@ class _Formatter(argparse.HelpFormatter):
     """The help's layout; there is one for each option that is added, and it is to be quick."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)
+        super().__init__(prog, width=terminal_columns() - 2)
 
 
 @cache
-def _columns() -> int:
+def terminal_columns() -> int:
     """The columns of the terminal, as `shutil` tells them, which takes long to be imported."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) > 0:
