@@ -15,7 +15,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom.apps import options
 from pynetdicom.apps.acceptor import serve
@@ -116,21 +116,44 @@ def same_bytes(first: EncodedDataSet, second: EncodedDataSet) -> bool:
     return True
 
 
+class Filed(NamedTuple):
+    """What became of a received object.
+
+    Attributes
+    ----------
+    status : int
+        What answers it.
+    path : str
+        Its file, if it has one.
+    is_new : bool
+        Whether that was not there before, with the very same data set.
+    """
+
+    status: int
+    path: str = ""
+    is_new: bool = False
+
+
 def store(event: Event, directory: str, hash_uids: bool = False) -> int:
     """Give a received object its file name; the status that answers it."""
+    return file(event, directory, hash_uids).status
+
+
+def file(event: Event, directory: str, hash_uids: bool = False) -> Filed:
+    """Give a received object its file name."""
     uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
     name = name_of(uid, hashed=hash_uids)
     if name is None:
         LOGGER.warning("refused: the SOP Instance UID cannot be a file name")
-        return INVALID_INSTANCE
+        return Filed(INVALID_INSTANCE)
     try:
         return _save(event, os.path.join(directory, name))
     except OSError as error:
         LOGGER.error("cannot store %s: %s", name, error.strerror or error)
-        return OUT_OF_RESOURCES
+        return Filed(OUT_OF_RESOURCES)
 
 
-def _save(event: Event, stem: str) -> int:
+def _save(event: Event, stem: str) -> Filed:
     for count in itertools.count(1):
         # No name has an underscore: the second copy of one never takes that of another.
         path = f"{stem}.dcm" if count == 1 else f"{stem}_{count}.dcm"
@@ -139,14 +162,14 @@ def _save(event: Event, stem: str) -> int:
         except FileExistsError:
             if same_data_set(event.request.data_set, path):
                 LOGGER.info("already there: %s", path)
-                break
+                return Filed(SUCCESS, path)
         else:
             if count > 1:
                 LOGGER.warning("differs from what is stored already, kept as %s", path)
             else:
                 LOGGER.info("stored %s", path)
-            break
-    return SUCCESS
+            return Filed(SUCCESS, path, is_new=True)
+    raise AssertionError("there is always another number")
 
 
 def ignore(event: Event) -> int:
