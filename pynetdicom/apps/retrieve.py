@@ -79,13 +79,14 @@ class Arrivals:
         *,
         json: bool = False,
         hash_uids: bool = False,
+        sort: str | None = None,
     ) -> None:
         self.stored = self.there = 0
         self.refused: set[str] = set()
         self.directory = directory
         self._terminal = terminal
         self._json = json
-        self._hash_uids = hash_uids
+        self._how = hash_uids, sort
         self._lock = threading.Lock()
         self._now: set[str] = set()
         self._earlier: set[str] = set()
@@ -107,7 +108,7 @@ class Arrivals:
         if self.directory is None:
             filed = Filed(ignore(event), is_new=True)
         else:
-            filed = file(event, self.directory, self._hash_uids)
+            filed = file(event, self.directory, *self._how)
         with self._lock:  # a peer may send over several associations
             if filed.status == SUCCESS:
                 self.stored += 1
@@ -162,7 +163,9 @@ def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals]:
     """
     directory = output_directory(args)
     with _telling_about_files(args):
-        yield Arrivals(directory, terminal, json=args.json, hash_uids=args.hash_uids)
+        yield Arrivals(
+            directory, terminal, json=args.json, hash_uids=args.hash_uids, sort=args.sort
+        )
 
 
 @contextmanager
