@@ -19,10 +19,10 @@ from pynetdicom.apps import options
 from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
 from pynetdicom.apps.archive.config import Config, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
-from pynetdicom.apps.archive.tls import Security, security
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.tls import Security, security
 from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:

@@ -1,16 +1,17 @@
 """Many files, sent one after another, the next one read while the peer works on the last.
 
 In: paths. Out: C-STORE requests, and a result for each file, in order. All of it happens on the
-thread that iterates over the results. When the association ends, `succession` has another one made.
+thread that iterates over the results; another one may only `leave`. When the association ends,
+`succession` has another one made. Several streams at once have their paths from `spreading`.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import methodcaller
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pynetdicom.association.succession import Party, Succession
 from pynetdicom.dimse.operations import Operation
@@ -34,6 +35,39 @@ class StoreResult(NamedTuple):
     """Why there is none."""
     response: Primitive | None = None
     message_id: int = 0
+
+
+class Paths(Protocol):
+    """Where a stream has its paths from."""
+
+    def take(self, *, waits: bool, is_idle: bool) -> Path:
+        """Give the next one; StopIteration where there is none, or none yet and not `waits`.
+
+        Who `is_idle`, and `waits`, waits for what other streams may give back, too.
+        """
+
+    def give_back(self, path: Path) -> bool:
+        """Whether another stream sends the one that was taken last, which this one cannot."""
+
+
+class OwnPaths:
+    """Those of the only stream.
+
+    Parameters
+    ----------
+    paths : iterator of str or os.PathLike
+    """
+
+    def __init__(self, paths: Iterator[Path]) -> None:
+        self._paths = paths
+
+    def take(self, *, waits: bool, is_idle: bool) -> Path:
+        """As `Paths` has it."""
+        return next(self._paths)
+
+    def give_back(self, path: Path) -> bool:
+        """As `Paths` has it: there is no other stream."""
+        return False
 
 
 class _Planned(NamedTuple):
@@ -83,16 +117,16 @@ class _File:
 
 
 class FileStream:
-    """The files of one `send_c_stores`.
+    """The files of one `send_c_stores`, or of one of its associations.
 
     Parameters
     ----------
     assoc : Party
-    paths : iterator of str or os.PathLike
+    paths : Paths
     parameters : StoreParameters
     """
 
-    def __init__(self, assoc: Party, paths: Iterator[Path], parameters: StoreParameters) -> None:
+    def __init__(self, assoc: Party, paths: Paths, parameters: StoreParameters) -> None:
         self._first = assoc
         self._paths = paths
         self._parameters = parameters
@@ -104,21 +138,25 @@ class FileStream:
         # Those that were sent and whose results are still to come, the oldest first.
         self._under_way: deque[_File] = deque()
 
-    def results(self, send_ahead: bool) -> Iterator[StoreResult]:
+    def results(
+        self, send_ahead: bool, succession: Succession | None = None
+    ) -> Iterator[StoreResult]:
         """Send the files; with `send_ahead` one before the last one's result is given out."""
-        succession = Succession(self._first)
+        succession = succession or Succession(self._first)
         # An exception comes through: Ctrl-C, or the caller's own.
-        end = methodcaller("abort", block=False)
+        end: Callable[[Party], None] = methodcaller("abort", block=False)
         try:
-            self._fill(succession)
-            while self._under_way:
+            if not succession.begin():
+                return
+            self._fill(succession, waits=True)
+            while self._under_way and succession.given_up is None:
                 result = self._result_of(self._under_way[0], succession)
                 self._under_way.popleft()
                 if send_ahead or self._under_way:
                     self._fill(succession)
                 yield result
-                self._fill(succession)
-            end = methodcaller("release")
+                self._fill(succession, waits=True)
+            end = succession.given_up or methodcaller("release")
         except GeneratorExit:  # it may be a finalizer
             end = methodcaller("_release_later")
             raise
@@ -131,31 +169,44 @@ class FileStream:
         finally:
             if self._next is not None:
                 self._next.close()
+                self._paths.give_back(self._next.path)
             succession.close(end)
 
-    def _fill(self, succession: Succession) -> None:
-        """Send files until the window is full, or there are no more."""
+    def leave(self) -> None:
+        """Have the thread that waits for results, after `Succession.give_up`, wait no more.
+
+        What it has sent is answered all the same, and stays outstanding until then.
+        """
+        for file in self._under_way.copy():
+            operation = file.operation
+            if operation is not None:
+                operation.operations.abandon(operation)
+                operation.replies.put(None)
+
+    def _fill(self, succession: Succession, *, waits: bool = False) -> None:
+        """Send files until the window is full, or there are no more: none yet, if not `waits`."""
         while not succession.is_over:
             if len(self._under_way) >= succession.current._link.negotiated.invoked:
                 return
-            file = self._send_next(succession)
+            file = self._send_next(succession, waits=waits)
             if file is None:
                 return
             self._under_way.append(file)
 
-    def _read(self, succession: Succession) -> None:
+    def _read(self, succession: Succession, *, waits: bool = False) -> None:
         """Make the next file ready."""
         if self._next is not None or self._error is not None:
             return
         try:
-            path = next(self._paths)
+            path = self._paths.take(waits=waits, is_idle=not self._under_way)
         except StopIteration:
             return
         except Exception as error:  # told when the files before it have had their answers
             self._error = error
             return
         if succession.gone:
-            self._next = _File(path, None, f"not sent: {succession.gone}")
+            if not self._paths.give_back(path):
+                self._next = _File(path, None, f"not sent: {succession.gone}")
             return
         try:
             if not isinstance(path, (str, os.PathLike)):
@@ -166,7 +217,7 @@ class FileStream:
         else:
             self._next.plan(succession.current, self._parameters)
 
-    def _send_next(self, succession: Succession) -> _File | None:
+    def _send_next(self, succession: Succession, *, waits: bool) -> _File | None:
         """Send the next file; None when there is no other.
 
         Raises
@@ -174,28 +225,28 @@ class FileStream:
         Exception
             What the caller's iterable has raised.
         """
-        self._read(succession)
+        self._read(succession, waits=waits)
         file, self._next = self._next, None
         if file is None:
             if self._error is not None:
                 raise self._error
             return None
         try:
-            self._send(file, succession)
-            return file
+            return file if self._send(file, succession) else None
         finally:
             file.close()
 
-    def _send(self, file: _File, succession: Succession) -> None:
+    def _send(self, file: _File, succession: Succession) -> bool:
+        """Send a file, or note why it is not sent; False where another stream sends it."""
         while file.instance is not None:
             before = succession.current
             assoc = succession.association()
             if assoc is None:
                 file.problem = f"not sent: {succession.gone}"
-                return
+                return not self._paths.give_back(file.path)
             planned = file.plan(assoc, self._parameters)
             if planned is None:
-                return
+                break
             _, request, context, ready = planned
             expected = request.__dict__.get("MessageID")
             invoker = assoc._invoker
@@ -209,10 +260,10 @@ class FileStream:
                         # Nothing of it was sent: it is not the one that broke the association.
                         continue
                     file.assoc = assoc
-                    return
             except Exception as error:
                 file.problem = f"not sent: {why_not(error)}"
-                return
+            break
+        return True
 
     def _result_of(self, sent: _File, succession: Succession) -> StoreResult:
         """Wait for the answer to what was sent; make the next file ready meanwhile."""

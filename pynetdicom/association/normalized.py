@@ -255,7 +255,8 @@ def send_n_get(
         None,
         msg_id,
         meta_uid,
-        AttributeIdentifierList=identifier_list,
+        # An empty list is no list: what a peer would make of one is not said anywhere.
+        AttributeIdentifierList=identifier_list or None,
     )
 
 

@@ -116,6 +116,7 @@ class SCU:
         originator_aet: str | bytes | None = None,
         originator_id: int | None = None,
         send_ahead: bool = False,
+        associations: int = 1,
     ) -> Iterator[tuple[Path, Dataset]]:
         """Have the peer store many files, reading the next one while it works on the last.
 
@@ -128,6 +129,12 @@ class SCU:
             Send a file as soon as the one before it is answered, before that one's result is given
             out, so that the peer need not wait for what the caller does with it. Whoever leaves the
             loop early does not learn what became of the file that was under way.
+        associations : int
+            Over how many associations to send, for peers that agree to no window. The others are
+            like this one, requested when there are files for them, and belong to the iterator,
+            which releases them in the end. Each takes the next path when it has room for it;
+            results are given out in the order in which they come, and files are sent ahead. If the
+            peer grants fewer, those send. Default 1.
 
         Yields
         ------
@@ -139,6 +146,9 @@ class SCU:
         ------
         RuntimeError
             There is no established association.
+        TypeError, ValueError
+            `associations` is not int or less than 1, or more than 1 where the peer has requested
+            this association.
 
         Notes
         -----
@@ -156,7 +166,9 @@ class SCU:
         PS3.7 9.1.1
         """
         parameters = StoreParameters(priority, originator_aet, originator_id)
-        results = storing.store_files(cast("Party", self), paths, parameters, send_ahead=send_ahead)
+        results = storing.store_files(
+            cast("Party", self), paths, parameters, send_ahead=send_ahead, associations=associations
+        )
         return ((result.path, storing.file_status(result)) for result in results)
 
     @overload

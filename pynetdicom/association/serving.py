@@ -18,6 +18,7 @@ from pynetdicom.services.classes import (
     DUPLICATE_INVOCATION,
     IDENTIFIER_MISMATCH,
     MISTYPED_ARGUMENT,
+    NO_SUCH_SOP_CLASS,
     NO_SUCH_TYPE,
     RESOURCE_LIMITATION,
     SEVERAL,
@@ -171,6 +172,23 @@ def _role_refusal(
     return None
 
 
+def _n_refusal(request: Primitive, uid: str) -> tuple[int, str] | None:
+    """Why the SOP Class of a context has no such N-request, as status and text; None if it has."""
+    if (members := registry.members(uid)) is not None:
+        # PS3.4 H.3: what the message is about has its own operations.
+        uid = request.RequestedSOPClassUID or request.AffectedSOPClassUID or ""
+        if uid not in members:
+            return NO_SUCH_SOP_CLASS, "not of the Meta SOP Class of the context"
+        if request.name not in registry.operations(uid):
+            return UNRECOGNIZED_OPERATION, "not an operation of this SOP Class"
+    if request.name in NO_SUCH_TYPE:
+        keyword, status = NO_SUCH_TYPE[request.name]
+        types = registry.types(uid, request.name)
+        if types is not None and getattr(request, keyword) not in types:
+            return status, f"this SOP Class has no {keyword} {getattr(request, keyword)}"
+    return None
+
+
 def _refusal(performer: Performer, message: Message) -> tuple[int, str] | None:
     """Why a request is refused before anybody is asked, as status and text; None if it is not."""
     request = message.primitive
@@ -188,17 +206,12 @@ def _refusal(performer: Performer, message: Message) -> tuple[int, str] | None:
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
     if not_in_role := _role_refusal(performer, request, context):
         return SOP_CLASS_NOT_SUPPORTED, not_in_role
-    if request.name in NO_SUCH_TYPE:
-        keyword, status = NO_SUCH_TYPE[request.name]
-        types = registry.types(context.abstract_uid, request.name)
-        if types is not None and getattr(request, keyword) not in types:
-            return status, f"this SOP Class has no {keyword} {getattr(request, keyword)}"
+    if request.name in WITH_REPLY and (problem := _n_refusal(request, context.abstract_uid)):
+        return problem
     data_set = request.data_set
     error = getattr(data_set, "error", None)
     if error is not None:
         return ANSWERS[request.name].no_resources, f"the data set cannot be kept: {error.strerror}"
-    if request.name in SEVERAL and (
-        problem := levels.problem_of_level(context.abstract_uid, data_set)
-    ):
-        return IDENTIFIER_MISMATCH, problem
+    if request.name in SEVERAL and (why := levels.problem_of_level(context.abstract_uid, data_set)):
+        return IDENTIFIER_MISMATCH, why
     return None

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pynetdicom.association.file_stream import FileStream, Path, StoreResult
+from pynetdicom.association.file_stream import FileStream, OwnPaths, Path, StoreResult
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
 from pynetdicom.services.instances import StoreParameters, take
@@ -66,13 +66,23 @@ def store_files(
     parameters: StoreParameters = _USUAL,
     *,
     send_ahead: bool = False,
+    associations: int = 1,
 ) -> Iterator[StoreResult]:
     """Have the peer store many files, with plain numbers as statuses.
 
     See `Association.send_c_stores`.
     """
     assoc._invoker.must_be_established("send_c_stores()")
-    return FileStream(assoc, iter(paths), parameters).results(send_ahead)
+    if isinstance(associations, bool) or not isinstance(associations, int):
+        raise TypeError("'associations' must be int")
+    if associations < 1 or (associations > 1 and assoc.is_acceptor):
+        raise ValueError("'associations' must be 1, or more where we requested the association")
+    if associations == 1:
+        return FileStream(assoc, OwnPaths(iter(paths)), parameters).results(send_ahead)
+    from pynetdicom.association.spreading import Spread
+
+    assoc._invoker.check_wait()  # that others wait for, so that they cannot know of it
+    return Spread(assoc, iter(paths), parameters, associations).results()
 
 
 def file_status(result: StoreResult) -> Dataset:

@@ -73,13 +73,24 @@ class Succession:
     Parameters
     ----------
     first : Party
+    begins_beside : bool
+        Whether it begins with another association like the first one, which others send on.
+
+    Attributes
+    ----------
+    gone : str
+        Why nothing more is sent; empty while that is not so.
+    given_up : callable or None
+        How to end its association, once `give_up` has been called.
     """
 
-    def __init__(self, first: Party) -> None:
+    def __init__(self, first: Party, *, begins_beside: bool = False) -> None:
         self.first = self.current = first
         self.endurance = Endurance()
         self.gone = ""
-        """Why nothing more is sent; empty while that is not so."""
+        self.given_up: Callable[[Party], None] | None = None
+        self._begins_beside = begins_beside
+        self._is_dismissed = False
         first._link.ae._running.sending.add(self)
 
     @property
@@ -89,7 +100,12 @@ class Succession:
         if ended is not None and ended.kind == "released":
             # Which stays so: the peer may still break the connection after it has released.
             self.gone = self.gone or str(ended)
-        return self.first._link.wants_no_more or (ended is not None and was_wanted(ended))
+        is_ended = ended is not None and was_wanted(ended)
+        return is_ended or self.first._link.wants_no_more or self.given_up is not None
+
+    def begin(self) -> bool:
+        """Whether there is an association to begin with; it is requested where it has to be."""
+        return not self._begins_beside or self._another("") is not None
 
     def association(self) -> Party | None:
         """The association to send on, another one if it has ended; None where there is none."""
@@ -100,22 +116,43 @@ class Succession:
             self.gone = str(ended)
             return None
         LOGGER.warning("another association is requested for what was not sent yet")
+        return self._another(f"{ended}, and ")
+
+    def _another(self, before: str) -> Party | None:
+        """Request another association; None where there is none, and `gone` says why."""
         successor = self.first._make_successor()
         self.first._link.sub_associations.discard(self.current)
         self.current = successor
         self.first._link.sub_associations.add(successor)
         # After that: who ends it now either finds the successor, or is found here.
-        if self.first._link.wants_no_more:
-            self.gone = str(ended)
+        if self.first._link.wants_no_more or self._is_dismissed:
+            self.gone = f"{before}nothing more was wanted"
             return None
         self.first._link.ae._running.request(successor)
         if successor._link.is_established:
             return successor
-        self.gone = f"{ended}, and no other association: {printable(str(successor._link.ended))}"
+        self.gone = f"{before}no other association: {printable(str(successor._link.ended))}"
         return None
+
+    def dismiss(self) -> None:
+        """Have it request no other association; from another thread than the one that sends."""
+        self._is_dismissed = True
+        current = self.current
+        if current is not self.first and not current._link.was_established:
+            current.abort(block=False)
+
+    def give_up(self, end: Callable[[Party], None]) -> None:
+        """As `dismiss`; nothing more is sent, and an association of its own ended in that way."""
+        self.given_up = end
+        self.dismiss()
+        self.first._link.ae._running.sending.discard(self)
+        current = self.current
+        if current is not self.first and current._link.was_established:
+            end(current)
 
     def close(self, end: Callable[[Party], None]) -> None:
         """End the association that has taken the place of the first one, if one has."""
         self.first._link.ae._running.sending.discard(self)
         if self.current is not self.first:
             end(self.current)
+            self.first._link.sub_associations.discard(self.current)

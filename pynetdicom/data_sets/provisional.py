@@ -216,7 +216,7 @@ def remove_parts(directory: str) -> int:
         if name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX):
             path = os.path.join(directory, name)
             *host, owner, _ = ("-" + name[len(PART_PREFIX) :]).split("-")[-3:]
-            if not owner.isdecimal() or _is_alive(int(owner)):
+            if not owner.isdecimal() or is_alive(int(owner)):
                 continue
             with suppress(OSError):
                 is_old = os.stat(path).st_mtime < time.time() - _OLD
@@ -246,7 +246,8 @@ def this_host() -> str:
     return hashlib.blake2s("\0".join(known).encode(errors="replace"), digest_size=6).hexdigest()
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process may be there; Windows' are not looked for: they keep their files."""
     if not descriptor.POSIX:  # where that signal would be Ctrl-C; and no file is removed in use
         return pid == os.getpid()
     try:

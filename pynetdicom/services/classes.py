@@ -89,6 +89,7 @@ UNRECOGNIZED_OPERATION = 0x0211
 MISTYPED_ARGUMENT = 0x0212
 RESOURCE_LIMITATION = 0x0213
 DUPLICATE_INVOCATION = 0x0210
+NO_SUCH_SOP_CLASS = 0x0118
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 NO_SUCH_TYPE = {"N-ACTION": ("ActionTypeID", 0x0123), "N-EVENT-REPORT": ("EventTypeID", 0x0113)}
@@ -101,8 +102,13 @@ _WORDS = re.compile(r"[A-Z][a-z]+|[A-Z]+(?![a-z])")
 
 
 def _sop_classes(*rows: tuple[str, tuple[str, ...]]) -> SopClasses:
-    """UID → operations, of rows of (UIDs without root, operations)."""
+    """UID → operations, or members, of rows of (UIDs without root, the same)."""
     return {ROOT + uid: operations for uids, operations in rows for uid in uids.split()}
+
+
+def _uids(uids: str) -> tuple[str, ...]:
+    """UIDs of those without root."""
+    return tuple(ROOT + uid for uid in uids.split())
 
 
 def _types(*rows: tuple[str, str, tuple[int, ...]]) -> Types:
@@ -144,6 +150,9 @@ class ServiceClass:
     types : dict
         SOP Class UID → operation → the Action Type IDs, or Event Type IDs, that there are; any,
         where there is no row. Requests for others are refused.
+    members : dict
+        Meta SOP Class UID → the SOP Classes that its context stands for, whose UIDs the messages
+        have.
     status_table : str
         Name of a table of `services.statuses`; C-GET and C-MOVE have their own in every service,
         ``QR_GET_SERVICE_CLASS_STATUS`` and ``QR_MOVE_SERVICE_CLASS_STATUS``.
@@ -153,6 +162,7 @@ class ServiceClass:
     operations: ClassVar[tuple[str, ...]] = ()
     sop_classes: ClassVar[SopClasses] = {}
     types: ClassVar[Types] = {}
+    members: ClassVar[dict[str, tuple[str, ...]]] = {}
     status_table: ClassVar[str] = "GENERAL_STATUS"
 
     def __init__(self, assoc: Any = None) -> None:
@@ -239,13 +249,18 @@ class PrintManagementServiceClass(ServiceClass):
         ("5.1.1.16", ("N-EVENT-REPORT", "N-GET")),
         ("5.1.1.16.376", ("N-GET",)),
         ("5.1.1.23", ("N-CREATE", "N-DELETE")),
-        # The Meta SOP Classes: film session, film box, image box and printer.
+        # The Meta SOP Classes: each member has its own of these.
         ("5.1.1.9 5.1.1.18", ALL_N),
     )
     types = _types(
-        ("5.1.1.1 5.1.1.2 5.1.1.9 5.1.1.18", "N-ACTION", (1,)),
+        ("5.1.1.1 5.1.1.2", "N-ACTION", (1,)),
         ("5.1.1.14", "N-EVENT-REPORT", (1, 2, 3, 4)),
-        ("5.1.1.16 5.1.1.9 5.1.1.18", "N-EVENT-REPORT", (1, 2, 3)),
+        ("5.1.1.16", "N-EVENT-REPORT", (1, 2, 3)),
+    )
+    # Film session, film box, image box, printer.
+    members = _sop_classes(
+        ("5.1.1.9", _uids("5.1.1.1 5.1.1.2 5.1.1.4 5.1.1.16")),
+        ("5.1.1.18", _uids("5.1.1.1 5.1.1.2 5.1.1.4.1 5.1.1.16")),
     )
     status_table = "PRINT_JOB_MANAGEMENT_SERVICE_CLASS_STATUS"
 

@@ -69,6 +69,11 @@ def types(uid: str, operation: str) -> tuple[int, ...] | None:
     return service_class_of(uid).types.get(uid, {}).get(operation)
 
 
+def members(uid: str) -> tuple[str, ...] | None:
+    """Return the SOP Classes that a Meta SOP Class stands for; None if `uid` is none."""
+    return service_class_of(uid).members.get(uid)
+
+
 def is_storage(uid: str) -> bool:
     """Return whether objects of this SOP Class are stored by C-STORE."""
     return "C-STORE" in _lookup(uid)[1]
@@ -118,7 +123,9 @@ def register_uid(
     service_class : type
         The service class it belongs to, such as `StorageServiceClass`, or a subclass of one.
     dimse_msg_type : str
-        ``"C-FIND"``, ``"C-GET"`` or ``"C-MOVE"``, for a service class that has several of them.
+        ``"C-FIND"``, ``"C-GET"`` or ``"C-MOVE"``, for a service class that has several of them. A
+        service class of N-services gives it all of its operations, and any types of actions and
+        events.
 
     Raises
     ------

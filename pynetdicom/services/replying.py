@@ -64,9 +64,10 @@ def reply(
         missing = _missing_from(read, error)
         if missing is None:
             return failed(request, error, bound)
-        LOGGER.warning("%s lacks an attribute: %s", request.message_name, missing)
-        response = failure(request, MISSING_ATTRIBUTE, f"{missing} is missing")
-        response.AttributeIdentifierList = [missing]
+        tag, keyword = missing
+        LOGGER.warning("%s lacks an attribute: %s", request.message_name, keyword)
+        response = failure(request, MISSING_ATTRIBUTE, f"{keyword} is missing")
+        response.AttributeIdentifierList = [tag]
         return response
     is_pair = isinstance(given, (tuple, list)) and len(given) == 2
     status, data_set = given if is_pair else (given, None)
@@ -84,13 +85,15 @@ def reply(
     return response
 
 
-def _missing_from(read: list[Any], error: BaseException) -> int | None:
-    """The tag of the attribute that a handler has looked for in vain in the request's data set."""
+def _missing_from(read: list[Any], error: BaseException) -> tuple[int, str] | None:
+    """The attribute that a handler has looked for in vain in the request's data set."""
     if not isinstance(error, AttributeError) or not any(_holds(top, error.obj) for top in read):
         return None
     from pydicom.datadict import tag_for_keyword
 
-    return tag_for_keyword(error.name or "")
+    keyword = error.name or ""
+    tag = tag_for_keyword(keyword)
+    return None if tag is None else (tag, keyword)
 
 
 def _holds(data_set: Any, wanted: Any) -> bool:

@@ -14,18 +14,18 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom import event_types as evt
-from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 from pynetdicom.sop_class import InstanceAvailabilityNotification, ModalityPerformedProcedureStep
+from pynetdicom.workflows.ages import Ages
 from pynetdicom.workflows.attributes import check, fill, table
 from pynetdicom.workflows.providing import (
     Answer,
-    Refused,
     accepted,
     answer,
     only,
     pack,
     raise_for,
     refusal,
+    taken,
     unpack,
 )
 from pynetdicom.workflows.stores import MemoryStore, Store
@@ -149,10 +149,8 @@ def notify(assoc: Association, notification: Dataset, uid: str | None = None) ->
     fill(sent, table("ian"), "n_create")
     raise_for(_problem(sent))
     sop_class = InstanceAvailabilityNotification
-    status, reply = assoc.send_n_create(sent, sop_class, uid or generate_uid(prefix=None))
-    if code_to_category(status.get("Status", 0x0110)) not in (SUCCESS, WARNING):
-        raise Refused("an instance availability notification", status, reply)
-    return status
+    answered = assoc.send_n_create(sent, sop_class, uid or generate_uid(prefix=None))
+    return taken("an instance availability notification", answered)
 
 
 # The rules of both
@@ -201,6 +199,8 @@ class Provider:
         refuses it, as a handler would.
     notified : callable, optional
         ``notified(uid, notification)`` is told afterwards.
+    keep : float, optional
+        Seconds after which one is deleted; by default it never is.
 
     Notes
     -----
@@ -215,10 +215,12 @@ class Provider:
         *,
         decide: Callable[[Event, Dataset], Any] | None = None,
         notified: Callable[[str, Dataset], object] | None = None,
+        keep: float | None = None,
     ) -> None:
         self.store: Store = MemoryStore() if store is None else store
         self._decide = decide
         self._notified = notified
+        self._ages = Ages(_KIND, keep)
 
     @property
     def handlers(self) -> Mapping[evt.InterventionEvent, Callable[[Event], Any]]:
@@ -236,6 +238,7 @@ class Provider:
         with self.store.begin() as records:
             is_there = records.get(_KIND, uid) is not None
             records.delete(_KIND, uid)
+            self._ages.forget(records, uid)
         return is_there
 
     def _create(self, event: Event) -> Any:
@@ -256,6 +259,9 @@ class Provider:
             if records.get(_KIND, uid) is not None:  # another peer was faster
                 return answer(0x0111)
             records.put(_KIND, uid, record)
+            self._ages.note(records, uid)
+            for old in self._ages.old(records):
+                records.delete(_KIND, old)
         if self._notified is not None:
             self._notified(uid, notification)
         return answer(code, AffectedSOPInstanceUID=uid)

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydicom.dataset import Dataset
-
 from pynetdicom import event_types as evt
+from pynetdicom import raised
 from pynetdicom.presentation import build_context, build_role
 from pynetdicom.services.statuses import FAILURE, code_to_category
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+from pynetdicom.utils import printable
+from pynetdicom.workflows.commitment_information import (
+    REFERENCED,
+    Information,
+    Writer,
+    is_twice,
+    rewritten,
+    transfer_syntax_of,
+    write,
+)
 from pynetdicom.workflows.commitment_rules import (
     FAILURES_EXIST,
-    KIND,
     PROCESSING_FAILURE,
     RESOURCE_LIMITATION,
     SUCCESSFUL,
     Reference,
-    item_of,
-    referenced,
 )
+from pynetdicom.workflows.commitment_transactions import LEASE, Head, Transactions
 from pynetdicom.workflows.delivery import DELAYS, Delivery
-from pynetdicom.workflows.providing import Answer, answer, pack, unpack
+from pynetdicom.workflows.providing import Answer, answer, refusal
 from pynetdicom.workflows.stores import MemoryStore, Store
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
+    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.events import Event
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
@@ -38,8 +47,12 @@ class Provider:
     """The SCP of storage commitment.
 
     What was asked for, and not reported yet, is in the store; a new provider with the same store
-    goes on with it. Its handler runs on the threads of the associations; it checks and reports on
-    threads of its own, until `close`.
+    goes on with it. Of several with one store, each sees to what it was asked for, and to what was
+    left by one that is no more. Its handler runs on the threads of the associations; it checks and
+    reports on threads of its own, until `close`.
+
+    What has become of an instance is decided once: however often it has to be reported, it is the
+    same, as the peer may have heard it already.
 
     Parameters
     ----------
@@ -60,6 +73,8 @@ class Provider:
         Seconds before each attempt after the first to report; the last for all that follow.
     attempts : int
         After so many a result is given up, which the log says.
+    maximum_instances : int
+        A request for more is answered with 0x0213.
 
     Notes
     -----
@@ -78,6 +93,7 @@ class Provider:
         retrieve_ae_title: str | None = None,
         delays: Iterable[float] = DELAYS,
         attempts: int = 30,
+        maximum_instances: int = 1_000_000,
     ) -> None:
         self._ae = ae
         self._check = check
@@ -85,10 +101,12 @@ class Provider:
         self.store: Store = MemoryStore() if store is None else store
         self._retrieve_ae_title = retrieve_ae_title
         self._attempts = attempts
-        self._tried: dict[str, int] = {}
+        self._delays = tuple(delays)
+        self._maximum_instances = maximum_instances
+        self._transactions = Transactions(self.store, ae.spool_dir)
         # On which a request came, while that is there. A dict's own operations are atomic.
         self._associations: dict[str, Association] = {}
-        self._delivery = Delivery(self._report, "pynetdicom-commitment", tuple(delays))
+        self._delivery = Delivery(self._report, "pynetdicom-commitment", self._delays)
         for transaction_uid in self.outstanding:
             self._delivery.put(transaction_uid)
 
@@ -98,34 +116,35 @@ class Provider:
         return {evt.EVT_N_ACTION: self._take}
 
     def close(self, timeout: float | None = None) -> None:
-        """End its threads, and wait for them; what was not reported yet is left in the store."""
-        self._delivery.close(timeout)
+        """End its threads, and wait for them, so long; what was not reported is left in the store.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds. What is under way is left to other providers only when it has ended: close it
+            once more then.
+        """
+        if self._delivery.close(timeout):
+            self._transactions.close()
 
     @property
     def outstanding(self) -> list[str]:
-        """The Transaction UIDs of what was not reported yet."""
-        with self.store.begin() as records:
-            return [transaction_uid for transaction_uid, _ in records.items(KIND)]
+        """The Transaction UIDs of what was not reported yet, by any provider of the store."""
+        return self._transactions.uids
 
     def _take(self, event: Event) -> Answer:
-        request = event.action_information
-        transaction_uid = str(request.TransactionUID or "")
-        references = [one for one, _ in referenced(request, "ReferencedSOPSequence")]
-        if not request.ReferencedSOPSequence or not transaction_uid:
-            empty = "ReferencedSOPSequence" if transaction_uid else "TransactionUID"
-            data_set = Dataset()
-            setattr(data_set, empty, None)
-            return answer(0x0121, data_set=data_set)
-        if len({one.sop_instance for one in references}) < len(references):
+        request = Information(event.received)
+        problem = refusal(request.findings(REFERENCED))
+        if problem is not None:
+            return problem
+        if request.count(REFERENCED) > self._maximum_instances:
+            return answer(RESOURCE_LIMITATION, comment="too many instances in one request")
+        if is_twice(lambda: (one.sop_instance for one in request.instances(REFERENCED))):
             return answer(0x0115, comment="an instance is there twice")
-        kept = Dataset()
-        kept.update(request)
-        kept.ReceivingAE = event.assoc.remote["ae_title"]
-        record = pack(kept)
-        with self.store.begin() as records:
-            if records.get(KIND, transaction_uid) is not None:
-                return answer(0x0110, comment="the Transaction UID is in use")
-            records.put(KIND, transaction_uid, record)
+        transaction_uid = request.transaction_uid
+        title = event.assoc.remote["ae_title"]
+        if not self._transactions.open(transaction_uid, title, event.received):
+            return answer(PROCESSING_FAILURE, comment="the Transaction UID is in use")
         self._report_later(event, transaction_uid)
         return answer(0x0000)
 
@@ -150,63 +169,75 @@ class Provider:
             assoc.bind(event_type, go_on)
 
     def _report(self, transaction_uid: str) -> bool:
-        """Check the instances of a request and report; whether that is done with."""
-        with self.store.begin() as records:
-            record = records.get(KIND, transaction_uid)
-        if record is None:
+        """See to a transaction; whether that is done with."""
+        transactions = self._transactions
+        head = transactions.claim(transaction_uid)
+        if head is None:
             return True
-        request = unpack(record)
-        event_type, result = self._checked(request)
-        if self._tell(transaction_uid, request.ReceivingAE, event_type, result):
-            LOGGER.info(
-                "storage commitment %s: %d kept, %d not, reported to %s",
-                transaction_uid,
-                *(
-                    len(result.get(one, ()))
-                    for one in ("ReferencedSOPSequence", "FailedSOPSequence")
-                ),
-                request.ReceivingAE,
-            )
-        else:
-            tried = self._tried[transaction_uid] = self._tried.get(transaction_uid, 0) + 1
-            if tried < self._attempts:
-                return False
+        if isinstance(head, float):  # another provider's
+            self._delivery.put(transaction_uid, head)
+            return True
+        if not head.event_type:
+            head = self._decide(transaction_uid, head)
+        result = transactions.read(transaction_uid, head)
+        try:
+            is_heard = self._tell(transaction_uid, head, result)
+        except Exception as error:
+            raised.log(LOGGER, "a result of storage commitment could not be reported:", error)
+            is_heard = False
+        if not is_heard:
+            attempts = head.attempts + 1
+            if attempts < self._attempts:
+                delay = self._delays[min(attempts, len(self._delays)) - 1]
+                transactions.renew(transaction_uid, head, delay, attempts=1)
+                self._delivery.put(transaction_uid, delay)
+                return True
             LOGGER.error(
                 "the result of storage commitment %s could not be reported to %s: given up",
-                transaction_uid,
-                request.ReceivingAE,
+                printable(transaction_uid),
+                printable(head.ae_title),
             )
-        self._tried.pop(transaction_uid, None)
+        else:
+            uid, title = printable(transaction_uid), printable(head.ae_title)
+            LOGGER.info("storage commitment %s: reported to %s", uid, title)
         self._associations.pop(transaction_uid, None)
-        with self.store.begin() as records:
-            records.delete(KIND, transaction_uid)
+        transactions.remove(transaction_uid, head)
         return True
 
-    def _checked(self, request: Dataset) -> tuple[int, Dataset]:
-        """The event's type, and information."""
-        committed, failed = [], []
-        for instance, _ in referenced(request, "ReferencedSOPSequence"):
+    def _decide(self, transaction_uid: str, head: Head) -> Head:
+        """Check the instances of a request, and keep the result."""
+        syntax, directory = head.transfer_syntax, self._ae.spool_dir
+        request = Information(self._transactions.read(transaction_uid, head))
+        committed, failed = Writer(syntax, directory), Writer(syntax, directory)
+        renewal = time.monotonic() + LEASE / 4
+        for instance in request.instances(REFERENCED):
+            if time.monotonic() > renewal:
+                head = self._transactions.renew(transaction_uid, head)
+                renewal = time.monotonic() + LEASE / 4
             try:
                 reason = self._check(instance)
             except Exception as error:
                 LOGGER.error("an instance could not be checked: %s", type(error).__name__)
                 reason = PROCESSING_FAILURE
             if reason:
-                failed.append(item_of(instance, FailureReason=reason))
+                failed.add(instance, reason)
             else:
-                committed.append(item_of(instance))
-        result = Dataset()
-        result.TransactionUID = request.TransactionUID
-        if self._retrieve_ae_title and committed:
-            result.RetrieveAETitle = self._retrieve_ae_title
-        if committed:
-            result.ReferencedSOPSequence = committed
-        if failed:
-            result.FailedSOPSequence = failed
-        return FAILURES_EXIST if failed else SUCCESSFUL, result
+                committed.add(instance)
+        LOGGER.info(
+            "storage commitment %s of %s: %d kept, %d not",
+            printable(transaction_uid),
+            printable(head.ae_title),
+            committed.count,
+            failed.count,
+        )
+        title = self._retrieve_ae_title if committed.count else None
+        result = write(syntax, transaction_uid, title, failed=failed, referenced=committed)
+        event_type = FAILURES_EXIST if failed.count else SUCCESSFUL
+        return self._transactions.decide(transaction_uid, head, event_type, result)
 
-    def _tell(self, transaction_uid: str, ae_title: str, event_type: int, result: Dataset) -> bool:
+    def _tell(self, transaction_uid: str, head: Head, result: EncodedDataSet) -> bool:
         """Report on the association of the request, or on one of our own; whether it was heard."""
+        ae_title, event_type = head.ae_title, head.event_type
         assoc = self._associations.pop(transaction_uid, None)
         if assoc is not None and assoc.is_established:
             try:
@@ -217,7 +248,9 @@ class Provider:
                 return heard
         target = self._where(ae_title)
         if target is None:
-            LOGGER.warning("where to report storage commitment to %s is not known", ae_title)
+            LOGGER.warning(
+                "where to report storage commitment to %s is not known", printable(ae_title)
+            )
             return False
         addr, port, *options = target
         with self._ae.associate(
@@ -233,8 +266,9 @@ class Provider:
             return own.is_established and bool(_send(own, event_type, result))
 
 
-def _send(assoc: Association, event_type: int, result: Dataset) -> bool | None:
+def _send(assoc: Association, event_type: int, result: EncodedDataSet) -> bool | None:
     """Report; whether that is done: taken, or refused for good. None when there is no answer."""
+    result = rewritten(result, transfer_syntax_of(assoc))
     status, _ = assoc.send_n_event_report(
         result, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-from pydicom.dataset import Dataset
+from typing import NamedTuple
 
 REQUEST = 1
 """Action Type ID: Request Storage Commitment."""
@@ -21,8 +18,6 @@ DUPLICATE_TRANSACTION = 0x0131
 RESOURCE_LIMITATION = 0x0213
 """Failure Reasons (PS3.3 C.14.1.1)."""
 
-KIND = "commitment"
-
 
 class Reference(NamedTuple):
     """A SOP Instance."""
@@ -36,18 +31,3 @@ class Failure(NamedTuple):
 
     instance: Reference
     reason: int
-
-
-def item_of(instance: Reference, **more: Any) -> Dataset:
-    """Give the item of a sequence that stands for an instance."""
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = instance
-    for keyword, value in more.items():
-        setattr(item, keyword, value)
-    return item
-
-
-def referenced(data_set: Dataset, keyword: str) -> Iterator[tuple[Reference, Dataset]]:
-    """Give what the items of a sequence stand for, with the items."""
-    for item in data_set.get(keyword) or ():
-        yield Reference(item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID), item

@@ -11,6 +11,7 @@ from typing import Any
 
 from pynetdicom import raised
 from pynetdicom.network import threads
+from pynetdicom.network.deadlines import after, remaining
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
 
@@ -52,24 +53,36 @@ class Delivery:
         self._is_closed = False
         self._threads = [threads.start(f"{name}-{n}", self._work) for n in range(workers)]
 
-    def put(self, key: Hashable) -> None:
-        """Have something delivered, as soon as may be."""
-        self._put(key, 0.0)
-
-    def _put(self, key: Hashable, delay: float) -> None:
+    def put(self, key: Hashable, delay: float = 0.0) -> None:
+        """Have something delivered, as soon as may be after so many seconds."""
         with self._changed:
             self._count += 1  # those of the same time are in order
             heapq.heappush(self._due, (time.monotonic() + delay, self._count, key))
             self._changed.notify()
 
-    def close(self, timeout: float | None = None) -> None:
-        """Begin no more attempts, and wait for those under way; what is left is left."""
+    def hasten(self, key: Hashable) -> None:
+        """Try at once what waits to be tried again."""
+        with self._changed:
+            self._due = [(0.0 if k == key else at, count, k) for at, count, k in self._due]
+            heapq.heapify(self._due)
+            self._changed.notify()
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Begin no more attempts, and wait for those under way, so long; what is left is left.
+
+        Returns
+        -------
+        bool
+            Whether its threads have ended.
+        """
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+        deadline = after(timeout)
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(timeout)
+                thread.join(remaining(deadline))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _next(self) -> Any:
         """Wait for what is due; None when it is closed."""
@@ -92,4 +105,4 @@ class Delivery:
                 self._failures.pop(key, None)
                 continue
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            self._put(key, self._delays[min(failures, len(self._delays)) - 1])
+            self.put(key, self._delays[min(failures, len(self._delays)) - 1])

@@ -1,8 +1,8 @@
 """Attribute matching (PS3.4 C.2.2.2), of values as texts; no database in it.
 
 In: the keys of an identifier, and the values of an entity. Out: whether they match. Items of
-worklists, and procedure steps, are matched by this alone; the archive turns what it can of it into
-SQL and leaves the rest to this.
+worklists, and procedure steps, are matched by this alone, see `conditions`; the archive turns what
+it can of it into SQL and leaves the rest to this.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ _DT_POINT = re.compile(
 )
 
 
+@lru_cache(1024)  # a key is asked for with each entity
 def _point(text: str, zone: str, *, latest: bool) -> datetime | None:
     """The first or the last moment that a DT stands for, in UTC; None if it is none."""
     match = _DT_POINT.fullmatch(text.strip())
@@ -327,75 +328,6 @@ def combined_range(date_key: str, time_key: str) -> Range | None:
     low = None if dates.low is None else dates.low + (times.low or "000000")
     high = None if dates.high is None else dates.high + (times.high or "235959.999999")
     return Range(low, high)
-
-
-def data_set_matches(keys: Dataset, entity: Dataset, options: Options, depth: int = 0) -> bool:
-    """Whether an entity matches all keys of an identifier, sequences included."""
-    if depth > MAXIMUM_DEPTH:
-        return False
-    key_zone = clean(keys.get("TimezoneOffsetFromUTC"))
-    zone = clean(entity.get("TimezoneOffsetFromUTC"))
-    together = _combined_pairs(keys) if options.combined else {}
-    for key in keys:
-        options.step()
-        if key.tag in NOT_KEYS or not key.tag.element or key.keyword in together.values():
-            continue
-        if key.VR == "SQ":
-            if not _sequence_matches(key.value, entity.get(key.tag), options, depth):
-                return False
-            continue
-        found = entity.get(key.tag)
-        values = key_values(getattr(found, "value", None))
-        if key.keyword in together:
-            if not _moment_matches(keys, entity, key.keyword, together[key.keyword]):
-                return False
-        elif not attribute_matches(key.VR, key_values(key.value), values, options, key_zone, zone):
-            return False
-    return True
-
-
-def _combined_pairs(keys: Dataset) -> dict[str, str]:
-    """Date → time, of those keys that are one point in time together."""
-    pairs = {}
-    for key in keys:
-        other = time_keyword(key.keyword)
-        if key.VR != "DA" or not key.keyword.endswith("Date"):
-            continue
-        if combined_range(clean(key.value), clean(keys.get(other))) is not None:
-            pairs[key.keyword] = other
-    return pairs
-
-
-def _moment_matches(keys: Dataset, entity: Dataset, date: str, time: str) -> bool:
-    within = combined_range(clean(keys.get(date)), clean(keys.get(time)))
-    day = normal_date(clean(entity.get(date)))
-    moment = normal_time(clean(entity.get(time)))
-    return within is not None and day != "" and within.has(day + (moment or "000000"))
-
-
-def _sequence_matches(keys: Any, found: Any, options: Options, depth: int) -> bool:
-    """Sequence matching (PS3.4 C.2.2.2.6): one item of the entity has to match the key's item."""
-    for item in keys or ():
-        options.step()
-        if is_universal_item(item, depth):
-            continue
-        entities = [] if found is None else found.value or []
-        if not any(data_set_matches(item, entity, options, depth + 1) for entity in entities):
-            return False
-    return True
-
-
-def is_universal_item(item: Dataset, depth: int = 0) -> bool:
-    """Whether an item of keys matches everything."""
-    if depth > MAXIMUM_DEPTH:
-        return False
-    return all(
-        all(is_universal_item(inner, depth + 1) for inner in key.value or ())
-        if key.VR == "SQ"
-        else is_universal(key.VR, key_values(key.value))
-        for key in item
-        if key.tag not in NOT_KEYS and key.tag.element
-    )
 
 
 def returned(keys: Dataset, item: Dataset, depth: int = 0) -> Dataset:

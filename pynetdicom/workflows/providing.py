@@ -1,9 +1,10 @@
-"""What the SCPs of the workflows share: who serves what, and how they answer."""
+"""What the workflows share: who serves what, how SCPs answer, and what answers refuse."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
@@ -13,8 +14,10 @@ from pynetdicom import event_types as evt
 from pynetdicom.data_sets.data_set import InMemory, encode_dataset
 from pynetdicom.events import Event
 from pynetdicom.services.engines import code_of
-from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
+from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category, status_dict
 from pynetdicom.workflows.attributes import Findings
+
+LOGGER = logging.getLogger("pynetdicom.workflows")
 
 Answer = tuple[Dataset, Dataset | None]
 """The status of a response, and its data set."""
@@ -40,6 +43,14 @@ class Provider(Protocol):
         """What handles its requests."""
 
 
+@runtime_checkable
+class Notifying(Protocol):
+    """One that has something to tell peers on their own associations."""
+
+    def established(self, event: Event) -> None:
+        """Take note of an association."""
+
+
 class Refused(Exception):
     """The peer refused what it was asked for; or did not answer.
 
@@ -59,7 +70,49 @@ class Refused(Exception):
         self.data_set = data_set
 
 
-def handlers(*providers: Provider) -> list[tuple[evt.InterventionEvent, Callable[[Event], Any]]]:
+def is_done(code: int | None) -> bool:
+    """Whether a status says that something was done: a success or a warning.
+
+    One that is in no table is of the class that its first digits say (PS3.7 Annex C): 0xB000 to
+    0xBFFF are warnings. One without a class, of which nothing is known, says nothing was done; nor
+    do pending, where there is no more to come, and cancel.
+    """
+    return code is not None and code_to_category(code) in (SUCCESS, WARNING)
+
+
+def taken(
+    what: str,
+    answered: tuple[Dataset, Dataset | None],
+    service: str = "GENERAL_STATUS",
+) -> Dataset:
+    """Give the status of the response to what an SCU has asked for, unless that was refused.
+
+    The one rule of all the workflows: a success or a warning refuses nothing, all else does, and
+    so does no answer; see `is_done`.
+
+    Parameters
+    ----------
+    what : str
+        What was asked for, for the message.
+    answered : tuple
+        The response's status and data set.
+    service : str
+        The table of `pynetdicom.status` that the status is in; a warning that is not is logged.
+
+    Raises
+    ------
+    Refused
+    """
+    status, data_set = answered
+    code = status.get("Status")
+    if not is_done(code):
+        raise Refused(what, status, data_set)
+    if code not in status_dict(service):
+        LOGGER.warning("%s: answered with 0x%04X, an unknown warning: taken as done", what, code)
+    return status
+
+
+def handlers(*providers: Provider) -> list[tuple[Any, Callable[[Event], Any]]]:
     """Give the event handlers with which a server provides workflows.
 
     Parameters
@@ -91,7 +144,11 @@ def handlers(*providers: Provider) -> list[tuple[evt.InterventionEvent, Callable
         return [nothing] if event.event is evt.EVT_C_FIND else nothing
 
     events = dict.fromkeys(event for provider in providers for event in provider.handlers)
-    return [(event, handle) for event in events]
+    served: list[tuple[Any, Callable[[Event], Any]]] = [(event, handle) for event in events]
+    for provider in providers:
+        if isinstance(provider, Notifying):
+            served.append((evt.EVT_ESTABLISHED, provider.established))
+    return served
 
 
 def answer(
@@ -135,7 +192,7 @@ def accepted(decision: Any) -> int | None:
     if decision is None:
         return 0x0000
     code = code_of(decision if isinstance(decision, (tuple, list)) else (decision, None))
-    return code if code is not None and code_to_category(code) in (SUCCESS, WARNING) else None
+    return code if is_done(code) else None
 
 
 def refusal(findings: Findings) -> Answer | None:

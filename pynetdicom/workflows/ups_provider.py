@@ -16,12 +16,13 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepWatch,
 )
 from pynetdicom.workflows import ups_rules as rules
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.delivery import DELAYS
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Options, data_set_matches, returned
+from pynetdicom.workflows.matching import Options, returned
 from pynetdicom.workflows.providing import Answer, answer, chosen, merged
+from pynetdicom.workflows.reporting import UPS, Outbox, Reporter
 from pynetdicom.workflows.stores import MemoryStore, Store
-from pynetdicom.workflows.ups_reporting import Outbox, Reporter
 from pynetdicom.workflows.ups_rules import FINAL, STATES, Change, Rejected, Step, assign
 from pynetdicom.workflows.ups_subscriptions import (
     ALL,
@@ -120,7 +121,7 @@ class Provider:
         self._worklist_label = worklist_label
         self._limit = limit
         self._reporter = Reporter(
-            ae, self.store, where or (lambda ae_title: None), tuple(delays), attempts, limit
+            UPS, ae, self.store, where or (lambda ae_title: None), tuple(delays), attempts, limit
         )
         with self.store.begin() as records:
             is_warm = records.get(_STARTS, "") is not None
@@ -140,9 +141,9 @@ class Provider:
             evt.EVT_C_FIND: self._find,
         }
 
-    def close(self) -> None:
-        """End its threads; what was not reported yet is left in the store."""
-        self._reporter.close()
+    def close(self, timeout: float | None = None) -> None:
+        """End its threads, and wait for them; what was not reported yet is left in the store."""
+        self._reporter.close(timeout)
 
     def going_down(self) -> None:
         """Tell subscribers that there will be no answer for a while; before `close`."""
@@ -296,12 +297,18 @@ class Provider:
         with self.store.begin() as records:
             kept = records.items(STEPS)
         watch = Watch(lambda: event.is_cancelled)
+        conditions = Conditions(keys, Options(step=watch.step))
+        literals = conditions.literals()
+        asked = frozenset(map(int, keys.keys()))
         try:
             for _, record in kept:
-                watch.look()
-                step = Step.decode(record).attributes
-                if data_set_matches(keys, step, Options(step=watch.step)):
-                    yield 0xFF00, returned(keys, step)
+                watch.step()
+                # Most steps are told apart by a search of their bytes.
+                if not all(any(one in record for one in values) for values in literals):
+                    continue
+                step = Step.glance(record)
+                if conditions.match(step):
+                    yield 0xFF00, returned(keys, step.part(asked))
         except Cancelled:  # which the library answers, if there is somebody to answer
             return
 
@@ -341,13 +348,12 @@ class Provider:
             records.put(STEPS, uid, made)
             subscriptions, outbox = Subscriptions(records), Outbox(records, self._limit)
             after = change.states[-1]
-            for ae_title, wanted in subscriptions.globally().items():
-                if wanted.wants(before, after) and ae_title not in subscriptions.of(uid):
-                    subscriptions.subscribe(ae_title, uid, wanted.lock)
-                    if rules.STATE_REPORT not in (one.event_type for one in told):
-                        outbox.tell([ae_title], uid, rules.state_report(after))
+            new = subscriptions.add(uid, before, after)
+            if rules.STATE_REPORT not in (one.event_type for one in told):
+                outbox.tell(new, uid, rules.state_report(after))
+            subscribers = subscriptions.of(uid)
             for one in told:
-                outbox.tell(subscriptions.of(uid), uid, one)
+                outbox.tell(subscribers, uid, one)
         self._reporter.wake(outbox.woken)
         return told
 

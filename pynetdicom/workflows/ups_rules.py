@@ -11,12 +11,13 @@ from copy import deepcopy
 from datetime import datetime
 from typing import NamedTuple
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom.sop_class import UnifiedProcedureStepPush
 from pynetdicom.workflows.attributes import check, fill, is_empty, table
+from pynetdicom.workflows.glance import Glance
 from pynetdicom.workflows.providing import (
     Answer,
     answer,
@@ -83,6 +84,7 @@ VALUES = {
 }
 """Enumerated Values."""
 
+_TRANSACTION_UID = 0x00081195
 _PROGRESS = "ProcedureStepProgressInformationSequence"
 _MODIFIED = "ScheduledProcedureStepModificationDateTime"
 _REASONS = ("ReasonForCancellation", "ProcedureStepDiscontinuationReasonCodeSequence")
@@ -144,6 +146,11 @@ class Step(NamedTuple):
         transaction_uid = str(attributes.get("TransactionUID") or "")
         attributes.pop("TransactionUID", None)
         return cls(attributes, transaction_uid)
+
+    @staticmethod
+    def glance(record: bytes) -> Glance:
+        """Look at the attributes of a record without decoding them all."""
+        return Glance(record, hidden=_TRANSACTION_UID)
 
 
 class Event(NamedTuple):
@@ -344,9 +351,14 @@ def _item(step: Step) -> Dataset:
     return item
 
 
+_STATE = ("ProcedureStepState", "InputReadinessState")
+REPORTED = frozenset(tag_for_keyword(keyword) or 0 for keyword in (*_STATE, _PROGRESS))
+"""The attributes of a step that `state_report` looks at."""
+
+
 def state_report(step: Step) -> Event:
     """What the state of a step is."""
-    told = _chosen(step.attributes, ("ProcedureStepState", "InputReadinessState"))
+    told = _chosen(step.attributes, _STATE)
     told.update(_chosen(_item(step), _REASONS))
     return Event(STATE_REPORT, told)
 
@@ -377,10 +389,7 @@ def events(before: Step | None, after: Step) -> list[Event]:
     is_assigned = any(element.VR == "SQ" for element in assigned.information)
     if before is None:
         return [state_report(after), *([assigned] if is_assigned else [])]
-    if any(
-        before.attributes.get(keyword) != after.attributes.get(keyword)
-        for keyword in ("ProcedureStepState", "InputReadinessState")
-    ):
+    if any(before.attributes.get(keyword) != after.attributes.get(keyword) for keyword in _STATE):
         told.append(state_report(after))
     if _progress(before) != _progress(after):
         told.append(_progress(after))

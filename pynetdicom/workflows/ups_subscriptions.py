@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
@@ -12,13 +13,14 @@ from pynetdicom.sop_class import (
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Options, data_set_matches
 from pynetdicom.workflows.providing import Answer, answer, merged, pack, unpack
+from pynetdicom.workflows.reporting import Outbox, encode
 from pynetdicom.workflows.stores import Records, Store
-from pynetdicom.workflows.ups_reporting import Outbox, encode
 from pynetdicom.workflows.ups_rules import (
     NO_SUCH_STEP,
+    REPORTED,
     SUBSCRIBE,
     SUSPEND,
     UNSUBSCRIBE,
@@ -55,13 +57,21 @@ class Subscription(NamedTuple):
     lock: bool
     keys: Dataset | None
     """Of those steps only that match them."""
+    conditions: Conditions | None
+    """The same, ready to be asked."""
+
+    @classmethod
+    def of(cls, lock: bool, keys: Dataset | None) -> Subscription:
+        """Make one."""
+        return cls(lock, keys, None if keys is None else Conditions(keys))
 
     def wants(self, before: Step | None, after: Step) -> bool:
         """Whether a step is one to subscribe to now: a new one, or one that matches only now."""
-        if self.keys is None:
+        if self.conditions is None:
             return before is None
-        is_old = before is not None and data_set_matches(self.keys, before.attributes, Options())
-        return not is_old and data_set_matches(self.keys, after.attributes, Options())
+        if not self.conditions.match(after.attributes):
+            return False
+        return before is None or not self.conditions.match(before.attributes)
 
 
 class Subscriptions:
@@ -81,6 +91,18 @@ class Subscriptions:
         """Who is subscribed to a step: AE title → deletion lock."""
         subscribers: dict[str, bool] = self._read(_OF_STEP, uid, {})
         return subscribers
+
+    def add(self, uid: str, before: Step | None, after: Step) -> list[str]:
+        """Subscribe to a step, as it is now, who wants it only now; give their AE titles."""
+        subscribers = self.of(uid)
+        new = {
+            ae_title: wanted.lock
+            for ae_title, wanted in self.globally().items()
+            if ae_title not in subscribers and wanted.wants(before, after)
+        }
+        if new:
+            self._write(_OF_STEP, uid, {**subscribers, **new})
+        return list(new)
 
     def subscribe(self, ae_title: str, uid: str, lock: bool) -> None:
         """Subscribe to a step."""
@@ -124,9 +146,10 @@ class Subscriptions:
         return subscribed.union(*(json.loads(one) for _, one in self._records.items(_OF_STEP)))
 
 
+@lru_cache(1024)  # asked for with each change
 def _subscription(record: bytes) -> Subscription:
     lock, keys = json.loads(record)
-    return Subscription(lock, None if keys is None else unpack(bytes.fromhex(keys)))
+    return Subscription.of(lock, None if keys is None else unpack(bytes.fromhex(keys)))
 
 
 class Wish(NamedTuple):
@@ -228,13 +251,15 @@ def _look(
     kept: Iterable[tuple[str, bytes]], wanted: Wish, seen: dict[str, _Seen]
 ) -> dict[str, _Seen]:
     """Look at the steps that have changed since they were seen."""
-    subscription = Subscription(bool(wanted.lock), wanted.keys)
-    looked_at = {}
+    conditions = None if wanted.keys is None else Conditions(wanted.keys)
+    looked_at: dict[str, _Seen] = {}
     for uid, record in kept:
         if uid in seen and seen[uid][0] == record:
             looked_at[uid] = seen[uid]
             continue
-        step = Step.decode(record)
-        is_wanted = subscription.wants(None, step)
-        looked_at[uid] = record, encode(uid, state_report(step)) if is_wanted else None
+        step = Step.glance(record)
+        event = None
+        if conditions is None or conditions.match(step):
+            event = encode(uid, state_report(Step(step.part(REPORTED))))
+        looked_at[uid] = record, event
     return looked_at

@@ -13,14 +13,13 @@ from pydicom.uid import UID
 
 from pynetdicom import event_types as evt
 from pynetdicom.services.classes import PENDING
-from pynetdicom.services.statuses import FAILURE, SUCCESS, code_to_category
 from pynetdicom.sop_class import UnifiedProcedureStepEvent, UnifiedProcedureStepQuery
 from pynetdicom.sop_class import UnifiedProcedureStepPull as _PULL
 from pynetdicom.sop_class import UnifiedProcedureStepPush as _PUSH
 from pynetdicom.sop_class import UnifiedProcedureStepWatch as _WATCH
 from pynetdicom.sop_class import UPSFilteredGlobalSubscriptionInstance as _FILTERED
 from pynetdicom.sop_class import UPSGlobalSubscriptionInstance as _GLOBAL
-from pynetdicom.workflows.providing import Refused
+from pynetdicom.workflows import providing
 from pynetdicom.workflows.ups_rules import (
     REQUEST_CANCEL,
     SUBSCRIBE,
@@ -33,6 +32,9 @@ from pynetdicom.workflows.ups_rules import (
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event
+
+
+_STATUSES = "UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS"
 
 
 def carrier(assoc: Association, *uids: UID) -> UID:
@@ -48,10 +50,7 @@ def taken(what: str, answered: tuple[Dataset, Dataset | None]) -> Dataset:
     ------
     Refused
     """
-    status, data_set = answered
-    if code_to_category(status.get("Status", 0x0110)) == FAILURE:
-        raise Refused(f"{what} of a procedure step", status, data_set)
-    return status
+    return providing.taken(f"{what} of a procedure step", answered, _STATUSES)
 
 
 def find(assoc: Association, keys: Dataset) -> Iterator[Dataset]:
@@ -78,8 +77,7 @@ def find(assoc: Association, keys: Dataset) -> Iterator[Dataset]:
     sop_class = carrier(assoc, UnifiedProcedureStepQuery, _PULL, _WATCH)
     for status, match in assoc.send_c_find(keys, sop_class):
         if status.get("Status") not in PENDING:
-            if code_to_category(status.get("Status", 0x0110)) != SUCCESS:
-                raise Refused("C-FIND of procedure steps", status)
+            taken("C-FIND", (status, None))
         elif match is not None:
             yield match
 

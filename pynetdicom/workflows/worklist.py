@@ -18,11 +18,13 @@ from pynetdicom import event_types as evt
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.statuses import PENDING, code_to_category
 from pynetdicom.sop_class import ModalityWorklistInformationFind
+from pynetdicom.workflows.ages import Ages
 from pynetdicom.workflows.attributes import Row, is_empty, table
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.identifiers import IdentifierError, elements
-from pynetdicom.workflows.matching import Options, data_set_matches, returned
-from pynetdicom.workflows.mpps import COMPLETED, EVENTS
-from pynetdicom.workflows.providing import Answer, Refused, answer, read_text
+from pynetdicom.workflows.matching import Options, returned
+from pynetdicom.workflows.mpps_rules import COMPLETED, DISCONTINUED, EVENTS
+from pynetdicom.workflows.providing import Answer, answer, read_text, taken
 from pynetdicom.workflows.stores import MemoryStore, Store
 from pynetdicom.workflows.values import clean
 from pynetdicom.workflows.watch import Cancelled, Watch
@@ -35,6 +37,9 @@ LOGGER = logging.getLogger("pynetdicom.workflows")
 
 MAXIMUM_IDENTIFIER = 1 << 20
 """Bytes; decoding more would take long."""
+
+A_YEAR = 365 * 86400.0
+"""Seconds."""
 
 CANNOT_UNDERSTAND = 0xC310
 DOES_NOT_MATCH = 0xA900
@@ -64,7 +69,7 @@ def find(assoc: Association, keys: Dataset | None = None) -> list[Dataset]:
     Raises
     ------
     Refused
-        The answer is not complete.
+        The peer refused it, or did not answer, also in the midst of the items.
     RuntimeError
         There is no established association.
 
@@ -78,8 +83,7 @@ def find(assoc: Association, keys: Dataset | None = None) -> list[Dataset]:
     for status, item in assoc.send_c_find(asked, ModalityWorklistInformationFind):
         if item is not None and code_to_category(status.Status) == PENDING:
             items.append(item)
-    if status.get("Status") != 0x0000:
-        raise Refused("a query of the worklist", status)
+    taken("a query of the worklist", (status, None), "MODALITY_WORKLIST_SERVICE_CLASS_STATUS")
     return items
 
 
@@ -158,10 +162,10 @@ def matching(
         They are not wanted any more.
     """
     list(elements(keys))  # each of which has to convert
-    options = options._replace(step=watch.step)
+    conditions = Conditions(keys, options._replace(step=watch.step))
     for item in items:
         watch.look()
-        if item is not None and data_set_matches(keys, item, options):
+        if item is not None and conditions.match(item):
             yield item
 
 
@@ -179,6 +183,12 @@ class Provider:
         Where it is kept what is done; by default in memory.
     exact_names : bool
         Names are told apart by case and accents.
+    removing : collection of str
+        With what `changed` removes a step: when one performed of it is COMPLETED; one that is
+        DISCONTINUED has to be done again, unless it is said here.
+    keep : float or None
+        Seconds for which it is remembered that a step was removed; None for ever. It is to be
+        longer than an item can be among the items after its step has ended, or it is told again.
 
     Notes
     -----
@@ -194,11 +204,17 @@ class Provider:
         store: Store | None = None,
         *,
         exact_names: bool = False,
+        removing: Collection[str] = (COMPLETED,),
+        keep: float | None = A_YEAR,
     ) -> None:
+        if wrong := set(removing) - {COMPLETED, DISCONTINUED}:
+            raise ValueError(f"{', '.join(sorted(wrong))}: no final state of a step")
         # What can be gone through only once would be empty for the second query.
         self._items = list(items) if isinstance(items, Iterator) else items
         self.store: Store = MemoryStore() if store is None else store
         self._exact_names = exact_names
+        self._removing = frozenset(removing)
+        self._ages = Ages(_KIND, keep)
 
     @property
     def handlers(self) -> Mapping[evt.InterventionEvent, Callable[[Event], Any]]:
@@ -208,11 +224,11 @@ class Provider:
     # What is done
 
     def changed(self, uid: str, step: Dataset, event_type: int) -> None:
-        """Remove what a performed procedure step was of, when that is completed.
+        """Remove what a performed procedure step was of, when that has ended as `removing` says.
 
-        For ``mpps.Provider(changed=…)``. A step that is discontinued has to be done again.
+        For ``mpps.Provider(changed=…)``.
         """
-        if EVENTS[event_type] == COMPLETED.lower():
+        if EVENTS[event_type].upper() in self._removing:
             for scheduled in step.ScheduledStepAttributesSequence:
                 # One that was not scheduled has no ID.
                 if key := _key_of(scheduled, scheduled):
@@ -220,8 +236,12 @@ class Provider:
 
     def remove(self, study_instance_uid: str, scheduled_procedure_step_id: str) -> None:
         """Tell a step no more."""
+        key = f"{study_instance_uid} {scheduled_procedure_step_id}"
         with self.store.begin() as records:
-            records.put(_KIND, f"{study_instance_uid} {scheduled_procedure_step_id}", b"")
+            records.put(_KIND, key, b"")
+            self._ages.note(records, key)
+            for old in self._ages.old(records):
+                records.delete(_KIND, old)
 
     def restore(self, study_instance_uid: str, scheduled_procedure_step_id: str) -> bool:
         """Tell a step again; or forget that it was removed, when it is no more among the items."""
@@ -229,6 +249,7 @@ class Provider:
         with self.store.begin() as records:
             was_removed = records.get(_KIND, key) is not None
             records.delete(_KIND, key)
+            self._ages.forget(records, key)
         return was_removed
 
     def removed(self) -> list[tuple[str, str]]:

@@ -1,7 +1,11 @@
-"""The asynchronous operations window: several operations outstanding, either way."""
+"""The asynchronous operations window: several operations outstanding, either way.
+
+``PYNETDICOM_OPERATIONS`` in the environment says how many are answered in random order.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -30,6 +34,7 @@ from tests.peers import DEADLINE, Call, ct
 FIND = PatientRootQueryRetrieveInformationModelFind
 GET = PatientRootQueryRetrieveInformationModelGet
 Window = AsynchronousOperationsWindowNegotiation
+OPERATIONS = int(os.environ.get("PYNETDICOM_OPERATIONS", "480"))
 
 
 @contextmanager
@@ -206,25 +211,27 @@ def test_a_query_does_not_hold_up_what_is_done_with_its_matches() -> None:
                 assert assoc.send_c_store(ct()).Status == 0x0000
 
 
+@pytest.mark.timeout(60 + OPERATIONS // 50)
 def test_each_answer_to_its_owner() -> None:
-    """Answered in random order."""
-    rounds, senders = 60, 8
+    """Answered in random order; the originator of a request says whose it is."""
+    owners = 8
 
     def store(event: Any) -> Any:
         threading.Event().wait(random.random() / 500)
         status = Dataset()
-        status.Status, status.ErrorComment = 0xB000, event.dataset.PatientID
+        status.Status = 0xB000
+        status.ErrorComment = event.request.MoveOriginatorApplicationEntityTitle
         return status
 
-    def send(assoc: Any, sender: int) -> None:
-        for number in range(rounds):
-            ds = ct()
-            ds.PatientID = f"{sender} {number}"
-            assert assoc.send_c_store(ds).ErrorComment == ds.PatientID
+    def send(assoc: Any, owner: int) -> None:
+        ds = ct(10)
+        for number in range(OPERATIONS // owners):
+            whose = f"{owner} {number}"
+            assert assoc.send_c_store(ds, originator_aet=whose).ErrorComment == whose
 
     with associated((evt.EVT_C_STORE, store), window=(8, 1), scp_window=(1, 8)) as assoc:
-        for call in [Call(send, assoc, sender) for sender in range(senders)]:
-            call.result(DEADLINE)
+        for call in [Call(send, assoc, owner) for owner in range(owners)]:
+            call.result(DEADLINE + OPERATIONS)
 
 
 def copies(tmp_path: Path, count: int) -> list[Path]:

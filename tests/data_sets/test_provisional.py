@@ -74,12 +74,12 @@ def test_another_host_does_not_remove_what_is_being_received(
 ) -> None:
     part = ProvisionalFile(str(tmp_path))
     name = part.name_it()
-    monkeypatch.setattr(provisional, "_is_alive", lambda pid: False)  # it sees no such process
+    monkeypatch.setattr(provisional, "is_alive", lambda pid: False)  # it sees no such process
     monkeypatch.setattr(provisional, "this_host", lambda: "another")
     assert remove_parts(str(tmp_path)) == 0
     assert os.listdir(tmp_path) == [os.path.basename(name)]
     monkeypatch.undo()
-    monkeypatch.setattr(provisional, "_is_alive", lambda pid: False)
+    monkeypatch.setattr(provisional, "is_alive", lambda pid: False)
     assert remove_parts(str(tmp_path)) == 1
     part.close()
 

@@ -27,7 +27,7 @@ from pynetdicom import (
 from pynetdicom.__main__ import APPS
 from pynetdicom.apps import workflow_config
 from pynetdicom.apps.archive import config, worklist
-from pynetdicom.apps.archive.tls import destination_tls, server_tls
+from pynetdicom.apps.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 from pynetdicom.workflows.matching import Options

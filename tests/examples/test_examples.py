@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import re
 import shutil
 import signal
 import ssl
@@ -14,9 +16,14 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.dsutils import split_dataset
-from pynetdicom.sop_class import HangingProtocolStorage, SecondaryCaptureImageStorage
+from pynetdicom.sop_class import (
+    HangingProtocolStorage,
+    InventoryCreation,
+    SecondaryCaptureImageStorage,
+    StorageManagementInstance,
+)
 from tests.conftest import find_free_port
 from tests.examples.certificates import write_certificates
 from tests.examples.conftest import (
@@ -29,6 +36,7 @@ from tests.examples.conftest import (
 from tests.interop.conftest import Dcmtk
 from tests.interop.test_other_tools import tool
 from tests.interop.test_query_scu import worklist
+from tests.programs import DEADLINE
 from tests.sampled import sampled
 
 __all__ = ["tool", "worklist"]  # fixtures
@@ -632,6 +640,155 @@ def test_print(scp: str, scu: str, scripts: Scripts) -> None:
     assert (result.returncode, "compressed" in result.stderr) == (1, True)
     result = scripts.run(script, LOCAL, server.port, CT, "--format", "11,10")
     assert (result.returncode, result.stderr) == (1, "not printed: the film: 0x0106\n")
+    assert server.stop(signal.SIGINT) == 0
+
+
+# The rarer N-services
+
+
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_media_creation(scp: str, scu: str, scripts: Scripts) -> None:
+    script = EXAMPLES / scp / "media_creation_scp.py"
+    server = scripts.serve(script, find_free_port(), "--directory", "out")
+    script = EXAMPLES / scu / "media_creation_scu.py"
+    result = scripts.run(script, LOCAL, server.port, CT, MR, "--copies", 2)
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", "discs: 2\n")
+    [listed] = (server.directory / "out").iterdir()
+    lines = [f"{ds.SOPClassUID} {ds.SOPInstanceUID}" for ds in map(dcmread, (CT, MR))]
+    assert listed.read_text().splitlines() == lines * 2
+    listed.unlink()
+    (server.directory / "out").rmdir()  # so that there is no place for the next one
+    result = scripts.run(script, LOCAL, server.port, CT)
+    assert (result.returncode, result.stderr) == (1, "not made: SUPPLY EMPTY\n")
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_event_logging(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "event_logging_scp.py", find_free_port())
+    script = EXAMPLES / scu / "event_logging_scu.py"
+    for arguments, code, said in (
+        (("PID1", "catheter in place", "--study", "1.2.3.1"), 0, "logged 0x0000"),
+        (("PID1", "balloon inflated"), 0, "logged 0xB102"),
+        (("PID1", "of another patient", "--study", "1.2.3.2"), 1, "not logged 0xC104"),
+        (("PID3", "of nobody"), 1, "not logged 0xC103"),
+        (("PID1", ""), 1, "not logged 0xC102"),
+        (("PID2", "10 ml", "--product", "4711"), 0, "logged 0x0000"),
+        (("PID3", "10 ml", "--product", "4711"), 1, "not logged 0xC110"),
+    ):
+        result = scripts.run(script, LOCAL, server.port, *arguments)
+        assert (result.returncode, result.stderr, result.stdout.strip()) == (code, "", said)
+    assert (server.directory / "events.txt").read_text().splitlines() == [
+        "1.2.3.1 catheter in place",
+        "1.2.3.1 balloon inflated",
+        "PID2 4711 10 ml",
+    ]
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_display_system(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "display_system_scp.py", find_free_port())
+    result = scripts.run(EXAMPLES / scu / "display_system_scu.py", LOCAL, server.port)
+    assert (result.returncode, result.stderr) == (1, "")
+    said = ["Example Two displays WARNING", "1 left NORMAL", "2 right WARNING"]
+    assert result.stdout.splitlines() == said
+    assert server.stop(signal.SIGINT) == 0
+
+
+REFUSED = "not verified: the beam: "
+
+
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_rt_verification(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "rt_verification_scp.py", find_free_port())
+    script = EXAMPLES / scu / "rt_verification_scu.py"
+    for arguments, code, said in (
+        (("1.2.3.4", "--meterset", "100"), 0, "VERIFIED"),
+        (("1.2.3.4", "--beam", "2", "--meterset", "80.45", "--ion"), 0, "VERIFIED"),
+        (("1.2.3.4", "--meterset", "101"), 1, "NOT_VERIFIED"),
+        (("1.2.3.5", "--meterset", "1"), 1, REFUSED + "0xC227"),
+        (
+            ("1.2.3.4", "--fraction-group", "2", "--meterset", "1"),
+            1,
+            "not verified: the beam: 0xC221",
+        ),
+        (("1.2.3.4", "--beam", "3", "--meterset", "1"), 1, REFUSED + "0xC224"),
+    ):
+        result = scripts.run(script, LOCAL, server.port, *arguments)
+        assert (result.returncode, (result.stdout + result.stderr).strip()) == (code, said)
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_inventory(scp: str, scu: str, scripts: Scripts) -> None:
+    images = scripts.directory / "images"
+    images.mkdir()
+    for path in (CT, MR):
+        shutil.copy(path, images)
+    script = EXAMPLES / scp / "inventory_scp.py"
+    server = scripts.serve(script, find_free_port(), "--directory", images)
+    for _ in range(2):
+        result = scripts.run(EXAMPLES / scu / "inventory_scu.py", LOCAL, server.port)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert re.fullmatch(r"[\d.]+ 2 studies\n", result.stdout)
+    assert server.stop(signal.SIGINT) == 0
+
+
+INVENTORIES = InventoryCreation, StorageManagementInstance
+
+
+def steer(assoc: Any, action: int, **elements: Any) -> tuple[int, Dataset | None]:
+    """Ask the SCP of inventories for an action; its status, and what it replies."""
+    information = Dataset()
+    for keyword, value in elements.items():
+        setattr(information, keyword, value)
+    status, reply = assoc.send_n_action(information, action, *INVENTORIES)
+    return status.Status, reply
+
+
+@pytest.mark.slow
+@sampled("style", STYLES)
+def test_an_inventory_is_steered(style: str, scripts: Scripts) -> None:
+    """All of its actions, and the reports that there are of them."""
+    server = scripts.serve(EXAMPLES / style / "inventory_scp.py", find_free_port())
+    reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def handle(event: Any) -> int:
+        reports.put((event.event_type, event.event_information.TransactionStatus))
+        return 0x0000
+
+    ae = AE()
+    ae.add_requested_context(InventoryCreation)
+    handlers = [(evt.EVT_N_EVENT_REPORT, handle)]
+    with ae.associate(LOCAL, server.port, evt_handlers=handlers) as assoc:
+        job: Any = {"TransactionUID": "1.2"}
+        whole: Any = {**job, "InventoryLevel": "STUDY", "ScopeOfInventorySequence": []}
+        assert steer(assoc, 12, **job)[0] == 0x0112
+        assert steer(assoc, 11, **job)[0] == 0x0120  # which level, and of what
+        assert steer(assoc, 11, **{**whole, "InventoryLevel": "SERIES"})[0] == 0x0212
+        assert steer(assoc, 11, **whole) == (0x0000, None)
+        assert reports.get(timeout=DEADLINE) == (11, "COMPLETE")
+        assert steer(assoc, 11, **whole)[0] == 0x0111
+        status, reply = steer(assoc, 12, **job)
+        assert reply is not None
+        assert (status, reply.TransactionStatus) == (0x0000, "COMPLETE")
+        for action in (14, 15, 13):
+            assert steer(assoc, action, **job)[0] == 0x0000
+        assert steer(assoc, 16, **job)[0] == 0x0123
+        part = {**whole, "TransactionUID": "1.3", "ScopeOfInventorySequence": [Dataset()]}
+        assert steer(assoc, 11, **part)[0] == 0xB010
+        assert reports.get(timeout=DEADLINE) == (11, "COMPLETE")
     assert server.stop(signal.SIGINT) == 0
 
 

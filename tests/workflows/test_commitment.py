@@ -322,7 +322,9 @@ def test_a_transaction_uid_that_is_in_use(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_new_provider_goes_on(kind: str, archive: Archive, tmp_path: Path) -> None:
+def test_a_new_provider_goes_on(
+    kind: str, archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Where its result goes was not known; then the server is another one."""
     store: Store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "store")
     first = archive.provide(store=store, delays=(3600.0,))
@@ -332,7 +334,7 @@ def test_a_new_provider_goes_on(kind: str, archive: Archive, tmp_path: Path) -> 
         )
         assert status.Status == 0x0000
         assoc.abort()
-    assert until(lambda: first._tried)
+    assert until(lambda: "is not known" in caplog.text)
     first.close()
     assert first.outstanding == ["1.2.840.1"]
     heard: list[Any] = []

@@ -9,13 +9,13 @@ import pytest
 from pydicom import Dataset
 
 from pynetdicom.workflows import globs
+from pynetdicom.workflows.conditions import Conditions
 from pynetdicom.workflows.globs import glob, in_order
 from pynetdicom.workflows.matching import (
     MAXIMUM_DEPTH,
     Options,
     attribute_matches,
     combined_range,
-    data_set_matches,
     datetime_matches,
     name_matches,
     range_of,
@@ -263,6 +263,10 @@ def test_group_lengths_are_no_keys() -> None:
     keys.add_new(0x00100000, "UL", 10)
     keys.PatientID = entity.PatientID = "1"
     assert data_set_matches(keys, entity, NONE)
+
+
+def data_set_matches(keys: Dataset, entity: Dataset, options: Options) -> bool:
+    return Conditions(keys, options).match(entity)
 
 
 def scheduled(**attributes: str) -> Dataset:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import generate_uid
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepRetrieve,
@@ -262,6 +264,65 @@ def test_random_sequences_against_a_model(store: str, tmp_path: Path) -> None:
     states = {uid: step.PerformedProcedureStepStatus for uid, step in provider.steps()}
     assert states == model.states
     kept.close()
+
+
+class Direct:
+    """Asks a provider as an association does, without a network."""
+
+    def __init__(self, provider: mpps.Provider) -> None:
+        self._handlers: Any = provider.handlers
+
+    def _ask(self, event: Any, side: str, uid: str, **more: Any) -> Any:
+        return self._handlers[event](
+            SimpleNamespace(
+                request=SimpleNamespace(**{f"{side}SOPInstanceUID": uid}),
+                context=SimpleNamespace(abstract_syntax=ModalityPerformedProcedureStepRetrieve),
+                **more,
+            )
+        )
+
+    def send_n_create(self, sent: Dataset, class_uid: str, uid: str) -> Any:
+        return self._ask(evt.EVT_N_CREATE, "Affected", uid, attribute_list=sent)
+
+    def send_n_set(self, sent: Dataset, class_uid: str, uid: str) -> Any:
+        return self._ask(evt.EVT_N_SET, "Requested", uid, modification_list=sent)
+
+    def send_n_get(self, tags: list[int], class_uid: str, uid: str) -> Any:
+        return self._ask(evt.EVT_N_GET, "Requested", uid, attribute_identifiers=tags)
+
+
+SEQUENCES = int(os.environ.get("PYNETDICOM_TEST_STEPS", "2000"))
+
+
+def test_many_random_sequences_without_a_network() -> None:
+    """As many operations as ``PYNETDICOM_TEST_STEPS`` says; the states, and who is told."""
+    random.seed(SEQUENCES)
+    told: list[tuple[str, int]] = []
+    provider = mpps.Provider(changed=lambda uid, step, event: told.append((uid, event)))
+    assoc, model = Direct(provider), Model()
+    wanted: list[tuple[str, int]] = []
+    uids: list[str] = []
+    for number in range(SEQUENCES):
+        if number % 60 == 0:  # of steps that have ended there is little to learn
+            for uid in uids:
+                provider.delete(uid)
+                if model.states.pop(uid, None):
+                    wanted.append((uid, 5))
+            uids = [generate_uid(prefix=None) for _ in range(5)]
+        uid, operation = random.choice(uids), random.choice(list(CELLS))
+        before = model.states.get(uid)
+        code = model.do(operation, uid)
+        assert do(assoc, operation, uid).Status == code, operation
+        if code == 0x0000 and operation != "get":
+            after = model.states[uid]
+            events = {mpps.IN_PROGRESS: 1, mpps.COMPLETED: 2, mpps.DISCONTINUED: 3}
+            wanted.append((uid, 4 if after == before else events[after]))
+        assert told == wanted
+        told.clear()
+        wanted.clear()
+        if number % 60 == 59:
+            states = {uid: step.PerformedProcedureStepStatus for uid, step in provider.steps()}
+            assert states == model.states
 
 
 # The SCU

@@ -24,11 +24,12 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows import ups
 from pynetdicom.workflows.providing import Refused
+from pynetdicom.workflows.reporting import Outbox
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
-from pynetdicom.workflows.ups_reporting import Outbox
 from pynetdicom.workflows.ups_rules import Event
 from tests.faults.peer import until
 from tests.pair import Seen, serve
+from tests.peers import DEADLINE
 from tests.workflows.ups_pair import (
     RIS,
     at_once,
@@ -571,6 +572,31 @@ def test_the_threads_end(office: RIS) -> None:
     provider.close()
     left = set(threading.enumerate()) - before
     assert not any(one.name.startswith("pynetdicom-ups") for one in left)
+
+
+def test_closing_does_not_wait_for_a_watcher_that_does_not_answer(office: RIS) -> None:
+    """Longer than it is told to; and once it answers, it is told no more."""
+    office.watch("WS")
+    goes_on, heard = threading.Event(), Seen()
+
+    def hear(uid: str, event_type: int, information: Dataset) -> None:
+        heard.add((uid, event_type))
+        goes_on.wait(DEADLINE)
+
+    watcher = AE("WS")
+    watcher.add_supported_context(UnifiedProcedureStepEvent, scu_role=False, scp_role=True)
+    address = serve(watcher, evt_handlers=ups.listening(hear)).server_address
+    provider = office.provide(where=lambda ae_title: address)
+    with office.associate() as assoc:
+        ups.subscribe(assoc, "WS")
+        uids = [ups.push(assoc, step()) for _ in range(2)]
+        heard.wait(1)
+        provider.close(timeout=0.0)
+        goes_on.set()
+        provider.close()
+    assert heard.notes == [(uids[0], STATE)]
+    assert provider.outstanding == {"WS": 1}
+    watcher.shutdown()
 
 
 KILLED = """

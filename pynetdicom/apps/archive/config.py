@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, tls
 from pynetdicom.apps.configuring import (
     TIMEOUTS,
     Check,
@@ -130,11 +130,7 @@ SECTIONS: Sections = {
         "store": ("commitment_store", some_text),
         "verify": ("verify_bytes", either("index", "bytes")),
     },
-    "tls": {
-        "certificate": ("tls_certificate", some_text),
-        "key": ("tls_key", some_text),
-        "authorities": ("tls_authorities", some_text),
-    },
+    "tls": tls.SECTION,
 }
 
 PEER: dict[str, Check] = {
@@ -163,9 +159,7 @@ _PATHS = (
     "database_location",
     "worklist_directory",
     "commitment_store",
-    "tls_certificate",
-    "tls_key",
-    "tls_authorities",
+    *tls.PATHS,
 )
 
 
@@ -181,25 +175,7 @@ def load(path: str) -> Config:
     """
     text = read_text(path)
     config = _from_toml(path, text) if path.endswith(".toml") else _from_ini(path, text)
-    return checked(with_paths(config, _PATHS, path), path)
-
-
-def checked(config: Config, source: str) -> Config:
-    """Check what depends on several keys.
-
-    Raises
-    ------
-    ConfigError
-        They do not go together.
-    """
-    if config.tls_key is not None and config.tls_certificate is None:
-        raise ConfigError(f"{source}: [tls] key: needs a certificate too")
-    if config.tls_authorities is not None and config.tls_certificate is None:
-        raise ConfigError(
-            f"{source}: [tls] authorities: needs a certificate too: without one, the archive would"
-            " listen without TLS, and let everybody in"
-        )
-    return config
+    return tls.checked(with_paths(config, _PATHS, path), path)
 
 
 def _from_toml(path: str, text: str) -> Config:
@@ -259,4 +235,4 @@ def _typed(value: str) -> Any:
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """What the command line says, which comes before the file."""
-    return checked(overridden(config, changes), "command line")
+    return tls.checked(overridden(config, changes), "command line")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pynetdicom.apps.archive.config import Config, Peer, load
-from pynetdicom.apps.archive.tls import security
 from pynetdicom.apps.configuring import ConfigError
+from pynetdicom.apps.tls import security
 from tests.apps.conftest import RunApp, run_app
 from tests.sampled import sampled
 

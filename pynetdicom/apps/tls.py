@@ -1,27 +1,93 @@
-"""What TLS is made with, from the files that the configuration names: each fault names its key."""
+"""TLS of the servers, from the files that their configurations name: each fault names its key."""
 
 from __future__ import annotations
 
 import ssl
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from pynetdicom.apps.archive.config import Config
-from pynetdicom.apps.configuring import ConfigError
+from pynetdicom.apps.configuring import Check, ConfigError, some_text
+
+SECTION: Mapping[str, tuple[str, Check]] = {
+    "certificate": ("tls_certificate", some_text),
+    "key": ("tls_key", some_text),
+    "authorities": ("tls_authorities", some_text),
+}
+"""The keys of ``[tls]``, with the fields of the configuration that they are for."""
+
+PATHS = tuple(name for name, _ in SECTION.values())
+
+
+class Peer(Protocol):
+    """An application entity that is known."""
+
+    @property
+    def address(self) -> str | None:
+        """Where it listens."""
+
+    @property
+    def tls(self) -> bool:
+        """Whether with TLS."""
+
+
+class Config(Protocol):
+    """What a configuration has of TLS."""
+
+    @property
+    def tls_certificate(self) -> str | None:
+        """A file; None: without TLS."""
+
+    @property
+    def tls_key(self) -> str | None:
+        """A file; None where the key is in that of the certificate."""
+
+    @property
+    def tls_authorities(self) -> str | None:
+        """A file with the certificates of those who vouch for peers."""
+
+    @property
+    def peers(self) -> Mapping[str, Peer]:
+        """By AE title."""
+
+
+Checked = TypeVar("Checked", bound=Config)
 
 
 class Security(NamedTuple):
-    """The archive's TLS.
+    """What TLS is made with.
 
     Attributes
     ----------
     server : ssl.SSLContext or None
-        What it listens with; None: without TLS.
+        What the server listens with; None: without TLS.
     destinations : ssl.SSLContext or None
         What it sends with to peers that want TLS; None if none of them does.
     """
 
     server: ssl.SSLContext | None = None
     destinations: ssl.SSLContext | None = None
+
+    def to(self, peer: Peer) -> dict[str, Any]:
+        """What an association with a peer is made with, as a parameter of `AE.associate`."""
+        return {"tls_args": (self.destinations, peer.address)} if peer.tls else {}
+
+
+def checked(config: Checked, source: str) -> Checked:
+    """Check what depends on several keys.
+
+    Raises
+    ------
+    ConfigError
+        They do not go together.
+    """
+    if config.tls_key is not None and config.tls_certificate is None:
+        raise ConfigError(f"{source}: [tls] key: needs a certificate too")
+    if config.tls_authorities is not None and config.tls_certificate is None:
+        raise ConfigError(
+            f"{source}: [tls] authorities: needs a certificate too: without one, the server would"
+            " listen without TLS, and let everybody in"
+        )
+    return config
 
 
 def security(config: Config, source: str = "configuration") -> Security:
@@ -46,7 +112,7 @@ def server_tls(config: Config) -> ssl.SSLContext | None:
 
 
 def destination_tls(config: Config) -> ssl.SSLContext | None:
-    """What TLS with move destinations is made with; None if none of them has it."""
+    """What TLS with peers is made with; None if none of them has it."""
     if not any(peer.tls for peer in config.peers.values()):
         return None
     if config.tls_authorities is not None:

@@ -1,0 +1,72 @@
+"""Display system SCP with callbacks: what a workstation's displays are, and how they are set.
+
+    python examples/callbacks/display_system_scp.py 127.0.0.1 11112
+
+Runs until Ctrl-C, and then ends with 0.
+"""
+
+import argparse
+import sys
+
+from pydicom import Dataset
+
+from pynetdicom import AE
+from pynetdicom.sop_class import DisplaySystem, DisplaySystemInstance
+
+
+def display(number, name, status):
+    """One display, as the system tells of it (PS3.3 C.34)."""
+    item = Dataset()
+    item.DisplaySubsystemID = number
+    item.DisplaySubsystemName = name
+    item.SystemStatus = status
+    return item
+
+
+def system():
+    """All there is to tell."""
+    ds = Dataset()
+    ds.Manufacturer, ds.ManufacturerModelName = "Example", "Two displays"
+    ds.DeviceSerialNumber = "4711"
+    ds.NumberOfDisplaySubsystems = 2
+    ds.SystemStatus, ds.SystemStatusComment = "WARNING", "display 2 is to be calibrated"
+    ds.DisplaySubsystemSequence = [display(1, "left", "NORMAL"), display(2, "right", "WARNING")]
+    return ds
+
+
+def get(uid, tags):
+    """An N-GET (PS3.4 EE.3): the attributes that are asked for, or all."""
+    if uid != DisplaySystemInstance:
+        return 0x0112, None
+    known = system()
+    found = Dataset()
+    found.update({tag: known[tag] for tag in tags or known.keys() if tag in known})
+    unknown = [tag for tag in tags if tag not in known]
+    status = Dataset()
+    status.Status = 0x0107 if unknown else 0x0000
+    if unknown:
+        status.AttributeIdentifierList = unknown
+    return status, found
+
+
+def on_n_get(attr, context, info):
+    """Tell attributes of the display system; `attr` is a list of tags, empty for all."""
+    return get(info["parameters"]["requested_sop_instance_uid"], attr)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Tell what a display system is.")
+    parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
+    parser.add_argument("port", nargs="?", type=int, default=11112)
+    args = parser.parse_args()
+
+    ae = AE(ae_title=b"DISPLAY_EXAMPLE", port=args.port)
+    ae.bind_addr = args.host
+    ae.add_supported_context(DisplaySystem)
+    ae.on_n_get = on_n_get
+    ae.start()  # returns after Ctrl-C, or when another thread has called ae.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Storage management SCP with event handlers: makes inventories of the images in a directory.
+
+    python examples/events/inventory_scp.py 127.0.0.1 11112 --directory images
+
+Runs until Ctrl-C or SIGTERM, and then ends with 0.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import generate_uid
+
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (
+    InventoryCreation,
+    InventoryFind,
+    InventoryStorage,
+    StorageManagementInstance,
+)
+
+INITIATE, ASK, CANCEL, PAUSE, RESUME = 11, 12, 13, 14, 15  # the Action Type IDs
+WITH_INSTANCES, STATUS, WITHOUT_INSTANCES = 11, 12, 13  # the Event Type IDs
+
+
+class Job(threading.Thread):
+    """An inventory in the making; it reports on the association that it was asked for on."""
+
+    def __init__(self, keeper, transaction_uid, assoc):
+        super().__init__()
+        self.keeper = keeper
+        self.transaction_uid = transaction_uid
+        self.assoc = assoc
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.is_cancelled = False
+        self.status = "PROCESSING"
+
+    def run(self):
+        studies = {}  # by Study Instance UID: a record of the inventory
+        for path in sorted(self.keeper.directory.rglob("*")):
+            self.may_go_on.wait()
+            if self.is_cancelled:
+                break
+            try:
+                ds = dcmread(path, specific_tags=["StudyInstanceUID", "PatientID"])
+            except (OSError, InvalidDicomError):
+                continue  # a directory, or no image
+            if "StudyInstanceUID" in ds:
+                studies.setdefault(ds.StudyInstanceUID, Dataset()).update(ds)
+        if self.is_cancelled:
+            self.status = "CANCELED"
+            self.report(WITHOUT_INSTANCES)
+            return
+        inventory = Dataset()
+        inventory.SOPClassUID, inventory.SOPInstanceUID = (
+            InventoryStorage,
+            generate_uid(prefix=None),
+        )
+        inventory.InventoryCompletionStatus = "COMPLETE"
+        inventory.TotalNumberOfStudyRecords = len(studies)
+        inventory.InventoriedStudiesSequence = list(studies.values())
+        self.keeper.inventories.append(inventory)
+        self.status = "COMPLETE"
+        self.report(WITH_INSTANCES, inventory)
+
+    def report(self, event_type, inventory=None):
+        """An N-EVENT-REPORT; where the peer is gone, it asks for the status another time."""
+        information = Dataset()
+        information.TransactionUID = self.transaction_uid
+        information.TransactionStatus = self.status
+        if inventory is not None:
+            item = Dataset()
+            item.ReferencedSOPClassUID = InventoryStorage
+            item.ReferencedSOPInstanceUID = inventory.SOPInstanceUID
+            information.ReferencedSOPSequence = [item]
+        where = InventoryCreation, StorageManagementInstance
+        try:
+            self.assoc.send_n_event_report(information, event_type, *where)
+        except RuntimeError as error:  # there is no association any more
+            print(error, file=sys.stderr)
+
+    def cancel(self):
+        self.is_cancelled = True
+        self.may_go_on.set()
+
+
+class Keeper:
+    """All inventories: those that are there, and those in the making."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.inventories = []
+        self.jobs = {}  # by Transaction UID
+
+    def act(self, action, information, assoc):
+        """An N-ACTION (PS3.4 KK.2.2)."""
+        uid = information.TransactionUID  # 0x0120 is answered if there is none
+        if action == INITIATE:
+            if information.InventoryLevel != "STUDY":
+                return 0x0212, None  # no such level here
+            job = Job(self, uid, assoc)
+            if self.jobs.setdefault(uid, job) is not job:
+                return 0x0111, None
+            job.start()
+            # All is listed, whatever the scope says: the peer is told.
+            return 0xB010 if information.ScopeOfInventorySequence else 0x0000, None
+        job = self.jobs.get(uid)
+        if job is None:
+            return 0x0112, None
+        if action == ASK:
+            reply = Dataset()
+            reply.TransactionUID, reply.TransactionStatus = uid, job.status
+            return 0x0000, reply
+        if action == CANCEL:
+            job.cancel()
+        elif action == PAUSE:
+            job.may_go_on.clear()
+        else:
+            job.may_go_on.set()
+        return 0x0000, None
+
+    def find(self, keys):
+        """A C-FIND of inventories (PS3.4 JJ): by SOP Instance UID, or all."""
+        for inventory in list(self.inventories):
+            if keys.get("SOPInstanceUID") in (None, "", inventory.SOPInstanceUID):
+                match = Dataset()
+                match.update({key.tag: inventory[key.tag] for key in keys if key.tag in inventory})
+                yield 0xFF00, match
+
+    def stop(self):
+        for job in self.jobs.values():
+            job.cancel()
+
+
+def handle_action(event, keeper):
+    """Answer at once; what the SCU waits for is reported later, on the same association."""
+    return keeper.act(event.action_type, event.action_information, event.assoc)
+
+
+def handle_find(event, keeper):
+    yield from keeper.find(event.identifier)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make inventories of a directory.")
+    parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
+    parser.add_argument("port", nargs="?", type=int, default=11112)
+    parser.add_argument("--directory", type=Path, default=Path(), help="where the images are")
+    args = parser.parse_args()
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    keeper = Keeper(args.directory)
+    ae = AE("STOCK_EXAMPLE")
+    ae.add_supported_context(InventoryCreation)
+    ae.add_supported_context(InventoryFind)
+    handlers = [
+        (evt.EVT_N_ACTION, handle_action, [keeper]),
+        (evt.EVT_C_FIND, handle_find, [keeper]),
+    ]
+    server = ae.start_server((args.host, args.port), block=False, evt_handlers=handlers)
+    print(f"listening on {server.server_address[0]} port {server.server_address[1]}", flush=True)
+    stop.wait()
+    keeper.stop()
+    ae.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

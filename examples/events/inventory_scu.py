@@ -1,0 +1,93 @@
+"""Storage management SCU: have an archive make an inventory.
+
+    python examples/events/inventory_scu.py 127.0.0.1 11112
+
+It waits for the report on the same association, and then asks how much there is. Ends with 0 if
+there is an inventory, with 1 otherwise.
+"""
+
+import argparse
+import queue
+import sys
+
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import InventoryCreation, InventoryFind, StorageManagementInstance
+from pynetdicom.status import code_to_category
+
+INITIATE = 11  # the Action Type ID
+WITH_INSTANCES, WITHOUT_INSTANCES = 11, 13  # the Event Type IDs
+
+
+class NotMade(Exception):
+    """The peer refuses, or does not answer."""
+
+
+def handle_report(event, reports):
+    """An N-EVENT-REPORT: it may come before the call that has asked for it is answered."""
+    reports.put((event.event_type, event.event_information))
+    return 0x0000, None
+
+
+def make(assoc, reports, patience):
+    """Have an inventory made, wait for it: its SOP Instance UID."""
+    wanted = Dataset()
+    wanted.TransactionUID = generate_uid(prefix=None)
+    wanted.InventoryLevel = "STUDY"
+    wanted.ScopeOfInventorySequence = []  # all there is
+    where = InventoryCreation, StorageManagementInstance
+    status, _ = assoc.send_n_action(wanted, INITIATE, *where)
+    code = status.get("Status")  # None when there was no answer
+    if code is None or code_to_category(code) not in ("Success", "Warning"):
+        raise NotMade("no answer" if code is None else f"0x{code:04X}")
+    try:
+        while True:
+            event_type, information = reports.get(timeout=patience)
+            if information.TransactionUID != wanted.TransactionUID:
+                continue
+            if event_type == WITH_INSTANCES:
+                return information.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            if event_type == WITHOUT_INSTANCES:
+                raise NotMade(information.get("TransactionStatus"))
+    except queue.Empty:
+        raise NotMade(f"nothing was reported within {patience} seconds") from None
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Have an inventory made.")
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--patience", type=float, default=600, help="seconds to wait for it")
+    args = parser.parse_args()
+
+    reports = queue.SimpleQueue()
+    ae = AE("STOCK_EXAMPLE")
+    ae.add_requested_context(InventoryCreation)
+    ae.add_requested_context(InventoryFind)
+    # While nothing is asked for nothing is sent either.
+    ae.network_timeout = None
+    handlers = [(evt.EVT_N_EVENT_REPORT, handle_report, [reports])]
+    assoc = ae.associate(args.host, args.port, evt_handlers=handlers)
+    if not assoc.is_established:
+        print(f"no association: {assoc.ended}", file=sys.stderr)
+        return 1
+
+    try:
+        uid = make(assoc, reports, args.patience)
+        keys = Dataset()
+        keys.SOPInstanceUID, keys.TotalNumberOfStudyRecords = uid, None
+        for _, match in assoc.send_c_find(keys, InventoryFind):
+            if match is not None:
+                print(match.SOPInstanceUID, match.TotalNumberOfStudyRecords, "studies")
+    except (NotMade, ValueError) as error:  # or the peer makes no inventories
+        print(f"not made: {error}", file=sys.stderr)
+        return 1
+    finally:
+        assoc.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

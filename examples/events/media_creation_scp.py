@@ -1,0 +1,131 @@
+"""Media creation SCP with event handlers: a robot that burns discs; this one writes lists.
+
+    python examples/events/media_creation_scp.py 127.0.0.1 11112 --directory media
+
+Runs until Ctrl-C or SIGTERM, and then ends with 0.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.uid import UID, generate_uid
+
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import MediaCreationManagement
+
+INITIATE, CANCEL = 1, 2  # the Action Type IDs
+
+
+class Robot:
+    """The requests of all peers, and what becomes of them."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.lock = threading.Lock()  # each association has a thread of its own
+        self.requests = {}  # by SOP Instance UID: the attributes
+
+    def create(self, uid, attributes):
+        """An N-CREATE: what is to be on the medium (PS3.4 S.3.2.1)."""
+        if uid is not None and not UID(uid).is_valid:  # it becomes the name of a file
+            return 0x0117, None
+        if not attributes.ReferencedSOPSequence:  # 0x0120 is answered where it is not there
+            return 0x0121, attributes
+        status = Dataset()
+        status.Status = 0x0000
+        status.AffectedSOPInstanceUID = uid or generate_uid(prefix=None)  # the SCU may not name it
+        attributes.ExecutionStatus, attributes.ExecutionStatusInfo = "IDLE", "NORMAL"
+        with self.lock:
+            if status.AffectedSOPInstanceUID in self.requests:
+                return 0x0111, None
+            self.requests[status.AffectedSOPInstanceUID] = attributes
+        return status, attributes
+
+    def act(self, uid, action, information):
+        """An N-ACTION: begin with it, or leave it (PS3.4 S.3.2.2)."""
+        with self.lock:
+            if uid not in self.requests:
+                return 0x0112, None
+            request = self.requests[uid]
+            if action == CANCEL:
+                if request.ExecutionStatus == "DONE":
+                    return 0xC201, None
+                del self.requests[uid]
+                return 0x0000, None
+            if request.ExecutionStatus != "IDLE":
+                return 0xA510, None
+            copies = int(information.get("NumberOfCopies") or 1)
+            self.burn(uid, request, copies)
+        return 0x0000, None
+
+    def burn(self, uid, request, copies):
+        """Write the list; a robot would take a while, and be PENDING and CREATING."""
+        items = request.ReferencedSOPSequence
+        lines = [
+            f"{item.ReferencedSOPClassUID} {item.ReferencedSOPInstanceUID}\n" for item in items
+        ]
+        try:
+            (self.directory / f"{uid}.txt").write_text("".join(lines) * copies)
+        except OSError as error:
+            print(error, flush=True)
+            request.ExecutionStatus, request.ExecutionStatusInfo = "FAILURE", "SUPPLY EMPTY"
+        else:
+            request.ExecutionStatus = "DONE"
+            request.TotalNumberOfPiecesOfMediaCreated = copies
+
+    def get(self, uid, tags):
+        """An N-GET (PS3.4 S.3.2.3): the attributes that are asked for, or all."""
+        found = Dataset()
+        with self.lock:
+            if uid not in self.requests:
+                return 0x0112, None
+            request = self.requests[uid]
+            found.update({t: request[t] for t in tags or request.keys() if t in request})
+        return 0x0000 if all(tag in found for tag in tags) else 0x0107, found
+
+
+def handle_create(event, robot):
+    return robot.create(event.request.AffectedSOPInstanceUID, event.attribute_list)
+
+
+def handle_action(event, robot):
+    uid = event.request.RequestedSOPInstanceUID
+    return robot.act(uid, event.action_type, event.action_information)
+
+
+def handle_get(event, robot):
+    return robot.get(event.request.RequestedSOPInstanceUID, event.attribute_identifiers)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Write lists of what is to be put on media.")
+    parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
+    parser.add_argument("port", nargs="?", type=int, default=11112)
+    parser.add_argument("--directory", type=Path, default=Path(), help="where the lists go")
+    args = parser.parse_args()
+    args.directory.mkdir(parents=True, exist_ok=True)
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    robot = Robot(args.directory)
+    ae = AE("MEDIA_EXAMPLE")
+    ae.add_supported_context(MediaCreationManagement)
+    handlers = [
+        (evt.EVT_N_CREATE, handle_create, [robot]),
+        (evt.EVT_N_ACTION, handle_action, [robot]),
+        (evt.EVT_N_GET, handle_get, [robot]),
+    ]
+    server = ae.start_server((args.host, args.port), block=False, evt_handlers=handlers)
+    print(f"listening on {server.server_address[0]} port {server.server_address[1]}", flush=True)
+    stop.wait()
+    ae.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

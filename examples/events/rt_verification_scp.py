@@ -1,0 +1,142 @@
+"""RT machine verification SCP with event handlers: compares how a machine is set with the plan.
+
+    python examples/events/rt_verification_scp.py 127.0.0.1 11112
+
+It shows the messages: nobody is to be treated on its word.
+Runs until Ctrl-C or SIGTERM, and then ends with 0.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+
+from pynetdicom import AE, RTMachineVerificationPresentationContexts, evt
+
+PLANS = {"1.2.3.4": {1: {1: 100.0, 2: 80.5}}}  # plan → fraction group → beam: the meterset
+TOLERANCE = 0.1
+
+
+class Verifier:
+    """The verifications of all peers."""
+
+    def __init__(self):
+        self.lock = threading.Lock()  # each association has a thread of its own
+        self.verifications = {}  # by SOP Instance UID: the attributes
+
+    def create(self, uid, attributes):
+        """An N-CREATE: which beam is to be verified (PS3.4 DD.3.2.1)."""
+        refusal = self.refusal(attributes)
+        if refusal:
+            return refusal, None
+        status = Dataset()
+        status.Status = 0x0000
+        status.AffectedSOPInstanceUID = uid or generate_uid(prefix=None)  # the SCU may not name it
+        attributes.TreatmentVerificationStatus = "NOT_VERIFIED"
+        with self.lock:
+            if status.AffectedSOPInstanceUID in self.verifications:
+                return 0x0111, None
+            self.verifications[status.AffectedSOPInstanceUID] = attributes
+        return status, attributes
+
+    def refusal(self, attributes):
+        """Why there is no such beam, as a status; None if there is one."""
+        (plan,) = attributes.ReferencedRTPlanSequence
+        groups = PLANS.get(plan.ReferencedSOPInstanceUID)
+        if groups is None:
+            return 0xC227
+        beams = groups.get(attributes.ReferencedFractionGroupNumber)
+        if beams is None:
+            return 0xC221
+        return None if attributes.ReferencedBeamNumber in beams else 0xC224
+
+    def change(self, uid, attributes):
+        """An N-SET: how the machine is set."""
+        with self.lock:
+            if uid not in self.verifications:
+                return 0x0112, None
+            self.verifications[uid].update(attributes)
+            self.verifications[uid].TreatmentVerificationStatus = "NOT_VERIFIED"
+        return 0x0000, None
+
+    def verify(self, uid):
+        """An N-ACTION: compare with the plan."""
+        with self.lock:
+            if uid not in self.verifications:
+                return 0xC112, None
+            asked = self.verifications[uid]
+            beams = PLANS[asked.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID]
+            planned = beams[asked.ReferencedFractionGroupNumber][asked.ReferencedBeamNumber]
+            is_set = asked.get("SpecifiedPrimaryMeterset")
+            good = is_set is not None and abs(float(is_set) - planned) <= TOLERANCE
+            asked.TreatmentVerificationStatus = "VERIFIED" if good else "NOT_VERIFIED"
+        return 0x0000, None
+
+    def get(self, uid, tags):
+        """An N-GET: the attributes that are asked for, or all."""
+        found = Dataset()
+        with self.lock:
+            if uid not in self.verifications:
+                return 0x0112, None
+            known = self.verifications[uid]
+            found.update({t: known[t] for t in tags or known.keys() if t in known})
+        return 0x0000 if all(tag in found for tag in tags) else 0x0107, found
+
+    def delete(self, uid):
+        """An N-DELETE."""
+        with self.lock:
+            return 0x0112 if self.verifications.pop(uid, None) is None else 0x0000
+
+
+def handle_create(event, verifier):
+    return verifier.create(event.request.AffectedSOPInstanceUID, event.attribute_list)
+
+
+def handle_set(event, verifier):
+    return verifier.change(event.request.RequestedSOPInstanceUID, event.modification_list)
+
+
+def handle_action(event, verifier):
+    return verifier.verify(event.request.RequestedSOPInstanceUID)
+
+
+def handle_get(event, verifier):
+    return verifier.get(event.request.RequestedSOPInstanceUID, event.attribute_identifiers)
+
+
+def handle_delete(event, verifier):
+    return verifier.delete(event.request.RequestedSOPInstanceUID)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Compare how a machine is set with the plan.")
+    parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
+    parser.add_argument("port", nargs="?", type=int, default=11112)
+    args = parser.parse_args()
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    verifier = Verifier()
+    ae = AE("VERIFY_EXAMPLE")
+    ae.supported_contexts = RTMachineVerificationPresentationContexts
+    handlers = [
+        (evt.EVT_N_CREATE, handle_create, [verifier]),
+        (evt.EVT_N_SET, handle_set, [verifier]),
+        (evt.EVT_N_ACTION, handle_action, [verifier]),
+        (evt.EVT_N_GET, handle_get, [verifier]),
+        (evt.EVT_N_DELETE, handle_delete, [verifier]),
+    ]
+    server = ae.start_server((args.host, args.port), block=False, evt_handlers=handlers)
+    print(f"listening on {server.server_address[0]} port {server.server_address[1]}", flush=True)
+    stop.wait()
+    ae.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
