@@ -6,6 +6,7 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import socketserver
@@ -23,7 +24,7 @@ from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
-from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
+from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, address_text
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
@@ -33,6 +34,8 @@ from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.utils import printable
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
+
+LOGGER = logging.getLogger("pynetdicom.ae")
 
 _CLOSING = 0.5
 
@@ -286,6 +289,9 @@ class AssociationServer(socketserver.TCPServer):
             raise RuntimeError("a server serves once")
 
     def _serve(self) -> None:
+        where = address_text(self.server_address)
+        how = "" if self.ssl_context is None else " with TLS"
+        LOGGER.info("%s listens on %s%s", printable(self.ae_title), where, how)
         try:
             self._lobby.run()
         finally:

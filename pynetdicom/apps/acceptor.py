@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -88,6 +88,18 @@ class StopSignals:
         self._writer.close()
 
 
+def say_listening(address: Sequence[Any], terminal: Terminal, *, port: int) -> None:
+    """Say where an app listens that was asked to listen on `port`.
+
+    With port 0 even if it is to be quiet: whoever started it has no other way to learn the port.
+    """
+    line = f"listening on {address_text(address)}"
+    if port == 0:
+        print(line, flush=True)
+    else:
+        terminal.result(line)
+
+
 class Place(Protocol):
     """Where an app listens."""
 
@@ -122,11 +134,7 @@ def serve(
             return FAILED
         assert server is not None  # None is given only after having served
         try:
-            line = f"listening on {address_text(server.server_address)}"
-            if args.port == 0:  # whoever started it has no other way to learn the port
-                print(line, flush=True)
-            else:
-                LOGGER.info(line)
+            say_listening(server.server_address, terminal, port=args.port)
             stop.wait()
         finally:
             stopping()

@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynetdicom._version import __version__
+from pynetdicom.apps.logs import JSON, TEXT, make_handler
 from pynetdicom.apps.progress import Terminal
 
 if TYPE_CHECKING:
@@ -105,6 +106,16 @@ LOG_LEVEL = (
     option(
         "-ll", "--log-level", metavar="LEVEL", choices=LEVELS,
         help=f"log level: {', '.join(LEVELS)}",
+    ),
+    option(
+        "--log-file", metavar="FILE",
+        help="log to this file, not to standard error; it may be renamed while the program runs,"
+        " as logrotate does",
+    ),
+    option(
+        "--log-format", metavar="FORMAT", choices=(TEXT, JSON), default=TEXT,
+        help="log as text (default), or as json, an object a line, with peer, association,"
+        " operation, bytes, milliseconds and status as members",
     ),
 )  # fmt: skip
 
@@ -300,8 +311,10 @@ def ignore_odd_values() -> None:
 
 
 @contextmanager
-def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
-    """Print the library's log while an app runs."""
+def logging_with(
+    handler: logging.Handler, args: argparse.Namespace, default: int
+) -> Iterator[None]:
+    """Give the library's log to a handler while an app runs."""
     level = LEVELS[args.log_level] if args.log_level else default
     for chosen, its_level in (
         (args.quiet, SILENT),
@@ -310,8 +323,6 @@ def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
     ):
         level = its_level if chosen else level
     logger = logging.getLogger("pynetdicom")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname).1s: %(message)s"))
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)
@@ -320,6 +331,7 @@ def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
+        handler.close()
 
 
 def drop_output() -> None:
@@ -355,7 +367,12 @@ def run(
         ignore_odd_values()
     args = parser.parse_args(argv)
     terminal = Terminal(parser.prog, quiet=args.quiet)
-    with logging_to_stderr(args, log_level):
+    try:
+        handler = make_handler(args)
+    except OSError as error:
+        terminal.problem(f"{args.log_file}: cannot log there: {error.strerror or error}")
+        return FAILED
+    with logging_with(handler, args, log_level):
         try:
             return body(args, terminal)
         except Failure as failure:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
-from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
+from pynetdicom.apps.acceptor import StopSignals, say_listening, surviving_hangups
 from pynetdicom.apps.archive.config import Config, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
@@ -177,15 +177,6 @@ def serve(
     return 0
 
 
-def tell(config: Config, address: Sequence[Any]) -> None:
-    """Say where the archive listens."""
-    line = f"listening on {address_text(address)}"
-    if config.port == 0:  # whoever started it has no other way to learn the port
-        print(line, flush=True)
-    else:
-        LOGGER.info(line)
-
-
 def _quiet_pydicom() -> None:
     """Keep pydicom from warnings about values: they are a peer's, and may be about a patient."""
     from pydicom import config
@@ -316,15 +307,16 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         check_commitment(config, source)
         tls = security(config, source)
         prepare(config, source, full=args.check)
+        ready = partial(say_listening, terminal=terminal, port=config.port)
         if config.workers == 1:
-            return serve(config, terminal, partial(tell, config), tls=tls)
+            return serve(config, terminal, ready, tls=tls)
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(
             config,
             terminal,
             lambda shared, ready: serve(shared, terminal, ready, reuse_port=True, tls=tls),
-            partial(tell, config),
+            ready,
         )
     except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))

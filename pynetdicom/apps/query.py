@@ -84,7 +84,7 @@ IDENTIFIER = (
         " of -k replace them",
     ),
     option(
-        "--level", type=str.upper, choices=("PATIENT", "STUDY", "SERIES", "IMAGE"),
+        "--level", metavar="LEVEL", type=str.upper, choices=("PATIENT", "STUDY", "SERIES", "IMAGE"),
         help="the level, as -k QueryRetrieveLevel=LEVEL: PATIENT, STUDY, SERIES or IMAGE",
     ),
 )  # fmt: skip

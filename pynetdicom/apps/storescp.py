@@ -52,7 +52,7 @@ OUTPUT = (
     ),
     options.option("--ignore", action="store_true", help="receive objects, but do not store them"),
     options.option(
-        "--sort", choices=SORTED,
+        "--sort", metavar="WHAT", choices=SORTED,
         help="write to subdirectories: study for one of each study, series for one of each series"
         " in that of its study, patient for both in one of the patient",
     ),

@@ -121,6 +121,7 @@ class Association(SCU, DebugHooks, threading.Thread):
             connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
         )
+        self.dul.link = link
         self._lifetime = Lifetime(link, self._negotiation, self._performer, indications)
         link.handlers = self._handlers = Handlers(
             ae,

@@ -20,6 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from pynetdicom import event_types as evt
+from pynetdicom._logging import working_on
+from pynetdicom.association import reporting
 from pynetdicom.dimse import waiting
 from pynetdicom.dimse.messages import Batch
 from pynetdicom.dimse.operations import PENDING, Operation, Operations
@@ -162,6 +164,11 @@ class Invoker:
             if is_match:
                 missing.append("identifier")
             if not missing:
+                if self.messenger.logs and response.Status not in PENDING:
+                    with working_on(link):
+                        reporting.operation(
+                            "invoked", operation.request, response, operation.last_heard
+                        )
                 return response
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
             link.dul.abort(Ended("aborted", "local", 0, 0, error=error))

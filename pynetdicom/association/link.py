@@ -7,6 +7,7 @@ An `Association` has a `Link`, and parts that stand on it: its negotiation (`req
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,11 +32,16 @@ if TYPE_CHECKING:
 TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
 
+_numbers = itertools.count(1)
+
+
 class Link(Timeouts):
     """What the parts of one association share; for any thread.
 
     Attributes
     ----------
+    number : int
+        Which of the process's associations it is, for the log.
     thread : threading.Thread
         The Association thread.
     server : Listener or None
@@ -61,6 +67,7 @@ class Link(Timeouts):
         thread: threading.Thread,
         server: Listener | None,
     ) -> None:
+        self.number = next(_numbers)
         self.ae = ae
         self.server = server
         self.is_requestor = mode == "requestor"

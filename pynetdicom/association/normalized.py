@@ -325,4 +325,4 @@ def _ask(
         raise ValueError(f"{name}: no {', '.join(sorted(absent))}")
     response, message_id = invoker.exchange(request, context, msg_id)
     status = to_status(response, message_id)
-    return status, None if response is None else decoded(response, status, "data set")
+    return status, None if response is None else decoded(response, status, "data set", invoker.link)

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, raised
+from pynetdicom._logging import HERE
 from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
@@ -127,6 +128,7 @@ class Performer:
         """Serve requests until the association has ended; one more thread than is busy waits."""
         inbox, busy, run = self._inbox, self._busy, self.link.handlers.run_anywhere
         ident = threading.get_ident()
+        HERE.link = self.link
         self.link.workers.add(ident)
         try:
             while (message := inbox.work.get()) is not None:
@@ -158,7 +160,9 @@ class Performer:
     def _serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
         response: Primitive | None = None
-        data_set = message.primitive.data_set
+        HERE.request = request = message.primitive
+        data_set = request.data_set
+        begun = time.monotonic() if self.messenger.logs else 0.0
         try:
             try:
                 if not self.link.has_ended:
@@ -170,7 +174,10 @@ class Performer:
                 self._inbox.done(message)
             if response is not None:
                 self.messenger.send(response, message.context_id)
+                if self.messenger.logs:
+                    reporting.operation("performed", request, response, begun)
         finally:
+            HERE.request = None
             if data_set is not None:
                 data_set.handled()
 
