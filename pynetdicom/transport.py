@@ -306,6 +306,28 @@ class AssociationServer(socketserver.TCPServer):
         """
         self.ae._running.stop([self])
 
+    def drain(self, timeout: float = 30.0, *, idle: float = 1.0) -> int:
+        """Stop listening, and let the peers finish what they are at, before the rest is aborted.
+
+        Who is connected goes on being served, until it releases the association. It is aborted
+        when nothing is outstanding on it, and was not for a while, or when the time is up. To be
+        called from a thread that is none of the library's, so not from a handler; `shutdown` from
+        another thread ends it at once.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds that they have in all.
+        idle : float
+            Seconds without anything to do after which an association is aborted.
+
+        Returns
+        -------
+        int
+            How many were aborted since the time was up.
+        """
+        return self.ae._running.drain(self, timeout, idle)
+
     def stop_listening(self) -> None:
         """Have the lobby's thread end; `wait_stopped` waits for it."""
         self._lobby.stop()

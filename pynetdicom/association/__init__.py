@@ -311,6 +311,11 @@ class Association(SCU, DebugHooks, threading.Thread):
         elif not self._has_ended:  # a handler does not return
             self.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
 
+    def _end_when_idle(self, seconds: float) -> None:
+        """Have it aborted once it has had nothing to do for so long."""
+        self._link.idle_timeout = seconds
+        self._link.inbox.put(None)  # the Association thread, which may wait for longer
+
     def _release_later(self) -> None:
         """Have the association released by its own thread, and wait for nothing."""
         self._link.wants_no_more = True

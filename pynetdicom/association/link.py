@@ -84,6 +84,8 @@ class Link(Timeouts):
         self._dimse_timeout: float | None = ae.dimse_timeout
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
+        # While its server is drained: after so many seconds with nothing to do it is aborted.
+        self.idle_timeout: float | None = None
         self.inbox = Inbox()
         self.is_over = Latch()
         self.was_established = False

@@ -190,13 +190,14 @@ class Performer:
 
         Never 0, or else the thread would spin while something is outstanding.
         """
-        timeout = self.link._network_timeout
+        idle = self.link.idle_timeout
+        timeout = self.link._network_timeout if idle is None else idle
         if timeout is None:
             return None
         return max(_SHORTEST, self.link.dul.driver.last_activity + timeout - time.monotonic())
 
     def _check_idle(self) -> None:
-        """Nothing was to be done for `network_timeout`: end it, unless something is outstanding."""
+        """Nothing was to be done for long enough: end it, unless something is outstanding."""
         link = self.link
         if self._patience() != _SHORTEST:
             return
@@ -205,6 +206,8 @@ class Performer:
         if are_awaited or self._is_serving() or self._indications.assembler.context_id:
             # Other timers run for these, or none.
             link.dul.driver.last_activity = time.monotonic()
+        elif link.idle_timeout is not None:
+            link.dul.abort(Ended("aborted", "local", 0, 0))
         elif link.network_timeout_response == "A-RELEASE":
             self._release()
         else:
