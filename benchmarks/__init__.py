@@ -22,6 +22,8 @@ How it is measured
   median of the rounds' ratios. Before each run memory is touched once, so that a virtual machine
   has it at hand. Small outputs are renamed away and deleted at the very end, because deleting
   thousands of files slows down those created after them; large ones are deleted at once.
+* What a window and several associations are good for is measured against one object after another,
+  ours to ours: as it is, and through a relay, a process of its own that takes 20 ms each way.
 * Nothing else should run meanwhile: the load before and after is printed with the figures.
 """
 

@@ -140,6 +140,15 @@ class Pynetdicom:
         """Send all files; give the seconds of all but the first `UNTIMED`."""
         return float(self._run("store", str(port), str(UNTIMED), *map(str, files))["seconds"])
 
+    def relay(self, port: int, delay: float, errors: Path) -> AbstractContextManager[Peer]:
+        """Start a process that hands on to `port` what comes, so many seconds later each way."""
+        return peer(self._worker("relay", str(port), str(delay)), self._environment, errors)
+
+    def many(self, port: int, window: int, associations: int, files: Sequence[Path]) -> float:
+        """Send files several at a time; give the seconds of all but the first `UNTIMED`."""
+        how = map(str, (port, window, associations, UNTIMED))
+        return float(self._run("many", *how, *map(str, files))["seconds"])
+
     def peak(self, port: int, files: Sequence[Path]) -> int:
         """Send all files; give the SCU's peak memory in KiB."""
         return int(self._run("store", str(port), "0", *map(str, files))["peak"])

@@ -18,6 +18,7 @@ APPS = {
     "mppsscu": "tell a peer how a procedure step goes on",
     "stgcmtscu": "ask a peer to commit itself to keep objects",
     "ianscu": "tell a peer which objects can be had from where",
+    "upsscu": "schedule, perform and watch unified procedure steps",
     "workflowscp": "keep procedure steps, commit to keep objects",
     "qrscp": "be an archive: receive, find and send objects",
 }

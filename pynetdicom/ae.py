@@ -46,7 +46,9 @@ def prepare(
         AddressInformation.from_tuple(bind_address)
     _check_tls(tls_args)
     items = list(ext_neg or ae.extended_negotiation or ())
-    if window is not None or acse.item_of(items, AsynchronousOperationsWindowNegotiation) is None:
+    if window is not None:  # of this item there is one at most (PS3.7 D.3.3.3.1)
+        items = [x for x in items if not isinstance(x, AsynchronousOperationsWindowNegotiation)]
+    if acse.item_of(items, AsynchronousOperationsWindowNegotiation) is None:
         offered = window_of("window", ae.window if window is None else window)
         if offered != (1, 1):  # there are devices that break when it is offered
             items.append(AsynchronousOperationsWindowNegotiation(*offered))
@@ -167,9 +169,9 @@ class ApplicationEntity(Settings):
         evt_handlers : sequence of tuple, optional
             ``(event, handler)`` or ``(event, handler, [args])``.
         window : tuple of int and int, optional
-            How many operations to invoke, and to perform, at a time, instead of `window` of the AE;
-            0 for up to 64. ``(1, 1)`` offers nothing, for peers that break when they are offered it
-            (PS3.7 D.3.3.3). What the peer agrees to, counts.
+            How many operations to invoke, and to perform, at a time, instead of `window` of the AE
+            and of what `ext_neg` says of it; 0 for up to 64. ``(1, 1)`` offers nothing, for peers
+            that break when they are offered it (PS3.7 D.3.3.3). What the peer agrees to, counts.
 
         Returns
         -------

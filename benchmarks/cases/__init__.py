@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.cases import application, archives, echo, idle, imports, memory, promises, store
+from benchmarks.cases import (
+    application,
+    archives,
+    echo,
+    idle,
+    imports,
+    memory,
+    promises,
+    several,
+    store,
+)
 from benchmarks.method import Bench
 from benchmarks.report import Result
 
@@ -17,6 +27,8 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "small": store.small,
     "stock": store.stock,
     "application": application.measure,
+    "far": several.far,
+    "near": several.near,
     "big": store.big,
     "find": archives.find,
     "get": archives.get,

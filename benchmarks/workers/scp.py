@@ -35,6 +35,8 @@ def main() -> None:
     ae = AE(ae_title="BENCHSCP")
     ae.maximum_associations = 100
     ae.maximum_pdu_size = MAXIMUM_PDU
+    if IS_OURS:  # for those who offer one
+        ae.window = (1, 8)
     options: dict[str, Any] = {"spool_dir": out} if IS_OURS else {}
     ae.add_supported_context(VERIFICATION, TRANSFER_SYNTAXES)
     ae.add_supported_context(CT_IMAGE_STORAGE, TRANSFER_SYNTAXES)

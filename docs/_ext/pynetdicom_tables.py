@@ -169,12 +169,10 @@ class InformationModels(Table):
     optional_arguments = 9
 
     def text(self) -> str:
-        from pynetdicom import query_models, sop_class
+        from pynetdicom import query_models
         from pynetdicom.services import classes
 
-        # Of several names for the same the shortest, which is the one that scripts have.
-        by_length = sorted(sop_class.__all__, key=len, reverse=True)
-        names = {str(getattr(sop_class, name)): name for name in by_length}
+        names = sop_class_names()
         letters = {
             query_models.query_model_uid(operation, letter): letter
             for letter in query_models._LETTERS
@@ -189,8 +187,35 @@ class InformationModels(Table):
         return list_table(("SOP Class", "Operation", "``query_model`` of 1.x"), rows)
 
 
+def sop_class_names() -> dict[str, str]:
+    """UID → name. Of several for the same the shortest, which is the one that scripts have."""
+    from pynetdicom import sop_class
+
+    by_length = sorted(sop_class.__all__, key=len, reverse=True)
+    return {str(getattr(sop_class, name)): name for name in by_length}
+
+
 def _letter(letter: str | None) -> str:
     return FILLED if letter is None else f'``"{letter}"``'
+
+
+class TypeTable(Table):
+    """``.. type-table:: StorageManagementServiceClass``: the actions and events of a service."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.services import classes
+
+        service_class = getattr(classes, self.arguments[0])
+        names = sop_class_names()
+        rows = (
+            (f"``{names[uid]}``", operation, str(number), types[number])
+            for uid, operations in service_class.types.items()
+            for operation, types in operations.items()
+            for number in types
+        )
+        return list_table(("SOP Class", "Operation", "Type", "Name"), rows)
 
 
 class ArchiveKeys(Table):
@@ -315,11 +340,11 @@ def operations(uids: Iterable[str]) -> str:
     from pynetdicom.services import registry
 
     names = list(dict.fromkeys(name for uid in uids for name in registry.operations(uid)))
-    return ", ".join(names) or FILLED
+    return ", ".join(names) or "none: of media, which are not sent"
 
 
 class SOPClassTable(Table):
-    """``.. sop-class-table::``: the names of `pynetdicom.sop_class` and their UIDs."""
+    """``.. sop-class-table::``: the names of `pynetdicom.sop_class`, their UIDs and services."""
 
     def text(self) -> str:
         from pydicom.uid import UID
@@ -328,11 +353,23 @@ class SOPClassTable(Table):
 
         names = {name: getattr(sop_class, name) for name in sop_class.__all__}
         rows = (
-            (f"``{name}``", f"``{uid}``")
+            (f"``{name}``", f"``{uid}``", service_of(uid))
             for name, uid in sorted(names.items())
             if isinstance(uid, UID)
         )
-        return list_table(("Name", "UID"), rows)
+        return list_table(("Name", "UID", "Service"), rows)
+
+
+def service_of(uid: str) -> str:
+    """Which service a SOP Class or a SOP Instance belongs to, or that it is not served."""
+    from pynetdicom.services import registry
+    from pynetdicom.uids import uid_dictionary
+
+    retired = uid_dictionary()[uid][3].lower()
+    if registry.is_sop_instance(uid):
+        return ", ".join(filter(None, ("a SOP Instance", retired)))
+    served = registry.service_class_of(uid).name if registry.operations(uid) else "**not served**"
+    return ", ".join(filter(None, (served, retired)))
 
 
 class AppOptions(Table):
@@ -554,6 +591,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "status-table": StatusTable,
         "answer-table": AnswerTable,
         "attribute-table": AttributeTable,
+        "type-table": TypeTable,
         "information-models": InformationModels,
         "archive-keys": ArchiveKeys,
         "archive-attributes": ArchiveAttributes,

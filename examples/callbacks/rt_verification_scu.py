@@ -45,7 +45,9 @@ def verify(assoc, args):
     beam.ReferencedBeamNumber = args.beam
     status, _ = assoc.send_n_create(beam, sop_class)
     checked("the beam", status)
-    uid = status.AffectedSOPInstanceUID  # which the peer has chosen
+    uid = status.get("AffectedSOPInstanceUID")  # which the peer has chosen
+    if uid is None:
+        raise NotVerified("the peer does not name the verification")
 
     setting = Dataset()
     setting.SpecifiedPrimaryMeterset = args.meterset

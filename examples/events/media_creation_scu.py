@@ -46,7 +46,9 @@ def make(assoc, references, copies):
     request.ReferencedSOPSequence = references
     status, _ = assoc.send_n_create(request, MediaCreationManagement)
     checked("the request", status)
-    uid = status.AffectedSOPInstanceUID  # which the robot has chosen
+    uid = status.get("AffectedSOPInstanceUID")  # which the robot has chosen
+    if uid is None:
+        raise NotMade("the robot does not name the request")
 
     how = Dataset()
     how.NumberOfCopies = copies

@@ -88,16 +88,9 @@ class StopSignals:
         self._writer.close()
 
 
-def say_listening(address: Sequence[Any], terminal: Terminal, *, port: int) -> None:
-    """Say where an app listens that was asked to listen on `port`.
-
-    With port 0 even if it is to be quiet: whoever started it has no other way to learn the port.
-    """
-    line = f"listening on {address_text(address)}"
-    if port == 0:
-        print(line, flush=True)
-    else:
-        terminal.result(line)
+def say_listening(address: Sequence[Any]) -> None:
+    """Say where an app listens: who started it may have no other way to learn the port."""
+    print(f"listening on {address_text(address)}", flush=True)
 
 
 class Place(Protocol):
@@ -134,7 +127,7 @@ def serve(
             return FAILED
         assert server is not None  # None is given only after having served
         try:
-            say_listening(server.server_address, terminal, port=args.port)
+            say_listening(server.server_address)
             stop.wait()
         finally:
             stopping()

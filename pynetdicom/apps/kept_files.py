@@ -1,27 +1,32 @@
 """A directory of DICOM files, as that which is kept: what storage commitment can be given for.
 
 An index of the directory says where an object may be; whether it is there, the file itself says,
-each time.
+each time. Whether its bytes are those that it had when its object was first committed, their digest
+says, which was kept then.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Iterator
+from typing import IO
 
 from pynetdicom.data_sets.descriptor import POSIX
 from pynetdicom.data_sets.part10 import read_checked, read_header
 from pynetdicom.data_sets.provisional import sync_directory
 from pynetdicom.errors import FileProblem
+from pynetdicom.utils import printable
 from pynetdicom.workflows.commitment import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
     Reference,
 )
+from pynetdicom.workflows.stores import Store
 
 LOGGER = logging.getLogger(__name__)
 
@@ -38,6 +43,40 @@ Signature = tuple[int, int, int]
 """What another file, or another content, changes: inode, time, size."""
 
 
+class Digests:
+    """What the bytes of files were when they were first looked at; for any thread.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are kept.
+    """
+
+    _KIND = "digest"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def is_same(self, key: str, arrived: int, digest: str) -> bool:
+        """Whether it is the digest that was kept of what came then; the first one is.
+
+        Parameters
+        ----------
+        key : str
+            Where the file is.
+        arrived : int
+            When it came, in nanoseconds: whatever is there since another time is something new.
+        digest : str
+        """
+        record = f"{arrived} {digest}".encode()
+        with self._store.begin() as records:
+            known = records.get(self._KIND, key)
+            if known is None or known.split()[0] != record.split()[0]:
+                records.put(self._KIND, key, record)
+                return True
+            return known == record
+
+
 class KeptFiles:
     """The objects of a directory, and what is below it; for any thread.
 
@@ -46,14 +85,14 @@ class KeptFiles:
     Parameters
     ----------
     directory : str
-    verify_bytes : bool
-        Whether a file is read to its last byte before its object is committed; otherwise only the
-        headers of its elements, to their end.
+    digests : Digests, optional
+        With them a file is read to its last byte before its object is committed, and has to be what
+        it was; otherwise only the headers of its elements are read, to their end.
     """
 
-    def __init__(self, directory: str, *, verify_bytes: bool = False) -> None:
+    def __init__(self, directory: str, *, digests: Digests | None = None) -> None:
         self._directory = directory
-        self._verify_bytes = verify_bytes
+        self._digests = digests
         self._lock = threading.Lock()
         self._paths: dict[str, set[str]] = {}  # by SOP Instance UID
         self._seen: dict[str, Signature] = {}  # by path
@@ -65,9 +104,9 @@ class KeptFiles:
         reason = NO_SUCH_INSTANCE
         for path in self._find(instance.sop_instance):
             try:
-                reason = look_into(path, instance, verify_bytes=self._verify_bytes)
+                reason = look_into(path, instance, self._digests)
             except (FileProblem, OSError) as error:
-                LOGGER.error("%s cannot be committed: %s", instance.sop_instance, error)
+                LOGGER.error("%s cannot be committed: %s", printable(instance.sop_instance), error)
                 reason = PROCESSING_FAILURE
             if reason == COMMITTED:
                 break
@@ -117,7 +156,7 @@ class KeptFiles:
                 folders += below
 
     def _read(self, path: str) -> None:
-        signature = _signature(path)
+        signature = signature_of(path)
         if signature is None or signature == self._seen.get(path):
             return
         self._seen[path] = signature
@@ -129,13 +168,28 @@ class KeptFiles:
             self._unreadable.add(path)
 
 
-def look_into(path: str, instance: Reference, *, verify_bytes: bool) -> int:
+def look_into(
+    path: str,
+    instance: Reference,
+    digests: Digests | None = None,
+    *,
+    known_as: tuple[str, int] | None = None,
+) -> int:
     """Whether a file has an object, whole and on the disk: 0, or a Failure Reason.
+
+    Parameters
+    ----------
+    path : str
+    instance : Reference
+    digests : Digests, optional
+        With them all bytes are read, and compared with what they were.
+    known_as : tuple of str and int, optional
+        Where it is, and since when; default: its path, and the time of the file.
 
     Raises
     ------
     FileProblem, OSError
-        It cannot be read.
+        It cannot be read; or its bytes have changed.
     """
     with read_checked(path) as header:
         if header.sop_instance_uid != instance.sop_instance:
@@ -145,15 +199,16 @@ def look_into(path: str, instance: Reference, *, verify_bytes: bool) -> int:
     # Whoever has written it may not have waited for the disk, which is what is promised now.
     with open(path, _SYNCED, buffering=0) as file:
         os.fsync(file.fileno())
-        if verify_bytes:
-            _from_disk(file.fileno())
-            while file.read(CHUNK):
-                pass
+        if digests is not None:
+            key, arrived = known_as or (path, os.fstat(file.fileno()).st_mtime_ns)
+            if not digests.is_same(key, arrived, _digest(file)):
+                raise FileProblem("its bytes are not those that were committed before")
     sync_directory(os.path.dirname(path))
     return COMMITTED
 
 
-def _signature(path: str) -> Signature | None:
+def signature_of(path: str) -> Signature | None:
+    """What a file is now; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:
@@ -161,8 +216,12 @@ def _signature(path: str) -> Signature | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _from_disk(fd: int) -> None:
-    """Have what is read come from the disk, where the system can be asked for that."""
+def _digest(file: IO[bytes]) -> str:
+    """The SHA-256 digest of a file, from the disk where the system can be asked for that."""
     advise = getattr(os, "posix_fadvise", None)
     if advise is not None:
-        advise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        advise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    digest = hashlib.sha256()
+    while piece := file.read(CHUNK):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -177,6 +177,11 @@ def serve(
     return 0
 
 
+def tell(config: Config, address: Sequence[Any]) -> None:
+    """Say where the archive listens."""
+    say_listening(address)
+
+
 def _quiet_pydicom() -> None:
     """Keep pydicom from warnings about values: they are a peer's, and may be about a patient."""
     from pydicom import config
@@ -307,16 +312,15 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         check_commitment(config, source)
         tls = security(config, source)
         prepare(config, source, full=args.check)
-        ready = partial(say_listening, terminal=terminal, port=config.port)
         if config.workers == 1:
-            return serve(config, terminal, ready, tls=tls)
+            return serve(config, terminal, partial(tell, config), tls=tls)
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(
             config,
             terminal,
             lambda shared, ready: serve(shared, terminal, ready, reuse_port=True, tls=tls),
-            ready,
+            partial(tell, config),
         )
     except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))

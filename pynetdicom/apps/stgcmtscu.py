@@ -24,7 +24,7 @@ from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.workflows.commitment import Reference, Result, Results
+    from pynetdicom.workflows.commitment import Outcome, Reference, Result, Results
 
 option = options.option
 
@@ -55,6 +55,11 @@ RESULT = (
         "--release", action="store_true",
         help="with --listen: release the association of the request before the result is there;"
         " some peers report only then",
+    ),
+    option(
+        "--wait", metavar="UID",
+        help="with --listen: ask for nothing, and wait for the result of the transaction of that"
+        " UID, which was asked for before",
     ),
 )  # fmt: skip
 OUTPUT = (
@@ -187,8 +192,9 @@ def ask(args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.workflows.commitment import commit
     from pynetdicom.workflows.providing import Refused
 
-    if args.release and args.listen is None:
-        terminal.problem("--release needs --listen: nothing would hear the result")
+    if args.listen is None and (args.release or args.wait):
+        flag = "--release" if args.release else "--wait"
+        terminal.problem(f"{flag} needs --listen: nothing would hear the result")
         return options.WRONG_ARGUMENTS
     objects = wanted(args, terminal)
     if not objects:
@@ -196,29 +202,25 @@ def ask(args: Namespace, terminal: Terminal) -> int:
         return options.FAILED
     ae = make_ae(args)
     contexts = [build_context(StorageCommitmentPushModel)]
-    with listening(args, ae) as results, association(args, contexts, terminal, ae) as assoc:
-        if assoc is None:
-            return options.FAILED
+    with listening(args, ae) as results:
         try:
-            result = commit(
-                assoc, objects, results=results, release=args.release, timeout=args.timeout
-            )
+            if args.wait:
+                assert results is not None
+                show(args, results.wait(args.wait, objects, args.timeout), terminal)
+                return options.FAILED if terminal.problems else 0
+            with association(args, contexts, terminal, ae) as assoc:
+                if assoc is not None:
+                    how = {"results": results, "release": args.release, "timeout": args.timeout}
+                    show(args, commit(assoc, objects, **how), terminal)
         except (Refused, TimeoutError, ConnectionError) as error:
             terminal.problem(f"{peer_name(args)}: {error}")
-        else:
-            show(args, result, terminal)
     return options.FAILED if terminal.problems else 0
 
 
 def show(args: Namespace, result: Result, terminal: Terminal) -> None:
     """Show what became of each object."""
-    for one in result.committed:
-        where = result.retrieve_ae_titles.get(one)
-        show_one(args, one, "committed", terminal, retrieve_ae_title=where)
-    for one, reason in result.failed:
-        show_one(args, one, "failed", terminal, reason=reason)
-    for one in result.missing:
-        show_one(args, one, "missing", terminal)
+    for outcome in result.outcomes():
+        show_one(args, outcome, terminal)
     total = len(result.committed) + len(result.failed) + len(result.missing)
     if not result.is_complete:
         terminal.problem(f"{total - len(result.committed)} of {total} objects are not committed")
@@ -226,20 +228,20 @@ def show(args: Namespace, result: Result, terminal: Terminal) -> None:
         terminal.result(f"{total} object{'' if total == 1 else 's'} committed")
 
 
-def show_one(
-    args: Namespace, one: Reference, became: str, terminal: Terminal, **more: str | int | None
-) -> None:
+def show_one(args: Namespace, outcome: Outcome, terminal: Terminal) -> None:
     """Show what became of an object."""
+    one, became, reason, where = outcome
     if args.json:
+        more = {"reason": reason, "retrieve_ae_title": where}
         given = {key: value for key, value in more.items() if value is not None}
         print(json.dumps({**one._asdict(), "result": became, **given}), flush=True)
         return
     text = f"{one_line(one.sop_instance)}: {became}"
-    if isinstance(reason := more.get("reason"), int):
+    if reason is not None:
         text += f", 0x{reason:04X}"
         text += f" ({REASONS[reason]})" if reason in REASONS else ""
-    if where := more.get("retrieve_ae_title"):
-        text += f", to be had from {one_line(str(where))}"
+    if where:
+        text += f", to be had from {one_line(where)}"
     terminal.result(text)
 
 

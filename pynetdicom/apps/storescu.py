@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,12 @@ option = options.option
 
 FILES = option("path", nargs="+", help="DICOM files, and directories of files, to send")
 INPUT = (option("-r", "--recurse", action="store_true", help="search directories recursively"),)
+ASSOCIATIONS = (
+    option(
+        "--associations", type=options._at_least(1), default=1, metavar="N",
+        help="send over N associations at once, or as many as the peer grants (default: {default})",
+    ),
+)  # fmt: skip
 MISCELLANEOUS = (
     option(
         "-cx", "--required-contexts", action="store_true",
@@ -52,7 +59,12 @@ def make_parser() -> options.Parser:
         (*options.PEER, FILES),
     )
     parser.add_options("input", INPUT)
-    network = (*options.titles("STORESCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
+    network = (
+        *options.titles("STORESCU"),
+        *options.TIMEOUTS,
+        *options.MAX_PDU_OPTION,
+        *ASSOCIATIONS,
+    )
     parser.add_options("network", network)
     parser.add_options(
         "transfer syntaxes of uncompressed files", options.REQUESTED_SYNTAXES, exclusive=True
@@ -128,14 +140,22 @@ def plan(
         yield contexts, [file for file in files if file.kind in members]
 
 
-def send(assoc: Association, files: Sequence[File], terminal: Terminal, display: Display) -> int:
-    """Send files over one association; gives how many were stored."""
+def send(
+    assoc: Association,
+    files: Sequence[File],
+    terminal: Terminal,
+    display: Display,
+    associations: int = 1,
+) -> int:
+    """Send files over one association and others like it; gives how many were stored."""
     from pynetdicom.association.storing import store_files
     from pynetdicom.services.statuses import code_to_category
 
     stored = 0
-    sizes = iter(files)
-    for result in store_files(assoc, [file.path for file in files], send_ahead=True):
+    sizes = {file.path: file.size for file in files}
+    left = Counter(file.path for file in files)  # one may be named twice
+    paths = [file.path for file in files]
+    for result in store_files(assoc, paths, send_ahead=True, associations=associations):
         category = "" if result.status is None else code_to_category(result.status)
         if category in ("Success", "Warning"):
             stored += 1
@@ -145,9 +165,10 @@ def send(assoc: Association, files: Sequence[File], terminal: Terminal, display:
             terminal.problem(f"{result.path}: {result.problem}")
         else:
             terminal.problem(f"{result.path}: refused with {describe(result.status)}")
-        display.advance(next(sizes).size)
-    for file in sizes:
-        terminal.problem(f"{file.path}: not sent: {assoc.ended}")
+        left[str(result.path)] -= 1
+        display.advance(sizes[str(result.path)])
+    for path in left.elements():
+        terminal.problem(f"{path}: not sent: {assoc.ended}")
     return stored
 
 
@@ -175,7 +196,7 @@ def store(args: Namespace, terminal: Terminal) -> int:
                     for file in members:
                         terminal.problem(f"{file.path}: {no_context(*file.kind)}")
                     continue
-                stored += send(assoc, members, terminal, display)
+                stored += send(assoc, members, terminal, display, args.associations)
                 size += sum(file.size for file in members)
     if stored < total:
         terminal.warning(f"{total - stored} of {total} files were not stored")

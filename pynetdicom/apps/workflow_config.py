@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, tls
 from pynetdicom.apps.configuring import (
     TIMEOUTS,
     Check,
     ConfigError,
     Sections,
     any_text,
+    duration,
     either,
     flag,
     overridden,
@@ -35,13 +36,17 @@ class Peer:
     ----------
     ae_title : str
     address : str or None
-        Where results for it are sent to; None: only on associations that it has made.
+        Where results, notifications and events for it are sent to; None: only on associations that
+        it has made.
     port : int
+    tls : bool
+        Whether they are sent over TLS.
     """
 
     ae_title: str
     address: str | None = None
     port: int = 104
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,41 @@ class Config:
     dimse_timeout: float = 30.0
     network_timeout: float = 30.0
     connection_timeout: float = 30.0
+    shutdown_timeout: float = 10.0
+    keep_days: int = 365
+    mpps: bool = True
+    notify: tuple[str, ...] = ()
+    availability: bool = True
+    worklist: str | None = None
+    removed_by: tuple[str, ...] = ("COMPLETED",)
+    exact_names: bool = False
+    ups: bool = True
+    deletion_locks: bool = True
+    watchers: tuple[str, ...] = ()
+    worklist_label: str = "WORKLIST"
     objects: str | None = None
     verify_bytes: bool = False
     retrieve_ae_title: str | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_authorities: str | None = None
     peers: Mapping[str, Peer] = field(default_factory=dict)
+
+
+FINAL = ("COMPLETED", "DISCONTINUED")
+"""The states of a performed procedure step that may remove an item of the worklist."""
+
+
+def _titles(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of AE titles")
+    return tuple(valid_title(one) for one in value)
+
+
+def _states(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or any(one not in FINAL for one in value):
+        raise ValueError(f"a list of some of {', '.join(FINAL)}")
+    return tuple(value)
 
 
 SECTIONS: Sections = {
@@ -77,18 +113,40 @@ SECTIONS: Sections = {
         "maximum_associations": ("maximum_associations", whole_number(1)),
         "max_pdu": ("max_pdu", whole_number(0, 0xFFFFFFFF)),
         **{name: (name, check) for name, check in TIMEOUTS.items()},
+        "shutdown_timeout": ("shutdown_timeout", duration),
+        "keep_days": ("keep_days", whole_number(0)),
+    },
+    "mpps": {
+        "enabled": ("mpps", flag),
+        "notify": ("notify", _titles),
+    },
+    "worklist": {
+        "directory": ("worklist", some_text),
+        "removed_by": ("removed_by", _states),
+        "names": ("exact_names", either("folded", "exact")),
+    },
+    "availability": {"enabled": ("availability", flag)},
+    "ups": {
+        "enabled": ("ups", flag),
+        "deletion_locks": ("deletion_locks", flag),
+        "watchers": ("watchers", _titles),
+        "worklist_label": ("worklist_label", some_text),
     },
     "commitment": {
         "objects": ("objects", some_text),
         "verify": ("verify_bytes", either("headers", "bytes")),
         "retrieve_ae_title": ("retrieve_ae_title", valid_title),
     },
+    "tls": tls.SECTION,
 }
+
+_PATHS = ("store", "objects", "worklist", *tls.PATHS)
 
 PEER: dict[str, Check] = {
     "ae_title": valid_title,
     "address": some_text,
     "port": whole_number(1, 65535),
+    "tls": flag,
 }
 
 
@@ -100,12 +158,21 @@ def load(path: str) -> Config:
     ConfigError
         It cannot be read, or something in it is wrong.
     """
-    values, tables = read_toml(path, read_text(path), SECTIONS, PEER)
-    config = Config(**values, peers={table["ae_title"]: Peer(**table) for _, table in tables})
+    values, tables = read_toml(path, read_text(path), SECTIONS, PEER, {"tls": "a certificate"})
+    peers: dict[str, Peer] = {}
+    for where, table in tables:
+        peer = peers[table["ae_title"]] = Peer(**table)
+        if peer.tls and peer.address is None:
+            raise ConfigError(f"{where} tls: needs an address too")
+    config = Config(**values, peers=peers)
     if config.known_peers_only and not config.peers:
         # An AE that requires none of the titles would take any.
         raise ConfigError(f"{path}: [workflows] known_peers_only: there is no [[peer]]")
-    return with_paths(config, ("store", "objects"), path)
+    for key, titles in (("[mpps] notify", config.notify), ("[ups] watchers", config.watchers)):
+        for title in titles:
+            if title not in peers:
+                raise ConfigError(f"{path}: {key}: there is no [[peer]] {title!r}")
+    return tls.checked(with_paths(config, _PATHS, path), path)
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:

@@ -1,7 +1,8 @@
-"""workflowscp: the other side of the workflows' programs (PS3.4 Annexes F, J, R).
+"""workflowscp: the other side of the workflows' programs (PS3.4 Annexes F, J, K, R, CC).
 
-It keeps performed procedure steps and notifications of availability, and commits itself to keep the
-objects of a directory. What it has acknowledged is in its store before it says so.
+It keeps performed procedure steps, unified ones and notifications of availability, tells those who
+want to know of them, answers queries of a worklist, and commits itself to keep the objects of a
+directory. What it has acknowledged is in its store before it says so.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from pynetdicom.apps.acceptor import serve, surviving_hangups
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.tls import Security, security
 from pynetdicom.apps.workflow_config import Config, load, override
+from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.events import Event
-    from pynetdicom.workflows.commitment import Provider as CommitmentProvider
+    from pynetdicom.workflows.providing import Provider
     from pynetdicom.workflows.stores import Store
+
+    Providers = dict[str, Provider]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -41,9 +46,15 @@ PLACES = (
         " (default: storage commitment is not accepted)",
     ),
     options.option(
+        "--worklist", metavar="DIRECTORY",
+        help="answer queries of the worklist from the files of this directory, and of the one in it"
+        " that has the called AE title as name: DICOM (.wl), or DICOM JSON (.json)"
+        " (default: a worklist is not accepted)",
+    ),
+    options.option(
         "--verify-bytes", action="store_true", default=None,
         help="read a file to its last byte before its object is committed, not only the headers of"
-        " its elements",
+        " its elements, and compare it with what it was the first time",
     ),
 )  # fmt: skip
 
@@ -52,9 +63,9 @@ def make_parser() -> options.Parser:
     """Make the command line."""
     parser = options.make_parser(
         "workflowscp",
-        "Keeps performed procedure steps and notifications of instance availability, and answers"
-        " requests for storage commitment. What is given here comes before what is in the"
-        " configuration file.",
+        "Keeps performed procedure steps, unified procedure steps and notifications of instance"
+        " availability, and answers queries of a worklist and requests for storage commitment. What"
+        " is given here comes before what is in the configuration file.",
         (),
     )
     network = options.configured("WORKFLOWSCP", Config.port, "configuration file, TOML")
@@ -66,8 +77,10 @@ def make_parser() -> options.Parser:
 def configuration(args: Namespace) -> Config:
     """The configuration that the command line and its file give; ConfigError if it is wrong."""
     config = override(load(args.config) if args.config else Config(), vars(args))
-    if config.objects is not None and not os.path.isdir(config.objects):
-        raise ConfigError(f"objects: {config.objects}: there is no such directory")
+    for name in ("objects", "worklist"):
+        directory = getattr(config, name)
+        if directory is not None and not os.path.isdir(directory):
+            raise ConfigError(f"{name}: {directory}: there is no such directory")
     return config
 
 
@@ -86,21 +99,79 @@ def make_ae(config: Config) -> ApplicationEntity:
     return ae
 
 
-def make_commitment(config: Config, ae: ApplicationEntity, store: Store) -> CommitmentProvider:
-    """The provider of storage commitment, whose results go to the peers that are known."""
-    from pynetdicom.apps.kept_files import KeptFiles
-    from pynetdicom.workflows import commitment
+def make_providers(config: Config, tls: Security, ae: ApplicationEntity, store: Store) -> Providers:
+    """Those that are switched on, by what they provide; they have one `where`, the peers."""
+    from pynetdicom.workflows import availability, mpps, ups, worklist
 
-    assert config.objects is not None
-    kept = KeptFiles(config.objects, verify_bytes=config.verify_bytes)
-
-    def where(ae_title: str) -> tuple[str, int] | None:
+    def where(ae_title: str) -> tuple[str, int, dict[str, Any]] | None:
         peer = config.peers.get(ae_title.strip())
-        return None if peer is None or peer.address is None else (peer.address, peer.port)
+        if peer is None or peer.address is None:
+            return None
+        return peer.address, peer.port, tls.to(peer)
 
-    return commitment.Provider(
-        ae, kept.check, where=where, store=store, retrieve_ae_title=config.retrieve_ae_title
-    )
+    keep = config.keep_days * 86400.0 or None
+    made: Providers = {}
+    scheduler = None
+    if config.worklist is not None:
+        from pynetdicom.apps.worklist_files import WorklistFiles
+
+        made["worklist"] = scheduler = worklist.Provider(
+            WorklistFiles(config.worklist),
+            store,
+            exact_names=config.exact_names,
+            removing=config.removed_by,
+            keep=keep,
+        )
+    if config.mpps:
+        made["MPPS"] = mpps.Provider(
+            store,
+            changed=None if scheduler is None else scheduler.changed,
+            ae=ae if config.notify else None,
+            subscribers=config.notify,
+            where=where,
+            keep=keep,
+        )
+    if config.availability:
+        made["instance availability"] = availability.Provider(store, keep=keep)
+    if config.ups:
+        made["UPS"] = ups.Provider(
+            ae,
+            where=where,
+            store=store,
+            locks=config.deletion_locks,
+            watchers=config.watchers,
+            worklist_label=config.worklist_label,
+        )
+    if config.objects is not None:
+        from pynetdicom.apps.kept_files import Digests, KeptFiles
+        from pynetdicom.workflows import commitment
+
+        digests = Digests(store) if config.verify_bytes else None
+
+        made["storage commitment"] = commitment.Provider(
+            ae,
+            KeptFiles(config.objects, digests=digests).check,
+            where=where,
+            store=store,
+            retrieve_ae_title=config.retrieve_ae_title,
+        )
+    return made
+
+
+def sop_classes(providers: Providers) -> list[str]:
+    """What is negotiated: that of the providers, and what they report on."""
+    from pynetdicom.sop_class import UnifiedProcedureStepEvent
+
+    events = [UnifiedProcedureStepEvent] if "UPS" in providers else []
+    return sorted({*events, *(uid for one in providers.values() for uid in one.sop_classes)})
+
+
+def close(providers: Providers, deadline: float | None) -> None:
+    """End what they have under way."""
+    for provider in providers.values():
+        closing = getattr(provider, "close", None)  # some have no threads
+        if closing is not None:
+            closing(remaining(deadline))
 
 
 def log(event: Event) -> None:
@@ -120,39 +191,40 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
     try:
         config = configuration(args)
+        tls = security(config, args.config or "command line")
         store = SQLiteStore(config.store)
     except (ConfigError, ValueError) as error:
         terminal.problem(str(error))
         return options.FAILED
     with closing(store), surviving_hangups():
-        return _run(config, store, terminal)
+        return _run(config, tls, store, terminal)
 
 
-def _run(config: Config, store: Store, terminal: Terminal) -> int:
+def _run(config: Config, tls: Security, store: Store, terminal: Terminal) -> int:
     from pynetdicom import events as evt
-    from pynetdicom.workflows import availability, mpps
-    from pynetdicom.workflows.providing import Provider, handlers
+    from pynetdicom.workflows.providing import handlers
 
     ae = make_ae(config)
-    providers: list[Provider] = [mpps.Provider(store), availability.Provider(store)]
-    commitment = None if config.objects is None else make_commitment(config, ae, store)
-    if commitment is not None:
-        providers.append(commitment)
-    for provider in providers:
-        for sop_class in sorted(provider.sop_classes):
-            ae.add_supported_context(sop_class)
+    providers = make_providers(config, tls, ae, store)
+    for sop_class in sop_classes(providers):
+        ae.add_supported_context(sop_class)
+    LOGGER.info("serving %s", ", ".join(providers) or "nothing but C-ECHO")
+    deadline: float | None = None
 
-    def stop(timeout: float | None = None) -> None:
-        if commitment is not None:
-            commitment.close(timeout)
+    def stop() -> None:
+        # Nothing is begun to be told any more when the associations end, which what is under way
+        # may wait for.
+        nonlocal deadline
+        deadline = after(config.shutdown_timeout)
+        close(providers, after(0.0))
 
-    served: list[tuple[Any, ...]] = [*handlers(*providers), (evt.EVT_DIMSE_SENT, log)]
+    served: list[tuple[Any, ...]] = [*handlers(*providers.values()), (evt.EVT_DIMSE_SENT, log)]
     try:
-        # No result is begun to be reported any more when the associations end, which those under
-        # way may wait for.
-        return serve(config, ae, terminal, stopping=lambda: stop(0), evt_handlers=served)
+        return serve(
+            config, ae, terminal, stopping=stop, evt_handlers=served, ssl_context=tls.server
+        )
     finally:
-        stop()
+        close(providers, deadline or after(config.shutdown_timeout))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

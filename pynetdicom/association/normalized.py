@@ -6,9 +6,11 @@ the data set of the response. The functions are methods of `Association`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pynetdicom._logging import working_on
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.association.responses import decoded
 from pynetdicom.dimse.primitives import (
@@ -21,6 +23,7 @@ from pynetdicom.dimse.primitives import (
     Primitive,
 )
 from pynetdicom.services.matching import encoded
+from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     Identifier = Dataset | EncodedDataSet
     Answered = tuple[Dataset, Dataset | None]
+
+LOGGER = logging.getLogger("pynetdicom.service")
 
 
 class Asks(Protocol):
@@ -113,7 +118,8 @@ def send_n_create(
         The Affected SOP Class UID.
     instance_uid : str, optional
         The Affected SOP Instance UID; without it the peer chooses one, which
-        ``AffectedSOPInstanceUID`` of the status is.
+        ``AffectedSOPInstanceUID`` of the status is; where it does not, ``problem`` of the status
+        says so.
     msg_id, meta_uid
         As for `send_n_action`.
 
@@ -325,4 +331,18 @@ def _ask(
         raise ValueError(f"{name}: no {', '.join(sorted(absent))}")
     response, message_id = invoker.exchange(request, context, msg_id)
     status = to_status(response, message_id)
-    return status, None if response is None else decoded(response, status, "data set", invoker.link)
+    if response is None:
+        return status, None
+    reply = decoded(response, status, "data set", invoker.link)
+    if kind is N_CREATE and instance_uid is None and response.AffectedSOPInstanceUID is None:
+        with working_on(invoker.link):
+            _note_unnamed(response, status)
+    return status, reply
+
+
+def _note_unnamed(response: Primitive, status: Dataset) -> None:
+    """Say that what a peer has created cannot be asked for again (PS3.7 10.1.5.1.4)."""
+    if code_to_category(response.Status or 0) in (SUCCESS, WARNING):
+        problem = "the peer does not name the SOP Instance that it has created"
+        status.__dict__["problem"] = problem
+        LOGGER.warning("%s %s: %s", response.message_name, status.message_id, problem)

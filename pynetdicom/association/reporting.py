@@ -76,6 +76,24 @@ def accepted(link: Link) -> None:
         why = acse.refusals(link.requestor.requested_contexts, contexts)
         what += f": {'; '.join(why)}"
     summarise(link, what)
+    if link.is_requestor:
+        _unanswered_roles(link)
+
+
+def _unanswered_roles(link: Link) -> None:
+    """Log at once that the peer leaves us without the role that we need (PS3.7 D.3.3.4)."""
+    proposed = link.requestor.role_selection
+    unanswered = [
+        context.abstract_uid
+        for context in link.negotiated.accepted
+        if context.scp_unanswered and not proposed[context.abstract_uid].scu_role
+    ]
+    if unanswered:
+        LOGGER.warning(
+            "the peer has not answered the role selection for %s%s: it may take us for SCU only",
+            named(unanswered[0]),
+            f" and {len(unanswered) - 1} more" * (len(unanswered) > 1),
+        )
 
 
 def negotiation(link: Link, event: evt.EventType, pdu: Any) -> None:

@@ -7,8 +7,10 @@ service class of a SOP Class UID.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, ClassVar, NamedTuple
 
+from pynetdicom.services import actions
 from pynetdicom.uids import ROOT
 
 FIND = ("C-FIND",)
@@ -96,7 +98,7 @@ NO_SUCH_TYPE = {"N-ACTION": ("ActionTypeID", 0x0123), "N-EVENT-REPORT": ("EventT
 """Operation: its type, and the status that there is no such type (PS3.7 Annex C)."""
 
 SopClasses = dict[str, tuple[str, ...]]
-Types = dict[str, dict[str, tuple[int, ...]]]
+Types = dict[str, dict[str, Collection[int]]]
 
 _WORDS = re.compile(r"[A-Z][a-z]+|[A-Z]+(?![a-z])")
 
@@ -111,8 +113,8 @@ def _uids(uids: str) -> tuple[str, ...]:
     return tuple(ROOT + uid for uid in uids.split())
 
 
-def _types(*rows: tuple[str, str, tuple[int, ...]]) -> Types:
-    """UID → operation → type IDs, of rows of (UIDs without root, operation, type IDs)."""
+def _types(*rows: tuple[str, str, Collection[int]]) -> Types:
+    """UID → operation → types, of rows of (UIDs without root, operation, types)."""
     types: Types = {}
     for uids, operation, ids in rows:
         for uid in uids.split():
@@ -148,8 +150,8 @@ class ServiceClass:
     sop_classes : dict
         SOP Class UID → its operations, in the standard's order. Storage has the usual ones only.
     types : dict
-        SOP Class UID → operation → the Action Type IDs, or Event Type IDs, that there are; any,
-        where there is no row. Requests for others are refused.
+        SOP Class UID → operation → the Action Type IDs, or Event Type IDs, that there are, alone
+        or with their names; any, where there is no row. Requests for others are refused.
     members : dict
         Meta SOP Class UID → the SOP Classes that its context stands for, whose UIDs the messages
         have.
@@ -234,7 +236,7 @@ class ProcedureStepServiceClass(ServiceClass):
         ("3.1.2.3.4", ("N-GET",)),
         ("3.1.2.3.5", ("N-EVENT-REPORT",)),
     )
-    types = _types(("3.1.2.3.5", "N-EVENT-REPORT", (1, 2, 3, 4, 5)))
+    types = _types(("3.1.2.3.5", "N-EVENT-REPORT", actions.PROCEDURE_STEP_EVENTS))
     status_table = "PROCEDURE_STEP_STATUS"
 
 
@@ -253,9 +255,9 @@ class PrintManagementServiceClass(ServiceClass):
         ("5.1.1.9 5.1.1.18", ALL_N),
     )
     types = _types(
-        ("5.1.1.1 5.1.1.2", "N-ACTION", (1,)),
-        ("5.1.1.14", "N-EVENT-REPORT", (1, 2, 3, 4)),
-        ("5.1.1.16", "N-EVENT-REPORT", (1, 2, 3)),
+        ("5.1.1.1 5.1.1.2", "N-ACTION", actions.PRINT),
+        ("5.1.1.14", "N-EVENT-REPORT", actions.PRINT_JOB_EVENTS),
+        ("5.1.1.16", "N-EVENT-REPORT", actions.PRINTER_EVENTS),
     )
     # Film session, film box, image box, printer.
     members = _sop_classes(
@@ -270,8 +272,8 @@ class StorageCommitmentServiceClass(ServiceClass):
 
     sop_classes = _sop_classes(("1.20.1", ("N-EVENT-REPORT", "N-ACTION")))
     types = _types(
-        ("1.20.1", "N-ACTION", (1,)),
-        ("1.20.1", "N-EVENT-REPORT", (1, 2)),
+        ("1.20.1", "N-ACTION", actions.COMMITMENT),
+        ("1.20.1", "N-EVENT-REPORT", actions.COMMITMENT_EVENTS),
     )
     status_table = "STORAGE_COMMITMENT_SERVICE_CLASS_STATUS"
 
@@ -287,7 +289,10 @@ class ApplicationEventLoggingServiceClass(ServiceClass):
     """Application Event Logging, PS3.4 Annex P."""
 
     sop_classes = _sop_classes(("1.40 1.42", ("N-ACTION",)))
-    types = _types(("1.40 1.42", "N-ACTION", (1,)))
+    types = _types(
+        ("1.40", "N-ACTION", actions.RECORD_PROCEDURAL_EVENT),
+        ("1.42", "N-ACTION", actions.RECORD_SUBSTANCE_ADMINISTRATION),
+    )
     status_table = "APPLICATION_EVENT_LOGGING_SERVICE_CLASS_STATUS"
 
 
@@ -308,7 +313,7 @@ class MediaCreationManagementServiceClass(ServiceClass):
     """Media Creation Management, PS3.4 Annex S."""
 
     sop_classes = _sop_classes(("5.1.1.33", ("N-GET", "N-ACTION", "N-CREATE")))
-    types = _types(("5.1.1.33", "N-ACTION", (1, 2)))
+    types = _types(("5.1.1.33", "N-ACTION", actions.MEDIA_CREATION))
     status_table = "MEDIA_CREATION_MANAGEMENT_SERVICE_CLASS_STATUS"
 
 
@@ -348,10 +353,10 @@ class UnifiedProcedureStepServiceClass(ServiceClass):
         ("5.1.4.34.6.5", FIND),
     )
     types = _types(
-        ("5.1.4.34.6.1", "N-ACTION", (2,)),
-        ("5.1.4.34.6.2", "N-ACTION", (2, 3, 4, 5)),
-        ("5.1.4.34.6.3", "N-ACTION", (1,)),
-        ("5.1.4.34.6.4", "N-EVENT-REPORT", (1, 2, 3, 4, 5)),
+        ("5.1.4.34.6.1", "N-ACTION", actions.REQUEST_CANCEL),
+        ("5.1.4.34.6.2", "N-ACTION", actions.REQUEST_CANCEL | actions.SUBSCRIBE),
+        ("5.1.4.34.6.3", "N-ACTION", actions.CHANGE_STATE),
+        ("5.1.4.34.6.4", "N-EVENT-REPORT", actions.UPS_EVENTS),
     )
     status_table = "UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS"
 
@@ -402,8 +407,8 @@ class StorageManagementServiceClass(ServiceClass):
 
     sop_classes = _sop_classes(("5.1.4.1.1.201.5", ("N-EVENT-REPORT", "N-ACTION")))
     types = _types(
-        ("5.1.4.1.1.201.5", "N-ACTION", (11, 12, 13, 14, 15)),
-        ("5.1.4.1.1.201.5", "N-EVENT-REPORT", (11, 12, 13)),
+        ("5.1.4.1.1.201.5", "N-ACTION", actions.INVENTORY),
+        ("5.1.4.1.1.201.5", "N-EVENT-REPORT", actions.INVENTORY_EVENTS),
     )
     status_table = "STORAGE_MANAGEMENT_SERVICE_CLASS_STATUS"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pynetdicom import raised
 from pynetdicom._logging import printable
-from pynetdicom.services.classes import ANSWERS
+from pynetdicom.services.classes import ANSWERS, PENDING
 from pynetdicom.services.statuses import to_code
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def single(request: Primitive, handler: Callable[[], Any], bound: Bound) -> Prim
         status = handler()
     except HANDLER_ERRORS as error:
         return failed(request, error, bound)
-    return with_status(request, status, bound)
+    response = with_status(request, status, bound)
+    return response if response.Status not in PENDING else pending(request, bound)
 
 
 class Invocation(NamedTuple):
@@ -226,6 +227,12 @@ def with_status(request: Primitive, status: Any, bound: Bound) -> Primitive:
     what = raised.kind(status) if is_pair else f"{status.kind} instead of (status, data set)"
     _note_bad_status(request, bound, what)
     return failure(request, answers.bad_status, "Invalid status")
+
+
+def pending(request: Primitive, bound: Bound) -> Primitive:
+    """Make the response where a handler says that more will come, of an operation that has one."""
+    _note_bad_status(request, bound, "a pending status, though there is one response")
+    return failure(request, ANSWERS[request.name].bad_status, "Invalid status")
 
 
 def _note_bad_status(request: Primitive, bound: Bound, what: str) -> None:

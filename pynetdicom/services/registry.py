@@ -8,6 +8,7 @@ standard has comes from pydicom's UID dictionary by rule, with what that diction
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from keyword import iskeyword
 
@@ -64,7 +65,7 @@ def operations(uid: str) -> tuple[str, ...]:
     return (_known.get(uid) or _lookup(uid))[1]
 
 
-def types(uid: str, operation: str) -> tuple[int, ...] | None:
+def types(uid: str, operation: str) -> Collection[int] | None:
     """Return the type IDs of the actions, or events, of a SOP Class; None if it may be any."""
     return service_class_of(uid).types.get(uid, {}).get(operation)
 

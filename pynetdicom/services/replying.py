@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.errors import FileProblem
-from pynetdicom.services.classes import ANSWERS
+from pynetdicom.services.classes import ANSWERS, PENDING
 from pynetdicom.services.engines import (
     HANDLER_ERRORS,
     Bound,
     failed,
     failure,
     name_of,
+    pending,
     with_status,
 )
 from pynetdicom.services.matching import encoded
@@ -72,6 +73,8 @@ def reply(
     is_pair = isinstance(given, (tuple, list)) and len(given) == 2
     status, data_set = given if is_pair else (given, None)
     response = with_status(request, status, bound)
+    if response.Status in PENDING:
+        return pending(request, bound)
     try:
         if request.name == "N-CREATE":
             data_set = _name_created(response, data_set)

@@ -5,7 +5,7 @@ PS3.8 7.1 and 9.3, PS3.7 Annex D.3. Contexts and their negotiation are in `conte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple, TypeVar
 
@@ -100,7 +100,8 @@ def request(
     Raises
     ------
     ValueError
-        If there are no contexts or more than 128, an ID twice, or one lacks its syntaxes.
+        If there are no contexts or more than 128, an ID twice, or one lacks its syntaxes; or if
+        `ext_neg` proposes different roles for one SOP Class.
     TypeError
         If something in `ext_neg` is no extended negotiation item.
     """
@@ -127,9 +128,25 @@ def request(
             for cx in contexts
         ],
         user_information=_user_information(
-            maximum_length, implementation_class_uid, implementation_version_name, ext_neg
+            maximum_length,
+            implementation_class_uid,
+            implementation_version_name,
+            _without_repeated_roles(ext_neg),
         ),
     )
+
+
+def _without_repeated_roles(ext_neg: Iterable[Any]) -> Iterator[Any]:
+    """PS3.7 D.3.3.4: one item for a SOP Class, which holds for all of its contexts."""
+    roles: dict[str, Any] = {}
+    for item in ext_neg:
+        if isinstance(item, items.SCP_SCU_RoleSelectionNegotiation):
+            known = roles.setdefault(item.sop_class_uid, item)
+            if known != item:
+                raise ValueError(f"different roles are proposed for {named(item.sop_class_uid)}")
+            if known is not item:
+                continue
+        yield item
 
 
 def _user_information(

@@ -6,12 +6,12 @@ SCU and the SCP (PS3.5 7.4, PS3.7 5.4).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
@@ -33,12 +33,22 @@ class Row(NamedTuple):
         """Its tag."""
         return _tag_of(self.keyword)
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether its VR is SQ."""
+        return _is_sequence(self.keyword)
+
 
 @cache
 def _tag_of(keyword: str) -> int:
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
     return tag
+
+
+@cache
+def _is_sequence(keyword: str) -> bool:
+    return dictionary_VR(_tag_of(keyword)) == "SQ"
 
 
 class Findings(NamedTuple):
@@ -49,6 +59,8 @@ class Findings(NamedTuple):
     empty: list[int]
     """Without a value, of type 1 or 1C."""
     not_allowed: list[int]
+    wrong: Sequence[int] = ()
+    """A sequence that is none, or something else that is one, or what cannot be decoded."""
 
     def __bool__(self) -> bool:
         return any(self)
@@ -108,9 +120,16 @@ def _problems(
             if kind in ("1", "2"):
                 yield row.tag, "absent"
             continue
-        element = data_set[row.tag]
         if kind == NOT_ALLOWED:
             yield row.tag, "not_allowed"
+            continue
+        try:
+            element = data_set[row.tag]
+        except Exception:  # whatever pydicom makes of bytes that are something else
+            yield row.tag, "wrong"
+            continue
+        if (element.VR == "SQ") != row.is_sequence:
+            yield row.tag, "wrong"
         elif is_empty(element):
             # Nobody is helped by refusing what has no character set to tell.
             if kind[0] == "1" and row.keyword != "SpecificCharacterSet":
@@ -135,8 +154,6 @@ def is_empty(element: DataElement) -> bool:
 
 def fill(data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str) -> None:
     """Add, without values, what has to be there and may be empty (type 2), in items too."""
-    from pydicom.datadict import dictionary_VR
-
     for row in rows:
         if row.tag not in data_set:
             if row.types[operation] == "2":

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import event_types as evt
 from pynetdicom import raised
 from pynetdicom.presentation import build_context, build_role
-from pynetdicom.services.statuses import FAILURE, code_to_category
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from pynetdicom.utils import printable
 from pynetdicom.workflows.commitment_information import (
@@ -31,7 +30,7 @@ from pynetdicom.workflows.commitment_rules import (
 )
 from pynetdicom.workflows.commitment_transactions import LEASE, Head, Transactions
 from pynetdicom.workflows.delivery import DELAYS, Delivery
-from pynetdicom.workflows.providing import Answer, answer, refusal
+from pynetdicom.workflows.providing import Answer, answer, is_done, refusal
 from pynetdicom.workflows.stores import MemoryStore, Store
 
 if TYPE_CHECKING:
@@ -274,6 +273,6 @@ def _send(assoc: Association, event_type: int, result: EncodedDataSet) -> bool |
     )
     if "Status" not in status:
         return None
-    if code_to_category(status.Status) == FAILURE:
+    if not is_done(status.Status):
         LOGGER.warning("a result of storage commitment was answered with 0x%04X", status.Status)
     return status.Status not in (PROCESSING_FAILURE, RESOURCE_LIMITATION)

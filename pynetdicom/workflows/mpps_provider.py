@@ -254,8 +254,10 @@ class Provider:
             if stored is None:
                 return answer(0x0112)
             modified = event.modification_list
+            if problem := set_problem(stored, modified):
+                return problem
             step = merged(stored, modified)
-            return set_problem(stored, modified) or final_problem(step) or step
+            return final_problem(step) or step
 
         return self._change(event, event.request.RequestedSOPInstanceUID, change)
 

@@ -54,9 +54,11 @@ def set_problem(stored: Dataset | None, change: Dataset) -> Answer | None:
     if findings.not_allowed or never:
         comment = "not to be set, or not in the N-CREATE"
         return answer(0x0105, tags=[*findings.not_allowed, *never], comment=comment)
+    if problem := refusal(findings):
+        return problem
     if change.get(STATUS, IN_PROGRESS) not in EVENT_OF:
         return answer(0x0106, data_set=only(change, STATUS))
-    return refusal(findings)
+    return None
 
 
 def final_problem(merged: Dataset | None) -> Answer | None:

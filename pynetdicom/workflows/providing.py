@@ -23,6 +23,7 @@ Answer = tuple[Dataset, Dataset | None]
 """The status of a response, and its data set."""
 
 UNRECOGNIZED_OPERATION = 0x0211
+INVALID_ATTRIBUTE_VALUE = 0x0106
 MISSING_ATTRIBUTE = 0x0120
 MISSING_ATTRIBUTE_VALUE = 0x0121
 
@@ -196,7 +197,12 @@ def accepted(decision: Any) -> int | None:
 
 
 def refusal(findings: Findings) -> Answer | None:
-    """Refuse a data set that lacks attributes (PS3.7 C.5.14) or their values; None if none."""
+    """Refuse a data set with wrong attributes, or that lacks some (PS3.7 C.5.14) or their values.
+
+    None if nothing is wrong.
+    """
+    if findings.wrong:
+        return answer(INVALID_ATTRIBUTE_VALUE, data_set=empty(findings.wrong))
     if findings.absent:
         return answer(MISSING_ATTRIBUTE, tags=findings.absent)
     if findings.empty:

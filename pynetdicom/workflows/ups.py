@@ -72,8 +72,10 @@ __all__ = [
     "find",
     "get",
     "listening",
+    "modify",
     "push",
     "request_cancel",
+    "resume",
     "subscribe",
     "suspend",
     "unsubscribe",
@@ -280,8 +282,7 @@ def claim(assoc: Association, uid: str, transaction_uid: str | None = None) -> P
     uid : str
         The step's SOP Instance UID.
     transaction_uid : str, optional
-        By default a new one. Who performs a step already goes on with
-        ``Performance(assoc, uid, transaction_uid)``.
+        By default a new one. Who performs a step already goes on with `resume`.
 
     Returns
     -------
@@ -301,3 +302,58 @@ def claim(assoc: Association, uid: str, transaction_uid: str | None = None) -> P
     own = Performance(assoc, uid, transaction_uid or generate_uid(prefix=None))
     own.status = _change_state(assoc, own.uid, IN_PROGRESS, own.transaction_uid)
     return own
+
+
+def resume(assoc: Association, uid: str, transaction_uid: str) -> Performance:
+    """Go on with a step that was claimed, on another association, or in another process.
+
+    Asks for what was told of its progress, which would be lost with the next report otherwise.
+
+    Parameters
+    ----------
+    assoc : Association
+        With a presentation context for UPS Pull.
+    uid, transaction_uid : str
+        As `claim` had them.
+
+    Raises
+    ------
+    Refused
+        The peer refused it, or did not answer.
+    RuntimeError
+        There is no established association.
+    """
+    own = Performance(assoc, uid, transaction_uid)
+    if items := get(assoc, own.uid, [_PROGRESS]).get(_PROGRESS):
+        own._progress = items[0]
+    return own
+
+
+def modify(assoc: Association, uid: str, attributes: Dataset) -> Dataset:
+    """Set attributes of a step that nobody has claimed yet; sequences whole.
+
+    Parameters
+    ----------
+    assoc : Association
+        With a presentation context for UPS Pull.
+    uid : str
+        The step's SOP Instance UID.
+    attributes : pydicom.dataset.Dataset
+
+    Returns
+    -------
+    pydicom.dataset.Dataset
+        The status. 0xB305: done, but values were changed.
+
+    Raises
+    ------
+    Refused
+        The peer refused it, or did not answer. 0xC301: somebody has claimed it.
+    RuntimeError
+        There is no established association.
+
+    Notes
+    -----
+    PS3.4 CC.2.6
+    """
+    return taken("N-SET", assoc.send_n_set(attributes, _PUSH, uid, meta_uid=_PULL))

@@ -25,6 +25,7 @@ from pynetdicom.workflows.providing import (
     merged,
     only,
     pack,
+    read_text,
     refusal,
     unpack,
 )
@@ -247,7 +248,7 @@ def create(step: Step | None, sent: Dataset, uid: str, worklist_label: str) -> C
     code = 0xB300 if _has(sent, _MODIFIED) else 0x0000
     if not _has(sent, "WorklistLabel"):
         named["WorklistLabel"] = worklist_label  # type 2/1: the SCP has one
-    sent.decode()  # by its own character set
+    read_text(sent)  # by its own character set
     attributes = Dataset()
     attributes.update(sent)
     del attributes.TransactionUID

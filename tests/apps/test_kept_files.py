@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from pynetdicom.apps.kept_files import KeptFiles
+from pynetdicom.apps.kept_files import Digests, KeptFiles
 from pynetdicom.workflows.commitment import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
     Reference,
 )
+from pynetdicom.workflows.stores import MemoryStore, SQLiteStore
 from tests.apps.conftest import CT, MR, SC_RLE
 
 
@@ -31,7 +32,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> KeptFiles:
     shutil.copy(CT, tmp_path / "ct")
     shutil.copy(MR, tmp_path / "study" / "series" / "mr.dcm")
     (tmp_path / "text").write_text("no DICOM")
-    return KeptFiles(str(tmp_path), verify_bytes=request.param)
+    return KeptFiles(str(tmp_path), digests=Digests(MemoryStore()) if request.param else None)
 
 
 def age(directory: Path) -> None:
@@ -132,3 +133,52 @@ def test_nothing_is_read_twice(
     for _ in range(3):
         assert kept.check(Reference("1.2.3", "1.2.404")) == NO_SUCH_INSTANCE
     assert sorted(read) == ["ct", "mr.dcm", "text"]
+
+
+def flip(path: Path, bit: int = 1) -> None:
+    """Change a bit near the end, as a disk may; the time of the file stays."""
+    times, content = os.stat(path), bytearray(path.read_bytes())
+    content[-1000] ^= bit
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_bit_that_has_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Since it was committed first, also by another process; an intact copy will do."""
+    ct, objects = reference_of(CT), tmp_path / "objects"
+    objects.mkdir()
+    shutil.copy(CT, objects / "ct")
+
+    def check() -> int:
+        store = SQLiteStore(tmp_path / "store")
+        try:
+            return KeptFiles(str(objects), digests=Digests(store)).check(ct)
+        finally:
+            store.close()
+
+    assert [check(), check()] == [0, 0]
+    flip(objects / "ct")
+    assert check() == PROCESSING_FAILURE
+    assert f"{ct.sop_instance} cannot be committed: its bytes are not those" in caplog.text
+    shutil.copy(CT, objects / "copy")
+    assert check() == 0
+    (objects / "copy").unlink()
+    flip(objects / "ct")
+    assert check() == 0
+
+
+def test_a_file_that_is_another_since(kept: KeptFiles, tmp_path: Path) -> None:
+    """Its time says that it is: it was written again, and what is there now is committed."""
+    assert kept.check(reference_of(CT)) == 0
+    flip(tmp_path / "ct")
+    os.utime(tmp_path / "ct", (2e9, 2e9))
+    assert kept.check(reference_of(CT)) == 0
+    assert kept.check(reference_of(CT)) == 0
+
+
+def test_without_digests_only_headers_are_looked_at(tmp_path: Path) -> None:
+    shutil.copy(CT, tmp_path / "ct")
+    kept = KeptFiles(str(tmp_path))
+    assert kept.check(reference_of(CT)) == 0
+    flip(tmp_path / "ct")
+    assert kept.check(reference_of(CT)) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ class Archive:
 
     def __init__(self, **how: Any) -> None:
         self.asked: list[Reference] = []
+        self.may_check = threading.Event()
+        self.may_check.set()
         self.where: dict[str, tuple[str, int]] = {}
         self.ae = AE("ARCHIVE")
         self.ae.add_supported_context(StorageCommitmentPushModel)
@@ -43,6 +46,7 @@ class Archive:
         self.peer = ("127.0.0.1", server.server_address[1])
 
     def check(self, instance: Reference) -> int:
+        assert self.may_check.wait(DEADLINE)
         self.asked.append(instance)
         return NO_SUCH_INSTANCE if instance.sop_instance == LOST else 0
 
@@ -209,6 +213,7 @@ def test_what_cannot_be_read_is_not_asked_for(
         (["NoSuchClass=1.2.3"], 1),
         (["CTImageStorage=x"], 1),
         (["CTImageStorage=1.2.3", "--release"], 2),
+        (["CTImageStorage=1.2.3", "--wait", "1.2.3"], 2),
         (["nothing.jsonl"], 1),
         (["wrong.jsonl"], 1),
     ],
@@ -227,3 +232,27 @@ def test_no_such_context(run_app: RunApp, serve_app: Any) -> None:
     result = run_app("stgcmtscu", "127.0.0.1", scp.port, CT)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
+
+
+def test_waiting_for_what_was_asked_before(
+    archive: Archive, python_env: dict[str, str], run_app: RunApp, tmp_path: Path
+) -> None:
+    """The first one gives up, and says which transaction it has waited for."""
+    archive.may_check.clear()
+    listen = ("--listen", 0, "-ba", "127.0.0.1")
+    objects = ("CTImageStorage=1.2.3", "CTImageStorage=1.2.4")
+    asked = run_app("stgcmtscu", *archive.peer, *objects, *listen, "--timeout", "0.1")
+    assert asked.returncode == 1
+    uid = asked.stderr.split()[-1]
+    assert asked.stderr.endswith(f"there is no result of the storage commitment yet: {uid}\n")
+    flags = (objects[0], "CTImageStorage=1.2.5", "--wait", uid, *listen)
+    with started("stgcmtscu", *archive.peer, *flags, env=python_env, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        archive.where["STGCMTSCU"] = ("127.0.0.1", int(line.rpartition(":")[2]))
+        archive.may_check.set()
+        output, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    retrieved = "committed, to be had from ARCHIVE"
+    assert output.splitlines() == [f"1.2.3: {retrieved}", f"1.2.4: {retrieved}", "1.2.5: missing"]
+    assert errors == "stgcmtscu: 1 of 3 objects are not committed\n"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +31,10 @@ from tests.apps.conftest import (
     WITHOUT_UIDS,
     imported,
 )
+from tests.association.test_spreading import Peers as Spread
+from tests.association.test_spreading import aborts_at
 from tests.association.test_succession import Peers
-from tests.peers import listening
+from tests.peers import DEADLINE, listening
 from tests.sampled import sampled
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
@@ -221,6 +228,17 @@ def test_what_was_not_sent_is_named_with_the_reason(
     assert terminal.problems == 3
 
 
+def test_results_come_in_any_order(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those without one are named as not sent."""
+    results = [Result("file2", 0), Result("file0", None, "truncated")]
+    assert send(terminal, 4, *results) == (1, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "storescu: file0: truncated",
+        "storescu: file1: not sent: aborted by the peer",
+        "storescu: file3: not sent: aborted by the peer",
+    ]
+
+
 # -------------------------------------------------------------------------- as a program
 
 
@@ -407,3 +425,67 @@ def test_more_contexts_than_one_association_holds(
     result = run_app("storescu", "127.0.0.1", scp.port, "-cx", directory)
     assert (result.returncode, result.stderr) == (0, "")
     assert len(scp.files()) == 130
+
+
+def numbered(directory: Path, count: int) -> list[Path]:
+    """So many MR images of different instances."""
+    from pydicom import dcmread
+
+    ds = dcmread(MR)
+    directory.mkdir()
+    paths = []
+    for number in range(count):
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        paths.append(directory / f"{number}.dcm")
+        ds.save_as(paths[-1])
+    return paths
+
+
+def test_several_associations(run_app: Any, serve_app: Any, tmp_path: Path) -> None:
+    numbered(tmp_path / "many", 30)
+    scp = serve_app("storescp")
+    result = run_app("storescu", "127.0.0.1", scp.port, "many", CT, CT, "--associations", "4")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "32 files stored\n"
+    assert len(scp.files()) == 31
+
+
+def test_several_associations_of_which_one_dies(run_app: Any, tmp_path: Path) -> None:
+    """The peer grants two, aborts one at its second file, and grants none in its place."""
+    paths = numbered(tmp_path / "many", 20)
+    peers = Spread(aborts_at(2), limit=2)
+    with listening(peers) as listener:
+        result = run_app("storescu", "127.0.0.1", listener.port, *paths, "--associations=4")
+    assert result.returncode == 1
+    assert result.stdout == "19 files stored\n"
+    (problem,) = (line for line in result.stderr.splitlines() if "no answer" in line)
+    assert problem.endswith(": no answer: aborted by the peer")
+    assert peers.all_seen == sorted(f"1.2.3.{number}" for number in range(20))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT")
+def test_ctrl_c_over_several_associations(python_env: dict[str, str], tmp_path: Path) -> None:
+    """While no answer comes on any."""
+    numbered(tmp_path / "many", 8)
+    go_on = threading.Event()
+
+    def store(peer: Any, seen: int) -> None:
+        assert go_on.wait(DEADLINE)
+
+    peers = Spread(store, store, store)
+    with listening(peers) as listener:
+        command = [sys.executable, "-m", "pynetdicom", "storescu", "127.0.0.1", str(listener.port)]
+        process = subprocess.Popen(
+            [*command, "many", "--associations", "3", "--dimse-timeout", "3600"],
+            cwd=tmp_path, env=python_env, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert peers.wait(lambda: len(peers.all_seen) == 3)
+        errors = None
+        while errors is None:  # one that comes just before it waits is not seen while it does
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                _, errors = process.communicate(timeout=20)
+        go_on.set()
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert len(peers.all_seen) == 3

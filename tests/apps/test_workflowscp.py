@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,7 +13,6 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
 
 from pynetdicom import AE, Association, evt
 from pynetdicom.apps import workflow_config
@@ -221,34 +218,6 @@ def test_it_ends_while_a_peer_does_not_answer(
     assert told.get(timeout=DEADLINE) == "1.2.3"
 
 
-def kill_rounds(start: Start, scu: AE, rounds: int) -> None:
-    """What was acknowledged is there after `kill -9`, at whatever moment that comes."""
-    acknowledged: dict[str, str] = {}
-    for _ in range(rounds):
-        scp = start("--objects", "objects")
-        kill = threading.Timer(random.uniform(0.0, 0.3), scp.process.kill)
-        assoc = associate(scu, scp)
-        kill.start()
-        while True:
-            uid = generate_uid(prefix=None)
-            try:
-                step = mpps.begin(assoc, new_step(), uid)
-                acknowledged[uid] = "IN PROGRESS"
-                step.complete(new_step_end())
-                acknowledged[uid] = "COMPLETED"
-            except (Refused, RuntimeError):  # it is gone
-                break
-        kill.join()
-        scp.process.communicate(timeout=DEADLINE)
-    assert acknowledged
-    scp = start()
-    with associate(scu, scp) as assoc:
-        for uid, status in acknowledged.items():
-            found = mpps.get(assoc, uid).PerformedProcedureStepStatus
-            # What was done may not have been acknowledged any more.
-            assert found == status or (status == "IN PROGRESS" and found == "COMPLETED")
-
-
 def new_step_end() -> Dataset:
     end = Dataset()
     end.PerformedProcedureStepEndDate = "20261129"
@@ -265,21 +234,12 @@ def new_step_end() -> Dataset:
     return end
 
 
-def test_it_is_killed_again_and_again(start: Start, scu: AE) -> None:
-    kill_rounds(start, scu, 4)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_it_is_killed_many_times(start: Start, scu: AE) -> None:
-    kill_rounds(start, scu, 30)
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["-c", "nothing.toml"], "nothing.toml"),
         (["--objects", "nothing"], "objects: nothing: there is no such directory"),
+        (["--worklist", "nothing"], "worklist: nothing: there is no such directory"),
         (["--store", "nothing/store"], "nothing/store is no store of workflows"),
         (["--store", "other.sqlite"], "other.sqlite is no store of workflows"),
         (["-ba", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1"),
@@ -315,6 +275,26 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         dimse_timeout = 2
         network_timeout = 3.5
         connection_timeout = 4
+        shutdown_timeout = 5
+        keep_days = 30
+        [mpps]
+        enabled = false
+        notify = ["CT_ROOM"]
+        [worklist]
+        directory = "worklist"
+        removed_by = ["COMPLETED", "DISCONTINUED"]
+        names = "exact"
+        [availability]
+        enabled = false
+        [ups]
+        enabled = false
+        deletion_locks = false
+        watchers = ["MR_ROOM"]
+        worklist_label = "CT"
+        [tls]
+        certificate = "own.pem"
+        key = "own.key"
+        authorities = "ca.pem"
         [commitment]
         objects = "../objects"
         verify = "bytes"
@@ -325,6 +305,7 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         ae_title = "MR_ROOM"
         address = "mr.example.org"
         port = 105
+        tls = true
         """
     )
     assert load(str(path)) == Config(
@@ -339,12 +320,27 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         dimse_timeout=2.0,
         network_timeout=3.5,
         connection_timeout=4.0,
+        shutdown_timeout=5.0,
+        keep_days=30,
+        mpps=False,
+        notify=("CT_ROOM",),
+        availability=False,
+        worklist=str(tmp_path / "worklist"),
+        removed_by=("COMPLETED", "DISCONTINUED"),
+        exact_names=True,
+        ups=False,
+        deletion_locks=False,
+        watchers=("MR_ROOM",),
+        worklist_label="CT",
+        tls_certificate=str(tmp_path / "own.pem"),
+        tls_key=str(tmp_path / "own.key"),
+        tls_authorities=str(tmp_path / "ca.pem"),
         objects=str(tmp_path.parent / "objects"),
         verify_bytes=True,
         retrieve_ae_title="ARCHIVE",
         peers={
             "CT_ROOM": Peer("CT_ROOM"),
-            "MR_ROOM": Peer("MR_ROOM", "mr.example.org", 105),
+            "MR_ROOM": Peer("MR_ROOM", "mr.example.org", 105, tls=True),
         },
     )
 
@@ -357,6 +353,13 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         ("[commitment]\nverify = true", "[commitment] verify: True is not headers or bytes"),
         ("[workflows]\nknown_peers_only = true", "known_peers_only: there is no [[peer]]"),
         ("[[peer]]\nport = 1", "[[peer]] number 1: ae_title is missing"),
+        ('[[peer]]\nae_title = "A"\ntls = true', "[[peer]] number 1 tls: needs an address too"),
+        ('[mpps]\nnotify = ["A"]', "[mpps] notify: there is no [[peer]] 'A'"),
+        ('[mpps]\nnotify = "A"', "[mpps] notify: 'A' is not a list of AE titles"),
+        ('[ups]\nwatchers = ["A"]', "[ups] watchers: there is no [[peer]] 'A'"),
+        ('[worklist]\nremoved_by = ["DONE"]', "is not a list of some of COMPLETED, DISCONTINUED"),
+        ("[tls]", "[tls]: needs a certificate"),
+        ('[tls]\nkey = "own.key"', "[tls] key: needs a certificate too"),
     ],
 )
 def test_what_is_wrong_in_the_configuration(text: str, said: str, tmp_path: Path) -> None:

@@ -184,6 +184,12 @@ def test_a_service_through_callbacks(event: Any) -> None:
         (None, 0xC002, False),
         ((None, None), 0xC002, False),
         ("0", 0xC002, False),
+        (0xFF00, 0xC002, False),  # there is one response
+        ((0xFF01, ANSWER), 0xC002, False),
+        ((data_set(Status=0xFF00), ANSWER), 0xC002, False),
+        ({0x0000: ANSWER}, 0xC002, False),
+        ((0x0000, None, None), 0xC002, False),
+        ((0x0000, b"bytes"), 0x0110, False),
         ((0x0000, "text"), 0x0110, False),
         (data_set(ErrorComment="no Status"), 0xC001, False),
         (ZeroDivisionError, 0x0110, False),
@@ -191,19 +197,26 @@ def test_a_service_through_callbacks(event: Any) -> None:
     ],
     ids=str,
 )
-def test_what_a_handler_gives(event: Any, given: Any, code: int, has_reply: bool) -> None:
-    def handle(happened: evt.Event) -> Any:
+@pytest.mark.parametrize("style", ["events", "callbacks"])
+def test_what_a_handler_gives(
+    event: Any, given: Any, code: int, has_reply: bool, style: str
+) -> None:
+    def handle(*args: Any) -> Any:
         if isinstance(given, type):
             raise given
         return given
 
     roles = True if event is evt.EVT_N_EVENT_REPORT else None
-    with associated((event, handle), roles=roles) as assoc:
+    handlers, scp = [(event, handle)], AE("SCP")
+    if style == "callbacks":
+        handlers = []
+        setattr(scp, event.name.replace("EVT_", "on_").lower(), handle)
+    with associated(*handlers, scp_ae=scp, roles=roles) as assoc:
         status, reply = CALLS[event][0](assoc)
         assert assoc.is_established
-    if event is evt.EVT_N_DELETE:  # which has no data set to send
-        has_reply = False
-        code = 0x0000 if given == (0x0000, "text") else code
+    if event is evt.EVT_N_DELETE and isinstance(given, (tuple, list)) and len(given) == 2:
+        has_reply = False  # there is no data set to send
+        code = 0x0000 if given[0] == 0x0000 else code
     assert (status.Status, reply) == (code, ANSWER if has_reply else None)
 
 
@@ -515,9 +528,9 @@ def send(assoc: Any, request: Primitive, uid: str) -> Primitive:
 
 
 def test_an_acceptor_that_does_not_answer_the_role_selection(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """We have proposed to be SCP, and report all the same, unless that is not wanted."""
+    """We have proposed to be SCP, are told at once, and report all the same unless not wanted."""
     taken: list[Any] = []
 
     def take(happened: evt.Event) -> Any:
@@ -531,6 +544,7 @@ def test_an_acceptor_that_does_not_answer_the_role_selection(
     commitment, instance = StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     role = [build_role(commitment, scp_role=True)]
     with archive.associate(*server.server_address[:2], ext_neg=role) as assoc:
+        assert "the peer has not answered the role selection for Storage" in caplog.text
         status, _ = assoc.send_n_event_report(SENT, 1, commitment, instance)
         assert status.Status == 0x0000
     monkeypatch.setattr(_config, "STRICT_ROLES", True)

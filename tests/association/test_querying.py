@@ -939,7 +939,7 @@ def test_what_arrives_by_our_own_c_move_is_no_silence(
 def test_a_peer_that_does_not_answer_role_selection(
     strict: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it sends is taken, which is noted once; unless that is not wanted."""
+    """It is told at once; what it sends is taken, which is noted once, unless not wanted."""
     from tests.pair import CT
 
     monkeypatch.setattr(_config, "STRICT_ROLES", strict)
@@ -955,6 +955,8 @@ def test_a_peer_that_does_not_answer_role_selection(
     with associated(scp, GET, CT, ext_neg=roles, evt_handlers=handlers) as assoc:
         context = next(cx for cx in assoc.accepted_contexts if cx.abstract_syntax == CT)
         assert (context.as_scu, context.as_scp, context.scp_unanswered) == (True, False, True)
+        note = f"has not answered the role selection for CTImageStorage ({CT}): "
+        assert caplog.text.count(f"{note}it may take us for SCU only") == 1
         assert list(assoc.send_c_get(identifier(), GET))[-1][0].Status == 0
     if strict:
         assert scp.statuses == [0x0122] * 3
@@ -963,8 +965,7 @@ def test_a_peer_that_does_not_answer_role_selection(
     else:
         assert scp.statuses == [0] * 3
         assert handled == ["1.2.0", "1.2.1", "1.2.2"]
-        note = f"has not answered the role selection for CTImageStorage ({CT})"
-        assert caplog.text.count(note) == 1
+        assert caplog.text.count(f"{note}what it sends is taken") == 1
 
 
 def test_a_peer_that_does_not_answer_role_selection_and_sends_unasked() -> None:

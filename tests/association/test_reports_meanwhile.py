@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from pynetdicom import AE, build_role, evt
+from pynetdicom.dimse.primitives import N_EVENT_REPORT
 from pynetdicom.sop_class import (
     CTImageStorage,
     MediaCreationManagement,
@@ -22,7 +24,7 @@ from pynetdicom.sop_class import (
 )
 from tests.association.test_normalized import data_set
 from tests.pair import serve
-from tests.peers import DEADLINE, Call, ct
+from tests.peers import DEADLINE, Acceptor, Call, ct, listening
 
 FIND, GET = StudyRootQueryRetrieveInformationModelFind, StudyRootQueryRetrieveInformationModelGet
 CT_SMALL = get_testdata_file("CT_small.dcm")
@@ -235,3 +237,60 @@ def test_both_report_at_once() -> None:
         calls = [Call(report, one) for one in (assoc, acceptors.get(timeout=DEADLINE))]
         assert [call.result(DEADLINE)[0].Status for call in calls] == [0x0000] * 2
     server.shutdown()
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_report_that_crosses_the_release(asks: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """After the A-RELEASE-RQ nothing can be answered (PS3.8 Sta7): it is dropped, and said."""
+    caplog.set_level("INFO", "pynetdicom")
+    reported = Reported()
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        assert peer.pdu()[0] == 5  # A-RELEASE-RQ
+        request = N_EVENT_REPORT(
+            MessageID=1,
+            AffectedSOPClassUID=Printer,
+            AffectedSOPInstanceUID=PrinterInstance,
+            EventTypeID=1,
+        )
+        peer.respond(1, request)
+        if asks:  # a second one, which nobody answers either
+            peer.respond(1, request)
+        peer.send(b"\x06\0\0\0\0\x04\0\0\0\0")  # A-RELEASE-RP
+        assert peer.rest() == b""
+
+    with listening(script) as listener:
+        ae = AE("SCU")
+        ae.add_requested_context(Printer)
+        handlers = [(evt.EVT_N_EVENT_REPORT, reported.handle)]
+        assoc = ae.associate("127.0.0.1", listener.port, evt_handlers=handlers)
+        Call(assoc.release).result(DEADLINE)
+        assert assoc.is_released
+        ae.shutdown()
+    assert reported.types == []
+    assert "a N-EVENT-REPORT-RQ that crossed our A-RELEASE-RQ is dropped" in caplog.text
+
+
+def test_who_reports_learns_that_it_is_released() -> None:
+    """The peer's release wakes it: there is no answer, and `ended` says why."""
+    is_reported = threading.Event()
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        _, request = peer.command()
+        assert request.name == "N-EVENT-REPORT"
+        is_reported.set()
+        peer.send(b"\x05\0\0\0\0\x04\0\0\0\0")  # A-RELEASE-RQ, instead of an answer
+        peer.rest()
+
+    with listening(script) as listener:
+        ae = AE("SCP")
+        ae.add_requested_context(Printer)
+        role = [build_role(Printer, scu_role=True, scp_role=True)]
+        assoc = ae.associate("127.0.0.1", listener.port, ext_neg=role)
+        status, reply = Call(report, assoc).result(DEADLINE)
+        assert (len(status), reply) == (0, None)
+        assert (assoc.ended.kind, assoc.ended.by) == ("released", "peer")
+        ae.shutdown()
+    assert is_reported.is_set()

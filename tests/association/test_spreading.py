@@ -150,7 +150,7 @@ def test_each_file_is_sent_once(scu: AE, paths: list[Path], associations: int) -
         assert {status.Status for _, status in results} == {0x0000}
         # The first one is the caller's, the others are released.
         assert scu.active_associations == [assoc]
-        assert senders() == []
+        assert until(lambda: senders() == [])
         assert assoc._link.sub_associations == set()
         assoc.release()
     assert peers.all_seen == uids(paths)

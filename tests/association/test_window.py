@@ -122,9 +122,13 @@ def test_the_window_of_the_ae_is_offered_and_can_be_switched_off() -> None:
         ({"window": (2, 2)}, (2, 2)),
         ({"window": (1, 1)}, (1, 1)),
         ({"ext_neg": [Window(3, 3)]}, (3, 3)),
+        ({"ext_neg": [Window(3, 3)], "window": (2, 2)}, (2, 2)),
+        ({"ext_neg": [Window(3, 3)], "window": (1, 1)}, (1, 1)),
     ]:
         with ae.associate(*server.server_address[:2], **how) as assoc:  # type: ignore[arg-type]
             assert negotiated(assoc) == agreed
+            offered = [x for x in assoc.requestor.extended_negotiation if isinstance(x, Window)]
+            assert len(offered) == (agreed != (1, 1))
     server.shutdown()
 
 

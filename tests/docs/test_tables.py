@@ -10,7 +10,7 @@ import pytest
 
 from pynetdicom.__main__ import APPS
 from pynetdicom.apps.archive import attributes, computed, config
-from pynetdicom.services import classes
+from pynetdicom.services import classes, statuses
 from pynetdicom.upper_layer import fsm
 from tests.conftest import ROOT
 
@@ -88,6 +88,65 @@ def test_information_models_have_their_names_and_letters() -> None:
     assert "- ``InventoryGet``\n     - C-GET\n     -\n" in f"{text}\n"
 
 
+def run(directive: type, *arguments: str) -> str:
+    made = object.__new__(directive)
+    made.arguments = list(arguments)
+    text: str = made.text()
+    return text
+
+
+@pytest.mark.parametrize(
+    "service_class", [one for one in classes.SERVICE_CLASSES if one.types], ids=lambda one: one.name
+)
+def test_actions_and_events_have_their_names(service_class: type[classes.ServiceClass]) -> None:
+    text = run(tables.TypeTable, service_class.__name__)
+    shown = re.findall(r"\* - ``\w+``\n     - (N-\S+)\n     - (\d+)\n     - \w", text)
+    assert shown == [
+        (operation, str(number))
+        for types in service_class.types.values()
+        for operation, numbers in types.items()
+        for number in numbers
+    ]
+
+
+def test_what_is_not_served_is_said_where_it_is_listed() -> None:
+    text = run(tables.SOPClassTable)
+    for name, service in {
+        "CTImageStorage": "Storage",
+        "HardcopyColorImageStorage": "Storage, retired",
+        "InventoryCreation": "Storage Management",
+        "MediaStorageDirectoryStorage": "**not served**",
+        "PrinterInstance": "a SOP Instance",
+        "PullPrintRequest": "**not served**, retired",
+        "VOILUTBox": "**not served**",
+    }.items():
+        assert re.search(rf"- ``{name}``\n     - ``[\d.]+``\n     - {re.escape(service)}\n", text)
+    assert text.count("\n   * -") == text.count("``\n     - ``") + 1
+
+
+OF_ONE_OPERATION = {
+    f"{name}ServiceClass" for name in ("Storage", "Verification", "BasicWorklistManagement")
+}
+
+
+def test_every_service_has_its_tables_on_a_page() -> None:
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs").glob("*.rst"))
+    for directive, names in {
+        "information-models": {one.__name__ for one in classes.SERVICE_CLASSES if one.sop_classes}
+        - {
+            "StorageServiceClass",
+            "VerificationServiceClass",
+            "BasicWorklistManagementServiceClass",
+        },
+        "status-table": set(statuses.TABLES) - {"VERIFICATION_SERVICE_CLASS_STATUS"},
+        "type-table": {one.__name__ for one in classes.SERVICE_CLASSES if one.types},
+    }.items():
+        there = re.findall(rf"^\.\. {directive}:: (.*(?:\n   .*)*)", pages, re.MULTILINE)
+        assert names - set(" ".join(there).split()) == set(), directive
+    for path in TABLES:
+        assert f".. attribute-table:: {path.stem}\n" in pages
+
+
 TABLES = sorted((ROOT / "pynetdicom" / "workflows" / "tables").glob("*.tsv"))
 
 
@@ -124,6 +183,8 @@ def test_lists_of_contexts_say_their_operations() -> None:
     assert rows["Storage"] == "C-STORE"
     assert rows["QueryRetrieve"] == "C-FIND, C-MOVE, C-GET"
     assert rows["DisplaySystem"] == "N-GET"
+    assert rows["MediaStorage"] == "none: of media, which are not sent"
+    assert "" not in rows.values()
     assert rows["UnifiedProcedure"] == "N-GET, N-ACTION, N-CREATE, C-FIND, N-SET, N-EVENT-REPORT"
 
 

@@ -6,6 +6,7 @@ What there is comes from tables of the standard that are not the library's own.
 from __future__ import annotations
 
 import csv
+import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from pynetdicom.services.classes import ALL_N
 from pynetdicom.status import code_to_category
 from tests.association.test_normalized import IMPLICIT, data_set, send
 from tests.pair import serve
-from tests.peers import Acceptor, listening
+from tests.peers import DEADLINE, Acceptor, Call, listening
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -62,7 +63,7 @@ def associated(handlers: Any, *uids: str) -> Iterator[Any]:
 def ask(assoc: Any, operation: str, uid: str, **how: Any) -> tuple[Dataset, Dataset | None]:
     """Ask for an operation, whatever it is; give the status and the data set."""
     kind = how.pop("type", 1)
-    sent = data_set(PatientID="1")
+    sent = how.pop("sent", data_set(PatientID="1"))
     calls: Any = {
         "N-ACTION": lambda: assoc.send_n_action(sent, kind, uid, "1.2", **how),
         "N-CREATE": lambda: assoc.send_n_create(sent, uid, "1.2", **how),
@@ -163,9 +164,8 @@ def test_each_status_of_a_service_comes_back_with_its_category(row: dict[str, st
         for end in ("code_first", "code_last")
         if one["table"] == name
     }
-    assert (
-        table.items() <= {code: kind for code, (kind, _) in getattr(status, name).items()}.items()
-    )
+    ours = {code: category for code, (category, _) in getattr(status, name).items()}
+    assert table.items() <= ours.items()
     given: list[int] = []
     with associated(
         {event_of(operation): lambda event: given[-1] for operation in ALL_N}, uid
@@ -173,6 +173,8 @@ def test_each_status_of_a_service_comes_back_with_its_category(row: dict[str, st
         for operation in row["operations"].split():
             types = {"N-ACTION": row["actions"], "N-EVENT-REPORT": row["events"]}.get(operation)
             for code, category in table.items():
+                if category == "Pending":  # of C-FIND
+                    continue
                 given.append(code)
                 found, _ = ask(assoc, operation, uid, type=int((types or "1").split()[0]))
                 assert found.Status == code
@@ -301,6 +303,35 @@ def test_a_response_without_a_status(kind: type[Primitive]) -> None:
         ae.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("code", "named", "problem"),
+    [
+        (0x0000, None, "the peer does not name the SOP Instance that it has created"),
+        (0x0107, None, "the peer does not name the SOP Instance that it has created"),
+        (0x0110, None, None),
+        (0x0000, "1.2.9", None),
+    ],
+)
+def test_a_creation_that_is_not_named(code: int, named: str | None, problem: str | None) -> None:
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        context_id, request = peer.command()
+        answer = request.response(code)
+        answer.AffectedSOPInstanceUID = named
+        peer.respond(context_id, answer)
+        peer.rest_until_abort()
+
+    with listening(script) as listener:
+        ae = AE("SCU")
+        ae.add_requested_context(RT)
+        assoc = ae.associate("127.0.0.1", listener.port)
+        found, _ = assoc.send_n_create(None, RT)
+        assert (found.Status, found.get("AffectedSOPInstanceUID")) == (code, named)
+        assert getattr(found, "problem", None) == problem
+        assoc.abort()
+        ae.shutdown()
+
+
 def test_an_attribute_in_vain_is_named() -> None:
     """In words, and by its tag; also where it is in an item, and where there is no data set."""
 
@@ -312,6 +343,18 @@ def test_an_attribute_in_vain_is_named() -> None:
     assert found.Status == 0x0120
     assert found.AttributeIdentifierList == 0x00081199
     assert found.ErrorComment == "ReferencedSOPSequence is missing"
+
+
+def test_an_attribute_that_a_callback_looks_for_in_vain() -> None:
+    scp, scu = AE("SCP"), AE("SCU")
+    scp.on_n_set = lambda dataset, context, info: dataset.PatientName  # type: ignore[method-assign]
+    scp.add_supported_context(RT)
+    scu.add_requested_context(RT)
+    server = serve(scp)
+    with scu.associate(*server.server_address[:2]) as assoc:
+        found, _ = ask(assoc, "N-SET", RT)
+    server.shutdown()
+    assert (found.Status, found.AttributeIdentifierList) == (0x0120, 0x00100010)
 
 
 def test_no_attributes_are_all_attributes() -> None:
@@ -418,3 +461,107 @@ def test_a_sop_class_that_nobody_knows() -> None:
     with associated(DONE, "1.2.3.4.5") as assoc:
         for operation in ALL_N:
             assert ask(assoc, operation, "1.2.3.4.5")[0].Status == 0x0211
+
+
+# Odd data sets
+
+ATTRIBUTES = ("action_information", "attribute_list", "event_information", "modification_list")
+
+
+def odd() -> Dataset:
+    """Characters, empty and nested sequences, private elements, values of odd length, binary."""
+    item = data_set(CodeValue="1", CodeMeaning="Wert")
+    nested = data_set(ConceptNameCodeSequence=[item], ContentSequence=[Dataset()])
+    ds = data_set(
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Müller^Jörg=山田",
+        PatientID=None,
+        ReferencedSOPSequence=[],
+        ContentSequence=[nested, Dataset()],
+        SelectorATValue=[0x00100010, 0x00100020],
+        PixelAspectRatio=["1", "3"],
+    )
+    block = ds.private_block(0x0009, "OURS", create=True)
+    block.add_new(0x01, "SQ", [data_set(PatientID="odd")])
+    block.add_new(0x02, "OB", b"\0\1\2\3")
+    block.add_new(0x03, "FD", 1.5)
+    return ds
+
+
+@pytest.mark.parametrize("syntax", presentation.DEFAULT_TRANSFER_SYNTAXES)
+@pytest.mark.parametrize("operation", [one for one in ALL_N if one not in ("N-GET", "N-DELETE")])
+def test_odd_data_sets_in_every_uncompressed_transfer_syntax(operation: str, syntax: str) -> None:
+    """What one side gives, the other finds, there and back."""
+    found: list[Dataset] = []
+
+    def handle(event: Any) -> Any:
+        name = next(n for n in ATTRIBUTES if n in event.event.attributes)
+        found.append(getattr(event, name))
+        return 0x0000, odd()
+
+    scp, scu = AE("SCP"), AE("SCU")
+    scp.add_supported_context(RT, syntax, scu_role=True, scp_role=True)
+    scu.add_requested_context(RT, syntax)
+    server = serve(scp, evt_handlers=[(getattr(evt, event_of(operation)), handle)])
+    role = [build_role(RT, scu_role=True, scp_role=True)]
+    with scu.associate(*server.server_address[:2], ext_neg=role) as assoc:
+        status, reply = ask(assoc, operation, RT, sent=odd())
+        assert status.Status == 0x0000
+        assert assoc.accepted_contexts[0].transfer_syntax == [syntax]
+    server.shutdown()
+    for one in (found[0], reply):
+        assert one is not None
+        assert one.PatientName == odd().PatientName
+        assert one.ReferencedSOPSequence == []
+        assert len(one.ContentSequence) == 2
+        assert one.ContentSequence[0] == odd().ContentSequence[0]
+        assert one.SelectorATValue == odd().SelectorATValue
+        assert one.PixelAspectRatio == odd().PixelAspectRatio
+
+
+# The other way round
+
+
+@pytest.mark.parametrize("style", ["events", "callbacks"])
+@pytest.mark.parametrize("operation", ALL_N)
+def test_the_acceptor_asks_the_requestor(operation: str, style: str) -> None:
+    """Who requests the association is SCP by role selection; an event goes either way."""
+    acceptors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    seen: list[str] = []
+
+    def handle(*args: Any) -> Any:
+        seen.append(operation)
+        return 0xC123 if operation == "N-DELETE" else (0xC123, data_set(PatientID="2"))
+
+    scp, scu = AE("ACCEPTOR"), AE("REQUESTOR")
+    scp.add_supported_context(RT, scu_role=True, scp_role=True)
+    scu.add_requested_context(RT)
+    server = serve(scp, evt_handlers=[(evt.EVT_ESTABLISHED, lambda e: acceptors.put(e.assoc))])
+    handlers = [(getattr(evt, event_of(operation)), handle)] if style == "events" else []
+    if style == "callbacks":
+        setattr(scu, event_of(operation).replace("EVT_", "on_").lower(), handle)
+    role = [build_role(RT, scu_role=operation == "N-EVENT-REPORT", scp_role=True)]
+    with scu.associate(*server.server_address[:2], ext_neg=role, evt_handlers=handlers):
+        acceptor = acceptors.get(timeout=DEADLINE)
+        found, reply = Call(ask, acceptor, operation, RT).result(DEADLINE)
+        assert found.Status == 0xC123
+        assert reply == (None if operation == "N-DELETE" else data_set(PatientID="2"))
+    server.shutdown()
+    assert seen == [operation]
+
+
+@pytest.mark.parametrize("operation", ALL_N)
+def test_whose_role_it_is_not(operation: str) -> None:
+    """By default the requestor is SCU: only its peer reports, and only it asks for the rest."""
+    acceptors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    scp, scu = AE("ACCEPTOR"), AE("REQUESTOR")
+    scp.add_supported_context(RT)
+    scu.add_requested_context(RT)
+    server = serve(scp, evt_handlers=[(evt.EVT_ESTABLISHED, lambda e: acceptors.put(e.assoc))])
+    with scu.associate(*server.server_address[:2]) as assoc:
+        acceptor = acceptors.get(timeout=DEADLINE)
+        refused, may = (assoc, acceptor) if operation == "N-EVENT-REPORT" else (acceptor, assoc)
+        with pytest.raises(ValueError, match="no accepted presentation context"):
+            ask(refused, operation, RT)
+        assert Call(ask, may, operation, RT).result(DEADLINE)[0].Status == 0x0110  # nobody is bound
+    server.shutdown()

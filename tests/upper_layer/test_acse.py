@@ -124,6 +124,15 @@ class TestRequest:
         with pytest.raises(TypeError, match="extended negotiation item"):
             rq(ext_neg=[item])
 
+    def test_one_role_item_for_a_sop_class(self):
+        """PS3.7 D.3.3.4: it holds for all contexts of the class."""
+        items = [role(CT, scp=True), role(MR, scp=True), role(CT, scp=True)]
+        pdu = rq(cx(CT), cx(CT, [JPEG]), cx(MR), ext_neg=items)
+        sent = [item for item in pdu.user_information if isinstance(item, type(items[0]))]
+        assert sent == [role(CT, scp=True), role(MR, scp=True)]
+        with pytest.raises(ValueError, match="different roles are proposed for CTImageStorage"):
+            rq(cx(CT), ext_neg=[role(CT, scp=True), role(CT, scu=True, scp=True)])
+
 
 class TestCheckRequest:
     """The faults: the rows that end in an A-ASSOCIATE-RJ."""
@@ -324,7 +333,11 @@ class TestBothSides:
             max_size=4,
             unique_by=lambda one: one.abstract_uid,
         ),
-        st.lists(st.builds(role, uids, booleans, booleans), max_size=3),
+        st.lists(
+            st.builds(role, uids, booleans, booleans),
+            max_size=3,
+            unique_by=lambda one: one.sop_class_uid,
+        ),
         st.sampled_from([None, lambda uid: True, lambda uid: uid == MR]),
     )
     def test_they_agree(self, proposed, supported, roles, unrestricted):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom.association import negotiated
+from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.sop_class import (
     CTImageStorage,
     StorageCommitmentPushModel,
@@ -25,6 +28,7 @@ from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
 from tests.faults.peer import until
 from tests.pair import serve
 from tests.peers import DEADLINE, Call
+from tests.workflows.test_commitment_information import SYNTAXES
 
 CT = str(CTImageStorage)
 COMMITMENT = StorageCommitmentPushModel
@@ -224,6 +228,192 @@ def test_the_peer_refuses(archive: Archive) -> None:
     server.shutdown()
 
 
+def reporting(archive: Archive, report: Callable[[Any], Any]) -> None:
+    """Have the archive do with requests what a function does."""
+    server = serve(archive.scp, evt_handlers=[(evt.EVT_N_ACTION, report)])
+    archive.port = server.server_address[1]
+
+
+def send(assoc: Any, result: Any, event_type: int = 1) -> int:
+    """Report; the status of the answer."""
+    status, _ = assoc.send_n_event_report(
+        result, event_type, COMMITMENT, StorageCommitmentPushModelInstance
+    )
+    return int(status.Status)
+
+
+def test_the_result_comes_before_the_response(archive: Archive) -> None:
+    answers: list[int] = []
+
+    def report(event: Any) -> Any:
+        answers.append(send(event.assoc, event.action_information))
+        return 0x0000, None
+
+    reporting(archive, report)
+    with archive.associate() as assoc:
+        assert commit(assoc, [KEPT, LOST], timeout=DEADLINE).committed == [KEPT, LOST]
+    assert answers == [0x0000]
+
+
+def test_a_report_that_is_none_is_refused(archive: Archive) -> None:
+    """And the right one is waited for."""
+    answers: list[int] = []
+
+    def report(event: Any) -> Any:
+        result = event.action_information
+        uid = result.TransactionUID
+        for make in (without, emptied):
+            for keyword in ("TransactionUID", "ReferencedSOPSequence"):
+                wrong = make(keyword)
+                if keyword != "TransactionUID":
+                    wrong.TransactionUID = uid
+                answers.append(send(event.assoc, wrong))
+        result.TransactionUID = "1.2.404"
+        answers.append(send(event.assoc, result))
+        result.TransactionUID = uid
+        result.FailedSOPSequence = [result.ReferencedSOPSequence.pop()]
+        answers.append(send(event.assoc, result, 2))  # without a reason
+        result.FailedSOPSequence[0].FailureReason = 0x0213
+        answers.append(send(event.assoc, result, 2))
+        return 0x0000, None
+
+    reporting(archive, report)
+    with archive.associate() as assoc:
+        result = commit(assoc, [KEPT, LOST], timeout=DEADLINE)
+    assert (result.committed, result.failed) == ([KEPT], [Failure(LOST, 0x0213)])
+    assert answers == [0x0120, 0x0120, 0x0121, 0x0121, 0x0115, 0x0120, 0x0000]
+
+
+def test_what_is_said_of_each_instance(archive: Archive) -> None:
+    """Where it is; that is of another class, or in both lists, which commits to nothing."""
+    torn, other = Reference(CT, "1.2.5"), Reference("1.2.840.10008.5.1.4.1.1.4", LOST.sop_instance)
+    unheard = Reference(CT, "1.2.6")
+
+    def report(event: Any) -> Any:
+        result = request(event.action_information.TransactionUID, KEPT, torn, other)
+        result.ReferencedSOPSequence[0].RetrieveAETitle = "HERE"
+        result.FailedSOPSequence = request("1", torn).ReferencedSOPSequence
+        result.FailedSOPSequence[0].FailureReason = 0x0110
+        send(event.assoc, result, 2)
+        return 0x0000, None
+
+    reporting(archive, report)
+    with archive.associate() as assoc:
+        result = commit(assoc, [KEPT, LOST, torn, unheard], timeout=DEADLINE)
+    assert result.committed == [KEPT, other]
+    assert result.failed == [Failure(torn, 0x0110)]
+    assert result.missing == [LOST, unheard]
+    assert result.retrieve_ae_titles == {KEPT: "HERE"}
+    assert not result.is_complete
+    assert [(one.instance, one.became) for one in result.outcomes()] == [
+        (KEPT, "committed"),
+        (other, "committed"),
+        (torn, "failed"),
+        (LOST, "missing"),
+        (unheard, "missing"),
+    ]
+
+
+@pytest.mark.parametrize("role", [None, (False, True), (True, True)])
+def test_peers_come_as_they_like(
+    role: tuple[bool, bool] | None, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the role of the SCP, with both roles, or with none; and to another AE title."""
+    # Ours would not report where it has not the role.
+    monkeypatch.setattr(negotiated, "_may_be", lambda context, as_scp: True)
+    results = Results()
+    server = serve(archive.scu, evt_handlers=results.handlers)
+    archive.scp.add_requested_context(COMMITMENT)
+
+    def report(event: Any) -> Any:
+        roles = [] if role is None else [build_role(COMMITMENT, *role)]
+        where = ("127.0.0.1", server.server_address[1])
+        with archive.scp.associate(*where, ae_title="SOMEBODY", ext_neg=roles) as own:
+            assert send(own, event.action_information) == 0x0000
+        return 0x0000, None
+
+    reporting(archive, report)
+    with archive.associate() as assoc:
+        assert commit(assoc, [KEPT], results=results, timeout=DEADLINE).committed == [KEPT]
+
+
+def test_several_share_a_listener(archive: Archive) -> None:
+    """Their results come in another order than their requests, all on one other association."""
+    results = Results()
+    server = serve(archive.scu, evt_handlers=results.handlers)
+    archive.scp.add_requested_context(COMMITMENT)
+    asked: list[Any] = []
+
+    def take(event: Any) -> Any:
+        asked.append(event.action_information)
+        return 0x0000, None
+
+    reporting(archive, take)
+    assocs = [archive.associate() for _ in range(5)]
+    calls = []
+    for number, assoc in enumerate(assocs):
+        wanted = [Reference(CT, f"1.2.{number}.{n}") for n in range(number + 1)]
+        calls.append((wanted, Call(commit, assoc, wanted, results=results, timeout=DEADLINE)))
+        assert until(lambda count=number + 1: len(asked) == count)
+    role = build_role(COMMITMENT, scp_role=True)
+    with archive.scp.associate("127.0.0.1", server.server_address[1], ext_neg=[role]) as own:
+        for one in reversed(asked):
+            assert send(own, one) == 0x0000
+    for wanted, call in calls:
+        assert call.result(DEADLINE).committed == wanted
+    for assoc in assocs:
+        assoc.release()
+
+
+def test_a_result_that_comes_too_late(archive: Archive) -> None:
+    """It is answered, for nobody waits for it; or waited for once more, by its Transaction UID."""
+    results = Results()
+    server = serve(archive.scu, evt_handlers=results.handlers)
+    archive.scp.add_requested_context(COMMITMENT)
+    reporting(archive, lambda event: (0x0000, None))
+    with archive.associate() as assoc, pytest.raises(TimeoutError, match=r"1\.2\.840\.7"):
+        commit(assoc, [KEPT], results=results, timeout=0, transaction_uid="1.2.840.7")
+    role = build_role(COMMITMENT, scp_role=True)
+    with archive.scp.associate("127.0.0.1", server.server_address[1], ext_neg=[role]) as own:
+        assert send(own, request("1.2.840.7")) == 0x0115
+        call = Call(results.wait, "1.2.840.7", [KEPT, LOST], timeout=DEADLINE)
+        assert until(lambda: send(own, request("1.2.840.7")) == 0x0000)
+    result = call.result(DEADLINE)
+    assert (result.committed, result.missing) == ([KEPT], [LOST])
+    with pytest.raises(TimeoutError):
+        results.wait("1.2.840.7", timeout=0)
+
+
+def test_a_transaction_is_waited_for_once(archive: Archive) -> None:
+    results = Results()
+    reporting(archive, lambda event: (0x0000, None))
+    call = Call(results.wait, "1.2.840.7", timeout=DEADLINE)
+    with archive.associate() as assoc:
+
+        def is_refused() -> bool:
+            try:
+                commit(assoc, [KEPT], results=results, timeout=0, transaction_uid="1.2.840.7")
+            except ValueError:
+                return True
+            except TimeoutError:
+                return False
+            raise AssertionError
+
+        assert until(is_refused)
+        assoc.bind(evt.EVT_N_EVENT_REPORT, results.take)
+        results.take(heard := Report(request("1.2.840.7")))
+    assert call.result(DEADLINE).committed == [KEPT]
+    assert heard.assoc.remote["ae_title"] == "PEER"
+
+
+class Report:
+    """As much of an event as `Results` needs."""
+
+    def __init__(self, data_set: Dataset) -> None:
+        self.received = encode_dataset(data_set, "1.2.840.10008.1.2.1")
+        self.assoc = SimpleNamespace(remote={"ae_title": "PEER"})
+
+
 def test_the_handler_of_the_caller_is_back_afterwards(archive: Archive) -> None:
     def take(event: Any) -> Any:
         return 0x0000, None
@@ -269,10 +459,11 @@ def emptied(keyword: str) -> Dataset:
         (emptied("ReferencedSOPSequence"), 0x0121),
         (request("1.2.840.1", KEPT, KEPT), 0x0115),
         (Dataset(), 0x0120),
+        (request("1.2.840.1", *(Reference(CT, f"1.2.{n}") for n in range(11))), 0x0213),
     ],
 )
 def test_a_request_that_is_none(sent: Dataset, code: int, archive: Archive) -> None:
-    provider = archive.provide()
+    provider = archive.provide(maximum_instances=10)
     with archive.associate() as assoc:
         status, _ = assoc.send_n_action(sent, 1, COMMITMENT, StorageCommitmentPushModelInstance)
     assert status.Status == code
@@ -416,3 +607,110 @@ def test_a_result_that_the_peer_refuses(archive: Archive, caplog: pytest.LogCapt
     assert heard == [1, 1, 1]
     assert caplog.text.count("a result of storage commitment was answered with 0x0110") == 2
     assert "given up" not in caplog.text
+
+
+def test_a_result_is_decided_once(archive: Archive, caplog: pytest.LogCaptureFixture) -> None:
+    """The peer may have heard it: what is deleted before the next attempt changes nothing."""
+    checked: list[Reference] = []
+    heard: list[Any] = []
+
+    def keep_for_once(instance: Reference) -> int:
+        checked.append(instance)
+        return 0 if checked.count(instance) == 1 else commitment.NO_SUCH_INSTANCE
+
+    def take(event: Any) -> Any:
+        heard.append((event.event_type, event.event_information))
+        return 0x0110 if len(heard) < 3 else 0x0000, None
+
+    provider = archive.provide(check=keep_for_once)
+    with archive.associate(evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)]) as assoc:
+        assoc.send_n_action(request(), 1, COMMITMENT, StorageCommitmentPushModelInstance)
+        server = serve(archive.scu, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
+        provider._where = lambda title: ("127.0.0.1", server.server_address[1])
+        assert until(lambda: provider.outstanding == [])
+    assert checked == [KEPT]
+    assert heard == [heard[0]] * 3
+    assert heard[0][0] == 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_of_two_providers_with_one_store_one_reports(
+    kind: str, archive: Archive, tmp_path: Path
+) -> None:
+    """The other one goes on when the first one is closed."""
+    stores: list[Store]
+    if kind == "memory":
+        stores = [MemoryStore()] * 2
+    else:
+        stores = [SQLiteStore(tmp_path / "store") for _ in range(2)]
+    heard: list[str] = []
+    may_go_on = threading.Event()
+
+    def take(event: Any) -> Any:
+        heard.append(event.event_information.TransactionUID)
+        return 0x0000, None
+
+    def keep(instance: Reference) -> int:
+        assert may_go_on.wait(DEADLINE)
+        return 0
+
+    def never(instance: Reference) -> int:
+        raise AssertionError
+
+    server = serve(archive.scu, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
+    where = {"CT_ROOM": ("127.0.0.1", server.server_address[1])}
+    first = archive.provide(store=stores[0], check=keep, where=where.get)
+    with archive.associate() as assoc:
+        for number in range(10):
+            sent = request(f"1.2.840.{number}")
+            assoc.send_n_action(sent, 1, COMMITMENT, StorageCommitmentPushModelInstance)
+        assoc.abort()
+    second = archive.provide(store=stores[1], check=never, where=where.get)
+    assert len(second.outstanding) == 10
+    may_go_on.set()
+    assert until(lambda: first.outstanding == [])
+    assert sorted(heard) == [f"1.2.840.{number}" for number in range(10)]
+    first.close()
+    second.close()
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize("problem", ["where", "address"])
+def test_what_goes_wrong_counts_as_an_attempt(
+    problem: str, archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    def where(title: str) -> Any:
+        if problem == "where":
+            raise OSError("disk on fire")
+        return "127.0.0.1", "no port"
+
+    provider = archive.provide(where=where, attempts=3)
+    with archive.associate() as assoc:
+        assoc.send_n_action(request(), 1, COMMITMENT, StorageCommitmentPushModelInstance)
+        assoc.abort()
+    assert until(lambda: provider.outstanding == [])
+    assert caplog.text.count("could not be reported:") == 3
+    assert caplog.text.count("given up") == 1
+
+
+@pytest.mark.parametrize("asked_in", SYNTAXES)
+@pytest.mark.parametrize("told_in", SYNTAXES)
+def test_transfer_syntaxes(asked_in: str, told_in: str, archive: Archive) -> None:
+    """The result goes out in that of the association that it goes on."""
+    results = Results()
+    archive.scu = AE("CT_ROOM")
+    archive.scu.add_requested_context(COMMITMENT, asked_in)
+    archive.scu.add_supported_context(COMMITMENT, told_in, scu_role=False, scp_role=True)
+    archive.scp.supported_contexts = []
+    archive.scp.add_supported_context(COMMITMENT, SYNTAXES)
+    server = serve(archive.scu, evt_handlers=results.handlers)
+    context = [build_context(COMMITMENT, SYNTAXES)]
+    target = ("127.0.0.1", server.server_address[1], {"contexts": context})
+    archive.provide(where={"CT_ROOM": target}.get, retrieve_ae_title="HERE")
+    assoc = archive.associate()
+    assert assoc.accepted_contexts[0].transfer_syntax[0] == asked_in
+    wanted = [KEPT, LOST]
+    result = commit(assoc, wanted, results=results, release=True, timeout=DEADLINE)
+    assert (result.committed, result.failed) == ([KEPT], [Failure(LOST, 0x0112)])
+    assert result.retrieve_ae_titles == {KEPT: "HERE"}

@@ -223,7 +223,7 @@ def test_what_is_absent_or_empty(tag: int, where: int | None, syntax: str, is_em
     else:
         del holder[tag]
     found = Information(encode_dataset(ds, syntax)).findings(REFERENCED)
-    assert found == ([], [tag], []) if is_empty else ([tag], [], [])
+    assert found[:3] == (([], [tag], []) if is_empty else ([tag], [], []))
 
 
 def test_a_report_needs_one_of_the_lists() -> None:

@@ -74,12 +74,12 @@ def change(**elements: Any) -> Dataset:
 
 
 @contextmanager
-def provided(provider: mpps.Provider) -> Iterator[Any]:
+def provided(provider: mpps.Provider, syntax: str | None = None) -> Iterator[Any]:
     """An association to an SCP of steps."""
     scp, scu = AE("RIS"), AE("CT_ROOM")
     for uid in (MPPS, ModalityPerformedProcedureStepRetrieve):
         scp.add_supported_context(uid)
-        scu.add_requested_context(uid)
+        scu.add_requested_context(uid, syntax)
     server = serve(scp, evt_handlers=handlers(provider))
     try:
         with scu.associate("127.0.0.1", server.server_address[1]) as assoc:
@@ -139,6 +139,59 @@ def test_an_attribute_of_a_new_step(path: tuple[str, ...], row: Row, assoc: Any)
         assert [element.tag for element in reply] == [row.tag]
     else:
         assert status.Status == 0x0000
+
+
+def wrong(data_set: Dataset, path: tuple[str, ...], row: Row) -> None:
+    """Have the last one of a path be of another kind: no sequence, or one."""
+    at = place(data_set, path)
+    del at[path[-1]]
+    if row.is_sequence:
+        at.add_new(row.tag, "LO", "text")
+    else:
+        at.add_new(row.tag, "SQ", [Dataset()])
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_a_wrong_attribute_at_creation_and_as_it_is_set(syntax: str, provider: Any) -> None:
+    """Each row of the table; the attribute is named, and nothing is changed."""
+    with provided(provider, syntax) as assoc:
+        for path, row in PATHS:
+            if syntax == "1.2.840.10008.1.2" and not row.is_sequence:
+                continue  # the bytes do not say of which VR it is
+            sent, uid = full(), generate_uid(prefix=None)
+            wrong(sent, path, row)
+            status, reply = assoc.send_n_create(sent, MPPS, uid)
+            if row.keyword == "SpecificCharacterSet":  # without which nothing can be decoded
+                assert status.Status == 0x0110
+                continue
+            assert (status.Status, [one.tag for one in reply]) == (0x0106, [row.tag]), path
+            assert provider.get(uid) is None
+            top = next(one for one in ROWS if one.keyword == path[0])
+            if top.types["n_set"] == "-" or row.types["n_set"] == "-":
+                continue
+            assert assoc.send_n_create(full(), MPPS, uid)[0].Status == 0x0000
+            before, sent = provider.get(uid), Dataset()
+            sent[path[0]] = full()[path[0]]
+            wrong(sent, path, row)
+            status, reply = assoc.send_n_set(sent, MPPS, uid)
+            assert (status.Status, [one.tag for one in reply]) == (0x0106, [row.tag]), path
+            assert provider.get(uid) == before
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.types["n_set"] != "-"])
+def test_a_wrong_attribute_in_the_final_state(row: Row, assoc: Any) -> None:
+    uid = generate_uid(prefix=None)
+    assert assoc.send_n_create(full(), MPPS, uid)[0].Status == 0x0000
+    sent = change(PerformedProcedureStepStatus="COMPLETED")
+    if row.keyword == "PerformedProcedureStepStatus":
+        sent.PerformedProcedureStepStatus = "DONE"
+    elif row.is_sequence:
+        sent[row.keyword] = full()[row.keyword]
+        wrong(sent, (row.keyword,), row)
+    else:  # of those that are no sequences any text will do
+        return
+    status, reply = assoc.send_n_set(sent, MPPS, uid)
+    assert (status.Status, [one.tag for one in reply]) == (0x0106, [row.tag])
 
 
 @pytest.mark.parametrize(("path", "row"), PATHS, ids=[".".join(path) for path, _ in PATHS])
@@ -517,4 +570,4 @@ def test_the_table_is_the_standards() -> None:
     made = Dataset()
     fill(made, ROWS, "n_create")
     assert all(row.types["n_create"] == "2" for row in ROWS if row.tag in made)
-    assert check(full(), ROWS, "n_create") == ([], [], [])
+    assert check(full(), ROWS, "n_create") == ([], [], [], [])

@@ -658,7 +658,7 @@ def test_a_request_to_cancel_what_nobody_performs(assoc: Any) -> None:
     kept = ups.get(assoc, uid)
     item = kept.ProcedureStepProgressInformationSequence[0]
     assert kept.ProcedureStepState == ups.CANCELED
-    assert check(kept, ROWS, "canceled") == ([], [], [])
+    assert check(kept, ROWS, "canceled") == ([], [], [], [])
     assert (
         item.ReasonForCancellation,
         item.ProcedureStepCommunicationsURISequence[0].ContactURI,
@@ -742,7 +742,24 @@ def test_the_application_decides_and_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("character_set", ["ISO_IR 192", "ISO_IR 100", "ISO_IR 13"])
+def test_names_of_the_application(character_set: str, provider: ups.Provider) -> None:
+    """As text they are whole, whatever was said first of them and the character set."""
+    name = {"ISO_IR 192": "Dœ^山田", "ISO_IR 100": "Müller", "ISO_IR 13": "ﾔﾏﾀﾞ"}[character_set]
+    for sent in (
+        step(PatientName=name, SpecificCharacterSet=character_set),
+        step(SpecificCharacterSet=character_set, PatientName=name),
+    ):
+        kept = provider.get(provider.schedule(sent))
+        assert kept is not None
+        assert kept.PatientName == name
+        provider.modify(kept.SOPInstanceUID, made(CommentsOnTheScheduledProcedureStep=name))
+        kept = provider.get(kept.SOPInstanceUID)
+        assert kept is not None
+        assert (kept.PatientName, kept.CommentsOnTheScheduledProcedureStep) == (name, name)
+
+
 def test_the_table_is_the_standards() -> None:
     assert len(PATHS) == 226
-    assert check(FULL, ROWS, "n_create") == ([], [], [])
-    assert check(TO_SET, ROWS, "n_set") == ([], [], [])
+    assert check(FULL, ROWS, "n_create") == ([], [], [], [])
+    assert check(TO_SET, ROWS, "n_set") == ([], [], [], [])

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from pynetdicom.apps.archive.handlers import NOT_AUTHORIZED, Archive
-from pynetdicom.apps.kept_files import COMMITTED, look_into
+from pynetdicom.apps.kept_files import COMMITTED, Digests, look_into
 from pynetdicom.errors import FileProblem
 from pynetdicom.event_types import EVT_N_ACTION
+from pynetdicom.utils import printable
 from pynetdicom.workflows.commitment import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_INSTANCE,
@@ -51,6 +52,7 @@ class Commitment:
     def __init__(self, archive: Archive, ae: ApplicationEntity, path: str) -> None:
         self._archive = archive
         self._store = SQLiteStore(path)
+        self._digests = Digests(self._store) if archive.config.verify_bytes else None
         self._provider = Provider(
             ae,
             self.check,
@@ -90,12 +92,15 @@ class Commitment:
             if found.sop_class_uid != instance.sop_class:
                 return CLASS_INSTANCE_CONFLICT
             objects = archive.store_of_objects
-            if objects.is_local or archive.config.verify_bytes:
-                with objects.fetch(found.location) as path:
-                    return look_into(path, instance, verify_bytes=archive.config.verify_bytes)
+            if objects.is_local or self._digests is not None:
+                place = found.location
+                known_as = place, objects.arrived(place)
+                with objects.fetch(place) as path:
+                    return look_into(path, instance, self._digests, known_as=known_as)
             return COMMITTED if objects.has(found.location) else PROCESSING_FAILURE
         except (FileProblem, OSError, sa.exc.SQLAlchemyError) as error:
-            LOGGER.error("%s cannot be committed: %s", instance.sop_instance, type(error).__name__)
+            why = error if isinstance(error, FileProblem) else type(error).__name__
+            LOGGER.error("%s cannot be committed: %s", printable(instance.sop_instance), why)
             return PROCESSING_FAILURE
 
     def where(self, ae_title: str) -> tuple[str, int, dict[str, Any]] | None:

@@ -26,6 +26,7 @@ from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, 
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
 from pynetdicom.apps.configuring import TIMEOUTS
+from pynetdicom.apps.worklist_files import called
 from pynetdicom.association.destinations import plan
 from pynetdicom.errors import DataSetDecodeError
 from pynetdicom.services.instances import KnownPath
@@ -196,10 +197,9 @@ class Archive:
         directory = self.config.worklist_directory
         count = 0
         if directory is not None:
-            title = str(event.assoc.acceptor.ae_title).strip()
             try:
                 for item in worklist.find(
-                    directory, title, identifier, self._options(event), watch
+                    directory, called(event), identifier, self._options(event), watch
                 ):
                     yield PENDING, item
                     count += 1

@@ -6,12 +6,10 @@ title as name, if there is one. They are read when a query comes, one after anot
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pynetdicom.errors import DataSetDecodeError, FileProblem
+from pynetdicom.apps.worklist_files import files, read
 from pynetdicom.workflows.matching import Options, returned
 from pynetdicom.workflows.watch import Watch
 from pynetdicom.workflows.worklist import matching
@@ -19,44 +17,7 @@ from pynetdicom.workflows.worklist import matching
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-LOGGER = logging.getLogger(__name__)
-
 SOP_CLASS = "1.2.840.10008.5.1.4.31"
-ENDING = ".wl"
-
-
-def files(directory: str, ae_title: str) -> Iterator[str]:
-    """The worklist files for an AE title, in the order of their names."""
-    own = os.path.join(directory, ae_title)
-    # A title may have any printable character: only the name of a directory in this one will do.
-    is_name = ae_title not in ("", ".", "..") and os.path.basename(own) == ae_title
-    for place in (directory, own) if is_name else (directory,):
-        try:
-            names = sorted(os.listdir(place))
-        except (FileNotFoundError, NotADirectoryError):
-            if place == directory:
-                raise
-            continue
-        for name in names:
-            if name.endswith(ENDING) and not name.startswith("."):
-                yield os.path.join(place, name)
-
-
-def read(path: str) -> Dataset | None:
-    """Read an item; None, and a line in the log, if that cannot be done."""
-    from contextlib import closing
-
-    from pynetdicom.data_sets.part10 import read_header
-
-    try:
-        with read_header(path) as header, closing(header.data_set()) as data_set:
-            return data_set.decode()
-    except (FileProblem, DataSetDecodeError, OSError) as error:
-        if not os.path.lexists(path):  # removed since; but was the directory, too?
-            os.stat(os.path.dirname(path))
-            return None
-        LOGGER.error("worklist file %s: %s", os.path.basename(path), error)
-        return None
 
 
 def find(

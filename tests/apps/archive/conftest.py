@@ -186,7 +186,9 @@ def receive(
 def assoc(calling: str = "PEER", called: str = "QRSCP", **negotiated: bytes) -> Any:
     """An association, as far as a handler looks at it."""
     return SimpleNamespace(
-        requestor=SimpleNamespace(ae_title=calling),
+        requestor=SimpleNamespace(
+            ae_title=calling, primitive=SimpleNamespace(called_ae_title=called)
+        ),
         acceptor=SimpleNamespace(ae_title=called, sop_class_extended=negotiated),
     )
 

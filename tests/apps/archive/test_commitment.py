@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,8 +30,10 @@ from pynetdicom.workflows.commitment import (
 )
 from pynetdicom.workflows.providing import Refused
 from tests.apps.archive.conftest import Start
+from tests.apps.archive.test_durability import kill_all
 from tests.apps.conftest import CT, MR, RunApp
-from tests.apps.test_kept_files import reference_of
+from tests.apps.test_kept_files import flip, reference_of
+from tests.faults.peer import until
 from tests.pair import serve
 from tests.peers import DEADLINE
 from tests.workflows.test_commitment import request
@@ -80,6 +85,31 @@ def test_what_is_kept(
     assert run_app("stgcmtscu", "127.0.0.1", archive.port, CT).returncode == 0
 
 
+def test_a_bit_that_has_changed(start: Start, run_app: RunApp, scu: AE, tmp_path: Path) -> None:
+    """Also while the archive was down; objects that came after that are others."""
+    how = configured(tmp_path, f'{STORE}verify = "bytes"')
+    places = ("--instance-location", tmp_path / "objects", "--database-location", tmp_path / "db")
+    archive = start(*how, *places)
+    assert run_app("storescu", "127.0.0.1", archive.port, CT, MR).returncode == 0
+    ct, mr = reference_of(CT), reference_of(MR)
+    [damaged] = (tmp_path / "objects").rglob(f"{mr.sop_instance}.dcm")
+    with scu.associate("127.0.0.1", archive.port) as assoc:
+        assert commit(assoc, [ct, mr], timeout=DEADLINE).is_complete
+    assert archive.stop(signal.SIGTERM) == 0
+    flip(damaged)
+    archive = start(*how, *places)
+    with scu.associate("127.0.0.1", archive.port) as assoc:
+        result = commit(assoc, [ct, mr], timeout=DEADLINE)
+        assert (result.committed, result.failed) == ([ct], [Failure(mr, PROCESSING_FAILURE)])
+    assert archive.stop(signal.SIGTERM) == 0
+    assert "its bytes are not those that were committed before" in archive.errors()
+    damaged.unlink()
+    archive = start(*how, *places)
+    assert run_app("storescu", "127.0.0.1", archive.port, MR).returncode == 0
+    with scu.associate("127.0.0.1", archive.port) as assoc:
+        assert commit(assoc, [ct, mr], timeout=DEADLINE).is_complete
+
+
 def test_without_a_store_it_is_not_accepted(start: Start, run_app: RunApp) -> None:
     archive = start()
     assert run_app("stgcmtscu", "127.0.0.1", archive.port, CT).returncode == 1
@@ -120,6 +150,72 @@ def test_the_result_goes_to_the_peer_also_after_a_kill(
     assert result.TransactionUID == request().TransactionUID
     assert [item.FailureReason for item in result.FailedSOPSequence] == [NO_SUCH_INSTANCE]
     assert again.stop(signal.SIGTERM) == 0
+
+
+def kill_rounds(
+    start: Start, scu: AE, tmp_path: Path, workers: int, rounds: int
+) -> tuple[set[str], dict[str, list[Any]]]:
+    """Kill the archive in the midst of requests, and of results.
+
+    Returns
+    -------
+    tuple of set and dict
+        What was acknowledged, and what was told of each transaction.
+    """
+    told: dict[str, list[Any]] = {}
+
+    def take(event: Any) -> Any:
+        said = event.event_type, event.event_information
+        told.setdefault(event.event_information.TransactionUID, []).append(said)
+        return 0x0000, None
+
+    handlers = [(evt.EVT_N_EVENT_REPORT, take)]
+    port = serve(scu, evt_handlers=handlers).server_address[1]
+    peer = f'[[peer]]\nae_title = "CT_ROOM"\naddress = "127.0.0.1"\nport = {port}\n'
+    options = (*configured(tmp_path, f"{STORE}{peer}"), "--workers", workers)
+    acknowledged: set[str] = set()
+    for number in range(rounds):
+        archive = start(*options)
+        kill = threading.Timer(random.uniform(0.0, 0.3), kill_all, (archive,))
+        assoc = scu.associate("127.0.0.1", archive.port, evt_handlers=handlers)
+        kill.start()
+        for count in itertools.count():
+            uid = f"1.2.{number}.{count}"
+            wanted = [Reference(CTImageStorage, f"1.2.840.{n}") for n in range(50)]
+            try:
+                status, _ = assoc.send_n_action(
+                    request(uid, *wanted),
+                    *(1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance),
+                )
+            except RuntimeError:  # it is gone
+                break
+            if "Status" not in status:
+                break
+            assert status.Status == 0x0000
+            acknowledged.add(uid)
+        kill.join()
+    start(*options)
+    assert until(lambda: acknowledged <= set(told))
+    return acknowledged, told
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_is_killed_again_and_again(workers: int, start: Start, scu: AE, tmp_path: Path) -> None:
+    """What it has acknowledged is reported, and whatever is reported again says the same."""
+    acknowledged, told = kill_rounds(start, scu, tmp_path, workers, 3)
+    assert acknowledged
+    for said in told.values():
+        assert said == [said[0]] * len(said)
+        assert said[0][0] == 2
+        assert len(said[0][1].FailedSOPSequence) == 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_is_killed_many_times(workers: int, start: Start, scu: AE, tmp_path: Path) -> None:
+    acknowledged, told = kill_rounds(start, scu, tmp_path, workers, 30)
+    assert acknowledged <= set(told)
 
 
 def test_a_store_that_is_something_else(run_app: RunApp, tmp_path: Path) -> None:
