@@ -142,6 +142,15 @@ MAX_PDU_OPTION = (
 )  # fmt: skip
 
 
+DRAIN = (
+    option(
+        "--drain", type=seconds, default=5.0, metavar="SECONDS",
+        help="when it is to stop (SIGTERM, SIGINT), let peers finish what they are at for so long;"
+        " a second signal stops it at once (default: {default:g})",
+    ),
+)  # fmt: skip
+
+
 def titles(calling: str) -> Sequence[Option]:
     """AE titles of an app that requests associations."""
     return (
@@ -168,6 +177,7 @@ def listener(title: str) -> Sequence[Option]:
             help="the address of the interface to listen on (default: all, by IPv4; :: for all, by"
             " IPv6 and IPv4)",
         ),
+        *DRAIN,
     )  # fmt: skip
 
 
@@ -190,6 +200,7 @@ def configured(title: str, port: int, file: str) -> Sequence[Option]:
             "-ba", "--bind-address", metavar="ADDRESS",
             help="the address of the interface to listen on (default: all)",
         ),
+        *DRAIN,
         *(_without_default(one) for one in (*TIMEOUTS, *MAX_PDU_OPTION)),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
-from pynetdicom.apps.acceptor import StopSignals, say_listening, surviving_hangups
+from pynetdicom.apps.acceptor import StopSignals, say_listening, surviving_hangups, wait_and_drain
 from pynetdicom.apps.archive.config import Config, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
@@ -114,6 +114,7 @@ def serve(
     terminal: Terminal,
     ready: Callable[[Sequence[Any]], None],
     *,
+    drain: float,
     reuse_port: bool = False,
     tls: Security | None = None,
 ) -> int:
@@ -125,6 +126,8 @@ def serve(
     terminal : Terminal
     ready : callable
         Called with the address once it listens.
+    drain : float
+        Seconds that peers have to finish what they are at.
     reuse_port : bool
         Whether other processes serve the same port.
     tls : Security, optional
@@ -168,7 +171,7 @@ def serve(
             return options.FAILED
         try:
             ready(server.server_address)
-            stop.wait()
+            wait_and_drain(stop, server, drain)
         finally:
             if commitment is not None:
                 commitment.stop()
@@ -313,14 +316,17 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         tls = security(config, source)
         prepare(config, source, full=args.check)
         if config.workers == 1:
-            return serve(config, terminal, partial(tell, config), tls=tls)
+            return serve(config, terminal, partial(tell, config), drain=args.drain, tls=tls)
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(
             config,
             terminal,
-            lambda shared, ready: serve(shared, terminal, ready, reuse_port=True, tls=tls),
+            lambda shared, ready: serve(
+                shared, terminal, ready, drain=args.drain, reuse_port=True, tls=tls
+            ),
             partial(tell, config),
+            drain=args.drain,
         )
     except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))

@@ -325,6 +325,7 @@ def listen_with(
         args,
         ae,
         terminal,
+        drain=args.drain,
         evt_handlers=[handler],
         spool_dir=directory,
         unrestricted_storage=any_syntax,

@@ -197,10 +197,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.problem(str(error))
         return options.FAILED
     with closing(store), surviving_hangups():
-        return _run(config, tls, store, terminal)
+        return _run(config, tls, store, terminal, args.drain)
 
 
-def _run(config: Config, tls: Security, store: Store, terminal: Terminal) -> int:
+def _run(config: Config, tls: Security, store: Store, terminal: Terminal, drain: float) -> int:
     from pynetdicom import events as evt
     from pynetdicom.workflows.providing import handlers
 
@@ -221,7 +221,13 @@ def _run(config: Config, tls: Security, store: Store, terminal: Terminal) -> int
     served: list[tuple[Any, ...]] = [*handlers(*providers.values()), (evt.EVT_DIMSE_SENT, log)]
     try:
         return serve(
-            config, ae, terminal, stopping=stop, evt_handlers=served, ssl_context=tls.server
+            config,
+            ae,
+            terminal,
+            drain=drain,
+            stopping=stop,
+            evt_handlers=served,
+            ssl_context=tls.server,
         )
     finally:
         close(providers, deadline or after(config.shutdown_timeout))
