@@ -179,12 +179,14 @@ class InformationModels(Table):
             for operation in query_models.OPERATIONS
             if query_models.is_known(operation, letter)
         }
-        rows = (
+        rows = [
             (f"``{names[uid]}``", ", ".join(operations), _letter(letters.get(uid)))
             for argument in self.arguments
             for uid, operations in getattr(classes, argument).sop_classes.items()
-        )
-        return list_table(("SOP Class", "Operation", "``query_model`` of 1.x"), rows)
+        ]
+        head = ("SOP Class", "Operation", "``query_model`` of 1.x")
+        columns = 3 if any(row[2] != FILLED for row in rows) else 2
+        return list_table(head[:columns], (row[:columns] for row in rows))
 
 
 def sop_class_names() -> dict[str, str]:

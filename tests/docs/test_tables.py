@@ -88,6 +88,12 @@ def test_information_models_have_their_names_and_letters() -> None:
     assert "- ``InventoryGet``\n     - C-GET\n     -\n" in f"{text}\n"
 
 
+def test_services_without_queries_have_no_column_of_letters() -> None:
+    text = run(tables.InformationModels, "MediaCreationManagementServiceClass")
+    assert text.endswith("* - ``MediaCreationManagement``\n     - N-GET, N-ACTION, N-CREATE")
+    assert "query_model" not in text
+
+
 def run(directive: type, *arguments: str) -> str:
     made = object.__new__(directive)
     made.arguments = list(arguments)
