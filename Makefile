@@ -58,6 +58,9 @@ test-signals: $(VENV)/dev.stamp
 test-walk: $(VENV)/dev.stamp
 	PYNETDICOM_WALK=50000 $(BIN)/python -m pytest -n 0 tests/test_walk.py $(PYTEST_ARGS)
 
+test-ups: $(VENV)/dev.stamp
+	PYNETDICOM_UPS=100000 PYNETDICOM_CLAIMS=10000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_ups_model.py tests/workflows/test_ups.py -k "model or claim" $(PYTEST_ARGS)
+
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -168,6 +168,11 @@ class Caller:
         for _ in self.assoc.send_c_stores([FILE] * 3, send_ahead=True):
             pass
 
+    def spread(self) -> None:
+        """Over several associations: the others end with the loop."""
+        for _ in self.assoc.send_c_stores([FILE] * 4, associations=2):
+            pass
+
     def watched(self) -> None:
         """An echo of which everybody is told."""
         for event in (evt.EVT_DIMSE_SENT, evt.EVT_DIMSE_RECV, evt.EVT_PDU_SENT):
@@ -237,7 +242,7 @@ class Caller:
 
 
 CALLS = (
-    *("echo", "watched", "store", "stores", "find", "leave", "get"),
+    *("echo", "watched", "store", "stores", "spread", "find", "leave", "get"),
     *("associate", "release", "shutdown", "serve"),
 )
 ACTIONS = ("interrupt", "abort", "release", "shutdown", "close")

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.injection import ACTIONS, DEADLINE, Caller, serve
 
-CALLS = ("echo", "echo", "store", "stores", "find", "leave", "get", "release")
+CALLS = ("echo", "echo", "store", "stores", "spread", "find", "leave", "get", "release")
 LONGEST = 0.012
 """Seconds to the next signal, at most: an association with all that is asked on it takes longer."""
 

@@ -111,7 +111,8 @@ class Walk:
         elif action == "store":
             assoc.send_c_store(instance())
         elif action == "stores":
-            files = assoc.send_c_stores([FILE] * 5, send_ahead=chance.random() < 0.5)
+            how = {"send_ahead": chance.random() < 0.5, "associations": chance.choice((1, 1, 3))}
+            files = assoc.send_c_stores([FILE] * 5, **how)
             for _ in range(chance.randrange(7)):
                 next(files, None)
         elif action in ("find", "leave", "get"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,8 +27,11 @@ from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.events import Event
+    from pynetdicom.workflows import ups
     from pynetdicom.workflows.providing import Provider
     from pynetdicom.workflows.stores import Store
 
@@ -99,6 +103,34 @@ def make_ae(config: Config) -> ApplicationEntity:
     return ae
 
 
+class Forgetting:
+    """Has unified procedure steps forgotten that ended long ago, now and then, as others change.
+
+    Parameters
+    ----------
+    keep : float or None
+        Seconds; None for ever.
+    """
+
+    LOOKS = 16
+    """So often in that time."""
+
+    def __init__(self, keep: float | None) -> None:
+        self.provider: ups.Provider | None = None
+        self._keep = keep
+        self._looked = float("-inf")
+
+    def changed(self, uid: str, step: Dataset, event_type: int) -> None:
+        """Be told of a change."""
+        if self._keep is None or self.provider is None:
+            return
+        if time.monotonic() < self._looked + self._keep / self.LOOKS:
+            return
+        self._looked = time.monotonic()
+        forgotten = self.provider.delete_finished(older_than=self._keep)
+        LOGGER.info("unified procedure steps that ended long ago: %d forgotten", len(forgotten))
+
+
 def make_providers(config: Config, tls: Security, ae: ApplicationEntity, store: Store) -> Providers:
     """Those that are switched on, by what they provide; they have one `where`, the peers."""
     from pynetdicom.workflows import availability, mpps, ups, worklist
@@ -134,10 +166,12 @@ def make_providers(config: Config, tls: Security, ae: ApplicationEntity, store: 
     if config.availability:
         made["instance availability"] = availability.Provider(store, keep=keep)
     if config.ups:
-        made["UPS"] = ups.Provider(
+        forgetting = Forgetting(keep)
+        made["UPS"] = forgetting.provider = ups.Provider(
             ae,
             where=where,
             store=store,
+            changed=forgetting.changed,
             locks=config.deletion_locks,
             watchers=config.watchers,
             worklist_label=config.worklist_label,

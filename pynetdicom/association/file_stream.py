@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -140,7 +140,7 @@ class FileStream:
 
     def results(
         self, send_ahead: bool, succession: Succession | None = None
-    ) -> Iterator[StoreResult]:
+    ) -> Generator[StoreResult, None, None]:
         """Send the files; with `send_ahead` one before the last one's result is given out."""
         succession = succession or Succession(self._first)
         # An exception comes through: Ctrl-C, or the caller's own.

@@ -239,14 +239,12 @@ class Performer:
                 item.close()
 
     def _get_by(self, deadline: float | None) -> Any:
-        """The inbox's next item, or None; once the time is up the association is aborted."""
-        left = remaining(deadline)
-        item = None
-        with suppress(Empty):
-            item = self._inbox.get(left)
-        if left == 0:
+        """The inbox's next item; once the time is up the association is aborted, and that is it."""
+        try:
+            return self._inbox.get(remaining(deadline))
+        except Empty:
             self.link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
-        return item
+            return self._inbox.get(None)  # its end, or what came before
 
     def _complete_operations(self, deadline: float | None) -> None:
         """Wait until our operations have ended, and serve the peer's requests meanwhile.

@@ -169,7 +169,7 @@ class SCU:
         results = storing.store_files(
             cast("Party", self), paths, parameters, send_ahead=send_ahead, associations=associations
         )
-        return ((result.path, storing.file_status(result)) for result in results)
+        return storing.statuses_of(results)
 
     @overload
     def send_c_find(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from operator import methodcaller
 from queue import SimpleQueue
@@ -109,6 +109,8 @@ class _Sender:
         """Have it end, and its own association in that way; from any thread, and twice."""
         self.succession.give_up(end)
         self._stream.leave()
+        # Whether it waits or not: Ctrl-C may have come when it was to be woken.
+        self.woken.put(None)
 
 
 class Spread:
@@ -155,7 +157,7 @@ class Spread:
         self._handed_out = 0
         self._gone = ""
 
-    def results(self) -> Iterator[StoreResult]:
+    def results(self) -> Generator[StoreResult, None, None]:
         """Send the files."""
         # An exception comes through: Ctrl-C.
         end: Callable[[Party], None] = methodcaller("abort", block=False)
@@ -296,4 +298,3 @@ class Spread:
         self.is_closed = True
         for sender in self._senders:
             sender.stop(end)
-        self._wake()

@@ -7,7 +7,8 @@ many files go through `file_stream`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pynetdicom.association.file_stream import FileStream, OwnPaths, Path, StoreResult
@@ -67,7 +68,7 @@ def store_files(
     *,
     send_ahead: bool = False,
     associations: int = 1,
-) -> Iterator[StoreResult]:
+) -> Generator[StoreResult, None, None]:
     """Have the peer store many files, with plain numbers as statuses.
 
     See `Association.send_c_stores`.
@@ -85,8 +86,13 @@ def store_files(
     return Spread(assoc, iter(paths), parameters, associations).results()
 
 
-def file_status(result: StoreResult) -> Dataset:
-    """What became of a file, as a data set."""
-    status = prepare_statuses()(result.response, result.message_id)
-    status.__dict__["problem"] = result.problem
-    return status
+def statuses_of(
+    results: Generator[StoreResult, None, None],
+) -> Iterator[tuple[Path, Dataset]]:
+    """Give what became of files as data sets; whatever ends this ends what it is made of."""
+    to_status = prepare_statuses()
+    with closing(results):
+        for result in results:
+            status = to_status(result.response, result.message_id)
+            status.__dict__["problem"] = result.problem
+            yield result.path, status

@@ -20,6 +20,7 @@ from pynetdicom.data_sets.element_walk import (
     ITEM,
     ITEM_DELIMITATION,
     UNCOMPRESSED,
+    UNDEFINED,
     Encoding,
     Level,
     Window,
@@ -190,7 +191,8 @@ def _read(window: Window, offset: int, level: Level, depth: int) -> tuple[int, _
         tag, vr, length, value = header
         if tag == ITEM_DELIMITATION and delimited:
             return value, values, places
-        inner = window.level_of(header, end)
+        is_value = tag in _WANTED and length != UNDEFINED
+        inner = None if is_value else window.level_of(header, end)
         if inner is None and tag in LISTS and vr == b"UN" and 0 < length <= end - value:
             inner = Level("items", value + length, False, True)  # PS3.5 6.2.2
         if inner is not None:

@@ -101,8 +101,10 @@ class Transactions:
                 return None
             head = _head(record)
             left = head.until - time.time()
-            if left > 0 and head.owner != self._owner and _may_live(head.owner):
+            if head.owner != self._owner and left > 0 and _may_live(head.owner):
                 return left
+            if head.owner == self._owner and left > LEASE / 2:
+                return head
             return self._claimed(records, uid, head, 0.0)
 
     def renew(self, uid: str, head: Head, delay: float = 0.0, *, attempts: int = 0) -> Head:

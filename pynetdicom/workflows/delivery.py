@@ -49,6 +49,7 @@ class Delivery:
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, Hashable]] = []
         self._failures: dict[Hashable, int] = {}
+        self._hastened: set[Hashable] = set()
         self._count = 0
         self._is_closed = False
         self._threads = [threads.start(f"{name}-{n}", self._work) for n in range(workers)]
@@ -56,13 +57,17 @@ class Delivery:
     def put(self, key: Hashable, delay: float = 0.0) -> None:
         """Have something delivered, as soon as may be after so many seconds."""
         with self._changed:
-            self._count += 1  # those of the same time are in order
-            heapq.heappush(self._due, (time.monotonic() + delay, self._count, key))
-            self._changed.notify()
+            self._push(key, delay)
+
+    def _push(self, key: Hashable, delay: float) -> None:
+        self._count += 1  # those of the same time are in order
+        heapq.heappush(self._due, (time.monotonic() + delay, self._count, key))
+        self._changed.notify()
 
     def hasten(self, key: Hashable) -> None:
-        """Try at once what waits to be tried again."""
+        """Try at once what waits to be tried again, or is being tried, in vain."""
         with self._changed:
+            self._hastened.add(key)
             self._due = [(0.0 if k == key else at, count, k) for at, count, k in self._due]
             heapq.heapify(self._due)
             self._changed.notify()
@@ -90,7 +95,9 @@ class Delivery:
             while not self._is_closed:
                 wait = self._due[0][0] - time.monotonic() if self._due else None
                 if wait is not None and wait <= 0:
-                    return heapq.heappop(self._due)[2]
+                    key = heapq.heappop(self._due)[2]
+                    self._hastened.discard(key)
+                    return key
                 self._changed.wait(None if wait is None else min(wait, threading.TIMEOUT_MAX))
             return None
 
@@ -105,4 +112,7 @@ class Delivery:
                 self._failures.pop(key, None)
                 continue
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            self.put(key, self._delays[min(failures, len(self._delays)) - 1])
+            delay = self._delays[min(failures, len(self._delays)) - 1]
+            with self._changed:
+                # What has changed since this attempt began may be what it lacked.
+                self._push(key, 0.0 if key in self._hastened else delay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -244,9 +245,19 @@ class Provider:
             subscriptions.forget(uid)
             return True
 
-    def delete_finished(self) -> list[str]:
-        """Forget all that `delete` would, and give their SOP Instance UIDs."""
-        return [uid for uid, step in self.steps() if _is_final(step) and self.delete(uid)]
+    def delete_finished(self, older_than: float = 0.0) -> list[str]:
+        """Forget all that `delete` would, and give their SOP Instance UIDs.
+
+        Parameters
+        ----------
+        older_than : float
+            Only what has been in its final state for so many seconds.
+        """
+        until = datetime.now().astimezone() - timedelta(seconds=older_than)
+        with self.store.begin() as records:
+            kept = records.items(STEPS)
+        old = (uid for uid, record in kept if rules.finished(Step.glance(record), until))
+        return [uid for uid in old if self.delete(uid)]
 
     # Requests
 
@@ -400,7 +411,3 @@ def _as_answer(decision: Any) -> Answer:
     """What the application has decided, as a handler's answer."""
     status, data_set = decision if isinstance(decision, tuple) else (decision, None)
     return answer(status, data_set=data_set) if isinstance(status, int) else (status, data_set)
-
-
-def _is_final(step: Dataset) -> bool:
-    return step.ProcedureStepState in FINAL

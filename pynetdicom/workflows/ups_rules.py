@@ -29,6 +29,7 @@ from pynetdicom.workflows.providing import (
     refusal,
     unpack,
 )
+from pynetdicom.workflows.values import clean
 
 UTF8 = "ISO_IR 192"
 """The Specific Character Set of what has texts of ours."""
@@ -172,9 +173,19 @@ class Change(NamedTuple):
     """Other than those that follow from the states."""
 
 
+_DT = "%Y%m%d%H%M%S.%f%z"
+
+
 def now() -> str:
     """The date and time, as a DT."""
-    return datetime.now().astimezone().strftime("%Y%m%d%H%M%S.%f%z")
+    return datetime.now().astimezone().strftime(_DT)
+
+
+def finished(step: Glance, until: datetime) -> bool:
+    """Whether a step was in a final state by then."""
+    state, modified = (clean(step.get(keyword)) for keyword in ("ProcedureStepState", _MODIFIED))
+    # Nothing of a step in a final state is modified any more.
+    return state in FINAL and datetime.strptime(modified, _DT) <= until
 
 
 def assign(data_set: Dataset, keyword: str, value: object) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pynetdicom import AE, build_context, evt
+from pynetdicom.apps.workflowscp import Forgetting
 from pynetdicom.sop_class import (
     InstanceAvailabilityNotification,
     ModalityPerformedProcedureStep,
@@ -29,6 +30,7 @@ from tests.apps.conftest import RunApp, Served
 from tests.apps.test_workflowscp import Start, new_step_end, place, start
 from tests.pair import Seen, serve
 from tests.workflows.test_worklist import begun, scheduled
+from tests.workflows.ups_pair import performed, ris
 from tests.workflows.ups_pair import step as new_ups
 
 __all__ = ["place", "start"]  # fixtures
@@ -170,6 +172,20 @@ def test_a_viewer_without_address_is_told_on_its_association(
             step = begun(assoc, scheduled("1.2.1", "S1"))
             assert viewer.told.wait(1) == [(step.uid, 1)]
         assert scp.stop() == 0
+
+
+@pytest.mark.parametrize("keep", [0.0, 86400.0, None])
+def test_finished_procedure_steps_are_forgotten_in_time(keep: float | None) -> None:
+    with ris() as office:
+        forgetting = Forgetting(keep)
+        forgetting.provider = provider = office.provide(changed=forgetting.changed)
+        with office.associate() as assoc:
+            done, other = ups.push(assoc, new_ups()), ups.push(assoc, new_ups())
+            ups.claim(assoc, done).complete(performed())
+            ups.push(assoc, new_ups())
+        kept = {uid for uid, _ in provider.steps()}
+    assert (done in kept) == (keep != 0.0)
+    assert other in kept
 
 
 SERVED: dict[str, tuple[str, ...]] = {

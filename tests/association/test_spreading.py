@@ -173,10 +173,8 @@ def test_there_are_no_more_associations_than_files(scu: AE, paths: list[Path]) -
 def test_results_come_as_they_are_known(scu: AE, paths: list[Path]) -> None:
     """One association answers nothing: the others send the rest."""
     go_on = threading.Event()
-    stuck: list[str] = []
 
     def store(peer: Scp, seen: int) -> None:
-        stuck.append(peers.seen[0][0])
         assert go_on.wait(DEADLINE)
 
     peers = Peers(store)
@@ -185,8 +183,10 @@ def test_results_come_as_they_are_known(scu: AE, paths: list[Path]) -> None:
         results = store_files(assoc, paths, associations=3)
         # All but the one that is not answered, and one that has been made ready behind it.
         given = [next(results).path for _ in range(MANY - 2)]
-        assert stuck[0] not in map(uid_of, given)
+        assert peers.wait(lambda: peers.seen[0])
+        stuck = peers.seen[0][0]
         go_on.set()
+        assert stuck not in map(uid_of, given)
         given += [result.path for result in results]
         assert sorted(given) == sorted(paths)
         assoc.release()

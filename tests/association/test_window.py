@@ -142,10 +142,20 @@ def test_what_is_no_window(window: Any) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "ours"),
-    [((2, 3), (2, 3)), ([9, 9], (4, 5)), ((0, 0), (4, 5)), ("no", (1, 1)), ((1, 1), (1, 1))],
+    [
+        *[((2, 3), (2, 3)), ([9, 9], (4, 5)), ((0, 0), (4, 5)), ("no", (1, 1)), ((1, 1), (1, 1))],
+        # Those of the AE count where the handler has none.
+        *[(None, (4, 5)), (ValueError("mine"), (4, 5))],
+    ],
 )
 def test_a_handler_answers(answer: Any, ours: tuple[int, int]) -> None:
-    handler = (evt.EVT_ASYNC_OPS, lambda event: answer)
+    def answers(event: Any) -> Any:
+        assert (event.nr_invoked, event.nr_performed) == (4, 5)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    handler = (evt.EVT_ASYNC_OPS, answers)
     with associated(handler, window=(4, 5), scp_window=(8, 8)) as assoc:
         assert negotiated(assoc) == ours
 
@@ -309,6 +319,132 @@ def test_sub_operations_of_a_c_get_come_on_several_threads() -> None:
         *_, (status, _) = assoc.send_c_get(wanted, GET)
     assert (status.Status, status.NumberOfCompletedSuboperations) == (0x0000, 6)
     assert all(name.startswith("pynetdicom-requestor-") for name in names)
+
+
+def wanted() -> Dataset:
+    ds = Dataset()
+    ds.QueryRetrieveLevel, ds.PatientID = "PATIENT", ""
+    return ds
+
+
+def endless(event: Any) -> Iterator[Any]:
+    """Matches until it is cancelled."""
+    while not event.is_cancelled:
+        yield 0xFF00, event.identifier
+        threading.Event().wait(0.001)
+    yield 0xFE00, None
+
+
+def test_one_of_several_queries_is_cancelled() -> None:
+    with associated((evt.EVT_C_FIND, endless)) as assoc:
+        queries = [assoc.send_c_find(wanted(), FIND) for _ in range(3)]
+        for query in queries:
+            assert next(query)[0].Status == 0xFF00
+        second = assoc.dimse.outstanding()[1].message_id
+        assoc.send_c_cancel(second)
+        *_, (status, _) = queries[1]
+        assert status.Status == 0xFE00
+        for query in (queries[0], queries[2]):
+            assert next(query)[0].Status == 0xFF00
+            query.close()
+        assert until(lambda: not assoc.dimse.outstanding())
+
+
+def test_queries_that_are_left_give_their_place_back() -> None:
+    """More of them than the window is wide, one after another."""
+    stored = (evt.EVT_C_STORE, lambda event: 0x0000)
+    with associated((evt.EVT_C_FIND, endless), stored, window=(2, 1)) as assoc:
+        for _ in range(10):
+            for _ in assoc.send_c_find(wanted(), FIND):
+                break
+        assert assoc.send_c_store(ct()).Status == 0x0000
+        assert until(lambda: not assoc.dimse.outstanding())
+
+
+def test_the_acceptor_has_several_outstanding() -> None:
+    """As many as the requestor performs, from any threads of its own."""
+    together = threading.Barrier(3)
+    acceptors: list[Any] = []
+
+    def store(event: Any) -> int:
+        together.wait(DEADLINE)
+        return 0x0000
+
+    bound = (evt.EVT_ESTABLISHED, lambda event: acceptors.append(event.assoc))
+    with associated(
+        bound,
+        scu=[(evt.EVT_C_STORE, store)],
+        window=(1, 3),
+        ext_neg=[build_role(CTImageStorage, scu_role=True, scp_role=True)],
+    ) as assoc:
+        assert until(lambda: acceptors)
+        calls = [Call(acceptors[0].send_c_store, ct()) for _ in range(6)]
+        assert [call.result(DEADLINE).Status for call in calls] == [0x0000] * 6
+        assert assoc.is_established
+
+
+def test_silence_while_several_are_outstanding() -> None:
+    """It ends all of them, and says by what."""
+    released = threading.Event()
+
+    def store(event: Any) -> int:
+        assert released.wait(DEADLINE)
+        return 0x0000
+
+    with associated((evt.EVT_C_STORE, store)) as assoc:
+        assoc.dimse_timeout = 0.2
+        calls = [Call(assoc.send_c_store, ct()) for _ in range(4)]
+        assert ["Status" in call.result(DEADLINE) for call in calls] == [False] * 4
+        assert "dimse_timeout" in str(assoc.ended)
+        released.set()
+
+
+def test_an_abort_ends_all_that_is_outstanding() -> None:
+    begun, released = threading.Semaphore(0), threading.Event()
+
+    def store(event: Any) -> int:
+        begun.release()
+        assert released.wait(DEADLINE)
+        return 0x0000
+
+    with associated((evt.EVT_C_STORE, store)) as assoc:
+        calls = [Call(assoc.send_c_store, ct()) for _ in range(4)]
+        for _ in calls:
+            assert begun.acquire(timeout=DEADLINE)
+        assoc.abort()
+        assert ["Status" in call.result(DEADLINE) for call in calls] == [False] * 4
+        assert str(assoc.ended) == "aborted by the local side"
+        released.set()
+
+
+def test_a_release_that_takes_too_long_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the time is up the Association thread waits for the end, which another one makes."""
+    released = threading.Event()
+
+    def store(event: Any) -> int:
+        assert released.wait(DEADLINE)
+        return 0x0000
+
+    with associated((evt.EVT_C_STORE, store)) as assoc:
+        call = Call(assoc.send_c_store, ct())
+        assert until(lambda: assoc.dimse.outstanding())
+        assoc.acse_timeout = 0.1
+        aborts: list[Any] = []
+        abort = assoc.dul.abort
+
+        def later(ended: Any, **how: Any) -> None:
+            """As if another thread were just writing."""
+            aborts.append(ended)
+            if len(aborts) == 1:
+                threading.Timer(0.3, abort, [ended]).start()
+
+        monkeypatch.setattr(assoc.dul, "abort", later)
+        assoc._release_later()
+        assert "Status" not in call.result(DEADLINE)
+        assoc.join(DEADLINE)
+        assert len(aborts) <= 2
+        monkeypatch.undo()
+        released.set()
 
 
 # Beyond the window

@@ -34,6 +34,7 @@ from tests.apps.conftest import CT, MR
 from tests.conftest import find_free_port
 from tests.faults.peer import until
 from tests.interop.conftest import is_listening
+from tests.interop.test_store_scu import numbered
 from tests.peers import DEADLINE
 from tests.programs import Program
 
@@ -192,3 +193,12 @@ def test_it_releases_before_the_result(orthanc: Orthanc, ours: AE, listens_at: i
         assert until(lambda: provider.outstanding == [])
     finally:
         provider.close()
+
+
+def test_several_associations(orthanc: Orthanc, ours: AE, tmp_path: Path) -> None:
+    paths = numbered(tmp_path, 40)
+    with ours.associate("127.0.0.1", orthanc.port, ae_title=THEIRS) as assoc:
+        results = list(assoc.send_c_stores(paths, associations=4))
+    assert sorted(path for path, _ in results) == sorted(paths)
+    assert {status.Status for _, status in results} == {0x0000}
+    assert len(orthanc.rest("/instances")) == len(paths)

@@ -282,3 +282,27 @@ def test_unwritable(dcmtk: Any, tmp_path: Path) -> None:
     assert assoc.is_established
     assoc.release()
     assert assoc.is_released
+
+
+def numbered(directory: Path, count: int) -> list[Path]:
+    """So many CT images of different instances."""
+    ds, paths = read(CT), []
+    for number in range(count):
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3.{number}"
+        paths.append(directory / f"{number}.dcm")
+        ds.save_as(paths[-1])
+    return paths
+
+
+def test_several_associations(dcmtk: Any, tmp_path: Path) -> None:
+    """DCMTK has a process for each, and knows of no window."""
+    scp = dcmtk.storescp("--fork")
+    paths = numbered(tmp_path, 40)
+    assoc = ae_for([CT]).associate("127.0.0.1", scp.port, window=(8, 1))
+    results = list(assoc.send_c_stores(paths, associations=4))
+    assoc.release()
+    assert sorted(path for path, _ in results) == sorted(paths)
+    assert {status.Status for _, status in results} == {0x0000}
+    assert sorted(read(one).SOPInstanceUID for one in scp.files()) == sorted(
+        read(one).SOPInstanceUID for one in paths
+    )

@@ -23,6 +23,7 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows import commitment
 from pynetdicom.workflows.commitment import Failure, Provider, Reference, Results, commit
+from pynetdicom.workflows.commitment_transactions import Head, Transactions
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
 from tests.faults.peer import until
@@ -59,6 +60,11 @@ class Archive:
         self.providers.append(provider)
         self.port = serve(self.scp, evt_handlers=handlers(provider)).server_address[1]
         return provider
+
+    def check_alone(self, instance: Reference) -> int:
+        """Check when the association of the request is no more."""
+        assert until(lambda: not self.scp.active_associations)
+        return check(instance)
 
     def associate(self, **how: Any) -> Any:
         assoc = self.scu.associate("127.0.0.1", self.port, ae_title="ARCHIVE", **how)
@@ -518,7 +524,7 @@ def test_a_new_provider_goes_on(
 ) -> None:
     """Where its result goes was not known; then the server is another one."""
     store: Store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "store")
-    first = archive.provide(store=store, delays=(3600.0,))
+    first = archive.provide(store=store, check=archive.check_alone, delays=(3600.0,))
     with archive.associate() as assoc:
         status, _ = assoc.send_n_action(
             request(), 1, COMMITMENT, StorageCommitmentPushModelInstance
@@ -676,6 +682,30 @@ def test_of_two_providers_with_one_store_one_reports(
         store.close()
 
 
+def test_what_is_under_way_is_left_to_others_when_it_has_ended(archive: Archive) -> None:
+    is_checked, may_go_on = threading.Event(), threading.Event()
+
+    def keep(instance: Reference) -> int:
+        is_checked.set()
+        assert may_go_on.wait(DEADLINE)
+        return 0
+
+    store = MemoryStore()
+    provider = archive.provide(check=keep, store=store)
+    with archive.associate() as assoc:
+        assoc.send_n_action(request(), 1, COMMITMENT, StorageCommitmentPushModelInstance)
+        assoc.abort()
+    assert is_checked.wait(DEADLINE)
+    provider.close(timeout=0)
+    other = Transactions(store)
+    assert isinstance(other.claim("1.2.840.1"), float)
+    may_go_on.set()
+    provider.close()
+    head = other.claim("1.2.840.1")
+    assert isinstance(head, Head)
+    assert head.event_type == 1  # what was found out is not lost
+
+
 @pytest.mark.parametrize("problem", ["where", "address"])
 def test_what_goes_wrong_counts_as_an_attempt(
     problem: str, archive: Archive, caplog: pytest.LogCaptureFixture
@@ -685,7 +715,7 @@ def test_what_goes_wrong_counts_as_an_attempt(
             raise OSError("disk on fire")
         return "127.0.0.1", "no port"
 
-    provider = archive.provide(where=where, attempts=3)
+    provider = archive.provide(check=archive.check_alone, where=where, attempts=3)
     with archive.associate() as assoc:
         assoc.send_n_action(request(), 1, COMMITMENT, StorageCommitmentPushModelInstance)
         assoc.abort()

@@ -21,12 +21,14 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepWatch,
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
+    Verification,
 )
-from pynetdicom.workflows import ups
+from pynetdicom.workflows import ups, ups_rules
 from pynetdicom.workflows.providing import Refused
 from pynetdicom.workflows.reporting import Outbox
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
 from pynetdicom.workflows.ups_rules import Event
+from tests.conftest import find_free_port
 from tests.faults.peer import until
 from tests.pair import Seen, serve
 from tests.peers import DEADLINE
@@ -217,6 +219,26 @@ def test_a_lock_keeps_a_step(office: RIS) -> None:
         assert provider.delete_finished() == [uid]
         with pytest.raises(Refused, match="0xC307"):
             ups.get(assoc, uid)
+
+
+def test_old_steps_are_forgotten(office: RIS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once they have been in a final state for so long, and nobody has a lock."""
+    office.watch("WS")
+    provider = office.provide()
+    monkeypatch.setattr(ups_rules, "now", lambda: "20260101000000.000000+0000")
+    old, locked, open_ = (provider.schedule(step()) for _ in range(3))
+    with office.associate() as assoc:
+        ups.subscribe(assoc, "WS", locked, lock=True)
+        for uid in (old, locked):
+            provider.cancel(uid)
+        monkeypatch.undo()
+        new = provider.schedule(step())
+        provider.cancel(new)
+        assert provider.delete_finished(older_than=3600) == [old]
+        ups.unsubscribe(assoc, "WS", locked)
+    assert provider.delete_finished(older_than=3600) == [locked]
+    assert provider.delete_finished() == [new]
+    assert [uid for uid, _ in provider.steps()] == [open_]
 
 
 class Model:
@@ -450,6 +472,33 @@ def test_it_is_tried_again_until_it_is_heard(office: RIS) -> None:
     ae.shutdown()
 
 
+def test_watchers_that_refuse_or_are_not_there_hold_up_nobody_else(office: RIS) -> None:
+    """One refuses associations, one the role, one is away; they come back one after another."""
+    titles = ("AWAY", "REFUSES", "NO_ROLE")
+    away = {"AWAY": ("127.0.0.1", find_free_port())}
+    refuses = AE("REFUSES")
+    refuses.add_supported_context(Verification)
+    no_role = AE("NO_ROLE")
+    no_role.add_supported_context(Verification)
+    for ae in (refuses, no_role):
+        away[ae.ae_title] = serve(ae).server_address[:2]
+    here = office.watch("HERE")
+    provider = office.provide(where=lambda title: away.get(title) or office.where(title))
+    with office.associate() as assoc:
+        for title in (*titles, "HERE"):
+            ups.subscribe(assoc, title)
+        uids = [ups.push(assoc, step()) for _ in range(3)]
+    assert here.events(3) == [(uid, STATE) for uid in uids]
+    assert until(lambda: provider.outstanding == dict.fromkeys(titles, 3))
+    for title in titles:
+        watcher = office.watch(title)
+        del away[title]
+        assert watcher.events(3) == [(uid, STATE) for uid in uids]
+    assert until(lambda: provider.outstanding == {})
+    refuses.shutdown()
+    no_role.shutdown()
+
+
 def test_it_is_given_up(office: RIS, caplog: pytest.LogCaptureFixture) -> None:
     addresses: dict[str, Any] = {"WS": ("127.0.0.1", 1, {"connection_timeout": 1})}
     provider = office.provide(where=lambda ae_title: addresses.get(ae_title), attempts=3)
@@ -603,7 +652,7 @@ KILLED = """
 import sys
 from pydicom import Dataset
 from pynetdicom import AE
-from pynetdicom.workflows import ups
+from pynetdicom.workflows import ups, ups_rules
 from pynetdicom.workflows.stores import SQLiteStore
 from tests.workflows.ups_pair import Direct, made, step
 

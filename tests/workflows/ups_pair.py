@@ -242,7 +242,7 @@ def ris() -> Iterator[RIS]:
         one.close()
 
 
-def at_once(*works: Any) -> None:
+def at_once(*works: Any, within: float = DEADLINE) -> None:
     """Do these in threads of their own, all at the same time."""
     start = threading.Barrier(len(works))
 
@@ -254,5 +254,5 @@ def at_once(*works: Any) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(DEADLINE)
+        thread.join(within)
         assert not thread.is_alive()
