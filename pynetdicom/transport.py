@@ -30,6 +30,7 @@ from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby, Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
+from pynetdicom.stats import ServerStats
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.utils import printable
 
@@ -97,6 +98,8 @@ class AssociationServer(socketserver.TCPServer):
 
     Attributes
     ----------
+    stats : ServerStats
+        What has been done on its associations, in numbers.
     server_address : tuple
         Where it listens; the port is the real one.
 
@@ -144,6 +147,7 @@ class AssociationServer(socketserver.TCPServer):
         self.unrestricted_storage = unrestricted_storage
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
+        self.stats = ServerStats(self._associations)
         self._handlers = Handlers(ae, evt_handlers)
         self._maker = threading.get_ident()
         self._stopped = Latch()
@@ -230,6 +234,7 @@ class AssociationServer(socketserver.TCPServer):
 
     def turned_away(self, visitor: Visitor) -> None:
         """Trigger the events of a rejection for too many associations, in a thread of their own."""
+        self.stats.turned_away()
         if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
@@ -239,7 +244,7 @@ class AssociationServer(socketserver.TCPServer):
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""
-        self._associations.discard(assoc)
+        self.stats.take(assoc)
         self._lobby.descriptor_freed()
 
     # What users call

@@ -75,6 +75,8 @@ class Association(SCU, DebugHooks, threading.Thread):
         Both sides.
     accepted_contexts, rejected_contexts : list of PresentationContext
         What was negotiated.
+    stats : Stats
+        The operations that have ended, in numbers.
     lock : threading.RLock
         For programs, as they like; the library does not take it.
     network_timeout_response : {'A-ABORT', 'A-RELEASE'}
@@ -104,6 +106,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.mode = mode
         self.lock = threading.RLock()
         link = self._link = Link(ae, mode, self, server)
+        self.stats = link.stats
         self.requestor: ServiceUser = link.requestor
         self.acceptor: ServiceUser = link.acceptor
         self._invoker = Invoker(link, Messenger(link))

@@ -164,11 +164,17 @@ class Invoker:
             if is_match:
                 missing.append("identifier")
             if not missing:
-                if self.messenger.logs and response.Status not in PENDING:
-                    with working_on(link):
-                        reporting.operation(
-                            "invoked", operation.request, response, operation.last_heard
-                        )
+                if response.Status not in PENDING:
+                    request, begun = operation.request, operation.last_heard
+                    done = link.stats.by_thread[threading.get_ident()][
+                        "invoked", request.name, response.Status or 0
+                    ]
+                    done[0] += 1
+                    done[1] += 0 if request.data_set is None else request.data_set.size
+                    done[2] += time.monotonic() - begun
+                    if self.messenger.logs:
+                        with working_on(link):
+                            reporting.operation("invoked", request, response, begun)
                 return response
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
             link.dul.abort(Ended("aborted", "local", 0, 0, error=error))

@@ -18,6 +18,7 @@ from pynetdicom.event_types import ON_THE_WIRE, EventType
 from pynetdicom.network.addresses import address_text
 from pynetdicom.network.latch import Latch
 from pynetdicom.settings import Timeouts
+from pynetdicom.stats import Stats
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Link(Timeouts):
     ----------
     number : int
         Which of the process's associations it is, for the log.
+    stats : Stats
+        What has been done on it.
     thread : threading.Thread
         The Association thread.
     server : Listener or None
@@ -68,6 +71,7 @@ class Link(Timeouts):
         server: Listener | None,
     ) -> None:
         self.number = next(_numbers)
+        self.stats = Stats()
         self.ae = ae
         self.server = server
         self.is_requestor = mode == "requestor"

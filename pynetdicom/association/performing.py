@@ -64,6 +64,7 @@ class Performer:
         self._indications = indications
         self._load_serving = load_serving
         self.workers: list[threading.Thread] = []
+        self._done = link.stats.by_thread
         # Idents of those that serve. A set's own operations are atomic.
         self._busy: set[int] = set()
         # How many requests were beyond what may be outstanding.
@@ -162,7 +163,7 @@ class Performer:
         response: Primitive | None = None
         HERE.request = request = message.primitive
         data_set = request.data_set
-        begun = time.monotonic() if self.messenger.logs else 0.0
+        begun = time.monotonic()
         try:
             try:
                 if not self.link.has_ended:
@@ -174,6 +175,12 @@ class Performer:
                 self._inbox.done(message)
             if response is not None:
                 self.messenger.send(response, message.context_id)
+                done = self._done[threading.get_ident()][
+                    "performed", request.name, response.Status or 0
+                ]
+                done[0] += 1
+                done[1] += 0 if data_set is None else data_set.size
+                done[2] += time.monotonic() - begun
                 if self.messenger.logs:
                     reporting.operation("performed", request, response, begun)
         finally:
