@@ -218,6 +218,14 @@ def empty(tags: Iterable[int]) -> Dataset:
     return data_set
 
 
+_SAID_OF = {
+    INVALID_ATTRIBUTE_VALUE: "with a value that it cannot have",
+    MISSING_ATTRIBUTE: "missing",
+    MISSING_ATTRIBUTE_VALUE: "without a value",
+}
+"""Status → what is wrong with the attributes that are named."""
+
+
 def raise_for(problem: Answer | None) -> None:
     """Raise a ValueError for what a peer would refuse."""
     if problem is not None:
@@ -228,7 +236,8 @@ def raise_for(problem: Answer | None) -> None:
         tags = tags if isinstance(tags, (list, tuple)) or hasattr(tags, "append") else [tags]
         tags = [Tag(getattr(tag, "tag", tag)) for tag in tags]
         named = ", ".join(keyword_for_tag(tag) or str(tag) for tag in tags)
-        raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
+        why = status.get("ErrorComment") or _SAID_OF.get(status.Status, "it cannot be so")
+        raise ValueError(f"{why}: {named}")
 
 
 def merged(stored: Dataset, change: Dataset) -> Dataset:

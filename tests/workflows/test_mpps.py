@@ -391,7 +391,7 @@ def test_a_step_from_its_beginning_to_its_end(assoc: Any, provider: mpps.Provide
     step.update(change(PerformedProcedureStepDescription="Müller"))
     with pytest.raises(ValueError, match="PerformedProcedureStepEndDate"):
         step.complete()
-    series = full(next(row.items for row in ROWS if row.keyword == "PerformedSeriesSequence"))
+    series = change(SeriesInstanceUID="1.2.7", ProtocolName="Head")
     step.complete(
         change(
             PerformedProcedureStepEndDate="20261129",
@@ -403,6 +403,8 @@ def test_a_step_from_its_beginning_to_its_end(assoc: Any, provider: mpps.Provide
     assert kept is not None
     assert kept.PerformedProcedureStepStatus == "COMPLETED"
     assert kept.PerformedProcedureStepDescription == "Müller"
+    assert kept.PerformedSeriesSequence[0].OperatorsName == ""
+    assert "OperatorsName" not in series
     assert mpps.get(assoc, step.uid, ["PatientID"]).PatientID == ""
     with pytest.raises(ValueError, match="may no longer be updated"):
         step.discontinue()
@@ -424,8 +426,14 @@ def test_the_data_set_of_the_caller_stays_as_it_is(assoc: Any) -> None:
     [
         (change(PatientName="Other"), "not to be set.*: PatientName"),
         (change(StationName="CT1"), "not to be set.*: StationName"),
-        (change(PerformedProcedureStepStatus="DONE"), "PerformedProcedureStepStatus"),
-        (change(PerformedSeriesSequence=[Dataset()]), "PerformingPhysicianName"),
+        (
+            change(PerformedProcedureStepStatus="DONE"),
+            "with a value that it cannot have: PerformedProcedureStepStatus",
+        ),
+        (
+            change(PerformedSeriesSequence=[Dataset()]),
+            "missing: ProtocolName, SeriesInstanceUID",
+        ),
     ],
 )
 def test_what_cannot_be_set_is_not_sent(attributes: Dataset, text: str, assoc: Any) -> None:
