@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom import raised
 from pynetdicom.apps.notify import READY, STOPPING, notify, reloading
-from pynetdicom.apps.options import FAILED
+from pynetdicom.apps.options import FAILED, Failure
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import address_text
@@ -75,6 +75,7 @@ class StopSignals:
         # every system, also on those where a signal does not interrupt a wait for a lock.
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
+        StopSignals.has_come = False
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno())
         self._before = {number: signal.signal(number, _ignore) for number in self.SIGNALS}
         return self
@@ -146,6 +147,30 @@ def say_listening(address: Sequence[Any]) -> None:
     notify(READY, f"STATUS=listening on {address_text(address)}")
 
 
+@contextmanager
+def measured(where: tuple[str, int] | None, server: AssociationServer) -> Iterator[None]:
+    """Tell by HTTP what a server has done, and whether it listens, if that is wanted.
+
+    Raises
+    ------
+    Failure
+        The address cannot be listened on.
+    """
+    if where is None:
+        yield
+        return
+    from pynetdicom.metrics import MetricsServer
+
+    try:
+        metrics = MetricsServer(where, [server], is_ready=lambda: not StopSignals.has_come)
+    except OSError as error:
+        why = error.strerror or error
+        raise Failure(f"--metrics: cannot listen on {address_text(where)}: {why}") from None
+    with metrics:
+        LOGGER.info("metrics are at http://%s/metrics", address_text(metrics.address))
+        yield
+
+
 def wait_and_drain(stop: StopSignals, server: AssociationServer, seconds: float) -> None:
     """Wait for a signal, and then for the peers, for so many seconds or until another signal."""
     stop.wait()
@@ -172,6 +197,7 @@ def serve(
     terminal: Terminal,
     *,
     drain: float = 0.0,
+    metrics: tuple[str, int] | None = None,
     reload: Callable[[], object] | None = None,
     stopping: Callable[[], object] = lambda: None,
     **server_options: Any,
@@ -186,6 +212,8 @@ def serve(
     terminal : Terminal
     drain : float
         Seconds that peers have, from the first signal on, to finish what they are at.
+    metrics : tuple of str and int, optional
+        Where to tell what was done.
     reload : callable, optional
         As for `StopSignals`, within `surviving_hangups`.
     stopping : callable
@@ -202,8 +230,9 @@ def serve(
             return FAILED
         assert server is not None  # None is given only after having served
         try:
-            say_listening(server.server_address)
-            wait_and_drain(stop, server, drain)
+            with measured(metrics, server):
+                say_listening(server.server_address)
+                wait_and_drain(stop, server, drain)
         finally:
             stopping()
             ae.shutdown()

@@ -142,11 +142,22 @@ MAX_PDU_OPTION = (
 )  # fmt: skip
 
 
-DRAIN = (
+def metrics_address(text: str) -> tuple[str, int]:
+    """``PORT`` or ``ADDRESS:PORT``; without an address for this machine alone."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or "127.0.0.1", _port(0)(port)
+
+
+OPERATING = (
     option(
         "--drain", type=seconds, default=5.0, metavar="SECONDS",
         help="when it is to stop (SIGTERM, SIGINT), let peers finish what they are at for so long;"
         " a second signal stops it at once (default: {default:g})",
+    ),
+    option(
+        "--metrics", type=metrics_address, metavar="[ADDRESS:]PORT",
+        help="tell by HTTP what was done, at /metrics for Prometheus, and whether it is there and"
+        " listens, at /health and /ready; without an address to this machine only",
     ),
 )  # fmt: skip
 
@@ -177,7 +188,7 @@ def listener(title: str) -> Sequence[Option]:
             help="the address of the interface to listen on (default: all, by IPv4; :: for all, by"
             " IPv6 and IPv4)",
         ),
-        *DRAIN,
+        *OPERATING,
     )  # fmt: skip
 
 
@@ -200,7 +211,7 @@ def configured(title: str, port: int, file: str) -> Sequence[Option]:
             "-ba", "--bind-address", metavar="ADDRESS",
             help="the address of the interface to listen on (default: all)",
         ),
-        *DRAIN,
+        *OPERATING,
         *(_without_default(one) for one in (*TIMEOUTS, *MAX_PDU_OPTION)),
     )  # fmt: skip
 

@@ -16,7 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
-from pynetdicom.apps.acceptor import StopSignals, say_listening, surviving_hangups, wait_and_drain
+from pynetdicom.apps.acceptor import (
+    StopSignals,
+    measured,
+    say_listening,
+    surviving_hangups,
+    wait_and_drain,
+)
 from pynetdicom.apps.archive.config import Config, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
@@ -115,6 +121,7 @@ def serve(
     ready: Callable[[Sequence[Any]], None],
     *,
     drain: float,
+    metrics: tuple[str, int] | None = None,
     reuse_port: bool = False,
     tls: Security | None = None,
 ) -> int:
@@ -128,6 +135,8 @@ def serve(
         Called with the address once it listens.
     drain : float
         Seconds that peers have to finish what they are at.
+    metrics : tuple of str and int, optional
+        Where to tell what was done.
     reuse_port : bool
         Whether other processes serve the same port.
     tls : Security, optional
@@ -170,8 +179,9 @@ def serve(
             terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
             return options.FAILED
         try:
-            ready(server.server_address)
-            wait_and_drain(stop, server, drain)
+            with measured(metrics, server):
+                ready(server.server_address)
+                wait_and_drain(stop, server, drain)
         finally:
             if commitment is not None:
                 commitment.stop()
@@ -316,7 +326,18 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         tls = security(config, source)
         prepare(config, source, full=args.check)
         if config.workers == 1:
-            return serve(config, terminal, partial(tell, config), drain=args.drain, tls=tls)
+            return serve(
+                config,
+                terminal,
+                partial(tell, config),
+                drain=args.drain,
+                metrics=args.metrics,
+                tls=tls,
+            )
+        if args.metrics is not None:
+            raise ConfigError(
+                f"--metrics: {source}: [archive] workers: 1, since each knows its own numbers only"
+            )
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(

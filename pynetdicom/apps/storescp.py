@@ -326,6 +326,7 @@ def listen_with(
         ae,
         terminal,
         drain=args.drain,
+        metrics=args.metrics,
         evt_handlers=[handler],
         spool_dir=directory,
         unrestricted_storage=any_syntax,

@@ -231,10 +231,10 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.problem(str(error))
         return options.FAILED
     with closing(store), surviving_hangups():
-        return _run(config, tls, store, terminal, args.drain)
+        return _run(config, tls, store, terminal, args)
 
 
-def _run(config: Config, tls: Security, store: Store, terminal: Terminal, drain: float) -> int:
+def _run(config: Config, tls: Security, store: Store, terminal: Terminal, args: Namespace) -> int:
     from pynetdicom import events as evt
     from pynetdicom.workflows.providing import handlers
 
@@ -258,7 +258,8 @@ def _run(config: Config, tls: Security, store: Store, terminal: Terminal, drain:
             config,
             ae,
             terminal,
-            drain=drain,
+            drain=args.drain,
+            metrics=args.metrics,
             stopping=stop,
             evt_handlers=served,
             ssl_context=tls.server,

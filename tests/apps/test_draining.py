@@ -8,9 +8,12 @@ import signal
 import socket
 import sys
 import threading
+import urllib.error
+import urllib.request
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -233,3 +236,56 @@ def test_a_manager_that_is_not_there(
     monkeypatch.setenv(SOCKET, "/nowhere/at/all")
     notify("READY=1")
     assert "is not told READY=1" in caplog.text
+
+
+# --------------------------------------------------------------------------------------- metrics
+
+
+def status_of(port: int, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=DEADLINE) as found:
+            return int(found.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+@sampled("app", ["storescp", "qrscp", "workflowscp"])
+def test_metrics_and_readiness(start: Start, app: str, free_port: int) -> None:
+    """While it drains it is there, and not ready."""
+    served = start(app, "--drain", 3600, "--metrics", free_port)
+    assert status_of(free_port, "/metrics") == 200
+    assert status_of(free_port, "/ready") == 200
+    with Peer.connect(("127.0.0.1", served.port)) as peer:
+        peer.associate(BOTH)
+        peer.send(BEGUN)
+        served.process.send_signal(signal.SIGTERM)
+        assert until(lambda: is_refused(served))
+        assert status_of(free_port, "/ready") == 503
+        assert status_of(free_port, "/health") == 200
+        served.process.send_signal(signal.SIGTERM)
+    assert waited_for(served) == 0
+
+
+@sampled(
+    ("options", "words"),
+    [(("--metrics", "x"), "--metrics"), (("--metrics", "127.0.0.1:99999"), "--metrics")],
+)
+def test_wrong_metrics(run_app: Any, options: tuple[str, ...], words: str) -> None:
+    ran = run_app("echoscp", "0", "-ba", "127.0.0.1", *options)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert words in ran.stderr
+
+
+def test_metrics_of_workers(run_app: Any, free_port: int) -> None:
+    """Each knows its own numbers only: that is said, and nothing started."""
+    ran = run_app("qrscp", "--port", 0, "--workers", 2, "--metrics", free_port)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "workers" in ran.stderr
+
+
+def test_metrics_where_somebody_listens(run_app: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ran = run_app("echoscp", "0", "-ba", "127.0.0.1", "--metrics", other.getsockname()[1])
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "--metrics: cannot listen on 127.0.0.1:" in ran.stderr
