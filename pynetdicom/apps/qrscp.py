@@ -23,9 +23,11 @@ from pynetdicom.apps.acceptor import (
     surviving_hangups,
     wait_and_drain,
 )
+from pynetdicom.apps.archive import reloading
 from pynetdicom.apps.archive.config import Config, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
-from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
+from pynetdicom.apps.archive.reloading import limit
+from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.tls import Security, security
@@ -102,11 +104,7 @@ def make_ae(config: Config) -> ApplicationEntity:
     from pynetdicom.apps.archive.handlers import supported_queries
 
     ae = ApplicationEntity(ae_title=config.ae_title)
-    for name in TIMEOUTS:
-        setattr(ae, name, getattr(config, name))
-    ae.maximum_pdu_size = config.max_pdu
-    ae.maximum_associations = config.maximum_associations
-    ae.maximum_object_bytes = config.maximum_object_bytes
+    limit(ae, config)
     # Storage is taken in the transfer syntax that the peer puts first (`unrestricted_storage`): one
     # that gets compressed objects, or sends them, is to have its way.
     queries = supported_queries(with_worklist=config.worklist_directory is not None)
@@ -120,6 +118,7 @@ def serve(
     terminal: Terminal,
     ready: Callable[[Sequence[Any]], None],
     *,
+    reread: Callable[[], tuple[Config, Security]],
     drain: float,
     metrics: tuple[str, int] | None = None,
     reuse_port: bool = False,
@@ -133,6 +132,8 @@ def serve(
     terminal : Terminal
     ready : callable
         Called with the address once it listens.
+    reread : callable
+        Reads the configuration anew, on SIGHUP.
     drain : float
         Seconds that peers have to finish what they are at.
     metrics : tuple of str and int, optional
@@ -152,7 +153,11 @@ def serve(
 
     _quiet_pydicom()
     ae = make_ae(config)
-    with StopSignals() as stop, ExitStack() as closing:
+
+    def reload() -> None:
+        reloading.take(*reread(), archive, ae, server)
+
+    with StopSignals(reload) as stop, ExitStack() as closing:
         archive = Archive(config, tls.destinations if tls else None)
         closing.callback(archive.close)
         served = archive.handlers()
@@ -317,6 +322,11 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.apps.archive.ownership import DatabaseProblem
 
     source = args.config or "command line"
+
+    def reread() -> tuple[Config, Security]:
+        fresh = configuration(args)
+        return fresh, security(fresh, source)
+
     try:
         if args.clean:
             clean(config, source)
@@ -330,6 +340,7 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
                 config,
                 terminal,
                 partial(tell, config),
+                reread=reread,
                 drain=args.drain,
                 metrics=args.metrics,
                 tls=tls,
@@ -344,10 +355,11 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
             config,
             terminal,
             lambda shared, ready: serve(
-                shared, terminal, ready, drain=args.drain, reuse_port=True, tls=tls
+                shared, terminal, ready, drain=args.drain, reuse_port=True, tls=tls, reread=reread
             ),
             partial(tell, config),
             drain=args.drain,
+            reloads=True,
         )
     except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))

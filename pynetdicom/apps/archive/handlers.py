@@ -91,6 +91,11 @@ class Archive:
             raise
         self.index = Index(self.database)
 
+    def go_on_by(self, config: Config, tls: ssl.SSLContext | None) -> None:
+        """Have another configuration hold, from the next request on; stores stay as they are."""
+        self._tls = tls
+        self.config = config
+
     def close(self) -> None:
         """Close the database."""
         self.database.close()
