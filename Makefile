@@ -9,7 +9,7 @@ WORKERS ?= auto
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window lint types docs bench dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-ups lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:

@@ -17,6 +17,7 @@ from typing import Any
 ROOT = "pynetdicom"
 NAMES = (
     *("acse", "ae", "assoc", "dimse", "dsutils", "dul", "events", "lobby", "operations", "service"),
+    "tls",
     "workflows",
 )
 """The children of the root logger that the library logs to."""

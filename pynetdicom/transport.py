@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
-from pynetdicom.association import Accepting, Association
+from pynetdicom.association import Accepting, Association, admission
 from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
@@ -34,11 +34,16 @@ from pynetdicom.stats import ServerStats
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.utils import printable
 
+if TYPE_CHECKING:
+    from pynetdicom.access import AccessRules
+
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
 _CLOSING = 0.5
+_MOST_TOLD = 100
+"""Rejections that handlers are told of at a time."""
 
 # Everything is loaded when it is first used, so that importing the package costs next to nothing.
 # For a server that would be while its first peer waits; so before it listens it loads what any
@@ -95,6 +100,10 @@ class AssociationServer(socketserver.TCPServer):
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
     preload : bool
         Load pydicom before listening, if there are handlers or callbacks.
+    plain_too : bool
+        Serve peers that come without TLS as well.
+    access : AccessRules, optional
+        Who may do what; assign others to `access` to have them hold from the next association on.
 
     Attributes
     ----------
@@ -113,6 +122,9 @@ class AssociationServer(socketserver.TCPServer):
     request_queue_size = 256
     timeout = 60
     ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
+    access = Setting(
+        admission.checked, None, "Who may do what, from the next association on; None: all."
+    )
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
@@ -132,14 +144,20 @@ class AssociationServer(socketserver.TCPServer):
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
         preload: bool = True,
+        plain_too: bool = False,
+        access: AccessRules | None = None,
     ) -> None:
         _check_tls(ssl_context)
+        if plain_too and ssl_context is None:
+            raise ValueError("'plain_too' is about a server that has TLS")
+        self.access = access
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
         self.ae = ae
         self.ae_title = ae_title
         self.contexts = contexts
         self.ssl_context = ssl_context
+        self.plain_too = plain_too
         self.spool_dir = spool_dir if spool_dir is not None else ae.spool_dir
         self.spool_threshold = (
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
@@ -149,6 +167,8 @@ class AssociationServer(socketserver.TCPServer):
         self._associations: set[Association] = set()
         self.stats = ServerStats(self._associations)
         self._handlers = Handlers(ae, evt_handlers)
+        self.door = admission.Admission(self)
+        self._telling = threads.AtMost(_MOST_TOLD)
         self._maker = threading.get_ident()
         self._stopped = Latch()
         # What is taken by the one thread that serves, or by the one that stops it before that. A
@@ -233,14 +253,18 @@ class AssociationServer(socketserver.TCPServer):
             running.take_place(None)
 
     def turned_away(self, visitor: Visitor) -> None:
-        """Trigger the events of a rejection for too many associations, in a thread of their own."""
+        """Trigger the events of a rejection by the lobby, in a thread of their own.
+
+        Where handlers do not return, they are told of no more: those who are rejected may be
+        strangers, and come as often as they like.
+        """
         self.stats.turned_away()
         if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         negotiation = assoc._negotiation
         assert isinstance(negotiation, Accepting)
-        threads.start("pynetdicom-rejected", negotiation.tell_of_rejection)
+        self._telling.start("pynetdicom-rejected", negotiation.tell_of_rejection)
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""

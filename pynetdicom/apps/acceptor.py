@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom import raised
+from pynetdicom.apps import security
 from pynetdicom.apps.notify import READY, STOPPING, notify, reloading
 from pynetdicom.apps.options import FAILED, Failure
 from pynetdicom.apps.progress import Terminal
@@ -221,6 +222,10 @@ def serve(
     **server_options
         Parameters of `ApplicationEntity.start_server`.
     """
+    if isinstance(args, Namespace):
+        ours = security.of_listener(args, ae)
+        handlers = [*ours.pop("evt_handlers", ()), *server_options.pop("evt_handlers", ())]
+        server_options |= {**ours, "evt_handlers": handlers}
     with StopSignals(reload) as stop:
         try:
             server = ae.start_server((args.bind_address, args.port), block=False, **server_options)

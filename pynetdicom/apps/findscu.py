@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.matches import Output, columns_of, file_name, make_output, write_match
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
@@ -78,6 +78,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("FINDSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("information model", list(MODELS.values()), exclusive=True)
     query = (*IDENTIFIER, *USUAL_KEYS, *cancel_option("matches; more are not shown"))
     parser.add_options("query", query)

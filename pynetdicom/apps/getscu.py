@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
     Cancellable,
@@ -93,6 +93,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("GETSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     add_options(parser)
     parser.add_options("presentation contexts", CONTEXTS)
     parser.add_options("output", STORED)

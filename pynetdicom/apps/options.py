@@ -283,7 +283,15 @@ def terminal_columns() -> int:
 
 
 class Failure(Exception):
-    """Why an app cannot go on; it is reported, and the app ends with `FAILED`."""
+    """Why an app cannot go on; it is reported, and the app ends with `code`."""
+
+    code = FAILED
+
+
+class Misuse(Failure):
+    """Arguments that do not go together."""
+
+    code = WRONG_ARGUMENTS
 
 
 class Parser(argparse.ArgumentParser):
@@ -305,7 +313,11 @@ class Parser(argparse.ArgumentParser):
 def make_parser(app: str, description: str, positional: Sequence[Option]) -> Parser:
     """Make the parser of an app, with what all apps have in common."""
     parser = Parser(
-        prog=app, description=description, allow_abbrev=False, formatter_class=_Formatter
+        prog=app,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=_Formatter,
+        prefix_chars="-+",  # as DCMTK's tools have it
     )
     parser.add_argument("--version", action="version", version=f"{app}.py v{__version__}")
     parser.add_options("parameters", positional)
@@ -399,7 +411,7 @@ def run(
             return body(args, terminal)
         except Failure as failure:
             terminal.problem(str(failure))
-            return FAILED
+            return failure.code
         except KeyboardInterrupt:
             terminal.problem("interrupted")
             return INTERRUPTED

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security, tls
 from pynetdicom.apps.acceptor import (
     StopSignals,
     measured,
@@ -24,18 +24,18 @@ from pynetdicom.apps.acceptor import (
     wait_and_drain,
 )
 from pynetdicom.apps.archive import reloading
-from pynetdicom.apps.archive.config import Config, load, override
+from pynetdicom.apps.archive.config import Config, access_rules, load, override
 from pynetdicom.apps.archive.extras import MissingExtra, require
 from pynetdicom.apps.archive.reloading import limit
 from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.tls import Security, security
 from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.apps.archive.handlers import Archive
+    from pynetdicom.transport import ThreadedAssociationServer
 
 LOGGER = logging.getLogger(__name__)
 
@@ -78,6 +78,14 @@ PLACES = (
 )  # fmt: skip
 
 
+COMMAND_LINE = "command line"
+OTHERS = (
+    "of those without a rule, this machine may do all, and others may only send a C-ECHO:"
+    " see [archive] unknown_peers"
+)
+"""What is said at the start."""
+
+
 def make_parser() -> options.Parser:
     """Make the command line."""
     parser = options.make_parser(
@@ -88,6 +96,7 @@ def make_parser() -> options.Parser:
         (),
     )
     parser.add_options("network", NETWORK)
+    security.add_configured(parser)
     parser.add_options("places", PLACES)
     return parser
 
@@ -113,16 +122,44 @@ def make_ae(config: Config) -> ApplicationEntity:
     return ae
 
 
+def make_server(
+    config: Config,
+    ae: ApplicationEntity,
+    contexts: tls.Security,
+    *,
+    reuse_port: bool,
+    **others: Any,
+) -> ThreadedAssociationServer:
+    """Make the server, which listens then; OSError if it cannot."""
+    from pynetdicom.transport import ThreadedAssociationServer
+
+    class Server(ThreadedAssociationServer):
+        """With several processes on one port, the system hands connections to one of them."""
+
+        allow_reuse_port = reuse_port
+
+    server = ae.make_server(
+        (config.bind_address, config.port),
+        tls=contexts.server,
+        plain_too=config.tls_plain_too,
+        server_class=Server,
+        unrestricted_storage=True,
+        access=access_rules(config),
+        **others,
+    )
+    assert isinstance(server, ThreadedAssociationServer)
+    server.start()
+    return server
+
+
 def serve(
     config: Config,
     terminal: Terminal,
     ready: Callable[[Sequence[Any]], None],
+    args: Namespace,
     *,
-    reread: Callable[[], tuple[Config, Security]],
-    drain: float,
-    metrics: tuple[str, int] | None = None,
     reuse_port: bool = False,
-    tls: Security | None = None,
+    contexts: tls.Security = tls.Security(),  # noqa: B008  # it is immutable
 ) -> int:
     """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
 
@@ -132,35 +169,25 @@ def serve(
     terminal : Terminal
     ready : callable
         Called with the address once it listens.
-    reread : callable
-        Reads the configuration anew, on SIGHUP.
-    drain : float
-        Seconds that peers have to finish what they are at.
-    metrics : tuple of str and int, optional
-        Where to tell what was done.
+    args : Namespace
+        The command line, by which the configuration is read anew, on SIGHUP.
     reuse_port : bool
         Whether other processes serve the same port.
-    tls : Security, optional
+    contexts : Security, optional
         What TLS is made with.
     """
     from pynetdicom.apps.archive.handlers import Archive
-    from pynetdicom.transport import ThreadedAssociationServer
-
-    class Server(ThreadedAssociationServer):
-        """With several processes on one port, the system hands connections to one of them."""
-
-        allow_reuse_port = reuse_port
 
     _quiet_pydicom()
     ae = make_ae(config)
 
     def reload() -> None:
-        reloading.take(*reread(), archive, ae, server)
+        reloading.take(configuration(args), args.config or COMMAND_LINE, archive, ae, server)
 
     with StopSignals(reload) as stop, ExitStack() as closing:
-        archive = Archive(config, tls.destinations if tls else None)
+        archive = Archive(config, contexts.destinations)
         closing.callback(archive.close)
-        served = archive.handlers()
+        served = archive.handlers() + tls.users(config, ae)
         commitment = None
         if config.commitment_store is not None:
             from pynetdicom.apps.archive.commitment import Commitment
@@ -168,25 +195,18 @@ def serve(
             commitment = Commitment(archive, ae, config.commitment_store)
             closing.callback(commitment.close)
             served += commitment.handlers()
+        spool_dir = archive.store_of_objects.spool_dir
+        how: dict[str, Any] = {"spool_dir": spool_dir, "evt_handlers": served}
         try:
-            server = ae.make_server(
-                (config.bind_address, config.port),
-                ssl_context=tls.server if tls else None,
-                evt_handlers=served,
-                server_class=Server,
-                spool_dir=archive.store_of_objects.spool_dir,
-                unrestricted_storage=True,
-            )
-            assert isinstance(server, ThreadedAssociationServer)
-            server.start()
+            server = make_server(config, ae, contexts, reuse_port=reuse_port, **how)
         except OSError as error:
             where = address_text((config.bind_address, config.port))
             terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
             return options.FAILED
         try:
-            with measured(metrics, server):
+            with measured(args.metrics, server):
                 ready(server.server_address)
-                wait_and_drain(stop, server, drain)
+                wait_and_drain(stop, server, args.drain)
         finally:
             if commitment is not None:
                 commitment.stop()
@@ -196,7 +216,9 @@ def serve(
 
 
 def tell(config: Config, address: Sequence[Any]) -> None:
-    """Say where the archive listens."""
+    """Say where the archive listens, and who may do what where that is left open."""
+    if config.unknown_peers is None:
+        LOGGER.log(logging.INFO if config.names_peers else logging.WARNING, OTHERS)
     say_listening(address)
 
 
@@ -321,41 +343,29 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.apps.archive.check import NoObjects
     from pynetdicom.apps.archive.ownership import DatabaseProblem
 
-    source = args.config or "command line"
-
-    def reread() -> tuple[Config, Security]:
-        fresh = configuration(args)
-        return fresh, security(fresh, source)
-
+    source = args.config or COMMAND_LINE
     try:
         if args.clean:
             clean(config, source)
             return 0
         check_worklist(config, source)
         check_commitment(config, source)
-        tls = security(config, source)
-        prepare(config, source, full=args.check)
-        if config.workers == 1:
-            return serve(
-                config,
-                terminal,
-                partial(tell, config),
-                reread=reread,
-                drain=args.drain,
-                metrics=args.metrics,
-                tls=tls,
-            )
-        if args.metrics is not None:
+        contexts = tls.security(config, source)
+        tls.check_users(config, source)
+        if config.workers > 1 and args.metrics is not None:
             raise ConfigError(
                 f"--metrics: {source}: [archive] workers: 1, since each knows its own numbers only"
             )
+        prepare(config, source, full=args.check)
+        if config.workers == 1:
+            return serve(config, terminal, partial(tell, config), args, contexts=contexts)
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(
             config,
             terminal,
             lambda shared, ready: serve(
-                shared, terminal, ready, drain=args.drain, reuse_port=True, tls=tls, reread=reread
+                shared, terminal, ready, args, reuse_port=True, contexts=contexts
             ),
             partial(tell, config),
             drain=args.drain,

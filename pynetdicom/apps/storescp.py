@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.acceptor import serve
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
@@ -90,6 +90,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.listener("STORESCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_listener(parser)
     parser.add_options("transfer syntaxes", options.PREFERRED_SYNTAXES, exclusive=True)
     parser.add_options("output", OUTPUT)
     parser.add_options("commands", COMMANDS)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.progress import Display, Terminal, one_line
 from pynetdicom.apps.requestor import association
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
@@ -69,6 +69,7 @@ def make_parser() -> options.Parser:
         *ASSOCIATIONS,
     )
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options(
         "transfer syntaxes of uncompressed files", options.REQUESTED_SYNTAXES, exclusive=True
     )

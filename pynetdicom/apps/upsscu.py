@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynetdicom.apps import odd_values, options
+from pynetdicom.apps import odd_values, options, security
 from pynetdicom.apps.acceptor import StopSignals
 from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal, one_line
@@ -151,6 +151,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("UPSSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("step", STEP)
     parser.add_options("canceling", CANCELING)
     parser.add_options("watching", WATCHING)
@@ -380,7 +381,8 @@ def listening(args: Namespace, ae: ApplicationEntity) -> Iterator[None]:
     ae.add_supported_context(UnifiedProcedureStepEvent, scu_role=False, scp_role=True)
     where = (args.bind_address, args.listen)
     try:
-        server = ae.start_server(where, block=False, evt_handlers=ups.listening(tell))
+        tls = security.server_tls(args)
+        server = ae.start_server(where, block=False, evt_handlers=ups.listening(tell), tls=tls)
     except OSError as error:
         why = error.strerror or error
         raise options.Failure(f"cannot listen on {address_text(where)}: {why}") from None

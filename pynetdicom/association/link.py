@@ -22,6 +22,7 @@ from pynetdicom.stats import Stats
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pynetdicom.access import Granted
     from pynetdicom.association.entity import Entity, Listener
     from pynetdicom.handlers import Handlers
     from pynetdicom.network.dul import DUL
@@ -99,6 +100,8 @@ class Link(Timeouts):
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Runs] = set()
+        # What the peer may do, where its listener has rules for that.
+        self.access: Granted | None = None
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom import _config, debug_log, hooks
 from pynetdicom import event_types as evt
 from pynetdicom._logging import about
-from pynetdicom.uids import named
+from pynetdicom.uids import named, named_all
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.utils import printable
@@ -68,13 +68,21 @@ def accepted(link: Link) -> None:
     negotiated = link.negotiated
     count, contexts = len(negotiated.accepted), [*negotiated.accepted, *negotiated.rejected]
     debug_log.show_contexts(contexts)
-    what = "accepted"
+    access = link.access
+    what = "accepted" if access is None else f"accepted by the access rule {access.rule}"
     if negotiated.rejected or link.is_requestor:
         what += f", {count} of {len(contexts)} presentation contexts"
+    connection: Any = link.dul.connection
+    if connection.is_tls:
+        what += f", over {connection.socket.version()}"
     if contexts and not count:
         # All of them are answered, in the order in which they were proposed.
         why = acse.refusals(link.requestor.requested_contexts, contexts)
         what += f": {'; '.join(why)}"
+    elif access is not None:
+        uids = dict.fromkeys(one.abstract_uid for one in negotiated.rejected)
+        refused = [uid for uid in uids if not access.may_have(uid, is_scp=False)]
+        what += f"; not allowed: {named_all(refused)}" if refused else ""
     summarise(link, what)
     if link.is_requestor:
         _unanswered_roles(link)

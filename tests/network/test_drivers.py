@@ -44,6 +44,18 @@ class Host:
         self.has_room = has_room
         self.has_admitted = False
 
+    most_unassociated = (1000, 1000)
+
+    def closed_to(self, address: str) -> str:
+        return ""
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> None:
+        return None
+
+    @property
+    def door(self) -> Host:
+        return self
+
     def reserve(self) -> bool:
         return self.has_room
 

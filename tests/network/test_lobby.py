@@ -51,11 +51,28 @@ class Host:
     def __init__(self, artim: float, tls_context: ssl.SSLContext | None) -> None:
         self.artim = artim
         self.ssl_context = tls_context
+        self.plain_too = False
         self.room = 1000
+        self.most_of_one = math.inf
+        self.closed: dict[str, str] = {}
         self.admitted: queue.SimpleQueue[Visitor] = queue.SimpleQueue()
         self.rejected: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.problem: Exception | None = None
         self.keep = False
+
+    @property
+    def most_unassociated(self) -> tuple[float, float]:
+        return _config.MAXIMUM_LOBBY, self.most_of_one
+
+    def closed_to(self, address: str) -> str:
+        return self.closed.get(address, "")
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> None:
+        return None
+
+    @property
+    def door(self) -> Host:
+        return self
 
     def reserve(self) -> bool:
         self.room -= 1
