@@ -45,6 +45,9 @@ def operation(how: str, request: Primitive, response: Primitive, begun: float) -
         Since when it was performed, or its response awaited.
     """
     facts = about(request)
+    if not facts["sop_instance"]:  # of an N-CREATE it may be the performer's choice
+        created = getattr(response, "AffectedSOPInstanceUID", None)
+        facts["sop_instance"] = printable(created or "", 64)
     milliseconds = round((time.monotonic() - begun) * 1000, 1)
     status = f"0x{response.Status:04X}"
     data_set = request.data_set

@@ -152,3 +152,40 @@ def test_a_server_says_where_it_listens(
         process.communicate()
     assert process.returncode == 0
     assert f"ME listens on 127.0.0.1:{free_port}" in errors
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_program_names_a_patient(
+    python_env: dict[str, str], run_app: RunApp, tmp_path: Path, form: str
+) -> None:
+    """Those of an archive's day, with -v, on either side."""
+    ds = dcmread(CT)
+    ds.PatientName, ds.PatientID = "Quux^Ada", "PID-471"
+    ds.save_as(tmp_path / "one.dcm")
+    place = tmp_path / "archive"
+    place.mkdir()
+    how = ("-v", "--log-format", form)
+    command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1", *how]
+    scp = Served(command, python_env, place)
+    told = []
+    try:
+        peer = ("127.0.0.1", scp.port, *how)
+        patient = ("-k", "PatientID=PID-471", "-k", "PatientName=Quux*")
+        study = ("-k", "PatientID=PID-471", "-k", f"StudyInstanceUID={ds.StudyInstanceUID}")
+        level = ("--level", "STUDY")
+        for app, arguments in (
+            ("storescu", [tmp_path / "one.dcm"]),
+            ("findscu", ["--level", "PATIENT", *patient, "--csv"]),
+            ("getscu", [*level, *study, "-od", "got", "--sort", "patient"]),
+            ("getscu", [*level, *study, "-od", "got", "--sort", "patient"]),
+            ("findscu", ["-k", "QueryRetrieveLevel=HOUSE", *patient]),
+        ):
+            ran = run_app(app, *peer, *arguments)
+            assert ran.returncode == ("QueryRetrieveLevel=HOUSE" in arguments), ran.stderr
+            told.append(ran.stderr)
+    finally:
+        assert scp.stop() == 0
+    assert (tmp_path / "got" / "PID-471").is_dir()
+    for text in (*told, scp.errors()):
+        assert "performed " in text or "invoked " in text
+        assert not re.search("quux|pid-471", text, re.IGNORECASE), text
