@@ -27,7 +27,8 @@ from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, address_text
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
-from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.network.lobby import Lobby
+from pynetdicom.network.visitors import Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
 from pynetdicom.stats import ServerStats

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
-    from pynetdicom.network.lobby import Visitor
+    from pynetdicom.network.visitors import Visitor
 
 
 class Accepting:

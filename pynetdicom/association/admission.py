@@ -20,7 +20,7 @@ from pynetdicom.utils import printable
 if TYPE_CHECKING:
     from pynetdicom.access import AccessRules, Granted
     from pynetdicom.association.entity import Listener
-    from pynetdicom.network.lobby import Visitor
+    from pynetdicom.network.visitors import Visitor
 
 
 def checked(name: str, value: AccessRules | None) -> AccessRules | None:
@@ -35,7 +35,7 @@ def checked(name: str, value: AccessRules | None) -> AccessRules | None:
 
 
 class Admission:
-    """What the lobby of a listener asks; see `pynetdicom.network.lobby.Door`.
+    """What the lobby of a listener asks; see `pynetdicom.network.visitors.Door`.
 
     Parameters
     ----------

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.dul import DUL
-from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.network.lobby import Lobby
 from pynetdicom.network.user import User
+from pynetdicom.network.visitors import Visitor
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.provider import Provider, refusal
 from tests.faults.peer import RELEASE_RP, RELEASE_RQ, abort, p_data, pdv, reject, request
