@@ -225,7 +225,7 @@ def serve(
     if isinstance(args, Namespace):
         ours = security.of_listener(args, ae)
         handlers = [*ours.pop("evt_handlers", ()), *server_options.pop("evt_handlers", ())]
-        server_options |= {**ours, "evt_handlers": handlers}
+        server_options |= {**ours, "evt_handlers": [*handlers, *args.capturing]}
     with StopSignals(reload) as stop:
         try:
             server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
