@@ -63,9 +63,17 @@ class Refused(Exception):
         The data set of its response.
     """
 
-    def __init__(self, what: str, status: Dataset, data_set: Dataset | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        status: Dataset,
+        data_set: Dataset | None = None,
+        service: str = "GENERAL_STATUS",
+    ) -> None:
         code = status.get("Status")
         why = "not answered" if code is None else f"answered with 0x{code:04X}"
+        if code in (known := status_dict(service)):
+            why += f" ({known[code][1]})"
         super().__init__(f"{what}: {why}")
         self.status = status
         self.data_set = data_set
@@ -107,7 +115,7 @@ def taken(
     status, data_set = answered
     code = status.get("Status")
     if not is_done(code):
-        raise Refused(what, status, data_set)
+        raise Refused(what, status, data_set, service)
     if code not in status_dict(service):
         LOGGER.warning("%s: answered with 0x%04X, an unknown warning: taken as done", what, code)
     return status
