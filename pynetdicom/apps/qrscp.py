@@ -352,10 +352,6 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         check_commitment(config, source)
         contexts = tls.security(config, source)
         tls.check_users(config, source)
-        if config.workers > 1 and args.metrics is not None:
-            raise ConfigError(
-                f"--metrics: {source}: [archive] workers: 1, since each knows its own numbers only"
-            )
         prepare(config, source, full=args.check)
         if config.workers == 1:
             return serve(config, terminal, partial(tell, config), args, contexts=contexts)
@@ -364,8 +360,8 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         return serve_with_workers(
             config,
             terminal,
-            lambda shared, ready: serve(
-                shared, terminal, ready, args, reuse_port=True, contexts=contexts
+            lambda shared, ready, place: serve(
+                shared, terminal, ready, in_place(args, place), reuse_port=True, contexts=contexts
             ),
             partial(tell, config),
             drain=args.drain,
@@ -376,6 +372,14 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
     except OSError as error:
         terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     return options.FAILED
+
+
+def in_place(args: Namespace, place: int) -> Namespace:
+    """The command line of a worker: each tells its own numbers, at a port of its own."""
+    if args.metrics is None:
+        return args
+    host, port = args.metrics
+    return Namespace(**{**vars(args), "metrics": (host, port + place if port else 0)})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
