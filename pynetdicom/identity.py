@@ -14,6 +14,7 @@ import hmac
 import logging
 import os
 import tempfile
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynetdicom._logging import printable
@@ -26,6 +27,10 @@ LOGGER = logging.getLogger("pynetdicom.acse")
 USERNAME_AND_PASSCODE = 2
 _SALT = 16
 _LENGTH = 32
+
+_AT_ONCE = 4
+_TURNS = threading.BoundedSemaphore(_AT_ONCE)
+"""How many passcodes are looked at, at a time: each takes the memory that scrypt wants."""
 
 
 class _Hash(NamedTuple):
@@ -43,11 +48,14 @@ class _Hash(NamedTuple):
 
     def fits(self, passcode: bytes) -> bool:
         """Whether it is that of a passcode; it takes equally long if it is not."""
-        digest = hashlib.scrypt(
-            passcode, salt=self.salt, n=self.n, r=self.r, p=self.p,
-            maxmem=256 * self.n * self.r, dklen=_LENGTH,
-        )  # fmt: skip
-        return hmac.compare_digest(digest, self.digest)
+        return hmac.compare_digest(self._hashed(passcode), self.digest)
+
+    def _hashed(self, passcode: bytes) -> bytes:
+        with _TURNS:
+            return hashlib.scrypt(
+                passcode, salt=self.salt, n=self.n, r=self.r, p=self.p,
+                maxmem=256 * self.n * self.r, dklen=_LENGTH,
+            )  # fmt: skip
 
     @classmethod
     def parse(cls, text: str) -> _Hash:
@@ -66,11 +74,7 @@ class _Hash(NamedTuple):
     def of(cls, passcode: bytes) -> _Hash:
         """A new one: 32 MiB and about a tenth of a second for each attempt."""
         made = cls(1 << 15, 8, 1, os.urandom(_SALT), b"")
-        digest = hashlib.scrypt(
-            passcode, salt=made.salt, n=made.n, r=made.r, p=made.p,
-            maxmem=256 * made.n * made.r, dklen=_LENGTH,
-        )  # fmt: skip
-        return made._replace(digest=digest)
+        return made._replace(digest=made._hashed(passcode))
 
 
 # Nobody has it: what a user who is not known is compared with, so that it takes as long.

@@ -164,6 +164,7 @@ class Context(ssl.SSLContext):
             return
         fresh = ssl.SSLContext(self.protocol)
         self._fill(fresh, [one["name"] for one in self.get_ciphers()], self.security_level)
+        self._hand_on(fresh)  # whoever finds it must not find it without checks
         self._made = _Made(fresh, self._files.expires(contents), hashes(contents), taken)
         LOGGER.info("the TLS files were read again: %s", ", ".join(map(printable, contents)))
         self._tell_of_expiry(logging.INFO)
@@ -195,8 +196,8 @@ class Context(ssl.SSLContext):
             if (value := getattr(self, name)) != getattr(context, name):
                 setattr(context, name, value)
 
-    def _tell_of_expiry(self, least: int = logging.NOTSET) -> None:
-        """Log until when the certificate in use is good; nothing below `least` if it is long."""
+    def _tell_of_expiry(self, least: int = logging.DEBUG) -> None:
+        """Log until when the certificate in use is good; at `least`, where that is long."""
         now, expires = time.time(), self.expires
         self._say_again = math.inf
         if expires is None:

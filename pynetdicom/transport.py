@@ -6,6 +6,7 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import socketserver
@@ -23,13 +24,14 @@ from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
-from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
+from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, address_text
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby
 from pynetdicom.network.visitors import Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
+from pynetdicom.stats import ServerStats
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.utils import printable
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from pynetdicom.access import AccessRules
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
+
+LOGGER = logging.getLogger("pynetdicom.ae")
 
 _CLOSING = 0.5
 _MOST_TOLD = 100
@@ -104,6 +108,8 @@ class AssociationServer(socketserver.TCPServer):
 
     Attributes
     ----------
+    stats : ServerStats
+        What has been done on its associations, in numbers.
     server_address : tuple
         Where it listens; the port is the real one.
 
@@ -160,6 +166,7 @@ class AssociationServer(socketserver.TCPServer):
         self.unrestricted_storage = unrestricted_storage
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
+        self.stats = ServerStats(self._associations)
         self._handlers = Handlers(ae, evt_handlers)
         self.door = admission.Admission(self)
         self._telling = threads.AtMost(_MOST_TOLD)
@@ -252,6 +259,7 @@ class AssociationServer(socketserver.TCPServer):
         Where handlers do not return, they are told of no more: those who are rejected may be
         strangers, and come as often as they like.
         """
+        self.stats.turned_away()
         if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
@@ -261,7 +269,7 @@ class AssociationServer(socketserver.TCPServer):
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""
-        self._associations.discard(assoc)
+        self.stats.take(assoc)
         self._lobby.descriptor_freed()
 
     # What users call
@@ -311,6 +319,9 @@ class AssociationServer(socketserver.TCPServer):
             raise RuntimeError("a server serves once")
 
     def _serve(self) -> None:
+        where = address_text(self.server_address)
+        how = "" if self.ssl_context is None else " with TLS"
+        LOGGER.info("%s listens on %s%s", printable(self.ae_title), where, how)
         try:
             self._lobby.run()
         finally:
@@ -324,6 +335,28 @@ class AssociationServer(socketserver.TCPServer):
         May be called from a handler: it then does not wait for that handler's association.
         """
         self.ae._running.stop([self])
+
+    def drain(self, timeout: float = 30.0, *, idle: float = 1.0) -> int:
+        """Stop listening, and let the peers finish what they are at, before the rest is aborted.
+
+        Who is connected goes on being served, until it releases the association. It is aborted
+        when nothing is outstanding on it, and was not for a while, or when the time is up. To be
+        called from a thread that is none of the library's, so not from a handler; `shutdown` from
+        another thread ends it at once.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds that they have in all.
+        idle : float
+            Seconds without anything to do after which an association is aborted.
+
+        Returns
+        -------
+        int
+            How many were aborted since the time was up.
+        """
+        return self.ae._running.drain(self, timeout, idle)
 
     def stop_listening(self) -> None:
         """Have the lobby's thread end; `wait_stopped` waits for it."""

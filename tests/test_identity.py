@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import stat
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,28 @@ def test_unknown_users_cost_the_same(path: Path, monkeypatch: pytest.MonkeyPatch
         assert calls == [
             {"salt": 16, "n": 32768, "r": 8, "p": 1, "maxmem": 256 * 32768 * 8, "dklen": 32}
         ]
+
+
+def test_few_passcodes_are_looked_at_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask: each takes memory."""
+    inside, most, counting = 0, 0, threading.Lock()
+    all_in = threading.Barrier(4)
+
+    def slow(passcode: bytes, **options: Any) -> bytes:
+        nonlocal inside, most
+        with counting:
+            inside += 1
+            most = max(most, inside)
+        all_in.wait(300)  # four at a time get here
+        with counting:
+            inside -= 1
+        return bytes(32)
+
+    monkeypatch.setattr(hashlib, "scrypt", slow)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: PasswordFile(path).check("alice", "x"), range(16)))
+    assert answers == [False] * 16
+    assert most == 4
 
 
 def test_it_is_read_again_when_it_has_changed(path: Path) -> None:

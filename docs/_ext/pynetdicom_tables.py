@@ -411,6 +411,20 @@ class AppOptions(Table):
         return "\n".join(lines)
 
 
+class UsualKeys(Table):
+    """``.. usual-keys::``: what findscu asks for, by model and level."""
+
+    def text(self) -> str:
+        from pynetdicom.apps.query import MODEL_NAMES
+        from pynetdicom.apps.usual_keys import USUAL
+
+        rows = [
+            (MODEL_NAMES[model], level or "", ", ".join(f"``{key}``" for key in keys))
+            for (model, level), keys in USUAL.items()
+        ]
+        return list_table(("Model", "Level", "Keys"), rows)
+
+
 def _synopsis(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else str(action.metavar or action.dest)
     if not action.option_strings:
@@ -608,6 +622,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
         "app-options": AppOptions,
+        "usual-keys": UsualKeys,
         "fsm-table": FSMTable,
         "fsm-states": FSMStates,
         "fsm-actions": FSMActions,

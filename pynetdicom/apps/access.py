@@ -103,8 +103,10 @@ def make_rules(values: dict[str, Any]) -> None:
     """
     made = []
     for where, table in values["access"]:
-        if "certificate" in table and "tls_authorities" not in values:
-            raise ConfigError(f"{where} certificate: needs [tls] authorities, who vouch for it")
+        vouched = "tls_authorities" in values and values.get("tls_peers") != "ignore"
+        if "certificate" in table and not vouched:
+            why = "needs [tls] authorities, who vouch for it, and no clients = ignore"
+            raise ConfigError(f"{where} certificate: {why}")
         limits = {field: table[key] for key, (field, _) in _OF_A_RULE.items() if key in table}
         others = {key: value for key, value in table.items() if key not in _OF_A_RULE}
         made.append(Rule(**others, limits=Limits(**limits)))

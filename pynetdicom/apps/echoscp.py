@@ -30,7 +30,7 @@ def listen(args: Namespace, terminal: Terminal) -> int:
     ae = ApplicationEntity(ae_title=args.ae_title)
     options.apply_limits(ae, args)
     ae.add_supported_context(VERIFICATION, list(args.preferred))
-    return serve(args, ae, terminal)
+    return serve(args, ae, terminal, drain=args.drain, metrics=args.metrics)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -200,7 +200,7 @@ def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Termi
             terminal.warning(ONLY_THE_NAMED if args.sop_class else PERHAPS_NOT_PROPOSED)
     look_at = "look at the peer's log, it may count what it could not send"
     compare(sent, arrivals.stored, look_at, terminal)
-    report_stored(args, arrivals.stored, terminal)
+    report_stored(args, arrivals, terminal)
     return final.is_interrupted
 
 

@@ -167,7 +167,7 @@ def retrieve(
             f" it should be this host's and {args.store_port}"
         )
         compare(sent, arrivals.stored, look_at, terminal)
-        report_stored(args, arrivals.stored, terminal)
+        report_stored(args, arrivals, terminal)
     elif sent is not None:
         text = f"{sent} object{'' if sent == 1 else 's'} sent to {args.move_aet}"
         # With --json there is nothing else on standard output.

@@ -295,12 +295,13 @@ def show(args: Namespace, status: Dataset, terminal: Terminal) -> None:
 
 def show_steps(assoc: Association, args: Namespace, attributes: Dataset) -> None:
     """Show the steps that are looked for, or the one that is asked for."""
-    from pynetdicom.apps.matches import JsonLines, make_output
+    from pynetdicom.apps.matches import JsonLines, columns_of, make_output
     from pynetdicom.dsutils import pretty_dataset
     from pynetdicom.workflows import ups
 
     if args.action == "find":
-        output, count = make_output(attributes, json=args.json), 0
+        columns = columns_of(attributes, args.keyword)
+        output, count = make_output(columns, "json" if args.json else None), 0
         for match in ups.find(assoc, attributes):
             output.show(match)
             count += 1

@@ -24,13 +24,11 @@ from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.security import add_configured
 from pynetdicom.apps.workflow_config import Config, access_rules, load, override
 from pynetdicom.network.deadlines import after, remaining
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.events import Event
     from pynetdicom.workflows import ups
     from pynetdicom.workflows.providing import Provider
     from pynetdicom.workflows.stores import Store
@@ -211,17 +209,6 @@ def close(providers: Providers, deadline: float | None) -> None:
             closing(remaining(deadline))
 
 
-def log(event: Event) -> None:
-    """Say what a request was answered with."""
-    sent = event.message.primitive
-    status = getattr(sent, "Status", None)
-    if status is not None:
-        uid = getattr(sent, "AffectedSOPInstanceUID", None)
-        what = f"{sent.name} of {uid}" if uid else sent.name
-        title = str(event.assoc.remote["ae_title"])
-        LOGGER.info("%s: %s: 0x%04X", printable(title), printable(what), status)
-
-
 def run(args: Namespace, terminal: Terminal) -> int:
     """Serve until a signal says stop."""
     from pynetdicom.workflows.stores import SQLiteStore
@@ -236,11 +223,12 @@ def run(args: Namespace, terminal: Terminal) -> int:
         terminal.problem(str(error))
         return options.FAILED
     with closing(store), surviving_hangups():
-        return _run(config, contexts, store, terminal)
+        return _run(config, contexts, store, terminal, args)
 
 
-def _run(config: Config, contexts: tls.Security, store: Store, terminal: Terminal) -> int:
-    from pynetdicom import events as evt
+def _run(
+    config: Config, contexts: tls.Security, store: Store, terminal: Terminal, args: Namespace
+) -> int:
     from pynetdicom.workflows.providing import handlers
 
     ae = make_ae(config)
@@ -257,12 +245,14 @@ def _run(config: Config, contexts: tls.Security, store: Store, terminal: Termina
         deadline = after(config.shutdown_timeout)
         close(providers, after(0.0))
 
-    served: list[tuple[Any, ...]] = [*handlers(*providers.values()), (evt.EVT_DIMSE_SENT, log)]
+    served: list[tuple[Any, ...]] = handlers(*providers.values())
     try:
         return serve(
             config,
             ae,
             terminal,
+            drain=args.drain,
+            metrics=args.metrics,
             stopping=stop,
             evt_handlers=served + tls.users(config, ae),
             tls=contexts.server,

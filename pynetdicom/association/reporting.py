@@ -6,10 +6,12 @@ All of it is told on the Association thread.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log, hooks
 from pynetdicom import event_types as evt
+from pynetdicom._logging import about
 from pynetdicom.uids import named, named_all
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
@@ -17,6 +19,7 @@ from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.association.link import Link
+    from pynetdicom.dimse.primitives import Primitive
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -28,6 +31,39 @@ def summarise(link: Link, what: str, *, level: int = logging.INFO) -> None:
     """Log what became of the association, at INFO unless that is left to handlers."""
     if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
         LOGGER.log(level, "association with %s: %s", link.peer_name, printable(what))
+
+
+def operation(how: str, request: Primitive, response: Primitive, begun: float) -> None:
+    """Log an operation that has ended: in one line, with its numbers as attributes.
+
+    Parameters
+    ----------
+    how : {'performed', 'invoked'}
+    request, response : Primitive
+        Of the response the status is told.
+    begun : float
+        Since when it was performed, or its response awaited.
+    """
+    facts = about(request)
+    if not facts["sop_instance"]:  # of an N-CREATE it may be the performer's choice
+        created = getattr(response, "AffectedSOPInstanceUID", None)
+        facts["sop_instance"] = printable(created or "", 64)
+    milliseconds = round((time.monotonic() - begun) * 1000, 1)
+    status = f"0x{response.Status:04X}"
+    data_set = request.data_set
+    size = 0 if data_set is None else data_set.size
+    debug_log.OPERATIONS.info(
+        "%s %s %s%s%s: %s, %d bytes, %.1f ms",
+        how,
+        facts["operation"],
+        facts["message_id"],
+        f" of {named(facts['sop_class'])}" if facts["sop_class"] else "",
+        f" {facts['sop_instance']}" if facts["sop_instance"] else "",
+        status,
+        size,
+        milliseconds,
+        extra={**facts, "bytes": size, "milliseconds": milliseconds, "status": status},
+    )
 
 
 def accepted(link: Link) -> None:

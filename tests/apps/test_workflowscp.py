@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
@@ -114,12 +115,13 @@ def test_what_it_serves(start: Start, scu: AE, place: Path) -> None:
             mpps.resume(assoc, "1.2.404").update(new_step_end())
     assert scp.stop() == 0
     lines = scp.errors().splitlines()
-    assert [line for line in lines if "0x" in line] == [
-        "I: CT_ROOM: N-CREATE of 1.2.3: 0x0000",
-        "I: CT_ROOM: N-GET of 1.2.3: 0x0000",
-        f"I: CT_ROOM: N-ACTION of {StorageCommitmentPushModelInstance}: 0x0000",
-        "I: CT_ROOM: N-CREATE of 1.2.4: 0x0000",
-        "I: CT_ROOM: N-SET of 1.2.404: 0x0112",
+    pattern = r" I: CT_ROOM at [0-9.:]+: performed (\S+) \d+ of .* (\S+): (0x\w{4}), "
+    assert [found.groups() for line in lines if (found := re.search(pattern, line))] == [
+        ("N-CREATE", "1.2.3", "0x0000"),
+        ("N-GET", "1.2.3", "0x0000"),
+        ("N-ACTION", StorageCommitmentPushModelInstance, "0x0000"),
+        ("N-CREATE", "1.2.4", "0x0000"),
+        ("N-SET", "1.2.404", "0x0112"),
     ]
     assert "Doe" not in scp.errors()
     assert any("reported to CT_ROOM" in line for line in lines)

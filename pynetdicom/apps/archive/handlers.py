@@ -92,6 +92,11 @@ class Archive:
         # Called with the location of each object that is new there.
         self.renewed: Callable[[str], None] = lambda location: None
 
+    def go_on_by(self, config: Config, tls: ssl.SSLContext | None) -> None:
+        """Have another configuration hold, from the next request on; stores stay as they are."""
+        self._tls = tls
+        self.config = config
+
     def close(self) -> None:
         """Close the database."""
         self.database.close()

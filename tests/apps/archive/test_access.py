@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.dsutils import create_file_meta
 from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC, decode_pdu
 from tests.apps.archive.conftest import Start, make
+from tests.examples.certificates import write_certificates
 from tests.faults.peer import CT, VERIFICATION, Peer, context, reject, request
 from tests.faults.peer import until as is_so
 from tests.pair import serve
@@ -185,6 +187,26 @@ def test_a_query_of_too_many_matches(tmp_path: Path) -> None:
         found = [status for status, _ in assoc.send_c_find(identifier, FIND)]
     assert [one.Status for one in found] == [0xFF00] * 3 + [0xA700]
     assert found[-1].ErrorComment == "Ended: more than 3 matches"
+
+
+def test_a_certificate(start: Start, tmp_path: Path) -> None:
+    """Of two peers that one authority vouches for, each may do what its rule says."""
+    write_certificates(tmp_path, ("scp", "scu", "ward"))
+    path = tmp_path / "q.toml"
+    path.write_text(
+        "[tls]\ncertificate = 'scp.pem'\nkey = 'scp.key'\nauthorities = 'ca.pem'\n"
+        "[[access]]\nname = 'scanner'\ncertificate = ['CN=scu']\nmay = ['store']\n"
+        "[[access]]\nname = 'ward'\ncertificate = ['dns:localhost']\nmay = ['find']\n"
+    )
+    archive = start("-c", path)
+    asked = [build_context(uid) for uid in (VERIFICATION, CT, FIND)]
+    for name, may in (("scu", {CT}), ("ward", {FIND})):
+        context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+        with AE(name.upper()).associate(
+            "127.0.0.1", archive.port, asked, tls_args=(context, "localhost")
+        ) as assoc:
+            assert {one.abstract_syntax for one in assoc.accepted_contexts} == may
 
 
 SAID = qrscp.OTHERS

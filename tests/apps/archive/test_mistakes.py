@@ -23,6 +23,8 @@ VALUES = {
     "[archive] unknown_peers": '["store", "find"]',
     "[matching] names": '"exact"',
     "[commitment] verify": '"bytes"',
+    "[tls] profile": '"bcp195-modified"',
+    "[tls] clients": '"verify"',
     "[[peer]] ae_title": '"WS"',
     "[[peer]] may": '["get"]',
     "[[access]] name": '"modalities"',
@@ -191,18 +193,21 @@ def no_toml(parts: Parts, chance: random.Random) -> Said:
 
 def beside_the_file(parts: Parts, chance: random.Random) -> Said:
     """What depends on several keys."""
+    due = ["[[access]] number 1 certificate", "needs [tls] authorities"]
     tables = {
         "[tls]\nauthorities = 'ca.pem'\n": ["[tls] authorities", "needs a certificate"],
         "[tls]\nkey = 'a.key'\n": ["[tls] key", "needs a certificate"],
         "[tls]\n": ["[tls]", "needs a certificate"],
         "[[peer]]\nae_title = 'X'\ntls = true\n": ["[[peer]] number 1 tls", "needs an address"],
-        "[[access]]\nname = 'x'\nmay = []\ncertificate = ['CN=x']\n": [
-            "[[access]] number 1 certificate",
-            "needs [tls] authorities",
-        ],
+        "[identity]\npasswords = 'users'\n": ["[identity] passwords", "needs TLS"],
     }
+    tables |= {
+        f"{tls}[[access]]\nname = 'x'\nmay = []\ncertificate = ['CN=x']\n": due
+        for tls in ("[tls]\ncertificate = 'a'\nauthorities = 'b'\nclients = 'ignore'\n", "")
+    }
+    taken = ("[tls]", "[identity]", "[[peer]]", "[[access]]")
+    others = [part for part in parts if part[0] not in taken]
     text = chance.choice(list(tables))
-    others = [part for part in parts if part[0] not in ("[tls]", "[[peer]]", "[[access]]")]
     return written(others) + text, tables[text]
 
 
