@@ -17,8 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options
 from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
-from pynetdicom.apps.archive.config import Config, load, override
+from pynetdicom.apps.archive import admin
+from pynetdicom.apps.archive.config import Config
 from pynetdicom.apps.archive.extras import MissingExtra, require
+from pynetdicom.apps.archive.opening import (
+    HASH_UIDS,
+    LOCATIONS,
+    beside_objects,
+    configuration,
+    open_archive,
+    quiet_pydicom,
+    store_problem,
+)
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
@@ -27,7 +37,6 @@ from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.apps.archive.handlers import Archive
 
 LOGGER = logging.getLogger(__name__)
 
@@ -43,25 +52,14 @@ NETWORK = (
     ),
 )  # fmt: skip
 PLACES = (
-    options.option(
-        "--database-location", metavar="FILE",
-        help="the index: a file of SQLite, or a URL such as postgresql+psycopg://user@host/name"
-        " (default: instances.sqlite)",
-    ),
-    options.option(
-        "--instance-location", metavar="DIRECTORY",
-        help="the objects: a directory, or a URL that fsspec knows (default: instances)",
-    ),
-    options.option(
-        "--hash-uids", action="store_true", default=None,
-        help="keep objects whose SOP Instance UID is not digits and dots, but can be sent on (1 to"
-        " 64 printable ASCII characters), under the SHA-256 digest of that UID (default: refuse"
-        " them with 0x0117)",
-    ),
+    *LOCATIONS,
+    HASH_UIDS,
     options.option(
         "--clean", action="store_true",
-        help="delete all objects and the index's rows, and end",
+        help="delete all objects and the index's rows, and end; refused while an archive serves"
+        " them",
     ),
+    options.option("--yes", action="store_true", help="do not ask whether to --clean"),
     options.option(
         "--check", action="store_true",
         help="read all objects and make the index agree with them before serving; without this,"
@@ -79,15 +77,11 @@ def make_parser() -> options.Parser:
         " what is in the configuration file.",
         (),
     )
+    verbs = ", ".join(admin.VERBS)
+    parser.epilog = f"To administer an archive: qrscp VERB … (qrscp VERB --help). Verbs: {verbs}"
     parser.add_options("network", NETWORK)
     parser.add_options("places", PLACES)
     return parser
-
-
-def configuration(args: Namespace) -> Config:
-    """The configuration that the command line and its file give."""
-    config = load(args.config) if args.config else Config()
-    return override(config, vars(args))
 
 
 def make_ae(config: Config) -> ApplicationEntity:
@@ -131,6 +125,7 @@ def serve(
         What TLS is made with.
     """
     from pynetdicom.apps.archive.handlers import Archive
+    from pynetdicom.apps.archive.presence import at_work
     from pynetdicom.transport import ThreadedAssociationServer
 
     class Server(ThreadedAssociationServer):
@@ -138,11 +133,13 @@ def serve(
 
         allow_reuse_port = reuse_port
 
-    _quiet_pydicom()
+    quiet_pydicom()
     ae = make_ae(config)
     with StopSignals() as stop, ExitStack() as closing:
         archive = Archive(config, tls.destinations if tls else None)
         closing.callback(archive.close)
+        closing.enter_context(at_work(archive.database))
+        archive.room.look()
         served = archive.handlers()
         commitment = None
         if config.commitment_store is not None:
@@ -186,30 +183,26 @@ def tell(config: Config, address: Sequence[Any]) -> None:
         LOGGER.info(line)
 
 
-def _quiet_pydicom() -> None:
-    """Keep pydicom from warnings about values: they are a peer's, and may be about a patient."""
-    from pydicom import config
-
-    config.settings.reading_validation_mode = config.IGNORE
-
-
 def prepare(config: Config, source: str, *, full: bool) -> None:
     """Make the index agree with the objects, before anybody is served."""
     import sqlalchemy as sa
 
     from pynetdicom.apps.archive.check import check
     from pynetdicom.apps.archive.database import is_full
+    from pynetdicom.apps.archive.presence import at_work
 
-    archive = _open(config, source)
+    archive = open_archive(config, source)
     try:
-        _quiet_pydicom()
-        findings = check(
-            archive.index,
-            archive.store_of_objects,
-            full=full,
-            progress=_progress,
-            ours=_beside_objects(config),
-        )
+        quiet_pydicom()
+        with at_work(archive.database):
+            findings = check(
+                archive.index,
+                archive.store_of_objects,
+                full=full,
+                progress=_progress,
+                ours=beside_objects(config),
+            )
+            archive.room.measure()
     except sa.exc.SQLAlchemyError as error:
         if not is_full(error):
             why = getattr(error, "orig", None) or error
@@ -219,37 +212,11 @@ def prepare(config: Config, source: str, *, full: bool) -> None:
             " nothing can be stored until there is room"
         )
     except OSError as error:
-        raise _store_problem(config, source, error) from error
+        raise store_problem(config, source, error) from error
     else:
         LOGGER.info("checked %d folders", findings.folders)
     finally:
         archive.close()
-
-
-def _open(config: Config, source: str) -> Archive:
-    """Open database and store; ConfigError names the key of what is at fault."""
-    from pynetdicom.apps.archive.handlers import Archive
-    from pynetdicom.apps.archive.ownership import DatabaseProblem
-
-    try:
-        return Archive(config)
-    except DatabaseProblem as error:
-        raise ConfigError(f"{source}: [database] location: {error}") from error
-    except OSError as error:
-        raise _store_problem(config, source, error) from error
-
-
-def _store_problem(config: Config, source: str, error: OSError) -> ConfigError:
-    where = error.filename or config.instance_location
-    return ConfigError(f"{source}: [storage] location: {where}: {error.strerror or error}")
-
-
-def _beside_objects(config: Config) -> list[str]:
-    """Paths of what is the archive's and may be among its objects."""
-    databases = [one for one in (config.database_location, config.commitment_store) if one]
-    ends = ("", "-wal", "-shm", "-journal")
-    paths = [f"{database}{end}" for database in databases for end in ends]
-    return [os.path.abspath(path) for path in (*paths, config.worklist_directory) if path]
 
 
 def check_worklist(config: Config, source: str) -> None:
@@ -281,16 +248,6 @@ def _progress(done: int, total: int) -> None:
         LOGGER.info("start-up check: %d of %d folders", done, total)
 
 
-def clean(config: Config, source: str) -> None:
-    """Delete all objects and all rows."""
-    archive = _open(config, source)
-    try:
-        archive.store_of_objects.clear()
-        archive.index.clear()
-    finally:
-        archive.close()
-
-
 def run(args: Namespace, terminal: Terminal) -> int:
     """Be an archive until a signal says stop."""
     try:
@@ -306,12 +263,14 @@ def run(args: Namespace, terminal: Terminal) -> int:
 def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.apps.archive.check import NoObjects
     from pynetdicom.apps.archive.ownership import DatabaseProblem
+    from pynetdicom.apps.archive.presence import InUse
 
     source = args.config or "command line"
     try:
         if args.clean:
-            clean(config, source)
-            return 0
+            from pynetdicom.apps.archive.admin.cleaning import clean
+
+            return clean(config, source, terminal, is_sure=args.yes)
         check_worklist(config, source)
         check_commitment(config, source)
         tls = security(config, source)
@@ -326,7 +285,7 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
             lambda shared, ready: serve(shared, terminal, ready, reuse_port=True, tls=tls),
             partial(tell, config),
         )
-    except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
+    except (ConfigError, DatabaseProblem, InUse, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))
     except OSError as error:
         terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
@@ -335,6 +294,9 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run qrscp; gives its exit code."""
+    verb = admin.verb_of(sys.argv[1:] if argv is None else argv)
+    if verb is not None:
+        return admin.main(verb, argv)
     return options.run(make_parser(), run, argv, log_level=logging.WARNING)
 
 

@@ -25,6 +25,7 @@ from pynetdicom.apps.archive.identifiers import (
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
+from pynetdicom.apps.archive.room import Room
 from pynetdicom.apps.configuring import TIMEOUTS
 from pynetdicom.apps.worklist_files import called
 from pynetdicom.association.destinations import plan
@@ -90,9 +91,11 @@ class Archive:
             self.database.close()
             raise
         self.index = Index(self.database)
+        self.room = Room(config, self.database, self.store_of_objects)
 
     def close(self) -> None:
         """Close the database."""
+        self.room.close()
         self.database.close()
 
     def handlers(self) -> list[tuple[evt.EventType, Any]]:
@@ -120,6 +123,10 @@ class Archive:
         """Keep an object, index it, and only then say so (PS3.4 B.2)."""
         if not self.may(event, "store"):
             return _status(NOT_AUTHORIZED, "Not authorized to store")
+        why = self.room.problem(event.request.data_set.size)
+        if why is not None:
+            LOGGER.info("refused: %s", why)
+            return _status(OUT_OF_RESOURCES, "There is no room")
         try:
             uid, name = uid_and_name(
                 event.request.AffectedSOPInstanceUID, hashed=self.config.hash_uids
@@ -146,6 +153,8 @@ class Archive:
         except OSError as error:
             LOGGER.error("cannot store %s: %s", name, error.strerror or error)
             return _status(OUT_OF_RESOURCES, "Cannot be stored")
+        if kept.is_new:
+            self.room.took(event.request.data_set.size)
         try:
             is_first = kept.is_first
             if is_first:

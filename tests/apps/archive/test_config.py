@@ -32,6 +32,8 @@ connection_timeout = 8
 location = "s3://bucket/objects"
 sync = true
 hash_uids = true
+quota = "500 GB"
+reserve = 1000
 [database]
 location = "postgresql+psycopg://archive@db/archive"
 [worklist]
@@ -76,7 +78,7 @@ def test_every_key(tmp_path: Path) -> None:
     }  # fmt: skip
     assert found == Config(
         "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, 8.0, frozenset(),
-        "s3://bucket/objects", True, True, "postgresql+psycopg://archive@db/archive",
+        "s3://bucket/objects", True, True, 500 * 10**9, 1000, "postgresql+psycopg://archive@db/archive",
         str(tmp_path / "worklist"), True, str(tmp_path / "commitment.sqlite"), True,
         str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
         "/etc/ca.pem", peers,
@@ -121,6 +123,18 @@ def test_who_may_do_what() -> None:
         ("[limits]\nacse_timeout = -1", "[limits] acse_timeout: -1 is not seconds, 0 or more"),
         ("[limits]\nacse_timeout = nan", "[limits] acse_timeout: nan is not seconds"),
         ("[storage]\nhash_uids = 1", "[storage] hash_uids: 1 is not true or false"),
+        *(
+            (
+                f"[storage]\n{key} = {value!r}",
+                f"[storage] {key}: {value!r} is not a number of bytes",
+            )
+            for key, value in (
+                ("quota", 0),
+                ("quota", "1 light-year"),
+                ("quota", "1 iB"),
+                ("reserve", -1),
+            )
+        ),
         ("[storage]\nsync = 1", "[storage] sync: 1 is not true or false"),
         ("[storage]\nlocation = ' '", "[storage] location: ' ' is not a text that is not empty"),
         ("[matching]\nnames = 'x'", "[matching] names: 'x' is not folded or exact"),
