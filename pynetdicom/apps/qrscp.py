@@ -190,11 +190,13 @@ def prepare(config: Config, source: str, *, full: bool) -> None:
     from pynetdicom.apps.archive.check import check
     from pynetdicom.apps.archive.database import is_full
     from pynetdicom.apps.archive.presence import at_work
+    from pynetdicom.apps.archive.removal import Remover
 
     archive = open_archive(config, source)
     try:
         quiet_pydicom()
         with at_work(archive.database):
+            Remover(archive.index, archive.store_of_objects, archive.room).finish()
             findings = check(
                 archive.index,
                 archive.store_of_objects,

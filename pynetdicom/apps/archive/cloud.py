@@ -38,6 +38,9 @@ _TIMES = (
     "mtime",
 )
 
+_ASIDE = "aside"
+"""Where objects are that are being deleted."""
+
 
 def open_store(location: str, *, sync: bool = False) -> ObjectStore:
     """Open a store: a location with ``://`` in it is fsspec's, but for ``file://``.
@@ -125,7 +128,8 @@ class CloudStore:
         known = FileStore.FOLDER if folder is None else self._NAME
         place = self._root if folder is None else self.path(folder)
         before = "" if folder is None else f"{folder}/"
-        return [before + name for name in self._names(place) if not known.fullmatch(name)]
+        names = [name for name in self._names(place) if folder is not None or name != _ASIDE]
+        return [before + name for name in names if not known.fullmatch(name)]
 
     @contextmanager
     def fetch(self, location: str) -> Iterator[str]:
@@ -168,6 +172,30 @@ class CloudStore:
             entries = self._files.ls(self.path(folder), detail=True)
         names = [(_time_of(entry), entry["name"].rpartition("/")[2]) for entry in entries]
         return [f"{folder}/{name}" for _, name in sorted(names) if self._NAME.fullmatch(name)]
+
+    def set_aside(self, location: str) -> None:
+        """Move an object out of its folder."""
+        with _asking():
+            self._files.makedirs(self.path(_ASIDE), exist_ok=True)
+            self._files.mv(self.path(location), self._aside(location))
+
+    def _aside(self, location: str) -> str:
+        return self.path(f"{_ASIDE}/{location.replace('/', '-')}")
+
+    def is_aside(self, location: str) -> bool:
+        """Whether it is there."""
+        with _asking():
+            return bool(self._files.exists(self._aside(location)))
+
+    def put_back(self, location: str) -> None:
+        """Move it back: what may be there now has the same bytes."""
+        with _asking():
+            self._files.mv(self._aside(location), self.path(location))
+
+    def drop(self, location: str) -> None:
+        """Delete an object that was set aside."""
+        with _asking():
+            self._files.rm_file(self._aside(location))
 
     def size(self) -> int:
         """The bytes of all objects, as far as the store tells."""

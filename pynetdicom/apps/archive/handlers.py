@@ -25,6 +25,7 @@ from pynetdicom.apps.archive.identifiers import (
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
+from pynetdicom.apps.archive.removal import has_gone
 from pynetdicom.apps.archive.room import Room
 from pynetdicom.apps.configuring import TIMEOUTS
 from pynetdicom.apps.worklist_files import called
@@ -59,6 +60,9 @@ MAXIMUM_IDENTIFIER = {"C-FIND": 1 << 20, "C-GET": 1 << 23, "C-MOVE": 1 << 23}
 """Bytes: as many UIDs as a retrieve can be of; decoding more would take long."""
 
 CANNOT_UNDERSTAND = {"C-STORE": 0xC210, "C-FIND": 0xC310, "C-GET": 0xC410, "C-MOVE": 0xC510}
+
+ATTEMPTS = 5
+"""How often an object is kept that somebody deletes meanwhile."""
 
 Responses = Iterator[Any]
 
@@ -147,7 +151,7 @@ class Archive:
             return _status(DOES_NOT_MATCH, "SOP Instance UID is not that of the data set")
         return self._keep(event, name, record)
 
-    def _keep(self, event: Event, name: str, record: Record) -> Any:
+    def _keep(self, event: Event, name: str, record: Record, attempt: int = 1) -> Any:
         try:
             kept = self.store_of_objects.keep(event, name)
         except OSError as error:
@@ -162,9 +166,19 @@ class Archive:
                 is_first = self.index.add(record, kept.location, kept.folder, kept.arrived)
             else:
                 self.index.add_duplicate(record.sop_instance_uid, kept.location, kept.folder)
+            was_there = not (kept.is_new and kept.is_first)
+            gone = was_there and has_gone(self.index, self.store_of_objects, kept)
+        except OSError as error:
+            LOGGER.error("cannot store %s: %s", name, error.strerror or error)
+            return _status(OUT_OF_RESOURCES, "Cannot be stored")
         except sa.exc.SQLAlchemyError as error:
             LOGGER.error("cannot index %s: %s", name, _kind(error))
             return _status(OUT_OF_RESOURCES, "Cannot be indexed")
+        if gone and attempt == ATTEMPTS:
+            LOGGER.error("cannot store %s: it is deleted again and again", name)
+            return _status(OUT_OF_RESOURCES, "Cannot be stored")
+        if gone:
+            return self._keep(event, name, record, attempt + 1)
         if not is_first and kept.is_new:
             LOGGER.warning("differs from what is stored already, kept as %s", kept.location)
         else:

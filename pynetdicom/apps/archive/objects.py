@@ -137,6 +137,24 @@ class ObjectStore(Protocol):
     def list(self, folder: str) -> list[str]:
         """The objects of a folder: first copies before second ones."""
 
+    def set_aside(self, location: str) -> None:
+        """Have an object that is to be deleted be nobody's, in one step.
+
+        Raises
+        ------
+        OSError
+            It is not there; or it cannot be done.
+        """
+
+    def is_aside(self, location: str) -> bool:
+        """Whether an object was set aside."""
+
+    def put_back(self, location: str) -> None:
+        """Have an object that was set aside where it was, unless another one is there now."""
+
+    def drop(self, location: str) -> None:
+        """Delete an object that was set aside."""
+
     def size(self) -> int:
         """The bytes of all objects."""
 
@@ -147,6 +165,11 @@ class ObjectStore(Protocol):
 def folder_of(name: str) -> str:
     """The folder of what has the name of a SOP Instance UID."""
     return hashlib.sha256(name.encode("ascii")).hexdigest()[:FOLDER_DIGITS]
+
+
+def first_of(location: str) -> str:
+    """Where the first copy is, or was, of what may be a second one."""
+    return re.sub(r"_[0-9]+\.dcm$", ".dcm", location)
 
 
 def uid_and_name(uid: Any, *, hashed: bool = False) -> tuple[str, str]:
@@ -329,6 +352,35 @@ class FileStore:
                 if match is not None:
                     found.append((int(match[2] or 1), name))
         return [f"{folder}/{name}" for _, name in sorted(found)]
+
+    def set_aside(self, location: str) -> None:
+        """Give a file a name by which it is no object."""
+        os.replace(self.path(location), self._aside(location))
+
+    def _aside(self, location: str) -> str:
+        name = location.replace("/", "-")
+        return os.path.join(self.directory, "incoming", f"{PART_PREFIX}{name}.aside")
+
+    def is_aside(self, location: str) -> bool:
+        """Whether there is a file of that name."""
+        return os.path.exists(self._aside(location))
+
+    def put_back(self, location: str) -> None:
+        """Give a file its name again, if that is free."""
+        aside, path = self._aside(location), self.path(location)
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        except OSError:  # there are no links
+            if not os.path.exists(path):
+                os.rename(aside, path)
+                return
+        os.unlink(aside)
+
+    def drop(self, location: str) -> None:
+        """Delete a file that was set aside."""
+        os.unlink(self._aside(location))
 
     def size(self) -> int:
         """The bytes of all files that are objects."""

@@ -35,7 +35,7 @@ HASH_UIDS = options.option(
     " them with 0x0117)",
 )  # fmt: skip
 
-BESIDE_SQLITE = ("", "-wal", "-shm", "-journal", "-inuse")
+BESIDE_SQLITE = ("", "-wal", "-shm", "-journal", "-inuse", "-removal")
 """How the names end of what is beside a file of SQLite."""
 
 

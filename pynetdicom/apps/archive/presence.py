@@ -51,7 +51,7 @@ def at_work(database: Database) -> Iterator[None]:
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(_locked(path, PATIENCE, _SHARED))
+            stack.enter_context(_locked(path + SUFFIX, PATIENCE, _SHARED))
         except sqlite3.OperationalError as error:
             if _is_locked(error):
                 raise InUse(f"somebody is alone with {path}, such as --clean") from error
@@ -82,7 +82,7 @@ def alone(database: Database) -> Iterator[None]:
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(_locked(path, 0, _EXCLUSIVE))
+            stack.enter_context(_locked(path + SUFFIX, 0, _EXCLUSIVE))
         except sqlite3.OperationalError as error:
             if _is_locked(error):
                 raise InUse(f"an archive is at work with {path}") from error
@@ -91,11 +91,37 @@ def alone(database: Database) -> Iterator[None]:
 
 
 @contextmanager
+def in_turn(database: Database, what: str, *, patience: float = PATIENCE) -> Iterator[None]:
+    """Be the only one that does something of a kind, whatever else is done.
+
+    Raises
+    ------
+    InUse
+        Somebody else does it, and is not done in time.
+    """
+    path = database.path
+    if path is None:
+        lock = f"{_KEY}, hashtext(current_schema() || '{what}')"
+        with database.engine.connect() as held:
+            if not held.exec_driver_sql(f"SELECT pg_try_advisory_lock({lock})").scalar():
+                raise InUse(f"another {what} is at work with this index")
+            try:
+                yield
+            finally:
+                held.exec_driver_sql(f"SELECT pg_advisory_unlock({lock})")
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_locked(f"{path}-{what}", patience, _EXCLUSIVE))
+        except sqlite3.OperationalError as error:
+            raise InUse(f"another {what} is at work with {path}") from error
+        yield
+
+
+@contextmanager
 def _locked(path: str, timeout: float, statements: tuple[str, ...]) -> Iterator[None]:
     with closing(
-        sqlite3.connect(
-            path + SUFFIX, timeout=timeout, isolation_level=None, check_same_thread=False
-        )
+        sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     ) as connection:
         for statement in statements:
             connection.execute(statement).fetchall()

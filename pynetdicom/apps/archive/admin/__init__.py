@@ -51,6 +51,10 @@ class Verb(NamedTuple):
 
 VERBS = {
     "import": Verb("importing", "Takes the DICOM files of a directory into the archive.", True),
+    "delete": Verb(
+        "deleting",
+        "Deletes patients, studies, series or objects, also while the archive is at work.",
+    ),
 }
 
 CONFIG = options.option("-c", "--config", metavar="FILE", help="configuration file of the archive")
