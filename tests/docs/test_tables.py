@@ -46,7 +46,7 @@ def test_the_boxes_hold_their_text() -> None:
 def test_the_page_lists_the_options_of_all_apps() -> None:
     pages = (ROOT / "docs" / name for name in ("apps.rst", "qrscp.rst"))
     text = "\n".join(page.read_text() for page in pages)
-    assert set(re.findall(r"^\.\. app-options:: (\w+)$", text, re.MULTILINE)) == set(APPS)
+    assert set(re.findall(r"^\.\. app-options:: ([\w-]+)$", text, re.MULTILINE)) == set(APPS)
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -56,7 +56,7 @@ def test_all_options_of_an_app_are_listed(app: str) -> None:
     directive = object.__new__(tables.AppOptions)
     directive.arguments = [app]
     text = directive.text()
-    parser = import_module(f"pynetdicom.apps.{app}").make_parser()
+    parser = import_module(f"pynetdicom.apps.{app.replace('-', '_')}").make_parser()
     for action in parser._actions:
         for flag in action.option_strings:
             assert f"``{flag}" in text

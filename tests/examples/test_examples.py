@@ -364,12 +364,13 @@ def _tls_arguments(directory: Path, name: str) -> list[object]:
     ]
 
 
-def test_tls(scripts: Scripts, tmp_path: Path) -> None:
+@sampled("raw", [[], ["--raw"]])
+def test_tls(scripts: Scripts, tmp_path: Path, raw: list[str]) -> None:
     server = scripts.serve(
-        EXAMPLES / "tls_scp.py", find_free_port(), *_tls_arguments(tmp_path, "scp")
+        EXAMPLES / "tls_scp.py", find_free_port(), *_tls_arguments(tmp_path, "scp"), *raw
     )
     scu = EXAMPLES / "tls_scu.py"
-    result = scripts.run(scu, LOCAL, server.port, *_tls_arguments(tmp_path, "scu"))
+    result = scripts.run(scu, LOCAL, server.port, *_tls_arguments(tmp_path, "scu"), *raw)
     assert result.returncode == 0, result.stderr
     assert "answered over TLS" in result.stdout
     assert server.stop(signal.SIGTERM) == 0

@@ -7,7 +7,7 @@ and numbers is logged.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,6 @@ SUCCESS = 0x0000
 PENDING = 0xFF00
 PENDING_UNSUPPORTED_KEYS = 0xFF01  # PS3.4 Table C.4-1
 INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
-NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.23
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Tables B.2-1 and C.4-1
 NO_SUB_OPERATIONS = 0xA702  # PS3.4 Table C.4-2
 DOES_NOT_MATCH = 0xA900
@@ -96,6 +95,14 @@ class Archive:
             raise
         self.index = Index(self.database)
         self.room = Room(config, self.database, self.store_of_objects)
+        # Called with the location of each object that is new there.
+        self.renewed: Callable[[str], None] = lambda location: None
+
+    def go_on_by(self, config: Config, tls: ssl.SSLContext | None) -> None:
+        """Have another configuration hold, from the next request on; stores stay as they are."""
+        self._tls = tls
+        self.config = config
+        self.room.limit(config)
 
     def close(self) -> None:
         """Close the database."""
@@ -113,20 +120,10 @@ class Archive:
             (evt.EVT_SOP_EXTENDED, self.negotiate),
         ]
 
-    def may(self, event: Event, operation: str) -> bool:
-        """Whether a peer may do what it asks for, which the log says if not."""
-        title = str(event.assoc.requestor.ae_title)
-        allowed = self.config.may(title, operation)
-        if not allowed:
-            LOGGER.warning("%s may not %s: refused", printable(title), operation)
-        return allowed
-
     # C-STORE
 
     def store(self, event: Event) -> Any:
         """Keep an object, index it, and only then say so (PS3.4 B.2)."""
-        if not self.may(event, "store"):
-            return _status(NOT_AUTHORIZED, "Not authorized to store")
         why = self.room.problem(event.request.data_set.size)
         if why is not None:
             LOGGER.info("refused: %s", why)
@@ -159,6 +156,7 @@ class Archive:
             return _status(OUT_OF_RESOURCES, "Cannot be stored")
         if kept.is_new:
             self.room.took(event.request.data_set.size)
+            self.renewed(kept.location)
         try:
             is_first = kept.is_first
             if is_first:
@@ -189,9 +187,6 @@ class Archive:
 
     def find(self, event: Event) -> Responses:
         """Find patients, studies, series, instances or worklist items (PS3.4 C.4.1, K.4.1)."""
-        if not self.may(event, "find"):
-            yield _status(NOT_AUTHORIZED, "Not authorized to find"), None
-            return
         try:
             identifier = _identifier(event)
             watch = Watch(lambda: event.is_cancelled)
@@ -236,9 +231,6 @@ class Archive:
 
     def get(self, event: Event) -> Responses:
         """Send instances on the same association (PS3.4 C.4.3)."""
-        if not self.may(event, "get"):
-            yield _status(NOT_AUTHORIZED, "Not authorized to retrieve"), None
-            return
         try:
             chosen = self._choose(event, self._retrieve(event))
             LOGGER.info("C-GET of %d instances", chosen.count)
@@ -251,9 +243,6 @@ class Archive:
 
     def move(self, event: Event) -> Responses:
         """Send instances to a peer that is known (PS3.4 C.4.2)."""
-        if not self.may(event, "move"):
-            yield _status(NOT_AUTHORIZED, "Not authorized to move"), None
-            return
         try:
             query = self._retrieve(event)
             title = event.move_destination.strip()

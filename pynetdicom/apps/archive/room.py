@@ -90,6 +90,15 @@ class Room:
         self._levels: dict[str, int] = {}
         self._is_full = False
 
+    def limit(self, config: Config) -> None:
+        """Have another quota and reserve hold, from now on."""
+        is_new = self._quota is None
+        self._quota, self._reserve = config.quota, config.reserve
+        if is_new:  # what objects take was not counted
+            self.measure()
+        with self._lock:
+            self._unlooked = 0
+
     def problem(self, size: int) -> str | None:
         """Why an object of a size cannot be taken; None: it can."""
         with self._lock:

@@ -159,6 +159,19 @@ def test_a_quota_is_counted_by_all_processes(disk: Disk, make_room: Make) -> Non
     assert first.problem(300) == "the quota is used up"
 
 
+def test_other_limits_hold_from_then_on(
+    disk: Disk, make_room: Make, store_event: MakeEvent, tmp_path: Path
+) -> None:
+    room = make_room()
+    store = open_store(str(tmp_path / "objects"))
+    store.keep(store_event(make(1)), "1.2.3.1")
+    assert room.problem(1000) is None
+    room.limit(Config(quota=store.size() + 999))
+    assert room.problem(1000) == "the quota is used up"
+    room.limit(Config(reserve=TOTAL + 1))
+    assert str(room.problem(1)).startswith("the disk of")
+
+
 def test_a_quota_is_measured_at_the_start(
     disk: Disk, make_room: Make, store_event: MakeEvent, tmp_path: Path
 ) -> None:
