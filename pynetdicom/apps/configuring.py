@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -44,6 +45,32 @@ def whole_number(lowest: int, highest: int | None = None) -> Check:
     allowed = f"a whole number, {lowest} or more"
     if highest is not None:
         allowed = f"a whole number from {lowest} to {highest}"
+    return check
+
+
+_UNITS = {
+    f"{letter}{binary}B".upper(): (1024 if binary else 1000) ** power
+    for power, letter in enumerate(("", "K", "M", "G", "T", "P"))
+    for binary in (("", "i") if letter else ("",))
+}
+
+
+def byte_count(lowest: int) -> Check:
+    """A number of bytes, also as a text with a unit, such as ``"500 GB"``."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, str):
+            found = re.fullmatch(
+                r"([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([KMGTP]?I?B)", value.strip().upper()
+            )
+            if found is None or found[2] not in _UNITS:
+                raise ValueError(allowed)
+            value = int(Fraction(found[1]) * _UNITS[found[2]])
+        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+            raise ValueError(allowed)
+        return value
+
+    allowed = f'a number of bytes, {lowest} or more, such as 1000000 or "500 GB" or "2 TiB"'
     return check
 
 

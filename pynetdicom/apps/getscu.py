@@ -62,10 +62,10 @@ Kind = tuple[str, list[str]]
 """SOP Class UID and transfer syntax UIDs of a context."""
 
 
-def sop_class(text: str) -> str:
-    """A SOP Class UID, or the keyword of one."""
+def sop_class(text: str, name: str = "--sop-class") -> str:
+    """A SOP Class UID, or the keyword of one; `name` is how the user knows it."""
     try:
-        uid = abstract_syntax_uid(text, "--sop-class")
+        uid = abstract_syntax_uid(text, name)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
     if not is_file_name(uid) or "." not in uid:

@@ -23,9 +23,18 @@ from pynetdicom.apps.acceptor import (
     surviving_hangups,
     wait_and_drain,
 )
-from pynetdicom.apps.archive import reloading
-from pynetdicom.apps.archive.config import Config, access_rules, load, override
+from pynetdicom.apps.archive import admin, reloading
+from pynetdicom.apps.archive.config import Config, access_rules
 from pynetdicom.apps.archive.extras import MissingExtra, require
+from pynetdicom.apps.archive.opening import (
+    HASH_UIDS,
+    LOCATIONS,
+    beside_objects,
+    configuration,
+    open_archive,
+    quiet_pydicom,
+    store_problem,
+)
 from pynetdicom.apps.archive.reloading import limit
 from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
@@ -34,7 +43,6 @@ from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.apps.archive.handlers import Archive
     from pynetdicom.transport import ThreadedAssociationServer
 
 LOGGER = logging.getLogger(__name__)
@@ -51,25 +59,14 @@ NETWORK = (
     ),
 )  # fmt: skip
 PLACES = (
-    options.option(
-        "--database-location", metavar="FILE",
-        help="the index: a file of SQLite, or a URL such as postgresql+psycopg://user@host/name"
-        " (default: instances.sqlite)",
-    ),
-    options.option(
-        "--instance-location", metavar="DIRECTORY",
-        help="the objects: a directory, or a URL that fsspec knows (default: instances)",
-    ),
-    options.option(
-        "--hash-uids", action="store_true", default=None,
-        help="keep objects whose SOP Instance UID is not digits and dots, but can be sent on (1 to"
-        " 64 printable ASCII characters), under the SHA-256 digest of that UID (default: refuse"
-        " them with 0x0117)",
-    ),
+    *LOCATIONS,
+    HASH_UIDS,
     options.option(
         "--clean", action="store_true",
-        help="delete all objects and the index's rows, and end",
+        help="delete all objects and the index's rows, and end; refused while an archive serves"
+        " them",
     ),
+    options.option("--yes", action="store_true", help="do not ask whether to --clean"),
     options.option(
         "--check", action="store_true",
         help="read all objects and make the index agree with them before serving; without this,"
@@ -95,16 +92,12 @@ def make_parser() -> options.Parser:
         " what is in the configuration file.",
         (),
     )
+    verbs = ", ".join(admin.VERBS)
+    parser.epilog = f"To administer an archive: qrscp VERB … (qrscp VERB --help). Verbs: {verbs}"
     parser.add_options("network", NETWORK)
     security.add_configured(parser)
     parser.add_options("places", PLACES)
     return parser
-
-
-def configuration(args: Namespace) -> Config:
-    """The configuration that the command line and its file give."""
-    config = load(args.config) if args.config else Config()
-    return override(config, vars(args))
 
 
 def make_ae(config: Config) -> ApplicationEntity:
@@ -177,8 +170,9 @@ def serve(
         What TLS is made with.
     """
     from pynetdicom.apps.archive.handlers import Archive
+    from pynetdicom.apps.archive.presence import at_work
 
-    _quiet_pydicom()
+    quiet_pydicom()
     ae = make_ae(config)
 
     def reload() -> None:
@@ -187,6 +181,8 @@ def serve(
     with StopSignals(reload) as stop, ExitStack() as closing:
         archive = Archive(config, contexts.destinations)
         closing.callback(archive.close)
+        closing.enter_context(at_work(archive.database))
+        archive.room.look()
         served = archive.handlers() + tls.users(config, ae)
         commitment = None
         if config.commitment_store is not None:
@@ -222,30 +218,28 @@ def tell(config: Config, address: Sequence[Any]) -> None:
     say_listening(address)
 
 
-def _quiet_pydicom() -> None:
-    """Keep pydicom from warnings about values: they are a peer's, and may be about a patient."""
-    from pydicom import config
-
-    config.settings.reading_validation_mode = config.IGNORE
-
-
 def prepare(config: Config, source: str, *, full: bool) -> None:
     """Make the index agree with the objects, before anybody is served."""
     import sqlalchemy as sa
 
     from pynetdicom.apps.archive.check import check
     from pynetdicom.apps.archive.database import is_full
+    from pynetdicom.apps.archive.presence import at_work
+    from pynetdicom.apps.archive.removal import Remover
 
-    archive = _open(config, source)
+    archive = open_archive(config, source)
     try:
-        _quiet_pydicom()
-        findings = check(
-            archive.index,
-            archive.store_of_objects,
-            full=full,
-            progress=_progress,
-            ours=_beside_objects(config),
-        )
+        quiet_pydicom()
+        with at_work(archive.database):
+            Remover(archive.index, archive.store_of_objects, archive.room).finish()
+            findings = check(
+                archive.index,
+                archive.store_of_objects,
+                full=full,
+                progress=_progress,
+                ours=beside_objects(config),
+            )
+            archive.room.measure()
     except sa.exc.SQLAlchemyError as error:
         if not is_full(error):
             why = getattr(error, "orig", None) or error
@@ -255,37 +249,11 @@ def prepare(config: Config, source: str, *, full: bool) -> None:
             " nothing can be stored until there is room"
         )
     except OSError as error:
-        raise _store_problem(config, source, error) from error
+        raise store_problem(config, source, error) from error
     else:
         LOGGER.info("checked %d folders", findings.folders)
     finally:
         archive.close()
-
-
-def _open(config: Config, source: str) -> Archive:
-    """Open database and store; ConfigError names the key of what is at fault."""
-    from pynetdicom.apps.archive.handlers import Archive
-    from pynetdicom.apps.archive.ownership import DatabaseProblem
-
-    try:
-        return Archive(config)
-    except DatabaseProblem as error:
-        raise ConfigError(f"{source}: [database] location: {error}") from error
-    except OSError as error:
-        raise _store_problem(config, source, error) from error
-
-
-def _store_problem(config: Config, source: str, error: OSError) -> ConfigError:
-    where = error.filename or config.instance_location
-    return ConfigError(f"{source}: [storage] location: {where}: {error.strerror or error}")
-
-
-def _beside_objects(config: Config) -> list[str]:
-    """Paths of what is the archive's and may be among its objects."""
-    databases = [one for one in (config.database_location, config.commitment_store) if one]
-    ends = ("", "-wal", "-shm", "-journal")
-    paths = [f"{database}{end}" for database in databases for end in ends]
-    return [os.path.abspath(path) for path in (*paths, config.worklist_directory) if path]
 
 
 def check_worklist(config: Config, source: str) -> None:
@@ -317,16 +285,6 @@ def _progress(done: int, total: int) -> None:
         LOGGER.info("start-up check: %d of %d folders", done, total)
 
 
-def clean(config: Config, source: str) -> None:
-    """Delete all objects and all rows."""
-    archive = _open(config, source)
-    try:
-        archive.store_of_objects.clear()
-        archive.index.clear()
-    finally:
-        archive.close()
-
-
 def run(args: Namespace, terminal: Terminal) -> int:
     """Be an archive until a signal says stop."""
     try:
@@ -342,20 +300,18 @@ def run(args: Namespace, terminal: Terminal) -> int:
 def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.apps.archive.check import NoObjects
     from pynetdicom.apps.archive.ownership import DatabaseProblem
+    from pynetdicom.apps.archive.presence import InUse
 
     source = args.config or COMMAND_LINE
     try:
         if args.clean:
-            clean(config, source)
-            return 0
+            from pynetdicom.apps.archive.admin.cleaning import clean
+
+            return clean(config, source, terminal, is_sure=args.yes)
         check_worklist(config, source)
         check_commitment(config, source)
         contexts = tls.security(config, source)
         tls.check_users(config, source)
-        if config.workers > 1 and args.metrics is not None:
-            raise ConfigError(
-                f"--metrics: {source}: [archive] workers: 1, since each knows its own numbers only"
-            )
         prepare(config, source, full=args.check)
         if config.workers == 1:
             return serve(config, terminal, partial(tell, config), args, contexts=contexts)
@@ -364,22 +320,33 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         return serve_with_workers(
             config,
             terminal,
-            lambda shared, ready: serve(
-                shared, terminal, ready, args, reuse_port=True, contexts=contexts
+            lambda shared, ready, place: serve(
+                shared, terminal, ready, in_place(args, place), reuse_port=True, contexts=contexts
             ),
             partial(tell, config),
             drain=args.drain,
             reloads=True,
         )
-    except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
+    except (ConfigError, DatabaseProblem, InUse, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))
     except OSError as error:
         terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     return options.FAILED
 
 
+def in_place(args: Namespace, place: int) -> Namespace:
+    """The command line of a worker: each tells its own numbers, at a port of its own."""
+    if args.metrics is None:
+        return args
+    host, port = args.metrics
+    return Namespace(**{**vars(args), "metrics": (host, port + place if port else 0)})
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run qrscp; gives its exit code."""
+    verb = admin.verb_of(sys.argv[1:] if argv is None else argv)
+    if verb is not None:
+        return admin.main(verb, argv)
     return options.run(make_parser(), run, argv, log_level=logging.WARNING)
 
 

@@ -120,7 +120,7 @@ def of_text(text: str) -> Reference:
     try:
         if not is_file_name(uid):
             raise ArgumentTypeError(f"{uid!r} is not a UID")
-        return Reference(sop_class(name), uid)
+        return Reference(sop_class(name, "CLASS"), uid)
     except ArgumentTypeError as error:
         raise options.Failure(f"{text}: neither a file nor CLASS=UID: {error}") from None
 

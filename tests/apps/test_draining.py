@@ -277,11 +277,35 @@ def test_wrong_metrics(run_app: Any, options: tuple[str, ...], words: str) -> No
     assert words in ran.stderr
 
 
-def test_metrics_of_workers(run_app: Any, free_port: int) -> None:
-    """Each knows its own numbers only: that is said, and nothing started."""
-    ran = run_app("qrscp", "--port", 0, "--workers", 2, "--metrics", free_port)
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert "workers" in ran.stderr
+@pytest.mark.skipif(sys.platform != "linux", reason="the workers are read from /proc")
+def test_metrics_of_workers(start: Start) -> None:
+    """Each knows its own numbers only, and has a port of its own; so has who takes its place."""
+    first = next(port for port in range(20000, 60000, 7) if are_free(port, port + 1))
+    served = start("qrscp", "--workers", 2, "--metrics", first)
+    assert [status_of(first + place, "/metrics") for place in (0, 1)] == [200, 200]
+    (pid, *_) = (
+        Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+    )
+    os.kill(int(pid), signal.SIGKILL)
+    assert until(lambda: f"worker {pid} has ended" in served.errors())
+    assert until(lambda: all(answers(first + place) for place in (0, 1)))
+    assert served.stop() == 0
+
+
+def are_free(*ports: int) -> bool:
+    try:
+        for port in ports:
+            socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(port: int) -> bool:
+    try:
+        return status_of(port, "/metrics") == 200
+    except OSError:
+        return False
 
 
 def test_metrics_where_somebody_listens(run_app: Any) -> None:

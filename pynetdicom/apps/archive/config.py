@@ -19,6 +19,7 @@ from pynetdicom.apps.configuring import (
     ConfigError,
     Sections,
     any_text,
+    byte_count,
     check_value,
     either,
     flag,
@@ -83,6 +84,8 @@ class Config(tls.Settings):
     instance_location: str = "instances"
     sync: bool = False
     hash_uids: bool = False
+    quota: int | None = None
+    reserve: int | None = None
     database_location: str = "instances.sqlite"
     worklist_directory: str | None = None
     exact_names: bool = False
@@ -164,6 +167,8 @@ SECTIONS: Sections = {
         "location": ("instance_location", some_text),
         "sync": ("sync", flag),
         "hash_uids": ("hash_uids", flag),
+        "quota": ("quota", byte_count(1)),
+        "reserve": ("reserve", byte_count(0)),
     },
     "database": {"location": ("database_location", some_text)},
     "worklist": {"directory": ("worklist_directory", some_text)},

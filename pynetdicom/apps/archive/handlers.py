@@ -25,6 +25,8 @@ from pynetdicom.apps.archive.identifiers import (
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
+from pynetdicom.apps.archive.removal import has_gone
+from pynetdicom.apps.archive.room import Room
 from pynetdicom.apps.configuring import TIMEOUTS
 from pynetdicom.apps.worklist_files import called
 from pynetdicom.association.destinations import plan
@@ -58,6 +60,9 @@ MAXIMUM_IDENTIFIER = {"C-FIND": 1 << 20, "C-GET": 1 << 23, "C-MOVE": 1 << 23}
 
 CANNOT_UNDERSTAND = {"C-STORE": 0xC210, "C-FIND": 0xC310, "C-GET": 0xC410, "C-MOVE": 0xC510}
 
+ATTEMPTS = 5
+"""How often an object is kept that somebody deletes meanwhile."""
+
 Responses = Iterator[Any]
 
 
@@ -89,6 +94,7 @@ class Archive:
             self.database.close()
             raise
         self.index = Index(self.database)
+        self.room = Room(config, self.database, self.store_of_objects)
         # Called with the location of each object that is new there.
         self.renewed: Callable[[str], None] = lambda location: None
 
@@ -96,9 +102,11 @@ class Archive:
         """Have another configuration hold, from the next request on; stores stay as they are."""
         self._tls = tls
         self.config = config
+        self.room.limit(config)
 
     def close(self) -> None:
         """Close the database."""
+        self.room.close()
         self.database.close()
 
     def handlers(self) -> list[tuple[evt.EventType, Any]]:
@@ -116,6 +124,10 @@ class Archive:
 
     def store(self, event: Event) -> Any:
         """Keep an object, index it, and only then say so (PS3.4 B.2)."""
+        why = self.room.problem(event.request.data_set.size)
+        if why is not None:
+            LOGGER.info("refused: %s", why)
+            return _status(OUT_OF_RESOURCES, "There is no room")
         try:
             uid, name = uid_and_name(
                 event.request.AffectedSOPInstanceUID, hashed=self.config.hash_uids
@@ -136,13 +148,14 @@ class Archive:
             return _status(DOES_NOT_MATCH, "SOP Instance UID is not that of the data set")
         return self._keep(event, name, record)
 
-    def _keep(self, event: Event, name: str, record: Record) -> Any:
+    def _keep(self, event: Event, name: str, record: Record, attempt: int = 1) -> Any:
         try:
             kept = self.store_of_objects.keep(event, name)
         except OSError as error:
             LOGGER.error("cannot store %s: %s", name, error.strerror or error)
             return _status(OUT_OF_RESOURCES, "Cannot be stored")
         if kept.is_new:
+            self.room.took(event.request.data_set.size)
             self.renewed(kept.location)
         try:
             is_first = kept.is_first
@@ -151,9 +164,19 @@ class Archive:
                 is_first = self.index.add(record, kept.location, kept.folder, kept.arrived)
             else:
                 self.index.add_duplicate(record.sop_instance_uid, kept.location, kept.folder)
+            was_there = not (kept.is_new and kept.is_first)
+            gone = was_there and has_gone(self.index, self.store_of_objects, kept)
+        except OSError as error:
+            LOGGER.error("cannot store %s: %s", name, error.strerror or error)
+            return _status(OUT_OF_RESOURCES, "Cannot be stored")
         except sa.exc.SQLAlchemyError as error:
             LOGGER.error("cannot index %s: %s", name, _kind(error))
             return _status(OUT_OF_RESOURCES, "Cannot be indexed")
+        if gone and attempt == ATTEMPTS:
+            LOGGER.error("cannot store %s: it is deleted again and again", name)
+            return _status(OUT_OF_RESOURCES, "Cannot be stored")
+        if gone:
+            return self._keep(event, name, record, attempt + 1)
         if not is_first and kept.is_new:
             LOGGER.warning("differs from what is stored already, kept as %s", kept.location)
         else:

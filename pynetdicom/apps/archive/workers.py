@@ -38,16 +38,18 @@ SHORT_LIFE = 10.0
 
 LONGEST_PAUSE = 30.0
 
-Serve = Callable[[Config, Callable[[Sequence[Any]], None]], int]
-"""Serves until a signal says stop, and calls what it is given once it listens."""
+Serve = Callable[[Config, Callable[[Sequence[Any]], None], int], int]
+"""Serves until a signal says stop, calls what it is given once it listens, and knows its place
+among the workers, from 0."""
 
 
 class _Worker:
-    """A process that serves."""
+    """A process that serves, in the place of one of the workers."""
 
-    def __init__(self, pid: int, pipe: int) -> None:
+    def __init__(self, pid: int, pipe: int, place: int) -> None:
         self.pid = pid
         self.pipe = pipe
+        self.place = place
         self.started = time.monotonic()
         self.is_ready = False
 
@@ -72,7 +74,8 @@ class Workers:
         self._selector = selectors.DefaultSelector()
         self._alive_read, self._alive_write = os.pipe()
         self._workers: dict[int, _Worker] = {}
-        self._pauses: list[float] = []
+        # When another one starts, and in which place.
+        self._pauses: list[tuple[float, int]] = []
         self._short_lives = 0
 
     def run(self, stop: StopSignals, announce: Callable[[], None]) -> int:
@@ -80,8 +83,8 @@ class Workers:
         self._selector.register(stop.fileno(), selectors.EVENT_READ)
         announced = False
         try:
-            for _ in range(self._config.workers):
-                self._start()
+            for place in range(self._config.workers):
+                self._start(place)
             while True:
                 for key, _ in self._selector.select(self._patience()):
                     if key.fd == stop.fileno():
@@ -109,29 +112,29 @@ class Workers:
     def _patience(self) -> float | None:
         if not self._pauses:
             return None
-        return max(0.0, min(self._pauses) - time.monotonic())
+        return max(0.0, min(self._pauses)[0] - time.monotonic())
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        due = [moment for moment in self._pauses if moment <= now]
-        self._pauses = [moment for moment in self._pauses if moment > now]
-        for _ in due:
-            self._start()
+        due = [place for moment, place in self._pauses if moment <= now]
+        self._pauses = [pause for pause in self._pauses if pause[0] > now]
+        for place in due:
+            self._start(place)
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         reader, writer = os.pipe()
         # A signal that comes before the worker can take it waits until it can.
         signal.pthread_sigmask(signal.SIG_BLOCK, StopSignals.BLOCKED)
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            self._work(writer)
+            self._work(writer, place)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.BLOCKED)
         os.close(writer)
-        self._workers[reader] = _Worker(pid, reader)
+        self._workers[reader] = _Worker(pid, reader, place)
         self._selector.register(reader, selectors.EVENT_READ)
 
-    def _work(self, writer: int) -> None:
+    def _work(self, writer: int, place: int) -> None:
         """Be a worker; does not return."""
         code = FAILED
         try:
@@ -149,7 +152,7 @@ class Workers:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.BLOCKED)
                 os.write(writer, b".")
 
-            code = self._serve(self._config, ready)
+            code = self._serve(self._config, ready, place)
         except BaseException as error:
             raised.log(LOGGER, "a worker ends:", error)
         finally:
@@ -171,7 +174,7 @@ class Workers:
         LOGGER.error(
             "worker %d has ended (%s); another one starts in %.1f s", worker.pid, status, pause
         )
-        self._pauses.append(time.monotonic() + pause)
+        self._pauses.append((time.monotonic() + pause, worker.place))
         return False
 
     def _forget(self, worker: _Worker) -> str:

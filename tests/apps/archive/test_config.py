@@ -39,6 +39,8 @@ connection_timeout = 8
 location = "s3://bucket/objects"
 sync = true
 hash_uids = true
+quota = "500 GB"
+reserve = 1000
 [database]
 location = "postgresql+psycopg://archive@db/archive"
 [worklist]
@@ -122,6 +124,7 @@ def test_every_key(tmp_path: Path) -> None:
         maximum_object_bytes=1000000, max_pdu=0, acse_timeout=5.0, dimse_timeout=6.5,
         network_timeout=7.0, connection_timeout=8.0, unknown_peers=frozenset(),
         instance_location="s3://bucket/objects", sync=True, hash_uids=True,
+        quota=500 * 10**9, reserve=1000,
         database_location="postgresql+psycopg://archive@db/archive",
         worklist_directory=str(tmp_path / "worklist"), exact_names=True,
         commitment_store=str(tmp_path / "commitment.sqlite"), verify_bytes=True,
@@ -226,6 +229,18 @@ ACCESS = "[[access]]\nname = 'X'\nmay = []\n"
         ("[limits]\nacse_timeout = -1", "[limits] acse_timeout: -1 is not seconds, 0 or more"),
         ("[limits]\nacse_timeout = nan", "[limits] acse_timeout: nan is not seconds"),
         ("[storage]\nhash_uids = 1", "[storage] hash_uids: 1 is not true or false"),
+        *(
+            (
+                f"[storage]\n{key} = {value!r}",
+                f"[storage] {key}: {value!r} is not a number of bytes",
+            )
+            for key, value in (
+                ("quota", 0),
+                ("quota", "1 light-year"),
+                ("quota", "1 iB"),
+                ("reserve", -1),
+            )
+        ),
         ("[storage]\nsync = 1", "[storage] sync: 1 is not true or false"),
         ("[storage]\nlocation = ' '", "[storage] location: ' ' is not a text that is not empty"),
         ("[matching]\nnames = 'x'", "[matching] names: 'x' is not folded or exact"),
