@@ -51,6 +51,19 @@ class Verb(NamedTuple):
 
 VERBS = {
     "import": Verb("importing", "Takes the DICOM files of a directory into the archive.", True),
+    "export": Verb("exporting", "Writes objects to files, in folders of patient, study, series."),
+    "list": Verb("listing", "Lists patients, studies, series or objects."),
+    "stats": Verb("statistics", "Tells how much there is, and how much room is left."),
+    "verify": Verb(
+        "verifying",
+        "Reads each object to its last byte, compares it with what it was when that was done first,"
+        " and makes the index agree with the objects, also while the archive is at work.",
+    ),
+    "backup": Verb(
+        "backing_up",
+        "Copies objects and index to a directory that is an archive too, also while this one is at"
+        " work.",
+    ),
     "delete": Verb(
         "deleting",
         "Deletes patients, studies, series or objects, also while the archive is at work.",
