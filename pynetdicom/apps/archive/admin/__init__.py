@@ -70,6 +70,9 @@ VERBS = {
     ),
 }
 
+GIVEN, OWN = "parameters", "what to do"
+"""The groups of what is a verb's own, in the help text."""
+
 CONFIG = options.option("-c", "--config", metavar="FILE", help="configuration file of the archive")
 
 
@@ -84,7 +87,7 @@ def make_parser(verb: str) -> options.Parser:
     parser = options.make_parser(f"qrscp {verb}", VERBS[verb].purpose, module.POSITIONAL)
     parser.add_options("archive", (CONFIG, *LOCATIONS))
     if module.OPTIONS:
-        parser.add_options("what to do", module.OPTIONS)
+        parser.add_options(OWN, module.OPTIONS)
     return parser
 
 
