@@ -18,7 +18,7 @@ from pynetdicom.apps.archive.check import Findings, check
 from pynetdicom.apps.archive.config import Config
 from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.qrscp import main
-from tests.apps.archive.conftest import MakeEvent, Qrscp, Start, make
+from tests.apps.archive.conftest import MakeEvent, Qrscp, Start, empty_database, make
 from tests.apps.archive.test_full import associate
 
 
@@ -194,6 +194,22 @@ def test_other_stores(
         assert copy.execute("SELECT count(*) FROM records").fetchone() == (3,)
     files = list((place / "objects").glob("???/*.dcm"))
     assert {dcmread(path).SOPInstanceUID for path in files} == {f"1.2.3.{n}" for n in range(3)}
+
+
+@pytest.mark.slow
+def test_an_index_in_postgresql(tmp_path: Path, place: Path, store_event: MakeEvent) -> None:
+    with empty_database("postgresql", tmp_path) as location:
+        objects = str(tmp_path / "o")
+        archive = Archive(Config(instance_location=objects, database_location=location))
+        for ds in (make(1), make(2), make(1, PatientComments="again")):
+            assert archive.store(store_event(ds)) == 0x0000
+        archive.close()
+        places = ["--instance-location", objects, "--database-location", location]
+        assert main(["backup", str(place), *places]) == 0
+        assert assert_whole(place) == {"1.2.3.1", "1.2.3.2"}
+        assert main(["verify", *places]) == 0
+        assert main(["delete", "--yes", "PatientID=P1", *places]) == 0
+        assert main(["--clean", "--yes", *places]) == 0
 
 
 def test_while_the_archive_is_at_work(
