@@ -19,7 +19,7 @@ from tests.soak import PEERS, Peers
 
 SECONDS = float(os.environ.get("PYNETDICOM_SOAK", "15"))
 
-MEMORY = 8 << 20
+MEMORY = 16 << 20
 """Bytes: of the pages that are in use in part."""
 OBJECTS = 100
 """Of Python; each association that left one behind would be more, and each has hundreds."""
