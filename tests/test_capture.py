@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import shutil
 import signal
 import stat
@@ -22,9 +23,9 @@ from pynetdicom.dsutils import encode
 from pynetdicom.tls import client_context, server_context
 from tests.conftest import REQUIRE_INTEROP
 from tests.examples.certificates import write_certificates
-from tests.faults.peer import until
+from tests.faults.peer import RELEASE_RP, RELEASE_RQ, until
 from tests.pair import Pair
-from tests.peers import DEADLINE, ct
+from tests.peers import DEADLINE, Acceptor, ct, listening, requestor
 
 ALL_PDUS = [f"0x{number:02x}" for number in range(1, 8)]
 
@@ -348,3 +349,32 @@ def test_an_association_from_its_midst_on(path: Path, tshark: str) -> None:
         assert until(lambda: not assoc.is_alive())
         read = Read(tshark, path, pair.port)
     assert read.kinds() == ["0x04", "0x04", "0x05", "0x06"]
+
+
+def test_what_is_sent_is_told_before_it_can_be_answered() -> None:
+    """Messages and other PDUs: when the handlers run, the peer has nothing to read yet."""
+    sockets: list[Any] = []
+    told: list[tuple[int, bool]] = []
+    go = threading.Semaphore(0)
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        sockets.append(peer.socket)
+        assert go.acquire(timeout=DEADLINE)
+        peer.serve_echo()
+        assert go.acquire(timeout=DEADLINE)
+        assert peer.pdu() == RELEASE_RQ
+        peer.send(RELEASE_RP)
+
+    def sent(event: evt.Event) -> None:
+        told.append((event.data[0], bool(select.select(sockets, [], [], 0)[0])))
+        go.release()
+
+    with listening(script) as listener:
+        assoc = requestor().associate("127.0.0.1", listener.port)
+        assert until(lambda: sockets)
+        assoc.bind(evt.EVT_DATA_SENT, sent)
+        assert assoc.send_c_echo().Status == 0x0000
+        assoc.release()
+        assert assoc.is_released
+    assert told == [(4, False), (5, False)]
