@@ -103,12 +103,13 @@ class Captured(Pair):
     def __init__(self, directory: Path, host: str = "127.0.0.1", **server_options: Any) -> None:
         self.captures = [Capture(directory / f"{side}.pcapng") for side in ("scu", "scp")]
         super().__init__(scu_handlers=self.captures[0].handlers)
-        self.server = self.scp.start_server(  # type: ignore[assignment]  # it does not block
-            (host, 0),
-            block=False,
-            evt_handlers=[(evt.EVT_C_STORE, lambda event: 0x0000), *self.captures[1].handlers],
-            **server_options,
-        )
+        handlers = [(evt.EVT_C_STORE, lambda event: 0x0000), *self.captures[1].handlers]
+        server_options |= {"block": False, "evt_handlers": handlers}
+        try:
+            self.server = self.scp.start_server((host, 0), **server_options)
+        except OSError:
+            self.end()
+            raise
         self.host, self.port = host, self.server.server_address[1]
 
     def associate(self, **kwargs: Any) -> Any:
@@ -117,6 +118,9 @@ class Captured(Pair):
 
     def close(self) -> None:
         assert until(lambda: not self.server.stats.active)
+        self.end()
+
+    def end(self) -> None:
         super().close()
         for one in self.captures:
             one.close()
@@ -176,6 +180,22 @@ def test_each_pdu_of_associations(captured: Any, tshark: str, tmp_path: Path) ->
         assert len([flag for flag in read.values("tcp.flags.fin") if flag in ("1", "True")]) == 6
         family = "ipv6.src" if pair.host == "::1" else "ip.src"
         assert set(read.values(family)) == {pair.host}
+
+
+def test_ipv4_by_a_socket_of_ipv6(tshark: str, tmp_path: Path) -> None:
+    """It is shown as what it is, on both sides."""
+    try:
+        pair = Captured(tmp_path, "::")
+    except OSError:
+        pytest.skip("there is no IPv6")
+    with pair:
+        pair.host = "127.0.0.1"
+        pair.established().release()
+    for side in ("scu", "scp"):
+        read = Read(tshark, tmp_path / f"{side}.pcapng", pair.port)
+        assert read.complaints() == []
+        assert set(read.values("ip.src")) == {"127.0.0.1"}
+        assert read.kinds() == ["0x01", "0x02", "0x05", "0x06"]
 
 
 def test_long_pdus_are_cut(tshark: str, tmp_path: Path) -> None:
