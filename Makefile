@@ -9,7 +9,7 @@ WORKERS ?= auto
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups lint types docs bench dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups soak lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -66,6 +66,10 @@ test-mpps: $(VENV)/dev.stamp
 
 test-ups: $(VENV)/dev.stamp
 	PYNETDICOM_UPS=100000 PYNETDICOM_CLAIMS=10000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_ups_model.py tests/workflows/test_ups.py -k "model or claim" $(PYTEST_ARGS)
+
+SOAK ?= 1800
+soak: $(VENV)/dev.stamp
+	PYNETDICOM_SOAK=$(SOAK) $(BIN)/python -m pytest -n 0 -s tests/test_soak.py $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -20,8 +20,8 @@ A comment is not shown to readers. It says what a block needs, and holds for the
     A block of TOML has all sections and keys of the archive's configuration.
 
 Ports 11112 and 11113 of a block become free ones. Blocks run in a directory with ``ct.dcm``,
-``mr.dcm``, the directory ``images``, and certificates: ``ca.pem``, ``scp.pem``, ``scp.key``,
-``scu.pem`` and ``scu.key``.
+``mr.dcm``, the directory ``images``, and certificates: ``ca.pem``, ``crl.pem``, ``scp.pem``,
+``scp.key``, ``scu.pem`` and ``scu.key``.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.examples.certificates import revoke, write_certificates
 from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
+from tests.test_tls import revoke
 
 __all__ = ["scripts"]  # a fixture
 
