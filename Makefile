@@ -9,7 +9,7 @@ WORKERS ?= auto
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk lint types docs bench dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -57,6 +57,12 @@ test-signals: $(VENV)/dev.stamp
 
 test-walk: $(VENV)/dev.stamp
 	PYNETDICOM_WALK=50000 $(BIN)/python -m pytest -n 0 tests/test_walk.py $(PYTEST_ARGS)
+
+test-window: $(VENV)/dev.stamp
+	PYNETDICOM_OPERATIONS=1000000 $(BIN)/python -m pytest -n 0 tests/association/test_window.py -k owner $(PYTEST_ARGS)
+
+test-mpps: $(VENV)/dev.stamp
+	PYNETDICOM_MPPS=100000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_mpps.py -k many_random $(PYTEST_ARGS)
 
 test-ups: $(VENV)/dev.stamp
 	PYNETDICOM_UPS=100000 PYNETDICOM_CLAIMS=10000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_ups_model.py tests/workflows/test_ups.py -k "model or claim" $(PYTEST_ARGS)

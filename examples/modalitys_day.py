@@ -90,14 +90,6 @@ def complete(step, images):
         reference.ReferencedSOPClassUID = image.SOPClassUID
         reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
         series.ReferencedImageSequence.append(reference)
-    for keyword in (
-        "PerformingPhysicianName",
-        "OperatorsName",
-        "SeriesDescription",
-        "RetrieveAETitle",
-        "ReferencedNonImageCompositeSOPInstanceSequence",
-    ):
-        setattr(series, keyword, None)
     last = Dataset()
     last.PerformedProcedureStepEndDate, last.PerformedProcedureStepEndTime = now()
     last.PerformedSeriesSequence = [series]

@@ -13,6 +13,7 @@ import threading
 
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
+from pynetdicom.tls import server_context
 
 
 def main():
@@ -22,14 +23,21 @@ def main():
     parser.add_argument("--certificate", default="scp.pem", help="our certificate")
     parser.add_argument("--key", default="scp.key", help="our private key")
     parser.add_argument("--ca", default="ca.pem", help="who vouches for our peers")
+    parser.add_argument("--raw", action="store_true", help="with an SSLContext made by hand")
     args = parser.parse_args()
 
-    # All about TLS is said in an ordinary SSLContext.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(args.certificate, args.key)
-    context.load_verify_locations(args.ca)
-    context.verify_mode = ssl.CERT_REQUIRED  # peers must have a certificate, too
+    # By the profile that DICOM has for it (PS3.15 B.12). With authorities, peers must have a
+    # certificate, too. When the files are replaced, the next handshake has the new ones.
+    context = server_context(
+        "bcp195", certificate=args.certificate, key=args.key, authorities=args.ca
+    )
+    if args.raw:
+        # Or all by yourself, in any SSLContext: then the profile is your affair.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(args.certificate, args.key)
+        context.load_verify_locations(args.ca)
+        context.verify_mode = ssl.CERT_REQUIRED
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -37,7 +45,7 @@ def main():
 
     ae = AE("TLS_EXAMPLE")
     ae.add_supported_context(Verification)
-    server = ae.start_server((args.host, args.port), block=False, ssl_context=context)
+    server = ae.start_server((args.host, args.port), block=False, tls=context)
     print(f"listening on {server.server_address[0]} port {server.server_address[1]}", flush=True)
     stop.wait()
     ae.shutdown()

@@ -11,6 +11,7 @@ import sys
 
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
+from pynetdicom.tls import client_context
 
 
 def main():
@@ -20,15 +21,23 @@ def main():
     parser.add_argument("--certificate", default="scu.pem", help="our certificate")
     parser.add_argument("--key", default="scu.key", help="our private key")
     parser.add_argument("--ca", default="ca.pem", help="who vouches for the peer")
+    parser.add_argument("--raw", action="store_true", help="with an SSLContext made by hand")
     args = parser.parse_args()
 
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=args.ca)
-    context.load_cert_chain(args.certificate, args.key)
+    # By the profile that DICOM has for it (PS3.15 B.12).
+    context = client_context(
+        "bcp195", authorities=args.ca, certificate=args.certificate, key=args.key
+    )
+    if args.raw:
+        # Or all by yourself, in any SSLContext: then the profile is your affair.
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=args.ca)
+        context.load_cert_chain(args.certificate, args.key)
 
     ae = AE("TLS_EXAMPLE")
     ae.add_requested_context(Verification)
-    # The second part is the name that the peer's certificate must be for.
-    assoc = ae.associate(args.host, args.port, tls_args=(context, args.host))
+    # The peer's certificate must be for the host that is connected to. Where it is for another
+    # name: tls_args=(context, name).
+    assoc = ae.associate(args.host, args.port, tls=context)
     if not assoc.is_established:
         # A certificate that is not trusted ends up here as well.
         print(f"no association: {assoc.ended}", file=sys.stderr)

@@ -38,8 +38,8 @@ _LAZY: dict[str, str] = {
 }
 _MODULES = frozenset((
     "_config", "_globals", "ae", "association", "dimse_primitives", "dsutils", "errors", "events",
-    "pdu_primitives", "presentation", "service_class", "service_class_n", "sop_class", "status",
-    "transport", "utils",
+    "identity", "pdu_primitives", "presentation", "service_class", "service_class_n", "sop_class",
+    "status", "tls", "transport", "utils",
 ))  # fmt: skip
 
 # No handler is added, not even one that does nothing: where a program has not configured logging,

@@ -21,6 +21,8 @@ APPS = {
     "upsscu": "schedule, perform and watch unified procedure steps",
     "workflowscp": "keep procedure steps, commit to keep objects",
     "qrscp": "be an archive: receive, find and send objects",
+    "passwd": "give users of the servers a passcode",
+    "tls-test-ca": "make certificates to try TLS with",
 }
 
 USAGE = "usage: python -m pynetdicom [-h] [--version] APP …"
@@ -42,7 +44,7 @@ def main() -> int:
         return 2
     sys.argv[0:2] = [name]
     try:
-        module = import_module(f"pynetdicom.apps.{name}")
+        module = import_module(f"pynetdicom.apps.{name.replace('-', '_')}")
     except KeyboardInterrupt:
         return 130
     code: int = module.main()

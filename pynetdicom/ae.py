@@ -17,6 +17,7 @@ from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH, AsynchronousOperati
 if TYPE_CHECKING:
     import ssl
 
+    from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
     from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
@@ -34,6 +35,7 @@ def prepare(
     tls_args: tuple[ssl.SSLContext, str] | None = None,
     evt_handlers: Sequence[HandlerSpec] | None = None,
     window: tuple[int, int] | None = None,
+    tls: str | ssl.SSLContext | None = None,
 ) -> Association:
     """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
     from pynetdicom.association import Association
@@ -44,7 +46,7 @@ def prepare(
         raise TypeError("'bind_address' must be a tuple (host, port)")
     if bind_address is not None:
         AddressInformation.from_tuple(bind_address)
-    _check_tls(tls_args)
+    tls_args = _tls_args(tls_args, tls, address.addr)
     items = list(ext_neg or ae.extended_negotiation or ())
     if window is not None:  # of this item there is one at most (PS3.7 D.3.3.3.1)
         items = [x for x in items if not isinstance(x, AsynchronousOperationsWindowNegotiation)]
@@ -76,9 +78,16 @@ def _peer(addr: Any, port: Any) -> AddressInformation:
     return AddressInformation.from_addr_port(addr, port)
 
 
-def _check_tls(tls_args: Any) -> None:
+def _tls_args(tls_args: Any, tls: object, host: str) -> Any:
+    """The TLS context and the host name that is verified; None for none."""
+    if tls is not None:
+        if tls_args is not None:
+            raise ValueError("'tls' and 'tls_args' are not to be given both")
+        from pynetdicom.tls import context_of
+
+        return context_of(tls), host
     if tls_args is None:
-        return
+        return None
     import ssl
 
     match tls_args:
@@ -88,6 +97,7 @@ def _check_tls(tls_args: Any) -> None:
                 raise ValueError(f"'tls_args' has {what}")
         case _:
             raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
+    return tls_args
 
 
 class ApplicationEntity(Settings):
@@ -146,6 +156,7 @@ class ApplicationEntity(Settings):
         evt_handlers: Sequence[HandlerSpec] | None = None,
         *,
         window: tuple[int, int] | None = None,
+        tls: str | ssl.SSLContext | None = None,
     ) -> Association:
         """Request an association with a peer and wait for the outcome.
 
@@ -166,12 +177,17 @@ class ApplicationEntity(Settings):
             The local ``(host, port)`` to connect from.
         tls_args : tuple of ssl.SSLContext and str, optional
             Use TLS; the peer's certificate must be for that host name, if the context checks it.
+            Where the host name is that of `addr`, `tls` is simpler.
         evt_handlers : sequence of tuple, optional
             ``(event, handler)`` or ``(event, handler, [args])``.
         window : tuple of int and int, optional
             How many operations to invoke, and to perform, at a time, instead of `window` of the AE
             and of what `ext_neg` says of it; 0 for up to 64. ``(1, 1)`` offers nothing, for peers
             that break when they are offered it (PS3.7 D.3.3.3). What the peer agrees to, counts.
+        tls : str or ssl.SSLContext, optional
+            Use TLS, and verify that the peer's certificate is for `addr`: a context such as
+            `pynetdicom.tls.client_context` makes, or ``"bcp195"`` or ``"bcp195-modified"``, for
+            the authorities that the system trusts and no certificate of ours.
 
         Returns
         -------
@@ -191,7 +207,7 @@ class ApplicationEntity(Settings):
         -----
         PS3.8 7.1
         """
-        options = (ext_neg, bind_address, tls_args, evt_handlers, window)
+        options = (ext_neg, bind_address, tls_args, evt_handlers, window, tls)
         assoc = self._prepare(addr, port, contexts, ae_title, max_pdu, *options)
         try:
             self._running.request(assoc)
@@ -225,6 +241,9 @@ class ApplicationEntity(Settings):
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
         preload: bool = True,
+        tls: ssl.SSLContext | None = None,
+        plain_too: bool = False,
+        access: AccessRules | None = None,
     ) -> ThreadedAssociationServer | None:
         """Listen for association requests.
 
@@ -237,7 +256,7 @@ class ApplicationEntity(Settings):
             Serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return at
             once.
         ssl_context : ssl.SSLContext, optional
-            Serve TLS with it.
+            Serve TLS with it; the same as `tls`.
         evt_handlers : sequence of tuple, optional
             ``(event, handler)`` or ``(event, handler, [args])``.
         ae_title : str or bytes, optional
@@ -255,6 +274,13 @@ class ApplicationEntity(Settings):
         preload : bool
             Load pydicom before listening, if there are handlers or callbacks, so that the first
             peer does not wait for it. False suits handlers that decode nothing.
+        tls : ssl.SSLContext, optional
+            Serve TLS, with a context such as `pynetdicom.tls.server_context` makes.
+        plain_too : bool
+            Serve peers that come without TLS as well, on the same port: an association's
+            ``dul.socket.is_tls`` tells which it is.
+        access : AccessRules, optional
+            Who may do what, see `pynetdicom.access`; default: all may do all.
 
         Returns
         -------
@@ -272,17 +298,17 @@ class ApplicationEntity(Settings):
 
         before = self._running.servers.copy()
         try:
+            given = (address, ae_title, contexts, ssl_context, evt_handlers)
             server = self.make_server(
-                address,
-                ae_title,
-                contexts,
-                ssl_context,
-                evt_handlers,
+                *given,
                 ThreadedAssociationServer,
                 spool_dir=spool_dir,
                 spool_threshold=spool_threshold,
                 unrestricted_storage=unrestricted_storage,
                 preload=preload,
+                tls=tls,
+                plain_too=plain_too,
+                access=access,
             )
             assert isinstance(server, ThreadedAssociationServer)
             if not block:
@@ -306,6 +332,8 @@ class ApplicationEntity(Settings):
         ssl_context: ssl.SSLContext | None = None,
         evt_handlers: Sequence[HandlerSpec] | None = None,
         server_class: type[AssociationServer] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
         **kwargs: Any,
     ) -> AssociationServer:
         """Make a server without running it; see `start_server` for the parameters.
@@ -323,6 +351,12 @@ class ApplicationEntity(Settings):
         from pynetdicom import _config
         from pynetdicom.transport import AssociationServer
 
+        if tls is not None:
+            if ssl_context is not None:
+                raise ValueError("'tls' and 'ssl_context' are not to be given both")
+            from pynetdicom.tls import context_of
+
+            ssl_context = context_of(tls, is_server=True)
         server_class = server_class or AssociationServer
         given: object = server_class
         if not isinstance(given, type) or not issubclass(given, AssociationServer):

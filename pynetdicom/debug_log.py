@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 
 ACSE = logging.getLogger("pynetdicom.acse")
 DIMSE = logging.getLogger("pynetdicom.dimse")
+OPERATIONS = logging.getLogger("pynetdicom.operations")
 
 
 def is_wanted(logger: logging.Logger) -> bool:
     """Whether anything is to be shown by a logger."""
     return _config.LOG_HANDLER_LEVEL != "none" and logger.isEnabledFor(logging.DEBUG)
+
+
+def are_operations_wanted() -> bool:
+    """Whether there is to be a line of each operation, at INFO."""
+    return _config.LOG_HANDLER_LEVEL != "none" and OPERATIONS.isEnabledFor(logging.INFO)
 
 
 def show_pdu(verb: str, pdu: Any) -> None:

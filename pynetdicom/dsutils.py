@@ -276,7 +276,7 @@ def _shown(elem: DataElement) -> str:
         return f"({len(value)} bytes of binary data)"
     values = value if elem.VM > 1 else [value]
     text = "\\".join(map(str, values))
-    if len(text) > _SHOWN:
+    if len(text) > _SHOWN and elem.VR != "UI":  # a part of a UID is another one
         text = text[:_SHOWN] + "..."
     # One element is one line, whatever is in it.
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -81,3 +81,21 @@ class TruncatedFile(FileProblem):
 
 class MissingUID(FileProblem):
     """The data set has no SOP Class UID or no SOP Instance UID."""
+
+
+class TLSFileProblem(PynetdicomError):
+    """A file of certificates or a key that TLS cannot be made with.
+
+    Attributes
+    ----------
+    what : str
+        ``"certificate"``, ``"key"`` or ``"authorities"``: what the file was given as.
+    path, why : str
+        Which file, and what is wrong with it.
+    """
+
+    def __init__(self, what: str, path: str, why: str) -> None:
+        super().__init__(f"{what}: {path}: {why}")
+        self.what = what
+        self.path = path
+        self.why = why

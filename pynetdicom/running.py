@@ -29,6 +29,7 @@ class Runs(Protocol):
     def _has_ended(self) -> bool: ...
     def request(self) -> None: ...
     def abort(self, block: bool = True) -> None: ...
+    def _end_when_idle(self, seconds: float) -> None: ...
     def _cut(self) -> None: ...
     def is_alive(self) -> bool: ...
     def _wait_ended(self, deadline: float) -> bool: ...
@@ -104,6 +105,24 @@ class Running:
             # First of all, or else others would take their places.
             succession.first.abort(block=False)
         self.stop(self.servers, self.associations)
+
+    @classmethod
+    def drain(cls, server: Listens, timeout: float, idle: float) -> int:
+        """Stop a server, and let its associations come to an end before; see its `drain`."""
+        deadline = time.monotonic() + timeout
+        server.stop_listening()
+        server.server_close()
+        living = server.all_associations()  # none is admitted after that
+        LOGGER.info("no more associations are accepted, %d go on for %g s", len(living), timeout)
+        for assoc in living:
+            assoc._end_when_idle(idle)
+        for assoc in living:
+            assoc._wait_ended(deadline)
+        left = [assoc for assoc in living if not assoc._has_ended]
+        if left:
+            LOGGER.warning("%d associations are aborted, their time is up", len(left))
+        cls.stop([server], living)
+        return len(left)
 
     @staticmethod
     def stop(servers: Iterable[Listens], associations: Iterable[Runs] = ()) -> None:

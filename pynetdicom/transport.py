@@ -6,6 +6,7 @@ A server owns the listening socket and its `Lobby`; complete association request
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import socketserver
@@ -14,27 +15,36 @@ import threading
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
-from pynetdicom.association import Accepting, Association
+from pynetdicom.association import Accepting, Association, admission
 from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec
 from pynetdicom.network import threads
-from pynetdicom.network.addresses import OURS_ALONE, AddressInformation
+from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, address_text
 from pynetdicom.network.deadlines import remaining
 from pynetdicom.network.latch import Latch
-from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.network.lobby import Lobby
+from pynetdicom.network.visitors import Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
+from pynetdicom.stats import ServerStats
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.utils import printable
 
+if TYPE_CHECKING:
+    from pynetdicom.access import AccessRules
+
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
+LOGGER = logging.getLogger("pynetdicom.ae")
+
 _CLOSING = 0.5
+_MOST_TOLD = 100
+"""Rejections that handlers are told of at a time."""
 
 # Everything is loaded when it is first used, so that importing the package costs next to nothing.
 # For a server that would be while its first peer waits; so before it listens it loads what any
@@ -91,9 +101,15 @@ class AssociationServer(socketserver.TCPServer):
         ``_config.UNRESTRICTED_STORAGE_SERVICE``.
     preload : bool
         Load pydicom before listening, if there are handlers or callbacks.
+    plain_too : bool
+        Serve peers that come without TLS as well.
+    access : AccessRules, optional
+        Who may do what; assign others to `access` to have them hold from the next association on.
 
     Attributes
     ----------
+    stats : ServerStats
+        What has been done on its associations, in numbers.
     server_address : tuple
         Where it listens; the port is the real one.
 
@@ -107,6 +123,9 @@ class AssociationServer(socketserver.TCPServer):
     request_queue_size = 256
     timeout = 60
     ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
+    access = Setting(
+        admission.checked, None, "Who may do what, from the next association on; None: all."
+    )
 
     def __init_subclass__(cls) -> None:
         for name in _OURS:
@@ -126,14 +145,20 @@ class AssociationServer(socketserver.TCPServer):
         spool_threshold: int | None = None,
         unrestricted_storage: bool | None = None,
         preload: bool = True,
+        plain_too: bool = False,
+        access: AccessRules | None = None,
     ) -> None:
         _check_tls(ssl_context)
+        if plain_too and ssl_context is None:
+            raise ValueError("'plain_too' is about a server that has TLS")
+        self.access = access
         where = AddressInformation.from_tuple(address)
         self.address_family = where.address_family
         self.ae = ae
         self.ae_title = ae_title
         self.contexts = contexts
         self.ssl_context = ssl_context
+        self.plain_too = plain_too
         self.spool_dir = spool_dir if spool_dir is not None else ae.spool_dir
         self.spool_threshold = (
             _config.SPOOL_THRESHOLD if spool_threshold is None else spool_threshold
@@ -141,7 +166,10 @@ class AssociationServer(socketserver.TCPServer):
         self.unrestricted_storage = unrestricted_storage
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
+        self.stats = ServerStats(self._associations)
         self._handlers = Handlers(ae, evt_handlers)
+        self.door = admission.Admission(self)
+        self._telling = threads.AtMost(_MOST_TOLD)
         self._maker = threading.get_ident()
         self._stopped = Latch()
         # What is taken by the one thread that serves, or by the one that stops it before that. A
@@ -226,17 +254,22 @@ class AssociationServer(socketserver.TCPServer):
             running.take_place(None)
 
     def turned_away(self, visitor: Visitor) -> None:
-        """Trigger the events of a rejection for too many associations, in a thread of their own."""
+        """Trigger the events of a rejection by the lobby, in a thread of their own.
+
+        Where handlers do not return, they are told of no more: those who are rejected may be
+        strangers, and come as often as they like.
+        """
+        self.stats.turned_away()
         if not self._handlers and not hooks.assigned(self.ae):
             return
         assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
         negotiation = assoc._negotiation
         assert isinstance(negotiation, Accepting)
-        threads.start("pynetdicom-rejected", negotiation.tell_of_rejection)
+        self._telling.start("pynetdicom-rejected", negotiation.tell_of_rejection)
 
     def association_ended(self, assoc: Association) -> None:
         """Forget an association, from its own thread."""
-        self._associations.discard(assoc)
+        self.stats.take(assoc)
         self._lobby.descriptor_freed()
 
     # What users call
@@ -286,6 +319,9 @@ class AssociationServer(socketserver.TCPServer):
             raise RuntimeError("a server serves once")
 
     def _serve(self) -> None:
+        where = address_text(self.server_address)
+        how = "" if self.ssl_context is None else " with TLS"
+        LOGGER.info("%s listens on %s%s", printable(self.ae_title), where, how)
         try:
             self._lobby.run()
         finally:
@@ -299,6 +335,28 @@ class AssociationServer(socketserver.TCPServer):
         May be called from a handler: it then does not wait for that handler's association.
         """
         self.ae._running.stop([self])
+
+    def drain(self, timeout: float = 30.0, *, idle: float = 1.0) -> int:
+        """Stop listening, and let the peers finish what they are at, before the rest is aborted.
+
+        Who is connected goes on being served, until it releases the association. It is aborted
+        when nothing is outstanding on it, and was not for a while, or when the time is up. To be
+        called from a thread that is none of the library's, so not from a handler; `shutdown` from
+        another thread ends it at once.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds that they have in all.
+        idle : float
+            Seconds without anything to do after which an association is aborted.
+
+        Returns
+        -------
+        int
+            How many were aborted since the time was up.
+        """
+        return self.ae._running.drain(self, timeout, idle)
 
     def stop_listening(self) -> None:
         """Have the lobby's thread end; `wait_stopped` waits for it."""

@@ -99,7 +99,8 @@ def test_each_end_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
         assoc.release()
         scp = f"association with ANY-SCP at 127.0.0.1:{pair.port}: "
         scu = f"association with SCU at 127.0.0.1:{address.port}: "
-    lines = {record.getMessage() for record in caplog.records}
+    records = [record for record in caplog.records if record.name == "pynetdicom.assoc"]
+    lines = {record.getMessage() for record in records}
     assert lines == {
         scp + "accepted, 2 of 2 presentation contexts",
         scu + "accepted",

@@ -224,6 +224,7 @@ class ArchiveKeys(Table):
     """``.. archive-keys::``: the sections and keys of the archive's configuration."""
 
     def text(self) -> str:
+        from pynetdicom.apps import access
         from pynetdicom.apps.archive import config
 
         rows = [
@@ -235,8 +236,25 @@ class ArchiveKeys(Table):
             ("``[[peer]]``", f"``{key}``", _default(key, getattr(config.Peer, key, None)), check)
             for key, check in config.PEER.items()
         ]
+        rows += [
+            ("``[[access]]``", f"``{key}``", "", check) for key, check in access.ACCESS.items()
+        ]
         head = ("Section", "Key", "Default", "What it may be")
         return list_table(head, ((*row[:3], _allowed(row[3])) for row in rows))
+
+
+class AccessRoles(Table):
+    """``.. access-roles::``: what an access rule may allow."""
+
+    def text(self) -> str:
+        from pynetdicom.access import GROUPS, ROLES
+
+        words = {
+            name: "all of these" if name == "all" else " and ".join(f"``{one}``" for one in roles)
+            for name, roles in GROUPS.items()
+        }
+        rows = ((f'``"{name}"``', what) for name, what in {**ROLES, **words}.items())
+        return list_table(("``may``", "What of"), rows)
 
 
 class ArchiveAttributes(Table):
@@ -380,16 +398,54 @@ class AppOptions(Table):
     required_arguments = 1
 
     def text(self) -> str:
-        parser = import_module(f"pynetdicom.apps.{self.arguments[0]}").make_parser()
+        name = self.arguments[0].replace("-", "_")
+        parser = import_module(f"pynetdicom.apps.{name}").make_parser()
         lines: list[str] = []
         for group in parser._action_groups:
             actions = [action for action in group._group_actions if action.help]
             if not actions:
                 continue
             lines += [f".. rubric:: {(group.title or '').capitalize()}", ""]
-            for action in actions:
-                lines += [f"{_synopsis(action)}", f"   {_plain(action.help or '')}", ""]
+            lines += _options(actions)
         return "\n".join(lines)
+
+
+class VerbOptions(Table):
+    """``.. verb-options:: import``: what a verb of qrscp takes, but for what all verbs do."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.apps.archive import admin
+
+        verb = self.arguments[0]
+        own = (admin.GIVEN, admin.OWN)
+        groups = [one for one in admin.make_parser(verb)._action_groups if one.title in own]
+        actions = [action for group in groups for action in group._group_actions]
+        return "\n".join([admin.VERBS[verb].purpose, "", *_options(actions)])
+
+
+def _options(actions: list[argparse.Action]) -> list[str]:
+    """Options, each with its help text."""
+    return [
+        line
+        for action in actions
+        for line in (_synopsis(action), f"   {_plain(action.help or '')}", "")
+    ]
+
+
+class UsualKeys(Table):
+    """``.. usual-keys::``: what findscu asks for, by model and level."""
+
+    def text(self) -> str:
+        from pynetdicom.apps.query import MODEL_NAMES
+        from pynetdicom.apps.usual_keys import USUAL
+
+        rows = [
+            (MODEL_NAMES[model], level or "", ", ".join(f"``{key}``" for key in keys))
+            for (model, level), keys in USUAL.items()
+        ]
+        return list_table(("Model", "Level", "Keys"), rows)
 
 
 def _synopsis(action: argparse.Action) -> str:
@@ -581,6 +637,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "attribute-table": AttributeTable,
         "type-table": TypeTable,
         "information-models": InformationModels,
+        "access-roles": AccessRoles,
         "archive-keys": ArchiveKeys,
         "archive-attributes": ArchiveAttributes,
         "event-table": EventTable,
@@ -588,6 +645,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
         "app-options": AppOptions,
+        "verb-options": VerbOptions,
+        "usual-keys": UsualKeys,
         "fsm-table": FSMTable,
         "fsm-states": FSMStates,
         "fsm-actions": FSMActions,

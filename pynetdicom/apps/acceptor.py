@@ -7,20 +7,29 @@ import signal
 import socket
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pynetdicom.apps.options import FAILED
+from pynetdicom import raised
+from pynetdicom.apps import security
+from pynetdicom.apps.notify import READY, STOPPING, notify, reloading
+from pynetdicom.apps.options import FAILED, Failure
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.network import threads
 from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.transport import AssociationServer
 
 LOGGER = logging.getLogger(__name__)
 
+
+_DONE = b"\0"
+"""What comes where signals do, and is none."""
 
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 
@@ -30,10 +39,10 @@ def _ignore(number: int, frame: object) -> None:
 
 
 @contextmanager
-def surviving_hangups() -> Iterator[None]:
+def surviving_hangups(*, needed: bool = True) -> Iterator[None]:
     """Go on when the terminal is closed, or somebody says that there is something to read anew."""
     is_main = threading.current_thread() is threading.main_thread()
-    if HANGUP is None or not is_main or signal.getsignal(HANGUP) is signal.SIG_IGN:
+    if not needed or HANGUP is None or not is_main or signal.getsignal(HANGUP) is signal.SIG_IGN:
         yield
         return
     before = signal.signal(HANGUP, _ignore)
@@ -44,17 +53,30 @@ def surviving_hangups() -> Iterator[None]:
 
 
 class StopSignals:
-    """Waits for SIGINT or SIGTERM, which do nothing else meanwhile."""
+    """Waits for SIGINT or SIGTERM, which do nothing else meanwhile.
+
+    Parameters
+    ----------
+    reload : callable, optional
+        What SIGHUP has done, on the main thread, where `surviving_hangups` lets it come here. What
+        it raises is logged: then all stays as it was.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
     BLOCKED = (*SIGNALS, *((HANGUP,) if HANGUP is not None else ()))
     """What a process that is being made is not to take yet."""
+    has_come = False
+    """Whether this process was told to stop."""
+
+    def __init__(self, reload: Callable[[], object] | None = None) -> None:
+        self._reload = reload
 
     def __enter__(self) -> StopSignals:
         # The interpreter writes each signal's number to the socket, which wakes the main thread on
         # every system, also on those where a signal does not interrupt a wait for a lock.
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
+        StopSignals.has_come = False
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno())
         self._before = {number: signal.signal(number, _ignore) for number in self.SIGNALS}
         return self
@@ -71,9 +93,41 @@ class StopSignals:
     def take(self) -> bool:
         """Take one that has come; whether it says stop."""
         number = self._reader.recv(1)[0]
-        if number == HANGUP:  # which `surviving_hangups` lets come here
+        if number == HANGUP:
+            self._read_anew()
+        is_stop = number in self.SIGNALS
+        StopSignals.has_come = StopSignals.has_come or is_stop
+        return is_stop
+
+    def _read_anew(self) -> None:
+        if self._reload is None:
             LOGGER.warning("SIGHUP: nothing is read anew, and serving goes on")
-        return number in self.SIGNALS
+            return
+        notify(*reloading())
+        try:
+            self._reload()
+        except Exception as error:
+            LOGGER.error("SIGHUP: all stays as it was: %s", error)
+            raised.show(LOGGER, error)
+        else:
+            LOGGER.info("SIGHUP: read anew")
+        notify(READY)
+
+    def wait_for(self, work: Callable[[], object]) -> None:
+        """Have a thread do some work, and return when it is done, or when another signal comes."""
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with suppress(OSError):  # it is too late: nobody waits any more
+                    self._writer.send(_DONE)
+
+        threads.start("stopping", run)
+        while True:
+            number = self._reader.recv(1)[0]
+            if number in self.SIGNALS or number == _DONE[0]:
+                return
 
     def __exit__(
         self,
@@ -86,6 +140,44 @@ class StopSignals:
         signal.set_wakeup_fd(self._wakeup_before)
         self._reader.close()
         self._writer.close()
+
+
+def say_listening(address: Sequence[Any]) -> None:
+    """Say where an app listens: who started it may have no other way to learn the port."""
+    print(f"listening on {address_text(address)}", flush=True)
+    notify(READY, f"STATUS=listening on {address_text(address)}")
+
+
+@contextmanager
+def measured(where: tuple[str, int] | None, server: AssociationServer) -> Iterator[None]:
+    """Tell by HTTP what a server has done, and whether it listens, if that is wanted.
+
+    Raises
+    ------
+    Failure
+        The address cannot be listened on.
+    """
+    if where is None:
+        yield
+        return
+    from pynetdicom.metrics import MetricsServer
+
+    try:
+        metrics = MetricsServer(where, [server], is_ready=lambda: not StopSignals.has_come)
+    except OSError as error:
+        why = error.strerror or error
+        raise Failure(f"--metrics: cannot listen on {address_text(where)}: {why}") from None
+    with metrics:
+        LOGGER.info("metrics are at http://%s/metrics", address_text(metrics.address))
+        yield
+
+
+def wait_and_drain(stop: StopSignals, server: AssociationServer, seconds: float) -> None:
+    """Wait for a signal, and then for the peers, for so many seconds or until another signal."""
+    stop.wait()
+    notify(STOPPING)
+    if seconds > 0:
+        stop.wait_for(partial(server.drain, seconds))
 
 
 class Place(Protocol):
@@ -105,15 +197,38 @@ def serve(
     ae: ApplicationEntity,
     terminal: Terminal,
     *,
+    drain: float = 0.0,
+    metrics: tuple[str, int] | None = None,
+    reload: Callable[[], object] | None = None,
     stopping: Callable[[], object] = lambda: None,
     **server_options: Any,
 ) -> int:
     """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
 
-    `stopping` is called before the AE's associations end. `server_options` are parameters of
-    `ApplicationEntity.start_server`.
+    Parameters
+    ----------
+    args : Namespace or Place
+        Where to listen.
+    ae : ApplicationEntity
+    terminal : Terminal
+    drain : float
+        Seconds that peers have, from the first signal on, to finish what they are at.
+    metrics : tuple of str and int, optional
+        Where to tell what was done.
+    reload : callable, optional
+        As for `StopSignals`; where none is given, the files of TLS are read again. Where there is
+        neither, SIGHUP is what it is for other programs, but within `surviving_hangups`.
+    stopping : callable
+        Called before the AE's associations end.
+    **server_options
+        Parameters of `ApplicationEntity.start_server`.
     """
-    with StopSignals() as stop:
+    if isinstance(args, Namespace):
+        ours = security.of_listener(args, ae)
+        handlers = [*ours.pop("evt_handlers", ()), *server_options.pop("evt_handlers", ())]
+        server_options |= {**ours, "evt_handlers": [*handlers, *getattr(args, "capturing", ())]}
+    reload = reload or getattr(server_options.get("tls"), "reload", None)
+    with surviving_hangups(needed=reload is not None), StopSignals(reload) as stop:
         try:
             server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
         except OSError as error:
@@ -122,12 +237,9 @@ def serve(
             return FAILED
         assert server is not None  # None is given only after having served
         try:
-            line = f"listening on {address_text(server.server_address)}"
-            if args.port == 0:  # whoever started it has no other way to learn the port
-                print(line, flush=True)
-            else:
-                LOGGER.info(line)
-            stop.wait()
+            with measured(metrics, server):
+                say_listening(server.server_address)
+                wait_and_drain(stop, server, drain)
         finally:
             stopping()
             ae.shutdown()

@@ -7,9 +7,11 @@ error that says what may be.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -46,6 +48,32 @@ def whole_number(lowest: int, highest: int | None = None) -> Check:
     return check
 
 
+_UNITS = {
+    f"{letter}{binary}B".upper(): (1024 if binary else 1000) ** power
+    for power, letter in enumerate(("", "K", "M", "G", "T", "P"))
+    for binary in (("", "i") if letter else ("",))
+}
+
+
+def byte_count(lowest: int) -> Check:
+    """A number of bytes, also as a text with a unit, such as ``"500 GB"``."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, str):
+            found = re.fullmatch(
+                r"([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([KMGTP]?I?B)", value.strip().upper()
+            )
+            if found is None or found[2] not in _UNITS:
+                raise ValueError(allowed)
+            value = int(Fraction(found[1]) * _UNITS[found[2]])
+        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+            raise ValueError(allowed)
+        return value
+
+    allowed = f'a number of bytes, {lowest} or more, such as 1000000 or "500 GB" or "2 TiB"'
+    return check
+
+
 def duration(value: Any) -> float:
     """Seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
@@ -54,6 +82,13 @@ def duration(value: Any) -> float:
         return float(value)
     except OverflowError:
         return float("inf")
+
+
+def seconds(value: Any) -> float:
+    """A time that something may take."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError("seconds, more than 0")
+    return duration(value)
 
 
 def flag(value: Any) -> bool:
@@ -129,6 +164,8 @@ def read_toml(
     sections: Sections,
     peer: Mapping[str, Check],
     needs: Mapping[str, str] = MappingProxyType({}),
+    access: Mapping[str, Check] | None = None,
+    needed: Iterable[str] = (),
 ) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
     """Check what a file says.
 
@@ -141,11 +178,14 @@ def read_toml(
         Key of a ``[[peer]]`` → check.
     needs : Mapping, optional
         Section that is not to be empty → what it needs.
+    access : Mapping, optional
+        Key of an ``[[access]]`` → check, where there may be such; and those that are needed.
 
     Returns
     -------
     tuple
-        Values by field, and of each peer where it is, for messages, and its values by key.
+        Values by field, and of each peer where it is, for messages, and its values by key. The same
+        of each ``[[access]]`` is under ``"access"`` of the values, where there may be such.
 
     Raises
     ------
@@ -157,16 +197,22 @@ def read_toml(
     except RecursionError as error:
         raise ConfigError(f"{path}: too deeply nested") from error
     except ValueError as error:  # also what Python takes for no number
-        raise ConfigError(f"{path}: {error}") from error
-    peers = document.pop("peer", [])
+        raise ConfigError(f"{path}: {_syntax(text, error)}") from error
+    lists = "[[peer]]" if access is None else "[[peer]] and [[access]]"
+    peers = _tables(path, "peer", document.pop("peer", []), peer, ["ae_title"])
     values: dict[str, Any] = {}
+    if access is not None:
+        values["access"] = _tables(path, "access", document.pop("access", []), access, needed)
     for section, table in document.items():
         if section in sections and not isinstance(table, dict):
-            raise ConfigError(f"{path}: {section}: is a section, [{section}], and no key")
+            keys = ", ".join(sections[section])
+            raise ConfigError(
+                f"{path}: {section}: is a section, [{section}], and no key; its keys are {keys}"
+            )
         if section not in sections:
             raise ConfigError(
                 f"{path}: [{section}]: there is no such section; there are"
-                f" {', '.join(sections)} and [[peer]]"
+                f" {', '.join(sections)}{' and ' if access is None else ', '}{lists}"
             )
         if not table and section in needs:
             raise ConfigError(f"{path}: [{section}]: needs {needs[section]}")
@@ -174,27 +220,70 @@ def read_toml(
             where = f"{path}: [{section}] {key}"
             name, check = rule(sections[section], key, where)
             values[name] = check_value(check, value, where)
-    return values, list(_peers(path, peers, peer))
+    return values, peers
 
 
-def _peers(
-    path: str, tables: Any, checks: Mapping[str, Check]
-) -> Iterable[tuple[str, dict[str, Any]]]:
+_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
+_TWICE = re.compile("overwrite|twice|mutate|redefine", re.IGNORECASE)
+_NOT_EMPTY = re.compile(r".*\S", re.DOTALL)
+_A_KEY = re.compile(r"\s*\[|[^=]*\w[^=]*=")
+_A_LINE = 'a line is [section], [[section]], or key = value, such as "text", 1, true or ["list"]'
+_KEY = 60
+"""Characters of a key that are shown."""
+
+
+def _syntax(text: str, error: ValueError) -> str:
+    """What is wrong with a text that is no TOML: the line, the key, and what is allowed."""
+    found = _PLACE.fullmatch(str(error))
+    if found is None:  # a number that Python takes for none
+        return f"{error}: {_A_LINE}"
+    is_twice = _TWICE.search(found[1])
+    lines = text.split("\n")[: int(found[2] or 0) or None]
+    # A value of several lines begins with its key; a line that is no TOML may have none.
+    begins = _A_KEY if is_twice else _NOT_EMPTY
+    about = next(filter(begins.match, reversed(lines)), "")
+    key = _shown(about.partition("=")[0].strip(), _KEY)
+    allowed = "each section and key is there once" if is_twice else _A_LINE
+    return f"line {len(lines)}, {key}: {found[1]}: {allowed}"
+
+
+def _shown(text: str, most: int = _SHOWN) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _tables(
+    path: str, name: str, tables: Any, checks: Mapping[str, Check], needed: Iterable[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Check sections of which there may be several; the first key that is needed is their name."""
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(f"{path}: each peer has a section [[peer]]")
-    titles: set[str] = set()
+        raise ConfigError(f"{path}: {name}: each {name} has a section [[{name}]]")
+    found: list[tuple[str, dict[str, Any]]] = []
+    first, *_ = needed
+    names: set[str] = set()
     for number, table in enumerate(tables, 1):
-        where = f"{path}: [[peer]] number {number}"
+        where = f"{path}: [[{name}]] number {number}"
         values = {}
         for key, value in table.items():
             check = rule(checks, key, f"{where} {key}")
             values[key] = check_value(check, value, f"{where} {key}")
-        if "ae_title" not in values:
-            raise ConfigError(f"{where}: ae_title is missing")
-        if values["ae_title"] in titles:
-            raise ConfigError(f"{where} ae_title: {values['ae_title']!r} is there already")
-        titles.add(values["ae_title"])
-        yield where, values
+        for key in needed:
+            if key not in values:
+                raise ConfigError(f"{where}: {key} is missing: {allowed_by(checks[key])}")
+        if values[first] in names:
+            what = f"{values[first]!r} is there already; each has one of its own"
+            raise ConfigError(f"{where} {first}: {what}")
+        names.add(values[first])
+        found.append((where, values))
+    return found
+
+
+def allowed_by(check: Check) -> str:
+    """What a check allows."""
+    try:
+        check(None)  # there is no null in TOML
+    except ValueError as error:
+        return str(error)
+    return "any value"
 
 
 def rule(rules: Mapping[str, Any], key: str, where: str) -> Any:
@@ -209,9 +298,7 @@ def check_value(check: Check, value: Any, where: str) -> Any:
     try:
         return check(value)
     except ValueError as error:
-        shown = repr(value)
-        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-        raise ConfigError(f"{where}: {shown} is not {error}") from None
+        raise ConfigError(f"{where}: {_shown(repr(value))} is not {error}") from None
 
 
 def with_paths(config: Configured, names: Iterable[str], path: str) -> Configured:

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.acceptor import serve
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
@@ -18,6 +18,7 @@ def make_parser() -> options.Parser:
     parser = options.make_parser("echoscp", "Answers C-ECHO requests.", options.LISTEN_PORT)
     network = (*options.listener("ECHOSCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_listener(parser)
     parser.add_options("transfer syntaxes", options.PREFERRED_SYNTAXES, exclusive=True)
     return parser
 
@@ -29,7 +30,7 @@ def listen(args: Namespace, terminal: Terminal) -> int:
     ae = ApplicationEntity(ae_title=args.ae_title)
     options.apply_limits(ae, args)
     ae.add_supported_context(VERIFICATION, list(args.preferred))
-    return serve(args, ae, terminal)
+    return serve(args, ae, terminal, drain=args.drain, metrics=args.metrics)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.requestor import association, peer_name
 
@@ -29,6 +29,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("ECHOSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("transfer syntaxes", options.REQUESTED_SYNTAXES, exclusive=True)
     parser.add_options("miscellaneous", MISCELLANEOUS)
     return parser

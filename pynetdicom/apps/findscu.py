@@ -8,8 +8,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import options
-from pynetdicom.apps.matches import Output, file_name, make_output, write_match
+from pynetdicom.apps import options, security
+from pynetdicom.apps.matches import Output, columns_of, file_name, make_output, write_match
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
     FIND_NEGOTIATION,
@@ -21,11 +21,13 @@ from pynetdicom.apps.query import (
     cancel_option,
     identifier,
     is_accepted,
+    levels_of,
     model_context,
     negotiation,
     report_final,
 )
 from pynetdicom.apps.requestor import association
+from pynetdicom.apps.usual_keys import USUAL
 from pynetdicom.query_models import query_model_uid
 
 if TYPE_CHECKING:
@@ -46,9 +48,21 @@ OUTPUT = (
         help="write each match to a file rsp000001.dcm, rsp000002.dcm, … in the current directory,"
         " where there must be none of that name",
     ),
+)  # fmt: skip
+FORM = (
     options.option(
-        "--json", action="store_true",
+        "--json", dest="form", action="store_const", const="json",
         help="print matches as DICOM JSON, one object a line, and nothing else",
+    ),
+    options.option(
+        "--csv", dest="form", action="store_const", const="csv",
+        help="print matches as CSV, with a line of names first, and nothing else",
+    ),
+)  # fmt: skip
+USUAL_KEYS = (
+    options.option(
+        "--usual-keys", action="store_true",
+        help="ask for what is usually wanted in this model and level, too (with --level always)",
     ),
 )  # fmt: skip
 
@@ -64,16 +78,23 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("FINDSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("information model", list(MODELS.values()), exclusive=True)
-    parser.add_options("query", (*IDENTIFIER, *cancel_option("matches; more are not shown")))
+    query = (*IDENTIFIER, *USUAL_KEYS, *cancel_option("matches; more are not shown"))
+    parser.add_options("query", query)
     parser.add_options("extended negotiation", FIND_NEGOTIATION)
     parser.add_options("output", OUTPUT)
+    parser.add_options("form of the output", FORM, exclusive=True)
     return parser
 
 
 def find(args: Namespace, terminal: Terminal) -> int:
     """Send the query and show what matches."""
-    query = identifier(args, terminal)
+    if args.usual_keys and not args.level and levels_of(args.model):
+        terminal.problem("--usual-keys: of which level? --level says it")
+        return options.WRONG_ARGUMENTS
+    usual = USUAL.get((args.model, args.level), ()) if args.level or args.usual_keys else ()
+    query = identifier(args, terminal, usual)
     if query is None:
         return options.WRONG_ARGUMENTS
     contexts = [model_context(args, OPERATION)]
@@ -81,7 +102,7 @@ def find(args: Namespace, terminal: Terminal) -> int:
     interrupted = False
     with association(args, contexts, terminal, ext_neg=items) as assoc:
         if assoc is not None and is_accepted(args, OPERATION, assoc, terminal):
-            output = make_output(query, json=args.json)
+            output = make_output(columns_of(query, (*args.keyword, *usual)), args.form)
             interrupted = run_query(args, query, assoc, output, terminal)
     if interrupted:
         raise KeyboardInterrupt

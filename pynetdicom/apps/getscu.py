@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
     Cancellable,
@@ -62,10 +62,10 @@ Kind = tuple[str, list[str]]
 """SOP Class UID and transfer syntax UIDs of a context."""
 
 
-def sop_class(text: str) -> str:
-    """A SOP Class UID, or the keyword of one."""
+def sop_class(text: str, name: str = "--sop-class") -> str:
+    """A SOP Class UID, or the keyword of one; `name` is how the user knows it."""
     try:
-        uid = abstract_syntax_uid(text, "--sop-class")
+        uid = abstract_syntax_uid(text, name)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
     if not is_file_name(uid) or "." not in uid:
@@ -93,6 +93,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("GETSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     add_options(parser)
     parser.add_options("presentation contexts", CONTEXTS)
     parser.add_options("output", STORED)
@@ -199,7 +200,7 @@ def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Termi
             terminal.warning(ONLY_THE_NAMED if args.sop_class else PERHAPS_NOT_PROPOSED)
     look_at = "look at the peer's log, it may count what it could not send"
     compare(sent, arrivals.stored, look_at, terminal)
-    report_stored(args, arrivals.stored, terminal)
+    report_stored(args, arrivals, terminal)
     return final.is_interrupted
 
 

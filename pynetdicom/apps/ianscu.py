@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import describe_response
 from pynetdicom.apps.requestor import association
@@ -58,6 +58,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("IANSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("input", INPUT)
     parser.add_options("availability", AVAILABILITY)
     parser.add_options("output", OUTPUT)

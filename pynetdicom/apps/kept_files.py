@@ -57,24 +57,37 @@ class Digests:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def is_same(self, key: str, arrived: int, digest: str) -> bool:
-        """Whether it is the digest that was kept of what came then; the first one is.
+    def is_same(self, key: str, written: int, digest: tuple[str, str]) -> bool:
+        """Whether it is the digest that was kept; the first one is.
 
         Parameters
         ----------
         key : str
-            Where the file is.
-        arrived : int
-            When it came, in nanoseconds: whatever is there since another time is something new.
-        digest : str
+            What is where.
+        written : int
+            When, in nanoseconds: what was written again has to have the same data set, and may say
+            otherwise who sent it.
+        digest : tuple of str
+            Of all of the file, and of its data set.
         """
-        record = f"{arrived} {digest}".encode()
+        whole, data_set = digest
+        record = f"{written} {whole} {data_set}".encode()
         with self._store.begin() as records:
             known = records.get(self._KIND, key)
-            if known is None or known.split()[0] != record.split()[0]:
-                records.put(self._KIND, key, record)
-                return True
-            return known == record
+            if known is not None:
+                before = known.decode().split()
+                if before[1] == whole:
+                    return True
+                if before[0] == str(written) or before[2] != data_set:
+                    return False
+            records.put(self._KIND, key, record)
+            return True
+
+    def forget(self, key: str) -> None:
+        """Have something new where something was."""
+        with self._store.begin() as records:
+            if records.get(self._KIND, key) is not None:
+                records.delete(self._KIND, key)
 
 
 class KeptFiles:
@@ -173,7 +186,7 @@ def look_into(
     instance: Reference,
     digests: Digests | None = None,
     *,
-    known_as: tuple[str, int] | None = None,
+    key: str | None = None,
 ) -> int:
     """Whether a file has an object, whole and on the disk: 0, or a Failure Reason.
 
@@ -183,8 +196,9 @@ def look_into(
     instance : Reference
     digests : Digests, optional
         With them all bytes are read, and compared with what they were.
-    known_as : tuple of str and int, optional
-        Where it is, and since when; default: its path, and the time of the file.
+    key : str, optional
+        Where it is; nothing else is ever written there without `Digests.forget`. Default: its path,
+        where others may write it again.
 
     Raises
     ------
@@ -196,12 +210,14 @@ def look_into(
             return NO_SUCH_INSTANCE  # it was this one's a moment ago
         if header.sop_class_uid != instance.sop_class:
             return CLASS_INSTANCE_CONFLICT
+        offset = header.offset
     # Whoever has written it may not have waited for the disk, which is what is promised now.
     with open(path, _SYNCED, buffering=0) as file:
         os.fsync(file.fileno())
         if digests is not None:
-            key, arrived = known_as or (path, os.fstat(file.fileno()).st_mtime_ns)
-            if not digests.is_same(key, arrived, _digest(file)):
+            written = os.fstat(file.fileno()).st_mtime_ns if key is None else 0
+            known_as = f"{instance.sop_instance} {path}" if key is None else key
+            if not digests.is_same(known_as, written, _digest(file, offset)):
                 raise FileProblem("its bytes are not those that were committed before")
     sync_directory(os.path.dirname(path))
     return COMMITTED
@@ -216,12 +232,16 @@ def signature_of(path: str) -> Signature | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _digest(file: IO[bytes]) -> str:
-    """The SHA-256 digest of a file, from the disk where the system can be asked for that."""
+def _digest(file: IO[bytes], offset: int) -> tuple[str, str]:
+    """The digests of a file, and of the data set from an offset on.
+
+    From the disk, where the system can be asked for that.
+    """
     advise = getattr(os, "posix_fadvise", None)
     if advise is not None:
         advise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    digest = hashlib.sha256()
+    whole, data_set = hashlib.sha256(file.read(offset)), hashlib.sha256()
     while piece := file.read(CHUNK):
-        digest.update(piece)
-    return digest.hexdigest()
+        data_set.update(piece)
+    whole.update(data_set.digest())
+    return whole.hexdigest(), data_set.hexdigest()

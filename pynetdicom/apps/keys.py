@@ -239,8 +239,10 @@ def _read_json(path: str) -> Dataset:
         raise WrongKey(f"{path}: not DICOM JSON: {type(error).__name__}") from None
 
 
-def make_query(path: str | None, keys: Iterable[str]) -> Dataset:
+def make_query(path: str | None, keys: Iterable[str], usual: Iterable[str] = ()) -> Dataset:
     """Make an identifier of a file, and of keys, which go before what the file says.
+
+    What is `usual` is asked for where neither says anything.
 
     Raises
     ------
@@ -249,7 +251,11 @@ def make_query(path: str | None, keys: Iterable[str]) -> Dataset:
     """
     from pydicom.dataset import Dataset
 
-    query = Dataset() if path is None else read_query(path)
+    query = Dataset()
+    for text in usual:
+        apply_key(query, parse_key(text))
+    if path is not None:
+        query.update(read_query(path))
     for text in keys:
         key = parse_key(text)
         try:

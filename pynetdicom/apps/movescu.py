@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import (
@@ -79,6 +79,7 @@ def make_parser() -> options.Parser:
         *options.MAX_PDU_OPTION,
     )
     parser.add_options("network", network)
+    security.add_client(parser)
     add_options(parser)
     parser.add_options("own storage SCP", STORE)
     parser.add_options("output of the own storage SCP", STORED)
@@ -128,10 +129,11 @@ def listening(args: Namespace, ae: ApplicationEntity, arrivals: Arrivals) -> Ite
             block=False,
             ae_title=args.store_aet,
             contexts=[build_context(uid, [*uncompressed, *others]) for uid in classes],
-            evt_handlers=[(EVT_C_STORE, arrivals.handle)],
+            evt_handlers=[(EVT_C_STORE, arrivals.handle), *args.capturing],
             spool_dir=arrivals.directory,
             unrestricted_storage=True,
             preload=False,  # arrivals are saved, not decoded
+            tls=security.server_tls(args),
         )
     except OSError as error:
         reason = error.strerror or error
@@ -165,7 +167,7 @@ def retrieve(
             f" it should be this host's and {args.store_port}"
         )
         compare(sent, arrivals.stored, look_at, terminal)
-        report_stored(args, arrivals.stored, terminal)
+        report_stored(args, arrivals, terminal)
     elif sent is not None:
         text = f"{sent} object{'' if sent == 1 else 's'} sent to {args.move_aet}"
         # With --json there is nothing else on standard output.

@@ -12,7 +12,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import odd_values, options
+from pynetdicom.apps import odd_values, options, security
 from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.query import describe_response
@@ -81,6 +81,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("MPPSSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("step", STEP)
     parser.add_options("output", OUTPUT)
     return parser

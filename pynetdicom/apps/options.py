@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynetdicom._version import __version__
+from pynetdicom.apps.logs import JSON, LEVELS, SILENT, TEXT, logging_with, make_handler
 from pynetdicom.apps.progress import Terminal
 
 if TYPE_CHECKING:
@@ -29,15 +30,6 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 FAILED = 1
 WRONG_ARGUMENTS = 2
 INTERRUPTED = 130
-
-LEVELS = {
-    "critical": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warn": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-}
-SILENT = logging.CRITICAL + 1
 
 MAX_PDU = 1 << 20
 """The longest PDU that the apps announce: whoever sends as long ones has an image in one piece."""
@@ -106,6 +98,16 @@ LOG_LEVEL = (
         "-ll", "--log-level", metavar="LEVEL", choices=LEVELS,
         help=f"log level: {', '.join(LEVELS)}",
     ),
+    option(
+        "--log-file", metavar="FILE",
+        help="log to this file, not to standard error; it may be renamed while the program runs,"
+        " as logrotate does",
+    ),
+    option(
+        "--log-format", metavar="FORMAT", choices=(TEXT, JSON), default=TEXT,
+        help="log as text (default), or as json, an object a line, with peer, association,"
+        " operation, bytes, milliseconds and status as members",
+    ),
 )  # fmt: skip
 
 TIMEOUTS = (
@@ -131,6 +133,34 @@ MAX_PDU_OPTION = (
 )  # fmt: skip
 
 
+CAPTURE = option(
+    "--capture", metavar="FILE",
+    help="write all that is sent and received to this file, deciphered, for Wireshark; it has"
+    " patient data",
+)  # fmt: skip
+
+
+def metrics_address(text: str) -> tuple[str, int]:
+    """``PORT`` or ``ADDRESS:PORT``; without an address for this machine alone."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or "127.0.0.1", _port(0)(port)
+
+
+OPERATING = (
+    option(
+        "--drain", type=seconds, default=5.0, metavar="SECONDS",
+        help="when it is to stop (SIGTERM, SIGINT), let peers finish what they are at for so long;"
+        " a second signal stops it at once (default: {default:g})",
+    ),
+    option(
+        "--metrics", type=metrics_address, metavar="[ADDRESS:]PORT",
+        help="tell by HTTP what was done, at /metrics for Prometheus, and whether it is there and"
+        " listens, at /health and /ready; without an address to this machine only",
+    ),
+    CAPTURE,
+)  # fmt: skip
+
+
 def titles(calling: str) -> Sequence[Option]:
     """AE titles of an app that requests associations."""
     return (
@@ -142,6 +172,7 @@ def titles(calling: str) -> Sequence[Option]:
             "-aec", "--called-aet", type=ae_title, default="ANY-SCP", metavar="TITLE",
             help="the peer's AE title (default: {default})",
         ),
+        CAPTURE,
     )  # fmt: skip
 
 
@@ -157,6 +188,7 @@ def listener(title: str) -> Sequence[Option]:
             help="the address of the interface to listen on (default: all, by IPv4; :: for all, by"
             " IPv6 and IPv4)",
         ),
+        *OPERATING,
     )  # fmt: skip
 
 
@@ -179,6 +211,7 @@ def configured(title: str, port: int, file: str) -> Sequence[Option]:
             "-ba", "--bind-address", metavar="ADDRESS",
             help="the address of the interface to listen on (default: all)",
         ),
+        *OPERATING,
         *(_without_default(one) for one in (*TIMEOUTS, *MAX_PDU_OPTION)),
     )  # fmt: skip
 
@@ -234,11 +267,11 @@ class _Formatter(argparse.HelpFormatter):
     """The help's layout; there is one for each option that is added, and it is to be quick."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)
+        super().__init__(prog, width=terminal_columns() - 2)
 
 
 @cache
-def _columns() -> int:
+def terminal_columns() -> int:
     """The columns of the terminal, as `shutil` tells them, which takes long to be imported."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) > 0:
@@ -250,7 +283,15 @@ def _columns() -> int:
 
 
 class Failure(Exception):
-    """Why an app cannot go on; it is reported, and the app ends with `FAILED`."""
+    """Why an app cannot go on; it is reported, and the app ends with `code`."""
+
+    code = FAILED
+
+
+class Misuse(Failure):
+    """Arguments that do not go together."""
+
+    code = WRONG_ARGUMENTS
 
 
 class Parser(argparse.ArgumentParser):
@@ -272,12 +313,17 @@ class Parser(argparse.ArgumentParser):
 def make_parser(app: str, description: str, positional: Sequence[Option]) -> Parser:
     """Make the parser of an app, with what all apps have in common."""
     parser = Parser(
-        prog=app, description=description, allow_abbrev=False, formatter_class=_Formatter
+        prog=app,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=_Formatter,
+        prefix_chars="-+",  # as DCMTK's tools have it
     )
     parser.add_argument("--version", action="version", version=f"{app}.py v{__version__}")
     parser.add_options("parameters", positional)
     parser.add_options("verbosity", VERBOSITY, exclusive=True)
     parser.add_options("logging", LOG_LEVEL)
+    parser.set_defaults(capturing=())
     return parser
 
 
@@ -300,26 +346,22 @@ def ignore_odd_values() -> None:
 
 
 @contextmanager
-def logging_to_stderr(args: argparse.Namespace, default: int) -> Iterator[None]:
-    """Print the library's log while an app runs."""
-    level = LEVELS[args.log_level] if args.log_level else default
-    for chosen, its_level in (
-        (args.quiet, SILENT),
-        (args.verbose, logging.INFO),
-        (args.debug, logging.DEBUG),
-    ):
-        level = its_level if chosen else level
-    logger = logging.getLogger("pynetdicom")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname).1s: %(message)s"))
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    try:
+def captured(args: argparse.Namespace, terminal: Terminal) -> Iterator[None]:
+    """Have what is sent and received meanwhile written to a file, if that is wanted."""
+    if getattr(args, "capture", None) is None:
         yield
-    finally:
-        logger.setLevel(before)
-        logger.removeHandler(handler)
+        return
+    from pynetdicom.capture import LOGGER, Capture
+
+    try:
+        capture = Capture(args.capture)
+    except OSError as error:
+        raise Failure(f"--capture {args.capture}: {error.strerror or error}") from None
+    with capture:
+        args.capturing = capture.handlers
+        if not LOGGER.isEnabledFor(logging.WARNING):
+            terminal.warning(capture.warning)
+        yield
 
 
 def drop_output() -> None:
@@ -355,12 +397,18 @@ def run(
         ignore_odd_values()
     args = parser.parse_args(argv)
     terminal = Terminal(parser.prog, quiet=args.quiet)
-    with logging_to_stderr(args, log_level):
+    try:
+        handler = make_handler(args)
+    except OSError as error:
+        terminal.problem(f"{args.log_file}: cannot log there: {error.strerror or error}")
+        return FAILED
+    with logging_with(handler, args, log_level):
         try:
-            return body(args, terminal)
+            with captured(args, terminal):
+                return body(args, terminal)
         except Failure as failure:
             terminal.problem(str(failure))
-            return FAILED
+            return failure.code
         except KeyboardInterrupt:
             terminal.problem("interrupted")
             return INTERRUPTED

@@ -15,19 +15,35 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.apps import options
-from pynetdicom.apps.acceptor import StopSignals, surviving_hangups
-from pynetdicom.apps.archive.config import Config, load, override
+from pynetdicom.apps import options, security, tls
+from pynetdicom.apps.acceptor import (
+    StopSignals,
+    measured,
+    say_listening,
+    surviving_hangups,
+    wait_and_drain,
+)
+from pynetdicom.apps.archive import admin, reloading
+from pynetdicom.apps.archive.config import Config, access_rules
 from pynetdicom.apps.archive.extras import MissingExtra, require
-from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
+from pynetdicom.apps.archive.opening import (
+    HASH_UIDS,
+    LOCATIONS,
+    beside_objects,
+    configuration,
+    open_archive,
+    quiet_pydicom,
+    store_problem,
+)
+from pynetdicom.apps.archive.reloading import limit
+from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.tls import Security, security
 from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.apps.archive.handlers import Archive
+    from pynetdicom.transport import ThreadedAssociationServer
 
 LOGGER = logging.getLogger(__name__)
 
@@ -43,31 +59,28 @@ NETWORK = (
     ),
 )  # fmt: skip
 PLACES = (
-    options.option(
-        "--database-location", metavar="FILE",
-        help="the index: a file of SQLite, or a URL such as postgresql+psycopg://user@host/name"
-        " (default: instances.sqlite)",
-    ),
-    options.option(
-        "--instance-location", metavar="DIRECTORY",
-        help="the objects: a directory, or a URL that fsspec knows (default: instances)",
-    ),
-    options.option(
-        "--hash-uids", action="store_true", default=None,
-        help="keep objects whose SOP Instance UID is not digits and dots, but can be sent on (1 to"
-        " 64 printable ASCII characters), under the SHA-256 digest of that UID (default: refuse"
-        " them with 0x0117)",
-    ),
+    *LOCATIONS,
+    HASH_UIDS,
     options.option(
         "--clean", action="store_true",
-        help="delete all objects and the index's rows, and end",
+        help="delete all objects and the index's rows, and end; refused while an archive serves"
+        " them",
     ),
+    options.option("--yes", action="store_true", help="do not ask whether to --clean"),
     options.option(
         "--check", action="store_true",
         help="read all objects and make the index agree with them before serving; without this,"
         " only what has changed is looked at",
     ),
 )  # fmt: skip
+
+
+COMMAND_LINE = "command line"
+OTHERS = (
+    "of those without a rule, this machine may do all, and others may only send a C-ECHO:"
+    " see [archive] unknown_peers"
+)
+"""What is said at the start."""
 
 
 def make_parser() -> options.Parser:
@@ -79,15 +92,12 @@ def make_parser() -> options.Parser:
         " what is in the configuration file.",
         (),
     )
+    verbs = ", ".join(admin.VERBS)
+    parser.epilog = f"To administer an archive: qrscp VERB … (qrscp VERB --help). Verbs: {verbs}"
     parser.add_options("network", NETWORK)
+    security.add_configured(parser)
     parser.add_options("places", PLACES)
     return parser
-
-
-def configuration(args: Namespace) -> Config:
-    """The configuration that the command line and its file give."""
-    config = load(args.config) if args.config else Config()
-    return override(config, vars(args))
 
 
 def make_ae(config: Config) -> ApplicationEntity:
@@ -96,11 +106,7 @@ def make_ae(config: Config) -> ApplicationEntity:
     from pynetdicom.apps.archive.handlers import supported_queries
 
     ae = ApplicationEntity(ae_title=config.ae_title)
-    for name in TIMEOUTS:
-        setattr(ae, name, getattr(config, name))
-    ae.maximum_pdu_size = config.max_pdu
-    ae.maximum_associations = config.maximum_associations
-    ae.maximum_object_bytes = config.maximum_object_bytes
+    limit(ae, config)
     # Storage is taken in the transfer syntax that the peer puts first (`unrestricted_storage`): one
     # that gets compressed objects, or sends them, is to have its way.
     queries = supported_queries(with_worklist=config.worklist_directory is not None)
@@ -109,13 +115,44 @@ def make_ae(config: Config) -> ApplicationEntity:
     return ae
 
 
+def make_server(
+    config: Config,
+    ae: ApplicationEntity,
+    contexts: tls.Security,
+    *,
+    reuse_port: bool,
+    **others: Any,
+) -> ThreadedAssociationServer:
+    """Make the server, which listens then; OSError if it cannot."""
+    from pynetdicom.transport import ThreadedAssociationServer
+
+    class Server(ThreadedAssociationServer):
+        """With several processes on one port, the system hands connections to one of them."""
+
+        allow_reuse_port = reuse_port
+
+    server = ae.make_server(
+        (config.bind_address, config.port),
+        tls=contexts.server,
+        plain_too=config.tls_plain_too,
+        server_class=Server,
+        unrestricted_storage=True,
+        access=access_rules(config),
+        **others,
+    )
+    assert isinstance(server, ThreadedAssociationServer)
+    server.start()
+    return server
+
+
 def serve(
     config: Config,
     terminal: Terminal,
     ready: Callable[[Sequence[Any]], None],
+    args: Namespace,
     *,
     reuse_port: bool = False,
-    tls: Security | None = None,
+    contexts: tls.Security = tls.Security(),  # noqa: B008  # it is immutable
 ) -> int:
     """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
 
@@ -125,25 +162,28 @@ def serve(
     terminal : Terminal
     ready : callable
         Called with the address once it listens.
+    args : Namespace
+        The command line, by which the configuration is read anew, on SIGHUP.
     reuse_port : bool
         Whether other processes serve the same port.
-    tls : Security, optional
+    contexts : Security, optional
         What TLS is made with.
     """
     from pynetdicom.apps.archive.handlers import Archive
-    from pynetdicom.transport import ThreadedAssociationServer
+    from pynetdicom.apps.archive.presence import at_work
 
-    class Server(ThreadedAssociationServer):
-        """With several processes on one port, the system hands connections to one of them."""
-
-        allow_reuse_port = reuse_port
-
-    _quiet_pydicom()
+    quiet_pydicom()
     ae = make_ae(config)
-    with StopSignals() as stop, ExitStack() as closing:
-        archive = Archive(config, tls.destinations if tls else None)
+
+    def reload() -> None:
+        reloading.take(configuration(args), args.config or COMMAND_LINE, archive, ae, server)
+
+    with StopSignals(reload) as stop, ExitStack() as closing:
+        archive = Archive(config, contexts.destinations)
         closing.callback(archive.close)
-        served = archive.handlers()
+        closing.enter_context(at_work(archive.database))
+        archive.room.look()
+        served = archive.handlers() + tls.users(config, ae)
         commitment = None
         if config.commitment_store is not None:
             from pynetdicom.apps.archive.commitment import Commitment
@@ -151,24 +191,18 @@ def serve(
             commitment = Commitment(archive, ae, config.commitment_store)
             closing.callback(commitment.close)
             served += commitment.handlers()
+        spool_dir = archive.store_of_objects.spool_dir
+        how: dict[str, Any] = {"spool_dir": spool_dir, "evt_handlers": [*served, *args.capturing]}
         try:
-            server = ae.make_server(
-                (config.bind_address, config.port),
-                ssl_context=tls.server if tls else None,
-                evt_handlers=served,
-                server_class=Server,
-                spool_dir=archive.store_of_objects.spool_dir,
-                unrestricted_storage=True,
-            )
-            assert isinstance(server, ThreadedAssociationServer)
-            server.start()
+            server = make_server(config, ae, contexts, reuse_port=reuse_port, **how)
         except OSError as error:
             where = address_text((config.bind_address, config.port))
             terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
             return options.FAILED
         try:
-            ready(server.server_address)
-            stop.wait()
+            with measured(args.metrics, server):
+                ready(server.server_address)
+                wait_and_drain(stop, server, args.drain)
         finally:
             if commitment is not None:
                 commitment.stop()
@@ -178,19 +212,10 @@ def serve(
 
 
 def tell(config: Config, address: Sequence[Any]) -> None:
-    """Say where the archive listens."""
-    line = f"listening on {address_text(address)}"
-    if config.port == 0:  # whoever started it has no other way to learn the port
-        print(line, flush=True)
-    else:
-        LOGGER.info(line)
-
-
-def _quiet_pydicom() -> None:
-    """Keep pydicom from warnings about values: they are a peer's, and may be about a patient."""
-    from pydicom import config
-
-    config.settings.reading_validation_mode = config.IGNORE
+    """Say where the archive listens, and who may do what where that is left open."""
+    if config.unknown_peers is None:
+        LOGGER.log(logging.INFO if config.names_peers else logging.WARNING, OTHERS)
+    say_listening(address)
 
 
 def prepare(config: Config, source: str, *, full: bool) -> None:
@@ -199,17 +224,22 @@ def prepare(config: Config, source: str, *, full: bool) -> None:
 
     from pynetdicom.apps.archive.check import check
     from pynetdicom.apps.archive.database import is_full
+    from pynetdicom.apps.archive.presence import at_work
+    from pynetdicom.apps.archive.removal import Remover
 
-    archive = _open(config, source)
+    archive = open_archive(config, source)
     try:
-        _quiet_pydicom()
-        findings = check(
-            archive.index,
-            archive.store_of_objects,
-            full=full,
-            progress=_progress,
-            ours=_beside_objects(config),
-        )
+        quiet_pydicom()
+        with at_work(archive.database):
+            Remover(archive.index, archive.store_of_objects, archive.room).finish()
+            findings = check(
+                archive.index,
+                archive.store_of_objects,
+                full=full,
+                progress=_progress,
+                ours=beside_objects(config),
+            )
+            archive.room.measure()
     except sa.exc.SQLAlchemyError as error:
         if not is_full(error):
             why = getattr(error, "orig", None) or error
@@ -219,37 +249,11 @@ def prepare(config: Config, source: str, *, full: bool) -> None:
             " nothing can be stored until there is room"
         )
     except OSError as error:
-        raise _store_problem(config, source, error) from error
+        raise store_problem(config, source, error) from error
     else:
         LOGGER.info("checked %d folders", findings.folders)
     finally:
         archive.close()
-
-
-def _open(config: Config, source: str) -> Archive:
-    """Open database and store; ConfigError names the key of what is at fault."""
-    from pynetdicom.apps.archive.handlers import Archive
-    from pynetdicom.apps.archive.ownership import DatabaseProblem
-
-    try:
-        return Archive(config)
-    except DatabaseProblem as error:
-        raise ConfigError(f"{source}: [database] location: {error}") from error
-    except OSError as error:
-        raise _store_problem(config, source, error) from error
-
-
-def _store_problem(config: Config, source: str, error: OSError) -> ConfigError:
-    where = error.filename or config.instance_location
-    return ConfigError(f"{source}: [storage] location: {where}: {error.strerror or error}")
-
-
-def _beside_objects(config: Config) -> list[str]:
-    """Paths of what is the archive's and may be among its objects."""
-    databases = [one for one in (config.database_location, config.commitment_store) if one]
-    ends = ("", "-wal", "-shm", "-journal")
-    paths = [f"{database}{end}" for database in databases for end in ends]
-    return [os.path.abspath(path) for path in (*paths, config.worklist_directory) if path]
 
 
 def check_worklist(config: Config, source: str) -> None:
@@ -281,16 +285,6 @@ def _progress(done: int, total: int) -> None:
         LOGGER.info("start-up check: %d of %d folders", done, total)
 
 
-def clean(config: Config, source: str) -> None:
-    """Delete all objects and all rows."""
-    archive = _open(config, source)
-    try:
-        archive.store_of_objects.clear()
-        archive.index.clear()
-    finally:
-        archive.close()
-
-
 def run(args: Namespace, terminal: Terminal) -> int:
     """Be an archive until a signal says stop."""
     try:
@@ -306,35 +300,53 @@ def run(args: Namespace, terminal: Terminal) -> int:
 def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.apps.archive.check import NoObjects
     from pynetdicom.apps.archive.ownership import DatabaseProblem
+    from pynetdicom.apps.archive.presence import InUse
 
-    source = args.config or "command line"
+    source = args.config or COMMAND_LINE
     try:
         if args.clean:
-            clean(config, source)
-            return 0
+            from pynetdicom.apps.archive.admin.cleaning import clean
+
+            return clean(config, source, terminal, is_sure=args.yes)
         check_worklist(config, source)
         check_commitment(config, source)
-        tls = security(config, source)
+        contexts = tls.security(config, source)
+        tls.check_users(config, source)
         prepare(config, source, full=args.check)
         if config.workers == 1:
-            return serve(config, terminal, partial(tell, config), tls=tls)
+            return serve(config, terminal, partial(tell, config), args, contexts=contexts)
         from pynetdicom.apps.archive.workers import serve_with_workers
 
         return serve_with_workers(
             config,
             terminal,
-            lambda shared, ready: serve(shared, terminal, ready, reuse_port=True, tls=tls),
+            lambda shared, ready, place: serve(
+                shared, terminal, ready, in_place(args, place), reuse_port=True, contexts=contexts
+            ),
             partial(tell, config),
+            drain=args.drain,
+            reloads=True,
         )
-    except (ConfigError, DatabaseProblem, MissingExtra, NoObjects) as error:
+    except (ConfigError, DatabaseProblem, InUse, MissingExtra, NoObjects) as error:
         terminal.problem(str(error))
     except OSError as error:
         terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     return options.FAILED
 
 
+def in_place(args: Namespace, place: int) -> Namespace:
+    """The command line of a worker: each tells its own numbers, at a port of its own."""
+    if args.metrics is None:
+        return args
+    host, port = args.metrics
+    return Namespace(**{**vars(args), "metrics": (host, port + place if port else 0)})
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run qrscp; gives its exit code."""
+    verb = admin.verb_of(sys.argv[1:] if argv is None else argv)
+    if verb is not None:
+        return admin.main(verb, argv)
     return options.run(make_parser(), run, argv, log_level=logging.WARNING)
 
 

@@ -20,6 +20,7 @@ from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.requestor import peer_name
 from pynetdicom.network import threads
 from pynetdicom.query_models import query_model_uid
+from pynetdicom.services.levels import LEVELS
 from pynetdicom.uids import named
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ IDENTIFIER = (
         "-f", "--file", metavar="FILE",
         help="take the keys from a DICOM file, or from DICOM JSON if its name ends in .json; those"
         " of -k replace them",
+    ),
+    option(
+        "--level", metavar="LEVEL", type=str.upper, choices=("PATIENT", "STUDY", "SERIES", "IMAGE"),
+        help="the level, as -k QueryRetrieveLevel=LEVEL: PATIENT, STUDY, SERIES or IMAGE",
     ),
 )  # fmt: skip
 
@@ -158,18 +163,32 @@ def report_refused(args: Namespace, operation: str, assoc: Association, terminal
             terminal.warning(f"{peer_name(args)} does not agree to --{flag}")
 
 
-def identifier(args: Namespace, terminal: Terminal) -> Dataset | None:
-    """Make the identifier; None, with the problem reported, if that cannot be."""
-    if not args.keyword and args.file is None:
+def levels_of(model: str) -> Sequence[str]:
+    """The levels of an information model, from the top."""
+    return LEVELS.get(query_model_uid("C-FIND", model).rpartition(".")[0], ())
+
+
+def identifier(args: Namespace, terminal: Terminal, usual: Sequence[str] = ()) -> Dataset | None:
+    """Make the identifier; None, with the problem reported, if that cannot be.
+
+    The keys in `usual` are asked for, too.
+    """
+    if not (args.keyword or args.file is not None or usual):
         terminal.problem("no keys: say what to look for with -k or -f (--help tells more)")
         return None
+    levels = levels_of(args.model)
+    if args.level and args.level not in levels:
+        has = ", ".join(levels) or "no levels"
+        terminal.problem(f"--level {args.level}: {MODEL_NAMES[args.model]} has {has}")
+        return None
+    level = (f"QueryRetrieveLevel={args.level}",) if args.level else ()
     try:
-        query = make_query(args.file, args.keyword)
+        query = make_query(args.file, args.keyword, (*level, *usual))
     except WrongKey as problem:
         terminal.problem(str(problem))
         return None
     if args.model not in WITHOUT_LEVEL and not query.get("QueryRetrieveLevel"):
-        terminal.warning("no level: the peer may want, for example, -k QueryRetrieveLevel=STUDY")
+        terminal.warning("no level: the peer may want, for example, --level STUDY")
     return query
 
 

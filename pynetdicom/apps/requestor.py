@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom.apps import security
 from pynetdicom.apps.options import apply_limits
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.network.addresses import address_text
@@ -50,12 +51,16 @@ def association(
     from pynetdicom.errors import NothingAccepted
 
     ae = ae or make_ae(args)
+    ours = security.of_client(args)
+    ours["ext_neg"] = [*ours.get("ext_neg", ()), *(others.pop("ext_neg", None) or ())]
     assoc = ae.associate(
         args.addr,
         args.port,
         list(contexts),
         ae_title=args.called_aet,
         max_pdu=args.max_pdu,
+        evt_handlers=[*others.pop("evt_handlers", ()), *args.capturing],
+        **ours,
         **others,
     )
     ended = assoc.ended
@@ -64,6 +69,11 @@ def association(
         return
     if not assoc.is_established:
         terminal.problem(f"no association with {peer_name(args)}: {assoc.ended}")
+        yield None
+        return
+    if getattr(args, "pos_response", False) and assoc.acceptor.user_identity is None:
+        terminal.problem(f"{peer_name(args)} does not say that the user is accepted")
+        assoc.abort()
         yield None
         return
     try:

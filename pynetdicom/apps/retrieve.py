@@ -26,7 +26,7 @@ from pynetdicom.apps.query import (
     describe,
     report_final,
 )
-from pynetdicom.apps.storescp import OUTPUT, ignore, output_directory, store
+from pynetdicom.apps.storescp import OUTPUT, Filed, file, ignore, output_directory
 from pynetdicom.services.retrieval import failed_uids
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Arrivals:
         The same.
     stored : int
         How many objects were received and, if that was to be done, stored.
+    there : int
+        How many of these were stored already, the very same.
     refused : set of str
         The SOP Instance UIDs of those that could not be.
     """
@@ -77,13 +79,14 @@ class Arrivals:
         *,
         json: bool = False,
         hash_uids: bool = False,
+        sort: str | None = None,
     ) -> None:
-        self.stored = 0
+        self.stored = self.there = 0
         self.refused: set[str] = set()
         self.directory = directory
         self._terminal = terminal
         self._json = json
-        self._hash_uids = hash_uids
+        self._how = hash_uids, sort
         self._lock = threading.Lock()
         self._now: set[str] = set()
         self._earlier: set[str] = set()
@@ -103,23 +106,24 @@ class Arrivals:
         if uid in self._earlier:
             return DUPLICATE_INSTANCE
         if self.directory is None:
-            status = ignore(event)
+            filed = Filed(ignore(event), is_new=True)
         else:
-            status = store(event, self.directory, self._hash_uids)
+            filed = file(event, self.directory, *self._how)
         with self._lock:  # a peer may send over several associations
-            if status == SUCCESS:
+            if filed.status == SUCCESS:
                 self.stored += 1
+                self.there += not filed.is_new
                 self._now.add(uid)
                 if self._json:
-                    self._show(str(event.request.AffectedSOPClassUID), uid)
+                    self._show(str(event.request.AffectedSOPClassUID), uid, filed.is_new)
             else:
                 self.refused.add(uid)
-                self._terminal.problem(f"{uid}: not stored here, refused with 0x{status:04X}")
-        return status
+                self._terminal.problem(f"{uid}: not stored here, refused with 0x{filed.status:04X}")
+        return filed.status
 
-    def _show(self, sop_class: str, uid: str) -> None:
+    def _show(self, sop_class: str, uid: str, is_new: bool) -> None:
         try:
-            print(_instance(sop_class, uid), flush=True)
+            print(_instance(sop_class, uid, is_new), flush=True)
         except OSError as error:  # no reason to tell the peer that its object was not stored
             self._json = False
             options.drop_output()
@@ -128,11 +132,16 @@ class Arrivals:
             )
 
 
-def _instance(sop_class: str, uid: str) -> str:
+def _instance(sop_class: str, uid: str, is_new: bool) -> str:
     import json
 
-    rows = {"00080016": sop_class, "00080018": uid}
-    return json.dumps({tag: {"vr": "UI", "Value": [value]} for tag, value in rows.items()})
+    rows: list[tuple[str, str, str | int]] = [
+        ("00080016", "UI", sop_class),
+        ("00080018", "UI", uid),
+    ]
+    if not is_new:
+        rows.append(("00081196", "US", DUPLICATE_INSTANCE))  # Warning Reason
+    return json.dumps({tag: {"vr": vr, "Value": [value]} for tag, vr, value in rows})
 
 
 def add_options(parser: options.Parser) -> None:
@@ -154,7 +163,9 @@ def storing(args: Namespace, terminal: Terminal) -> Iterator[Arrivals]:
     """
     directory = output_directory(args)
     with _telling_about_files(args):
-        yield Arrivals(directory, terminal, json=args.json, hash_uids=args.hash_uids)
+        yield Arrivals(
+            directory, terminal, json=args.json, hash_uids=args.hash_uids, sort=args.sort
+        )
 
 
 @contextmanager
@@ -310,8 +321,11 @@ def compare(sent: int | None, arrived: int, look_at: str, terminal: Terminal) ->
         terminal.problem(f"the peer says it has sent {sent}, {what} arrived here: {look_at}")
 
 
-def report_stored(args: Namespace, arrived: int, terminal: Terminal) -> None:
-    """Print how many have arrived."""
+def report_stored(args: Namespace, arrivals: Arrivals, terminal: Terminal) -> None:
+    """Print how many have arrived, and how many of them were there already."""
     if not args.json:
-        done = "received" if args.ignore else "stored"
-        terminal.result(f"{arrived} object{'' if arrived == 1 else 's'} {done}")
+        there = arrivals.there
+        new = arrivals.stored - there
+        text = f"{new} object{'' if new == 1 else 's'} {'received' if args.ignore else 'stored'}"
+        was = "was" if there == 1 else "were"
+        terminal.result(f"{text}, {there} {was} there already" if there else text)

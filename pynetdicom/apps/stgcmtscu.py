@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.getscu import sop_class
 from pynetdicom.apps.progress import Terminal, one_line
 from pynetdicom.apps.requestor import association, make_ae, peer_name
@@ -91,6 +91,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("STGCMTSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("objects", INPUT)
     parser.add_options("result", RESULT)
     parser.add_options("output", OUTPUT)
@@ -119,7 +120,7 @@ def of_text(text: str) -> Reference:
     try:
         if not is_file_name(uid):
             raise ArgumentTypeError(f"{uid!r} is not a UID")
-        return Reference(sop_class(name), uid)
+        return Reference(sop_class(name, "CLASS"), uid)
     except ArgumentTypeError as error:
         raise options.Failure(f"{text}: neither a file nor CLASS=UID: {error}") from None
 
@@ -172,7 +173,9 @@ def listening(args: Namespace, ae: ApplicationEntity) -> Iterator[Results | None
     ae.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
     where = (args.bind_address, args.listen)
     try:
-        server = ae.start_server(where, block=False, evt_handlers=results.handlers)
+        tls = security.server_tls(args)
+        handlers = [*results.handlers, *args.capturing]
+        server = ae.start_server(where, block=False, evt_handlers=handlers, tls=tls)
     except OSError as error:
         why = error.strerror or error
         raise options.Failure(f"cannot listen on {address_text(where)}: {why}") from None

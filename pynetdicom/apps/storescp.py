@@ -14,17 +14,19 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, security
 from pynetdicom.apps.acceptor import serve
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.sorting import SORTED, STUDY, folder, study_folder, values_of
 from pynetdicom.services.classes import StorageServiceClass
 from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
+    from pynetdicom.apps.commands import Commands
     from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.events import Event
 
@@ -49,6 +51,29 @@ OUTPUT = (
         " digits and dots, under the SHA-256 digest of that UID (default: refuse them with 0x0117)",
     ),
     options.option("--ignore", action="store_true", help="receive objects, but do not store them"),
+    options.option(
+        "--sort", metavar="WHAT", choices=SORTED,
+        help="write to subdirectories: study for one of each study, series for one of each series"
+        " in that of its study, patient for both in one of the patient",
+    ),
+)  # fmt: skip
+COMMANDS = (
+    options.option(
+        "-xcr", "--exec-on-receive", metavar="COMMAND",
+        help="run a command after each object that is stored. It is one argument, which is taken"
+        " apart as a shell does, and run without one; in it #p stands for the directory, #f for"
+        " the file name, #a and #c for the calling and the called AE title, #r for the peer's"
+        " address, #u for the Study Instance UID",
+    ),
+    options.option(
+        "-xcs", "--exec-on-study", metavar="COMMAND",
+        help="run a command when no more objects of a study have come for some time; as above, but"
+        " without #f",
+    ),
+    options.option(
+        "-tos", "--quiet-time", type=options.seconds, default=30.0, metavar="SECONDS",
+        help="that time (default: {default:g})",
+    ),
 )  # fmt: skip
 MISCELLANEOUS = (
     options.option("--no-echo", action="store_true", help="do not accept verification"),
@@ -65,8 +90,10 @@ def make_parser() -> options.Parser:
     )
     network = (*options.listener("STORESCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_listener(parser)
     parser.add_options("transfer syntaxes", options.PREFERRED_SYNTAXES, exclusive=True)
     parser.add_options("output", OUTPUT)
+    parser.add_options("commands", COMMANDS)
     parser.add_options("miscellaneous", MISCELLANEOUS)
     return parser
 
@@ -116,37 +143,86 @@ def same_bytes(first: EncodedDataSet, second: EncodedDataSet) -> bool:
     return True
 
 
-def store(event: Event, directory: str, hash_uids: bool = False) -> int:
+class Filed(NamedTuple):
+    """What became of a received object.
+
+    Attributes
+    ----------
+    status : int
+        What answers it.
+    path : str
+        Its file, if it has one.
+    is_new : bool
+        Whether that was not there before, with the very same data set.
+    """
+
+    status: int
+    path: str = ""
+    is_new: bool = False
+
+
+def store(event: Event, directory: str, hash_uids: bool = False, sort: str | None = None) -> int:
     """Give a received object its file name; the status that answers it."""
+    return file(event, directory, hash_uids, sort).status
+
+
+def file(event: Event, directory: str, hash_uids: bool = False, sort: str | None = None) -> Filed:
+    """Give a received object its file name, in a subdirectory by what it is sorted by."""
     uid = str(event.request.AffectedSOPInstanceUID).rstrip("\0 ")
     name = name_of(uid, hashed=hash_uids)
     if name is None:
         LOGGER.warning("refused: the SOP Instance UID cannot be a file name")
-        return INVALID_INSTANCE
+        return Filed(INVALID_INSTANCE)
     try:
+        if sort:
+            directory = folder(directory, values_of(event.request.data_set), SORTED[sort])
+            os.makedirs(directory, exist_ok=True)
         return _save(event, os.path.join(directory, name))
     except OSError as error:
         LOGGER.error("cannot store %s: %s", name, error.strerror or error)
-        return OUT_OF_RESOURCES
+        return Filed(OUT_OF_RESOURCES)
 
 
-def _save(event: Event, stem: str) -> int:
+def _save(event: Event, stem: str) -> Filed:
+    # What is logged is the name: the way to it may have a Patient ID.
+    name = os.path.basename(stem)
     for count in itertools.count(1):
         # No name has an underscore: the second copy of one never takes that of another.
-        path = f"{stem}.dcm" if count == 1 else f"{stem}_{count}.dcm"
+        suffix = ".dcm" if count == 1 else f"_{count}.dcm"
+        path = stem + suffix
         try:
             event.save_as(path, overwrite=False)
         except FileExistsError:
             if same_data_set(event.request.data_set, path):
-                LOGGER.info("already there: %s", path)
-                break
+                LOGGER.info("already there: %s%s", name, suffix)
+                return Filed(SUCCESS, path)
         else:
             if count > 1:
-                LOGGER.warning("differs from what is stored already, kept as %s", path)
+                LOGGER.warning("differs from what is stored already, kept as %s%s", name, suffix)
             else:
-                LOGGER.info("stored %s", path)
-            break
-    return SUCCESS
+                LOGGER.info("stored %s%s", name, suffix)
+            return Filed(SUCCESS, path, is_new=True)
+    raise AssertionError("there is always another number")
+
+
+def file_and_tell(
+    event: Event, directory: str, hash_uids: bool, sort: str | None, commands: Commands
+) -> int:
+    """Give a received object its file name, and have commands run for it."""
+    from pynetdicom.apps.commands import Received
+
+    if commands.is_full:  # a sender that tries again later is better than a command left out
+        LOGGER.error("refused: too many commands are waiting to be run")
+        return OUT_OF_RESOURCES
+    filed = file(event, directory, hash_uids, sort)
+    if filed.path:
+        values = values_of(event.request.data_set)
+        peer = event.assoc.requestor
+        study = values.get(STUDY, b"").decode("ascii", "backslashreplace")
+        where = study_folder(directory, values, sort)
+        called = str(peer.primitive.called_ae_title) if peer.primitive else ""
+        commands.put(Received(filed.path, study, where, peer.ae_title, called, peer.address))
+    return filed.status
 
 
 def ignore(event: Event) -> int:
@@ -192,13 +268,45 @@ def storage_classes(*, usual: bool) -> Iterable[str]:
     return all_storage()
 
 
+def commands_of(args: Namespace) -> Commands | None:
+    """The commands that are to be run; None if there are none.
+
+    Raises
+    ------
+    ValueError
+        Why one cannot be run.
+    """
+    if not (args.exec_on_receive or args.exec_on_study):
+        return None
+    from pynetdicom.apps.commands import Command, Commands
+
+    if args.ignore:
+        raise ValueError("with --ignore there is nothing to run a command for")
+    of_object = args.exec_on_receive and Command("--exec-on-receive", args.exec_on_receive)
+    of_study = args.exec_on_study and Command("--exec-on-study", args.exec_on_study, of_study=True)
+    return Commands(of_object, of_study, args.quiet_time)
+
+
 def listen(args: Namespace, terminal: Terminal) -> int:
     """Store what comes until a signal says stop."""
+    try:
+        commands = commands_of(args)
+    except ValueError as problem:
+        terminal.problem(str(problem))
+        return options.WRONG_ARGUMENTS
+    directory = output_directory(args)
+    with commands or nullcontext():
+        return listen_with(commands, directory, args, terminal)
+
+
+def listen_with(
+    commands: Commands | None, directory: str | None, args: Namespace, terminal: Terminal
+) -> int:
+    """Store what comes in a directory, if there is one, and have commands run for it."""
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.events import EVT_C_STORE
     from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
 
-    directory = output_directory(args)
     ae = ApplicationEntity(ae_title=args.ae_title)
     options.apply_limits(ae, args)
     syntaxes = list(args.preferred)
@@ -210,13 +318,16 @@ def listen(args: Namespace, terminal: Terminal) -> int:
         syntaxes += [str(uid) for uid in ALL_TRANSFER_SYNTAXES if uid not in syntaxes]
     for sop_class in storage_classes(usual=any_syntax):
         ae.add_supported_context(sop_class, syntaxes)
-    handler = (
-        (EVT_C_STORE, store, [directory, args.hash_uids]) if directory else (EVT_C_STORE, ignore)
-    )
+    how = [directory, args.hash_uids, args.sort]
+    handler: tuple[Any, ...] = (EVT_C_STORE, store, how) if directory else (EVT_C_STORE, ignore)
+    if commands is not None:
+        handler = (EVT_C_STORE, file_and_tell, [*how, commands])
     return serve(
         args,
         ae,
         terminal,
+        drain=args.drain,
+        metrics=args.metrics,
         evt_handlers=[handler],
         spool_dir=directory,
         unrestricted_storage=any_syntax,

@@ -6,6 +6,7 @@ are sent, in as many associations as their contexts need.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from argparse import Namespace
@@ -13,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynetdicom.apps import options
-from pynetdicom.apps.progress import Display, Terminal
+from pynetdicom.apps import options, security
+from pynetdicom.apps.progress import Display, Terminal, one_line
 from pynetdicom.apps.requestor import association
 from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.planning import in_associations, needed_by, to_contexts
@@ -22,6 +23,8 @@ from pynetdicom.planning import in_associations, needed_by, to_contexts
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.services.instances import Kind
+
+LOGGER = logging.getLogger(__name__)
 
 option = options.option
 
@@ -66,6 +69,7 @@ def make_parser() -> options.Parser:
         *ASSOCIATIONS,
     )
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options(
         "transfer syntaxes of uncompressed files", options.REQUESTED_SYNTAXES, exclusive=True
     )
@@ -159,6 +163,7 @@ def send(
         category = "" if result.status is None else code_to_category(result.status)
         if category in ("Success", "Warning"):
             stored += 1
+            LOGGER.info("%s: stored with 0x%04X", one_line(str(result.path)), result.status)
             if category == "Warning":
                 terminal.warning(f"{result.path}: stored with warning 0x{result.status:04X}")
         elif result.status is None:

@@ -1,21 +1,47 @@
-"""TLS of the servers, from the files that their configurations name: each fault names its key."""
+"""TLS and users of the servers that have a configuration: each fault names its key."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from pynetdicom.apps.configuring import Check, ConfigError, some_text
+from pynetdicom.apps import security as command_line
+from pynetdicom.apps.configuring import Check, ConfigError, flag, some_text
+from pynetdicom.errors import TLSFileProblem
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.tls import Clients, Context
+
+
+def _one_of(*allowed: str) -> Check:
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return str(value)
+
+    return check
+
 
 SECTION: Mapping[str, tuple[str, Check]] = {
     "certificate": ("tls_certificate", some_text),
     "key": ("tls_key", some_text),
     "authorities": ("tls_authorities", some_text),
+    "crl": ("tls_crl", some_text),
+    "profile": ("tls_profile", _one_of("bcp195", "bcp195-modified")),
+    "clients": ("tls_peers", _one_of("require", "verify", "ignore")),
+    "plain_too": ("tls_plain_too", flag),
 }
-"""The keys of ``[tls]``, with the fields of the configuration that they are for."""
+"""The keys of ``[tls]``, with the fields of `Settings` that they are for."""
 
-PATHS = tuple(name for name, _ in SECTION.values())
+IDENTITY: Mapping[str, tuple[str, Check]] = {
+    "passwords": ("passwords", some_text),
+    "in_clear": ("password_in_clear", flag),
+}
+"""The keys of ``[identity]``."""
+
+PATHS = ("tls_certificate", "tls_key", "tls_authorities", "tls_crl", "passwords")
 
 
 class Peer(Protocol):
@@ -30,27 +56,23 @@ class Peer(Protocol):
         """Whether with TLS."""
 
 
-class Config(Protocol):
-    """What a configuration has of TLS."""
+@dataclass(frozen=True)
+class Settings:
+    """What a configuration has of both; see `pynetdicom.tls` and `pynetdicom.identity`."""
 
-    @property
-    def tls_certificate(self) -> str | None:
-        """A file; None: without TLS."""
-
-    @property
-    def tls_key(self) -> str | None:
-        """A file; None where the key is in that of the certificate."""
-
-    @property
-    def tls_authorities(self) -> str | None:
-        """A file with the certificates of those who vouch for peers."""
-
-    @property
-    def peers(self) -> Mapping[str, Peer]:
-        """By AE title."""
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_authorities: str | Sequence[str] | None = None
+    tls_crl: str | Sequence[str] | None = None
+    tls_profile: str = "bcp195"
+    tls_peers: Clients | None = None
+    tls_plain_too: bool = False
+    passwords: str | None = None
+    password_in_clear: bool = False
+    peers: Mapping[str, Peer] = field(default_factory=dict)
 
 
-Checked = TypeVar("Checked", bound=Config)
+Checked = TypeVar("Checked", bound=Settings)
 
 
 class Security(NamedTuple):
@@ -58,14 +80,14 @@ class Security(NamedTuple):
 
     Attributes
     ----------
-    server : ssl.SSLContext or None
+    server : Context or None
         What the server listens with; None: without TLS.
-    destinations : ssl.SSLContext or None
+    destinations : Context or None
         What it sends with to peers that want TLS; None if none of them does.
     """
 
-    server: ssl.SSLContext | None = None
-    destinations: ssl.SSLContext | None = None
+    server: Context | None = None
+    destinations: Context | None = None
 
     def to(self, peer: Peer) -> dict[str, Any]:
         """What an association with a peer is made with, as a parameter of `AE.associate`."""
@@ -80,103 +102,77 @@ def checked(config: Checked, source: str) -> Checked:
     ConfigError
         They do not go together.
     """
-    if config.tls_key is not None and config.tls_certificate is None:
-        raise ConfigError(f"{source}: [tls] key: needs a certificate too")
-    if config.tls_authorities is not None and config.tls_certificate is None:
-        raise ConfigError(
-            f"{source}: [tls] authorities: needs a certificate too: without one, the server would"
-            " listen without TLS, and let everybody in"
-        )
+    certificate, authorities = config.tls_certificate, config.tls_authorities
+    wrong = {
+        "[tls] key: needs a certificate too": config.tls_key and not certificate,
+        "[tls] authorities: needs a certificate too: without one, the server would"
+        " listen without TLS, and let everybody in": authorities and not certificate,
+        "[tls] crl: needs authorities too": config.tls_crl and not authorities,
+        "[tls] plain_too: needs a certificate too": config.tls_plain_too and not certificate,
+        f"[tls] clients: {config.tls_peers} needs authorities that vouch for them": (
+            config.tls_peers not in (None, "ignore") and not authorities
+        ),
+        "[identity] passwords: needs TLS, or in_clear = true": (
+            config.passwords and not (certificate or config.password_in_clear)
+        ),
+    }
+    for why, is_so in wrong.items():
+        if is_so:
+            raise ConfigError(f"{source}: {why}")
     return config
 
 
-def security(config: Config, source: str = "configuration") -> Security:
+def security(config: Settings, source: str = "configuration") -> Security:
     """Make both; ConfigError if a file is at fault, with `source` in front."""
     try:
         return Security(server_tls(config), destination_tls(config))
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error
+    except TLSFileProblem as problem:
+        raise ConfigError(f"{source}: [tls] {problem}") from problem
 
 
-def server_tls(config: Config) -> ssl.SSLContext | None:
+def server_tls(config: Settings) -> Context | None:
     """What the server's TLS is made with; None without a certificate."""
     if config.tls_certificate is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    _load_certificate(context, config)
-    if config.tls_authorities is not None:
-        _check_certificates("authorities", config.tls_authorities)
-        context.load_verify_locations(config.tls_authorities)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    from pynetdicom.tls import server_context
+
+    return server_context(
+        config.tls_profile,
+        certificate=config.tls_certificate,
+        key=config.tls_key,
+        authorities=config.tls_authorities,
+        crls=config.tls_crl,
+        clients=config.tls_peers,
+    )
 
 
-def destination_tls(config: Config) -> ssl.SSLContext | None:
+def destination_tls(config: Settings) -> Context | None:
     """What TLS with peers is made with; None if none of them has it."""
     if not any(peer.tls for peer in config.peers.values()):
         return None
-    if config.tls_authorities is not None:
-        _check_certificates("authorities", config.tls_authorities)
-    context = ssl.create_default_context(cafile=config.tls_authorities)
-    _load_certificate(context, config)
-    return context
+    from pynetdicom.tls import client_context
+
+    return client_context(
+        config.tls_profile,
+        certificate=config.tls_certificate,
+        key=config.tls_key,
+        authorities=config.tls_authorities,
+        crls=config.tls_crl,
+    )
 
 
-def _load_certificate(context: ssl.SSLContext, config: Config) -> None:
-    certificate, key = config.tls_certificate, config.tls_key
-    if certificate is None:
-        return
-    _check_certificates("certificate", certificate)
-    name, path = ("certificate", certificate) if key is None else ("key", key)
-    _readable(name, path)
-    try:
-        context.load_cert_chain(certificate, key, _no_password)
-    except _NeedsPassword as error:
-        why = "the key is encrypted; only one without a password can be used"
-        raise _fault(name, path, why) from error
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise _fault(name, path, f"not the key of the certificate {certificate}") from error
-        if error.reason in _WEAK:
-            why = f"too weak for this system's OpenSSL ({_reason(error)})"
-            raise _fault("certificate", certificate, why) from error
-        what = "no private key in PEM form" if key else "no private key in it, and there is no key"
-        raise _fault(name, path, f"{what} ({_reason(error)})") from error
+def users(config: Settings, ae: ApplicationEntity) -> list[tuple[Any, Any]]:
+    """Have an AE let in only the users of the file, if there is one; gives handlers for that."""
+    if config.passwords is None:
+        return []
+    return [command_line.users(config.passwords, ae, in_clear=config.password_in_clear)]
 
 
-_WEAK = ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK")
-
-
-class _NeedsPassword(Exception):
-    pass
-
-
-def _no_password() -> str:
-    # Nobody is there to be asked for it.
-    raise _NeedsPassword
-
-
-def _check_certificates(name: str, path: str) -> None:
-    """See whether a file has certificates."""
-    _readable(name, path)
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except (ssl.SSLError, OSError) as error:
-        raise _fault(name, path, f"no certificates in PEM form ({_reason(error)})") from error
-
-
-def _readable(name: str, path: str) -> None:
-    try:
-        with open(path, "rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise _fault(name, path, error.strerror or str(error)) from error
-
-
-def _reason(error: OSError) -> str:
-    reason = getattr(error, "reason", None)
-    return reason.lower().replace("_", " ") if reason else error.strerror or str(error)
-
-
-def _fault(name: str, path: str, why: str) -> ConfigError:
-    return ConfigError(f"[tls] {name}: {path}: {why}")
+def check_users(config: Settings, source: str) -> None:
+    """See whether the file of users can be read."""
+    if config.passwords is not None:
+        try:
+            open(config.passwords, "rb").close()
+        except OSError as error:
+            why = f"{config.passwords}: {error.strerror or error}"
+            raise ConfigError(f"{source}: [identity] passwords: {why}") from error

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynetdicom.apps import odd_values, options
+from pynetdicom.apps import odd_values, options, security
 from pynetdicom.apps.acceptor import StopSignals
 from pynetdicom.apps.keys import WrongKey, make_query
 from pynetdicom.apps.progress import Terminal, one_line
@@ -151,6 +151,7 @@ def make_parser() -> options.Parser:
     )
     network = (*options.titles("UPSSCU"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
     parser.add_options("network", network)
+    security.add_client(parser)
     parser.add_options("step", STEP)
     parser.add_options("canceling", CANCELING)
     parser.add_options("watching", WATCHING)
@@ -294,12 +295,13 @@ def show(args: Namespace, status: Dataset, terminal: Terminal) -> None:
 
 def show_steps(assoc: Association, args: Namespace, attributes: Dataset) -> None:
     """Show the steps that are looked for, or the one that is asked for."""
-    from pynetdicom.apps.matches import JsonLines, make_output
+    from pynetdicom.apps.matches import JsonLines, columns_of, make_output
     from pynetdicom.dsutils import pretty_dataset
     from pynetdicom.workflows import ups
 
     if args.action == "find":
-        output, count = make_output(attributes, json=args.json), 0
+        columns = columns_of(attributes, args.keyword)
+        output, count = make_output(columns, "json" if args.json else None), 0
         for match in ups.find(assoc, attributes):
             output.show(match)
             count += 1
@@ -379,7 +381,9 @@ def listening(args: Namespace, ae: ApplicationEntity) -> Iterator[None]:
     ae.add_supported_context(UnifiedProcedureStepEvent, scu_role=False, scp_role=True)
     where = (args.bind_address, args.listen)
     try:
-        server = ae.start_server(where, block=False, evt_handlers=ups.listening(tell))
+        tls = security.server_tls(args)
+        handlers = [*ups.listening(tell), *args.capturing]
+        server = ae.start_server(where, block=False, evt_handlers=handlers, tls=tls)
     except OSError as error:
         why = error.strerror or error
         raise options.Failure(f"cannot listen on {address_text(where)}: {why}") from None

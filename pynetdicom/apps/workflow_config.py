@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pynetdicom.apps import options, tls
+from pynetdicom.access import AccessRules, Rule
+from pynetdicom.apps import access, options, tls
 from pynetdicom.apps.configuring import (
     TIMEOUTS,
     Check,
@@ -50,7 +51,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(tls.Settings):
     """The configuration; see the documentation of workflowscp for each of them."""
 
     ae_title: str = "WORKFLOWSCP"
@@ -79,10 +80,8 @@ class Config:
     objects: str | None = None
     verify_bytes: bool = False
     retrieve_ae_title: str | None = None
-    tls_certificate: str | None = None
-    tls_key: str | None = None
-    tls_authorities: str | None = None
     peers: Mapping[str, Peer] = field(default_factory=dict)
+    access: tuple[Rule, ...] = ()
 
 
 FINAL = ("COMPLETED", "DISCONTINUED")
@@ -138,6 +137,7 @@ SECTIONS: Sections = {
         "retrieve_ae_title": ("retrieve_ae_title", valid_title),
     },
     "tls": tls.SECTION,
+    "identity": tls.IDENTITY,
 }
 
 _PATHS = ("store", "objects", "worklist", *tls.PATHS)
@@ -158,7 +158,9 @@ def load(path: str) -> Config:
     ConfigError
         It cannot be read, or something in it is wrong.
     """
-    values, tables = read_toml(path, read_text(path), SECTIONS, PEER, {"tls": "a certificate"})
+    needs, text = {"tls": "a certificate"}, read_text(path)
+    values, tables = read_toml(path, text, SECTIONS, PEER, needs, access.ACCESS, access.NEEDED)
+    access.make_rules(values)
     peers: dict[str, Peer] = {}
     for where, table in tables:
         peer = peers[table["ae_title"]] = Peer(**table)
@@ -175,6 +177,11 @@ def load(path: str) -> Config:
     return tls.checked(with_paths(config, _PATHS, path), path)
 
 
+def access_rules(config: Config) -> AccessRules | None:
+    """Who may do what: the ``[[access]]``; None, all, where there are none."""
+    return AccessRules(config.access) if config.access else None
+
+
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """What the command line says, which comes before the file."""
-    return overridden(config, changes)
+    return tls.checked(overridden(config, changes), "command line")

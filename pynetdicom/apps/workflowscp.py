@@ -16,21 +16,19 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.apps import options
+from pynetdicom.apps import options, tls
 from pynetdicom.apps.acceptor import serve, surviving_hangups
 from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.tls import Security, security
-from pynetdicom.apps.workflow_config import Config, load, override
+from pynetdicom.apps.security import add_configured
+from pynetdicom.apps.workflow_config import Config, access_rules, load, override
 from pynetdicom.network.deadlines import after, remaining
-from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.events import Event
     from pynetdicom.workflows import ups
     from pynetdicom.workflows.providing import Provider
     from pynetdicom.workflows.stores import Store
@@ -74,6 +72,7 @@ def make_parser() -> options.Parser:
     )
     network = options.configured("WORKFLOWSCP", Config.port, "configuration file, TOML")
     parser.add_options("network", network)
+    add_configured(parser)
     parser.add_options("places", PLACES)
     return parser
 
@@ -131,7 +130,9 @@ class Forgetting:
         LOGGER.info("unified procedure steps that ended long ago: %d forgotten", len(forgotten))
 
 
-def make_providers(config: Config, tls: Security, ae: ApplicationEntity, store: Store) -> Providers:
+def make_providers(
+    config: Config, contexts: tls.Security, ae: ApplicationEntity, store: Store
+) -> Providers:
     """Those that are switched on, by what they provide; they have one `where`, the peers."""
     from pynetdicom.workflows import availability, mpps, ups, worklist
 
@@ -139,7 +140,7 @@ def make_providers(config: Config, tls: Security, ae: ApplicationEntity, store: 
         peer = config.peers.get(ae_title.strip())
         if peer is None or peer.address is None:
             return None
-        return peer.address, peer.port, tls.to(peer)
+        return peer.address, peer.port, contexts.to(peer)
 
     keep = config.keep_days * 86400.0 or None
     made: Providers = {}
@@ -208,38 +209,30 @@ def close(providers: Providers, deadline: float | None) -> None:
             closing(remaining(deadline))
 
 
-def log(event: Event) -> None:
-    """Say what a request was answered with."""
-    sent = event.message.primitive
-    status = getattr(sent, "Status", None)
-    if status is not None:
-        uid = getattr(sent, "AffectedSOPInstanceUID", None)
-        what = f"{sent.name} of {uid}" if uid else sent.name
-        title = str(event.assoc.remote["ae_title"])
-        LOGGER.info("%s: %s: 0x%04X", printable(title), printable(what), status)
-
-
 def run(args: Namespace, terminal: Terminal) -> int:
     """Serve until a signal says stop."""
     from pynetdicom.workflows.stores import SQLiteStore
 
     try:
         config = configuration(args)
-        tls = security(config, args.config or "command line")
+        source = args.config or "command line"
+        contexts = tls.security(config, source)
+        tls.check_users(config, source)
         store = SQLiteStore(config.store)
     except (ConfigError, ValueError) as error:
         terminal.problem(str(error))
         return options.FAILED
     with closing(store), surviving_hangups():
-        return _run(config, tls, store, terminal)
+        return _run(config, contexts, store, terminal, args)
 
 
-def _run(config: Config, tls: Security, store: Store, terminal: Terminal) -> int:
-    from pynetdicom import events as evt
+def _run(
+    config: Config, contexts: tls.Security, store: Store, terminal: Terminal, args: Namespace
+) -> int:
     from pynetdicom.workflows.providing import handlers
 
     ae = make_ae(config)
-    providers = make_providers(config, tls, ae, store)
+    providers = make_providers(config, contexts, ae, store)
     for sop_class in sop_classes(providers):
         ae.add_supported_context(sop_class)
     LOGGER.info("serving %s", ", ".join(providers) or "nothing but C-ECHO")
@@ -252,10 +245,19 @@ def _run(config: Config, tls: Security, store: Store, terminal: Terminal) -> int
         deadline = after(config.shutdown_timeout)
         close(providers, after(0.0))
 
-    served: list[tuple[Any, ...]] = [*handlers(*providers.values()), (evt.EVT_DIMSE_SENT, log)]
+    served: list[tuple[Any, ...]] = handlers(*providers.values())
     try:
         return serve(
-            config, ae, terminal, stopping=stop, evt_handlers=served, ssl_context=tls.server
+            config,
+            ae,
+            terminal,
+            drain=args.drain,
+            metrics=args.metrics,
+            stopping=stop,
+            evt_handlers=[*served, *tls.users(config, ae), *args.capturing],
+            tls=contexts.server,
+            plain_too=config.tls_plain_too,
+            access=access_rules(config),
         )
     finally:
         close(providers, deadline or after(config.shutdown_timeout))

@@ -39,7 +39,7 @@ from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
-    from pynetdicom.network.lobby import Visitor
+    from pynetdicom.network.visitors import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 
@@ -75,6 +75,8 @@ class Association(SCU, DebugHooks, threading.Thread):
         Both sides.
     accepted_contexts, rejected_contexts : list of PresentationContext
         What was negotiated.
+    stats : Stats
+        The operations that have ended, in numbers.
     lock : threading.RLock
         For programs, as they like; the library does not take it.
     network_timeout_response : {'A-ABORT', 'A-RELEASE'}
@@ -104,6 +106,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.mode = mode
         self.lock = threading.RLock()
         link = self._link = Link(ae, mode, self, server)
+        self.stats = link.stats
         self.requestor: ServiceUser = link.requestor
         self.acceptor: ServiceUser = link.acceptor
         self._invoker = Invoker(link, Messenger(link))
@@ -121,6 +124,7 @@ class Association(SCU, DebugHooks, threading.Thread):
             connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
         )
+        self.dul.link = link
         self._lifetime = Lifetime(link, self._negotiation, self._performer, indications)
         link.handlers = self._handlers = Handlers(
             ae,
@@ -309,6 +313,11 @@ class Association(SCU, DebugHooks, threading.Thread):
             self.join(LINGER)
         elif not self._has_ended:  # a handler does not return
             self.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+
+    def _end_when_idle(self, seconds: float) -> None:
+        """Have it aborted once it has had nothing to do for so long."""
+        self._link.idle_timeout = seconds
+        self._link.inbox.put(None)  # the Association thread, which may wait for longer
 
     def _release_later(self) -> None:
         """Have the association released by its own thread, and wait for nothing."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
-    from pynetdicom.network.lobby import Visitor
+    from pynetdicom.network.visitors import Visitor
 
 
 class Accepting:
@@ -35,6 +35,7 @@ class Accepting:
         self._link = link
         self._indications = indications
         self._visitor = visitor
+        self._access = link.access = None if visitor is None else visitor.granted
 
     def negotiate(self) -> bool:
         """Answer the association request; whether the association is established."""
@@ -89,6 +90,7 @@ class Accepting:
             implementation_class_uid=ours.implementation_uid,
             implementation_version_name=ours.implementation_version_name,
             unrestricted=may_be_storage if unrestricted else None,
+            permitted=None if self._access is None else self._access.may_have,
             user_items=items,
         )
         if items and not fits(ac):
@@ -123,6 +125,9 @@ class Accepting:
         # Who the acceptor is; a handler of `EVT_REQUESTED` may change it.
         acceptor.ae_title = server.ae_title
         acceptor.maximum_length = link.ae.maximum_pdu_size
+        if self._access is not None:
+            acceptor.maximum_length = self._access.pdu_length(acceptor.maximum_length)
+            self._indications.assembler.maximum_command = self._access.limits.command_set_bytes
         acceptor.supported_contexts = server.contexts
         acceptor.implementation_class_uid = link.ae._implementation_uid
         acceptor.implementation_version_name = link.ae.implementation_version_name

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom.handlers import Handlers, Host
 from pynetdicom.running import Running
 from pynetdicom.upper_layer.contexts import PresentationContext
+
+if TYPE_CHECKING:
+    from pynetdicom.access import AccessRules
 
 
 class Entity(Host, Protocol):
@@ -47,6 +50,10 @@ class Listener(Protocol):
     spool_dir: str | None
     spool_threshold: int
     unrestricted_storage: bool | None
+    access: AccessRules | None
     _handlers: Handlers
+
+    @property
+    def active_associations(self) -> list[Any]: ...
 
     def association_ended(self, assoc: Any) -> None: ...

@@ -20,6 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from pynetdicom import event_types as evt
+from pynetdicom._logging import working_on
+from pynetdicom.association import reporting
 from pynetdicom.dimse import waiting
 from pynetdicom.dimse.messages import Batch
 from pynetdicom.dimse.operations import PENDING, Operation, Operations
@@ -162,6 +164,17 @@ class Invoker:
             if is_match:
                 missing.append("identifier")
             if not missing:
+                if response.Status not in PENDING:
+                    request, begun = operation.request, operation.last_heard
+                    done = link.stats.by_thread[threading.get_ident()][
+                        "invoked", request.name, response.Status or 0
+                    ]
+                    done[0] += 1
+                    done[1] += 0 if request.data_set is None else request.data_set.size
+                    done[2] += time.monotonic() - begun
+                    if self.messenger.logs:
+                        with working_on(link):
+                            reporting.operation("invoked", request, response, begun)
                 return response
             error = ValueError(f"{response.message_name} without {', '.join(missing)}")
             link.dul.abort(Ended("aborted", "local", 0, 0, error=error))

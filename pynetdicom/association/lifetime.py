@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
 from pynetdicom import raised
+from pynetdicom._logging import HERE
 from pynetdicom.association import reporting
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
@@ -59,6 +60,7 @@ class Lifetime:
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""
         thread = self._link.thread
+        HERE.link = self._link
         _living.add(thread)
         workers = self._link.workers
         workers.add(threading.get_ident())

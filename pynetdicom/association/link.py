@@ -7,6 +7,7 @@ An `Association` has a `Link`, and parts that stand on it: its negotiation (`req
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,9 +18,11 @@ from pynetdicom.event_types import ON_THE_WIRE, EventType
 from pynetdicom.network.addresses import address_text
 from pynetdicom.network.latch import Latch
 from pynetdicom.settings import Timeouts
+from pynetdicom.stats import Stats
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
+    from pynetdicom.access import Granted
     from pynetdicom.association.entity import Entity, Listener
     from pynetdicom.handlers import Handlers
     from pynetdicom.network.dul import DUL
@@ -31,11 +34,18 @@ if TYPE_CHECKING:
 TIMEOUTS = ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout")
 
 
+_numbers = itertools.count(1)
+
+
 class Link(Timeouts):
     """What the parts of one association share; for any thread.
 
     Attributes
     ----------
+    number : int
+        Which of the process's associations it is, for the log.
+    stats : Stats
+        What has been done on it.
     thread : threading.Thread
         The Association thread.
     server : Listener or None
@@ -61,6 +71,8 @@ class Link(Timeouts):
         thread: threading.Thread,
         server: Listener | None,
     ) -> None:
+        self.number = next(_numbers)
+        self.stats = Stats()
         self.ae = ae
         self.server = server
         self.is_requestor = mode == "requestor"
@@ -77,6 +89,8 @@ class Link(Timeouts):
         self._dimse_timeout: float | None = ae.dimse_timeout
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
+        # While its server is drained: after so many seconds with nothing to do it is aborted.
+        self.idle_timeout: float | None = None
         self.inbox = Inbox()
         self.is_over = Latch()
         self.was_established = False
@@ -86,6 +100,8 @@ class Link(Timeouts):
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Runs] = set()
+        # What the peer may do, where its listener has rules for that.
+        self.access: Granted | None = None
         # Whether the local user has ended it, from whatever thread: none is to take its place.
         self.wants_no_more = False
 

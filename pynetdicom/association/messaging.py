@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import debug_log
 from pynetdicom import event_types as evt
+from pynetdicom._logging import working_on
 from pynetdicom.data_sets.data_set import for_wire
 from pynetdicom.dimse.messages import Batch, Message, fragments
 
@@ -31,6 +32,8 @@ class Messenger:
         self._shows = debug_log.is_wanted(debug_log.DIMSE)
         # Whether anybody wants to know what is sent, and what has come.
         self.tells_sent = self.tells_received = self._shows
+        # Whether the log has a line of each operation.
+        self.logs = debug_log.are_operations_wanted()
         # Oddities of data sets that the log has told of already.
         self._noted: set[str] = set()
 
@@ -70,7 +73,8 @@ class Messenger:
             kind = f"{what} {oddity.partition(':')[0]}"
             if kind not in self._noted:
                 self._noted.add(kind)
-                LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
+                with working_on(self._link):
+                    LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
 
     def handlers_changed(self, bound: Handlers) -> None:
         """Note who listens."""
@@ -87,6 +91,7 @@ class Messenger:
 
     def _tell(self, what: str, event: evt.EventType, message: Message) -> None:
         if self._shows:
-            debug_log.show_message(what, message)
+            with working_on(self._link):
+                debug_log.show_message(what, message)
         if event in self._link.handlers:
             self._link.handlers.trigger(event, {"message": message})

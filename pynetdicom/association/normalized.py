@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pynetdicom._logging import working_on
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.association.responses import decoded
 from pynetdicom.dimse.primitives import (
@@ -332,9 +333,10 @@ def _ask(
     status = to_status(response, message_id)
     if response is None:
         return status, None
-    reply = decoded(response, status, "data set")
+    reply = decoded(response, status, "data set", invoker.link)
     if kind is N_CREATE and instance_uid is None and response.AffectedSOPInstanceUID is None:
-        _note_unnamed(response, status)
+        with working_on(invoker.link):
+            _note_unnamed(response, status)
     return status, reply
 
 

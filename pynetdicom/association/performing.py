@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, raised
+from pynetdicom._logging import HERE
 from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
@@ -63,6 +64,7 @@ class Performer:
         self._indications = indications
         self._load_serving = load_serving
         self.workers: list[threading.Thread] = []
+        self._done = link.stats.by_thread
         # Idents of those that serve. A set's own operations are atomic.
         self._busy: set[int] = set()
         # How many requests were beyond what may be outstanding.
@@ -127,6 +129,7 @@ class Performer:
         """Serve requests until the association has ended; one more thread than is busy waits."""
         inbox, busy, run = self._inbox, self._busy, self.link.handlers.run_anywhere
         ident = threading.get_ident()
+        HERE.link = self.link
         self.link.workers.add(ident)
         try:
             while (message := inbox.work.get()) is not None:
@@ -158,7 +161,9 @@ class Performer:
     def _serve_request(self, message: Message) -> None:
         """Serve one request of the peer and send the response."""
         response: Primitive | None = None
-        data_set = message.primitive.data_set
+        HERE.request = request = message.primitive
+        data_set = request.data_set
+        begun = time.monotonic()
         try:
             try:
                 if not self.link.has_ended:
@@ -170,7 +175,16 @@ class Performer:
                 self._inbox.done(message)
             if response is not None:
                 self.messenger.send(response, message.context_id)
+                done = self._done[threading.get_ident()][
+                    "performed", request.name, response.Status or 0
+                ]
+                done[0] += 1
+                done[1] += 0 if data_set is None else data_set.size
+                done[2] += time.monotonic() - begun
+                if self.messenger.logs:
+                    reporting.operation("performed", request, response, begun)
         finally:
+            HERE.request = None
             if data_set is not None:
                 data_set.handled()
 
@@ -183,13 +197,14 @@ class Performer:
 
         Never 0, or else the thread would spin while something is outstanding.
         """
-        timeout = self.link._network_timeout
+        idle = self.link.idle_timeout
+        timeout = self.link._network_timeout if idle is None else idle
         if timeout is None:
             return None
         return max(_SHORTEST, self.link.dul.driver.last_activity + timeout - time.monotonic())
 
     def _check_idle(self) -> None:
-        """Nothing was to be done for `network_timeout`: end it, unless something is outstanding."""
+        """Nothing was to be done for long enough: end it, unless something is outstanding."""
         link = self.link
         if self._patience() != _SHORTEST:
             return
@@ -198,6 +213,8 @@ class Performer:
         if are_awaited or self._is_serving() or self._indications.assembler.context_id:
             # Other timers run for these, or none.
             link.dul.driver.last_activity = time.monotonic()
+        elif link.idle_timeout is not None:
+            link.dul.abort(Ended("aborted", "local", 0, 0))
         elif link.network_timeout_response == "A-RELEASE":
             self._release()
         else:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log, raised
+from pynetdicom._logging import working_on
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.association.responses import LOGGER, Responses
 from pynetdicom.data_sets.encoded import EncodedDataSet
@@ -49,7 +50,8 @@ def query(
     if absent := set(request.missing()) - {"MessageID"}:
         raise TypeError(f"{name}: no {', '.join(absent)}")
     if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
-        debug_log.show_identifier(LOGGER, request, data_set.decode())
+        with working_on(invoker.link):
+            debug_log.show_identifier(LOGGER, request, data_set.decode())
     operation = Operation(invoker.operations, request, context.context_id)
     try:
         return Responses(invoker, request, invoker.send_request(operation, msg_id))

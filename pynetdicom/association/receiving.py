@@ -58,12 +58,15 @@ class Receiving:
     def _make(self, context_id: int) -> _Places:
         link = self._link
         ae, server = link.ae, link.server
+        longest = ae.maximum_object_bytes
+        if link.access is not None:
+            longest = link.access.object_bytes(longest)
         transfer_syntax = link.negotiated.contexts[context_id].transfer_uids[0]
         place = Place(
             transfer_syntax,
             ae.spool_dir if server is None else server.spool_dir,
             _config.SPOOL_THRESHOLD if server is None else server.spool_threshold,
-            ae.maximum_object_bytes,
+            longest,
         )
         build = header_builder(
             transfer_syntax,

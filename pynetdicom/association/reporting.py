@@ -6,17 +6,20 @@ All of it is told on the Association thread.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import _config, debug_log, hooks
 from pynetdicom import event_types as evt
-from pynetdicom.uids import named
+from pynetdicom._logging import about
+from pynetdicom.uids import named, named_all
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.association.link import Link
+    from pynetdicom.dimse.primitives import Primitive
     from pynetdicom.upper_layer.ended import Ended
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -30,18 +33,59 @@ def summarise(link: Link, what: str, *, level: int = logging.INFO) -> None:
         LOGGER.log(level, "association with %s: %s", link.peer_name, printable(what))
 
 
+def operation(how: str, request: Primitive, response: Primitive, begun: float) -> None:
+    """Log an operation that has ended: in one line, with its numbers as attributes.
+
+    Parameters
+    ----------
+    how : {'performed', 'invoked'}
+    request, response : Primitive
+        Of the response the status is told.
+    begun : float
+        Since when it was performed, or its response awaited.
+    """
+    facts = about(request)
+    if not facts["sop_instance"]:  # of an N-CREATE it may be the performer's choice
+        created = getattr(response, "AffectedSOPInstanceUID", None)
+        facts["sop_instance"] = printable(created or "", 64)
+    milliseconds = round((time.monotonic() - begun) * 1000, 1)
+    status = f"0x{response.Status:04X}"
+    data_set = request.data_set
+    size = 0 if data_set is None else data_set.size
+    debug_log.OPERATIONS.info(
+        "%s %s %s%s%s: %s, %d bytes, %.1f ms",
+        how,
+        facts["operation"],
+        facts["message_id"],
+        f" of {named(facts['sop_class'])}" if facts["sop_class"] else "",
+        f" {facts['sop_instance']}" if facts["sop_instance"] else "",
+        status,
+        size,
+        milliseconds,
+        extra={**facts, "bytes": size, "milliseconds": milliseconds, "status": status},
+    )
+
+
 def accepted(link: Link) -> None:
     """Log what was agreed on, and why nothing if it is nothing."""
     negotiated = link.negotiated
     count, contexts = len(negotiated.accepted), [*negotiated.accepted, *negotiated.rejected]
     debug_log.show_contexts(contexts)
-    what = "accepted"
+    access = link.access
+    what = "accepted" if access is None else f"accepted by the access rule {access.rule}"
     if negotiated.rejected or link.is_requestor:
         what += f", {count} of {len(contexts)} presentation contexts"
+    connection: Any = link.dul.connection
+    if connection.is_tls:
+        what += f", over {connection.socket.version()}"
     if contexts and not count:
         # All of them are answered, in the order in which they were proposed.
         why = acse.refusals(link.requestor.requested_contexts, contexts)
         what += f": {'; '.join(why)}"
+    elif access is not None:
+        uids = dict.fromkeys(one.abstract_uid for one in negotiated.rejected)
+        refused = [uid for uid in uids if not access.may_have(uid, is_scp=False)]
+        what += f"; not allowed: {named_all(refused)}" if refused else ""
     summarise(link, what)
     if link.is_requestor:
         _unanswered_roles(link)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import _config, debug_log
+from pynetdicom._logging import working_on
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.dimse.operations import PENDING, Operation
 from pynetdicom.errors import DataSetDecodeError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.link import Link
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.service")
@@ -107,7 +109,7 @@ class Responses(Generator["Response", None, None]):
         status.__dict__["problem"] = problem
         identifier = None
         if is_pending is (response.name == "C-FIND"):
-            identifier = _identifier(response, status)
+            identifier = _identifier(response, status, self._invoker.link)
             if response.data_set is None and not is_pending and response.Status != SUCCESS:
                 identifier = _without_identifier(response)
         elif response.data_set is not None:
@@ -168,9 +170,9 @@ def _without_identifier(response: Primitive) -> Dataset:
     return identifier
 
 
-def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
+def _identifier(response: Primitive, status: Dataset, link: Link | None = None) -> Dataset | None:
     """The identifier of a response."""
-    identifier = decoded(response, status, "identifier")
+    identifier = decoded(response, status, "identifier", link)
     if identifier is None:
         return None
     if response.name != "C-FIND" and isinstance(identifier.get(_FAILED_LIST), bytes):
@@ -179,11 +181,12 @@ def _identifier(response: Primitive, status: Dataset) -> Dataset | None:
         # It was too long for an explicit UI (PS3.5 6.2.2), but for nobody's use.
         identifier.FailedSOPInstanceUIDList = failed_uids(identifier)
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
-        debug_log.show_identifier(LOGGER, response, identifier)
+        with working_on(link):
+            debug_log.show_identifier(LOGGER, response, identifier)
     return identifier
 
 
-def decoded(response: Primitive, status: Dataset, what: str) -> Dataset | None:
+def decoded(response: Primitive, status: Dataset, what: str, link: Link | None) -> Dataset | None:
     """The decoded data set; None, and a word on it in the status, if it does not decode."""
     data_set = response.data_set
     if data_set is None:
@@ -196,5 +199,6 @@ def decoded(response: Primitive, status: Dataset, what: str) -> Dataset | None:
         else:
             problem = f"the {what} cannot be decoded: {error}"
         status.__dict__["problem"] = problem
-        LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
+        with working_on(link):
+            LOGGER.error("%s %s: %s", response.message_name, status.message_id, problem)
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.event_types import OPERATION_EVENTS, EventType
 from pynetdicom.handlers import HandlerItems
 from pynetdicom.hooks import is_assigned
+from pynetdicom.network.deadlines import after
 from pynetdicom.services import engines, levels, matching, registry, replying, retrieval
 from pynetdicom.services.classes import (
     ANSWERS,
@@ -20,6 +23,7 @@ from pynetdicom.services.classes import (
     MISTYPED_ARGUMENT,
     NO_SUCH_SOP_CLASS,
     NO_SUCH_TYPE,
+    NOT_AUTHORIZED,
     RESOURCE_LIMITATION,
     SEVERAL,
     SINGLE,
@@ -59,12 +63,15 @@ def answer(performer: Performer, message: Message) -> Primitive | None:
     refusal = _refusal(performer, message)
     if refusal is not None:
         status, why = refusal
+        access = performer.link.access
+        by_rule = status == NOT_AUTHORIZED and access is not None
         LOGGER.warning(
-            "%s %s for %s refused: %s",
+            "%s %s for %s refused: %s%s",
             request.message_name,
             getattr(request, "MessageID", None),
             named(context.abstract_uid),
             why,
+            _by_rule(performer) if by_rule else "",
         )
         response = request.response(status)
         if "ErrorComment" in response.parameters:
@@ -90,6 +97,13 @@ def answer(performer: Performer, message: Message) -> Primitive | None:
         asking = handlers.asking(event, attrs)
         return replying.reply(request, asking, context.transfer_uids[0], bound, read)
     return _answer_in_parts(performer, message, event, attrs)
+
+
+def _by_rule(performer: Performer) -> str:
+    """What the log says of a refusal by an access rule."""
+    access = performer.link.access
+    rule = "" if access is None else access.rule
+    return f" (access rule {rule}, for {performer.link.peer_name})"
 
 
 def _answer_in_parts(
@@ -120,6 +134,7 @@ def _answer_in_parts(
         show_and_send if request.name == "C-FIND" and LOGGER.isEnabledFor(logging.DEBUG) else send,
         performer.link.negotiated.contexts[context_id].transfer_uids[0],
         partial(performer.link.handlers.who_answers, event),
+        _limited(performer, message) if request.name == "C-FIND" else None,
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)
@@ -136,6 +151,28 @@ def _answer_in_parts(
     return retrieval.retrieve(
         invocation, lambda ask, ahead: destinations.begin_move(performer.link, request, ask, ahead)
     )
+
+
+def _limited(performer: Performer, message: Message) -> Callable[[int], str] | None:
+    """What says, of so many matches, why no more is to follow; None where all may."""
+    access = performer.link.access
+    if access is None:
+        return None
+    seconds, most = access.limits.query_seconds, access.limits.matches
+    if seconds is None and most is None:
+        return None
+    message.deadline = after(seconds)
+
+    def why_no_more(sent: int) -> str:
+        why = f"more than {most} matches" if most is not None and sent >= most else ""
+        if message.deadline is not None and time.monotonic() >= message.deadline:
+            why = f"it takes more than {seconds:g} s"
+        if why:
+            name = message.primitive.message_name
+            LOGGER.warning("%s ended: %s%s", name, why, _by_rule(performer))
+        return why
+
+    return why_no_more
 
 
 def _role_refusal(
@@ -206,6 +243,11 @@ def _refusal(performer: Performer, message: Message) -> tuple[int, str] | None:
         return MISTYPED_ARGUMENT, f"missing: {', '.join(missing)}"
     if not_in_role := _role_refusal(performer, request, context):
         return SOP_CLASS_NOT_SUPPORTED, not_in_role
+    access = performer.link.access
+    if access is not None:
+        destination = request.__dict__.get("MoveDestination")
+        if why := access.refusal(context.abstract_uid, request.name, destination):
+            return NOT_AUTHORIZED, why
     if request.name in WITH_REPLY and (problem := _n_refusal(request, context.abstract_uid)):
         return problem
     data_set = request.data_set

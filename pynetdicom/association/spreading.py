@@ -19,6 +19,7 @@ from operator import methodcaller
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from pynetdicom._logging import working_on
 from pynetdicom.association.file_stream import FileStream, Path, StoreResult
 from pynetdicom.association.succession import Party, Succession
 from pynetdicom.network import threads
@@ -252,7 +253,9 @@ class Spread:
             return
         if not self._gone:
             many = len(self._senders)
-            LOGGER.warning("files are sent over %d associations from now on: %s", many, sender.gone)
+            what = "files are sent over %d associations from now on: %s"
+            with working_on(self.first._link):
+                LOGGER.warning(what, many, sender.gone)
         self._gone = sender.gone
         if self._senders:
             self._most = self._begun

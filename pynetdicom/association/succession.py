@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pynetdicom._logging import working_on
 from pynetdicom.running import Runs
 from pynetdicom.utils import printable
 
@@ -115,7 +116,8 @@ class Succession:
         if self.first.is_acceptor or self.is_over or not self.endurance.goes_on(ended):
             self.gone = str(ended)
             return None
-        LOGGER.warning("another association is requested for what was not sent yet")
+        with working_on(self.current._link):
+            LOGGER.warning("another association is requested for what was not sent yet")
         return self._another(f"{ended}, and ")
 
     def _another(self, before: str) -> Party | None:

@@ -123,9 +123,12 @@ class Inbox:
             message.is_cancelled = True
 
     def is_cancelled(self, message_id: int) -> bool:
-        """Whether the peer has cancelled a request."""
+        """Whether the peer has cancelled a request, or its time is up."""
         message = self._outstanding.get(message_id)
-        return message is not None and message.is_cancelled
+        if message is None:
+            return False
+        deadline = message.deadline
+        return message.is_cancelled or (deadline is not None and time.monotonic() >= deadline)
 
     def end(self) -> None:
         """Say that the association has ended, and with it what the peer has requested."""

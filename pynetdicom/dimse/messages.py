@@ -61,16 +61,22 @@ class Message:
         Whether its Message ID was outstanding when it arrived.
     is_beyond : bool
         Whether the peer had as many requests outstanding by then as it may.
+    deadline : float or None
+        Until when it may take, of `time.monotonic`; then it is as if it were cancelled.
     size : int
         The bytes of its data set.
     """
 
-    __slots__ = ("context_id", "is_beyond", "is_cancelled", "is_duplicate", "primitive", "size")
+    __slots__ = (
+        *("context_id", "deadline", "is_beyond", "is_cancelled", "is_duplicate", "primitive"),
+        "size",
+    )
 
     def __init__(self, primitive: Primitive, context_id: int) -> None:
         self.primitive = primitive
         self.context_id = context_id
         self.is_cancelled = self.is_duplicate = self.is_beyond = False
+        self.deadline: float | None = None
         data_set = primitive.data_set
         self.size = 0 if data_set is None else data_set.size
 
@@ -224,6 +230,8 @@ class Assembler:
     ----------
     context_id : int
         Of the message that has begun and is not complete; 0 between messages.
+    maximum_command : int or None
+        Bytes that a command set may take; None for `_config.MAXIMUM_COMMAND_SET`.
     """
 
     def __init__(
@@ -238,6 +246,7 @@ class Assembler:
         # What a peer is tolerated to do is noted once.
         self._told_of_groups = False
         self.context_id = 0
+        self.maximum_command: int | None = None
         self._command = bytearray()
         self._primitive: Primitive | None = None
         self._opened: tuple[Place, bytes] | None = None
@@ -264,8 +273,8 @@ class Assembler:
             does not decode.
         """
         if control & COMMAND:
-            if len(self._command) + len(data) > _config.MAXIMUM_COMMAND_SET:
-                longest = _config.MAXIMUM_COMMAND_SET
+            longest = self.maximum_command or _config.MAXIMUM_COMMAND_SET
+            if len(self._command) + len(data) > longest:
                 raise DIMSEDecodeError(f"command set: longer than {longest} bytes")
             is_whole = pdv_done and control & LAST != 0
             if self.context_id or not is_whole:

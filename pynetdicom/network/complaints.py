@@ -13,6 +13,9 @@ _EVERY = 60.0
 """Seconds."""
 
 
+_CONNECTION = "a connection from"
+
+
 class Complaints:
     """The warnings of a listener: one a minute and peer, and how many more there were.
 
@@ -42,10 +45,18 @@ class Complaints:
     def __len__(self) -> int:
         return len(self._peers)
 
-    def say(self, address: tuple[Any, ...], what: str) -> None:
-        """Log what is wrong with a connection, unless its peer has been logged within a minute."""
+    def say(
+        self, address: tuple[Any, ...], what: str, how: str = "failed", who: str = _CONNECTION
+    ) -> None:
+        """Log what is wrong with a connection, unless its peer has been logged within a minute.
+
+        Where it is not a connection from there but something else, that is logged once a minute and
+        peer for each `who` and `what`.
+        """
         now = self._clock()
         host = str(address[0])
+        if who != _CONNECTION:
+            host = f"{host} {who} {what}"
         at, more = self._peers.get(host, (now - _EVERY, 0))
         if now < at + _EVERY:
             self._peers[host] = (at, more + 1)
@@ -60,8 +71,10 @@ class Complaints:
         counts = ((more, "more from there"), (others, "from others"))
         left_out = " and ".join(f"{count} {whose}" for count, whose in counts if count)
         self._logger.warning(
-            "a connection from %s failed: %s%s",
+            "%s %s %s: %s%s",
+            who,
             address_text(address),
+            how,
             what,
             f" ({left_out} since were not logged)" if left_out else "",
         )

@@ -84,6 +84,10 @@ class Connection(Shared):
         """Whether bytes that `push` took have not left for the kernel yet."""
         return False
 
+    def peek(self) -> bytes:
+        """The next byte, which is read again; none where the peer has closed."""
+        return self._socket.recv(1, _DONTWAIT | socket.MSG_PEEK)
+
     def recv_more(self, view: memoryview) -> int | None:
         """As `recv`, of what was read already and not given out; None when that is all."""
         return None

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from pynetdicom import raised
+from pynetdicom._logging import HERE
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
@@ -63,6 +64,8 @@ class DUL(threading.Thread):
         self, user: User, provider: Provider, connection: Connection | Connector, name: str = "DUL"
     ) -> None:
         super().__init__(name=name, daemon=True)
+        # What the log says of this thread, see `pynetdicom._logging`.
+        self.link: object = None
         self._user = user
         self.provider = provider
         self.framer: Framer = provider.framer
@@ -186,6 +189,7 @@ class DUL(threading.Thread):
 
     def run(self) -> None:
         """Read until the connection is closed."""
+        HERE.link = self.link
         connection = self.connection
         try:
             self._read_until_finished(connection)

@@ -16,68 +16,30 @@ import selectors
 import socket
 import threading
 import time
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from collections import Counter
+from typing import Any
 
-from pynetdicom import _config, raised
+from pynetdicom import raised
 from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import remaining, stretch
 from pynetdicom.network.dul import LINGER
+from pynetdicom.network.visitors import Host, Visitor
 from pynetdicom.network.waking import Waker, wait_for
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.framing import Framer, TLSRecord
+from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
-from pynetdicom.upper_layer.provider import Move, Provider, ignore, refusal
-from pynetdicom.upper_layer.tls_faults import in_words, is_ssl, of_handshake
-
-if TYPE_CHECKING:
-    import ssl
+from pynetdicom.upper_layer.provider import Move, ignore, refusal
+from pynetdicom.upper_layer.tls_faults import in_words, is_handshake, is_ssl, of_handshake
 
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
 _REQUESTED = (ACTIONS["AE-6"], OTHERWISE["AE-6"])
-_FIRST_SIZE = 4096
 _ACCEPTS_AT_ONCE = 64
 _RETRY = 1.0
 _MANY = 64
 _MOST_SELECTED = 500
 """Visitors where there is only `select`: on Windows it takes 512 sockets."""
-
-
-class Visitor:
-    """A connection that has not associated yet, or that waits for its peer to close."""
-
-    def __init__(self, connection: Connection, address: tuple[Any, ...]) -> None:
-        self.connection = connection
-        self.address = address
-        self.opened = datetime.now()
-        self.last_heard = self.deadline = time.monotonic()
-        self.provider = Provider(requestor=False, framer=Framer(size=_FIRST_SIZE))
-        # The transitions until it has associated; nobody is there yet whom they could be told.
-        self.told = [self.provider.take("Evt5").told]
-        self.raw = b""
-        self.request: pdus.A_ASSOCIATE_RQ | None = None
-
-
-class Host(Protocol):
-    """Whoever takes the associations over from the lobby."""
-
-    ssl_context: ssl.SSLContext | None
-    """What TLS is made with, if it is."""
-
-    @property
-    def artim(self) -> float:
-        """Seconds from the connection to the complete A-ASSOCIATE-RQ."""
-
-    def reserve(self) -> bool:
-        """Make room for another association; False if it is one too many."""
-
-    def admit(self, visitor: Visitor) -> None:
-        """Take the visitor over, in Sta3."""
-
-    def turned_away(self, visitor: Visitor) -> None:
-        """An A-ASSOCIATE-RJ was sent to the visitor."""
 
 
 class Lobby:
@@ -96,6 +58,10 @@ class Lobby:
         self._waker = Waker()
         self._selector = selectors.DefaultSelector()
         self._visitors: set[Visitor] = set()
+        # How many of them are from an address.
+        self._from: Counter[str] = Counter()
+        # Whose bytes are being taken.
+        self._taken: Visitor | None = None
         self._deadlines: list[tuple[float, int, Visitor]] = []
         self._order = itertools.count()
         self._listening = False
@@ -223,20 +189,39 @@ class Lobby:
             self._pause()
 
     def _welcome(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
-        most = _config.MAXIMUM_LOBBY
-        if isinstance(self._selector, selectors.SelectSelector):
-            most = min(most, _MOST_SELECTED)
-        if len(self._visitors) >= most:
-            self._dismiss(min(self._visitors, key=lambda v: v.last_heard))
+        why_not = self._host.door.closed_to(address[0])
+        if why_not:
+            self._complaints.say(address, why_not, "was closed")
+            sock.close()
+            return
+        self._make_room(address[0])
         tls = self._host.ssl_context
-        connection = Connection(sock) if tls is None else TLSConnection(sock, tls, server_side=True)
+        if tls is None or self._host.plain_too:
+            connection = Connection(sock)
+        else:
+            connection = TLSConnection(sock, tls, server_side=True)
         visitor = Visitor(connection, address)
+        visitor.may_be_secure = tls is not None and not connection.is_tls
         visitor.provider.refusal = self._refusal
         self._keep(visitor, self._host.artim)
 
+    def _make_room(self, address: str) -> None:
+        """Close whoever was silent longest, of all or of an address, where there are too many."""
+        most, most_of_one = self._host.door.most_unassociated
+        if isinstance(self._selector, selectors.SelectSelector):
+            most = min(most, _MOST_SELECTED)
+        if self._from[address] >= most_of_one:
+            theirs = [one for one in self._visitors if one.address[0] == address]
+        elif len(self._visitors) >= most:
+            theirs = list(self._visitors)
+        else:
+            return
+        self._dismiss(min(theirs, key=lambda visitor: visitor.last_heard))
+
     def _refusal(self, request: pdus.A_ASSOCIATE_RQ) -> pdus.A_ASSOCIATE_RJ | None:
         """Reject, as the service provider (AE-6)."""
-        refuses = refusal(request)
+        assert self._taken is not None
+        refuses = refusal(request) or self._host.door.refusal(self._taken, request)
         if refuses is None and not self._host.reserve():
             return pdus.A_ASSOCIATE_RJ(result=2, source=3, reason=2)
         return refuses
@@ -245,6 +230,7 @@ class Lobby:
         """Have a visitor in the lobby, for so long."""
         self._selector.register(visitor.connection.socket, selectors.EVENT_READ, visitor)
         self._visitors.add(visitor)
+        self._from[visitor.address[0]] += 1
         self._set_deadline(visitor, seconds)
 
     def _set_deadline(self, visitor: Visitor, seconds: float) -> None:
@@ -270,7 +256,12 @@ class Lobby:
             self._listen()
 
     def _forget(self, visitor: Visitor) -> None:
-        self._visitors.discard(visitor)
+        if visitor in self._visitors:
+            self._visitors.discard(visitor)
+            address = visitor.address[0]
+            self._from[address] -= 1
+            if not self._from[address]:
+                del self._from[address]
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(visitor.connection.socket)
 
@@ -290,12 +281,14 @@ class Lobby:
         if visitor not in self._visitors:  # it was dismissed for another one, just now
             return
         visitor.last_heard = time.monotonic()
-        connection = visitor.connection
         try:
+            if visitor.may_be_secure:
+                self._decide(visitor)
             self._read(visitor)
         except BlockingIOError:
             return
         except OSError as error:
+            connection = visitor.connection
             if connection.heard and (not visitor.connection.is_secure or is_ssl(error.__cause__)):
                 self._complaints.say(visitor.address, of_handshake(connection.heard, error))
             else:
@@ -307,6 +300,14 @@ class Lobby:
                 raise
             self._dismiss(visitor)
             raised.log(LOGGER, f"a connection from {visitor.address[0]} failed:", error)
+
+    def _decide(self, visitor: Visitor) -> None:
+        """See whether a visitor comes with TLS."""
+        first, tls = visitor.connection.peek(), self._host.ssl_context
+        visitor.may_be_secure = False
+        if is_handshake(first) and tls is not None:
+            sock = visitor.connection.socket
+            visitor.connection = TLSConnection(sock, tls, server_side=True)
 
     def _read(self, visitor: Visitor) -> None:
         """Go on with the TLS handshake, if there is one, and with what is behind it."""
@@ -328,11 +329,13 @@ class Lobby:
         if not count:
             self._carry_out(visitor, provider.take("Evt17"))
             return
+        self._taken = visitor
         while visitor in self._visitors and (received := provider.receive(ignore)) is not None:
             if received.move.action in _REQUESTED:
                 visitor.request, visitor.raw = received.pdu, received.data
                 visitor.told.append(received.move.told)
             self._carry_out(visitor, received.move)
+        self._taken = None
 
     def _carry_out(self, visitor: Visitor, move: Move) -> None:
         """Do what the state machine says."""

@@ -12,6 +12,48 @@ from pynetdicom import raised
 LOGGER = logging.getLogger("pynetdicom.dul")
 
 
+class AtMost:
+    """Threads for what need not be done: no more than so many at a time.
+
+    Parameters
+    ----------
+    most : int
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        # One thing for each of them. A set's own operations are atomic.
+        self._running: set[object] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, name: str, call: Callable[[], Any]) -> None:
+        """Have `call` called on a thread, unless there are so many.
+
+        Raises
+        ------
+        RuntimeError
+            No thread can be started.
+        """
+        if len(self._running) >= self._most:
+            return
+        one = object()
+
+        def run() -> None:
+            try:
+                call()
+            finally:
+                self._running.discard(one)
+
+        self._running.add(one)
+        try:
+            start(name, run)
+        except BaseException:
+            self._running.discard(one)
+            raise
+
+
 def start(
     name: str, call: Callable[[], Any], *, failed: Callable[[], Any] | None = None
 ) -> threading.Thread:

@@ -93,6 +93,7 @@ RESOURCE_LIMITATION = 0x0213
 DUPLICATE_INVOCATION = 0x0210
 NO_SUCH_SOP_CLASS = 0x0118
 SOP_CLASS_NOT_SUPPORTED = 0x0122
+NOT_AUTHORIZED = 0x0124
 
 NO_SUCH_TYPE = {"N-ACTION": ("ActionTypeID", 0x0123), "N-EVENT-REPORT": ("EventTypeID", 0x0113)}
 """Operation: its type, and the status that there is no such type (PS3.7 Annex C)."""

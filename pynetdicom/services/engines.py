@@ -93,6 +93,8 @@ class Invocation(NamedTuple):
         How data sets are encoded on the presentation context of the request.
     bound : callable
         See `Bound`.
+    why_no_more : callable or None
+        Says, of the number of matches that were sent, why no more may follow; nothing if they may.
     """
 
     message: Message
@@ -100,6 +102,7 @@ class Invocation(NamedTuple):
     send: Callable[[Primitive], object]
     transfer_syntax: str
     bound: Bound
+    why_no_more: Callable[[int], str] | None = None
 
 
 class Yielded:

@@ -8,6 +8,7 @@ the memory of one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ def matches(invocation: engines.Invocation) -> Primitive:
         The final response, which is left to be sent.
     """
     request, bound = invocation.message.primitive, invocation.bound
+    why_no_more, sent = invocation.why_no_more, 0
     try:
         given = invocation.handler()
         # A handler that returns nothing has found nothing.
@@ -53,11 +55,16 @@ def matches(invocation: engines.Invocation) -> Primitive:
             if invocation.message.is_cancelled and engines.code_of(item) != CANCELLED:
                 return request.response(CANCELLED)
             if item is engines.END:
-                return request.response(0x0000)
+                return _limited(why_no_more, 0, request) or request.response(0x0000)
             status, identifier = engines.split(item)
             response = engines.with_status(request, status, bound)
             if response.Status not in PENDING:
-                return response
+                # A handler that ends itself when its time is up says that it was cancelled.
+                is_ended = response.Status == CANCELLED and not invocation.message.is_cancelled
+                return (is_ended and _limited(why_no_more, 0, request)) or response
+            if why_no_more is not None and (over := _limited(why_no_more, sent, request)):
+                return over
+            sent += 1
             try:
                 response.data_set = encoded(identifier, invocation.transfer_syntax)
             except Exception as error:
@@ -66,6 +73,15 @@ def matches(invocation: engines.Invocation) -> Primitive:
                 invocation.send(response)
             except (OSError, FileProblem) as error:  # the match was in a file
                 return _not_encodable(invocation, error)
+
+
+def _limited(
+    why_no_more: Callable[[int], str] | None, sent: int, request: Primitive
+) -> Primitive | None:
+    """The final response of a query beyond its limits, if it is (PS3.4 Table C.4-1)."""
+    why = why_no_more(sent) if why_no_more is not None else ""
+    comment = f"Ended: {why}"
+    return engines.failure(request, ANSWERS[request.name].no_resources, comment) if why else None
 
 
 def _not_encodable(invocation: engines.Invocation, error: Exception) -> Primitive:

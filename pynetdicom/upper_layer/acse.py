@@ -56,6 +56,7 @@ def accept(
     implementation_class_uid: str,
     implementation_version_name: str | None,
     unrestricted: Callable[[str], bool] | None = None,
+    permitted: Callable[[str, bool], bool] | None = None,
     user_items: Sequence[Any] = (),
 ) -> tuple[pdus.A_ASSOCIATE_AC, list[PresentationContext]]:
     """Return the acceptance of a request, and the outcome for each context that it proposes.
@@ -65,10 +66,13 @@ def accept(
     unrestricted : callable, optional
         Abstract syntaxes to accept in any transfer syntax besides the supported contexts: those for
         which it returns True.
+    permitted : callable, optional
+        Whether the requestor may have an abstract syntax at all, as SCP too or not.
     user_items : sequence
         The answers to extended negotiation and user identity; role selection is answered here.
     """
-    answers, roles = negotiate(contexts_of(rq), supported, roles_in(rq), unrestricted)
+    proposed = contexts_of(rq)
+    answers, roles = negotiate(proposed, supported, roles_in(rq), unrestricted, permitted)
     others = (*roles, *user_items)
     ac = pdus.A_ASSOCIATE_AC(
         called_ae_title=rq.called_ae_title,

@@ -230,6 +230,8 @@ Answered = tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiatio
 """The answers to proposed contexts, and the role selection items to send with them."""
 Unrestricted = Callable[[str], bool]
 """Whether an abstract syntax is taken in any encoding."""
+Permitted = Callable[[str, bool], bool]
+"""Whether the requestor may have an abstract syntax, as its SCP too or not."""
 
 
 def _checked_syntax(value: object) -> str:
@@ -269,9 +271,16 @@ def negotiate_unrestricted(
 
 
 def negotiate(
-    proposed: Contexts, supported: Contexts, roles: Roles, unrestricted: Unrestricted | None
+    proposed: Contexts,
+    supported: Contexts,
+    roles: Roles,
+    unrestricted: Unrestricted | None,
+    permitted: Permitted | None = None,
 ) -> Answered:
-    """Answer like `negotiate_as_acceptor`; any encoding of what is `unrestricted` is taken."""
+    """Answer like `negotiate_as_acceptor`; any encoding of what is `unrestricted` is taken.
+
+    What is not `permitted` to the requestor is rejected by the user.
+    """
     by_uid = {context.abstract_uid: context for context in reversed(supported)}
     answers = []
     items: dict[str, SCP_SCU_RoleSelectionNegotiation] = {}
@@ -285,7 +294,8 @@ def negotiate(
             accepted = (context.scu_role, context.scp_role) if context else (True, True)
             # The requestor is SCU where we are SCP, and the other way round.
             as_scp, as_scu = roles_of_requestor(offered, accepted)
-            if not (as_scp or as_scu):
+            is_permitted = permitted is None or permitted(uid, as_scu)
+            if not (as_scp or as_scu) or not is_permitted:
                 result = USER_REJECTED
             elif offered is not None and None not in accepted and _is_uid(uid):
                 items[uid] = SCP_SCU_RoleSelectionNegotiation(uid, as_scp, as_scu)

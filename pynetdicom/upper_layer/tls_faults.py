@@ -68,6 +68,11 @@ def in_words(error: BaseException, closed: str = "") -> str:
     return f"TLS: {printable(reason.replace('_', ' ').lower())} ({printable(reason)})"
 
 
+def is_handshake(data: bytes) -> bool:
+    """Return whether a peer that begins so speaks TLS."""
+    return data[:1] == bytes((_HANDSHAKE,))
+
+
 def is_ssl(error: BaseException | None) -> bool:
     """Return whether an error is of `ssl`, which need not be imported to tell."""
     return any(cls.__module__ == "ssl" for cls in type(error).__mro__)
@@ -81,7 +86,7 @@ def of_handshake(heard: bytes, error: BaseException) -> str:
     heard : bytes
         The peer's first bytes.
     """
-    if heard[:1] and heard[0] != _HANDSHAKE:
+    if heard and not is_handshake(heard):
         what = "an A-ASSOCIATE-RQ" if heard[0] == _A_ASSOCIATE_RQ else "something"
         return f"the peer has sent {what} without TLS, which this port expects"
     return in_words(error, " in the midst of the handshake")

@@ -114,9 +114,10 @@ def check(
 def _problems(
     data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str, is_complete: bool
 ) -> Iterator[tuple[int, str]]:
+    present = data_set.keys()  # of which pydicom makes no tags
     for row in rows:
         kind = row.types[operation]
-        if row.tag not in data_set:
+        if row.tag not in present:
             if kind in ("1", "2"):
                 yield row.tag, "absent"
             continue
@@ -154,8 +155,9 @@ def is_empty(element: DataElement) -> bool:
 
 def fill(data_set: Dataset, rows: tuple[Row, ...] | list[Row], operation: str) -> None:
     """Add, without values, what has to be there and may be empty (type 2), in items too."""
+    present = data_set.keys()
     for row in rows:
-        if row.tag not in data_set:
+        if row.tag not in present:
             if row.types[operation] == "2":
                 data_set.add_new(row.tag, dictionary_VR(row.tag), None)
         elif data_set[row.tag].VR == "SQ":

@@ -221,6 +221,9 @@ def reference_of(instance: Any) -> Reference:
         with read_header(instance) as header:
             return Reference(header.sop_class_uid, header.sop_instance_uid)
     if isinstance(instance, Dataset):
+        for keyword in ("SOPClassUID", "SOPInstanceUID"):
+            if not instance.get(keyword):
+                raise ValueError(f"an instance without {keyword}")
         return Reference(instance.SOPClassUID, instance.SOPInstanceUID)
     sop_class, sop_instance = instance
     return Reference(str(sop_class), str(sop_instance))

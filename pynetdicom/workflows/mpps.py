@@ -82,6 +82,7 @@ class Step:
         Parameters
         ----------
         attributes : pydicom.dataset.Dataset
+            What has to be in an item of a sequence and may be empty is added (type 2).
 
         Raises
         ------
@@ -100,7 +101,8 @@ class Step:
         known, sent = self.attributes, Dataset()
         if known is not None and "SpecificCharacterSet" in known:
             sent.SpecificCharacterSet = known.SpecificCharacterSet
-        sent.update(attributes)
+        sent.update(deepcopy(attributes))
+        fill(sent, table("mpps"), "n_set")  # in items: at the top, nothing has to be set
         step = None if known is None else merged(known, sent)
         raise_for(set_problem(known, sent) or final_problem(step))
         sop_class = ModalityPerformedProcedureStep

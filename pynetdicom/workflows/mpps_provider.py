@@ -146,6 +146,7 @@ class Provider:
         self._subscribers = subscribers
         self._ages = Ages(_KIND, keep)
         self._limit = limit
+        self._last = 0
         self._reporter: Reporter | None = None
         if ae is not None:
             self.sop_classes |= {ModalityPerformedProcedureStepNotification}
@@ -312,7 +313,9 @@ class Provider:
     def _to_tell(self, records: Records, uid: str, record: bytes, event_type: int) -> _Change:
         key, subscribers = "", tuple(self._subscribers)
         if self._changed is not None:
-            key = f"{time.time_ns():020} {uuid4().hex}"
+            # In the order that they came in, though the clock may have been put back.
+            self._last = max(time.time_ns(), self._last + 1)
+            key = f"{self._last:020} {uuid4().hex}"
             records.put(_CHANGES, key, f"{event_type} {uid}\n".encode() + record)
         if subscribers:
             outbox = Outbox(records, self._limit, MPPS)

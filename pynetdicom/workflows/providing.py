@@ -63,9 +63,17 @@ class Refused(Exception):
         The data set of its response.
     """
 
-    def __init__(self, what: str, status: Dataset, data_set: Dataset | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        status: Dataset,
+        data_set: Dataset | None = None,
+        service: str = "GENERAL_STATUS",
+    ) -> None:
         code = status.get("Status")
         why = "not answered" if code is None else f"answered with 0x{code:04X}"
+        if code in (known := status_dict(service)):
+            why += f" ({known[code][1]})"
         super().__init__(f"{what}: {why}")
         self.status = status
         self.data_set = data_set
@@ -107,7 +115,7 @@ def taken(
     status, data_set = answered
     code = status.get("Status")
     if not is_done(code):
-        raise Refused(what, status, data_set)
+        raise Refused(what, status, data_set, service)
     if code not in status_dict(service):
         LOGGER.warning("%s: answered with 0x%04X, an unknown warning: taken as done", what, code)
     return status
@@ -218,6 +226,14 @@ def empty(tags: Iterable[int]) -> Dataset:
     return data_set
 
 
+_SAID_OF = {
+    INVALID_ATTRIBUTE_VALUE: "with a value that it cannot have",
+    MISSING_ATTRIBUTE: "missing",
+    MISSING_ATTRIBUTE_VALUE: "without a value",
+}
+"""Status → what is wrong with the attributes that are named."""
+
+
 def raise_for(problem: Answer | None) -> None:
     """Raise a ValueError for what a peer would refuse."""
     if problem is not None:
@@ -228,7 +244,8 @@ def raise_for(problem: Answer | None) -> None:
         tags = tags if isinstance(tags, (list, tuple)) or hasattr(tags, "append") else [tags]
         tags = [Tag(getattr(tag, "tag", tag)) for tag in tags]
         named = ", ".join(keyword_for_tag(tag) or str(tag) for tag in tags)
-        raise ValueError(f"{status.get('ErrorComment') or 'it cannot be so'}: {named}")
+        why = status.get("ErrorComment") or _SAID_OF.get(status.Status, "it cannot be so")
+        raise ValueError(f"{why}: {named}")
 
 
 def merged(stored: Dataset, change: Dataset) -> Dataset:

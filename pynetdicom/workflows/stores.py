@@ -6,12 +6,15 @@ time, and all of it or nothing.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from os import PathLike, fspath
 from typing import Protocol
+
+LOGGER = logging.getLogger("pynetdicom.workflows")
 
 
 class Records(Protocol):
@@ -115,15 +118,16 @@ class SQLiteStore:
 
     def __init__(self, path: str | PathLike[str], timeout: float = 30.0) -> None:
         self._lock = threading.Lock()
+        self._path = fspath(path)
         with ExitStack() as undone:
             try:
                 self._db = sqlite3.connect(
-                    fspath(path), timeout=timeout, isolation_level=None, check_same_thread=False
+                    self._path, timeout=timeout, isolation_level=None, check_same_thread=False
                 )
                 undone.callback(self._db.close)
                 self._prepare()
             except sqlite3.DatabaseError as error:
-                raise ValueError(f"{fspath(path)} is no store of workflows: {error}") from error
+                raise ValueError(f"{self._path} is no store of workflows: {error}") from error
             undone.pop_all()
 
     def _prepare(self) -> None:
@@ -151,10 +155,13 @@ class SQLiteStore:
     def begin(self) -> Iterator[Records]:
         """See `Store.begin`."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield _InSQLite(self._db)
                 self._db.execute("COMMIT")
+            except sqlite3.Error as error:  # it says nothing of what is kept
+                LOGGER.error("%s: %s", self._path, error)
+                raise
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

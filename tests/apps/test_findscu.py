@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import resource
 import signal
@@ -17,9 +19,11 @@ from pydicom import Dataset, dcmread
 from pydicom.config import IGNORE
 from pydicom.dataelem import DataElement
 
-from pynetdicom.apps import findscu, query
-from pynetdicom.apps.matches import make_output, paths_of, value_at
+from pynetdicom.apps import findscu, matches, query
+from pynetdicom.apps.keys import make_query
+from pynetdicom.apps.matches import columns_of, make_output, paths_of, value_at
 from pynetdicom.apps.progress import Terminal
+from pynetdicom.apps.usual_keys import USUAL
 from pynetdicom.dsutils import decode
 from pynetdicom.query_models import query_model_uid
 from tests.apps.conftest import RunApp
@@ -134,7 +138,7 @@ def test_models(make_scp: MakeScp, run_app: RunApp, flag: str, model: str) -> No
 def test_what_has_levels(make_scp: MakeScp, run_app: RunApp, flag: str, warns: bool) -> None:
     scp = make_scp(three)
     ran = run_app("findscu", "127.0.0.1", scp.port, flag, "-k", "PatientName=*")
-    assert ("QueryRetrieveLevel" in ran.stderr) == warns
+    assert ("--level" in ran.stderr) == warns
 
 
 def test_matches_as_files(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
@@ -282,7 +286,8 @@ def test_application_information(model: str, asked: tuple[str, ...], information
     "arguments",
     [
         (), ("-k", "PatientNam=1"), ("-f", "missing.dcm"), ("-P", "-S", *KEYS),
-        ("--cancel", "0", *KEYS), ("-k",),
+        ("--cancel", "0", *KEYS), ("-k",), ("--json", "--csv", *KEYS),
+        ("--level", "HOUSE", *KEYS),
     ],
 )  # fmt: skip
 def test_wrong_arguments(run_app: RunApp, arguments: tuple[str, ...]) -> None:
@@ -405,7 +410,7 @@ def test_a_match_with_values_that_are_none_of_their_vr(
     """It is a problem if it cannot be shown, and never a traceback; the next one is shown."""
     bad = decode(b"\x20\x00\x13\x00IS\x04\x00what\x28\x00\x10\x00US\x03\x00123", False, True)
     terminal = Terminal("findscu")
-    output = make_output(Dataset(), json=json)
+    output = make_output([], "json" if json else None)
     findscu.show(bad, output, terminal)
     findscu.show(match(1), output, terminal)
     captured = capsys.readouterr()
@@ -467,11 +472,8 @@ def test_columns_and_values() -> None:
 
 
 def test_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    from pynetdicom.apps.matches import Lines, Table
-
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    output = make_output(nested(), json=False)
-    assert isinstance(output, Table)
+    output = make_output(list(paths_of(nested())), None)
     hostile = nested()
     hostile.PatientName = "[bold]\x1b[31mEve"
     output.show(hostile)
@@ -481,5 +483,185 @@ def test_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> 
     assert "MR; MR" in shown
     assert "\x1b[31m" not in shown
     assert shown.endswith("1 match\n")
-    monkeypatch.setitem(sys.modules, "rich", None)
-    assert isinstance(make_output(nested(), json=False), Lines)
+
+
+LONG = ".".join(["1.2.840.113619.2"] + ["1234567890"] * 5)[:64]
+
+
+def study(name: str, uid: str = LONG) -> Dataset:
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.PatientName, ds.StudyInstanceUID, ds.StudyID = name, uid, "7"
+    ds.SOPClassesInStudy = [f"{LONG[:-2]}{number}" for number in range(10, 20)]
+    return ds
+
+
+def shown_on_a_terminal(
+    columns: int, keys: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> list[str]:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(matches, "terminal_columns", lambda: columns)
+    output = make_output(columns_of(make_query(None, keys), keys), None)
+    for name in ("山田^太郎", "e\u0301", "Doe"):
+        output.show(study(name))
+    output.close(3)
+    lines: list[str] = capsys.readouterr().out.splitlines()
+    assert lines.pop() == "3 matches"
+    return lines
+
+
+def test_columns_are_in_the_order_of_the_keys(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """And characters that take two columns of the terminal, or none, leave them straight."""
+    keys = ["StudyInstanceUID", "PatientName", "StudyID"]
+    width = len(LONG) + 2 + len("PatientName") + 2 + len("StudyID")
+    head, rule, *rows = shown_on_a_terminal(width, keys, monkeypatch, capsys)
+    assert head == f"{'StudyInstanceUID':64}  PatientName  StudyID"
+    assert rule == "-" * 64 + "  -----------  -------"
+    assert rows == [
+        f"{LONG}  山田^太郎    7", f"{LONG}  e\u0301            7", f"{LONG}  Doe          7",
+    ]  # fmt: skip
+
+
+def test_a_row_that_does_not_fit_is_a_line_an_element(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    keys = ["StudyInstanceUID", "SOPClassesInStudy", "PatientName"]
+    lines = shown_on_a_terminal(80, keys, monkeypatch, capsys)
+    assert len(lines) == 12
+    assert lines[-4:] == [
+        "match 3",
+        f"  StudyInstanceUID   {LONG}",
+        "  SOPClassesInStudy  " + "\\".join(study("").SOPClassesInStudy),
+        "  PatientName        Doe",
+    ]
+
+
+def test_uids_are_never_cut(capsys: Any) -> None:
+    """Nor where nobody looks: 640 characters of them."""
+    output = make_output([], None)
+    output.show(study("Doe"))
+    shown = capsys.readouterr().out
+    assert f"[{LONG}]" in shown
+    assert f"[{chr(92).join(study('').SOPClassesInStudy)}]" in shown
+
+
+def test_names_of_columns(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """The last one of a path, or the whole path where that is not enough."""
+    keys = ["Modality", "ScheduledProcedureStepSequence[0].Modality", "StudyID"]
+    head, *_ = shown_on_a_terminal(200, keys, monkeypatch, capsys)
+    assert head.split() == ["Modality", "ScheduledProcedureStepSequence.Modality", "StudyID"]
+
+
+# ----------------------------------------------------------------------------------------- CSV
+
+
+def as_csv(keys: list[str], *found: Dataset, capsys: Any) -> list[list[str]]:
+    output = make_output(columns_of(make_query(None, keys), keys), "csv")
+    for one in found:
+        output.show(one)
+    output.close(len(found))
+    text = capsys.readouterr().out
+    assert text.endswith("\r\n")
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_csv(capsys: Any) -> None:
+    step = Dataset()
+    step.Modality = "MR"
+    one, two = study('Doe, "Jim"^\x1b[31m'), nested()
+    one.StudyDescription = None
+    one.ScheduledProcedureStepSequence = [step]
+    one.PatientComments = "line 1\r\nline 2"
+    one.ReferencedStudySequence = [step]
+    one.add_new(0x00091001, "UN", b"\0\1")
+    keys = [
+        "StudyInstanceUID", "PatientName", "ScheduledProcedureStepSequence[0].Modality",
+        "SOPClassesInStudy", "StudyDescription", "PatientComments", "ReferencedStudySequence",
+        "QueryRetrieveLevel=STUDY", "(0009,1001)",
+    ]  # fmt: skip
+    head, first, second = as_csv(keys, one, two, capsys=capsys)
+    assert head == [
+        "StudyInstanceUID", "PatientName", "ScheduledProcedureStepSequence.Modality",
+        "SOPClassesInStudy", "StudyDescription", "PatientComments", "ReferencedStudySequence",
+        "(0009,1001)",
+    ]  # fmt: skip
+    assert first == [
+        LONG, 'Doe, "Jim"^\\x1b[31m', "MR", "\\".join(one.SOPClassesInStudy), "",
+        "line 1\r\nline 2", '[{"00080060": {"vr": "CS", "Value": ["MR"]}}]', "AAE=",
+    ]  # fmt: skip
+    assert second == ["", "Doe", '["MR", "MR"]', "", "", "", "", ""]
+
+
+def test_csv_of_no_match_has_the_names(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(lambda event: iter(()))
+    ran = run_app("findscu", "127.0.0.1", scp.port, *KEYS, "--csv")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "PatientName,StudyInstanceUID\n"  # text, that is: with CR LF
+
+
+# --------------------------------------------------------------------------------------- levels
+
+
+@pytest.mark.parametrize(("model", "level"), USUAL)
+def test_usual_keys_are_keys_of_the_model(model: str, level: str | None) -> None:
+    """Each is in the dictionary, once, and the level's unique key is among them."""
+    keys = USUAL[model, level]
+    columns = columns_of(make_query(None, (), keys), keys)
+    assert len(columns) == len(set(keys)) == len(keys)
+    unique = {
+        "PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID",
+        "IMAGE": "SOPInstanceUID", None: "PatientID",
+    }  # fmt: skip
+    assert unique[level] in keys
+    levels = query.levels_of(model)
+    assert (level in levels) if levels else (level is None)
+
+
+def test_every_level_has_usual_keys() -> None:
+    for model in query.MODEL_NAMES:
+        for level in query.levels_of(model) or (None,):
+            assert (model, level) in USUAL
+
+
+def test_a_level_asks_for_what_is_usual(make_scp: MakeScp, run_app: RunApp) -> None:
+    """What is asked for otherwise comes first, and goes before it."""
+    scp = make_scp(three)
+    keys = ("-k", "ReferringPhysicianName", "-k", "StudyDate=20240101-")
+    ran = run_app("findscu", "127.0.0.1", scp.port, "-S", "--level", "study", *keys, "--csv")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    usual = [keyword for keyword in USUAL["S", "STUDY"] if keyword != "StudyDate"]
+    assert ran.stdout.splitlines()[0].split(",") == ["ReferringPhysicianName", "StudyDate", *usual]
+    (asked,) = scp.identifiers
+    assert asked.QueryRetrieveLevel == "STUDY"
+    assert asked.StudyDate == "20240101-"
+    assert all(asked[keyword].is_empty for keyword in usual)
+
+
+def test_usual_keys_of_a_worklist(make_scp: MakeScp, run_app: RunApp) -> None:
+    scp = make_scp(three)
+    key = ("-k", "ScheduledProcedureStepSequence[0].Modality=CT")
+    ran = run_app("findscu", "127.0.0.1", scp.port, "-W", "--usual-keys", *key)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (asked,) = scp.identifiers
+    (step,) = asked.ScheduledProcedureStepSequence
+    assert step.Modality == "CT"
+    assert "ScheduledStationAETitle" in step
+    assert "PatientName" in asked
+
+
+@sampled(
+    ("arguments", "words"),
+    [
+        (("-S", "--level", "PATIENT"), "STUDY, SERIES, IMAGE"),
+        (("-O", "--level", "SERIES"), "PATIENT, STUDY"),
+        (("-W", "--level", "STUDY"), "no levels"),
+        (("-S", "--usual-keys"), "--level"),
+    ],
+)
+def test_levels_that_a_model_has_not(
+    run_app: RunApp, arguments: tuple[str, ...], words: str
+) -> None:
+    ran = run_app("findscu", "127.0.0.1", 1, *arguments, "-k", "PatientID=1")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert words in line

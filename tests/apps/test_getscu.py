@@ -159,6 +159,23 @@ def test_nothing_is_overwritten(make_scp: MakeScp, run_app: RunApp, tmp_path: Pa
     assert len(ran.stderr.splitlines()) == 1
 
 
+def test_what_was_there_already_is_said(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
+    """In all, of each with -v, and in JSON as a Warning Reason."""
+    run_app("getscu", "127.0.0.1", make_scp(sending(CT)).port, *KEYS)
+    scp = make_scp(sending(CT, MR))
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "-v")
+    assert ran.returncode == 0
+    assert ran.stdout == "1 object stored, 1 was there already\n"
+    assert f"already there: {uid_of(CT)}.dcm" in ran.stderr
+    assert f"stored {uid_of(MR)}.dcm" in ran.stderr
+    (tmp_path / f"{uid_of(MR)}.dcm").unlink()
+    ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    there, new = (Dataset.from_json(line) for line in ran.stdout.splitlines())
+    assert (there.SOPInstanceUID, there.WarningReason) == (uid_of(CT), 0x0111)
+    assert (new.SOPInstanceUID, "WarningReason" in new) == (uid_of(MR), False)
+
+
 @pytest.mark.slow
 def test_receiving_without_storing(make_scp: MakeScp, run_app: RunApp, tmp_path: Path) -> None:
     scp = make_scp(sending(CT, MR))

@@ -30,12 +30,6 @@ BEGUN = (
 PERFORMED = (
     *("-k", "PerformedSeriesSequence[0].SeriesInstanceUID=1.2.7.1"),
     *("-k", "PerformedSeriesSequence[0].ProtocolName=HEAD"),
-    *("-k", "PerformedSeriesSequence[0].RetrieveAETitle"),
-    *("-k", "PerformedSeriesSequence[0].SeriesDescription"),
-    *("-k", "PerformedSeriesSequence[0].PerformingPhysicianName"),
-    *("-k", "PerformedSeriesSequence[0].OperatorsName"),
-    *("-k", "PerformedSeriesSequence[0].ReferencedImageSequence"),
-    *("-k", "PerformedSeriesSequence[0].ReferencedNonImageCompositeSOPInstanceSequence"),
 )
 
 

@@ -204,6 +204,8 @@ def test_what_cannot_be_read_is_not_asked_for(
     result = run_app("stgcmtscu", *archive.peer, tmp_path / "text")
     assert result.returncode == 1
     assert "no objects" in result.stderr
+    result = run_app("stgcmtscu", *archive.peer, "NoSuchClass=1.2.3")
+    assert "CLASS=UID: Invalid 'CLASS' value 'NoSuchClass'" in result.stderr
 
 
 @pytest.mark.parametrize(

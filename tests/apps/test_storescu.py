@@ -259,6 +259,15 @@ def test_files_are_stored_as_they_are(run_app: Any, serve_app: Any) -> None:
                 assert copy.read_bytes()[stored.offset :] == path.read_bytes()[header.offset :]
 
 
+def test_each_file_and_its_status_is_named_with_v(run_app: Any, serve_app: Any) -> None:
+    scp = serve_app("storescp", "--ignore")
+    ran = run_app("storescu", "127.0.0.1", scp.port, CT, MR, "-v")
+    assert (ran.returncode, ran.stdout) == (0, "2 files stored\n")
+    for path in (CT, MR):
+        (line,) = (line for line in ran.stderr.splitlines() if str(path) in line)
+        assert line.endswith(f"{path}: stored with 0x0000")
+
+
 def test_images_are_sent_and_stored_without_pydicom(run_app: Any, serve_app: Any) -> None:
     """Importing pydicom takes as long as sending a hundred images."""
     scp = serve_app("storescp", env=LIST_IMPORTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from pynetdicom import AE, Association, evt
+from pynetdicom import AE, Association, build_context, evt
 from pynetdicom.apps import workflow_config
 from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.workflow_config import Config, Peer, load
@@ -25,6 +26,8 @@ from pynetdicom.sop_class import (
     ModalityPerformedProcedureStepRetrieve,
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
+    UnifiedProcedureStepPush,
+    Verification,
 )
 from pynetdicom.workflows import availability, mpps
 from pynetdicom.workflows.commitment import Results, commit
@@ -112,12 +115,13 @@ def test_what_it_serves(start: Start, scu: AE, place: Path) -> None:
             mpps.resume(assoc, "1.2.404").update(new_step_end())
     assert scp.stop() == 0
     lines = scp.errors().splitlines()
-    assert [line for line in lines if "0x" in line] == [
-        "I: CT_ROOM: N-CREATE of 1.2.3: 0x0000",
-        "I: CT_ROOM: N-GET of 1.2.3: 0x0000",
-        f"I: CT_ROOM: N-ACTION of {StorageCommitmentPushModelInstance}: 0x0000",
-        "I: CT_ROOM: N-CREATE of 1.2.4: 0x0000",
-        "I: CT_ROOM: N-SET of 1.2.404: 0x0112",
+    pattern = r" I: CT_ROOM at [0-9.:]+: performed (\S+) \d+ of .* (\S+): (0x\w{4}), "
+    assert [found.groups() for line in lines if (found := re.search(pattern, line))] == [
+        ("N-CREATE", "1.2.3", "0x0000"),
+        ("N-GET", "1.2.3", "0x0000"),
+        ("N-ACTION", StorageCommitmentPushModelInstance, "0x0000"),
+        ("N-CREATE", "1.2.4", "0x0000"),
+        ("N-SET", "1.2.404", "0x0112"),
     ]
     assert "Doe" not in scp.errors()
     assert any("reported to CT_ROOM" in line for line in lines)
@@ -145,6 +149,23 @@ def test_no_objects_no_commitment(start: Start, run_app: RunApp) -> None:
     result = run_app("stgcmtscu", "127.0.0.1", scp.port, CT)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
+
+
+def test_who_comes_under_a_rule(start: Start, place: Path) -> None:
+    rule = '[[access]]\nname = "rooms"\ncalling = ["CT_*"]\nmay = ["echo", "mpps"]\n'
+    (place / "scp.toml").write_text(rule)
+    scp = start("--config", "scp.toml")
+    contexts = [build_context(Verification), build_context(UnifiedProcedureStepPush)]
+    contexts.append(build_context(ModalityPerformedProcedureStep))
+    with AE("CT_2").associate("127.0.0.1", scp.port, contexts) as assoc:
+        assert [one.abstract_syntax for one in assoc.rejected_contexts] == [
+            UnifiedProcedureStepPush
+        ]
+        assert assoc.send_c_echo().Status == 0x0000
+    stranger = AE("STRANGER").associate("127.0.0.1", scp.port, contexts)
+    assert stranger.ended is not None
+    assert (stranger.ended.kind, stranger.ended.reason) == ("rejected", 3)
+    assert "no access rule is for that calling AE title" in scp.errors()
 
 
 def test_results_go_to_peers_that_are_known(start: Start, scu: AE, place: Path) -> None:
@@ -352,6 +373,7 @@ def test_all_keys_of_the_configuration(tmp_path: Path) -> None:
         ("[workflows]\nports = 1", "[workflows] ports: there is no such key; there are ae_title"),
         ("[commitment]\nverify = true", "[commitment] verify: True is not headers or bytes"),
         ("[workflows]\nknown_peers_only = true", "known_peers_only: there is no [[peer]]"),
+        ("[[access]]\nname = 'x'", "[[access]] number 1: may is missing: a list of some of echo"),
         ("[[peer]]\nport = 1", "[[peer]] number 1: ae_title is missing"),
         ('[[peer]]\nae_title = "A"\ntls = true', "[[peer]] number 1 tls: needs an address too"),
         ('[mpps]\nnotify = ["A"]', "[mpps] notify: there is no [[peer]] 'A'"),

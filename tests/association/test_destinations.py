@@ -492,10 +492,12 @@ def test_a_destination_that_does_not_answer_the_release(
     assert counters(final) == (0, None, 1, 0, 0)
 
 
-def test_tls_of_its_own(scp: QueryScp, destination: Any) -> None:
+@pytest.mark.parametrize("with_name", [False, True])
+def test_tls_of_its_own(scp: QueryScp, destination: Any, with_name: bool) -> None:
     server, client = tls_contexts()
     store = destination(ssl_context=server)
-    options = {"tls_args": (client, "127.0.0.1"), "ae_title": "SECRET"}
+    tls = {"tls_args": (client, "localhost")} if with_name else {"tls": client}
+    options = {**tls, "ae_title": "SECRET"}
     final = moved(scp, moves(store.port, image(), options=options))
     assert counters(final) == (0, None, 1, 0, 0)
     assert store.associations[0].acceptor.ae_title == "DEST"

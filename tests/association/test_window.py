@@ -1,6 +1,7 @@
 """The asynchronous operations window: several operations outstanding, either way.
 
-``PYNETDICOM_OPERATIONS`` in the environment says how many are answered in random order.
+``PYNETDICOM_OPERATIONS`` in the environment says how many are answered in random order;
+``make test-window`` has a million answered.
 """
 
 from __future__ import annotations
@@ -319,6 +320,42 @@ def test_sub_operations_of_a_c_get_come_on_several_threads() -> None:
         *_, (status, _) = assoc.send_c_get(wanted, GET)
     assert (status.Status, status.NumberOfCompletedSuboperations) == (0x0000, 6)
     assert all(name.startswith("pynetdicom-requestor-") for name in names)
+
+
+@pytest.mark.parametrize("performed", [1, 2])
+def test_sub_operations_of_a_c_get_count(performed: int) -> None:
+    """The archive stores something else meanwhile: together they are as many as was agreed."""
+    both = threading.Barrier(2)
+    lock, running, most = threading.Lock(), 0, 0
+    others: list[Call] = []
+
+    def get(event: Any) -> Iterator[Any]:
+        yield 1
+        others.append(Call(event.assoc.send_c_store, ct()))
+        yield 0xFF00, ct()
+
+    def store(event: Any) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        if performed == 2:
+            both.wait(DEADLINE)
+        with lock:
+            running -= 1
+        return 0x0000
+
+    with associated(
+        (evt.EVT_C_GET, get),
+        scu=[(evt.EVT_C_STORE, store)],
+        window=(2, performed),
+        ext_neg=[build_role(CTImageStorage, scu_role=True, scp_role=True)],
+    ) as assoc:
+        for _ in range(1 if performed == 2 else 20):
+            *_, (status, _) = assoc.send_c_get(wanted(), GET)
+            assert (status.Status, status.NumberOfCompletedSuboperations) == (0x0000, 1)
+            assert others.pop().result(DEADLINE).Status == 0x0000
+    assert most == performed
 
 
 def wanted() -> Dataset:

@@ -26,7 +26,8 @@ from pynetdicom import (
 )
 from pynetdicom.__main__ import APPS
 from pynetdicom.apps import workflow_config
-from pynetdicom.apps.archive import config, worklist
+from pynetdicom.apps.access import ACCESS
+from pynetdicom.apps.archive import admin, config, worklist
 from pynetdicom.apps.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
@@ -39,7 +40,7 @@ from tests.sampled import sampled
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 CONSOLE = [block for block in BLOCKS if block.language == "console"]
 TOML = [block for block in BLOCKS if block.language == "toml"]
-ASKED_HERE = {"serves echo", "serves store", "serves roles", "serves tls", "serves identity"}
+ASKED_HERE = {f"serves {what}" for what in ("echo", "store", "roles", "tls", "identity", "users")}
 SERVING = [block for block in PYTHON if block.needs in ASKED_HERE]
 PAIRS = [
     (asking, serving)
@@ -126,13 +127,13 @@ def ask(what: str, port: int, directory: Path) -> None:
     ae.add_requested_context(Verification)
     ae.add_requested_context(CTImageStorage)
     options: dict[str, Any] = {}
-    if what == "tls":
+    if what in ("tls", "users"):
         options["tls_args"] = (client_context(directory), "localhost")
     if what == "roles":
         options["ext_neg"] = [build_role(CTImageStorage, scp_role=True)]
     title = "MY_SCP"  # of those that want to be called by name
-    if what == "identity":
-        assert ae.associate("127.0.0.1", port).is_rejected
+    if what in ("identity", "users"):
+        assert ae.associate("127.0.0.1", port, **options).is_rejected
         identity = UserIdentityNegotiation()
         identity.user_identity_type = 2
         identity.primary_field = b"alice"
@@ -221,11 +222,12 @@ def test_a_configuration_is_one(block: Block, place: Path) -> None:
         destination_tls(loaded)
     if block.needs == "complete":
         document = tomllib.loads(block.text)
-        peers = document.pop("peer")
+        peers, access = document.pop("peer"), document.pop("access", [])
         assert {section: set(keys) for section, keys in document.items()} == {
             section: set(keys) for section, keys in rules.SECTIONS.items()
         }
         assert set().union(*peers) == set(rules.PEER)
+        assert set().union(*access) == (set(ACCESS) if rules is config else set())
 
 
 @pytest.mark.parametrize("block", CONSOLE, ids=str)
@@ -241,8 +243,12 @@ def check_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         words = words[3:]
         if words == ["--version"]:
             return
-    if words[0] in APPS:
-        import_module(f"pynetdicom.apps.{words[0]}").make_parser().parse_args(words[1:])
+    verb = admin.verb_of(words[1:]) if words[0] == "qrscp" else None
+    if verb is not None:
+        admin.make_parser(verb).parse_args(words[2:])
+    elif words[0] in APPS:
+        module = import_module(f"pynetdicom.apps.{words[0].replace('-', '_')}")
+        module.make_parser().parse_args(words[1:])
     elif words[0] == "python":
         assert (ROOT / words[1]).is_file()
     elif words[:3] == [".venv/bin/python", "-m", "pytest"]:

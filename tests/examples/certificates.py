@@ -10,14 +10,31 @@ from typing import Any
 import pytest
 
 
-def write_certificates(directory: Path, names: tuple[str, ...] = ("scp", "scu")) -> None:
-    """Write ``ca.pem``, and ``NAME.pem`` and ``NAME.key`` for each of `names`, for localhost."""
+def write_certificates(
+    directory: Path,
+    names: tuple[str, ...] = ("scp", "scu"),
+    *,
+    days: float = 1,
+    rsa: int | None = None,
+    host: str = "localhost",
+) -> None:
+    """Write ``ca.pem``, and ``NAME.pem`` and ``NAME.key`` for each of `names`, for localhost.
+
+    They are good for so many days, for `host` and for 127.0.0.1, unless `host` is another one; the
+    keys are of RSA with so many bits, if that is given.
+    """
     pytest.importorskip("cryptography")
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import rsa as of_rsa
 
     now = datetime.datetime.now(datetime.UTC)
+
+    def new_key() -> Any:
+        if rsa is not None:
+            return of_rsa.generate_private_key(65537, rsa)
+        return ec.generate_private_key(ec.SECP256R1())
 
     def subject(name: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -29,8 +46,8 @@ def write_certificates(directory: Path, names: tuple[str, ...] = ("scp", "scu"))
             .issuer_name(subject("ca"))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=max(1, 1 - days)))
+            .not_valid_after(now + datetime.timedelta(days=days))
         )
 
     def write(name: str, certificate: x509.Certificate, key: Any | None) -> None:
@@ -41,7 +58,7 @@ def write_certificates(directory: Path, names: tuple[str, ...] = ("scp", "scu"))
             form = serialization.PrivateFormat.PKCS8
             (directory / f"{name}.key").write_bytes(key.private_bytes(pem, form, plain))
 
-    ca_key = ec.generate_private_key(ec.SECP256R1())
+    ca_key = new_key()
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     ca = (
         builder("ca", ca_key)
@@ -50,17 +67,16 @@ def write_certificates(directory: Path, names: tuple[str, ...] = ("scp", "scu"))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
         .sign(ca_key, hashes.SHA256())
     )
-    write("ca", ca, None)
+    write("ca", ca, ca_key)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     for name in names:
-        key = ec.generate_private_key(ec.SECP256R1())
-        localhost = [
-            x509.DNSName("localhost"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        ]
+        key = new_key()
+        names_of_host: list[x509.GeneralName] = [x509.DNSName(host)]
+        if host == "localhost":
+            names_of_host.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         certificate = (
             builder(name, key)
-            .add_extension(x509.SubjectAlternativeName(localhost), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names_of_host), critical=False)
             .add_extension(authority, critical=False)
             .sign(ca_key, hashes.SHA256())
         )

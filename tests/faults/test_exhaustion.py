@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, _config, association, evt
-from pynetdicom.network import dul, lobby, sending
+from pynetdicom.network import dul, lobby, sending, visitors
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.items import (
     PresentationContextRQ,
@@ -56,7 +56,7 @@ needs_proc = pytest.mark.skipif(
 # Connections that never associate
 
 
-def attended(server: Server) -> list[lobby.Visitor]:
+def attended(server: Server) -> list[visitors.Visitor]:
     """Whom the lobby reads from: a visitor each time, kept here so that none is taken for two."""
     lobby = server.server._lobby
     seen: list[Any] = []
@@ -213,7 +213,7 @@ def test_as_many_user_items_as_are_taken(server: Server, count: int, is_taken: b
 def test_how_long_artim_is(
     server: Server, monkeypatch: pytest.MonkeyPatch, timeout: float | None, artim: float
 ) -> None:
-    clock = Clock(monkeypatch, lobby)
+    clock = Clock(monkeypatch, lobby, visitors)
     assert AE().acse_timeout == 30
     server.ae.acse_timeout = timeout
     with server.connect():
@@ -228,7 +228,7 @@ def test_how_long_artim_is_without_a_timeout_is_configured(
     server.ae.acse_timeout = None
     monkeypatch.setattr(_config, "ARTIM", 60.0)
     with monkeypatch.context() as patch:
-        clock = Clock(patch, lobby)
+        clock = Clock(patch, lobby, visitors)
         with server.connect():
             assert until(lambda: len(server.server._lobby) == 1)
             (visitor,) = server.server._lobby._visitors

@@ -230,6 +230,10 @@ def test_a_worklist(archive: Serve, find: Any, tmp_path: Path) -> None:
     assert ask("PatientName=Nobody*") == set()
 
 
+NO_CONTEXT = "presentation context"
+"""What DCMTK's tools say in several ways where none was accepted."""
+
+
 @pytest.mark.slow
 def test_a_peer_without_permission_is_refused(
     archive: Serve, dcmtk: Any, tool: Any, tmp_path: Path
@@ -239,7 +243,7 @@ def test_a_peer_without_permission_is_refused(
     )
     result = dcmtk.run("storescu", "-v", "-aet", "WS", "127.0.0.1", served.port, CT)
     assert result.returncode != 0
-    assert "0x124" in result.stdout, result.stdout
+    assert NO_CONTEXT in result.stdout.lower(), result.stdout
     assert list((served.directory / "instances").rglob("*.dcm")) == []
     dcmtk.run("storescu", "-aet", "CT1", "127.0.0.1", served.port, CT, check=True)
     asked = keys("QueryRetrieveLevel=STUDY", *_above(CT)[:2])
@@ -254,7 +258,7 @@ def test_a_peer_without_permission_is_refused(
         "movescu": dcmtk.run("movescu", "-v", "-P", "-aet", "WS", "-aem", "WS", *asked, *where),
     }
     for name, one in found.items():
-        assert "0x0124" in one.stdout or "0x124" in one.stdout, (name, one.stdout)
+        assert NO_CONTEXT in one.stdout.lower(), (name, one.stdout)
     assert list(got.iterdir()) == []
 
 

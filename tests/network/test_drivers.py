@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.dul import DUL
-from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.network.lobby import Lobby
 from pynetdicom.network.user import User
+from pynetdicom.network.visitors import Visitor
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.provider import Provider, refusal
 from tests.faults.peer import RELEASE_RP, RELEASE_RQ, abort, p_data, pdv, reject, request
@@ -43,6 +44,18 @@ class Host:
     def __init__(self, has_room: bool) -> None:
         self.has_room = has_room
         self.has_admitted = False
+
+    most_unassociated = (1000, 1000)
+
+    def closed_to(self, address: str) -> str:
+        return ""
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> None:
+        return None
+
+    @property
+    def door(self) -> Host:
+        return self
 
     def reserve(self) -> bool:
         return self.has_room

@@ -23,8 +23,10 @@ import pytest
 
 from pynetdicom import _config
 from pynetdicom.network import lobby as lobby_module
+from pynetdicom.network import visitors
 from pynetdicom.network.connection import TLSConnection
-from pynetdicom.network.lobby import Lobby, Visitor
+from pynetdicom.network.lobby import Lobby
+from pynetdicom.network.visitors import Visitor
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from tests.clock import Clock
@@ -51,11 +53,28 @@ class Host:
     def __init__(self, artim: float, tls_context: ssl.SSLContext | None) -> None:
         self.artim = artim
         self.ssl_context = tls_context
+        self.plain_too = False
         self.room = 1000
+        self.most_of_one = math.inf
+        self.closed: dict[str, str] = {}
         self.admitted: queue.SimpleQueue[Visitor] = queue.SimpleQueue()
         self.rejected: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.problem: Exception | None = None
         self.keep = False
+
+    @property
+    def most_unassociated(self) -> tuple[float, float]:
+        return _config.MAXIMUM_LOBBY, self.most_of_one
+
+    def closed_to(self, address: str) -> str:
+        return self.closed.get(address, "")
+
+    def refusal(self, visitor: Visitor, request: pdus.A_ASSOCIATE_RQ) -> None:
+        return None
+
+    @property
+    def door(self) -> Host:
+        return self
 
     def reserve(self) -> bool:
         self.room -= 1
@@ -202,7 +221,7 @@ def test_after_an_abort_nothing_is_heard_any_more(place: Place) -> None:
 def test_a_peer_that_keeps_the_socket(
     place: Place, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    clock = Clock(monkeypatch, lobby_module)
+    clock = Clock(monkeypatch, lobby_module, visitors)
     with place.connect() as peer:
         peer.send(sent)
         assert peer.exactly(10) in (abort(0, 0), reject(1, 2, 2))
@@ -244,7 +263,7 @@ def test_artim_is_over(make: Callable[..., Place]) -> None:
 def test_artim_is_not_restarted_by_bytes(
     place: Place, monkeypatch: pytest.MonkeyPatch, trickle: bytes
 ) -> None:
-    clock = Clock(monkeypatch, lobby_module)
+    clock = Clock(monkeypatch, lobby_module, visitors)
     place.host.artim = 30
     with place.connect() as peer:
         assert until(lambda: len(place.lobby) == 1)
@@ -262,7 +281,7 @@ def test_artim_is_not_restarted_by_bytes(
 
 def test_artim_is_over_with_an_abort(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for the peer's close is not cut short by the deadline that went before it."""
-    clock = Clock(monkeypatch, lobby_module)
+    clock = Clock(monkeypatch, lobby_module, visitors)
     place.host.artim = 30
     with place.connect() as peer:
         assert until(lambda: len(place.lobby) == 1)
@@ -276,7 +295,7 @@ def test_artim_is_over_with_an_abort(place: Place, monkeypatch: pytest.MonkeyPat
 
 
 def test_everybody_has_an_artim_of_his_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch, lobby_module)
+    clock = Clock(monkeypatch, lobby_module, visitors)
     place.host.artim = 30
     with place.connect() as first:
         assert until(lambda: len(place.lobby) == 1)
@@ -613,7 +632,7 @@ def test_a_rejection_through_tls(secured: tuple[Place, ssl.SSLContext]) -> None:
 def test_a_slow_handshake_is_in_nobodys_way(
     secured: tuple[Place, ssl.SSLContext], slow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(monkeypatch, lobby_module)
+    clock = Clock(monkeypatch, lobby_module, visitors)
     place, client = secured
     place.host.artim = 30
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

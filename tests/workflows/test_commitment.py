@@ -143,6 +143,17 @@ def test_what_cannot_be_asked(instances: list[Reference], archive: Archive) -> N
         commit(assoc, instances)
 
 
+def test_a_data_set_without_its_uid(archive: Archive) -> None:
+    archive.provide()
+    lacking = Dataset()
+    lacking.SOPClassUID = CT
+    with (
+        archive.associate() as assoc,
+        pytest.raises(ValueError, match="an instance without SOPInstanceUID"),
+    ):
+        commit(assoc, [lacking])
+
+
 def test_the_result_comes_on_another_association(archive: Archive) -> None:
     """The SCU has released the one that it asked on."""
     released = threading.Event()

@@ -18,7 +18,7 @@ from pynetdicom.sop_class import (
     ModalityPerformedProcedureStepNotification,
     ModalityPerformedProcedureStepRetrieve,
 )
-from pynetdicom.workflows import ages, mpps, worklist
+from pynetdicom.workflows import ages, mpps, mpps_provider, worklist
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore
 from tests.pair import Seen, serve
@@ -249,6 +249,23 @@ def test_what_the_application_could_not_take_is_told_again(
     ]
     assert told[0][1].get("CommentsOnThePerformedProcedureStep") != "late"
     assert told[2][1].CommentsOnThePerformedProcedureStep == "late"
+
+
+def test_the_clock_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told again is told in the order that it came in."""
+    store, told = MemoryStore(), []
+    clock = iter(range(10_000, 0, -1000))
+    monkeypatch.setattr(mpps_provider, "time", SimpleNamespace(time_ns=lambda: next(clock)))
+
+    def fail(*what: Any) -> None:
+        raise OSError("no room")
+
+    provider = mpps.Provider(store, changed=fail)
+    uid = generate_uid(prefix=None)
+    assert ask(provider, "N_CREATE", uid, full())[0].Status == 0x0000
+    assert ask(provider, "N_SET", uid, COMMENT)[0].Status == 0x0000
+    mpps.Provider(store, changed=lambda uid, step, event_type: told.append(event_type))
+    assert told == [IN_PROGRESS, UPDATED]
 
 
 def test_steps_that_have_ended_are_deleted_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,11 @@ def test_what_refuses_what_was_asked_for(
     assert ("not answered" if code is None else f"0x{code:04X}") in str(caught.value)
 
 
+def test_what_a_refusal_means() -> None:
+    with pytest.raises(Refused, match=r"answered with 0xC307 \(No such UPS is managed"):
+        ups.get(Peer(0xC307), "1.2.3")
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_every_status_of_the_tables(table: str) -> None:
     for code, (category, _) in status_dict(table).items():

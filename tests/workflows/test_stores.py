@@ -130,3 +130,23 @@ def test_a_file_that_is_something_else(what: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="other is no store of workflows"):
         SQLiteStore(path)
     assert what == "directory" or path.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_used_any_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one on a disk that is full: the log says which, and why."""
+    path = tmp_path / "damaged"
+    store = SQLiteStore(path)
+    with store.begin() as records:
+        for number in range(1000):
+            records.put("kind", str(number), b"x" * 100)
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"x" * (len(content) - 4096)
+    path.write_bytes(content)
+    again = SQLiteStore(path)
+    with pytest.raises(sqlite3.DatabaseError), again.begin() as records:
+        records.items("kind")
+    again.close()
+    assert f"{path}: database disk image is malformed" in caplog.text

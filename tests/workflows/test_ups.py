@@ -137,6 +137,22 @@ def test_an_attribute_of_a_new_step(path: tuple[str, ...], row: Row, assoc: Any)
         assert status.Status == 0x0000
 
 
+@each_row
+def test_an_attribute_that_is_something_else(
+    path: tuple[str, ...], row: Row, provider: ups.Provider
+) -> None:
+    """Text where a sequence has to be, and items where a value has to be."""
+    sent, uid = copy_of_full(), new_uid()
+    at = place(sent, path)
+    if at is None or row.types["n_create"] == "-":
+        return
+    del at[path[-1]]
+    at.add_new(row.tag, *(("LO", "text") if row.is_sequence else ("SQ", [code()])))
+    status, reply = Direct(provider).send_n_create(sent, PUSH, uid)
+    assert (status.Status, [one.tag for one in reply]) == (0x0106, [row.tag])
+    assert provider.get(uid) is None
+
+
 TO_SET = full(operation="n_set")
 
 

@@ -464,7 +464,7 @@ def test_all_is_asked_for(assoc: Any) -> None:
 
 
 def test_an_answer_that_is_not_complete(assoc: Any) -> None:
-    with pytest.raises(Refused, match="a query of the worklist: answered with 0xA900"):
+    with pytest.raises(Refused, match="a query of the worklist: answered with 0xA900 \\("):
         worklist.find(assoc, keys_of((STEPS,), [Dataset(), Dataset()]))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from pynetdicom.apps.archive.index import Index, NotIndexable, Record, record_of
+from pynetdicom.apps.archive.notes import being_deleted
 from pynetdicom.apps.archive.objects import ObjectStore
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.utils import printable
@@ -21,7 +22,7 @@ LOGGER = logging.getLogger(__name__)
 
 _SHOWN_FOREIGN = 5
 
-_UNREADABLE = (NotIndexable, DataSetDecodeError, FileProblem, OSError)
+UNREADABLE = (NotIndexable, DataSetDecodeError, FileProblem, OSError)
 
 
 class NoObjects(Exception):
@@ -101,7 +102,7 @@ def check(
         # What could not be read is tried again next time, and what is not ours told again.
         is_over = not (found.unreadable or strangers)
         index.set_folder_states({name: state if is_over else None})
-    _settle(index, store)
+    settle(index, store)
     if progress is not None:
         progress(len(present), len(present))
     _tell(findings, foreign)
@@ -128,14 +129,14 @@ def _tell(findings: Findings, foreign: Sequence[str]) -> None:
         )
 
 
-def _settle(index: Index, store: ObjectStore) -> None:
+def settle(index: Index, store: ObjectStore) -> None:
     """Have what objects said that are gone said by others, if any does."""
     for level, pk, locations in index.in_doubt():
         for location in locations:
             try:
                 record = read_record(store, location)
                 index.merge(record, location, store.arrived(location))
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 LOGGER.error("%s cannot be read: %s", location, error)
         index.settle(level, pk)
 
@@ -147,13 +148,16 @@ def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) ->
     gone = [one for one in indexed.difference(locations) if not store.has(one)]
     index.remove(gone)
     added = unreadable = 0
+    if not indexed.issuperset(locations):
+        doomed = being_deleted(index.database)
+        locations = [one for one in locations if one in indexed or one not in doomed]
     for location in locations:
         if location in indexed and not full:
             continue
         try:
             record = read_record(store, location)
             arrived = store.arrived(location)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             LOGGER.error("%s cannot be indexed: %s", location, error)
             unreadable += 1
             continue

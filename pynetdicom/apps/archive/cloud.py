@@ -7,15 +7,23 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps.archive.extras import require
-from pynetdicom.apps.archive.objects import OF_UID, FileStore, Kept, ObjectStore, folder_of
+from pynetdicom.apps.archive.objects import (
+    OF_UID,
+    FileStore,
+    Kept,
+    ObjectFile,
+    ObjectStore,
+    folder_of,
+)
 
 if TYPE_CHECKING:
+    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.events import Event
 
 # Where the stores that fsspec knows tell when an object came.
@@ -29,6 +37,9 @@ _TIMES = (
     "modified",
     "mtime",
 )
+
+_ASIDE = "aside"
+"""Where objects are that are being deleted."""
 
 
 def open_store(location: str, *, sync: bool = False) -> ObjectStore:
@@ -62,6 +73,7 @@ class CloudStore:
 
     _NAME = re.compile(rf"(?:{OF_UID})-[0-9a-f]{{32}}\.dcm", re.ASCII)
 
+    directory: str | None = None
     spool_dir: str | None = None
     is_local = False
 
@@ -85,8 +97,14 @@ class CloudStore:
 
     def keep(self, event: Event, name: str) -> Kept:
         """Keep the object of a C-STORE request; see `ObjectStore`."""
+        return self._keep(event.request.data_set, lambda: event.dataset_path, name)
+
+    def keep_file(self, file: ObjectFile, name: str) -> Kept:
+        """Keep the object of a file; see `ObjectStore`."""
+        return self._keep(file.data_set, lambda: file.path, name)
+
+    def _keep(self, data_set: EncodedDataSet, path: Callable[[], str], name: str) -> Kept:
         folder = folder_of(name)
-        data_set = event.request.data_set
         digest = hashlib.sha256(data_set.transfer_syntax.encode())
         for part in data_set.parts():
             digest.update(part)
@@ -97,7 +115,7 @@ class CloudStore:
                 self._files.makedirs(self.path(folder), exist_ok=True)
                 # What is put in one go appears in one go; a local file system below fsspec is the
                 # exception, and for that there is `FileStore`.
-                self._files.put_file(event.dataset_path, self.path(location))
+                self._files.put_file(path(), self.path(location))
         return Kept(location, folder, is_new, True, self.arrived(location))
 
     def arrived(self, location: str) -> int:
@@ -110,7 +128,8 @@ class CloudStore:
         known = FileStore.FOLDER if folder is None else self._NAME
         place = self._root if folder is None else self.path(folder)
         before = "" if folder is None else f"{folder}/"
-        return [before + name for name in self._names(place) if not known.fullmatch(name)]
+        names = [name for name in self._names(place) if folder is not None or name != _ASIDE]
+        return [before + name for name in names if not known.fullmatch(name)]
 
     @contextmanager
     def fetch(self, location: str) -> Iterator[str]:
@@ -153,6 +172,39 @@ class CloudStore:
             entries = self._files.ls(self.path(folder), detail=True)
         names = [(_time_of(entry), entry["name"].rpartition("/")[2]) for entry in entries]
         return [f"{folder}/{name}" for _, name in sorted(names) if self._NAME.fullmatch(name)]
+
+    def set_aside(self, location: str) -> None:
+        """Move an object out of its folder."""
+        with _asking():
+            self._files.makedirs(self.path(_ASIDE), exist_ok=True)
+            self._files.mv(self.path(location), self._aside(location))
+
+    def _aside(self, location: str) -> str:
+        return self.path(f"{_ASIDE}/{location.replace('/', '-')}")
+
+    def is_aside(self, location: str) -> bool:
+        """Whether it is there."""
+        with _asking():
+            return bool(self._files.exists(self._aside(location)))
+
+    def put_back(self, location: str) -> None:
+        """Move it back: what may be there now has the same bytes."""
+        with _asking():
+            self._files.mv(self._aside(location), self.path(location))
+
+    def drop(self, location: str) -> None:
+        """Delete an object that was set aside."""
+        with _asking():
+            self._files.rm_file(self._aside(location))
+
+    def size(self) -> int:
+        """The bytes of all objects, as far as the store tells."""
+        total = 0
+        for folder, _ in self.folders():
+            with suppress(FileNotFoundError), _asking():
+                entries = self._files.ls(self.path(folder), detail=True)
+                total += sum(entry.get("size") or 0 for entry in entries)
+        return total
 
     def clear(self) -> None:
         """Delete all objects."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from pynetdicom.apps.archive.handlers import NOT_AUTHORIZED, Archive
+from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.kept_files import COMMITTED, Digests, look_into
 from pynetdicom.errors import FileProblem
 from pynetdicom.event_types import EVT_N_ACTION
@@ -22,12 +22,10 @@ from pynetdicom.workflows.commitment import (
     Provider,
     Reference,
 )
-from pynetdicom.workflows.providing import answer
 from pynetdicom.workflows.stores import SQLiteStore
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.events import Event
 
 LOGGER = logging.getLogger(__name__)
 
@@ -53,6 +51,8 @@ class Commitment:
         self._archive = archive
         self._store = SQLiteStore(path)
         self._digests = Digests(self._store) if archive.config.verify_bytes else None
+        if self._digests is not None:
+            archive.renewed = self._digests.forget
         self._provider = Provider(
             ae,
             self.check,
@@ -65,7 +65,7 @@ class Commitment:
 
     def handlers(self) -> list[tuple[Any, Any]]:
         """The handlers of the archive's server that are for this."""
-        return [(EVT_N_ACTION, self.take)]
+        return [(EVT_N_ACTION, self._provider.handlers[EVT_N_ACTION])]
 
     def stop(self) -> None:
         """Begin to report no more results."""
@@ -75,12 +75,6 @@ class Commitment:
         """Be done with it, once the associations have ended."""
         self._provider.close()
         self._store.close()
-
-    def take(self, event: Event) -> Any:
-        """Take a request, of whoever may store."""
-        if not self._archive.may(event, "store"):
-            return answer(NOT_AUTHORIZED, comment="Not authorized to store")
-        return self._provider.handlers[EVT_N_ACTION](event)
 
     def check(self, instance: Reference) -> int:
         """Whether an object is kept: 0, or a Failure Reason."""
@@ -94,9 +88,8 @@ class Commitment:
             objects = archive.store_of_objects
             if objects.is_local or self._digests is not None:
                 place = found.location
-                known_as = place, objects.arrived(place)
                 with objects.fetch(place) as path:
-                    return look_into(path, instance, self._digests, known_as=known_as)
+                    return look_into(path, instance, self._digests, key=place)
             return COMMITTED if objects.has(found.location) else PROCESSING_FAILURE
         except (FileProblem, OSError, sa.exc.SQLAlchemyError) as error:
             why = error if isinstance(error, FileProblem) else type(error).__name__

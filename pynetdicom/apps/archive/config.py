@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pynetdicom.apps import options, tls
+from pynetdicom.access import AccessRules, Limits, Rule
+from pynetdicom.apps import access, options, tls
 from pynetdicom.apps.configuring import (
     TIMEOUTS,
     Check,
     ConfigError,
     Sections,
     any_text,
+    byte_count,
     check_value,
     either,
     flag,
@@ -46,8 +48,8 @@ class Peer:
     port : int
     tls : bool
         Whether it is sent to over TLS.
-    may : frozenset of str
-        What it may request, of `OPERATIONS`.
+    may : frozenset of str or None
+        What it may request, of `OPERATIONS`; None: all, where there is no ``[[access]]``.
     acse_timeout, dimse_timeout, network_timeout, connection_timeout : float or None
         Seconds, while sending to it; None for those of the archive.
     """
@@ -56,7 +58,7 @@ class Peer:
     address: str | None = None
     port: int = 104
     tls: bool = False
-    may: frozenset[str] = frozenset(OPERATIONS)
+    may: frozenset[str] | None = None
     acse_timeout: float | None = None
     dimse_timeout: float | None = None
     network_timeout: float | None = None
@@ -64,7 +66,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(tls.Settings):
     """The configuration of an archive; see the documentation of qrscp for each of them."""
 
     ae_title: str = "QRSCP"
@@ -78,24 +80,64 @@ class Config:
     dimse_timeout: float = 30.0
     network_timeout: float = 30.0
     connection_timeout: float = 30.0
-    unknown_peers: frozenset[str] = frozenset(OPERATIONS)
+    unknown_peers: frozenset[str] | None = None
     instance_location: str = "instances"
     sync: bool = False
     hash_uids: bool = False
+    quota: int | None = None
+    reserve: int | None = None
     database_location: str = "instances.sqlite"
     worklist_directory: str | None = None
     exact_names: bool = False
     commitment_store: str | None = None
     verify_bytes: bool = False
-    tls_certificate: str | None = None
-    tls_key: str | None = None
-    tls_authorities: str | None = None
     peers: Mapping[str, Peer] = field(default_factory=dict)
+    access: tuple[Rule, ...] = ()
+    maximum_unassociated: int | None = None
+    maximum_unassociated_per_address: int | None = None
+    maximum_associations_per_peer: int | None = None
+    maximum_command_bytes: int | None = None
+    maximum_query_seconds: float | None = None
+    maximum_matches: int | None = None
 
-    def may(self, ae_title: str, operation: str) -> bool:
-        """Whether a peer may request an operation."""
-        peer = self.peers.get(ae_title.strip())
-        return operation in (self.unknown_peers if peer is None else peer.may)
+    @property
+    def names_peers(self) -> bool:
+        """Whether it says of anybody what they may do."""
+        return bool(self.access or self.peers) or self.unknown_peers is not None
+
+
+def access_rules(config: Config) -> AccessRules:
+    """Who may do what: the ``[[access]]``, then the peers, then ``unknown_peers``.
+
+    Where there is an ``[[access]]``, a peer is no more than a move destination unless it says what
+    it may do: whoever uses its title would come in with it.
+    """
+    rules = list(config.access)
+    for peer in config.peers.values():
+        may = peer.may
+        if may is None and not config.access:
+            may = frozenset(OPERATIONS)
+        if may is not None:
+            title = access.title(peer.ae_title)
+            rules.append(Rule(f"[[peer]] {peer.ae_title}", calling=[title], may=_roles(may)))
+    others = config.unknown_peers
+    if others is None:
+        others = frozenset()
+        rules.append(Rule("[this machine]", networks=["loopback"]))
+    limits = {name: getattr(config, key) for key, (name, _) in access.LIMITS.items()}
+    return AccessRules(
+        rules,
+        otherwise=_roles(others),
+        limits=Limits(**limits),
+        unassociated=config.maximum_unassociated,
+        unassociated_per_address=config.maximum_unassociated_per_address,
+    )
+
+
+def _roles(operations: frozenset[str]) -> list[str]:
+    """The roles of those who may do that: C-ECHO is answered to everybody."""
+    committed = ["commitment"] if "store" in operations else []
+    return ["echo", *operations, *committed]
 
 
 def _operations(value: Any) -> frozenset[str]:
@@ -116,12 +158,17 @@ SECTIONS: Sections = {
         "maximum_associations": ("maximum_associations", whole_number(1)),
         "maximum_object_bytes": ("maximum_object_bytes", whole_number(1)),
         "max_pdu": ("max_pdu", whole_number(0, 0xFFFFFFFF)),
+        "maximum_unassociated": ("maximum_unassociated", whole_number(1)),
+        "maximum_unassociated_per_address": ("maximum_unassociated_per_address", whole_number(1)),
+        **{name: (name, check) for name, (_, check) in access.LIMITS.items()},
         **{name: (name, check) for name, check in TIMEOUTS.items()},
     },
     "storage": {
         "location": ("instance_location", some_text),
         "sync": ("sync", flag),
         "hash_uids": ("hash_uids", flag),
+        "quota": ("quota", byte_count(1)),
+        "reserve": ("reserve", byte_count(0)),
     },
     "database": {"location": ("database_location", some_text)},
     "worklist": {"directory": ("worklist_directory", some_text)},
@@ -131,6 +178,7 @@ SECTIONS: Sections = {
         "verify": ("verify_bytes", either("index", "bytes")),
     },
     "tls": tls.SECTION,
+    "identity": tls.IDENTITY,
 }
 
 PEER: dict[str, Check] = {
@@ -179,7 +227,9 @@ def load(path: str) -> Config:
 
 
 def _from_toml(path: str, text: str) -> Config:
-    values, tables = read_toml(path, text, SECTIONS, PEER, {"tls": "a certificate"})
+    needs = {"tls": "a certificate"}
+    values, tables = read_toml(path, text, SECTIONS, PEER, needs, access.ACCESS, access.NEEDED)
+    access.make_rules(values)
     peers: dict[str, Peer] = {}
     for where, table in tables:
         peer = peers[table["ae_title"]] = Peer(**table)

@@ -138,6 +138,8 @@ class Database:
     def __init__(self, location: str, *, sync: bool = False) -> None:
         url = database_url(location)
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        # Of a file of SQLite; None: it is not in one.
+        self.path = url.database if self.is_sqlite else None
         self._sync = sync
         self._writing = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
         arguments: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The packages that only the archive needs, and what to say when one is missing."""
+"""The packages that not everybody needs, and what to say when one is missing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ REQUIREMENTS = {
     "sqlalchemy": "sqlalchemy>=2",
     "psycopg": "psycopg[binary]>=3",
     "fsspec": "fsspec>=2023.1",
+    "cryptography": "cryptography>=42",
 }
 """Package → what pip is told to install it; the extras apps, postgres and cloud say the same."""
 

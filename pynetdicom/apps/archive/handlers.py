@@ -7,7 +7,7 @@ and numbers is logged.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from pynetdicom.apps.archive.identifiers import (
 from pynetdicom.apps.archive.index import Index, Indexed, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.query import Chosen, Find, Retrieve
+from pynetdicom.apps.archive.removal import has_gone
+from pynetdicom.apps.archive.room import Room
 from pynetdicom.apps.configuring import TIMEOUTS
 from pynetdicom.apps.worklist_files import called
 from pynetdicom.association.destinations import plan
@@ -50,7 +52,6 @@ SUCCESS = 0x0000
 PENDING = 0xFF00
 PENDING_UNSUPPORTED_KEYS = 0xFF01  # PS3.4 Table C.4-1
 INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
-NOT_AUTHORIZED = 0x0124  # PS3.7 Annex C.5.23
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Tables B.2-1 and C.4-1
 NO_SUB_OPERATIONS = 0xA702  # PS3.4 Table C.4-2
 DOES_NOT_MATCH = 0xA900
@@ -58,6 +59,9 @@ MAXIMUM_IDENTIFIER = {"C-FIND": 1 << 20, "C-GET": 1 << 23, "C-MOVE": 1 << 23}
 """Bytes: as many UIDs as a retrieve can be of; decoding more would take long."""
 
 CANNOT_UNDERSTAND = {"C-STORE": 0xC210, "C-FIND": 0xC310, "C-GET": 0xC410, "C-MOVE": 0xC510}
+
+ATTEMPTS = 5
+"""How often an object is kept that somebody deletes meanwhile."""
 
 Responses = Iterator[Any]
 
@@ -90,9 +94,19 @@ class Archive:
             self.database.close()
             raise
         self.index = Index(self.database)
+        self.room = Room(config, self.database, self.store_of_objects)
+        # Called with the location of each object that is new there.
+        self.renewed: Callable[[str], None] = lambda location: None
+
+    def go_on_by(self, config: Config, tls: ssl.SSLContext | None) -> None:
+        """Have another configuration hold, from the next request on; stores stay as they are."""
+        self._tls = tls
+        self.config = config
+        self.room.limit(config)
 
     def close(self) -> None:
         """Close the database."""
+        self.room.close()
         self.database.close()
 
     def handlers(self) -> list[tuple[evt.EventType, Any]]:
@@ -106,20 +120,14 @@ class Archive:
             (evt.EVT_SOP_EXTENDED, self.negotiate),
         ]
 
-    def may(self, event: Event, operation: str) -> bool:
-        """Whether a peer may do what it asks for, which the log says if not."""
-        title = str(event.assoc.requestor.ae_title)
-        allowed = self.config.may(title, operation)
-        if not allowed:
-            LOGGER.warning("%s may not %s: refused", printable(title), operation)
-        return allowed
-
     # C-STORE
 
     def store(self, event: Event) -> Any:
         """Keep an object, index it, and only then say so (PS3.4 B.2)."""
-        if not self.may(event, "store"):
-            return _status(NOT_AUTHORIZED, "Not authorized to store")
+        why = self.room.problem(event.request.data_set.size)
+        if why is not None:
+            LOGGER.info("refused: %s", why)
+            return _status(OUT_OF_RESOURCES, "There is no room")
         try:
             uid, name = uid_and_name(
                 event.request.AffectedSOPInstanceUID, hashed=self.config.hash_uids
@@ -140,12 +148,15 @@ class Archive:
             return _status(DOES_NOT_MATCH, "SOP Instance UID is not that of the data set")
         return self._keep(event, name, record)
 
-    def _keep(self, event: Event, name: str, record: Record) -> Any:
+    def _keep(self, event: Event, name: str, record: Record, attempt: int = 1) -> Any:
         try:
             kept = self.store_of_objects.keep(event, name)
         except OSError as error:
             LOGGER.error("cannot store %s: %s", name, error.strerror or error)
             return _status(OUT_OF_RESOURCES, "Cannot be stored")
+        if kept.is_new:
+            self.room.took(event.request.data_set.size)
+            self.renewed(kept.location)
         try:
             is_first = kept.is_first
             if is_first:
@@ -153,9 +164,19 @@ class Archive:
                 is_first = self.index.add(record, kept.location, kept.folder, kept.arrived)
             else:
                 self.index.add_duplicate(record.sop_instance_uid, kept.location, kept.folder)
+            was_there = not (kept.is_new and kept.is_first)
+            gone = was_there and has_gone(self.index, self.store_of_objects, kept)
+        except OSError as error:
+            LOGGER.error("cannot store %s: %s", name, error.strerror or error)
+            return _status(OUT_OF_RESOURCES, "Cannot be stored")
         except sa.exc.SQLAlchemyError as error:
             LOGGER.error("cannot index %s: %s", name, _kind(error))
             return _status(OUT_OF_RESOURCES, "Cannot be indexed")
+        if gone and attempt == ATTEMPTS:
+            LOGGER.error("cannot store %s: it is deleted again and again", name)
+            return _status(OUT_OF_RESOURCES, "Cannot be stored")
+        if gone:
+            return self._keep(event, name, record, attempt + 1)
         if not is_first and kept.is_new:
             LOGGER.warning("differs from what is stored already, kept as %s", kept.location)
         else:
@@ -166,9 +187,6 @@ class Archive:
 
     def find(self, event: Event) -> Responses:
         """Find patients, studies, series, instances or worklist items (PS3.4 C.4.1, K.4.1)."""
-        if not self.may(event, "find"):
-            yield _status(NOT_AUTHORIZED, "Not authorized to find"), None
-            return
         try:
             identifier = _identifier(event)
             watch = Watch(lambda: event.is_cancelled)
@@ -213,9 +231,6 @@ class Archive:
 
     def get(self, event: Event) -> Responses:
         """Send instances on the same association (PS3.4 C.4.3)."""
-        if not self.may(event, "get"):
-            yield _status(NOT_AUTHORIZED, "Not authorized to retrieve"), None
-            return
         try:
             chosen = self._choose(event, self._retrieve(event))
             LOGGER.info("C-GET of %d instances", chosen.count)
@@ -228,9 +243,6 @@ class Archive:
 
     def move(self, event: Event) -> Responses:
         """Send instances to a peer that is known (PS3.4 C.4.2)."""
-        if not self.may(event, "move"):
-            yield _status(NOT_AUTHORIZED, "Not authorized to move"), None
-            return
         try:
             query = self._retrieve(event)
             title = event.move_destination.strip()

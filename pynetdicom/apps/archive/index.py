@@ -303,7 +303,7 @@ class Index:
         gone = list(locations)
         for start in range(0, len(gone), _ROWS_AT_ONCE):
             some = gone[start : start + _ROWS_AT_ONCE]
-            self.database.write(partial(_remove, locations=some))
+            self.database.write(partial(remove_from, locations=some))
         if gone:
             self._series.clear()
 
@@ -315,7 +315,7 @@ class Index:
                 sa.select(duplicate.c.pk).where(duplicate.c.location == location)
             )
             if was_there is None:
-                doubted = _remove(connection, [location])
+                doubted = remove_from(connection, [location])
                 self._add(connection, _new(record, (arrived, location), folder_name))
                 # What it says otherwise now, others may have said before.
                 for (level, pk), before in doubted.items():
@@ -386,7 +386,7 @@ class Index:
 _INDEXED = sa.select(*(instance.c[name] for name in Indexed._fields)).order_by(instance.c.pk)
 
 
-def _remove(connection: Connection, locations: list[str]) -> dict[tuple[str, int], str]:
+def remove_from(connection: Connection, locations: list[str]) -> dict[tuple[str, int], str]:
     """Delete objects, and of what they belong to that which has nothing left.
 
     Returns

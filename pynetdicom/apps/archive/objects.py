@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -24,6 +24,7 @@ from pynetdicom.apps.storescp import HASHED, name_of, same_data_set
 from pynetdicom.data_sets.provisional import PART_PREFIX, remove_parts, sync_directory
 
 if TYPE_CHECKING:
+    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.events import Event
 
 LOGGER = logging.getLogger(__name__)
@@ -68,11 +69,28 @@ class Kept(NamedTuple):
     arrived: int = 0
 
 
+class ObjectFile(Protocol):
+    """A file with an object that is to be kept."""
+
+    data_set: EncodedDataSet
+
+    @property
+    def path(self) -> str:
+        """The path of a Part 10 file with it."""
+
+    def save_as(self, path: str, overwrite: bool = True, sync: bool = False) -> None:
+        """Have it under another path too, all at once, as `Event.save_as` does."""
+
+
 class ObjectStore(Protocol):
     """Keeps objects."""
 
     spool_dir: str | None
     """Where to receive objects, so that keeping them takes no copy."""
+
+    @property
+    def directory(self) -> str | None:
+        """Where objects are, if that is on a disk of this machine."""
 
     is_local: bool
     """Whether fetching an object takes no copy."""
@@ -85,6 +103,9 @@ class ObjectStore(Protocol):
         OSError
             It cannot be kept; nothing of it is visible.
         """
+
+    def keep_file(self, file: ObjectFile, name: str) -> Kept:
+        """Keep the object of a file, as `keep` does that of a request."""
 
     def fetch(self, location: str) -> Any:
         """A context manager that gives the path of a file with an object.
@@ -116,6 +137,27 @@ class ObjectStore(Protocol):
     def list(self, folder: str) -> list[str]:
         """The objects of a folder: first copies before second ones."""
 
+    def set_aside(self, location: str) -> None:
+        """Have an object that is to be deleted be nobody's, in one step.
+
+        Raises
+        ------
+        OSError
+            It is not there; or it cannot be done.
+        """
+
+    def is_aside(self, location: str) -> bool:
+        """Whether an object was set aside."""
+
+    def put_back(self, location: str) -> None:
+        """Have an object that was set aside where it was, unless another one is there now."""
+
+    def drop(self, location: str) -> None:
+        """Delete an object that was set aside."""
+
+    def size(self) -> int:
+        """The bytes of all objects."""
+
     def clear(self) -> None:
         """Delete all objects."""
 
@@ -123,6 +165,11 @@ class ObjectStore(Protocol):
 def folder_of(name: str) -> str:
     """The folder of what has the name of a SOP Instance UID."""
     return hashlib.sha256(name.encode("ascii")).hexdigest()[:FOLDER_DIGITS]
+
+
+def first_of(location: str) -> str:
+    """Where the first copy is, or was, of what may be a second one."""
+    return re.sub(r"_[0-9]+\.dcm$", ".dcm", location)
 
 
 def uid_and_name(uid: Any, *, hashed: bool = False) -> tuple[str, str]:
@@ -163,6 +210,7 @@ class FileStore:
 
     _NAME = re.compile(rf"({OF_UID})(?:_([0-9]+))?\.dcm", re.ASCII)
     is_local = True
+    directory: str
     FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}", re.ASCII)
 
     def __init__(self, directory: str, *, sync: bool = False) -> None:
@@ -190,30 +238,43 @@ class FileStore:
 
     def keep(self, event: Event, name: str) -> Kept:
         """Keep the object of a C-STORE request; see `ObjectStore`."""
+        return self._keep(event.save_as, event.request.data_set, name, self._stamp)
+
+    def keep_file(self, file: ObjectFile, name: str) -> Kept:
+        """Keep the object of a file, with its time; see `ObjectStore`."""
+        return self._keep(file.save_as, file.data_set, name, self.arrived)
+
+    def _keep(
+        self,
+        save_as: Callable[..., None],
+        data_set: EncodedDataSet,
+        name: str,
+        arrival: Callable[[str], int],
+    ) -> Kept:
         folder = folder_of(name)
         self._make(folder)
         for count in itertools.count(1):
             # No name has an underscore: the second copy of one never takes that of another.
             location = f"{folder}/{name}.dcm" if count == 1 else f"{folder}/{name}_{count}.dcm"
             try:
-                self._save(event, folder, location)
+                self._save(save_as, folder, location)
             except FileExistsError:
-                if same_data_set(event.request.data_set, self.path(location)):
+                if same_data_set(data_set, self.path(location)):
                     arrived = self.arrived(location)
                     return Kept(location, folder, False, count == 1, arrived)
             else:
-                return Kept(location, folder, True, count == 1, self._stamp(location))
+                return Kept(location, folder, True, count == 1, arrival(location))
         raise AssertionError  # pragma: no cover - the count has no end
 
-    def _save(self, event: Event, folder: str, location: str) -> None:
+    def _save(self, save_as: Callable[..., None], folder: str, location: str) -> None:
         try:
-            event.save_as(self.path(location), overwrite=False, sync=self._sync)
+            save_as(self.path(location), overwrite=False, sync=self._sync)
         except FileNotFoundError:
             if folder not in self._made:
                 raise
             self._made.discard(folder)  # which somebody has taken away
             self._make(folder)
-            event.save_as(self.path(location), overwrite=False, sync=self._sync)
+            save_as(self.path(location), overwrite=False, sync=self._sync)
 
     def _stamp(self, location: str) -> int:
         """Note on a file when it came: the system's own times are too coarse to tell the order."""
@@ -291,6 +352,45 @@ class FileStore:
                 if match is not None:
                     found.append((int(match[2] or 1), name))
         return [f"{folder}/{name}" for _, name in sorted(found)]
+
+    def set_aside(self, location: str) -> None:
+        """Give a file a name by which it is no object."""
+        os.replace(self.path(location), self._aside(location))
+
+    def _aside(self, location: str) -> str:
+        name = location.replace("/", "-")
+        return os.path.join(self.directory, "incoming", f"{PART_PREFIX}{name}.aside")
+
+    def is_aside(self, location: str) -> bool:
+        """Whether there is a file of that name."""
+        return os.path.exists(self._aside(location))
+
+    def put_back(self, location: str) -> None:
+        """Give a file its name again, if that is free."""
+        aside, path = self._aside(location), self.path(location)
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        except OSError:  # there are no links
+            if not os.path.exists(path):
+                os.rename(aside, path)
+                return
+        os.unlink(aside)
+
+    def drop(self, location: str) -> None:
+        """Delete a file that was set aside."""
+        os.unlink(self._aside(location))
+
+    def size(self) -> int:
+        """The bytes of all files that are objects."""
+        total = 0
+        for folder, _ in self.folders():
+            with suppress(FileNotFoundError), os.scandir(self.path(folder)) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        total += entry.stat().st_size
+        return total
 
     def clear(self) -> None:
         """Delete all files that are objects."""

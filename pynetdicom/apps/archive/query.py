@@ -172,6 +172,11 @@ class Find:
                 together |= {keyword, other.keyword}
         return together
 
+    @property
+    def keywords(self) -> list[str]:
+        """What a row has, in its order."""
+        return list(self._columns)
+
     def statement(self) -> sa.Select[Any]:
         """The query for the keys of the rows that match, as far as SQL can tell."""
         pk = TABLES[self.level].c.pk

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from pynetdicom import raised
+from pynetdicom.apps import notify
 from pynetdicom.apps.acceptor import StopSignals
 from pynetdicom.apps.archive.config import Config
 from pynetdicom.apps.options import FAILED
@@ -30,23 +31,25 @@ from pynetdicom.network.addresses import AddressInformation, address_text
 LOGGER = logging.getLogger(__name__)
 
 STOPPING = 10.0
-"""Seconds that workers have to stop."""
+"""Seconds that workers have to stop, after those that their peers have."""
 
 SHORT_LIFE = 10.0
 """Seconds before the end of which a worker should not end."""
 
 LONGEST_PAUSE = 30.0
 
-Serve = Callable[[Config, Callable[[Sequence[Any]], None]], int]
-"""Serves until a signal says stop, and calls what it is given once it listens."""
+Serve = Callable[[Config, Callable[[Sequence[Any]], None], int], int]
+"""Serves until a signal says stop, calls what it is given once it listens, and knows its place
+among the workers, from 0."""
 
 
 class _Worker:
-    """A process that serves."""
+    """A process that serves, in the place of one of the workers."""
 
-    def __init__(self, pid: int, pipe: int) -> None:
+    def __init__(self, pid: int, pipe: int, place: int) -> None:
         self.pid = pid
         self.pipe = pipe
+        self.place = place
         self.started = time.monotonic()
         self.is_ready = False
 
@@ -60,15 +63,19 @@ class Workers:
         With the port that they share.
     serve : callable
         What each of them does.
+    drain : float
+        Seconds that the peers of each have, when it is to stop.
     """
 
-    def __init__(self, config: Config, serve: Serve) -> None:
+    def __init__(self, config: Config, serve: Serve, drain: float = 0.0) -> None:
         self._config = config
         self._serve = serve
+        self._patience_to_stop = drain + STOPPING
         self._selector = selectors.DefaultSelector()
         self._alive_read, self._alive_write = os.pipe()
         self._workers: dict[int, _Worker] = {}
-        self._pauses: list[float] = []
+        # When another one starts, and in which place.
+        self._pauses: list[tuple[float, int]] = []
         self._short_lives = 0
 
     def run(self, stop: StopSignals, announce: Callable[[], None]) -> int:
@@ -76,12 +83,13 @@ class Workers:
         self._selector.register(stop.fileno(), selectors.EVENT_READ)
         announced = False
         try:
-            for _ in range(self._config.workers):
-                self._start()
+            for place in range(self._config.workers):
+                self._start(place)
             while True:
                 for key, _ in self._selector.select(self._patience()):
                     if key.fd == stop.fileno():
                         if stop.take():
+                            notify.notify(notify.STOPPING)
                             return 0
                         continue
                     if not self._hear(self._workers[key.fd]) and not announced:
@@ -91,37 +99,47 @@ class Workers:
                     announced = True
                     announce()
         finally:
-            self._stop()
+            self._stop(stop)
+
+    def reload(self) -> None:
+        """Have each worker read anew what it reads."""
+        self._signal(signal.SIGHUP)
+
+    def _signal(self, number: int) -> None:
+        for worker in self._workers.values():
+            os.kill(worker.pid, number)
 
     def _patience(self) -> float | None:
         if not self._pauses:
             return None
-        return max(0.0, min(self._pauses) - time.monotonic())
+        return max(0.0, min(self._pauses)[0] - time.monotonic())
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        due = [moment for moment in self._pauses if moment <= now]
-        self._pauses = [moment for moment in self._pauses if moment > now]
-        for _ in due:
-            self._start()
+        due = [place for moment, place in self._pauses if moment <= now]
+        self._pauses = [pause for pause in self._pauses if pause[0] > now]
+        for place in due:
+            self._start(place)
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         reader, writer = os.pipe()
         # A signal that comes before the worker can take it waits until it can.
         signal.pthread_sigmask(signal.SIG_BLOCK, StopSignals.BLOCKED)
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            self._work(writer)
+            self._work(writer, place)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.BLOCKED)
         os.close(writer)
-        self._workers[reader] = _Worker(pid, reader)
+        self._workers[reader] = _Worker(pid, reader, place)
         self._selector.register(reader, selectors.EVENT_READ)
 
-    def _work(self, writer: int) -> None:
+    def _work(self, writer: int, place: int) -> None:
         """Be a worker; does not return."""
         code = FAILED
         try:
+            os.setpgid(0, 0)  # Ctrl-C on a terminal comes from the parent, once
+            os.environ.pop(notify.SOCKET, None)  # the service manager hears the parent alone
             os.close(self._alive_write)
             for pipe in self._workers:
                 os.close(pipe)
@@ -134,7 +152,7 @@ class Workers:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.BLOCKED)
                 os.write(writer, b".")
 
-            code = self._serve(self._config, ready)
+            code = self._serve(self._config, ready, place)
         except BaseException as error:
             raised.log(LOGGER, "a worker ends:", error)
         finally:
@@ -156,7 +174,7 @@ class Workers:
         LOGGER.error(
             "worker %d has ended (%s); another one starts in %.1f s", worker.pid, status, pause
         )
-        self._pauses.append(time.monotonic() + pause)
+        self._pauses.append((time.monotonic() + pause, worker.place))
         return False
 
     def _forget(self, worker: _Worker) -> str:
@@ -167,14 +185,12 @@ class Workers:
         code = os.waitstatus_to_exitcode(status)
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
-    def _stop(self) -> None:
+    def _stop(self, stop: StopSignals) -> None:
         """Stop all workers, if need be by force."""
-        os.close(self._alive_write)
-        for worker in self._workers.values():
-            os.kill(worker.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOPPING
+        os.close(self._alive_write)  # by which each has a SIGTERM, once
+        deadline = time.monotonic() + self._patience_to_stop
         for worker in list(self._workers.values()):
-            while not self._has_ended(worker, deadline):
+            while not self._has_ended(worker, deadline, stop):
                 LOGGER.error("worker %d does not stop: killed", worker.pid)
                 os.kill(worker.pid, signal.SIGKILL)
                 deadline = time.monotonic() + STOPPING
@@ -182,20 +198,25 @@ class Workers:
         self._selector.close()
         os.close(self._alive_read)
 
-    @staticmethod
-    def _has_ended(worker: _Worker, deadline: float) -> bool:
-        """Wait for the end of a worker; False when time is up."""
+    def _has_ended(self, worker: _Worker, deadline: float, stop: StopSignals) -> bool:
+        """Wait for the end of a worker; False when time is up. Workers get another signal, too."""
         with selectors.DefaultSelector() as selector:
             selector.register(worker.pipe, selectors.EVENT_READ)
-            while selector.select(max(0.0, deadline - time.monotonic())):
-                if not os.read(worker.pipe, 1):
-                    return True
+            selector.register(stop.fileno(), selectors.EVENT_READ)
+            while events := selector.select(max(0.0, deadline - time.monotonic())):
+                for key, _ in events:
+                    if key.fd == stop.fileno():
+                        if stop.take():
+                            self._signal(signal.SIGTERM)
+                    elif not os.read(worker.pipe, 1):
+                        return True
         return False
 
 
 def _stop_without_parent(alive: int) -> None:
     os.read(alive, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not StopSignals.has_come:  # a service manager may have told all of us
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def hold_port(config: Config) -> socket.socket:
@@ -221,9 +242,18 @@ def hold_port(config: Config) -> socket.socket:
 
 
 def serve_with_workers(
-    config: Config, terminal: Terminal, serve: Serve, tell: Callable[[Sequence[Any]], None]
+    config: Config,
+    terminal: Terminal,
+    serve: Serve,
+    tell: Callable[[Sequence[Any]], None],
+    *,
+    drain: float = 0.0,
+    reloads: bool = False,
 ) -> int:
-    """Serve with several processes until a signal says stop; the exit code."""
+    """Serve with several processes until a signal says stop; the exit code.
+
+    `drain` is as for `Workers`; `reloads` says whether they read something anew on SIGHUP.
+    """
     if not hasattr(os, "fork") or not hasattr(socket, "SO_REUSEPORT"):
         terminal.problem("several workers need a system with fork and SO_REUSEPORT")
         return FAILED
@@ -233,9 +263,10 @@ def serve_with_workers(
         where = address_text((config.bind_address, config.port))
         terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
         return FAILED
-    with held, StopSignals() as stop:
+    with held:
         address = held.getsockname()
-        workers = Workers(replace(config, port=address[1]), serve)
-        code = workers.run(stop, lambda: tell(address))
+        workers = Workers(replace(config, port=address[1]), serve, drain)
+        with StopSignals(workers.reload if reloads else None) as stop:
+            code = workers.run(stop, lambda: tell(address))
     LOGGER.info("stopped")
     return code

@@ -17,8 +17,11 @@ import pytest
 import sqlalchemy as sa
 from pydicom import Dataset
 
+from pynetdicom.apps.archive.config import Config
 from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.archive.index import Index
+from pynetdicom.apps.qrscp import main
 from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.data_sets.part10 import header_builder
 from pynetdicom.data_sets.spool import Place, ReceivedDataSet, Spool
@@ -232,3 +235,55 @@ def store_event() -> Iterator[MakeEvent]:
     yield event
     for one in events:
         one.request.data_set.close()
+
+
+class Qrscp:
+    """Runs qrscp with an archive of its own.
+
+    Attributes
+    ----------
+    out, err : str
+        What it has printed.
+    """
+
+    def __init__(self, place: Path, captured: pytest.CaptureFixture[str]) -> None:
+        self.place = place
+        self._captured = captured
+        self.out = self.err = ""
+        self.config = Config(
+            instance_location=str(place / "objects"), database_location=str(place / "index.sqlite")
+        )
+        self.places = ("--instance-location", self.config.instance_location)
+        self.places += ("--database-location", self.config.database_location)
+
+    def __call__(self, verb: str, *arguments: object) -> int:
+        self._captured.readouterr()
+        try:
+            return main([verb, *map(str, arguments), *self.places])
+        finally:
+            out, self.err = self._captured.readouterr()
+            self.out = out.rstrip("\n")
+
+    def objects(self) -> list[Path]:
+        return sorted((self.place / "objects").glob("???/*.dcm"))
+
+    def indexed(self) -> set[str]:
+        database = Database(self.config.database_location)
+        try:
+            return {one.sop_instance_uid for one in Index(database).everything()}
+        finally:
+            database.close()
+
+    def fill(self, event: MakeEvent, *datasets: object) -> None:
+        """Store objects, as if they were received."""
+        archive = Archive(self.config)
+        for ds in datasets:
+            assert archive.store(event(ds)) == 0x0000
+        archive.close()
+
+
+@pytest.fixture
+def qrscp(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Qrscp:
+    place = tmp_path / "archive"
+    place.mkdir()
+    return Qrscp(place, capsys)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pynetdicom.access import ROLES, Granted, Limits, Rule
 from pynetdicom.apps.archive import config
-from pynetdicom.apps.archive.config import Config, Peer, load, override
+from pynetdicom.apps.archive.config import Config, Peer, access_rules, load, override
 from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.qrscp import make_parser
 
@@ -24,6 +25,12 @@ unknown_peers = []
 maximum_associations = 20
 maximum_object_bytes = 1000000
 max_pdu = 0
+maximum_unassociated = 100
+maximum_unassociated_per_address = 20
+maximum_associations_per_peer = 10
+maximum_command_bytes = 4096
+maximum_query_seconds = 30
+maximum_matches = 500
 acse_timeout = 5
 dimse_timeout = 6.5
 network_timeout = 7
@@ -32,6 +39,8 @@ connection_timeout = 8
 location = "s3://bucket/objects"
 sync = true
 hash_uids = true
+quota = "500 GB"
+reserve = 1000
 [database]
 location = "postgresql+psycopg://archive@db/archive"
 [worklist]
@@ -45,6 +54,31 @@ verify = "bytes"
 certificate = "cert.pem"
 key = "key.pem"
 authorities = "/etc/ca.pem"
+crl = "crl.pem"
+profile = "bcp195-modified"
+clients = "verify"
+plain_too = true
+[identity]
+passwords = "users"
+in_clear = true
+[[access]]
+name = "modalities"
+calling = ["CT*"]
+called = ["ARCHIVE"]
+networks = ["10.1.0.0/16", "fd00::1"]
+certificate = ["dicom:{calling}", "CN=ct1,*"]
+may = ["echo", "store"]
+maximum_associations = 5
+maximum_associations_per_peer = 2
+maximum_object_bytes = 1000
+max_pdu = 16384
+maximum_command_bytes = 2048
+maximum_query_seconds = 0.5
+maximum_matches = 50
+[[access]]
+name = "readers"
+may = ["find", "retrieve"]
+destinations = ["WS*"]
 [[peer]]
 ae_title = "CT1"
 may = ["store"]
@@ -74,15 +108,37 @@ def test_every_key(tmp_path: Path) -> None:
             may=frozenset({"find", "get", "move"}), network_timeout=60.0, connection_timeout=3.0,
         ),
     }  # fmt: skip
-    assert found == Config(
-        "ARCHIVE", "127.0.0.1", 104, 4, 20, 1000000, 0, 5.0, 6.5, 7.0, 8.0, frozenset(),
-        "s3://bucket/objects", True, True, "postgresql+psycopg://archive@db/archive",
-        str(tmp_path / "worklist"), True, str(tmp_path / "commitment.sqlite"), True,
-        str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"),
-        "/etc/ca.pem", peers,
+    access = (
+        Rule(
+            "modalities", calling=["CT*"], called=["ARCHIVE"], networks=["10.1.0.0/16", "fd00::1"],
+            certificate=["dicom:{calling}", "CN=ct1,*"], may=["echo", "store"],
+            limits=Limits(
+                associations=5, associations_per_peer=2, object_bytes=1000, pdu_length=16384,
+                command_set_bytes=2048, query_seconds=0.5, matches=50,
+            ),
+        ),
+        Rule("readers", may=["find", "retrieve"], destinations=["WS*"]),
     )  # fmt: skip
+    assert found == Config(
+        ae_title="ARCHIVE", bind_address="127.0.0.1", port=104, workers=4, maximum_associations=20,
+        maximum_object_bytes=1000000, max_pdu=0, acse_timeout=5.0, dimse_timeout=6.5,
+        network_timeout=7.0, connection_timeout=8.0, unknown_peers=frozenset(),
+        instance_location="s3://bucket/objects", sync=True, hash_uids=True,
+        quota=500 * 10**9, reserve=1000,
+        database_location="postgresql+psycopg://archive@db/archive",
+        worklist_directory=str(tmp_path / "worklist"), exact_names=True,
+        commitment_store=str(tmp_path / "commitment.sqlite"), verify_bytes=True,
+        tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"),
+        tls_authorities="/etc/ca.pem", tls_crl=str(tmp_path / "crl.pem"),
+        tls_profile="bcp195-modified", tls_peers="verify",
+        tls_plain_too=True, passwords=str(tmp_path / "users"), password_in_clear=True, peers=peers,
+        access=access, maximum_unassociated=100, maximum_unassociated_per_address=20,
+        maximum_associations_per_peer=10, maximum_command_bytes=4096, maximum_query_seconds=30.0,
+        maximum_matches=500,
+    )  # fmt: skip
+    assert found.names_peers
     named = {name for rules in config.SECTIONS.values() for name, _ in rules.values()}
-    assert named | {"peers"} == {field.name for field in dataclasses.fields(Config)}
+    assert named | {"peers", "access"} == {field.name for field in dataclasses.fields(Config)}
 
 
 @pytest.mark.parametrize("seconds", ["inf", "1e9", "1e300", "2147484", "1" + "0" * 400])
@@ -101,11 +157,63 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert (default.ae_title, default.port) == ("QRSCP", 11112)
 
 
-def test_who_may_do_what() -> None:
-    some = Config(peers={"A": Peer("A", may=frozenset({"find"}))}, unknown_peers=frozenset({"get"}))
-    assert [some.may("A", one) for one in config.OPERATIONS] == [False, True, False, False]
-    assert [some.may(" A ", one) for one in config.OPERATIONS] == [False, True, False, False]
-    assert [some.may("B", one) for one in config.OPERATIONS] == [False, False, True, False]
+HERE, THERE = "127.0.0.1", "192.0.2.1"
+ALL = frozenset(ROLES)
+ECHO = frozenset({"echo"})
+PEERS = {
+    "A": Peer("A", may=frozenset({"find"})),
+    "B": Peer("B", "192.0.2.1"),
+    "N": Peer("N", may=frozenset()),
+    "ST*R": Peer("ST*R", may=frozenset({"get"})),
+}
+LOCAL = (Rule("wards", networks=["10.0.0.0/8"], may=["query"]),)
+STORES = frozenset({"store"})
+DOES = ALL - {"mpps", "ups", "print", "other"}
+"""What OPERATIONS are."""
+
+
+@pytest.mark.parametrize(
+    ("said", "address", "calling", "may"),
+    [
+        # Nothing is said of anybody.
+        (Config(), HERE, "X", ALL),
+        (Config(), "::1", "X", ALL),
+        (Config(), "::ffff:127.0.0.1", "X", ALL),
+        (Config(), THERE, "X", ECHO),
+        # unknown_peers is for this machine, too.
+        (Config(unknown_peers=frozenset()), HERE, "X", ECHO),
+        (Config(unknown_peers=STORES), HERE, "X", {"echo", "store", "commitment"}),
+        (Config(unknown_peers=STORES), THERE, "X", {"echo", "store", "commitment"}),
+        # Peers.
+        (Config(peers=PEERS), THERE, "A", {"echo", "query", "worklist"}),
+        (Config(peers=PEERS), HERE, "A", {"echo", "query", "worklist"}),
+        (Config(peers=PEERS), THERE, "B", DOES),
+        (Config(peers=PEERS), THERE, "N", ECHO),
+        (Config(peers=PEERS), THERE, "ST*R", {"echo", "get"}),
+        (Config(peers=PEERS), THERE, "STAR", ECHO),
+        (Config(peers=PEERS), HERE, "STAR", ALL),
+        # Rules come first, and a peer without `may` is a destination only.
+        (Config(peers=PEERS, access=LOCAL), "10.1.1.1", "A", {"query"}),
+        (Config(peers=PEERS, access=LOCAL), THERE, "A", {"echo", "query", "worklist"}),
+        (Config(peers=PEERS, access=LOCAL), THERE, "B", ECHO),
+        (Config(peers=PEERS, access=LOCAL), HERE, "B", ALL),
+        (Config(access=LOCAL, unknown_peers=STORES), THERE, "B", {"echo", "store", "commitment"}),
+    ],
+)
+def test_who_may_do_what(said: Config, address: str, calling: str, may: Any) -> None:
+    decided = access_rules(said).decide(address, calling, "QRSCP")
+    assert isinstance(decided, Granted)
+    assert {role for role in ROLES if role in decided._roles} == set(may)
+
+
+def test_limits_of_the_rules() -> None:
+    said = Config(maximum_matches=5, maximum_query_seconds=2.0, maximum_unassociated=7)
+    rules = access_rules(said)
+    assert rules.limits == Limits(matches=5, query_seconds=2.0)
+    assert (rules.unassociated, rules.unassociated_per_address) == (7, None)
+
+
+ACCESS = "[[access]]\nname = 'X'\nmay = []\n"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +229,18 @@ def test_who_may_do_what() -> None:
         ("[limits]\nacse_timeout = -1", "[limits] acse_timeout: -1 is not seconds, 0 or more"),
         ("[limits]\nacse_timeout = nan", "[limits] acse_timeout: nan is not seconds"),
         ("[storage]\nhash_uids = 1", "[storage] hash_uids: 1 is not true or false"),
+        *(
+            (
+                f"[storage]\n{key} = {value!r}",
+                f"[storage] {key}: {value!r} is not a number of bytes",
+            )
+            for key, value in (
+                ("quota", 0),
+                ("quota", "1 light-year"),
+                ("quota", "1 iB"),
+                ("reserve", -1),
+            )
+        ),
         ("[storage]\nsync = 1", "[storage] sync: 1 is not true or false"),
         ("[storage]\nlocation = ' '", "[storage] location: ' ' is not a text that is not empty"),
         ("[matching]\nnames = 'x'", "[matching] names: 'x' is not folded or exact"),
@@ -132,7 +252,28 @@ def test_who_may_do_what() -> None:
         ("[[peer]]\nae_title = 'X'\nprt = 1", "[[peer]] number 1 prt: there is no such key"),
         ("[[peer]]\nae_title = 'X'\nmay = 'find'", "[[peer]] number 1 may: 'find' is not a list"),
         ("[[peer]]\nae_title='X'\n[[peer]]\nae_title='X'", "number 2 ae_title: 'X' is there alre"),
-        ("[archive\n", "line 1"),
+        ("[archive\n", "line 1, [archive: Expected ']'"),
+        ("port 1", "line 1, port 1: Expected '='"),
+        (
+            "[archive]\nport = 1\nport = 2",
+            "line 3, port: Cannot overwrite a value: each section and",
+        ),
+        ("[tls]\n[tls]", "line 2, [tls]: Cannot declare ('tls',) twice: each section and key is"),
+        ("[archive]\nport = x", "line 2, port: Invalid value: a line is [section]"),
+        ("[limits]\nmaximum_query_seconds = 0", "0 is not seconds, more than 0"),
+        ("[access]\nname = 'X'", "each access has a section [[access]]"),
+        ("[[access]]\nname = 'X'", "[[access]] number 1: may is missing: a list of some of echo"),
+        ("[[access]]\nmay = []", "[[access]] number 1: name is missing: a text of one line"),
+        (f"{ACCESS}nam = 1", "[[access]] number 1 nam: there is no such key; there are name, may"),
+        (f"{ACCESS}networks = ['10.1.0.1/16']", "networks: ['10.1.0.1/16'] is not a list of netw"),
+        (f"{ACCESS}networks = []", "networks: [] is not a list of networks such as 10.1.0.0/16"),
+        (f"{ACCESS}calling = 'CT*'", "calling: 'CT*' is not a list of AE titles, in which * and ?"),
+        (f"{ACCESS}certificate = ['x']", "certificate: ['x'] is not a list of some of dicom:TITLE"),
+        (f"{ACCESS}certificate = ['CN=x']", "certificate: needs [tls] authorities"),
+        (f"{ACCESS}max_pdu = -1", "max_pdu: -1 is not a whole number from 0"),
+        (f"{ACCESS}{ACCESS}", "[[access]] number 2 name: 'X' is there already"),
+        ("[[access]]\nname = '[[peer]] A'\nmay = []", "does not begin with ["),
+        ("[[access]]\nname = 'X'\nmay = ['C-STORE']", "may: ['C-STORE'] is not a list of some of"),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, message: str) -> None:

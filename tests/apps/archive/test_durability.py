@@ -256,7 +256,9 @@ def test_a_disk_that_is_missing_does_not_empty_the_index(
     assert "is their disk there" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert indexed(location) == before != set()
-    ran = subprocess.run([*command, "--clean"], env=python_env, cwd=place, timeout=DEADLINE)
+    ran = subprocess.run(
+        [*command, "--clean", "--yes"], env=python_env, cwd=place, timeout=DEADLINE
+    )
     assert ran.returncode == 0
     start()
     assert indexed(location) == set()

@@ -19,8 +19,9 @@ from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
 from pynetdicom.apps.archive.query import Find, Retrieve
 from pynetdicom.workflows.identifiers import IdentifierError
-from pynetdicom.workflows.matching import Options, data_set_matches
+from pynetdicom.workflows.matching import Options
 from tests.apps.archive.conftest import CT, EXPLICIT, KINDS, Fill, empty_database, make
+from tests.workflows.test_matching import data_set_matches
 
 NONE = Options()
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."

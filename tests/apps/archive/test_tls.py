@@ -36,21 +36,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+# What may be wrong with each is in test_tls.
 WRONG = [
-    (("missing", "scp.key", None), "certificate", "missing", "No such file"),
     (("junk", "scp.key", None), "certificate", "junk", "no certificates in PEM form"),
-    (("empty", "scp.key", None), "certificate", "empty", "no certificates in PEM form"),
-    (("scp.key", "scp.key", None), "certificate", "scp.key", "no certificates in PEM form"),
-    (("scp.pem", None, None), "certificate", "scp.pem", "no private key in it"),
-    (("scp.pem", "missing", None), "key", "missing", "No such file"),
-    (("scp.pem", "junk", None), "key", "junk", "no private key in PEM form"),
-    (("scp.pem", "scp.pem", None), "key", "scp.pem", "no private key in PEM form"),
     (("scp.pem", "locked.key", None), "key", "locked.key", "the key is encrypted"),
-    (("scp.pem", "other.key", None), "key", "other.key", "not the key of the certificate"),
     (("scp.pem", "scp.key", "missing"), "authorities", "missing", "No such file"),
-    (("scp.pem", "scp.key", "junk"), "authorities", "junk", "no certificates in PEM form"),
-    (("scp.pem", "scp.key", "scp.key"), "authorities", "scp.key", "no certificates in PEM form"),
-    (("scp.pem", "scp.key", "."), "authorities", "", "directory"),
 ]
 
 
@@ -88,6 +78,15 @@ def test_files_that_are_in_order(files: Path) -> None:
         ("[tls]\nauthorities = 'ca.pem'", "[tls] authorities: needs a certificate too"),
         ("[tls]\nkey = 'k'", "[tls] key: needs a certificate too"),
         ("[tls]\n", "[tls]: needs a certificate"),
+        ("[tls]\nplain_too = true", "[tls] plain_too: needs a certificate too"),
+        ("[tls]\ncertificate='c'\ncrl = 'x'", "[tls] crl: needs authorities too"),
+        ("[tls]\nclients = 'x'", "'x' is not one of require, verify, ignore"),
+        ("[tls]\nprofile = 'x'", "'x' is not one of bcp195, bcp195-modified"),
+        (
+            "[tls]\ncertificate='c'\nclients='verify'",
+            "[tls] clients: verify needs authorities that",
+        ),
+        ("[identity]\npasswords = 'u'", "[identity] passwords: needs TLS, or in_clear = true"),
         ("[[peer]]\nae_title='X'\ntls=true", "[[peer]] number 1 tls: needs an address too"),
         ("tls = 1", "tls: is a section, [tls], and no key"),
         ("[archive]\nport = [}\n", "line 2"),
@@ -120,6 +119,7 @@ def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
     [
         ("[tls]\ncertificate = 'nothing.pem'", "[tls] certificate: "),
         ("[tls]\nauthorities = 'nothing.pem'", "[tls] authorities: needs a certificate too"),
+        ("[identity]\npasswords = 'x'\nin_clear = true", "[identity] passwords: "),
         ("[worklist]\ndirectory = 'nothing'", "[worklist] directory: "),
         ("[worklist]\ndirectory = 'q.toml'", "[worklist] directory: "),
         ("[storage]\nlocation = 'q.toml'", "[storage] location: "),

@@ -1,0 +1,132 @@
+"""What has been done on associations, in numbers.
+
+Each thread counts for itself, in rows that no other thread writes to, so that none waits for
+another; who reads adds them up. A server adds what an association has done when that has ended.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Kind = tuple[str, str, int]
+"""``"performed"`` or ``"invoked"``, the operation, such as ``"C-STORE"``, and its status."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """Operations that have ended.
+
+    Attributes
+    ----------
+    count : int
+    bytes : int
+        Of the data sets of their requests.
+    seconds : float
+        From the last byte of each request to its response.
+    """
+
+    count: int
+    bytes: int
+    seconds: float
+
+
+Row = list[Any]
+"""Those of a `Done`, to be added to."""
+
+Tally = defaultdict[Kind, Row]
+
+
+def _tally() -> Tally:
+    return defaultdict(lambda: [0, 0, 0.0])
+
+
+def _add(tallies: Iterable[Tally], to: Tally) -> None:
+    for tally in tallies:
+        for kind, row in list(tally.items()):  # its thread may add another one
+            total = to[kind]
+            for number, value in enumerate(row):
+                total[number] += value
+
+
+class Stats:
+    """What has been done on an association; for any thread.
+
+    Attributes
+    ----------
+    by_thread : dict
+        By the ident of the thread that counts.
+    """
+
+    def __init__(self) -> None:
+        self.by_thread: defaultdict[int, Tally] = defaultdict(_tally)
+
+    @property
+    def operations(self) -> dict[Kind, Done]:
+        """The operations that have ended, by side, name and status."""
+        return _done(self.by_thread.values())
+
+
+def _done(tallies: Iterable[Tally]) -> dict[Kind, Done]:
+    total = _tally()
+    _add(list(tallies), total)
+    return {kind: Done(*row) for kind, row in total.items()}
+
+
+class Counted(Protocol):
+    """An association."""
+
+    stats: Stats
+
+    @property
+    def ended(self) -> Any: ...
+
+
+class ServerStats:
+    """What has been done on the associations of a server; for any thread.
+
+    Its lock is taken by an Association thread at its end, and by who reads.
+    """
+
+    def __init__(self, associations: set[Any]) -> None:
+        self._associations = associations
+        self._lock = threading.Lock()
+        self._ended: Counter[tuple[str, str]] = Counter()
+        self._total = _tally()
+
+    def take(self, assoc: Counted) -> None:
+        """Add what an association has done, which has ended."""
+        with self._lock:
+            self._associations.discard(assoc)
+            ended = assoc.ended
+            if ended is not None:
+                self._ended[ended.kind, ended.by] += 1
+            _add(list(assoc.stats.by_thread.values()), self._total)
+
+    def turned_away(self) -> None:
+        """Count an association that was rejected before there was one."""
+        with self._lock:
+            self._ended["rejected", "local"] += 1
+
+    @property
+    def active(self) -> int:
+        """How many associations there are."""
+        return len(self._associations)
+
+    @property
+    def ended(self) -> dict[tuple[str, str], int]:
+        """How many have ended, by how and by whom: as `Ended` has them."""
+        with self._lock:
+            return dict(self._ended)
+
+    @property
+    def operations(self) -> dict[Kind, Done]:
+        """The operations that have ended, by side, name and status."""
+        with self._lock:
+            tallies = [self._total]
+            for assoc in list(self._associations):
+                tallies += list(assoc.stats.by_thread.values())
+            return _done(tallies)
