@@ -24,7 +24,7 @@ from pynetdicom.apps.archive.attributes import (
     Attribute,
 )
 from pynetdicom.apps.archive.identifiers import tag_of
-from pynetdicom.apps.archive.schema import HEADS, PARENT_KEYS, TABLES, Head
+from pynetdicom.apps.archive.schema import HEADS, PARENT_KEYS, SEVERAL_GROUPS, TABLES, Head
 from pynetdicom.workflows.globs import has_wildcard, in_order
 from pynetdicom.workflows.identifiers import IdentifierError
 from pynetdicom.workflows.matching import (
@@ -238,5 +238,7 @@ def _name_condition(column: Column, key: str, options: Options) -> Condition:
         pattern = in_order(pattern)
         befores = [""] if pattern.startswith("*") else ["", "%="]
         afters = [""] if pattern.endswith("*") else ["", "=%"]
-        tests += [like(column, pattern, *around) for around in product(befores, afters)]
+        for before, after in product(befores, afters):
+            test = like(column, pattern, before, after)
+            tests.append(sa.and_(column.like(SEVERAL_GROUPS), test) if before else test)
     return sa.or_(*tests)

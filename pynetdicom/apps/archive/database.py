@@ -220,6 +220,8 @@ class Database:
                 schema.metadata.create_all(connection)
                 values = {"name": "version", "value": str(schema.VERSION)}
                 connection.execute(schema.setting.insert().values(values))
+            elif not self.is_sqlite:  # of an index that an earlier release has made
+                schema.NAMES_OF_SEVERAL_GROUPS.create(connection, checkfirst=True)
 
     def _content(self, connection: Connection) -> ownership.Content:
         query = ownership.TABLES_OF_SQLITE if self.is_sqlite else ownership.TABLES_OF_POSTGRESQL

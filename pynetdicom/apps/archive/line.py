@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import Engine
@@ -21,13 +21,19 @@ LOGGER = logging.getLogger(__name__)
 Wish = TypeVar("Wish")
 
 
+Work = Callable[[Any, Sequence[Wish]], Sequence[bool]]
+"""Called with a connection of psycopg's, whose statements commit themselves, and with what several
+threads want; says which of it has been done. If it raises an exception, nothing has."""
+
+
 class _Waiting(Generic[Wish]):
     """What a thread waits for."""
 
     def __init__(self, wish: Wish) -> None:
         self.wish = wish
-        self.is_over = False
-        self.is_done = False
+        # What its thread is told: to lead (None), and whether it is done. Nothing else wakes it, so
+        # that a thread whose wish is done never waits for the next ones.
+        self.told: SimpleQueue[bool | None] = SimpleQueue()
 
 
 class Line(Generic[Wish]):
@@ -41,25 +47,21 @@ class Line(Generic[Wish]):
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # Each thread adds to these; only the one whose turn it is takes some away.
-        self._waiting: deque[_Waiting[Wish]] = deque()
-        self._turn = threading.Lock()
+        # Held for moments, by any thread, to change these two.
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting[Wish]] = []
+        self._leader: _Waiting[Wish] | None = None
+        # Held by the leader's thread while it works, and by the one that closes.
+        self._using = threading.Lock()
         self._held: PoolProxiedConnection | None = None
 
     @property
     def waiting(self) -> int:
-        """How many threads wait until it is their turn."""
+        """What threads want that nobody has begun to do."""
         return len(self._waiting)
 
-    def do(self, wish: Wish, work: Callable[[Any, Sequence[Wish]], Sequence[bool]]) -> bool:
+    def do(self, wish: Wish, work: Work[Wish]) -> bool:
         """Do what one thread wants, together with what others want.
-
-        Parameters
-        ----------
-        wish : object
-        work : callable
-            Called with a connection of psycopg's, whose statements commit themselves, and with the
-            wishes of several threads; says which it has done. If it raises an exception, none is.
 
         Returns
         -------
@@ -67,28 +69,48 @@ class Line(Generic[Wish]):
             Whether it is done, and committed.
         """
         one = _Waiting(wish)
-        self._waiting.append(one)
-        with self._turn:
-            if not one.is_over:  # else the thread before this one has done it too
-                self._do_all(work)
-        return one.is_done
-
-    def _do_all(self, work: Callable[[Any, Sequence[Wish]], Sequence[bool]]) -> None:
-        some = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
-            done = work(self._connection(), [one.wish for one in some])
-            for one, is_done in zip(some, done, strict=True):
-                one.is_done = is_done
-        except BaseException as error:
-            self._drop_broken()
+            with self._lock:
+                self._waiting.append(one)
+                if self._leader is None:
+                    self._lead(one)
+            done = one.told.get()
+            if done is None:
+                self._work(work)
+                done = one.told.get()
+            return bool(done)
+        finally:
+            # Also when it was interrupted: others do not wait for it in vain.
+            with self._lock:
+                if one in self._waiting:
+                    self._waiting.remove(one)
+                if self._leader is one:
+                    self._lead(self._waiting[0] if self._waiting else None)
+
+    def _lead(self, one: _Waiting[Wish] | None) -> None:
+        self._leader = one
+        if one is not None:
+            one.told.put(None)
+
+    def _work(self, work: Work[Wish]) -> None:
+        """Do what is wanted by now, and tell everybody."""
+        with self._lock:
+            some, self._waiting = self._waiting, []
+        done: Sequence[bool] = [False] * len(some)
+        try:
+            with self._using:
+                try:
+                    done = work(self._connection(), [one.wish for one in some])
+                except BaseException:
+                    self._drop_broken()
+                    raise
+        except Exception as error:
             # Of the driver, or what a value makes of it: each thread tries for itself, and says
             # what is wrong if that fails too.
-            if not isinstance(error, Exception):
-                raise
             LOGGER.debug("what %d wanted together has failed", len(some), exc_info=error)
         finally:
-            for one in some:
-                one.is_over = True
+            for one, is_done in zip(some, done, strict=True):
+                one.told.put(is_done)
 
     def _connection(self) -> Any:
         if self._held is None:
@@ -111,5 +133,5 @@ class Line(Generic[Wish]):
 
     def close(self) -> None:
         """Close the connection."""
-        with self._turn:
+        with self._using:
             self._drop()

@@ -120,6 +120,16 @@ sa.Index("ix_study_id", Head(study.c.study_id))
 sa.Index("ix_series_study", series.c.study_pk, Head(series.c.modality))
 sa.Index("ix_series_modality", Head(series.c.modality))
 
+SEVERAL_GROUPS: sa.ColumnClause[str] = sa.literal_column("'%=%'")
+"""What a name is like that is written in more than one way."""
+
+NAMES_OF_SEVERAL_GROUPS = sa.Index(
+    # What the second of its groups begins with, no index of the whole tells; few names have one.
+    "ix_patient_name_groups",
+    patient.c.pk,
+    postgresql_where=patient.c.patient_name_search.like(SEVERAL_GROUPS),
+).ddl_if(dialect="postgresql")
+
 duplicate = sa.Table(
     # Second copies that differ from the first: kept, but neither found nor sent.
     "duplicate",

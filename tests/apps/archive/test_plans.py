@@ -24,6 +24,46 @@ COUNTED = {
     "NumberOfStudyRelatedSeries": "",
     "NumberOfStudyRelatedInstances": "",
 }
+PATIENT_COUNTED = [f"NumberOfPatientRelated{what}" for what in ("Studies", "Series", "Instances")]
+OF_STUDIES: list[dict[str, Any]] = [
+    {},
+    {"PatientID": "P1"},
+    {"PatientName": "Doe^*"},
+    {"StudyInstanceUID": ["1.2", "1.3"]},
+    {"StudyInstanceUID": MANY},
+    {"StudyDate": "20200101-20200131"},
+    {"AccessionNumber": "A1"},
+    {"StudyID": "S1"},
+    {"StudyDate": "20200101", "ModalitiesInStudy": "CT"},
+    {"PatientID": "P1", "ModalitiesInStudy": "M*"},
+]
+OF_PATIENTS: list[dict[str, Any]] = [
+    {},
+    {"PatientID": "P1"},
+    {"PatientName": "Doe^*"},
+    {"PatientBirthDate": "19700101-19700131"},
+]
+RELATIONAL: list[tuple[str, dict[str, Any]]] = [
+    ("SERIES", {"Modality": "CT", "PatientID": "P1"}),
+    ("SERIES", {"SeriesInstanceUID": MANY}),
+    ("IMAGE", {"SOPInstanceUID": "1.2"}),
+    ("IMAGE", {"SOPInstanceUID": MANY}),
+    ("IMAGE", {"SeriesInstanceUID": "1.2", "InstanceNumber": "1"}),
+    ("IMAGE", {"StudyInstanceUID": "1.2", "InstanceNumber": "1"}),
+    ("IMAGE", {"PatientID": "P1", "StudyDate": "20200101", "InstanceNumber": ""}),
+]
+BELOW_A_STUDY: list[tuple[str, dict[str, Any]]] = [
+    ("SERIES", {"SeriesInstanceUID": "", "NumberOfSeriesRelatedInstances": ""}),
+    ("IMAGE", {"SeriesInstanceUID": "1.3", "InstanceNumber": "1"}),
+]
+RETRIEVALS: list[tuple[str, str, list[str]]] = [
+    (PATIENT_ROOT, "PATIENT", []),
+    (STUDY_ROOT, "STUDY", []),
+    (STUDY_ROOT, "SERIES", ["StudyInstanceUID"]),
+    (STUDY_ROOT, "IMAGE", ["StudyInstanceUID", "SeriesInstanceUID"]),
+    (INSTANCE_ROOT, "IMAGE", []),
+]
+"""What there is asked for, at each level and by each attribute that has an index."""
 
 
 def keys(level: str, **values: Any) -> Dataset:
@@ -65,21 +105,7 @@ def test_what_a_scan_looks_like(sqlite: Index) -> None:
     assert scans_instances(plan(sqlite, statement))
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {},
-        {"PatientID": "P1"},
-        {"PatientName": "Doe^*"},
-        {"StudyInstanceUID": ["1.2", "1.3"]},
-        {"StudyInstanceUID": MANY},
-        {"StudyDate": "20200101-20200131"},
-        {"AccessionNumber": "A1"},
-        {"StudyDate": "20200101", "ModalitiesInStudy": "CT"},
-        {"PatientID": "P1", "ModalitiesInStudy": "M*"},
-    ],
-    ids=lambda values: str(values)[:60],
-)
+@pytest.mark.parametrize("values", OF_STUDIES, ids=lambda values: str(values)[:60])
 def test_a_query_for_studies(sqlite: Index, values: dict[str, Any]) -> None:
     query = keys("STUDY", **{**COUNTED, **values})
     steps = find_plan(sqlite, query, STUDY_ROOT)
@@ -87,61 +113,30 @@ def test_a_query_for_studies(sqlite: Index, values: dict[str, Any]) -> None:
     assert not scans_instances(steps), steps
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{}, {"PatientID": "P1"}, {"PatientName": "Doe^*"}, {"PatientBirthDate": "19700101-"}],
-    ids=str,
-)
+@pytest.mark.parametrize("values", OF_PATIENTS, ids=str)
 def test_a_query_for_patients(sqlite: Index, values: dict[str, Any]) -> None:
-    counted = [f"NumberOfPatientRelated{what}" for what in ("Studies", "Series", "Instances")]
-    query = keys("PATIENT", **{**dict.fromkeys(counted, ""), **values})
+    query = keys("PATIENT", **{**dict.fromkeys(PATIENT_COUNTED, ""), **values})
     steps = find_plan(sqlite, query, PATIENT_ROOT)
     assert any("instance USING" in step for step in steps), "what is below is counted"
     assert not scans_instances(steps), steps
 
 
-@pytest.mark.parametrize(
-    ("level", "values"),
-    [
-        ("SERIES", {"Modality": "CT", "PatientID": "P1"}),
-        ("SERIES", {"SeriesInstanceUID": MANY}),
-        ("IMAGE", {"SOPInstanceUID": "1.2"}),
-        ("IMAGE", {"SOPInstanceUID": MANY}),
-        ("IMAGE", {"SeriesInstanceUID": "1.2", "InstanceNumber": "1"}),
-        ("IMAGE", {"StudyInstanceUID": "1.2", "InstanceNumber": "1"}),
-        ("IMAGE", {"PatientID": "P1", "StudyDate": "20200101", "InstanceNumber": ""}),
-    ],
-    ids=lambda values: str(values)[:60],
-)
+@pytest.mark.parametrize(("level", "values"), RELATIONAL, ids=lambda values: str(values)[:60])
 def test_a_relational_query(sqlite: Index, level: str, values: dict[str, Any]) -> None:
     relational = NOTHING._replace(relational=True)
     steps = find_plan(sqlite, keys(level, **values), STUDY_ROOT, relational)
     assert not scans_instances(steps), steps
 
 
-@pytest.mark.parametrize("level", ["SERIES", "IMAGE"])
-def test_a_query_below_a_study(sqlite: Index, level: str) -> None:
-    query = keys(level, StudyInstanceUID="1.2", SeriesInstanceUID="")
-    if level == "IMAGE":
-        query.SeriesInstanceUID = "1.3"
-        query.InstanceNumber = "1"
-    else:
-        query.NumberOfSeriesRelatedInstances = ""
+@pytest.mark.parametrize(("level", "values"), BELOW_A_STUDY)
+def test_a_query_below_a_study(sqlite: Index, level: str, values: dict[str, Any]) -> None:
+    query = keys(level, StudyInstanceUID="1.2", **values)
     steps = find_plan(sqlite, query, STUDY_ROOT)
     assert not [step for step in steps if step.startswith("SCAN")], steps
 
 
 @pytest.mark.parametrize("uids", ["1.2", ["1.2", "1.3"], MANY], ids=["one", "two", "many"])
-@pytest.mark.parametrize(
-    ("model", "level", "above"),
-    [
-        (PATIENT_ROOT, "PATIENT", []),
-        (STUDY_ROOT, "STUDY", []),
-        (STUDY_ROOT, "SERIES", ["StudyInstanceUID"]),
-        (STUDY_ROOT, "IMAGE", ["StudyInstanceUID", "SeriesInstanceUID"]),
-        (INSTANCE_ROOT, "IMAGE", []),
-    ],
-)
+@pytest.mark.parametrize(("model", "level", "above"), RETRIEVALS)
 def test_a_retrieval(sqlite: Index, model: str, level: str, above: list[str], uids: Any) -> None:
     if level == "PATIENT" and uids != "1.2":
         return  # which is asked for one at a time
