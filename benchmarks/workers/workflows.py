@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +30,7 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows import commitment, mpps, ups
 from pynetdicom.workflows.providing import handlers
+from pynetdicom.workflows.stores import SQLiteStore
 
 HOST = "127.0.0.1"
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -171,7 +174,7 @@ class Watchers:
             ae = AE(title)
             ae.add_supported_context(UnifiedProcedureStepEvent, scu_role=False, scp_role=True)
             bound = ups.listening(self._hearing(title))
-            server = ae.start_server((HOST, 0), block=False, evt_handlers=bound)
+            server: Any = ae.start_server((HOST, 0), block=False, evt_handlers=bound)
             self.addresses[title] = server.server_address[:2]
             self._aes.append(ae)
 
@@ -226,28 +229,32 @@ def peak() -> int:
 
 
 def commitments(count: int) -> dict[str, Any]:
-    """Ask for few and for many, over loopback; both sides in this process."""
+    """Ask for few and for many, over loopback; both sides in this process, records in a file."""
     scp, scu = AE(), AE()
     scp.add_supported_context(StorageCommitmentPushModel)
     scu.add_requested_context(StorageCommitmentPushModel)
-    provider = commitment.Provider(scp, lambda instance: 0)
-    server = scp.start_server((HOST, 0), block=False, evt_handlers=handlers(provider))
-    assoc = scu.associate(HOST, server.server_address[1])
+    with tempfile.TemporaryDirectory() as directory:
+        store = SQLiteStore(Path(directory, "store"))
+        provider = commitment.Provider(scp, lambda instance: 0, store=store)
+        bound = handlers(provider)
+        server: Any = scp.start_server((HOST, 0), block=False, evt_handlers=bound)
+        assoc = scu.associate(HOST, server.server_address[1])
 
-    def ask(number: int) -> float:
-        start = time.perf_counter()
-        result = commitment.commit(assoc, instances(number), timeout=600)
-        if not result.is_complete:
-            sys.exit("not all is committed")
-        return time.perf_counter() - start
+        def ask(number: int) -> float:
+            start = time.perf_counter()
+            result = commitment.commit(assoc, instances(number), timeout=600)
+            if not result.is_complete:
+                sys.exit("not all is committed")
+            return time.perf_counter() - start
 
-    ask(FEW)
-    few, before = ask(FEW), peak()
-    many = ask(count)
-    grown = peak() - before
-    assoc.release()
-    provider.close()
-    scp.shutdown()
+        ask(FEW)
+        few, before = ask(FEW), peak()
+        many = ask(count)
+        grown = peak() - before
+        assoc.release()
+        provider.close()
+        scp.shutdown()
+        store.close()
     return {"few": few / FEW, "many": many / count, "seconds": many, "grown": grown}
 
 
