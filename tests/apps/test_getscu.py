@@ -166,10 +166,8 @@ def test_what_was_there_already_is_said(make_scp: MakeScp, run_app: RunApp, tmp_
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "-v")
     assert ran.returncode == 0
     assert ran.stdout == "1 object stored, 1 was there already\n"
-    (line,) = (line for line in ran.stderr.splitlines() if uid_of(CT) in line)
-    assert "already there" in line
-    (line,) = (line for line in ran.stderr.splitlines() if uid_of(MR) in line)
-    assert "stored" in line
+    assert f"already there: {uid_of(CT)}.dcm" in ran.stderr
+    assert f"stored {uid_of(MR)}.dcm" in ran.stderr
     (tmp_path / f"{uid_of(MR)}.dcm").unlink()
     ran = run_app("getscu", "127.0.0.1", scp.port, *KEYS, "--json")
     assert (ran.returncode, ran.stderr) == (0, "")
