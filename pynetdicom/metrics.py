@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +24,7 @@ from pynetdicom.stats import ServerStats
 LOGGER = logging.getLogger("pynetdicom.ae")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_DAY = 86400.0
 PATIENCE = 5.0
 """Seconds that a client has for its request."""
 
@@ -48,9 +51,14 @@ def of_servers(servers: Iterable[Any]) -> list[Metric]:
     ended = Metric("associations_ended_total", "counter", "Associations that have ended.", [])
     count = Metric("operations_total", "counter", "DIMSE operations that have ended.", [])
     size = Metric("operation_bytes_total", "counter", "Bytes of their requests' data sets.", [])
-    time = Metric("operation_seconds_total", "counter", "Seconds to their responses.", [])
+    seconds = Metric("operation_seconds_total", "counter", "Seconds to their responses.", [])
+    ends = Metric("certificate_days", "gauge", "Days until the certificate in use expires.", [])
     for server in servers:
         port = {"port": str(server.server_address[1])}
+        expires: datetime | None = getattr(server.ssl_context, "expires", None)
+        if expires is not None:
+            days = (expires.timestamp() - time.time()) / _DAY
+            ends.samples.append(Sample(port, days))
         stats: ServerStats = server.stats
         active.samples.append(Sample(port, stats.active))
         for (how, by), number in sorted(stats.ended.items()):
@@ -59,8 +67,8 @@ def of_servers(servers: Iterable[Any]) -> list[Metric]:
             labels = {**port, "side": side, "operation": operation, "status": f"0x{status:04X}"}
             count.samples.append(Sample(labels, done.count))
             size.samples.append(Sample(labels, done.bytes))
-            time.samples.append(Sample(labels, done.seconds))
-    return [active, ended, count, size, time]
+            seconds.samples.append(Sample(labels, done.seconds))
+    return [active, ended, count, size, seconds, ends]
 
 
 def as_text(metrics: Iterable[Metric]) -> str:

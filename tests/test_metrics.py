@@ -8,14 +8,17 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pynetdicom import evt
-from pynetdicom.metrics import CONTENT_TYPE, Metric, MetricsServer, Sample, as_text
+from pynetdicom.metrics import CONTENT_TYPE, Metric, MetricsServer, Sample, as_text, of_servers
+from pynetdicom.tls import server_context
+from tests.examples.certificates import write_certificates
 from tests.faults.peer import until
-from tests.pair import Pair
+from tests.pair import Pair, serve
 from tests.peers import DEADLINE, ct
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -83,6 +86,19 @@ def test_what_a_server_has_done(pair: Pair) -> None:
             assert found[f"pynetdicom_operation_seconds_total{labels}"] > 0
             size = found[f"pynetdicom_operation_bytes_total{labels}"]
             assert (size > 1000) == (operation == "C-STORE")
+
+
+@pytest.mark.parametrize("days", [100, -3])
+def test_the_end_of_a_certificate(tmp_path: Path, days: int) -> None:
+    """Of the one that is in use, less than none where it has ended; none without TLS."""
+    write_certificates(tmp_path, days=days)
+    context = server_context(certificate=tmp_path / "scp.pem", key=tmp_path / "scp.key")
+    with Pair() as pair:
+        secure = serve(pair.scp, tls=context)
+        found = samples(as_text(of_servers([pair.server, secure])))
+        name = f'pynetdicom_certificate_days{{port="{secure.server_address[1]}"}}'
+        assert days - 1 < found[name] <= days
+        assert sum("certificate" in one for one in found) == 1
 
 
 def test_no_peer_is_named(pair: Pair) -> None:

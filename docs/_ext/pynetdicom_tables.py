@@ -406,9 +406,32 @@ class AppOptions(Table):
             if not actions:
                 continue
             lines += [f".. rubric:: {(group.title or '').capitalize()}", ""]
-            for action in actions:
-                lines += [f"{_synopsis(action)}", f"   {_plain(action.help or '')}", ""]
+            lines += _options(actions)
         return "\n".join(lines)
+
+
+class VerbOptions(Table):
+    """``.. verb-options:: import``: what a verb of qrscp takes, but for what all verbs do."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        from pynetdicom.apps.archive import admin
+
+        verb = self.arguments[0]
+        own = (admin.GIVEN, admin.OWN)
+        groups = [one for one in admin.make_parser(verb)._action_groups if one.title in own]
+        actions = [action for group in groups for action in group._group_actions]
+        return "\n".join([admin.VERBS[verb].purpose, "", *_options(actions)])
+
+
+def _options(actions: list[argparse.Action]) -> list[str]:
+    """Options, each with its help text."""
+    return [
+        line
+        for action in actions
+        for line in (_synopsis(action), f"   {_plain(action.help or '')}", "")
+    ]
 
 
 class UsualKeys(Table):
@@ -622,6 +645,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
         "app-options": AppOptions,
+        "verb-options": VerbOptions,
         "usual-keys": UsualKeys,
         "fsm-table": FSMTable,
         "fsm-states": FSMStates,

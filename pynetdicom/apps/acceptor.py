@@ -39,10 +39,10 @@ def _ignore(number: int, frame: object) -> None:
 
 
 @contextmanager
-def surviving_hangups() -> Iterator[None]:
+def surviving_hangups(*, needed: bool = True) -> Iterator[None]:
     """Go on when the terminal is closed, or somebody says that there is something to read anew."""
     is_main = threading.current_thread() is threading.main_thread()
-    if HANGUP is None or not is_main or signal.getsignal(HANGUP) is signal.SIG_IGN:
+    if not needed or HANGUP is None or not is_main or signal.getsignal(HANGUP) is signal.SIG_IGN:
         yield
         return
     before = signal.signal(HANGUP, _ignore)
@@ -216,7 +216,8 @@ def serve(
     metrics : tuple of str and int, optional
         Where to tell what was done.
     reload : callable, optional
-        As for `StopSignals`, within `surviving_hangups`.
+        As for `StopSignals`; where none is given, the files of TLS are read again. Where there is
+        neither, SIGHUP is what it is for other programs, but within `surviving_hangups`.
     stopping : callable
         Called before the AE's associations end.
     **server_options
@@ -225,8 +226,9 @@ def serve(
     if isinstance(args, Namespace):
         ours = security.of_listener(args, ae)
         handlers = [*ours.pop("evt_handlers", ()), *server_options.pop("evt_handlers", ())]
-        server_options |= {**ours, "evt_handlers": handlers}
-    with StopSignals(reload) as stop:
+        server_options |= {**ours, "evt_handlers": [*handlers, *getattr(args, "capturing", ())]}
+    reload = reload or getattr(server_options.get("tls"), "reload", None)
+    with surviving_hangups(needed=reload is not None), StopSignals(reload) as stop:
         try:
             server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
         except OSError as error:

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from pynetdicom.apps.keys import WrongKey, make_query
-from pynetdicom.apps.options import LEVELS, SILENT
+from pynetdicom.apps.logs import LEVELS, SILENT
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

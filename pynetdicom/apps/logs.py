@@ -9,8 +9,19 @@ import json
 import logging
 import time
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pynetdicom._logging import FIELDS, tell
+
+LEVELS = {
+    "critical": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+SILENT = logging.CRITICAL + 1
 
 TEXT, JSON = "text", "json"
 
@@ -75,3 +86,25 @@ def make_handler(args: Namespace) -> logging.Handler:
     handler.setFormatter(JsonLines() if args.log_format == JSON else Lines())
     handler.addFilter(_told)
     return handler
+
+
+@contextmanager
+def logging_with(handler: logging.Handler, args: Namespace, default: int) -> Iterator[None]:
+    """Give the library's log to a handler while an app runs."""
+    level = LEVELS[args.log_level] if args.log_level else default
+    for chosen, its_level in (
+        (args.quiet, SILENT),
+        (args.verbose, logging.INFO),
+        (args.debug, logging.DEBUG),
+    ):
+        level = its_level if chosen else level
+    logger = logging.getLogger("pynetdicom")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+        handler.close()

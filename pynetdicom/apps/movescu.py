@@ -129,7 +129,7 @@ def listening(args: Namespace, ae: ApplicationEntity, arrivals: Arrivals) -> Ite
             block=False,
             ae_title=args.store_aet,
             contexts=[build_context(uid, [*uncompressed, *others]) for uid in classes],
-            evt_handlers=[(EVT_C_STORE, arrivals.handle)],
+            evt_handlers=[(EVT_C_STORE, arrivals.handle), *args.capturing],
             spool_dir=arrivals.directory,
             unrestricted_storage=True,
             preload=False,  # arrivals are saved, not decoded

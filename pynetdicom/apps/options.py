@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynetdicom._version import __version__
-from pynetdicom.apps.logs import JSON, TEXT, make_handler
+from pynetdicom.apps.logs import JSON, LEVELS, SILENT, TEXT, logging_with, make_handler
 from pynetdicom.apps.progress import Terminal
 
 if TYPE_CHECKING:
@@ -30,15 +30,6 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 FAILED = 1
 WRONG_ARGUMENTS = 2
 INTERRUPTED = 130
-
-LEVELS = {
-    "critical": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warn": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-}
-SILENT = logging.CRITICAL + 1
 
 MAX_PDU = 1 << 20
 """The longest PDU that the apps announce: whoever sends as long ones has an image in one piece."""
@@ -142,6 +133,13 @@ MAX_PDU_OPTION = (
 )  # fmt: skip
 
 
+CAPTURE = option(
+    "--capture", metavar="FILE",
+    help="write all that is sent and received to this file, deciphered, for Wireshark; it has"
+    " patient data",
+)  # fmt: skip
+
+
 def metrics_address(text: str) -> tuple[str, int]:
     """``PORT`` or ``ADDRESS:PORT``; without an address for this machine alone."""
     host, _, port = text.rpartition(":")
@@ -159,6 +157,7 @@ OPERATING = (
         help="tell by HTTP what was done, at /metrics for Prometheus, and whether it is there and"
         " listens, at /health and /ready; without an address to this machine only",
     ),
+    CAPTURE,
 )  # fmt: skip
 
 
@@ -173,6 +172,7 @@ def titles(calling: str) -> Sequence[Option]:
             "-aec", "--called-aet", type=ae_title, default="ANY-SCP", metavar="TITLE",
             help="the peer's AE title (default: {default})",
         ),
+        CAPTURE,
     )  # fmt: skip
 
 
@@ -323,6 +323,7 @@ def make_parser(app: str, description: str, positional: Sequence[Option]) -> Par
     parser.add_options("parameters", positional)
     parser.add_options("verbosity", VERBOSITY, exclusive=True)
     parser.add_options("logging", LOG_LEVEL)
+    parser.set_defaults(capturing=())
     return parser
 
 
@@ -345,27 +346,22 @@ def ignore_odd_values() -> None:
 
 
 @contextmanager
-def logging_with(
-    handler: logging.Handler, args: argparse.Namespace, default: int
-) -> Iterator[None]:
-    """Give the library's log to a handler while an app runs."""
-    level = LEVELS[args.log_level] if args.log_level else default
-    for chosen, its_level in (
-        (args.quiet, SILENT),
-        (args.verbose, logging.INFO),
-        (args.debug, logging.DEBUG),
-    ):
-        level = its_level if chosen else level
-    logger = logging.getLogger("pynetdicom")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    try:
+def captured(args: argparse.Namespace, terminal: Terminal) -> Iterator[None]:
+    """Have what is sent and received meanwhile written to a file, if that is wanted."""
+    if getattr(args, "capture", None) is None:
         yield
-    finally:
-        logger.setLevel(before)
-        logger.removeHandler(handler)
-        handler.close()
+        return
+    from pynetdicom.capture import LOGGER, Capture
+
+    try:
+        capture = Capture(args.capture)
+    except OSError as error:
+        raise Failure(f"--capture {args.capture}: {error.strerror or error}") from None
+    with capture:
+        args.capturing = capture.handlers
+        if not LOGGER.isEnabledFor(logging.WARNING):
+            terminal.warning(capture.warning)
+        yield
 
 
 def drop_output() -> None:
@@ -408,7 +404,8 @@ def run(
         return FAILED
     with logging_with(handler, args, log_level):
         try:
-            return body(args, terminal)
+            with captured(args, terminal):
+                return body(args, terminal)
         except Failure as failure:
             terminal.problem(str(failure))
             return failure.code

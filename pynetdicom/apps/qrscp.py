@@ -192,7 +192,7 @@ def serve(
             closing.callback(commitment.close)
             served += commitment.handlers()
         spool_dir = archive.store_of_objects.spool_dir
-        how: dict[str, Any] = {"spool_dir": spool_dir, "evt_handlers": served}
+        how: dict[str, Any] = {"spool_dir": spool_dir, "evt_handlers": [*served, *args.capturing]}
         try:
             server = make_server(config, ae, contexts, reuse_port=reuse_port, **how)
         except OSError as error:

@@ -59,6 +59,7 @@ def association(
         list(contexts),
         ae_title=args.called_aet,
         max_pdu=args.max_pdu,
+        evt_handlers=[*others.pop("evt_handlers", ()), *args.capturing],
         **ours,
         **others,
     )

@@ -382,7 +382,8 @@ def listening(args: Namespace, ae: ApplicationEntity) -> Iterator[None]:
     where = (args.bind_address, args.listen)
     try:
         tls = security.server_tls(args)
-        server = ae.start_server(where, block=False, evt_handlers=ups.listening(tell), tls=tls)
+        handlers = [*ups.listening(tell), *args.capturing]
+        server = ae.start_server(where, block=False, evt_handlers=handlers, tls=tls)
     except OSError as error:
         why = error.strerror or error
         raise options.Failure(f"cannot listen on {address_text(where)}: {why}") from None

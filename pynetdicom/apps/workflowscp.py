@@ -254,7 +254,7 @@ def _run(
             drain=args.drain,
             metrics=args.metrics,
             stopping=stop,
-            evt_handlers=served + tls.users(config, ae),
+            evt_handlers=[*served, *tls.users(config, ae), *args.capturing],
             tls=contexts.server,
             plain_too=config.tls_plain_too,
             access=access_rules(config),

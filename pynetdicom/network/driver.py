@@ -120,7 +120,6 @@ class Driver:
         """
         data = pdu.encode()
         self._write_with(self._write_pdu, pdu, data)
-        self._user.on_data(data, True)
         self._user.on_pdu(pdu, True)
 
     def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
@@ -132,6 +131,7 @@ class Driver:
                 raise Stopped from error
             if move.ends:
                 self.tell_end()
+            self._user.on_data(data, True)  # the peer's answer is told after it
             self.writer.put([data], move)
             self.begun.set()
         except Stopped:
@@ -162,11 +162,13 @@ class Driver:
         whole = True
         try:
             for batch in batches:
+                if user.watches_data:
+                    user.on_data(b"".join(batch), True)  # as above
                 begun, whole = True, False
                 writer.put(batch, move)
                 whole = True
-                if user.watches_data or user.watches_pdus:
-                    writer.tell(b"".join(batch))
+                if user.watches_pdus:
+                    writer.tell_pdus(b"".join(batch))
         except Stopped:
             raise
         except BaseException as error:  # Ctrl-C as well

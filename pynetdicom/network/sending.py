@@ -226,10 +226,14 @@ class Writer:
         return False
 
     def tell(self, data: bytes) -> None:
-        """Trigger the events of PDUs that were sent."""
+        """Trigger the events of an A-ABORT that was sent."""
+        if self._user.watches_data:
+            self._user.on_data(data, True)
+        self.tell_pdus(data)
+
+    def tell_pdus(self, data: bytes) -> None:
+        """Trigger the events of PDUs that were sent, but for that of their bytes."""
         user = self._user
-        if user.watches_data:
-            user.on_data(data, True)
         start = 0
         while start < len(data) and user.watches_pdus:
             end = start + 6 + int.from_bytes(data[start + 2 : start + 6], "big")

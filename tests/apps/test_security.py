@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import socket
 import ssl
 import stat
 import subprocess
@@ -21,10 +24,14 @@ from pynetdicom.apps.archive import extras
 from pynetdicom.apps.options import Failure, Misuse
 from pynetdicom.identity import PasswordFile
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
+from pynetdicom.tls import client_context
 from tests.apps.conftest import CT, MR, RunApp, ServeApp, Served, run_app, serve_app
+from tests.apps.test_draining import Start, start
+from tests.faults.peer import until
+from tests.peers import DEADLINE, VERIFICATION
 from tests.sampled import sampled
 
-__all__ = ["run_app", "serve_app"]  # fixtures
+__all__ = ["run_app", "serve_app", "start"]  # fixtures
 
 CLIENTS = {
     "echoscu": [], "storescu": ["file"], "findscu": ["-k", "PatientID"],
@@ -384,3 +391,43 @@ def test_tls_test_ca_without_cryptography(
     assert tls_test_ca.main([str(tmp_path / "a")]) == 1
     assert f"pip install '{extras.REQUIREMENTS['cryptography']}'" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
+@pytest.mark.parametrize("app", ["echoscp", "workflowscp"])
+def test_a_hangup_has_the_certificates_read_again(made: Path, start: Start, app: str) -> None:
+    """No association is lost; what is at fault changes nothing."""
+    own = made.parent / f"hangup-{app}"
+    shutil.copytree(made, own)
+    certificate = ["--tls-certificate", own / "server.pem", "--tls-key", own / "server.key"]
+    served = start(app, *certificate)
+    ae = AE()
+    ae.add_requested_context(VERIFICATION)
+
+    def shown() -> bytes | None:
+        with socket.create_connection((LOCAL, served.port), DEADLINE) as connection:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with context.wrap_socket(connection) as secure:
+                return secure.getpeercert(binary_form=True)
+
+    before = shown()
+    unverified = client_context(verify=False, check_hostname=False)
+    with ae.associate(LOCAL, served.port, tls=unverified) as assoc:
+        (own / "server.pem").write_text("junk")
+        served.process.send_signal(signal.SIGHUP)
+        assert until(lambda: "SIGHUP: all stays as it was" in served.errors())
+        assert shown() == before
+        for name in ("server.pem", "server.key"):
+            shutil.copy(made / "other" / name, own / name)
+        served.process.send_signal(signal.SIGHUP)
+        assert until(lambda: "SIGHUP: read anew" in served.errors())
+        assert shown() != before
+        assert assoc.send_c_echo().Status == 0x0000
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
+def test_a_hangup_without_certificates_ends_it(start: Start) -> None:
+    """As it ends other programs, when their terminal is closed."""
+    served = start("echoscp")
+    assert served.stop(signal.SIGHUP) == -signal.SIGHUP

@@ -27,7 +27,7 @@ from pynetdicom import (
 from pynetdicom.__main__ import APPS
 from pynetdicom.apps import workflow_config
 from pynetdicom.apps.access import ACCESS
-from pynetdicom.apps.archive import config, worklist
+from pynetdicom.apps.archive import admin, config, worklist
 from pynetdicom.apps.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
@@ -243,7 +243,10 @@ def check_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         words = words[3:]
         if words == ["--version"]:
             return
-    if words[0] in APPS:
+    verb = admin.verb_of(words[1:]) if words[0] == "qrscp" else None
+    if verb is not None:
+        admin.make_parser(verb).parse_args(words[2:])
+    elif words[0] in APPS:
         module = import_module(f"pynetdicom.apps.{words[0].replace('-', '_')}")
         module.make_parser().parse_args(words[1:])
     elif words[0] == "python":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pynetdicom.__main__ import APPS
-from pynetdicom.apps.archive import attributes, computed, config
+from pynetdicom.apps.archive import admin, attributes, computed, config
 from pynetdicom.services import classes, statuses
 from pynetdicom.upper_layer import fsm
 from tests.conftest import ROOT
@@ -60,6 +60,16 @@ def test_all_options_of_an_app_are_listed(app: str) -> None:
     for action in parser._actions:
         for flag in action.option_strings:
             assert f"``{flag}" in text
+
+
+def test_all_verbs_of_the_archive_are_listed() -> None:
+    text = (ROOT / "docs" / "qrscp.rst").read_text()
+    assert re.findall(r"^\.\. verb-options:: (\w+)$", text, re.MULTILINE) == list(admin.VERBS)
+    for verb in admin.VERBS:
+        directive = object.__new__(tables.VerbOptions)
+        directive.arguments = [verb]
+        for flags, _ in admin._module(verb).OPTIONS:
+            assert f"``{flags[0]}" in directive.text()
 
 
 @pytest.mark.parametrize("operation", ["C-ECHO", "C-STORE", "C-FIND", "C-GET", "C-MOVE"])

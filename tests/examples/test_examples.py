@@ -21,9 +21,14 @@ from pynetdicom.dsutils import split_dataset
 from pynetdicom.sop_class import (
     HangingProtocolStorage,
     InventoryCreation,
+    ModalityPerformedProcedureStep,
     SecondaryCaptureImageStorage,
     StorageManagementInstance,
+    UnifiedProcedureStepPull,
+    UnifiedProcedureStepPush,
 )
+from pynetdicom.workflows import availability, mpps, ups
+from pynetdicom.workflows.providing import handlers
 from tests.conftest import find_free_port
 from tests.examples.certificates import write_certificates
 from tests.examples.conftest import (
@@ -47,6 +52,14 @@ CT_JPEG2000 = pydicom_file("693_J2KI.dcm")
 WITHOUT_UIDS = pydicom_file("priv_SQ.dcm")
 STYLES = ("events", "callbacks")
 LOCAL = "127.0.0.1"
+
+STATES = {
+    "SCHEDULED": {"IN PROGRESS": 0x0000, "COMPLETED": 0xC310, "CANCELED": 0xC310},
+    "IN PROGRESS": {"IN PROGRESS": 0xC302, "COMPLETED": 0x0000, "CANCELED": 0x0000},
+    "COMPLETED": {"IN PROGRESS": 0xC300, "COMPLETED": 0xB306, "CANCELED": 0xC300},
+    "CANCELED": {"IN PROGRESS": 0xC300, "COMPLETED": 0xC300, "CANCELED": 0xB304},
+}
+"""The status of a change of a step's state, by the state before and the one that is wanted."""
 
 
 def data_set_bytes(path: Path) -> bytes:
@@ -287,6 +300,172 @@ def test_a_modalitys_day(scripts: Scripts) -> None:
     )
     result = scripts.run(EXAMPLES / "modalitys_day.py", LOCAL, server.port)
     assert result.stdout.splitlines() == ["0 steps are scheduled", "0 steps are left"]
+
+
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_performed_procedure_steps(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "mpps_scp.py", find_free_port())
+    script = EXAMPLES / scu / "mpps_scu.py"
+    result = scripts.run(script, LOCAL, server.port, "4711", "Citizen^Jan")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.fullmatch(r"begun ([\d.]+)\ndone \1\n", result.stdout)
+    assert server.output().splitlines() == ["IN PROGRESS 4711", "COMPLETED 4711"]
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+@sampled("style", STYLES)
+def test_the_states_of_performed_procedure_steps(style: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / style / "mpps_scp.py", find_free_port())
+    ae = AE()
+    ae.add_requested_context(ModalityPerformedProcedureStep)
+    with ae.associate(LOCAL, server.port) as assoc:
+        for send, uid, state, code in (
+            (assoc.send_n_create, "1.2", "COMPLETED", 0x0106),
+            (assoc.send_n_set, "1.2", "COMPLETED", 0x0112),
+            (assoc.send_n_create, "1.2", "IN PROGRESS", 0x0000),
+            (assoc.send_n_create, "1.2", "IN PROGRESS", 0x0111),
+            (assoc.send_n_set, "1.2", "DONE", 0x0106),
+            (assoc.send_n_set, "1.2", "DISCONTINUED", 0x0000),
+            (assoc.send_n_set, "1.2", "COMPLETED", 0x0110),
+        ):
+            sent = Dataset()
+            sent.PerformedProcedureStepStatus = state
+            status, _ = send(sent, ModalityPerformedProcedureStep, uid)
+            assert status.Status == code, (uid, state)
+        assert status.ErrorID == 0xA710
+    assert server.stop(signal.SIGINT) == 0
+
+
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_storage_commitment(scp: str, scu: str, scripts: Scripts) -> None:
+    """Of two images one is kept; of the other only the name is."""
+    kept = scripts.directory / "kept"
+    kept.mkdir()
+    ct, mr = (dcmread(path).SOPInstanceUID for path in (CT, MR))
+    shutil.copy(CT, kept / f"{ct}.dcm")
+    shutil.copy(CT, kept / f"{mr}.dcm")
+    report = ["--report-port", find_free_port()]
+    server = scripts.serve(
+        EXAMPLES / scp / "commitment_scp.py", find_free_port(),
+        "--directory", kept, *(report if scp == "callbacks" else []),
+    )  # fmt: skip
+    script = EXAMPLES / scu / "commitment_scu.py"
+    result = scripts.run(script, LOCAL, server.port, CT, *report)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{ct} is kept\n"
+    result = scripts.run(script, LOCAL, server.port, CT, MR, *report)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout == f"{ct} is kept\n{mr} is not kept: 0x0119\n"
+    result = scripts.run(script, LOCAL, server.port, CT_JPEG2000, *report)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "is not kept: 0x0112" in result.stdout
+    assert server.stop(signal.SIGINT) == 0
+    assert server.output().splitlines() == ["told: 0"] * 3
+
+
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_instance_availability(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "availability_scp.py", find_free_port())
+    script = EXAMPLES / scu / "availability_scu.py"
+    for given, code, said in (
+        ("ONLINE", 0, "told: 0x0000\n"),
+        ("NEARLINE", 0, "told: 0x0000\n"),
+        ("SOMEWHERE", 1, "told: 0x0106\n"),
+    ):
+        result = scripts.run(script, LOCAL, server.port, CT, "--availability", given)
+        assert (result.returncode, result.stderr, result.stdout) == (code, "", said)
+    uid = dcmread(CT).SOPInstanceUID
+    heard = [f"{uid} {given} ARCHIVE" for given in ("ONLINE", "NEARLINE")]
+    assert server.output().splitlines() == heard
+    assert server.stop(signal.SIGINT) == 0
+
+
+@sampled("scu", STYLES)
+@sampled("scp", STYLES)
+def test_unified_procedure_steps(scp: str, scu: str, scripts: Scripts) -> None:
+    server = scripts.serve(EXAMPLES / scp / "ups_scp.py", find_free_port())
+    script = EXAMPLES / scu / "ups_scu.py"
+    for label in ("Plan", "Contour"):
+        result = scripts.run(script, LOCAL, server.port, "--push", label)
+        assert (result.returncode, result.stderr) == (0, "")
+    for said in ("done Plan\ndone Contour\n", ""):
+        result = scripts.run(script, LOCAL, server.port)
+        assert (result.returncode, result.stderr, result.stdout) == (0, "", said)
+    states = ("IN PROGRESS", "COMPLETED")
+    told = [f"{state} {label}" for label in ("Plan", "Contour") for state in states]
+    assert server.output().splitlines() == told
+    assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+@sampled("style", STYLES)
+def test_the_states_of_unified_procedure_steps(style: str, scripts: Scripts) -> None:
+    """Each operation in each state, as the package's own SCP answers it."""
+    server = scripts.serve(EXAMPLES / style / "ups_scp.py", find_free_port())
+    states = ("SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED")
+    ae = AE()
+    ae.requested_contexts = ups.contexts()[:2]
+    with ae.associate(LOCAL, server.port) as assoc:
+
+        def act(uid: str, state: str, key: str) -> int:
+            sent = Dataset()
+            sent.ProcedureStepState, sent.TransactionUID = state, key
+            how: Any = {"meta_uid": UnifiedProcedureStepPull}
+            return int(assoc.send_n_action(sent, 1, UnifiedProcedureStepPush, uid, **how)[0].Status)
+
+        step = Dataset()
+        step.ProcedureStepState = "SCHEDULED"
+        for before in states:
+            for key in ("1.1", "1.2"):
+                for number, after in enumerate(states):
+                    uid = f"1.3.{states.index(before)}.{key}.{number}"
+                    assoc.send_n_create(step, UnifiedProcedureStepPush, uid)
+                    if before != "SCHEDULED":
+                        assert act(uid, "IN PROGRESS", "1.1") == 0x0000
+                    if before not in states[:2]:
+                        assert act(uid, before, "1.1") == 0x0000
+                    is_owner = key == "1.1" or before == "SCHEDULED"
+                    code = STATES[before].get(after) if is_owner else 0xC301
+                    wanted = 0xC303 if after == "SCHEDULED" else code
+                    assert act(uid, after, key) == wanted, (before, after, key)
+        assert act("1.4", "IN PROGRESS", "1.1") == 0xC307
+    assert server.stop(signal.SIGINT) == 0
+
+
+@sampled("scu", STYLES)
+def test_they_ask_what_checks_each_attribute(scu: str, scripts: Scripts) -> None:
+    """The package's own SCPs take what the examples send."""
+    heard: list[str] = []
+    ae = AE()
+    step = mpps.Provider(changed=lambda uid, step, event: heard.append(mpps.EVENTS[event]))
+    work = ups.Provider(ae, changed=lambda uid, step, event: heard.append(step.ProcedureStepState))
+    told = availability.Provider(notified=lambda uid, notification: heard.append("available"))
+    for provider in (step, told):
+        for sop_class in provider.sop_classes:
+            ae.add_supported_context(sop_class)
+    for context in ups.contexts():
+        ae.add_supported_context(context.abstract_syntax)
+    bound = handlers(step, work, told)
+    server = ae.start_server((LOCAL, 0), block=False, evt_handlers=bound)
+    port = server.server_address[1]
+    for script, arguments in (
+        ("mpps_scu.py", ("4711", "Citizen^Jan")),
+        ("availability_scu.py", (CT,)),
+        ("ups_scu.py", ("--push", "Plan")),
+        ("ups_scu.py", ()),
+    ):
+        result = scripts.run(EXAMPLES / scu / script, LOCAL, port, *arguments)
+        assert (result.returncode, result.stderr) == (0, "")
+    work.close()
+    ae.shutdown()
+    assert heard == [
+        *("in progress", "completed", "available"),
+        *("SCHEDULED", "IN PROGRESS", "IN PROGRESS", "COMPLETED"),
+    ]
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL, Connection, make_url
 
 from pynetdicom.apps.archive import ownership, schema
 from pynetdicom.apps.archive.extras import require
+from pynetdicom.apps.archive.line import Line
 from pynetdicom.apps.archive.ownership import DatabaseProblem
 from pynetdicom.workflows.stores import write_ahead
 from pynetdicom.workflows.watch import Cancelled, Watch
@@ -157,6 +158,10 @@ class Database:
             pool_timeout=BUSY_TIMEOUT,
             pool_pre_ping=not self.is_sqlite,  # the server may have been restarted
         )
+        self.line: Line[Any] | None = None
+        """Where there is one: a connection for what several threads add at the same time."""
+        if url.drivername == "postgresql+psycopg":
+            self.line = Line(self.engine)
         sa.event.listen(self.engine, "connect", self._connected)
         sa.event.listen(self.engine, "begin", self._begun)
         # Where there is no room: one connection at a time, of this process and of all others.
@@ -177,6 +182,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if self.line is not None:
+            self.line.close()
         self.engine.dispose()
 
     def _connected(self, connection: Any, record: object) -> None:

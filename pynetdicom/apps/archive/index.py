@@ -23,7 +23,8 @@ from pynetdicom.apps.archive.attributes import (
     values_of,
 )
 from pynetdicom.apps.archive.conditions import joined
-from pynetdicom.apps.archive.said import LATE, Arrival
+from pynetdicom.apps.archive.ingest import Ingest, New, Series, Values
+from pynetdicom.apps.archive.said import Arrival
 from pynetdicom.apps.archive.schema import PARENT_KEYS, TABLES, duplicate, folder, instance
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ LOGGER = logging.getLogger(__name__)
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _ROWS_AT_ONCE = 500
-_REMEMBERED = 256
 
 
 class NotIndexable(Exception):
@@ -102,6 +102,19 @@ def record_of(ds: Dataset, transfer_syntax_uid: str) -> Record:
     return Record(values, transfer_syntax_uid)
 
 
+def _new(record: Record, arrival: Arrival, folder_name: str) -> New:
+    """An object that comes, to a folder."""
+    values = record.values
+    lineage = tuple(value for level in LEVELS[:-1] for value in values[level].values())
+    row: dict[str, object] = {
+        **values["IMAGE"],
+        "transfer_syntax_uid": record.transfer_syntax_uid,
+        "location": arrival[1],
+        "folder": folder_name,
+    }
+    return New(values, lineage, arrival, row)
+
+
 class Index:
     """The rows of the database.
 
@@ -112,9 +125,8 @@ class Index:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        # What series, studies and patients say → the row of the series and an arrival: it has all
-        # of that, and the next object is likely to say the same.
-        self._series: dict[tuple[str, ...], tuple[int, Arrival]] = {}
+        self._series = Series()
+        self._short_way = Ingest(database.line, self._series) if database.line else None
 
     def add(
         self, record: Record, location: str, folder_name: str, arrived: int | None = None
@@ -138,52 +150,41 @@ class Index:
             object that is there.
         """
         arrival = time.time_ns() if arrived is None else arrived, location
-        return self.database.write(
-            lambda connection: self._add(connection, record, arrival, folder_name)
-        )
+        new = _new(record, arrival, folder_name)
+        if self._short_way is not None and self._short_way.add(new):
+            return True
+        return self.database.write(lambda connection: self._add(connection, new))
 
-    def _add(
-        self, connection: Connection, record: Record, arrival: Arrival, folder_name: str
-    ) -> bool:
-        location = arrival[1]
-        lineage = tuple(v for level in LEVELS[:-1] for v in record.values[level].values())
+    def _add(self, connection: Connection, new: New) -> bool:
         # Taken out meanwhile: if that row is no more, the next attempt looks for another one.
-        parent, merged_since = self._series.pop(lineage, (None, LATE))
-        if parent is None or arrival < merged_since:
+        parent, since = self._series.take(new.lineage)
+        if parent is None or new.arrival < since:
             # What a second copy says does not count.
-            if self._has_other(connection, record.sop_instance_uid, location):
-                self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+            if self._has_other(connection, new):
+                self._add_duplicate(connection, new.instance)
                 return False
-            parent = self._merge(connection, record, arrival)
-        merged_since = min(merged_since, arrival)
-        values: dict[str, object] = dict(record.values["IMAGE"])
-        values |= {
-            "series_pk": parent,
-            "transfer_syntax_uid": record.transfer_syntax_uid,
-            "location": location,
-            "folder": folder_name,
-        }
+            parent = self._merge(connection, new.values, new.arrival)
         insert = self.database.insert(instance).returning(instance.c.pk)
-        is_new = connection.scalar(insert, values) is not None
-        if len(self._series) >= _REMEMBERED:
-            self._series.clear()
-        self._series[lineage] = parent, merged_since
-        if not is_new and self._has_other(connection, record.sop_instance_uid, location):
-            self._add_duplicate(connection, record.sop_instance_uid, location, folder_name)
+        row = {**new.instance, "series_pk": parent}
+        is_new = connection.scalar(insert, row) is not None
+        self._series.note(new.lineage, parent, min(since, new.arrival))
+        if not is_new and self._has_other(connection, new):
+            self._add_duplicate(connection, new.instance)
             return False
         return True
 
     @staticmethod
-    def _has_other(connection: Connection, uid: str, location: str) -> bool:
-        """Whether there is an object of a UID at another location."""
-        query = sa.select(instance.c.location).where(instance.c.sop_instance_uid == uid)
-        return connection.scalar(query) not in (None, location)
+    def _has_other(connection: Connection, new: New) -> bool:
+        """Whether there is an object of the same UID at another location."""
+        uid = instance.c.sop_instance_uid
+        query = sa.select(instance.c.location).where(uid == new.instance[uid.name])
+        return connection.scalar(query) not in (None, new.location)
 
-    def _merge(self, connection: Connection, record: Record, arrival: Arrival) -> int:
+    def _merge(self, connection: Connection, values: Values, arrival: Arrival) -> int:
         """Merge what an object says of its patient, study and series; the row of the series."""
         parent: int | None = None
         for level in LEVELS[:-1]:
-            parent = self._ancestor(connection, level, record.values[level], parent, arrival)
+            parent = self._ancestor(connection, level, values[level], parent, arrival)
         assert parent is not None
         return parent
 
@@ -225,7 +226,7 @@ class Index:
 
     def merge(self, record: Record, location: str, arrived: int) -> None:
         """Merge what an object that is there says of its patient, study and series."""
-        self.database.write(lambda c: self._merge(c, record, (arrived, location)))
+        self.database.write(lambda c: self._merge(c, record.values, (arrived, location)))
 
     def in_doubt(self) -> Iterator[tuple[str, int, list[str]]]:
         """The rows with values of objects that are gone, and the locations of what they have."""
@@ -253,15 +254,14 @@ class Index:
 
         self.database.write(work)
 
-    def _add_duplicate(
-        self, connection: Connection, uid: str, location: str, folder_name: str
-    ) -> None:
-        values = {"sop_instance_uid": uid, "location": location, "folder": folder_name}
-        connection.execute(self.database.insert(duplicate), values)
+    def _add_duplicate(self, connection: Connection, row: Mapping[str, object]) -> None:
+        copy = {name: row[name] for name in ("sop_instance_uid", "location", "folder")}
+        connection.execute(self.database.insert(duplicate), copy)
 
     def add_duplicate(self, uid: str, location: str, folder_name: str) -> None:
         """Note a second copy of an object, which differs from the first."""
-        self.database.write(lambda c: self._add_duplicate(c, uid, location, folder_name))
+        row = {"sop_instance_uid": uid, "location": location, "folder": folder_name}
+        self.database.write(lambda c: self._add_duplicate(c, row))
 
     def location_of(self, sop_instance_uid: str) -> str | None:
         """Where the object with a UID is; None if there is none."""
@@ -316,7 +316,7 @@ class Index:
             )
             if was_there is None:
                 doubted = remove_from(connection, [location])
-                self._add(connection, record, (arrived, location), folder_name)
+                self._add(connection, _new(record, (arrived, location), folder_name))
                 # What it says otherwise now, others may have said before.
                 for (level, pk), before in doubted.items():
                     if _said(connection, level, pk) != before:

@@ -35,7 +35,7 @@ HASH_UIDS = options.option(
     " them with 0x0117)",
 )  # fmt: skip
 
-BESIDE_SQLITE = ("", "-wal", "-shm", "-journal", "-inuse", "-removal")
+BESIDE_SQLITE = ("", "-wal", "-shm", "-journal", "-inuse", "-removal", "-digests")
 """How the names end of what is beside a file of SQLite."""
 
 
@@ -67,7 +67,8 @@ def store_problem(config: Config, source: str, error: OSError) -> ConfigError:
 def beside_objects(config: Config) -> list[str]:
     """Paths of what is the archive's and may be among its objects."""
     databases = [one for one in (config.database_location, config.commitment_store) if one]
-    paths = [f"{database}{end}" for database in databases for end in BESIDE_SQLITE]
+    ends = (*BESIDE_SQLITE, *(f"-digests{end}" for end in ("-wal", "-shm", "-journal")))
+    paths = [f"{database}{end}" for database in databases for end in ends]
     return [os.path.abspath(path) for path in (*paths, config.worklist_directory) if path]
 
 

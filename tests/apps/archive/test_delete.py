@@ -19,7 +19,7 @@ from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.archive.notes import noted
 from pynetdicom.apps.archive.presence import InUse, in_turn
 from pynetdicom.apps.archive.removal import Remover
-from tests.apps.archive.conftest import MakeEvent, Qrscp, Start, make
+from tests.apps.archive.conftest import MakeEvent, Qrscp, Start, empty_database, make
 from tests.apps.archive.test_full import associate, found
 from tests.peers import DEADLINE
 
@@ -127,14 +127,14 @@ def test_what_only_a_deleted_object_said_is_not_said_any_more(
     assert rows == [""]
 
 
-@pytest.fixture(params=["files", "memory"])
+@pytest.fixture(params=["files", "memory", pytest.param("postgresql", marks=pytest.mark.slow)])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
-    place = str(tmp_path / "o") if request.param == "files" else f"memory://{tmp_path.name}"
-    one = Archive(
-        Config(instance_location=place, database_location=str(tmp_path / "i.sqlite"), quota=10**9)
-    )
-    yield one
-    one.close()
+    place = f"memory://{tmp_path.name}" if request.param == "memory" else str(tmp_path / "o")
+    kind = "postgresql" if request.param == "postgresql" else "sqlite"
+    with empty_database(kind, tmp_path) as location:
+        one = Archive(Config(instance_location=place, database_location=location, quota=10**9))
+        yield one
+        one.close()
 
 
 def delete_all(archive: Archive) -> None:

@@ -148,8 +148,10 @@ def test_a_quota(
     assert room.problem(200) is None
 
 
-def test_a_quota_is_counted_by_all_processes(disk: Disk, make_room: Make) -> None:
-    first, second = make_room(quota=1000), make_room(quota=1000)
+def test_a_quota_is_counted_by_all_processes(disk: Disk, location: str, tmp_path: Path) -> None:
+    databases = [Database(location) for _ in range(2)]
+    store = open_store(str(tmp_path / "objects"))
+    first, second = (Room(Config(quota=1000), database, store) for database in databases)
     for room in (first, second):
         assert room.problem(400) is None
         room.took(400)
@@ -157,6 +159,8 @@ def test_a_quota_is_counted_by_all_processes(disk: Disk, make_room: Make) -> Non
     first.look()
     assert first.filled()[-1].left == 200
     assert first.problem(300) == "the quota is used up"
+    for database in databases:
+        database.close()
 
 
 def test_other_limits_hold_from_then_on(

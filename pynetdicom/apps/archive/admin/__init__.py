@@ -51,11 +51,27 @@ class Verb(NamedTuple):
 
 VERBS = {
     "import": Verb("importing", "Takes the DICOM files of a directory into the archive.", True),
+    "export": Verb("exporting", "Writes objects to files, in folders of patient, study, series."),
+    "list": Verb("listing", "Lists patients, studies, series or objects."),
+    "stats": Verb("statistics", "Tells how much there is, and how much room is left."),
+    "verify": Verb(
+        "verifying",
+        "Reads each object to its last byte, compares it with what it was when that was done first,"
+        " and makes the index agree with the objects, also while the archive is at work.",
+    ),
+    "backup": Verb(
+        "backing_up",
+        "Copies objects and index to a directory that is an archive too, also while this one is at"
+        " work.",
+    ),
     "delete": Verb(
         "deleting",
         "Deletes patients, studies, series or objects, also while the archive is at work.",
     ),
 }
+
+GIVEN, OWN = "parameters", "what to do"
+"""The groups of what is a verb's own, in the help text."""
 
 CONFIG = options.option("-c", "--config", metavar="FILE", help="configuration file of the archive")
 
@@ -71,7 +87,7 @@ def make_parser(verb: str) -> options.Parser:
     parser = options.make_parser(f"qrscp {verb}", VERBS[verb].purpose, module.POSITIONAL)
     parser.add_options("archive", (CONFIG, *LOCATIONS))
     if module.OPTIONS:
-        parser.add_options("what to do", module.OPTIONS)
+        parser.add_options(OWN, module.OPTIONS)
     return parser
 
 

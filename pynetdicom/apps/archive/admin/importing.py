@@ -6,7 +6,6 @@ is in the archive already is passed over, so that an import which was ended goes
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -20,6 +19,8 @@ import sqlalchemy as sa
 
 from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID
 from pynetdicom.apps import options
+from pynetdicom.apps.archive.admin.digests import digests_of
+from pynetdicom.apps.archive.admin.files import link
 from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.opening import HASH_UIDS
@@ -30,7 +31,6 @@ from pynetdicom.data_sets.provisional import (
     PART_PREFIX,
     ProvisionalFile,
     copy_file,
-    sync_directory,
     system_directory,
     write_all,
 )
@@ -63,8 +63,6 @@ IMPORTED, THERE, DIFFERS, REFUSED, FAILED, OTHER = (
 PROBLEMS = (DIFFERS, REFUSED, FAILED)
 TOLD_EVERY = 1000
 
-_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP)
-
 
 class SourceFile:
     """A file that is imported; see `ObjectFile`.
@@ -73,17 +71,17 @@ class SourceFile:
     ----------
     path : str
     header : Part10
-    link : bool
+    may_link : bool
         Whether to make a link rather than a copy.
     """
 
-    def __init__(self, path: str, header: Part10, *, link: bool) -> None:
+    def __init__(self, path: str, header: Part10, *, may_link: bool) -> None:
         self.data_set: EncodedDataSet = header.data_set()
         self._path = os.path.realpath(path)  # a link is to be of the file
         self._time = os.stat(path).st_mtime_ns
         with open(path, "rb") as file:
             self._is_part10 = file.read(132)[128:] == b"DICM"
-        self._may_link = link and self._is_part10
+        self._may_link = may_link and self._is_part10
         self._uids = header.sop_class_uid, header.sop_instance_uid
         self._temporary: ProvisionalFile | None = None
 
@@ -97,28 +95,12 @@ class SourceFile:
 
     def save_as(self, path: str, overwrite: bool = True, sync: bool = False) -> None:
         """Have the file under another path too."""
-        if self._may_link and self._link(path, sync):
+        if self._may_link and link(self._path, path, sync=sync):
             return
         with closing(self._copy(os.path.dirname(path))) as copy:
             copy.publish(path, overwrite=overwrite, sync=sync)
         with suppress(OSError):
             os.utime(path, ns=(self._time, self._time))
-
-    def _link(self, path: str, sync: bool) -> bool:
-        try:
-            os.link(self._path, path)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            self._may_link = False
-            return False
-        if sync:
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-            sync_directory(os.path.dirname(path))
-        return True
 
     def _copy(self, directory: str) -> ProvisionalFile:
         copy = ProvisionalFile(directory)
@@ -152,23 +134,24 @@ class Importer:
     archive : Archive
     terminal : Terminal
         Which is told what cannot be taken.
-    link : bool
+    may_link : bool
     """
 
-    def __init__(self, archive: Archive, terminal: Terminal, *, link: bool = False) -> None:
+    def __init__(self, archive: Archive, terminal: Terminal, *, may_link: bool = False) -> None:
         self._index: Index = archive.index
         self._store: ObjectStore = archive.store_of_objects
         self._room = archive.room
+        self._renewed = archive.renewed
         self._hashed = archive.config.hash_uids
         self._terminal = terminal
-        self._link = link
+        self._may_link = may_link
 
     def take(self, path: str) -> str:
         """Take a file; gives what became of it."""
         try:
             with read_checked(path) as header:
                 header.check_encoding()
-                with closing(SourceFile(path, header, link=self._link)) as source:
+                with closing(SourceFile(path, header, may_link=self._may_link)) as source:
                     return self._keep(path, source)
         except (NotDICOM, MissingUID):
             LOGGER.info("no DICOM object: %s", path)
@@ -192,6 +175,7 @@ class Importer:
         kept = self._store.keep_file(source, name)
         if kept.is_new:
             self._room.took(data_set.size)
+            self._renewed(kept.location)
         if not self._index.add(record, kept.location, kept.folder, kept.arrived):
             return self._tell(path, DIFFERS, f"kept as {kept.location}")
         LOGGER.info("imported %s", name)
@@ -228,10 +212,12 @@ def run(archive: Archive, args: Namespace, terminal: Terminal) -> int:
         raise options.Failure(f"{args.directory} is no directory")
     quiet = Terminal("", quiet=True)
     total = sum(1 for _ in files_of(args.directory, quiet))
-    importer = Importer(archive, terminal, link=args.link)
     counts: Counter[str] = Counter()
     try:
-        with terminal.counting():
+        with digests_of(archive, make=False) as digests, terminal.counting():
+            if digests is not None:
+                archive.renewed = digests.forget
+            importer = Importer(archive, terminal, may_link=args.link)
             for done, path in enumerate(files_of(args.directory, terminal), 1):
                 counts[importer.take(path)] += 1
                 terminal.count(done, total)

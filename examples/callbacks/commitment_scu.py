@@ -1,0 +1,96 @@
+"""Storage commitment SCU in pynetdicom 1.x's style: ask an archive whether it keeps images.
+
+    python examples/callbacks/commitment_scu.py 127.0.0.1 11112 image1.dcm image2.dcm
+
+The result may come on the same association, or on one that the archive makes to --report-port.
+Ends with 0 if all are kept, and may be deleted here; with 1 otherwise.
+"""
+
+import argparse
+import queue
+import sys
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import generate_uid
+
+from pynetdicom import AE
+from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+
+RESULTS = queue.SimpleQueue()
+
+
+def on_n_event_report(dataset, context, info):
+    RESULTS.put(dataset)
+    return 0x0000, None
+
+
+def request_for(paths):
+    """What is to be kept (PS3.4 J.3.2); each request has its own Transaction UID."""
+    request = Dataset()
+    request.TransactionUID = generate_uid()
+    request.ReferencedSOPSequence = []
+    for path in paths:
+        image = dcmread(path, specific_tags=["SOPClassUID", "SOPInstanceUID"])
+        item = Dataset()
+        item.ReferencedSOPClassUID = image.SOPClassUID
+        item.ReferencedSOPInstanceUID = image.SOPInstanceUID
+        request.ReferencedSOPSequence.append(item)
+    return request
+
+
+def ask(assoc, request):
+    """Ask, and wait for the result; whether all is kept."""
+    status, _ = assoc.send_n_action(
+        request, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+    )
+    if status.get("Status") != 0x0000:  # None when there was no answer
+        return False
+    result = RESULTS.get(timeout=60)
+    if result.TransactionUID != request.TransactionUID:  # that of somebody else
+        return False
+    for item in result.get("ReferencedSOPSequence", []):
+        print(item.ReferencedSOPInstanceUID, "is kept")
+    for item in result.get("FailedSOPSequence", []):
+        print(item.ReferencedSOPInstanceUID, f"is not kept: 0x{item.FailureReason:04X}")
+    asked = {item.ReferencedSOPInstanceUID for item in request.ReferencedSOPSequence}
+    kept = {item.ReferencedSOPInstanceUID for item in result.get("ReferencedSOPSequence", [])}
+    return asked == kept and not result.get("FailedSOPSequence")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Ask whether images are kept.")
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("file", nargs="+", help="DICOM images")
+    parser.add_argument("--report-port", type=int, default=11113)
+    args = parser.parse_args()
+    try:
+        request = request_for(args.file)
+    except (OSError, InvalidDicomError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+    ae = AE(ae_title=b"CT_ROOM", port=args.report_port)
+    ae.add_requested_context(StorageCommitmentPushModel)
+    # The archive is the SCP, also where it is the one that associates.
+    ae.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
+    ae.on_n_event_report = on_n_event_report
+    server = ae.start_server((ae.bind_addr, ae.port), block=False)
+    assoc = ae.associate(args.host, args.port)
+    if not assoc.is_established:
+        print(f"no association: {assoc.ended}", file=sys.stderr)
+        return 1
+    try:
+        return 0 if ask(assoc, request) else 1
+    except (queue.Empty, ValueError) as error:  # or the peer keeps nothing
+        print(f"no result: {error}", file=sys.stderr)
+        return 1
+    finally:
+        assoc.release()
+        server.drain(10)  # the archive releases its association itself
+        ae.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
