@@ -37,7 +37,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import ROOT
-from tests.examples.certificates import write_certificates
+from tests.examples.certificates import revoke, write_certificates
 from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
 
 __all__ = ["scripts"]  # a fixture
@@ -112,6 +112,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What blocks find in their directory."""
     directory = tmp_path_factory.mktemp("material")
     write_certificates(directory, ("scp", "scu"))
+    revoke(directory)
     (directory / "images" / "older").mkdir(parents=True)
     for name, copies in {
         "CT_small.dcm": ("ct.dcm", "images/ct.dcm"),
