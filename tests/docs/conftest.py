@@ -39,7 +39,6 @@ import pytest
 from tests.conftest import ROOT
 from tests.examples.certificates import revoke, write_certificates
 from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
-from tests.test_tls import revoke
 
 __all__ = ["scripts"]  # a fixture
 
