@@ -39,7 +39,7 @@ class Scale:
     stock: int = 200
     """Small objects of a peer that has Nagle's algorithm on."""
     old: int = 40
-    """Slices and small objects of 3.0.4, and of DCMTK as installed."""
+    """Slices, small objects and N-CREATEs of 3.0.4; the former of DCMTK as installed, too."""
     idle: float = 10.0
     """Seconds for which idle associations are watched."""
     creations: int = 3000

@@ -50,9 +50,10 @@ def creations(bench: Bench) -> Result:
         Contender(PYDICOM, _each(bench.ours, "pydicom", count)),
         Contender(PROVIDER, _each(bench.ours, "mpps", count)),
     ]
-    for party in filter(None, (bench.ours, bench.old)):
-        label = f"bare N-CREATE over loopback, {party.label}"
-        contenders.append(Contender(label, _bare(party, count)))
+    for party, some in ((bench.ours, count), (bench.old, bench.scale.old)):
+        if party is not None:
+            label = f"bare N-CREATE over loopback, {party.label}"
+            contenders.append(Contender(label, _bare(party, some)))
     found = bench.alternate(contenders)
     result = timing(title, found, [PYDICOM], Item(), ["The provider checks each attribute."])
     judge(result, PROVIDER, found, PROVIDER, PYDICOM, SHARE)
