@@ -199,7 +199,7 @@ def serve(
     *,
     drain: float = 0.0,
     metrics: tuple[str, int] | None = None,
-    reload: Callable[[], object] | None = None,
+    reload: Callable[[AssociationServer], object] | None = None,
     stopping: Callable[[], object] = lambda: None,
     **server_options: Any,
 ) -> int:
@@ -216,8 +216,9 @@ def serve(
     metrics : tuple of str and int, optional
         Where to tell what was done.
     reload : callable, optional
-        As for `StopSignals`; where none is given, the files of TLS are read again. Where there is
-        neither, SIGHUP is what it is for other programs, but within `surviving_hangups`.
+        As for `StopSignals`, called with the server; where none is given, the files of TLS and of
+        ``--access`` are read again. Where there is none of all that, SIGHUP is what it is for other
+        programs, but within `surviving_hangups`.
     stopping : callable
         Called before the AE's associations end.
     **server_options
@@ -225,10 +226,17 @@ def serve(
     """
     if isinstance(args, Namespace):
         ours = security.of_listener(args, ae)
+        reload = reload or security.reloading(args, ours.get("tls"))
         handlers = [*ours.pop("evt_handlers", ()), *server_options.pop("evt_handlers", ())]
         server_options |= {**ours, "evt_handlers": [*handlers, *getattr(args, "capturing", ())]}
-    reload = reload or getattr(server_options.get("tls"), "reload", None)
-    with surviving_hangups(needed=reload is not None), StopSignals(reload) as stop:
+
+    def read_anew() -> None:
+        assert reload is not None
+        assert server is not None  # signals are taken when it listens
+        reload(server)
+
+    anew = None if reload is None else read_anew
+    with surviving_hangups(needed=reload is not None), StopSignals(anew) as stop:
         try:
             server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
         except OSError as error:

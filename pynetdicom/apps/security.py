@@ -7,7 +7,7 @@ In: options, DCMTK's spelling of those that it has among them. Out: parameters o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps.options import Failure, Misuse, Option, Parser, option
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pynetdicom.access import AccessRules
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.tls import Context
+    from pynetdicom.transport import AssociationServer
 
 
 class _KeyAndCertificate(argparse.Action):
@@ -283,6 +284,24 @@ def of_listener(args: argparse.Namespace, ae: ApplicationEntity) -> dict[str, An
             raise Failure(f"--passwords {args.passwords}: {error.strerror or error}") from None
         made["evt_handlers"] = [users(args.passwords, ae, in_clear=args.password_in_clear)]
     return made
+
+
+def reloading(
+    args: argparse.Namespace, context: Context | None
+) -> Callable[[AssociationServer], None] | None:
+    """What a server has read anew: the files of TLS and of access rules; None without either."""
+    if context is None and getattr(args, "access", None) is None:
+        return None
+
+    def reload(server: AssociationServer) -> None:
+        # What may fail comes first: then all stays as it was.
+        rules = None if args.access is None else access_rules(args, context)
+        if context is not None:
+            context.reload()
+        if rules is not None:
+            server.access = rules
+
+    return reload
 
 
 def access_rules(args: argparse.Namespace, context: Context | None) -> AccessRules:

@@ -140,6 +140,19 @@ SECTIONS: Sections = {
     "identity": tls.IDENTITY,
 }
 
+FROM_THE_START = frozenset(
+    (
+        "ae_title", "bind_address", "port", "store", "keep_days", "mpps", "notify", "worklist",
+        "removed_by", "exact_names", "availability", "ups", "deletion_locks", "watchers",
+        "worklist_label", "objects", "verify_bytes", "retrieve_ae_title", "tls_plain_too",
+        "passwords", "password_in_clear",
+    )
+)  # fmt: skip
+"""What holds as long as it runs: how it listens, what it provides, and where it keeps what it has.
+
+The files of TLS and of users are read again by themselves, when they change.
+"""
+
 _PATHS = ("store", "objects", "worklist", *tls.PATHS)
 
 PEER: dict[str, Check] = {

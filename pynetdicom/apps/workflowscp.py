@@ -16,19 +16,27 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.apps import options, tls
+from pynetdicom.apps import options, reloading, tls
 from pynetdicom.apps.acceptor import serve, surviving_hangups
-from pynetdicom.apps.configuring import TIMEOUTS, ConfigError
+from pynetdicom.apps.configuring import ConfigError
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.security import add_configured
-from pynetdicom.apps.workflow_config import Config, access_rules, load, override
+from pynetdicom.apps.workflow_config import (
+    FROM_THE_START,
+    SECTIONS,
+    Config,
+    access_rules,
+    load,
+    override,
+)
 from pynetdicom.network.deadlines import after, remaining
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.transport import AssociationServer
     from pynetdicom.workflows import ups
     from pynetdicom.workflows.providing import Provider
     from pynetdicom.workflows.stores import Store
@@ -36,6 +44,9 @@ if TYPE_CHECKING:
     Providers = dict[str, Provider]
 
 LOGGER = logging.getLogger(__name__)
+
+COMMAND_LINE = "command line"
+"""The source of a configuration that no file has."""
 
 PLACES = (
     options.option(
@@ -92,14 +103,55 @@ def make_ae(config: Config) -> ApplicationEntity:
     from pynetdicom.ae import ApplicationEntity
 
     ae = ApplicationEntity(ae_title=config.ae_title)
-    for name in TIMEOUTS:
-        setattr(ae, name, getattr(config, name))
-    ae.maximum_pdu_size = config.max_pdu
-    ae.maximum_associations = config.maximum_associations
-    if config.known_peers_only:
-        ae.require_calling_aet = list(config.peers)
+    limit(ae, config)
     ae.add_supported_context(VERIFICATION)
     return ae
+
+
+def limit(ae: ApplicationEntity, config: Config) -> None:
+    """Give it the limits of a configuration, and say who may associate."""
+    reloading.limit(ae, config)
+    ae.require_calling_aet = list(config.peers) if config.known_peers_only else []
+
+
+class Current:
+    """The configuration that holds, and what TLS is made with.
+
+    SIGHUP replaces both at once, on the main thread, while threads that report ask for a peer.
+    """
+
+    def __init__(self, config: Config, contexts: tls.Security) -> None:
+        self._both = config, contexts
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self._both[0]
+
+    def where(self, ae_title: str) -> tuple[str, int, dict[str, Any]] | None:
+        """Where an application entity is reported to, and how; None if that is not known."""
+        config, contexts = self._both
+        peer = config.peers.get(ae_title.strip())
+        if peer is None or peer.address is None:
+            return None
+        return peer.address, peer.port, contexts.to(peer)
+
+    def take(
+        self, fresh: Config, source: str, ae: ApplicationEntity, server: AssociationServer
+    ) -> None:
+        """Go on by another configuration, and lose no association.
+
+        Raises
+        ------
+        ConfigError
+            Something is wrong with it, and nothing was changed.
+        """
+        config = reloading.merged(self.config, fresh, SECTIONS, FROM_THE_START)
+        contexts, access = tls.security(config, source), access_rules(config)
+        limit(ae, config)
+        self._both = config, contexts
+        server.access = access
+        server.ssl_context = contexts.server
 
 
 class Forgetting:
@@ -130,18 +182,11 @@ class Forgetting:
         LOGGER.info("unified procedure steps that ended long ago: %d forgotten", len(forgotten))
 
 
-def make_providers(
-    config: Config, contexts: tls.Security, ae: ApplicationEntity, store: Store
-) -> Providers:
+def make_providers(current: Current, ae: ApplicationEntity, store: Store) -> Providers:
     """Those that are switched on, by what they provide; they have one `where`, the peers."""
     from pynetdicom.workflows import availability, mpps, ups, worklist
 
-    def where(ae_title: str) -> tuple[str, int, dict[str, Any]] | None:
-        peer = config.peers.get(ae_title.strip())
-        if peer is None or peer.address is None:
-            return None
-        return peer.address, peer.port, contexts.to(peer)
-
+    config, where = current.config, current.where
     keep = config.keep_days * 86400.0 or None
     made: Providers = {}
     scheduler = None
@@ -215,7 +260,7 @@ def run(args: Namespace, terminal: Terminal) -> int:
 
     try:
         config = configuration(args)
-        source = args.config or "command line"
+        source = args.config or COMMAND_LINE
         contexts = tls.security(config, source)
         tls.check_users(config, source)
         store = SQLiteStore(config.store)
@@ -231,18 +276,21 @@ def _run(
 ) -> int:
     from pynetdicom.workflows.providing import handlers
 
-    ae = make_ae(config)
-    providers = make_providers(config, contexts, ae, store)
+    ae, current = make_ae(config), Current(config, contexts)
+    providers = make_providers(current, ae, store)
     for sop_class in sop_classes(providers):
         ae.add_supported_context(sop_class)
     LOGGER.info("serving %s", ", ".join(providers) or "nothing but C-ECHO")
     deadline: float | None = None
 
+    def reload(server: AssociationServer) -> None:
+        current.take(configuration(args), args.config or COMMAND_LINE, ae, server)
+
     def stop() -> None:
         # Nothing is begun to be told any more when the associations end, which what is under way
         # may wait for.
         nonlocal deadline
-        deadline = after(config.shutdown_timeout)
+        deadline = after(current.config.shutdown_timeout)
         close(providers, after(0.0))
 
     served: list[tuple[Any, ...]] = handlers(*providers.values())
@@ -253,6 +301,7 @@ def _run(
             terminal,
             drain=args.drain,
             metrics=args.metrics,
+            reload=reload,
             stopping=stop,
             evt_handlers=[*served, *tls.users(config, ae), *args.capturing],
             tls=contexts.server,
@@ -260,7 +309,7 @@ def _run(
             access=access_rules(config),
         )
     finally:
-        close(providers, deadline or after(config.shutdown_timeout))
+        close(providers, deadline or after(current.config.shutdown_timeout))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

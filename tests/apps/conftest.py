@@ -11,6 +11,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from tests.faults.peer import until
+
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 CT = TEST_FILES / "CT_small.dcm"
@@ -80,6 +82,12 @@ class Served:
     def files(self) -> list[str]:
         """Names in its directory."""
         return sorted(path.name for path in self.directory.iterdir())
+
+    def hang_up(self, words: str, times: int = 1) -> None:
+        """Have it read anew, and wait until it has said so, each of its processes."""
+        before = self.errors().count(words)
+        self.process.send_signal(signal.SIGHUP)
+        assert until(lambda: self.errors().count(words) == before + times), self.errors()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop it and give its exit code."""

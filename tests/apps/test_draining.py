@@ -22,6 +22,7 @@ from pynetdicom.apps import acceptor
 from pynetdicom.apps.notify import SOCKET, notify
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.sop_class import Verification
+from pynetdicom.transport import AssociationServer
 from tests.apps.conftest import Served
 from tests.faults.peer import BEGUN, BOTH, Peer, abort, p_data, pdv, until
 from tests.peers import DEADLINE
@@ -126,7 +127,7 @@ def test_without_time_it_ends_at_once(start: Start, app: str) -> None:
 # ----------------------------------------------------------------------------------- reading anew
 
 
-def serving(reload: Callable[[], object] | None, ready: Callable[[int], None]) -> int:
+def serving(reload: Callable[[object], object] | None, ready: Callable[[int], None]) -> int:
     """Serve in the main thread, as apps do."""
     ae = AE()
     ae.add_supported_context(Verification)
@@ -141,7 +142,8 @@ def test_a_hangup_has_something_read_anew(caplog: pytest.LogCaptureFixture) -> N
     """On the main thread; what fails changes nothing, and no association is lost."""
     done: list[str] = []
 
-    def reload() -> None:
+    def reload(server: object) -> None:
+        assert isinstance(server, AssociationServer)
         assert threading.current_thread() is threading.main_thread()
         done.append("reload")
         if len(done) == 1:

@@ -6,20 +6,16 @@ then on, for the next association and the next request.
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pynetdicom.apps import reloading
 from pynetdicom.apps.archive.config import SECTIONS, Config, access_rules
-from pynetdicom.apps.configuring import TIMEOUTS
 from pynetdicom.apps.tls import security
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.apps.archive.handlers import Archive
     from pynetdicom.transport import AssociationServer
-
-LOGGER = logging.getLogger(__name__)
 
 FROM_THE_START = frozenset(
     (
@@ -36,27 +32,13 @@ The files of TLS and of users are read again by themselves, when they change.
 
 def limit(ae: ApplicationEntity, config: Config) -> None:
     """Give an application entity the limits of a configuration."""
-    for name in TIMEOUTS:
-        setattr(ae, name, getattr(config, name))
-    ae.maximum_pdu_size = config.max_pdu
-    ae.maximum_associations = config.maximum_associations
+    reloading.limit(ae, config)
     ae.maximum_object_bytes = config.maximum_object_bytes
 
 
 def merged(old: Config, fresh: Config) -> Config:
     """What holds of a configuration that was read anew; it is logged what does not."""
-    kept = {name: getattr(old, name) for name in FROM_THE_START}
-    if (old.tls_certificate is None) != (fresh.tls_certificate is None):  # how it listens
-        kept |= {name: getattr(old, name) for name, _ in SECTIONS["tls"].values()}
-    keys = [
-        f"[{section}] {key}"
-        for section, rows in SECTIONS.items()
-        for key, (name, _) in rows.items()
-        if name in kept and kept[name] != getattr(fresh, name)
-    ]
-    if keys:
-        LOGGER.warning("SIGHUP: not before the next start: %s", ", ".join(keys))
-    return replace(fresh, **kept)
+    return reloading.merged(old, fresh, SECTIONS, FROM_THE_START)
 
 
 def take(

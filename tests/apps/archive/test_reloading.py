@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from pynetdicom.apps.archive.config import Config, Peer
 from pynetdicom.sop_class import Verification
 from tests.apps.archive.conftest import Start
 from tests.apps.conftest import CT, Served
-from tests.faults.peer import until
 from tests.sampled import sampled
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")
@@ -54,13 +52,6 @@ def may_store(served: Served, title: str = "CT1") -> bool:
     return may
 
 
-def hang_up(served: Served, words: str, times: int = 1) -> None:
-    """Have it read anew, and wait until it has said so, each of its processes."""
-    before = served.errors().count(words)
-    served.process.send_signal(signal.SIGHUP)
-    assert until(lambda: served.errors().count(words) == before + times), served.errors()
-
-
 @sampled("workers", [1, 2])
 def test_what_peers_may_is_read_anew(start: Start, tmp_path: Path, workers: int) -> None:
     path = tmp_path / "archive.toml"
@@ -71,12 +62,12 @@ def test_what_peers_may_is_read_anew(start: Start, tmp_path: Path, workers: int)
     kept = associate(served)
     write(path, may='["store"]')
     assert not may_store(served), "before it is told"
-    hang_up(served, "SIGHUP: read anew", processes)
+    served.hang_up("SIGHUP: read anew", processes)
     assert all(may_store(served) for _ in range(4))
     assert not may_store(served, "STRANGER")
     assert kept.send_c_echo().Status == 0x0000
     write(path, unknown='["store"]')
-    hang_up(served, "SIGHUP: read anew", processes)
+    served.hang_up("SIGHUP: read anew", processes)
     assert may_store(served, "STRANGER")
     assert not may_store(served), "who is named may no more than that"
     assert kept.send_c_echo().Status == 0x0000
@@ -90,16 +81,16 @@ def test_what_is_wrong_changes_nothing(start: Start, tmp_path: Path) -> None:
     write(path, may='["store"]')
     served = start("--config", path, "-v")
     write(path, may='["fly"]')
-    hang_up(served, "SIGHUP: all stays as it was: ")
+    served.hang_up("SIGHUP: all stays as it was: ")
     (line,) = (line for line in served.errors().splitlines() if "all stays" in line)
     assert str(path) in line
     assert "may" in line
     assert may_store(served)
     path.unlink()
-    hang_up(served, "SIGHUP: all stays as it was: ")
+    served.hang_up("SIGHUP: all stays as it was: ")
     assert may_store(served)
     write(path)
-    hang_up(served, "SIGHUP: read anew")
+    served.hang_up("SIGHUP: read anew")
     assert not may_store(served)
     assert served.stop() == 0
 
