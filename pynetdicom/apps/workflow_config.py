@@ -88,10 +88,16 @@ FINAL = ("COMPLETED", "DISCONTINUED")
 """The states of a performed procedure step that may remove an item of the worklist."""
 
 
+_TITLES = "a list of AE titles: 1 to 16 ASCII characters, no backslash"
+
+
 def _titles(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ValueError("a list of AE titles")
-    return tuple(valid_title(one) for one in value)
+        raise ValueError(_TITLES)
+    try:
+        return tuple(map(valid_title, value))
+    except ValueError:
+        raise ValueError(_TITLES) from None
 
 
 def _states(value: Any) -> tuple[str, ...]:

@@ -1,26 +1,35 @@
 """A thousand random mistakes in a configuration: what is said names file, key and what is allowed.
 
-They are made from the tables that the configuration is checked against.
+They are made from the tables that the configurations are checked against.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pynetdicom.apps import workflow_config
 from pynetdicom.apps.access import ACCESS, NEEDED
-from pynetdicom.apps.archive.config import PEER, SECTIONS, load
-from pynetdicom.apps.configuring import Check, ConfigError, allowed_by
+from pynetdicom.apps.archive import config as archive_config
+from pynetdicom.apps.configuring import Check, ConfigError, Sections, allowed_by
 
 MISTAKES = 1000
 VALUES = {
     "[archive] ae_title": '"ARCHIVE"',
     "[archive] bind_address": '"127.0.0.1"',
     "[archive] unknown_peers": '["store", "find"]',
+    "[workflows] ae_title": '"RIS"',
+    "[workflows] known_peers_only": "false",
+    "[mpps] notify": "[]",
+    "[worklist] removed_by": '["DISCONTINUED"]',
+    "[worklist] names": '"exact"',
+    "[ups] watchers": "[]",
+    "[commitment] retrieve_ae_title": '"ARCHIVE"',
     "[matching] names": '"exact"',
     "[commitment] verify": '"bytes"',
     "[tls] profile": '"bcp195-modified"',
@@ -43,14 +52,52 @@ WRONG = (
 )
 UNKNOWN = ("prot", "Port", "ae-title", "may_not", "network", "x" * 300, '""', "naïve", '"a b"')
 
-Rows = dict[str, dict[str, Check]]
-TABLES: Rows = {
-    **{
-        f"[{one}]": {key: check for key, (_, check) in keys.items()}
-        for one, keys in SECTIONS.items()
-    },
-    "[[peer]]": PEER,
-    "[[access]]": ACCESS,
+
+@dataclass(frozen=True)
+class App:
+    """What has a configuration.
+
+    Attributes
+    ----------
+    sections, peer
+        Its tables.
+    load : callable
+    beside : mapping
+        Texts that are wrong by several keys, by themselves: what the message has to say.
+    """
+
+    sections: Sections
+    peer: Mapping[str, Check]
+    load: Callable[[str], Any]
+    beside: Mapping[str, list[str]]
+
+    @property
+    def tables(self) -> dict[str, Mapping[str, Check]]:
+        return {
+            **{
+                f"[{one}]": {key: check for key, (_, check) in keys.items()}
+                for one, keys in self.sections.items()
+            },
+            "[[peer]]": self.peer,
+            "[[access]]": ACCESS,
+        }
+
+
+APPS = {
+    "qrscp": App(archive_config.SECTIONS, archive_config.PEER, archive_config.load, {}),
+    "workflowscp": App(
+        workflow_config.SECTIONS,
+        workflow_config.PEER,
+        workflow_config.load,
+        {
+            "[workflows]\nknown_peers_only = true\n": [
+                "[workflows] known_peers_only",
+                "there is no [[peer]]",
+            ],
+            "[mpps]\nnotify = ['X']\n": ["[mpps] notify", "there is no [[peer]] 'X'"],
+            "[ups]\nwatchers = ['X']\n": ["[ups] watchers", "there is no [[peer]] 'X'"],
+        },
+    ),
 }
 
 
@@ -64,9 +111,9 @@ def fits(check: Check, written: str) -> bool:
     return True
 
 
-def right(section: str, key: str) -> str:
+def right(app: App, section: str, key: str) -> str:
     """A value that a key may have."""
-    check = TABLES[section][key]
+    check = app.tables[section][key]
     (value, *_) = [
         one for one in (VALUES.get(f"{section} {key}"), *USUAL) if one and fits(check, one)
     ]
@@ -77,20 +124,20 @@ Line = tuple[str, str]
 """A key, and its value as it is written."""
 
 
-def document(chance: random.Random) -> list[tuple[str, list[Line]]]:
+def document(app: App, chance: random.Random) -> list[tuple[str, list[Line]]]:
     """A configuration without mistakes: some sections, with some of their keys."""
     found: list[tuple[str, list[Line]]] = []
-    for section in chance.sample(list(TABLES), chance.randint(1, len(TABLES))):
+    for section in chance.sample(list(app.tables), chance.randint(1, len(app.tables))):
         needed = {
             "[[peer]]": ["ae_title", "address"],
             "[[access]]": [*NEEDED],
-            "[tls]": SECTIONS["tls"],
+            "[tls]": app.sections["tls"],
         }
-        keys = [key for key in TABLES[section] if chance.random() < 0.4]
+        keys = [key for key in app.tables[section] if chance.random() < 0.4]
         keys = list(dict.fromkeys([*needed.get(section, ()), *keys]))
-        found.append((section, [(key, right(section, key)) for key in keys]))
+        found.append((section, [(key, right(app, section, key)) for key in keys]))
     if "[tls]" not in [section for section, _ in found]:
-        found.append(("[tls]", [(key, right("[tls]", key)) for key in TABLES["[tls]"]]))
+        found.append(("[tls]", [(key, right(app, "[tls]", key)) for key in app.tables["[tls]"]]))
     return found
 
 
@@ -106,79 +153,84 @@ Said = tuple[str, list[str]]
 """A text, and what the message has to say."""
 
 
-def wrong_value(parts: Parts, chance: random.Random) -> Said:
+def wrong_value(app: App, parts: Parts, chance: random.Random) -> Said:
     section, keys = chance.choice([part for part in parts if part[1]])
     at = chance.randrange(len(keys))
     key = keys[at][0]
-    check = TABLES[section][key]
+    check = app.tables[section][key]
     keys[at] = (key, chance.choice([one for one in WRONG if not fits(check, one)]))
     return written(parts), [section, key, allowed_by(check)]
 
 
-def unknown_key(parts: Parts, chance: random.Random) -> Said:
+def unknown_key(app: App, parts: Parts, chance: random.Random) -> Said:
     section, keys = chance.choice(parts)
     key = chance.choice(UNKNOWN)
     keys.insert(chance.randint(0, len(keys)), (key if key.isascii() else f'"{key}"', "1"))
-    return written(parts), [section, key.strip('"'), "there are", ", ".join(TABLES[section])]
+    return written(parts), [section, key.strip('"'), "there are", ", ".join(app.tables[section])]
 
 
-def unknown_section(parts: Parts, chance: random.Random) -> Said:
+def unknown_section(app: App, parts: Parts, chance: random.Random) -> Said:
     section = chance.choice(["archives", "peers", "Archive", "x.y", "limit"])
     is_list = chance.random() < 0.3
     parts.insert(
         chance.randint(0, len(parts)), (f"[[{section}]]" if is_list else f"[{section}]", [])
     )
-    return written(parts), [f"[{section.split('.')[0]}]", "there are archive, limits, storage"]
+    return written(parts), [
+        f"[{section.split('.')[0]}]",
+        f"there are {', '.join([*app.sections][:3])}",
+    ]
 
 
-def twice(parts: Parts, chance: random.Random) -> Said:
+def twice(app: App, parts: Parts, chance: random.Random) -> Said:
     _section, keys = chance.choice([part for part in parts if part[1]])
     key, value = chance.choice(keys)
     keys.insert(chance.randint(0, len(keys)), (key, value))
     return written(parts), [f", {key}: ", "each section and key is there once"]
 
 
-def section_twice(parts: Parts, chance: random.Random) -> Said:
+def section_twice(app: App, parts: Parts, chance: random.Random) -> Said:
     section, keys = chance.choice([part for part in parts if not part[0].startswith("[[")])
     parts.append((section, keys))
     return written(parts), [section, "each section and key is there once"]
 
 
-def same_name(parts: Parts, chance: random.Random) -> Said:
+def same_name(app: App, parts: Parts, chance: random.Random) -> Said:
     section = chance.choice(["[[peer]]", "[[access]]"])
     first = "ae_title" if section == "[[peer]]" else "name"
     parts = [part for part in parts if part[0] != section]
-    needed = [(key, right(section, key)) for key in (first, "may")]
+    needed = [
+        (key, right(app, section, key)) for key in (first, "may") if key in app.tables[section]
+    ]
     parts += [(section, needed), (section, needed)]
     return written(parts), [f"{section} number 2 {first}", "is there already; each has one of its"]
 
 
-def missing(parts: Parts, chance: random.Random) -> Said:
+def missing(app: App, parts: Parts, chance: random.Random) -> Said:
     section, key = chance.choice(
         [("[[peer]]", "ae_title"), *(("[[access]]", one) for one in NEEDED)]
     )
-    others = [one for one in ("ae_title", *NEEDED) if one in TABLES[section] and one != key]
+    others = [one for one in ("ae_title", *NEEDED) if one in app.tables[section] and one != key]
     parts = [part for part in parts if part[0] != section]
-    parts.append((section, [(one, right(section, one)) for one in others]))
-    allowed = allowed_by(TABLES[section][key])
+    parts.append((section, [(one, right(app, section, one)) for one in others]))
+    allowed = allowed_by(app.tables[section][key])
     return written(parts), [section, f"{key} is missing", allowed]
 
 
-def section_as_key(parts: Parts, chance: random.Random) -> Said:
-    section = chance.choice(list(SECTIONS))
+def section_as_key(app: App, parts: Parts, chance: random.Random) -> Said:
+    section = chance.choice(list(app.sections))
     parts = [part for part in parts if part[0] != f"[{section}]"]
-    keys = ", ".join(SECTIONS[section])
+    keys = ", ".join(app.sections[section])
     return f"{section} = 1\n{written(parts)}", [section, f"is a section, [{section}]", keys]
 
 
-def list_as_section(parts: Parts, chance: random.Random) -> Said:
+def list_as_section(app: App, parts: Parts, chance: random.Random) -> Said:
     section = chance.choice(["peer", "access"])
     parts = [part for part in parts if part[0] != f"[[{section}]]"]
     how = chance.choice([f"[{section}]\n", f"{section} = 1\n", f"{section} = [1]\n"])
     return how + written(parts), [section, f"each {section} has a section [[{section}]]"]
 
 
-def no_toml(parts: Parts, chance: random.Random) -> Said:
+def no_toml(app: App, parts: Parts, chance: random.Random) -> Said:
     _section, keys = chance.choice([part for part in parts if part[1]])
     at = chance.randrange(len(keys))
     key, value = keys[at]
@@ -191,7 +243,7 @@ def no_toml(parts: Parts, chance: random.Random) -> Said:
     return written(parts), ["line ", where, "a line is [section]"]
 
 
-def beside_the_file(parts: Parts, chance: random.Random) -> Said:
+def beside_the_file(app: App, parts: Parts, chance: random.Random) -> Said:
     """What depends on several keys."""
     due = ["[[access]] number 1 certificate", "needs [tls] authorities"]
     tables = {
@@ -205,13 +257,14 @@ def beside_the_file(parts: Parts, chance: random.Random) -> Said:
         f"{tls}[[access]]\nname = 'x'\nmay = []\ncertificate = ['CN=x']\n": due
         for tls in ("[tls]\ncertificate = 'a'\nauthorities = 'b'\nclients = 'ignore'\n", "")
     }
-    taken = ("[tls]", "[identity]", "[[peer]]", "[[access]]")
-    others = [part for part in parts if part[0] not in taken]
+    tables |= app.beside
     text = chance.choice(list(tables))
+    taken = ("[tls]", "[identity]", "[[peer]]", "[[access]]", text.partition("\n")[0])
+    others = [part for part in parts if part[0] not in taken]
     return written(others) + text, tables[text]
 
 
-KINDS: tuple[Callable[[Parts, random.Random], Said], ...] = (
+KINDS: tuple[Callable[[App, Parts, random.Random], Said], ...] = (
     wrong_value,
     wrong_value,
     wrong_value,
@@ -228,35 +281,38 @@ KINDS: tuple[Callable[[Parts, random.Random], Said], ...] = (
 )
 
 
-def mistakes(kind: int) -> Iterator[Said]:
+def mistakes(app: App, kind: int) -> Iterator[Said]:
     chance = random.Random(f"mistakes {kind}")
     for _ in range(MISTAKES // len(KINDS) + 1):
-        yield KINDS[kind](document(chance), chance)
+        yield KINDS[kind](app, document(app, chance), chance)
 
 
-def test_what_is_right_is_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", APPS)
+def test_what_is_right_is_taken(tmp_path: Path, name: str) -> None:
     """Or else the mistakes would be others."""
-    path = tmp_path / "qrscp.toml"
+    app, path = APPS[name], tmp_path / "scp.toml"
     chance = random.Random(1)
     for _ in range(100):
-        path.write_text(written(document(chance)), encoding="utf-8")
-        assert load(str(path)).tls_authorities
+        path.write_text(written(document(app, chance)), encoding="utf-8")
+        assert app.load(str(path)).tls_authorities
     everything: Any = [
-        (section, [(key, right(section, key)) for key in TABLES[section]]) for section in TABLES
+        (section, [(key, right(app, section, key)) for key in app.tables[section]])
+        for section in app.tables
     ]
     path.write_text(written(everything), encoding="utf-8")
-    assert load(str(path)).access
+    assert app.load(str(path)).access
 
 
+@pytest.mark.parametrize("name", APPS)
 @pytest.mark.parametrize(
     "kind", range(len(KINDS)), ids=lambda kind: f"{kind}-{KINDS[kind].__name__}"
 )
-def test_random_mistakes(tmp_path: Path, kind: int) -> None:
-    path = tmp_path / "qrscp.toml"
-    for text, due in mistakes(kind):
+def test_random_mistakes(tmp_path: Path, name: str, kind: int) -> None:
+    app, path = APPS[name], tmp_path / "scp.toml"
+    for text, due in mistakes(app, kind):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ConfigError) as caught:
-            load(str(path))
+            app.load(str(path))
         said = str(caught.value)
         assert said.startswith(f"{path}: "), text
         assert "\n" not in said, said
