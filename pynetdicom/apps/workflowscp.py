@@ -148,10 +148,14 @@ class Current:
         """
         config = reloading.merged(self.config, fresh, SECTIONS, FROM_THE_START)
         contexts, access = tls.security(config, source), access_rules(config)
-        limit(ae, config)
         self._both = config, contexts
-        server.access = access
+        # A peer that associates meanwhile must not come in between two ways of keeping it out:
+        # what admits everybody comes last.
         server.ssl_context = contexts.server
+        if access is not None:
+            server.access = access
+        limit(ae, config)
+        server.access = access
 
 
 class Forgetting:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, build_context
-from pynetdicom.apps import reloading, security, storescp
+from pynetdicom.access import Rule
+from pynetdicom.apps import reloading, security, storescp, workflow_config, workflowscp
 from pynetdicom.apps.options import Failure
-from pynetdicom.apps.workflow_config import FROM_THE_START, SECTIONS, Config
+from pynetdicom.apps.tls import Security
+from pynetdicom.apps.workflow_config import FROM_THE_START, SECTIONS, Config, Peer
 from pynetdicom.errors import TLSFileProblem
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep,
@@ -162,6 +164,30 @@ def test_workflowscp_stays_as_it_was_where_something_is_wrong(start: Start, plac
     scp.hang_up(ANEW)
     assert "SIGHUP: not before the next start: [tls] certificate" in scp.errors()
     assert [may_come(scp, title) for title in ("CT", "MR")] == [False, True]
+
+
+@pytest.mark.parametrize("to_rules", [True, False])
+def test_workflowscp_admits_nobody_between_two_ways_of_keeping_out(to_rules: bool) -> None:
+    """From known peers to access rules, and back: either holds at each step."""
+    known = Config(known_peers_only=True, peers={"CT": Peer("CT")})
+    ruled = Config(access=(Rule("rooms", calling=["CT"]),))
+    old, fresh = (known, ruled) if to_rules else (ruled, known)
+    ae = workflowscp.make_ae(old)
+    states: list[bool] = []
+
+    class Server:
+        access = workflow_config.access_rules(old)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            states.append(bool(ae.require_calling_aet) or self.access is not None)
+
+    server: Any = Server()
+    current = workflowscp.Current(old, Security())
+    current.take(fresh, "scp.toml", ae, server)
+    assert all(states)
+    assert (server.access is not None, ae.require_calling_aet) == (to_rules, [*fresh.peers])
+    assert current.config == fresh
 
 
 def test_what_workflowscp_is_told_at_its_start_is_said(caplog: pytest.LogCaptureFixture) -> None:
