@@ -39,9 +39,19 @@ class Scale:
     stock: int = 200
     """Small objects of a peer that has Nagle's algorithm on."""
     old: int = 40
-    """Slices and small objects of 3.0.4, and of DCMTK as installed."""
+    """Slices, small objects and N-CREATEs of 3.0.4; the former of DCMTK as installed, too."""
     idle: float = 10.0
     """Seconds for which idle associations are watched."""
+    creations: int = 3000
+    """Of performed procedure steps, and other N-CREATEs."""
+    committed: int = 100_000
+    """Instances of one request for storage commitment."""
+    held: int = 10_000
+    """Unified procedure steps that are there already."""
+    claims: int = 500
+    told: int = 100
+    """Unified procedure steps that each watcher is told of."""
+    watchers: int = 100
     quick: bool = False
 
     @property
@@ -51,7 +61,11 @@ class Scale:
         return runs_of_slices * self.slices * SLICE.pixel_bytes + (1 << 32)
 
 
-QUICK = Scale(1, 200, 2000, 60, 150, 2, 300, 40, 10, 2.0, quick=True)
+QUICK = Scale(
+    *(1, 200, 2000, 60, 150, 2, 300, 40, 10, 2.0),
+    *(300, 10_000, 1000, 100, 20, 20),
+    quick=True,
+)
 
 
 @dataclass

@@ -149,6 +149,14 @@ class Pynetdicom:
         how = map(str, (port, window, associations, UNTIMED))
         return float(self._run("many", *how, *map(str, files))["seconds"])
 
+    def create(self, count: int) -> float:
+        """Create so many instances by N-CREATE over loopback; give the seconds."""
+        return float(self._run("create", str(count))["seconds"])
+
+    def workflow(self, name: str, *numbers: int) -> dict[str, Any]:
+        """Do one of the works of ``workers/workflows.py``; give its report."""
+        return self._run("workflows", name, *map(str, numbers))
+
     def peak(self, port: int, files: Sequence[Path]) -> int:
         """Send all files; give the SCU's peak memory in KiB."""
         return int(self._run("store", str(port), "0", *map(str, files))["peak"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import select
 import shutil
 import signal
 import stat
@@ -16,15 +18,16 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import capture, evt
+from pynetdicom import AE, capture, evt
 from pynetdicom.capture import Capture
 from pynetdicom.dsutils import encode
+from pynetdicom.sop_class import Verification
 from pynetdicom.tls import client_context, server_context
 from tests.conftest import REQUIRE_INTEROP
 from tests.examples.certificates import write_certificates
-from tests.faults.peer import until
+from tests.faults.peer import RELEASE_RP, RELEASE_RQ, until
 from tests.pair import Pair
-from tests.peers import DEADLINE, ct
+from tests.peers import DEADLINE, Acceptor, ct, listening, requestor
 
 ALL_PDUS = [f"0x{number:02x}" for number in range(1, 8)]
 
@@ -102,12 +105,13 @@ class Captured(Pair):
     def __init__(self, directory: Path, host: str = "127.0.0.1", **server_options: Any) -> None:
         self.captures = [Capture(directory / f"{side}.pcapng") for side in ("scu", "scp")]
         super().__init__(scu_handlers=self.captures[0].handlers)
-        self.server = self.scp.start_server(  # type: ignore[assignment]  # it does not block
-            (host, 0),
-            block=False,
-            evt_handlers=[(evt.EVT_C_STORE, lambda event: 0x0000), *self.captures[1].handlers],
-            **server_options,
-        )
+        handlers = [(evt.EVT_C_STORE, lambda event: 0x0000), *self.captures[1].handlers]
+        server_options |= {"block": False, "evt_handlers": handlers}
+        try:
+            self.server = self.scp.start_server((host, 0), **server_options)
+        except OSError:
+            self.end()
+            raise
         self.host, self.port = host, self.server.server_address[1]
 
     def associate(self, **kwargs: Any) -> Any:
@@ -116,6 +120,9 @@ class Captured(Pair):
 
     def close(self) -> None:
         assert until(lambda: not self.server.stats.active)
+        self.end()
+
+    def end(self) -> None:
         super().close()
         for one in self.captures:
             one.close()
@@ -175,6 +182,22 @@ def test_each_pdu_of_associations(captured: Any, tshark: str, tmp_path: Path) ->
         assert len([flag for flag in read.values("tcp.flags.fin") if flag in ("1", "True")]) == 6
         family = "ipv6.src" if pair.host == "::1" else "ip.src"
         assert set(read.values(family)) == {pair.host}
+
+
+def test_ipv4_by_a_socket_of_ipv6(tshark: str, tmp_path: Path) -> None:
+    """It is shown as what it is, on both sides."""
+    try:
+        pair = Captured(tmp_path, "::")
+    except OSError:
+        pytest.skip("there is no IPv6")
+    with pair:
+        pair.host = "127.0.0.1"
+        pair.established().release()
+    for side in ("scu", "scp"):
+        read = Read(tshark, tmp_path / f"{side}.pcapng", pair.port)
+        assert read.complaints() == []
+        assert set(read.values("ip.src")) == {"127.0.0.1"}
+        assert read.kinds() == ["0x01", "0x02", "0x05", "0x06"]
 
 
 def test_long_pdus_are_cut(tshark: str, tmp_path: Path) -> None:
@@ -298,6 +321,40 @@ def test_what_is_there_is_not_overwritten(path: Path) -> None:
     assert path.read_text() == "a study"
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
+def test_a_path_will_do(tshark: str, tmp_path: Path) -> None:
+    """For a server and a requestor; a file is closed when the last one is gone that has it."""
+    ae = AE()
+    ae.add_supported_context(Verification)
+    ae.add_requested_context(Verification)
+    paths = [str(tmp_path / f"{side}.pcapng") for side in ("scp", "scu")]
+    server = ae.start_server(("127.0.0.1", 0), block=False, capture=paths[0])
+    assert server is not None
+    address = server.server_address[:2]
+    assoc = ae.associate(*address, capture=paths[1])
+    assert assoc.send_c_echo().Status == 0x0000
+    assoc.release()
+    with pytest.raises(FileExistsError):
+        ae.associate(*address, capture=paths[1])
+    ae.shutdown()
+    del assoc, server
+    for path in paths:
+        read = Read(tshark, Path(path), address[1])
+        assert (read.complaints(), set(read.values("tcp.stream"))) == ([], {"0"})
+        assert len(read.kinds()) == 6
+
+    def is_closed() -> bool:
+        gc.collect()
+        return not any(path in targets() for path in paths)
+
+    assert until(is_closed)
+
+
+def targets() -> list[str]:
+    """What this process has open."""
+    return [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+
+
 def test_it_is_over_when_closed(path: Path) -> None:
     """Associations go on, and it may be closed again."""
     with Pair() as pair:
@@ -348,3 +405,32 @@ def test_an_association_from_its_midst_on(path: Path, tshark: str) -> None:
         assert until(lambda: not assoc.is_alive())
         read = Read(tshark, path, pair.port)
     assert read.kinds() == ["0x04", "0x04", "0x05", "0x06"]
+
+
+def test_what_is_sent_is_told_before_it_can_be_answered() -> None:
+    """Messages and other PDUs: when the handlers run, the peer has nothing to read yet."""
+    sockets: list[Any] = []
+    told: list[tuple[int, bool]] = []
+    go = threading.Semaphore(0)
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        sockets.append(peer.socket)
+        assert go.acquire(timeout=DEADLINE)
+        peer.serve_echo()
+        assert go.acquire(timeout=DEADLINE)
+        assert peer.pdu() == RELEASE_RQ
+        peer.send(RELEASE_RP)
+
+    def sent(event: evt.Event) -> None:
+        told.append((event.data[0], bool(select.select(sockets, [], [], 0)[0])))
+        go.release()
+
+    with listening(script) as listener:
+        assoc = requestor().associate("127.0.0.1", listener.port)
+        assert until(lambda: sockets)
+        assoc.bind(evt.EVT_DATA_SENT, sent)
+        assert assoc.send_c_echo().Status == 0x0000
+        assoc.release()
+        assert assoc.is_released
+    assert told == [(4, False), (5, False)]

@@ -26,7 +26,7 @@ from pynetdicom.errors import TLSFileProblem
 from pynetdicom.sop_class import Verification
 from pynetdicom.tls import PROFILES, Context, client_context, server_context
 from pynetdicom.tls_files import not_after
-from tests.examples.certificates import write_certificates
+from tests.examples.certificates import revoke, write_certificates
 from tests.faults.peer import until
 
 LOCAL = "127.0.0.1"
@@ -297,26 +297,6 @@ def test_who_is_no_longer_trusted(place: Path) -> None:
     (trusted / "other.pem").unlink()
     with pytest.raises(ssl.SSLError):
         handshake(theirs, client(place, **own))
-
-
-def revoke(place: Path, *names: str, days: float = 1, source: str = ".") -> Path:
-    """Write a list of the authority that has certificates of these names on it."""
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-
-    ca = x509.load_pem_x509_certificate((place / source / "ca.pem").read_bytes())
-    key = serialization.load_pem_private_key((place / source / "ca.key").read_bytes(), None)
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateRevocationListBuilder().issuer_name(ca.subject)
-    builder = builder.last_update(now - datetime.timedelta(days=2))
-    builder = builder.next_update(now + datetime.timedelta(days=days))
-    for name in names:
-        one = x509.load_pem_x509_certificate((place / f"{name}.pem").read_bytes())
-        revoked = x509.RevokedCertificateBuilder().serial_number(one.serial_number)
-        builder = builder.add_revoked_certificate(revoked.revocation_date(now).build())
-    crl = builder.sign(key, hashes.SHA256())
-    (place / "crl.pem").write_bytes(crl.public_bytes(serialization.Encoding.PEM))
-    return place / "crl.pem"
 
 
 def test_who_is_revoked(place: Path) -> None:

@@ -14,6 +14,7 @@ from benchmarks.cases import (
     promises,
     several,
     store,
+    workflows,
 )
 from benchmarks.method import Bench
 from benchmarks.report import Result
@@ -34,4 +35,8 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "get": archives.get,
     "move": archives.move,
     "memory": memory.measure,
+    "creations": workflows.creations,
+    "commitment": workflows.committed,
+    "claims": workflows.claims,
+    "watchers": workflows.watchers,
 }

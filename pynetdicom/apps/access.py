@@ -1,4 +1,7 @@
-"""Access rules of the servers, from ``[[access]]`` and ``[limits]`` of their configurations."""
+"""Access rules of the servers, from ``[[access]]`` and ``[limits]`` of their configurations.
+
+Those that have no configuration take a file that has nothing else in it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import access_patterns as patterns
-from pynetdicom.access import GROUPS, ROLES, Limits, Rule
+from pynetdicom.access import GROUPS, ROLES, AccessRules, Limits, Rule
 from pynetdicom.access_roles import roles
-from pynetdicom.apps.configuring import Check, ConfigError, seconds, whole_number
+from pynetdicom.apps.configuring import (
+    Check,
+    ConfigError,
+    Sections,
+    read_text,
+    read_toml,
+    seconds,
+    whole_number,
+)
 
 LIMITS: dict[str, tuple[str, Check]] = {
     # key → (field of `Limits`, check)
@@ -27,6 +38,12 @@ _OF_A_RULE: dict[str, tuple[str, Check]] = {
     **LIMITS,
 }
 """What a rule may limit."""
+
+UNASSOCIATED: dict[str, Check] = {
+    "maximum_unassociated": whole_number(1),
+    "maximum_unassociated_per_address": whole_number(1),
+}
+"""Of ``[limits]`` alone: key → check."""
 
 
 def _name(value: Any) -> str:
@@ -101,16 +118,53 @@ def make_rules(values: dict[str, Any]) -> None:
     ConfigError
         One wants a certificate that nobody vouches for.
     """
+    vouched = "tls_authorities" in values and values.get("tls_peers") != "ignore"
+    needs = "needs [tls] authorities, who vouch for it, and no clients = ignore"
+    values["access"] = _rules(values["access"], "" if vouched else needs)
+
+
+def _rules(tables: list[tuple[str, dict[str, Any]]], certificate_needs: str) -> tuple[Rule, ...]:
     made = []
-    for where, table in values["access"]:
-        vouched = "tls_authorities" in values and values.get("tls_peers") != "ignore"
-        if "certificate" in table and not vouched:
-            why = "needs [tls] authorities, who vouch for it, and no clients = ignore"
-            raise ConfigError(f"{where} certificate: {why}")
-        limits = {field: table[key] for key, (field, _) in _OF_A_RULE.items() if key in table}
+    for where, table in tables:
+        if "certificate" in table and certificate_needs:
+            raise ConfigError(f"{where} certificate: {certificate_needs}")
         others = {key: value for key, value in table.items() if key not in _OF_A_RULE}
-        made.append(Rule(**others, limits=Limits(**limits)))
-    values["access"] = tuple(made)
+        made.append(Rule(**others, limits=_limits(table)))
+    return tuple(made)
+
+
+def _limits(values: dict[str, Any]) -> Limits:
+    return Limits(**{field: values[key] for key, (field, _) in _OF_A_RULE.items() if key in values})
+
+
+_LIMITS: dict[str, Check] = {key: check for key, (_, check) in _OF_A_RULE.items()} | UNASSOCIATED
+_FILE: Sections = {"limits": {key: (key, check) for key, check in _LIMITS.items()}}
+
+
+def load(path: str, certificate_needs: str) -> AccessRules:
+    """Read a file with ``[[access]]`` and ``[limits]``; who comes under none is not let in.
+
+    Parameters
+    ----------
+    path : str
+    certificate_needs : str
+        What is missing for certificates of peers to be looked at; empty if nothing is.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or something in it is wrong.
+    """
+    values, _ = read_toml(path, read_text(path), _FILE, None, access=ACCESS, needed=NEEDED)
+    rules = _rules(values["access"], certificate_needs)
+    if not rules:
+        raise ConfigError(f"{path}: [[access]]: is missing: without one, nobody would be let in")
+    return AccessRules(
+        rules,
+        limits=_limits(values),
+        unassociated=values.get("maximum_unassociated"),
+        unassociated_per_address=values.get("maximum_unassociated_per_address"),
+    )
 
 
 def title(ae_title: str) -> str:

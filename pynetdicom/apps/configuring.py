@@ -162,7 +162,7 @@ def read_toml(
     path: str,
     text: str,
     sections: Sections,
-    peer: Mapping[str, Check],
+    peer: Mapping[str, Check] | None,
     needs: Mapping[str, str] = MappingProxyType({}),
     access: Mapping[str, Check] | None = None,
     needed: Iterable[str] = (),
@@ -174,8 +174,8 @@ def read_toml(
     path, text : str
         Where it is from, and what is in it.
     sections : Mapping
-    peer : Mapping
-        Key of a ``[[peer]]`` → check.
+    peer : Mapping or None
+        Key of a ``[[peer]]`` → check; None where there may be no such.
     needs : Mapping, optional
         Section that is not to be empty → what it needs.
     access : Mapping, optional
@@ -198,9 +198,11 @@ def read_toml(
         raise ConfigError(f"{path}: too deeply nested") from error
     except ValueError as error:  # also what Python takes for no number
         raise ConfigError(f"{path}: {_syntax(text, error)}") from error
-    lists = "[[peer]]" if access is None else "[[peer]] and [[access]]"
-    peers = _tables(path, "peer", document.pop("peer", []), peer, ["ae_title"])
+    lists = [f"[[{n}]]" for n, c in (("peer", peer), ("access", access)) if c is not None]
+    peers: list[tuple[str, dict[str, Any]]] = []
     values: dict[str, Any] = {}
+    if peer is not None:
+        peers = _tables(path, "peer", document.pop("peer", []), peer, ["ae_title"])
     if access is not None:
         values["access"] = _tables(path, "access", document.pop("access", []), access, needed)
     for section, table in document.items():
@@ -212,7 +214,7 @@ def read_toml(
         if section not in sections:
             raise ConfigError(
                 f"{path}: [{section}]: there is no such section; there are"
-                f" {', '.join(sections)}{' and ' if access is None else ', '}{lists}"
+                f" {', '.join([*sections, *lists[:-1]])} and {lists[-1]}"
             )
         if not table and section in needs:
             raise ConfigError(f"{path}: [{section}]: needs {needs[section]}")

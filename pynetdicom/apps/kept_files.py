@@ -26,7 +26,7 @@ from pynetdicom.workflows.commitment import (
     PROCESSING_FAILURE,
     Reference,
 )
-from pynetdicom.workflows.stores import Store
+from pynetdicom.workflows.stores import Records, Store
 
 LOGGER = logging.getLogger(__name__)
 
@@ -70,18 +70,20 @@ class Digests:
         digest : tuple of str
             Of all of the file, and of its data set.
         """
-        whole, data_set = digest
-        record = f"{written} {whole} {data_set}".encode()
         with self._store.begin() as records:
-            known = records.get(self._KIND, key)
-            if known is not None:
-                before = known.decode().split()
-                if before[1] == whole:
-                    return True
-                if before[0] == str(written) or before[2] != data_set:
-                    return False
-            records.put(self._KIND, key, record)
-            return True
+            return self._is_same(records, key, written, digest)
+
+    def _is_same(self, records: Records, key: str, written: int, digest: tuple[str, str]) -> bool:
+        whole, data_set = digest
+        known = records.get(self._KIND, key)
+        if known is not None:
+            before = known.decode().split()
+            if before[1] == whole:
+                return True
+            if before[0] == str(written) or before[2] != data_set:
+                return False
+        records.put(self._KIND, key, f"{written} {whole} {data_set}".encode())
+        return True
 
     def forget(self, key: str) -> None:
         """Have something new where something was."""
@@ -187,6 +189,7 @@ def look_into(
     digests: Digests | None = None,
     *,
     key: str | None = None,
+    sync: bool = True,
 ) -> int:
     """Whether a file has an object, whole and on the disk: 0, or a Failure Reason.
 
@@ -199,6 +202,9 @@ def look_into(
     key : str, optional
         Where it is; nothing else is ever written there without `Digests.forget`. Default: its path,
         where others may write it again.
+
+    sync : bool
+        Whether it has to be on the disk.
 
     Raises
     ------
@@ -213,13 +219,15 @@ def look_into(
         offset = header.offset
     # Whoever has written it may not have waited for the disk, which is what is promised now.
     with open(path, _SYNCED, buffering=0) as file:
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
         if digests is not None:
             written = os.fstat(file.fileno()).st_mtime_ns if key is None else 0
             known_as = f"{instance.sop_instance} {path}" if key is None else key
             if not digests.is_same(known_as, written, _digest(file, offset)):
                 raise FileProblem("its bytes are not those that were committed before")
-    sync_directory(os.path.dirname(path))
+    if sync:
+        sync_directory(os.path.dirname(path))
     return COMMITTED
 
 

@@ -1,4 +1,4 @@
-"""TLS and user identity on the command line, of the apps that connect and of those that listen.
+"""TLS, users and access rules on the command line, of apps that connect and of those that listen.
 
 In: options, DCMTK's spelling of those that it has among them. Out: parameters of
 `ApplicationEntity.associate` and `ApplicationEntity.start_server`.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom.apps.options import Failure, Misuse, Option, Parser, option
 
 if TYPE_CHECKING:
+    from pynetdicom.access import AccessRules
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.tls import Context
 
@@ -120,6 +121,13 @@ USERS = (
     ),
     IN_CLEAR,
 )  # fmt: skip
+ACCESS = (
+    option(
+        "--access", metavar="FILE",
+        help="who may do what, and how much of it: a file with [[access]] and [limits], TOML;"
+        " whoever comes under none is rejected (default: all may do all)",
+    ),
+)  # fmt: skip
 
 
 def add_client(parser: Parser) -> None:
@@ -132,6 +140,7 @@ def add_listener(parser: Parser) -> None:
     """Add the options of an app that accepts associations."""
     parser.add_options("TLS", LISTENER)
     parser.add_options("user identity", USERS)
+    parser.add_options("access", ACCESS)
 
 
 def wants_tls(args: argparse.Namespace, rows: Sequence[Option]) -> bool:
@@ -258,11 +267,13 @@ def add_configured(parser: Parser) -> None:
 
 
 def of_listener(args: argparse.Namespace, ae: ApplicationEntity) -> dict[str, Any]:
-    """Parameters of `ApplicationEntity.start_server`: TLS, and a handler of user identities."""
+    """Parameters of `ApplicationEntity.start_server`: TLS, access rules, a handler of users."""
     if "tls" not in args:
         return {}
     context = server_tls(args)
     made: dict[str, Any] = {"tls": context, "plain_too": args.tls_plain_too}
+    if args.access is not None:
+        made["access"] = access_rules(args, context)
     if args.passwords is not None:
         if context is None and not args.password_in_clear:
             raise Misuse("--passwords takes TLS, unless there is --password-in-clear")
@@ -272,6 +283,18 @@ def of_listener(args: argparse.Namespace, ae: ApplicationEntity) -> dict[str, An
             raise Failure(f"--passwords {args.passwords}: {error.strerror or error}") from None
         made["evt_handlers"] = [users(args.passwords, ae, in_clear=args.password_in_clear)]
     return made
+
+
+def access_rules(args: argparse.Namespace, context: Context | None) -> AccessRules:
+    """The access rules of a file; Failure if something in it is wrong."""
+    from pynetdicom.apps.access import load
+    from pynetdicom.apps.configuring import ConfigError
+
+    needs = "needs --tls-authorities, who vouch for it, and no --ignore-peer-cert"
+    try:
+        return load(args.access, "" if context is not None and context.verify_mode else needs)
+    except ConfigError as error:
+        raise Failure(str(error)) from error
 
 
 def users(path: str, ae: ApplicationEntity, *, in_clear: bool) -> tuple[Any, Any]:

@@ -71,13 +71,14 @@ def test_servers_with_a_configuration(
     path = tmp_path / "scp.pcapng"
     more = ("--workers", workers) if workers > 1 else ()
     served = start(app, "--capture", path, *more)
-    for _ in range(6):
+    times = 3 * workers
+    for _ in range(times):
         captured(served, run_app, "echoscu").unlink()
     assert served.stop() == 0
     read = Read(tshark, path, served.port)
     assert read.complaints() == []
-    assert len(set(read.values("tcp.stream"))) == 6
-    assert read.kinds() == ["0x01", "0x02", "0x04", "0x04", "0x05", "0x06"] * 6
+    assert len(set(read.values("tcp.stream"))) == times
+    assert read.kinds() == ["0x01", "0x02", "0x04", "0x04", "0x05", "0x06"] * times
     assert WARNING in served.errors()
 
 

@@ -20,8 +20,8 @@ A comment is not shown to readers. It says what a block needs, and holds for the
     A block of TOML has all sections and keys of the archive's configuration.
 
 Ports 11112 and 11113 of a block become free ones. Blocks run in a directory with ``ct.dcm``,
-``mr.dcm``, the directory ``images``, and certificates: ``ca.pem``, ``scp.pem``, ``scp.key``,
-``scu.pem`` and ``scu.key``.
+``mr.dcm``, the directory ``images``, and certificates: ``ca.pem``, ``crl.pem``, ``scp.pem``,
+``scp.key``, ``scu.pem`` and ``scu.key``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import ROOT
-from tests.examples.certificates import write_certificates
+from tests.examples.certificates import revoke, write_certificates
 from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
 
 __all__ = ["scripts"]  # a fixture
@@ -112,6 +112,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What blocks find in their directory."""
     directory = tmp_path_factory.mktemp("material")
     write_certificates(directory, ("scp", "scu"))
+    revoke(directory)
     (directory / "images" / "older").mkdir(parents=True)
     for name, copies in {
         "CT_small.dcm": ("ct.dcm", "images/ct.dcm"),

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from pynetdicom.apps.archive.config import load
+from pynetdicom.access import Granted
+from pynetdicom.apps.archive.config import access_rules, load
 from pynetdicom.apps.notify import READY
+from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelFind
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "examples" / "deploy"
@@ -80,6 +82,17 @@ def test_the_configuration_is_one(tmp_path: Path) -> None:
     state = "/var/lib/" + unit()["Service"]["StateDirectory"]
     assert config.instance_location.startswith(state)
     assert config.database_location.startswith(state)
+
+
+def test_no_title_alone_opens_the_archive() -> None:
+    rules = access_rules(load(str(DEPLOY / "archive.toml")))
+    for title in ("CT1", "WORKSTATION"):
+        found = rules.decide("192.0.2.9", title, "ARCHIVE")
+        assert isinstance(found, Granted)
+        assert found.may(CTImageStorage, "C-STORE") is False
+        assert found.may(StudyRootQueryRetrieveInformationModelFind, "C-FIND") is False
+    assert isinstance(found := rules.decide("10.1.0.7", "CT1", "ARCHIVE"), Granted)
+    assert found.may(CTImageStorage, "C-STORE")
 
 
 def test_the_container_runs_a_command_line_of_ours() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -437,6 +438,32 @@ def test_each_subscriber_is_told_in_order(office: RIS) -> None:
                 for told in of_one
             ]
             assert numbers == list(range(20))
+
+
+MANY_STEPS = int(os.environ.get("PYNETDICOM_UPS_STEPS", "100"))
+MANY_WATCHERS = int(os.environ.get("PYNETDICOM_UPS_WATCHERS", "20"))
+
+
+def test_many_watchers_are_told_of_many_steps(office: RIS) -> None:
+    """Each of each, once and in order, each on an association to where it listens.
+
+    ``PYNETDICOM_UPS_STEPS`` and ``PYNETDICOM_UPS_WATCHERS`` in the environment say how many.
+    """
+    titles = [f"W{number}" for number in range(MANY_WATCHERS)]
+    watchers = [office.watch(title) for title in titles]
+    provider = office.provide(limit=2 * MANY_STEPS)
+    with office.associate() as assoc:
+        for title in titles:
+            ups.subscribe(assoc, title)
+        uids = [ups.push(assoc, step()) for _ in range(MANY_STEPS)]
+        for uid in uids:
+            ups.claim(assoc, uid)
+    within = DEADLINE + MANY_STEPS * MANY_WATCHERS / 20
+    assert until(lambda: provider.outstanding == {}, within)
+    for watcher in watchers:
+        assert [(uid, event) for uid, event, _ in watcher.heard.notes] == [
+            (uid, STATE) for uid in uids * 2
+        ]
 
 
 def test_it_is_tried_again_until_it_is_heard(office: RIS) -> None:

@@ -11,9 +11,15 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+import sqlalchemy as sa
+
+from pynetdicom.apps.archive import said
+from pynetdicom.apps.archive.attributes import LEVELS
+from pynetdicom.apps.archive.conditions import joined
 from pynetdicom.apps.archive.index import Index, NotIndexable, Record, record_of
 from pynetdicom.apps.archive.notes import being_deleted
 from pynetdicom.apps.archive.objects import ObjectStore
+from pynetdicom.apps.archive.schema import TABLES, instance
 from pynetdicom.errors import DataSetDecodeError, FileProblem
 from pynetdicom.utils import printable
 
@@ -57,6 +63,7 @@ def check(
     store: ObjectStore,
     *,
     full: bool = False,
+    only_wrong: bool = False,
     progress: Progress | None = None,
     ours: Collection[str] = (),
 ) -> Findings:
@@ -69,6 +76,8 @@ def check(
     full : bool
         Look into all folders and read all objects; otherwise only into folders that have changed,
         and only what the index lacks is read.
+    only_wrong : bool
+        Of what is read, index anew only what the index does not have right.
     progress : callable, optional
     ours : collection of str
         Paths of what else is the archive's, and may be among the objects.
@@ -95,7 +104,7 @@ def check(
             progress(done, len(present))
         if state is not None and known.get(name) == state:
             continue
-        found = _check_folder(index, store, name, full=full)
+        found = _check_folder(index, store, name, full=full, only_wrong=only_wrong)
         findings = Findings(*(a + b for a, b in zip(findings, found, strict=True)))
         strangers = store.foreign(name, ours)
         foreign += strangers
@@ -141,7 +150,9 @@ def settle(index: Index, store: ObjectStore) -> None:
         index.settle(level, pk)
 
 
-def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) -> Findings:
+def _check_folder(
+    index: Index, store: ObjectStore, name: str, *, full: bool, only_wrong: bool
+) -> Findings:
     locations = store.list(name)
     indexed = index.locations(name)
     # What was stored since the folder was listed is indexed, and not in the list.
@@ -161,12 +172,37 @@ def _check_folder(index: Index, store: ObjectStore, name: str, *, full: bool) ->
             LOGGER.error("%s cannot be indexed: %s", location, error)
             unreadable += 1
             continue
+        if location in indexed and only_wrong and _is_right(index, record, location):
+            continue
         if location in indexed:
             index.refresh(record, location, name, arrived)
         else:
             index.add(record, location, name, arrived)
             added += 1
     return Findings(1, added, len(gone), unreadable)
+
+
+def _is_right(index: Index, record: Record, location: str) -> bool:
+    """Whether the index has what an object says."""
+    query = sa.select(*TABLES.values()).select_from(joined("PATIENT", "IMAGE"))
+    with index.database.reading() as connection:
+        row = connection.execute(query.where(instance.c.location == location)).first()
+    if row is None:  # a second copy
+        return False
+    rows = {
+        level: {column.name: row._mapping[column] for column in table.c}
+        for level, table in TABLES.items()
+    }
+    exact = {"PATIENT": {"identity"}, "STUDY": {"study_instance_uid"}}
+    exact |= {"SERIES": {"series_instance_uid"}, "IMAGE": set(record.values["IMAGE"])}
+    is_right = (
+        rows["IMAGE"]["transfer_syntax_uid"] == record.transfer_syntax_uid
+        and all(rows[at][one] == record.values[at][one] for at in exact for one in exact[at])
+        and all(said.agrees(at, rows[at], record.values[at], location) for at in LEVELS[:-1])
+    )
+    if not is_right:
+        LOGGER.warning("%s: the index had something else of it", location)
+    return is_right
 
 
 def read_record(store: ObjectStore, location: str) -> Record:

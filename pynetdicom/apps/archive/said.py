@@ -40,6 +40,15 @@ def merged(
     return {**changes, "said": _packed(said)} if changes else {}
 
 
+def agrees(level: str, found: Row, row: Mapping[str, object], location: str) -> bool:
+    """Whether a row has what an object says, as far as it was that one that was believed."""
+    said = _unpacked(level, found)
+    return all(
+        found[column] == row[column] or (found[column] and said[column][1] != location)
+        for column in (attribute.column for attribute in OF_LEVEL[level])
+    )
+
+
 def first(level: str, row: Mapping[str, object], arrival: Arrival) -> str:
     """What the row of the first object has."""
     return _packed({a.column: arrival for a in OF_LEVEL[level] if row[a.column]})

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from pynetdicom.apps.archive.admin import verifying
 from pynetdicom.apps.archive.database import Database
+from pynetdicom.apps.archive.schema import TABLES
 from tests.apps.archive.conftest import MakeEvent, Qrscp, Start, make
 
 
@@ -98,14 +99,48 @@ def test_a_file_that_is_of_another_object(filled: Qrscp) -> None:
     assert "another object" in filled.err
 
 
-def test_the_index_is_repaired(filled: Qrscp) -> None:
+def rows_of(qrscp: Qrscp) -> list[list[tuple[Any, ...]]]:
+    """What the index has, but for keys."""
+    database = Database(qrscp.config.database_location)
+    with database.reading() as connection:
+        found = [
+            sorted(
+                tuple(value for name, value in row._mapping.items() if not name.endswith("pk"))
+                for row in connection.execute(sa.select(table))
+            )
+            for table in TABLES.values()
+        ]
+    database.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (),
+        ("patient SET patient_name = 'Roe'",),
+        ("study SET study_date = '19000101', study_instance_uid = '1.9'",),
+        ("series SET modality = ''",),
+        ("series SET series_instance_uid = '1.9'",),
+        ("instance SET content_label = 'X'",),
+        ("instance SET transfer_syntax_uid = '1.2.3'",),
+        ("patient SET identity = 'somebody'",),
+    ],
+)
+def test_the_index_is_repaired(filled: Qrscp, changes: tuple[str, ...]) -> None:
+    before = rows_of(filled)
     database = Database(filled.config.database_location)
     with database.engine.begin() as connection:
-        connection.execute(sa.text("DELETE FROM instance WHERE sop_instance_uid = '1.2.3.1'"))
+        connection.execute(sa.text("DELETE FROM instance WHERE sop_instance_uid = '1.2.3.3'"))
+        for change in changes:
+            connection.execute(sa.text(f"UPDATE {change}"))
     database.close()
     assert filled("verify") == 0
     assert "index: 1 added, 0 removed" in filled.out
-    assert filled.indexed() == {"1.2.3.1", "1.2.3.2", "1.2.3.3"}
+    assert rows_of(filled) == before
+    assert filled("verify") == 0
+    assert filled.out == GOOD
+    assert filled.err == ""
 
 
 def test_a_disk_that_is_not_there(filled: Qrscp, tmp_path: Path) -> None:

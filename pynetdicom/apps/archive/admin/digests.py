@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 from pynetdicom.apps import options
 from pynetdicom.apps.kept_files import Digests
-from pynetdicom.workflows.stores import SQLiteStore
+from pynetdicom.workflows.stores import SQLiteStore, Store
 
 if TYPE_CHECKING:
     from pynetdicom.apps.archive.handlers import Archive
+
+
+GATHERED = 200
+"""Digests that are written at a time."""
 
 
 @contextmanager
@@ -36,8 +40,40 @@ def digests_of(archive: Archive, *, make: bool) -> Iterator[Digests | None]:
         store = SQLiteStore(path)
     except ValueError as error:
         raise options.Failure(str(error)) from error
-    with closing(store):
-        yield Digests(store)
+    with closing(store), closing(Gathered(store)) as digests:
+        yield digests
+
+
+class Gathered(Digests):
+    """Digests of which those that are new are written some at a time: each time waits for the disk.
+
+    Parameters
+    ----------
+    store : Store
+    """
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._new: dict[str, tuple[int, tuple[str, str]]] = {}
+
+    def is_same(self, key: str, written: int, digest: tuple[str, str]) -> bool:
+        """See `Digests.is_same`."""
+        with self._store.begin() as records:
+            is_new = records.get(self._KIND, key) is None
+        if not is_new:
+            return super().is_same(key, written, digest)
+        self._new[key] = written, digest
+        if len(self._new) == GATHERED:
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Write those that are not written yet."""
+        new, self._new = self._new, {}
+        if new:
+            with self._store.begin() as records:
+                for key, (written, digest) in new.items():
+                    self._is_same(records, key, written, digest)
 
 
 def key_of(archive: Archive, location: str) -> str:

@@ -45,7 +45,9 @@ def run(archive: Archive, args: Namespace, terminal: Terminal) -> int:
     terminal.result(", ".join(f"{counts[name]} {name}" for name in shown))
     ours = beside_objects(archive.config)
     try:
-        found = check(archive.index, archive.store_of_objects, full=True, ours=ours)
+        found = check(
+            archive.index, archive.store_of_objects, full=True, only_wrong=True, ours=ours
+        )
     except NoObjects as error:
         raise options.Failure(str(error)) from error
     terminal.result(
@@ -61,7 +63,7 @@ def _look(archive: Archive, one: Indexed, digests: Digests | None, terminal: Ter
     try:
         key = key_of(archive, one.location)
         with store.fetch(one.location) as path:
-            if look_into(path, instance, digests, key=key) == COMMITTED:
+            if look_into(path, instance, digests, key=key, sync=False) == COMMITTED:
                 return GOOD
         why = "it is another object than it was"
     except (FileProblem, OSError) as error:
