@@ -15,10 +15,12 @@ from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH, AsynchronousOperationsWindowNegotiation
 
 if TYPE_CHECKING:
+    import os
     import ssl
 
     from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
+    from pynetdicom.capture import Capture
     from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
 
@@ -100,6 +102,16 @@ def _tls_args(tls_args: Any, tls: object, host: str) -> Any:
     return tls_args
 
 
+def _captured(
+    evt_handlers: Sequence[HandlerSpec] | None, capture: Capture | str | os.PathLike[str] | None
+) -> Sequence[HandlerSpec] | None:
+    if capture is None:
+        return evt_handlers
+    from pynetdicom.capture import captured
+
+    return captured(evt_handlers, capture)
+
+
 class ApplicationEntity(Settings):
     """A DICOM application entity, as SCU and as SCP.
 
@@ -157,6 +169,7 @@ class ApplicationEntity(Settings):
         *,
         window: tuple[int, int] | None = None,
         tls: str | ssl.SSLContext | None = None,
+        capture: Capture | str | os.PathLike[str] | None = None,
     ) -> Association:
         """Request an association with a peer and wait for the outcome.
 
@@ -188,6 +201,9 @@ class ApplicationEntity(Settings):
             Use TLS, and verify that the peer's certificate is for `addr`: a context such as
             `pynetdicom.tls.client_context` makes, or ``"bcp195"`` or ``"bcp195-modified"``, for
             the authorities that the system trusts and no certificate of ours.
+        capture : Capture or str or path-like, optional
+            What is sent and received goes into it, deciphered, see `pynetdicom.capture`: a file
+            that is made, and must not be there.
 
         Returns
         -------
@@ -202,11 +218,14 @@ class ApplicationEntity(Settings):
             A parameter has a value that cannot be sent.
         RuntimeError
             There is nothing to propose.
+        OSError
+            The file of the `capture` cannot be made, or is there already.
 
         Notes
         -----
         PS3.8 7.1
         """
+        evt_handlers = _captured(evt_handlers, capture)
         options = (ext_neg, bind_address, tls_args, evt_handlers, window, tls)
         assoc = self._prepare(addr, port, contexts, ae_title, max_pdu, *options)
         try:
@@ -244,6 +263,7 @@ class ApplicationEntity(Settings):
         tls: ssl.SSLContext | None = None,
         plain_too: bool = False,
         access: AccessRules | None = None,
+        capture: Capture | str | os.PathLike[str] | None = None,
     ) -> ThreadedAssociationServer | None:
         """Listen for association requests.
 
@@ -281,6 +301,9 @@ class ApplicationEntity(Settings):
             ``dul.socket.is_tls`` tells which it is.
         access : AccessRules, optional
             Who may do what, see `pynetdicom.access`; default: all may do all.
+        capture : Capture or str or path-like, optional
+            What is sent and received goes into it, deciphered, see `pynetdicom.capture`: a file
+            that is made, and must not be there.
 
         Returns
         -------
@@ -292,7 +315,7 @@ class ApplicationEntity(Settings):
         ValueError
             Nothing is supported, or only one of the two roles of a context is set.
         OSError
-            The address cannot be listened on.
+            The address cannot be listened on, or the file of the `capture` not be made.
         """
         from pynetdicom.transport import ThreadedAssociationServer
 
@@ -309,6 +332,7 @@ class ApplicationEntity(Settings):
                 tls=tls,
                 plain_too=plain_too,
                 access=access,
+                capture=capture,
             )
             assert isinstance(server, ThreadedAssociationServer)
             if not block:
@@ -334,6 +358,7 @@ class ApplicationEntity(Settings):
         server_class: type[AssociationServer] | None = None,
         *,
         tls: ssl.SSLContext | None = None,
+        capture: Capture | str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> AssociationServer:
         """Make a server without running it; see `start_server` for the parameters.
@@ -371,7 +396,7 @@ class ApplicationEntity(Settings):
             self.ae_title if ae_title is None else title_of("ae_title", ae_title),
             served(supported, may_be_none=unrestricted),
             ssl_context,
-            evt_handlers,
+            _captured(evt_handlers, capture),
             **kwargs,
         )
 

@@ -16,11 +16,11 @@ import logging
 import os
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from pynetdicom import event_types as evt
 from pynetdicom._version import __version__
@@ -60,8 +60,6 @@ class Capture:
 
     Attributes
     ----------
-    handlers : list of tuple
-        For the ``evt_handlers`` of any number of associations and servers.
     warning : str
         What is logged at its making.
 
@@ -73,12 +71,14 @@ class Capture:
     Examples
     --------
     >>> with Capture("captured.pcapng") as capture:  # doctest: +SKIP
-    ...     assoc = ae.associate("127.0.0.1", 11112, evt_handlers=capture.handlers)
+    ...     assoc = ae.associate("127.0.0.1", 11112, capture=capture)
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._file: int | None = os.open(path, flags, 0o600)
+        # For whoever gives no more than a path: it is closed with the last association that has it.
+        self._closer = finalize(self, os.close, self._file)
         self._path = os.fspath(path)
         self._streams: WeakKeyDictionary[Any, _Stream] = WeakKeyDictionary()
         self._waiting: deque[Callable[[], None]] = deque()
@@ -87,13 +87,14 @@ class Capture:
         option = struct.pack("=HH", _USER_APPLICATION, len(name)) + _padded(name) + bytes(4)
         self._write(_block(_SECTION, struct.pack("=IHHq", _ORDER, 1, 0, -1) + option))
         self._write(_block(_INTERFACE, struct.pack("=HHI", _LINKTYPE_RAW, 0, 0)))
-        self.handlers: list[tuple[Any, ...]] = [
-            (event, self._take)
-            for event in (evt.EVT_CONN_OPEN, evt.EVT_DATA_RECV, evt.EVT_DATA_SENT)
-        ]
-        self.handlers.append((evt.EVT_CONN_CLOSE, self._take))
         self.warning = f"all that is sent and received, patient data included, goes to {self._path}"
         LOGGER.warning("%s", self.warning)
+
+    @property
+    def handlers(self) -> list[tuple[Any, ...]]:
+        """For the ``evt_handlers`` of any number of associations and servers."""
+        events = (evt.EVT_CONN_OPEN, evt.EVT_DATA_RECV, evt.EVT_DATA_SENT, evt.EVT_CONN_CLOSE)
+        return [(event, self._take) for event in events]
 
     def close(self) -> None:
         """Write no more."""
@@ -157,9 +158,19 @@ class Capture:
             self._close()
 
     def _close(self) -> None:
-        if self._file is not None:
-            file, self._file = self._file, None
-            os.close(file)
+        self._file = None
+        self._closer()
+
+
+def captured(
+    evt_handlers: Sequence[Any] | None, capture: Capture | str | os.PathLike[str] | None
+) -> Sequence[Any] | None:
+    """Add the handlers of a capture, or of one into a new file, to others."""
+    if capture is None:
+        return evt_handlers
+    if not isinstance(capture, Capture):
+        capture = Capture(capture)
+    return [*(evt_handlers or ()), *capture.handlers]
 
 
 def _padded(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import select
@@ -17,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import capture, evt
+from pynetdicom import AE, capture, evt
 from pynetdicom.capture import Capture
 from pynetdicom.dsutils import encode
+from pynetdicom.sop_class import Verification
 from pynetdicom.tls import client_context, server_context
 from tests.conftest import REQUIRE_INTEROP
 from tests.examples.certificates import write_certificates
@@ -317,6 +319,40 @@ def test_what_is_there_is_not_overwritten(path: Path) -> None:
     with pytest.raises(FileExistsError):
         Capture(link)
     assert path.read_text() == "a study"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
+def test_a_path_will_do(tshark: str, tmp_path: Path) -> None:
+    """For a server and a requestor; a file is closed when the last one is gone that has it."""
+    ae = AE()
+    ae.add_supported_context(Verification)
+    ae.add_requested_context(Verification)
+    paths = [str(tmp_path / f"{side}.pcapng") for side in ("scp", "scu")]
+    server = ae.start_server(("127.0.0.1", 0), block=False, capture=paths[0])
+    assert server is not None
+    address = server.server_address[:2]
+    assoc = ae.associate(*address, capture=paths[1])
+    assert assoc.send_c_echo().Status == 0x0000
+    assoc.release()
+    with pytest.raises(FileExistsError):
+        ae.associate(*address, capture=paths[1])
+    ae.shutdown()
+    del assoc, server
+    for path in paths:
+        read = Read(tshark, Path(path), address[1])
+        assert (read.complaints(), set(read.values("tcp.stream"))) == ([], {"0"})
+        assert len(read.kinds()) == 6
+
+    def is_closed() -> bool:
+        gc.collect()
+        return not any(path in targets() for path in paths)
+
+    assert until(is_closed)
+
+
+def targets() -> list[str]:
+    """What this process has open."""
+    return [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
 
 
 def test_it_is_over_when_closed(path: Path) -> None:

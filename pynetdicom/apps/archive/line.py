@@ -14,9 +14,11 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import Engine
-from sqlalchemy.pool import PoolProxiedConnection
 
 LOGGER = logging.getLogger(__name__)
+
+IDLE = 0
+"""The status of a connection that is in no transaction, by libpq's count."""
 
 Wish = TypeVar("Wish")
 
@@ -53,7 +55,7 @@ class Line(Generic[Wish]):
         self._leader: _Waiting[Wish] | None = None
         # Held by the leader's thread while it works, and by the one that closes.
         self._using = threading.Lock()
-        self._held: PoolProxiedConnection | None = None
+        self._held: Any = None
 
     @property
     def waiting(self) -> int:
@@ -114,22 +116,23 @@ class Line(Generic[Wish]):
 
     def _connection(self) -> Any:
         if self._held is None:
-            self._held = self._engine.raw_connection()
-            connection: Any = self._held.driver_connection
-            connection.autocommit = True
-        return self._held.driver_connection
+            borrowed = self._engine.raw_connection()
+            self._held = borrowed.driver_connection
+            borrowed.detach()  # it is none of those that others wait for
+            self._held.autocommit = True
+        return self._held
 
     def _drop_broken(self) -> None:
         """Drop a connection that is not as if nothing had happened."""
-        if self._held is not None:
-            connection: Any = self._held.driver_connection
-            if connection is None or connection.closed or connection.info.transaction_status:
-                self._drop()
+        if self._held is not None and (
+            self._held.closed or self._held.info.transaction_status != IDLE
+        ):
+            self._drop()
 
     def _drop(self) -> None:
         held, self._held = self._held, None
         if held is not None:
-            held.invalidate()
+            held.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from pynetdicom.apps.archive import database
 from pynetdicom.apps.archive.attributes import UNIQUE_KEYS
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index
@@ -57,17 +58,19 @@ ANALYZE;
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     with empty_database("postgresql", tmp_path_factory.mktemp("plans")) as location:
-        database = Database(location)
-        with database.engine.begin() as connection:
+        opened = Database(location)
+        with opened.engine.begin() as connection:
             for statement in FILL.strip().rstrip(";").split(";"):
                 connection.exec_driver_sql(statement.replace("%", "%%"))
-        yield database
-        database.close()
+        yield opened
+        opened.close()
 
 
 @pytest.fixture
-def plans(filled: Database) -> Iterator[list[str]]:
+def plans(filled: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The steps of what the database is asked, by its statistics."""
+    # On a busy machine it would be asked for a few rows at a time, hundreds of times.
+    monkeypatch.setattr(database, "STATEMENT_MILLISECONDS", 30_000)
     seen: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
@@ -149,17 +152,17 @@ def test_a_retrieval(
 def test_an_index_that_an_earlier_release_has_made(tmp_path: Path) -> None:
     """It gets what later ones look for names with."""
 
-    def has_it(database: Database) -> bool:
-        found = sa.inspect(database.engine).get_indexes("patient")
+    def has_it(opened: Database) -> bool:
+        found = sa.inspect(opened.engine).get_indexes("patient")
         return NAMES_OF_SEVERAL_GROUPS.name in {one["name"] for one in found}
 
     with empty_database("postgresql", tmp_path) as location:
-        database = Database(location)
-        assert has_it(database)
-        NAMES_OF_SEVERAL_GROUPS.drop(database.engine)
-        assert not has_it(database)
-        database.close()
+        opened = Database(location)
+        assert has_it(opened)
+        NAMES_OF_SEVERAL_GROUPS.drop(opened.engine)
+        assert not has_it(opened)
+        opened.close()
         for _ in range(2):
-            database = Database(location)
-            assert has_it(database)
-            database.close()
+            opened = Database(location)
+            assert has_it(opened)
+            opened.close()
