@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -188,6 +189,20 @@ def test_workflowscp_admits_nobody_between_two_ways_of_keeping_out(to_rules: boo
     assert all(states)
     assert (server.access is not None, ae.require_calling_aet) == (to_rules, [*fresh.peers])
     assert current.config == fresh
+
+
+def test_workflowscp_reports_over_tls_from_then_on() -> None:
+    current = workflowscp.Current(Config(peers={"CT": Peer("CT", "ct", 104)}), Security())
+    assert current.where("CT ") == ("ct", 104, {})
+    fresh = Config(peers={"CT": Peer("CT", "ct", 2762, tls=True), "MR": Peer("MR")})
+    current.take(fresh, "scp.toml", workflowscp.make_ae(fresh), MagicMock())
+    found = current.where("CT")
+    assert found is not None
+    context, host = found[2]["tls_args"]
+    assert (found[:2], host) == (("ct", 2762), "ct")
+    assert context is not None
+    assert current.where("MR") is None
+    assert current.where("US") is None
 
 
 def test_what_workflowscp_is_told_at_its_start_is_said(caplog: pytest.LogCaptureFixture) -> None:
