@@ -9,7 +9,7 @@ WORKERS ?= auto
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment soak lint types docs bench dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -74,6 +74,9 @@ soak: $(VENV)/dev.stamp
 # 10,000 steps and 100 watchers are two million reports: most of an hour.
 test-watchers: $(VENV)/dev.stamp
 	PYNETDICOM_UPS_STEPS=10000 PYNETDICOM_UPS_WATCHERS=100 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_ups_subscriptions.py -k many_watchers $(PYTEST_ARGS)
+
+test-kills: $(VENV)/dev.stamp
+	PYNETDICOM_TEST_KILLS=50 $(BIN)/python -m pytest -n 0 tests/apps/test_workflowscp_killed.py tests/apps/archive/test_commitment.py -k killed $(PYTEST_ARGS)
 
 test-commitment: $(VENV)/dev.stamp
 	PYNETDICOM_COMMITMENT=100000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_commitment_information.py -k memory_does $(PYTEST_ARGS)
