@@ -65,7 +65,7 @@ def test_findscu_that_is_refused(archive: Archive, run_app: Any) -> None:
     ran = run_app("findscu", "127.0.0.1", archive.port, *TITLE, "-k", "PatientID=ALICE")
     assert ran.returncode == 1
     warning, problem = ran.stderr.splitlines()
-    assert "QueryRetrieveLevel" in warning
+    assert "--level STUDY" in warning
     assert "C-FIND ends with 0x" in problem
 
 

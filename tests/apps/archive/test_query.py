@@ -399,10 +399,12 @@ def test_matches_are_read_some_at_a_time(index: Index, monkeypatch: pytest.Monke
     for number in range(5):
         ds = make(number, StudyInstanceUID=f"1.{number}", StudyDate="20200101")
         index.add(record_of(ds, EXPLICIT), f"abc/{number}", "abc")
+    pool: Any = index.database.engine.pool
+    held = pool.checkedout()  # what adds objects to PostgreSQL keeps a connection
     found = iter(Find(keys("STUDY"), f"{STUDY_ROOT}1", NONE).matches(index.database, "ME"))
     uids = [next(found).StudyInstanceUID]
     # Nothing is open meanwhile: what is added is found, what is removed is not.
-    assert index.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # QueuePool's
+    assert pool.checkedout() == held <= 1
     index.add(record_of(make(5, StudyInstanceUID="1.5"), EXPLICIT), "abc/5", "abc")
     index.remove(["abc/3"])
     uids += [ds.StudyInstanceUID for ds in found]
