@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from pynetdicom.data_sets.data_set import EncodedDataSet
@@ -59,7 +60,8 @@ class Transactions:
     def __init__(self, store: Store, directory: str | None = None) -> None:
         self._store = store
         self._directory = directory
-        self._owner = f"{this_host()}/{os.getpid()}/{os.urandom(6).hex()}"
+        pid = os.getpid()
+        self._owner = f"{this_host()}/{pid}/{_born(pid)}/{os.urandom(6).hex()}"
         _own.add(self._owner)
 
     def close(self) -> None:
@@ -151,13 +153,20 @@ class Transactions:
 
 def _may_live(owner: str) -> bool:
     """Whether a provider may be there still; of those of other hosts that is not known."""
-    host, _, rest = owner.partition("/")
-    pid = rest.partition("/")[0]
+    host, pid, born, *_ = (*owner.split("/"), "", "")
     if host != this_host() or not pid.isdecimal():
         return bool(owner)
     if int(pid) == os.getpid():
         return owner in _own
-    return not POSIX or is_alive(int(pid))
+    return not POSIX or (is_alive(int(pid)) and _born(int(pid)) == born)
+
+
+def _born(pid: int) -> str:
+    """When a process began, where the system tells: its number may be another one's by now."""
+    with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        # Its name, in parentheses, may have any characters.
+        return file.read().rpartition(b")")[2].split()[19].decode()
+    return ""
 
 
 def _head(record: bytes) -> Head:

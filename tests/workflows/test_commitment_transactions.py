@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -77,16 +78,18 @@ def test_what_is_closed_leaves_it(store: MemoryStore) -> None:
 
 
 def test_what_has_died_leaves_it(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process of this host; and one that had the number of this one."""
+    """A process of this host; one that had the number of this one, or of one that is there."""
     first, second = opened(store)
-    host, pid, _ = first._owner.split("/")
+    host, pid, born, _ = first._owner.split("/")
+    parent = os.getppid()
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
     for owner, is_free in (
-        (f"{host}/{done.pid}/x", True),
-        (f"{host}/{pid}/x", True),
-        (f"{host}/1/x", False),
-        (f"elsewhere/{done.pid}/x", False),
+        (f"{host}/{done.pid}/{born}/x", True),
+        (f"{host}/{pid}/{born}/x", True),
+        (f"{host}/{parent}/{commitment_transactions._born(parent)}/x", False),
+        (f"{host}/{parent}/1/x", True),
+        (f"elsewhere/{done.pid}/{born}/x", False),
         ("", True),
     ):
         monkeypatch.setattr(first, "_owner", owner)
