@@ -256,7 +256,20 @@ def is_alive(pid: int) -> bool:
         return False
     except OSError:
         pass  # it is somebody else's
-    return True
+    # One that was killed is there until its parent has looked, which in a container may be never.
+    return _stat(pid)[:1] not in (["Z"], ["X"])
+
+
+def born(pid: int) -> str:
+    """When a process began, where the system tells: its number may be another one's by now."""
+    return "".join(_stat(pid)[19:20])
+
+
+def _stat(pid: int) -> list[str]:
+    with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        # What is before it has the name, in parentheses, and that may have any characters.
+        return file.read().rpartition(b")")[2].decode().split()
+    return []
 
 
 def _provisional(directory: str) -> str:

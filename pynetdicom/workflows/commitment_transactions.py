@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
 from typing import NamedTuple
 
 from pynetdicom.data_sets.data_set import EncodedDataSet
 from pynetdicom.data_sets.descriptor import POSIX
-from pynetdicom.data_sets.provisional import is_alive, this_host
+from pynetdicom.data_sets.provisional import born, is_alive, this_host
 from pynetdicom.data_sets.read_buffers import CHUNK
 from pynetdicom.data_sets.spool import Place, Spool
 from pynetdicom.workflows.stores import Records, Store
@@ -61,7 +60,7 @@ class Transactions:
         self._store = store
         self._directory = directory
         pid = os.getpid()
-        self._owner = f"{this_host()}/{pid}/{_born(pid)}/{os.urandom(6).hex()}"
+        self._owner = f"{this_host()}/{pid}/{born(pid)}/{os.urandom(6).hex()}"
         _own.add(self._owner)
 
     def close(self) -> None:
@@ -153,20 +152,12 @@ class Transactions:
 
 def _may_live(owner: str) -> bool:
     """Whether a provider may be there still; of those of other hosts that is not known."""
-    host, pid, born, *_ = (*owner.split("/"), "", "")
+    host, pid, begun, *_ = (*owner.split("/"), "", "")
     if host != this_host() or not pid.isdecimal():
         return bool(owner)
     if int(pid) == os.getpid():
         return owner in _own
-    return not POSIX or (is_alive(int(pid)) and _born(int(pid)) == born)
-
-
-def _born(pid: int) -> str:
-    """When a process began, where the system tells: its number may be another one's by now."""
-    with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-        # Its name, in parentheses, may have any characters.
-        return file.read().rpartition(b")")[2].split()[19].decode()
-    return ""
+    return not POSIX or (is_alive(int(pid)) and born(int(pid)) == begun)
 
 
 def _head(record: bytes) -> Head:

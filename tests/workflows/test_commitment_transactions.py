@@ -84,10 +84,14 @@ def test_what_has_died_leaves_it(store: MemoryStore, monkeypatch: pytest.MonkeyP
     parent = os.getppid()
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
+    killed = subprocess.Popen([sys.executable, "-c", ""])  # and nobody has looked
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+    died = commitment_transactions.born(killed.pid)
     for owner, is_free in (
         (f"{host}/{done.pid}/{born}/x", True),
+        (f"{host}/{killed.pid}/{died}/x", True),
         (f"{host}/{pid}/{born}/x", True),
-        (f"{host}/{parent}/{commitment_transactions._born(parent)}/x", False),
+        (f"{host}/{parent}/{commitment_transactions.born(parent)}/x", False),
         (f"{host}/{parent}/1/x", True),
         (f"elsewhere/{done.pid}/{born}/x", False),
         ("", True),
@@ -95,3 +99,4 @@ def test_what_has_died_leaves_it(store: MemoryStore, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(first, "_owner", owner)
         first.renew("1.2", Head("CT_ROOM", REQUEST.transfer_syntax, 3))
         assert isinstance(second.claim("1.2"), Head) is is_free, owner
+    killed.wait()
