@@ -163,11 +163,9 @@ class Capture:
 
 
 def captured(
-    evt_handlers: Sequence[Any] | None, capture: Capture | str | os.PathLike[str] | None
-) -> Sequence[Any] | None:
+    evt_handlers: Sequence[Any] | None, capture: Capture | str | os.PathLike[str]
+) -> list[Any]:
     """Add the handlers of a capture, or of one into a new file, to others."""
-    if capture is None:
-        return evt_handlers
     if not isinstance(capture, Capture):
         capture = Capture(capture)
     return [*(evt_handlers or ()), *capture.handlers]

@@ -21,12 +21,12 @@ from pynetdicom.workflows.providing import (
     Answer,
     accepted,
     answer,
+    kept,
     only,
     pack,
     raise_for,
     refusal,
     taken,
-    unpack,
 )
 from pynetdicom.workflows.stores import MemoryStore, Store
 
@@ -229,9 +229,7 @@ class Provider:
 
     def notifications(self) -> list[tuple[str, Dataset]]:
         """Give all that are kept, by their SOP Instance UIDs."""
-        with self.store.begin() as records:
-            kept = records.items(_KIND)
-        return [(uid, unpack(record)) for uid, record in kept]
+        return kept(self.store, _KIND)
 
     def delete(self, uid: str) -> bool:
         """Forget one, which then can be told again; False when there is none."""

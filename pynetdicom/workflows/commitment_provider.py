@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
 from pynetdicom import raised
-from pynetdicom.presentation import build_context, build_role
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from pynetdicom.utils import printable
 from pynetdicom.workflows.commitment_information import (
@@ -29,7 +28,7 @@ from pynetdicom.workflows.commitment_rules import (
     Reference,
 )
 from pynetdicom.workflows.commitment_transactions import LEASE, Head, Transactions
-from pynetdicom.workflows.delivery import DELAYS, Delivery
+from pynetdicom.workflows.delivery import DELAYS, Delivery, associated
 from pynetdicom.workflows.providing import Answer, answer, is_done, refusal
 from pynetdicom.workflows.stores import MemoryStore, Store
 
@@ -251,17 +250,7 @@ class Provider:
                 "where to report storage commitment to %s is not known", printable(ae_title)
             )
             return False
-        addr, port, *options = target
-        with self._ae.associate(
-            addr,
-            port,
-            **{
-                "ae_title": ae_title,
-                "contexts": [build_context(StorageCommitmentPushModel)],
-                "ext_neg": [build_role(StorageCommitmentPushModel, scp_role=True)],
-                **(options[0] if options else {}),
-            },
-        ) as own:
+        with associated(self._ae, ae_title, target, StorageCommitmentPushModel) as own:
             return own.is_established and bool(_send(own, event_type, result))
 
 

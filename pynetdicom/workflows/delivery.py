@@ -7,11 +7,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
 from pynetdicom.network import threads
 from pynetdicom.network.deadlines import after, remaining
+from pynetdicom.presentation import build_context, build_role
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.association import Association
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
 
@@ -116,3 +121,20 @@ class Delivery:
             with self._changed:
                 # What has changed since this attempt began may be what it lacked.
                 self._push(key, 0.0 if key in self._hastened else delay)
+
+
+def associated(
+    ae: ApplicationEntity, ae_title: str, target: Sequence[Any], sop_class: str
+) -> Association:
+    """Request an association with who is to be told, as SCP of a SOP Class.
+
+    `target` is what the application's ``where`` has given: ``(addr, port)``, or with keyword
+    arguments of `AE.associate`, which come before ours.
+    """
+    addr, port, *options = target
+    ours: dict[str, Any] = {
+        "ae_title": ae_title,
+        "contexts": [build_context(sop_class)],
+        "ext_neg": [build_role(sop_class, scp_role=True)],
+    }
+    return ae.associate(addr, port, **(ours | (options[0] if options else {})))

@@ -40,6 +40,7 @@ from pynetdicom.workflows.providing import (
     accepted,
     answer,
     chosen,
+    kept,
     merged,
     pack,
     raise_for,
@@ -196,9 +197,7 @@ class Provider:
 
     def steps(self) -> list[tuple[str, Dataset]]:
         """Give all steps, by their SOP Instance UIDs."""
-        with self.store.begin() as records:
-            kept = records.items(_KIND)
-        return [(uid, unpack(record)) for uid, record in kept]
+        return kept(self.store, _KIND)
 
     def delete(self, uid: str) -> bool:
         """Forget a step; False when there is none."""

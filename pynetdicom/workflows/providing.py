@@ -16,6 +16,7 @@ from pynetdicom.events import Event
 from pynetdicom.services.engines import code_of
 from pynetdicom.services.statuses import SUCCESS, WARNING, code_to_category, status_dict
 from pynetdicom.workflows.attributes import Findings
+from pynetdicom.workflows.stores import Store
 
 LOGGER = logging.getLogger("pynetdicom.workflows")
 
@@ -291,6 +292,13 @@ def pack(data_set: Dataset) -> bytes:
     read_text(data_set)
     data_set.SpecificCharacterSet = _UTF8
     return encode_dataset(data_set, _EXPLICIT).getvalue()
+
+
+def kept(store: Store, kind: str) -> list[tuple[str, Dataset]]:
+    """Give all data sets of a kind in a store, by their SOP Instance UIDs."""
+    with store.begin() as records:
+        found = records.items(kind)
+    return [(uid, unpack(record)) for uid, record in found]
 
 
 def unpack(record: bytes) -> Dataset:

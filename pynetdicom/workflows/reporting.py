@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from pydicom.dataset import Dataset
 
 from pynetdicom import raised
-from pynetdicom.presentation import build_context, build_role
 from pynetdicom.services.statuses import FAILURE, code_to_category
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStepNotification,
     UnifiedProcedureStepEvent,
     UnifiedProcedureStepPush,
 )
-from pynetdicom.workflows.delivery import DELAYS, Delivery
+from pynetdicom.workflows.delivery import DELAYS, Delivery, associated
 from pynetdicom.workflows.providing import pack, unpack
 from pynetdicom.workflows.stores import Records, Store
 
@@ -268,17 +267,7 @@ class Reporter:
         if target is None:
             LOGGER.warning("where to report events to %s is not known", ae_title)
             return False
-        addr, port, *options = target
-        with self._ae.associate(
-            addr,
-            port,
-            **{
-                "ae_title": ae_title,
-                "contexts": [build_context(self._service.context)],
-                "ext_neg": [build_role(self._service.context, scp_role=True)],
-                **(options[0] if options else {}),
-            },
-        ) as assoc:
+        with associated(self._ae, ae_title, target, self._service.context) as assoc:
             return self._send_all(assoc, ae_title, waiting)
 
     def _send_all(

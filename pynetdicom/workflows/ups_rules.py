@@ -52,7 +52,6 @@ FINAL = {COMPLETED: "completed", CANCELED: "canceled"}
 """The final states: the column of the attributes' table that says what a step has in it."""
 
 NO_SUCH_STEP = 0xC307
-WRONG_UID = 0xC301
 NOT_MET = 0xC304
 
 # fmt: off
