@@ -192,6 +192,13 @@ def listener(title: str) -> Sequence[Option]:
     )  # fmt: skip
 
 
+BIND_ADDRESS = option(
+    "-ba", "--bind-address", default="", metavar="ADDRESS",
+    help="the address of the interface to listen on (default: all, by IPv4)",
+)  # fmt: skip
+"""That of an app which only listens beside what it does."""
+
+
 def configured(title: str, port: int, file: str) -> Sequence[Option]:
     """Network options of an app that accepts associations and has a configuration file.
 

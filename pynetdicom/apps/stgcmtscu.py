@@ -47,10 +47,7 @@ RESULT = (
         help="listen for the result on this port too, which the peer has to know for my AE title;"
         " 0 takes a free one",
     ),
-    option(
-        "-ba", "--bind-address", default="", metavar="ADDRESS",
-        help="the address of the interface to listen on (default: all, by IPv4)",
-    ),
+    options.BIND_ADDRESS,
     option(
         "--release", action="store_true",
         help="with --listen: release the association of the request before the result is there;"

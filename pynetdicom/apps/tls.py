@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -73,6 +73,7 @@ class Settings:
 
 
 Checked = TypeVar("Checked", bound=Settings)
+Known = TypeVar("Known", bound=Peer)
 
 
 class Security(NamedTuple):
@@ -92,6 +93,24 @@ class Security(NamedTuple):
     def to(self, peer: Peer) -> dict[str, Any]:
         """What an association with a peer is made with, as a parameter of `AE.associate`."""
         return {"tls_args": (self.destinations, peer.address)} if peer.tls else {}
+
+
+def peers_of(
+    tables: Iterable[tuple[str, dict[str, Any]]], kind: Callable[..., Known]
+) -> dict[str, Known]:
+    """Make the peers of a file, by AE title, of where each is and its values.
+
+    Raises
+    ------
+    ConfigError
+        One with TLS has no address.
+    """
+    peers: dict[str, Known] = {}
+    for where, table in tables:
+        peer = peers[table["ae_title"]] = kind(**table)
+        if peer.tls and peer.address is None:
+            raise ConfigError(f"{where} tls: needs an address too")
+    return peers
 
 
 def checked(config: Checked, source: str) -> Checked:

@@ -120,10 +120,7 @@ WATCHING = (
         help="watch: listen for events on this port, which the peer has to know for my AE title; 0"
         " takes a free one",
     ),
-    option(
-        "-ba", "--bind-address", default="", metavar="ADDRESS",
-        help="the address of the interface to listen on (default: all, by IPv4)",
-    ),
+    options.BIND_ADDRESS,
     option(
         "--keep", action="store_true",
         help="watch: leave the subscription at the peer when it is stopped; what happens meanwhile"

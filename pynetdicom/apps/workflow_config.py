@@ -180,11 +180,7 @@ def load(path: str) -> Config:
     needs, text = {"tls": "a certificate"}, read_text(path)
     values, tables = read_toml(path, text, SECTIONS, PEER, needs, access.ACCESS, access.NEEDED)
     access.make_rules(values)
-    peers: dict[str, Peer] = {}
-    for where, table in tables:
-        peer = peers[table["ae_title"]] = Peer(**table)
-        if peer.tls and peer.address is None:
-            raise ConfigError(f"{where} tls: needs an address too")
+    peers = tls.peers_of(tables, Peer)
     config = Config(**values, peers=peers)
     if config.known_peers_only and not config.peers:
         # An AE that requires none of the titles would take any.

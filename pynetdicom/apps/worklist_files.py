@@ -31,7 +31,7 @@ Known = dict[str, tuple["Signature | None", list["Dataset"]]]
 
 
 def places(directory: str, ae_title: str) -> Iterator[str]:
-    """The directories that have files for an AE title, if they are there."""
+    """The directories that may have files for an AE title."""
     yield directory
     own = os.path.join(directory, ae_title)
     # A title may have any printable character: only the name of a directory in this one will do.
@@ -46,20 +46,30 @@ def called(event: Event) -> str:
     return "" if asked is None else str(asked.called_ae_title).strip()
 
 
-def files_in(place: str, endings: tuple[str, ...]) -> list[str]:
-    """The worklist files of a directory, in the order of their names."""
-    names = (name for name in os.listdir(place) if name.endswith(endings))
-    return [os.path.join(place, name) for name in sorted(names) if not name.startswith(".")]
+def listed(
+    directory: str, ae_title: str, endings: tuple[str, ...]
+) -> Iterator[tuple[str, list[str]]]:
+    """The directories for an AE title that are there, each with its files in order of their names.
 
-
-def files(directory: str, ae_title: str, endings: tuple[str, ...] = (ENDING,)) -> Iterator[str]:
-    """The worklist files for an AE title."""
+    Raises
+    ------
+    OSError
+        The directory itself cannot be read.
+    """
     for place in places(directory, ae_title):
         try:
-            yield from files_in(place, endings)
+            names = sorted(name for name in os.listdir(place) if name.endswith(endings))
         except (FileNotFoundError, NotADirectoryError):
             if place == directory:
                 raise
+        else:
+            yield place, [os.path.join(place, name) for name in names if not name.startswith(".")]
+
+
+def files(directory: str, ae_title: str) -> Iterator[str]:
+    """The worklist files in DICOM for an AE title."""
+    for _, paths in listed(directory, ae_title, (ENDING,)):
+        yield from paths
 
 
 def read(path: str) -> Dataset | None:
@@ -93,12 +103,10 @@ def _read_json(path: str) -> list[Dataset]:
         return []
     except Exception as error:  # whatever pydicom makes of JSON that is something else
         # Its text may have what is in the file.
-        LOGGER.error("worklist file %s: not DICOM JSON: %s", _name(path), type(error).__name__)
+        LOGGER.error(
+            "worklist file %s: not DICOM JSON: %s", os.path.basename(path), type(error).__name__
+        )
         return []
-
-
-def _name(path: str) -> str:
-    return os.path.basename(path)
 
 
 class WorklistFiles:
@@ -124,13 +132,7 @@ class WorklistFiles:
         OSError
             The directory cannot be read.
         """
-        for place in places(self._directory, called(event)):
-            try:
-                paths = files_in(place, (ENDING, JSON))
-            except (FileNotFoundError, NotADirectoryError):
-                if place == self._directory:
-                    raise
-                continue
+        for place, paths in listed(self._directory, called(event), (ENDING, JSON)):
             before = self._known.get(place, {})
             now = self._known[place] = {path: _read_again(path, before.get(path)) for path in paths}
             for _, items in now.values():

@@ -229,12 +229,7 @@ def _from_toml(path: str, text: str) -> Config:
     needs = {"tls": "a certificate"}
     values, tables = read_toml(path, text, SECTIONS, PEER, needs, access.ACCESS, access.NEEDED)
     access.make_rules(values)
-    peers: dict[str, Peer] = {}
-    for where, table in tables:
-        peer = peers[table["ae_title"]] = Peer(**table)
-        if peer.tls and peer.address is None:
-            raise ConfigError(f"{where} tls: needs an address too")
-    return Config(**values, peers=peers)
+    return Config(**values, peers=tls.peers_of(tables, Peer))
 
 
 def _from_ini(path: str, text: str) -> Config:

@@ -71,14 +71,8 @@ def alone(database: Database) -> Iterator[None]:
     """
     path = database.path
     if path is None:
-        with database.engine.connect() as held:
-            lock = f"SELECT pg_try_advisory_lock({_KEY}, {_SCHEMA})"
-            if not held.exec_driver_sql(lock).scalar():
-                raise InUse("an archive is at work with this index")
-            try:
-                yield
-            finally:
-                held.exec_driver_sql(f"SELECT pg_advisory_unlock({_KEY}, {_SCHEMA})")
+        with _advisory(database, f"{_KEY}, {_SCHEMA}", "an archive"):
+            yield
         return
     with ExitStack() as stack:
         try:
@@ -102,13 +96,8 @@ def in_turn(database: Database, what: str, *, patience: float = PATIENCE) -> Ite
     path = database.path
     if path is None:
         lock = f"{_KEY}, hashtext(current_schema() || '{what}')"
-        with database.engine.connect() as held:
-            if not held.exec_driver_sql(f"SELECT pg_try_advisory_lock({lock})").scalar():
-                raise InUse(f"another {what} is at work with this index")
-            try:
-                yield
-            finally:
-                held.exec_driver_sql(f"SELECT pg_advisory_unlock({lock})")
+        with _advisory(database, lock, f"another {what}"):
+            yield
         return
     with ExitStack() as stack:
         try:
@@ -116,6 +105,18 @@ def in_turn(database: Database, what: str, *, patience: float = PATIENCE) -> Ite
         except sqlite3.OperationalError as error:
             raise InUse(f"another {what} is at work with {path}") from error
         yield
+
+
+@contextmanager
+def _advisory(database: Database, lock: str, who: str) -> Iterator[None]:
+    """Hold a lock of PostgreSQL; InUse says who has it."""
+    with database.engine.connect() as held:
+        if not held.exec_driver_sql(f"SELECT pg_try_advisory_lock({lock})").scalar():
+            raise InUse(f"{who} is at work with this index")
+        try:
+            yield
+        finally:
+            held.exec_driver_sql(f"SELECT pg_advisory_unlock({lock})")
 
 
 @contextmanager

@@ -60,7 +60,6 @@ OPTIONS = (
 IMPORTED, THERE, DIFFERS, REFUSED, FAILED, OTHER = (
     "imported", "there already", "there with other bytes", "refused", "failed", "no DICOM objects",
 )  # fmt: skip
-PROBLEMS = (DIFFERS, REFUSED, FAILED)
 TOLD_EVERY = 1000
 
 
