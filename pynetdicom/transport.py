@@ -121,6 +121,7 @@ class AssociationServer(socketserver.TCPServer):
 
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
+    accepts_at_once = 64
     timeout = 60
     ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
     access = Setting(
