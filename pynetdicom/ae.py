@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import events
@@ -38,8 +38,13 @@ def prepare(
     evt_handlers: Sequence[HandlerSpec] | None = None,
     window: tuple[int, int] | None = None,
     tls: str | ssl.SSLContext | None = None,
+    *,
+    make: Callable[..., Any] | None = None,
 ) -> Association:
-    """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
+    """Make an association that is not requested yet; see `ApplicationEntity.associate`.
+
+    Where it is to be of another kind, `make` is called in the place of `Association`.
+    """
     from pynetdicom.association import Association
     from pynetdicom.association.requesting import Target
 
@@ -67,7 +72,10 @@ def prepare(
     )
     request.encode()  # what cannot be sent is the caller's mistake, not the association's end
     target = Target(address, request, max_pdu, bind_address, tls_args)
-    return Association(ae, "requestor", target=target, evt_handlers=evt_handlers)
+    made: Association = (make or Association)(
+        ae, "requestor", target=target, evt_handlers=evt_handlers
+    )
+    return made
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:

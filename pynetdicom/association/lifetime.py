@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from pynetdicom.association import reporting
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
 from pynetdicom.network.dul import Stopped
-from pynetdicom.network.latch import Latch
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ class Lifetime:
         self._negotiation = negotiation
         self._performer = performer
         self._indications = indications
-        self.negotiated = Latch()
+        self.negotiated = link.runtime.latch()
 
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""
@@ -63,7 +61,7 @@ class Lifetime:
         HERE.link = self._link
         _living.add(thread)
         workers = self._link.workers
-        workers.add(threading.get_ident())
+        workers.add(self._link.runtime.worker())
         try:
             context = self._link.handlers.context
             if context is not None:
