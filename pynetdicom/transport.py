@@ -253,7 +253,7 @@ class AssociationServer(socketserver.TCPServer):
             self._associations.discard(assoc)
         running = self.ae._running
         if assoc is not None and assoc in running.associations:
-            running.associations.discard(assoc)
+            running.discard(assoc)
         else:
             running.take_place(None)
 

@@ -238,12 +238,12 @@ class Association(SCU, DebugHooks, threading.Thread):
     @property
     def accepted_contexts(self) -> list[PresentationContext]:
         """What was negotiated."""
-        return self._link.negotiated.accepted
+        return self._link.own_negotiated().accepted
 
     @property
     def rejected_contexts(self) -> list[PresentationContext]:
         """What was proposed and not accepted."""
-        return self._link.negotiated.rejected
+        return self._link.own_negotiated().rejected
 
     @property
     def local(self) -> dict[str, Any]:
