@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pynetdicom_errors
 from pynetdicom_tables import Table, answer_rows, list_table
 from sphinx.application import Sphinx
 
 from pynetdicom import errors
+
+HERE = Path(__file__).resolve().parent
 
 
 class Advised(Table):
@@ -130,9 +134,84 @@ def _grouped(operations: list[str]) -> Iterator[str]:
         yield "N-…"
 
 
+COUNTERPARTS = {
+    "echoscu": "echoscu",
+    "storescu": "storescu",
+    "dcmsend": "storescu",
+    "storescp": "storescp",
+    "dcmrecv": "storescp",
+    "findscu": "findscu",
+    "getscu": "getscu",
+    "movescu": "movescu",
+    "dcmqrscp": "qrscp",
+    "wlmscpfs": "workflowscp",
+}
+"""DCMTK's program → ours."""
+
+
+class OldNames(Table):
+    """``.. old-names::``: names of SOP Classes that earlier versions had, and what they are now."""
+
+    def text(self) -> str:
+        from pynetdicom.uids import ALIASES, uid_of
+
+        rows = (
+            (f"``{old}``", f"``{new}``", f"``{uid_of(new)}``")
+            for old, new in sorted(ALIASES.items())
+        )
+        return list_table(("Earlier", "Now", "UID"), rows)
+
+
+class DcmtkRow(NamedTuple):
+    """What stands for some options of programs of DCMTK.
+
+    Attributes
+    ----------
+    ours : str
+        Options of ours, or keys of a configuration; ``always``: it is so without an option;
+        ``none``, and `remark` says why.
+    """
+
+    programs: tuple[str, ...]
+    options: tuple[str, ...]
+    ours: str
+    remark: str
+
+
+@cache
+def dcmtk_rows() -> list[DcmtkRow]:
+    """All of ``docs/data/dcmtk.tsv``, where ``*`` is all programs."""
+    found = []
+    for line in (HERE.parent / "data" / "dcmtk.tsv").read_text().splitlines()[1:]:
+        programs, options, ours, remark = [*line.split("\t"), ""][:4]
+        of = tuple(COUNTERPARTS) if programs == "*" else tuple(programs.split())
+        found.append(DcmtkRow(of, tuple(options.split()), ours, remark))
+    return found
+
+
+class DcmtkOptions(Table):
+    """``.. dcmtk-options:: storescu``: what stands for the options of a program of DCMTK."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        rows = (
+            (
+                ", ".join(f"``{option}``" for option in row.options),
+                row.ours if row.ours in ("always", "none") else f"``{row.ours}``",
+                re.sub("`([^`]+)`", r"``\1``", row.remark),
+            )
+            for row in dcmtk_rows()
+            if self.arguments[0] in row.programs
+        )
+        return list_table(("DCMTK", "Ours", "Remark"), rows)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("exception-table", ExceptionTable)
     app.add_directive("ended-table", EndedTable)
     app.add_directive("own-statuses", OwnStatuses)
+    app.add_directive("old-names", OldNames)
+    app.add_directive("dcmtk-options", DcmtkOptions)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import import_module
 
 import pytest
 from docutils.statemachine import StringList
 
 from pynetdicom import errors
+from pynetdicom.apps import workflow_config
+from pynetdicom.apps.access import ACCESS
+from pynetdicom.apps.archive import config
 from pynetdicom.services import classes
 from tests.conftest import ROOT
 
@@ -54,3 +58,71 @@ def test_what_has_no_advice_is_named() -> None:
     one.content = StringList(["released local: nothing"])
     with pytest.raises(ValueError, match="'rejected peer'"):
         one.text()
+
+
+# From DCMTK's programs
+
+
+def flags_of(app: str) -> set[str]:
+    """The options of a program of ours."""
+    parser = import_module(f"pynetdicom.apps.{app.replace('-', '_')}").make_parser()
+    return {flag for action in parser._actions for flag in action.option_strings}
+
+
+KEYS = {
+    "[[access]]",
+    *(f"[[access]] {key}" for key in ACCESS),
+    *(
+        f"[{section}] {key}"
+        for rules in (config, workflow_config)
+        for section, keys in rules.SECTIONS.items()
+        for key in keys
+    ),
+}
+
+
+@pytest.mark.parametrize("program", guide.COUNTERPARTS)
+def test_what_stands_for_an_option_of_dcmtk_is_there(program: str) -> None:
+    ours = flags_of(guide.COUNTERPARTS[program])
+    rows = [row for row in guide.dcmtk_rows() if program in row.programs]
+    assert len(rows) > 15
+    for row in rows:
+        if row.ours.startswith("["):
+            assert row.ours in KEYS
+        elif row.ours not in ("always", "none"):
+            flags = {word for word in row.ours.split() if word[0] in "-+"}
+            assert flags
+            assert flags <= ours, row
+        assert row.remark or row.ours != "none", row
+
+
+def test_options_of_ours_that_remarks_name_are_there() -> None:
+    ours = set().union(*map(flags_of, guide.COUNTERPARTS.values()))
+    named = {
+        word
+        for row in guide.dcmtk_rows()
+        for literal in re.findall("`([^`]+)`", row.remark)
+        for word in literal.split()
+        if word[0] in "-+"
+    }
+    assert len(named) > 10
+    assert named <= ours
+
+
+def test_each_program_of_dcmtk_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "moving" / "from_dcmtk.rst").read_text()
+    found = re.findall(r"^\.\. dcmtk-options:: (\w+)$", page, re.MULTILINE)
+    assert sorted(found) == sorted(guide.COUNTERPARTS)
+    for program in guide.COUNTERPARTS:
+        options = [
+            option
+            for row in guide.dcmtk_rows()
+            if program in row.programs
+            for option in row.options
+        ]
+        assert len({*options}) == len(options)
+        directive = object.__new__(guide.DcmtkOptions)
+        directive.arguments = [program]
+        text = directive.text()
+        for option in options:
+            assert f"``{option}``" in text
