@@ -14,11 +14,13 @@ from pynetdicom.apps import workflow_config
 from pynetdicom.apps.access import ACCESS
 from pynetdicom.apps.archive import config
 from pynetdicom.services import classes
+from pynetdicom.upper_layer.ended import REJECT_REASONS
 from tests.conftest import ROOT
 
 pytest.importorskip("sphinx", reason="the documentation is built with the docs extra")
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 import pynetdicom_guide as guide
+from pynetdicom_errors import collected
 
 PAGE = (ROOT / "docs" / "errors.rst").read_text()
 
@@ -126,3 +128,33 @@ def test_each_program_of_dcmtk_is_on_the_page() -> None:
         text = directive.text()
         for option in options:
             assert f"``{option}``" in text
+
+
+# Out of trouble
+
+
+def test_each_reason_of_a_rejection_has_its_row() -> None:
+    page = (ROOT / "docs" / "troubleshooting.rst").read_text()
+    for numbers, text in REJECT_REASONS.items():
+        assert re.search(rf"``{text}`` \({re.escape(str(numbers)[1:-1])}\)", page), text
+
+
+def test_texts_in_troubles_are_said_by_the_library() -> None:
+    """But for those of other programs and of the system."""
+    page = (ROOT / "docs" / "troubleshooting.rst").read_text()
+    said = " ".join(one.text for one in collected())
+    foreign = (
+        "Connection refused",
+        "Address already",
+        "Permission denied",
+        "mismatch",
+        "issuer",
+        "by the peer",
+    )
+    for symptoms in re.findall(r"^   \* - (.*)$", page, re.MULTILINE):
+        for text in re.findall("``([^`]+)``", symptoms):
+            if any(word in text for word in foreign):
+                continue
+            for part in filter(str.strip, re.split("…|: |Error", text)):
+                if " " in part.strip() and "Too many" not in part:
+                    assert part.strip() in said or "ran out" in part, part
