@@ -18,6 +18,8 @@ extensions = [
     "numpydoc",
     "pynetdicom_tables",
     "pynetdicom_rooms",
+    "pynetdicom_errors",
+    "pynetdicom_guide",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"
