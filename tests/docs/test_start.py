@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import ROOT, find_free_port
 from tests.docs.conftest import IN_ORDER
 from tests.examples.conftest import MANUAL_PORT, Running, wait_for_output
-from tests.programs import DEADLINE
+from tests.peers import DEADLINE
 
 SERVERS = {"receive.py", "qrscp"}
 INSTALLING = {"pip", "source"}

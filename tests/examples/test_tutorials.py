@@ -1,0 +1,429 @@
+"""The programs of the tutorials, and what becomes of a study when something goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import generate_uid
+
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom.events import Event
+from pynetdicom.presentation import build_contexts_for
+from pynetdicom.sop_class import (
+    BasicTextSRStorage,
+    CTImageStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+from tests.conftest import find_free_port
+from tests.examples.conftest import EXAMPLES, Running, pydicom_file
+from tests.peers import DEADLINE
+
+TUTORIALS = EXAMPLES / "tutorials"
+LOCAL = "127.0.0.1"
+CT = pydicom_file("CT_small.dcm")
+STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
+
+
+def load(name: str) -> ModuleType:
+    """A program as a module of its own, which a test may change."""
+    spec = importlib.util.spec_from_file_location(f"{name}_of_a_test", TUTORIALS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = sys.path[:]
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path[:] = before
+    return module
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """Return what a condition gives as soon as that is something."""
+    deadline = time.monotonic() + DEADLINE
+    pause = threading.Event()
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+    return found
+
+
+class Archive:
+    """A storage SCP that remembers what came, and answers as it is told."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.came: list[Dataset] = []
+        self.status = 0x0000
+        self.ae = AE("ARCHIVE")
+        for context in AllStoragePresentationContexts:
+            assert context.abstract_syntax is not None
+            self.ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+        server: Any = self.ae.start_server(
+            (LOCAL, port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
+        )
+        self.port: int = server.server_address[1]
+
+    def _store(self, event: Event) -> int:
+        self.came.append(event.dataset)
+        return self.status
+
+    @property
+    def uids(self) -> list[str]:
+        return [ds.SOPInstanceUID for ds in self.came]
+
+
+@pytest.fixture
+def archive() -> Iterator[Archive]:
+    found = Archive()
+    yield found
+    found.ae.shutdown()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    """Two images of a series."""
+    paths = []
+    for number in (1, 2):
+        image = dcmread(CT)
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        image.InstanceNumber = number
+        image.ImagePositionPatient = [-158.1, -179.0, -75.7 + 5 * number]
+        paths.append(tmp_path / f"image{number}.dcm")
+        image.save_as(paths[-1])
+    return paths
+
+
+def send(port: int, *paths: Path) -> list[int | None]:
+    """Store files; gives the statuses, None for no answer."""
+    assoc = AE("SENDER").associate(LOCAL, port, build_contexts_for(paths))
+    assert assoc.is_established, assoc.ended
+    statuses = [status.get("Status") for _, status in assoc.send_c_stores(paths)]
+    assoc.release()
+    return statuses
+
+
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def killed(command: list[str], port: int, directory: Path, env: dict[str, str]) -> Running:
+    """Start a program that is to be killed."""
+    return Running([sys.executable, *command], port, directory, env)
+
+
+# The AI pipeline
+
+
+class Pipelines:
+    """Pipelines of the tutorial, with this archive as the destination."""
+
+    def __init__(self, archive: Archive, directory: Path) -> None:
+        self.module = load("ai_pipeline")
+        self.archive, self.directory = archive, directory
+
+    @contextmanager
+    def running(self, kind: str = "picture") -> Iterator[Any]:
+        ae = AE("AI_PIPELINE")
+        ae.add_supported_context(CTImageStorage)
+        destination = (LOCAL, self.archive.port, "ARCHIVE")
+        pipeline = self.module.Pipeline(ae, destination, self.directory, 0.2, 0.2, kind)
+        handlers = [(evt.EVT_C_STORE, pipeline.handle_store)]
+        server: Any = ae.start_server((LOCAL, 0), block=False, evt_handlers=handlers)
+        pipeline.port = server.server_address[1]
+        worker = threading.Thread(target=pipeline.run)
+        worker.start()
+        try:
+            yield pipeline
+        finally:
+            pipeline.arrived.put(self.module.STOP)
+            worker.join(DEADLINE)
+            ae.shutdown()
+        assert not worker.is_alive()
+
+    def names(self, folder: str) -> list[str]:
+        return sorted(path.name for path in (self.directory / folder).iterdir())
+
+
+@pytest.fixture
+def pipelines(archive: Archive, tmp_path: Path) -> Pipelines:
+    pytest.importorskip("numpy")
+    return Pipelines(archive, tmp_path / "pipeline")
+
+
+def test_a_study_comes_back_as_a_result(
+    pipelines: Pipelines, archive: Archive, images: list[Path]
+) -> None:
+    with pipelines.running() as pipeline:
+        assert send(pipeline.port, *images) == [0x0000, 0x0000]
+        wait_for(lambda: pipelines.names("sent"))
+    [result] = archive.came
+    source = dcmread(images[0])
+    assert result.SOPClassUID == SecondaryCaptureImageStorage
+    for keyword in ("PatientName", "PatientID", "StudyInstanceUID", "StudyDate"):
+        assert result[keyword] == source[keyword]
+    assert result.SeriesInstanceUID != source.SeriesInstanceUID
+    assert result.pixel_array.shape == (128, 128, 3)
+    # started again it does nothing again
+    with pipelines.running():
+        pass
+    assert len(archive.came) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "sop_class"),
+    [("segmentation", SegmentationStorage), ("report", BasicTextSRStorage)],
+)
+def test_kinds_of_results(
+    kind: str, sop_class: str, pipelines: Pipelines, archive: Archive, images: list[Path]
+) -> None:
+    with pipelines.running(kind) as pipeline:
+        send(pipeline.port, *images)
+        wait_for(lambda: pipelines.names("sent"))
+    [result] = archive.came
+    assert result.SOPClassUID == sop_class
+    if kind == "segmentation":
+        masks = [dcmread(path).pixel_array for path in images]
+        assert result.pixel_array.shape == (2, *masks[0].shape)
+        assert 0 < result.pixel_array.mean() < 0.5
+
+
+@pytest.mark.interop
+def test_dcmtk_reads_the_report(images: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    tool = shutil.which("dsrdump")
+    if tool is None:
+        pytest.skip("dsrdump is not installed")
+    module = load("results")
+    uid = generate_uid()[:60]
+    report = module.report([dcmread(path) for path in images], uid, "Some voxels are bright.")
+    report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    dumped = subprocess.run(
+        [tool, str(tmp_path / "report.dcm")], capture_output=True, text=True, check=True
+    )
+    assert "voxels are bright" in dumped.stdout
+
+
+def test_an_image_that_comes_twice(pipelines: Pipelines, images: list[Path]) -> None:
+    with pipelines.running() as pipeline:
+        assert send(pipeline.port, images[0]) == [0x0000]
+        assert send(pipeline.port, images[0]) == [0x0000]
+        changed = dcmread(images[0])
+        changed.PatientName = "Another^One"
+        changed.save_as(images[0])
+        assert send(pipeline.port, images[0]) == [0x0111]
+    [kept] = (pipelines.directory / "studies").rglob("*.dcm")
+    assert dcmread(kept).PatientName == "CompressedSamples^CT1"
+
+
+def test_a_study_uid_that_leads_elsewhere(pipelines: Pipelines, images: list[Path]) -> None:
+    image = dcmread(images[0])
+    image.StudyInstanceUID = "../../escaped"
+    image.save_as(images[0])
+    with pipelines.running() as pipeline:
+        assert send(pipeline.port, images[0]) == [0xA900]
+    assert not any((pipelines.directory / "studies").iterdir())
+
+
+def test_the_pipeline_s_disk_is_full(
+    pipelines: Pipelines, images: list[Path], archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pipelines.running() as pipeline:
+        with monkeypatch.context() as full:
+            full.setattr(Event, "save_as", no_room)
+            assert send(pipeline.port, images[0]) == [0xA700]
+        assert send(pipeline.port, images[0]) == [0x0000]  # what a sender does later
+        with monkeypatch.context() as full:
+            tried = threading.Event()
+
+            def replace(*_: object) -> None:
+                tried.set()
+                no_room()
+
+            full.setattr(pipelines.module.os, "replace", replace)
+            assert tried.wait(DEADLINE)
+        wait_for(lambda: pipelines.names("sent"))
+    assert len(archive.came) == 1
+
+
+def test_a_model_that_fails(
+    pipelines: Pipelines, archive: Archive, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def wrong(*_: object) -> None:
+        raise RuntimeError("out of GPU memory")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(pipelines.module, "model", wrong)
+        with pipelines.running() as pipeline:
+            send(pipeline.port, *images)
+            [name] = wait_for(lambda: pipelines.names("failed"))
+    text = (pipelines.directory / "failed" / name).read_text()
+    assert "out of GPU memory" in text
+    assert STUDY in text
+    # it is tried again when the file is gone
+    (pipelines.directory / "failed" / name).unlink()
+    with pipelines.running():
+        wait_for(lambda: pipelines.names("sent"))
+    assert len(archive.came) == 1
+
+
+def test_what_the_archive_answers(
+    pipelines: Pipelines, archive: Archive, images: list[Path]
+) -> None:
+    archive.status = 0xA700
+    with pipelines.running() as pipeline:
+        send(pipeline.port, images[0])
+        wait_for(lambda: len(archive.came) > 1)  # it is sent again and again
+        archive.status = 0x0000
+        wait_for(lambda: pipelines.names("sent"))
+        assert len(set(archive.uids)) == 1  # and always the same
+        archive.status = 0xA900
+        send(pipeline.port, images[1])
+        wait_for(lambda: pipelines.names("refused"))
+    assert pipelines.names("outbox") == []
+
+
+def test_a_pipeline_that_is_killed_loses_nothing(
+    tmp_path: Path, images: list[Path], python_env: dict[str, str]
+) -> None:
+    pytest.importorskip("numpy")
+    port, archive_port = find_free_port(), find_free_port()
+    command = [
+        str(TUTORIALS / "ai_pipeline.py"), LOCAL, str(port), "--to-port", str(archive_port),
+        "--quiet", "0.2", "--retry", "0.2",
+    ]  # fmt: skip
+    first = killed(command, port, tmp_path, python_env)
+    assert send(port, *images) == [0x0000, 0x0000]
+    outbox = tmp_path / "pipeline" / "outbox"
+    wait_for(lambda: list(outbox.glob("*.dcm")))  # and nobody there to send it to
+    first.kill()
+    archive = Archive(archive_port)
+    try:
+        second = killed(command, port, tmp_path, python_env)
+        wait_for(lambda: list((tmp_path / "pipeline" / "sent").iterdir()))
+        assert second.stop(signal.SIGTERM) == 0
+    finally:
+        archive.ae.shutdown()
+    assert len(archive.came) == 1
+
+
+# The router
+
+
+class Routers:
+    """Routers of the tutorial; everything goes to this archive, and CT images to AI as well."""
+
+    def __init__(self, directory: Path, archive: Archive, ai: Archive) -> None:
+        self.module = load("router")
+        self.directory, self.archive, self.ai = directory, archive, ai
+
+    @contextmanager
+    def running(self) -> Iterator[int]:
+        ae = AE("ROUTER")
+        for context in AllStoragePresentationContexts:
+            assert context.abstract_syntax is not None
+            ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+        to = [("ARCHIVE", LOCAL, self.archive.port), ("AI", LOCAL, self.ai.port)]
+        destinations = [self.module.Destination(ae, *one, self.directory, 0.1) for one in to]
+        router = self.module.Router(destinations)
+        handlers = [(evt.EVT_C_STORE, router.handle_store)]
+        server: Any = ae.start_server((LOCAL, 0), block=False, evt_handlers=handlers)
+        for destination in destinations:
+            destination.thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            for destination in destinations:
+                destination.stop()
+            ae.shutdown()
+            for destination in destinations:
+                destination.thread.join(DEADLINE)
+                assert not destination.thread.is_alive()
+
+    def left(self, folder: str = "queue") -> list[Path]:
+        return sorted((self.directory / folder).rglob("*.dcm"))
+
+
+@pytest.fixture
+def routers(archive: Archive, tmp_path: Path) -> Iterator[Routers]:
+    ai = Archive()
+    yield Routers(tmp_path / "router", archive, ai)
+    ai.ae.shutdown()
+
+
+def test_objects_go_where_the_rules_say(
+    routers: Routers, archive: Archive, images: list[Path]
+) -> None:
+    mr, compressed = pydicom_file("MR_small.dcm"), pydicom_file("JPEG2000.dcm")
+    with routers.running() as port:
+        assert send(port, *images, mr, compressed) == [0x0000] * 4
+        wait_for(lambda: not routers.left())
+    uids = [dcmread(path).SOPInstanceUID for path in (*images, mr, compressed)]
+    assert archive.uids == uids
+    assert routers.ai.uids == uids[:2]
+    # as it came: not decoded, and not decompressed
+    sent, came = dcmread(compressed), archive.came[3]
+    assert came.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
+    assert came.PixelData == sent.PixelData
+
+
+def test_the_router_s_disk_is_full(
+    routers: Routers, archive: Archive, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with routers.running() as port:
+        with monkeypatch.context() as full:
+            full.setattr(Event, "save_as", no_room)
+            assert send(port, images[0]) == [0xA700]
+        assert send(port, images[0]) == [0x0000]
+        wait_for(lambda: not routers.left())
+    assert len(archive.came) == 1
+
+
+def test_what_destinations_answer(routers: Routers, archive: Archive, images: list[Path]) -> None:
+    archive.status, routers.ai.status = 0xA700, 0xA900
+    with routers.running() as port:
+        assert send(port, *images) == [0x0000, 0x0000]
+        wait_for(lambda: len(routers.left("refused")) == 2)  # by the one
+        wait_for(lambda: len(archive.came) > 4)  # and the other has no room, for now
+        archive.status = 0x0000
+        wait_for(lambda: not routers.left())
+    assert {path.parent.name for path in routers.left("refused")} == {"AI"}
+
+
+def test_a_router_that_is_killed_loses_nothing(
+    tmp_path: Path, images: list[Path], python_env: dict[str, str]
+) -> None:
+    port, archive_port = find_free_port(), find_free_port()
+    to = f"{LOCAL}:{archive_port}"
+    command = [
+        str(TUTORIALS / "router.py"), LOCAL, str(port), "--to", f"ARCHIVE={to}", "--to", f"AI={to}",
+        "--retry", "0.2",
+    ]  # fmt: skip
+    first = killed(command, port, tmp_path, python_env)
+    assert send(port, *images) == [0x0000, 0x0000]
+    first.kill()
+    archive = Archive(archive_port)
+    try:
+        second = killed(command, port, tmp_path, python_env)
+        wait_for(lambda: not list((tmp_path / "router" / "queue").rglob("*.dcm")))
+        assert second.stop(signal.SIGTERM) == 0
+    finally:
+        archive.ae.shutdown()
+    assert set(archive.uids) == {dcmread(path).SOPInstanceUID for path in images}
+    assert len(archive.came) == 4
