@@ -229,8 +229,7 @@ class Archive:
             responses = assoc.send_c_move(keys, self.ae.ae_title, MOVE)
         else:
             responses = assoc.send_c_get(keys, GET)
-        for status, _ in responses:
-            pass  # what counts is the last one, and what is here
+        *_, (status, _) = responses  # what counts is the last one, and what is here
         if self.cohort.problem:
             raise SystemExit(f"nothing can be written: {self.cohort.problem}")
         if status.get("Status") != 0x0000:
@@ -285,7 +284,7 @@ def to_csv(*rows):
     return "\n".join(lines) + "\n"
 
 
-def main():
+def main(words=None):
     parser = argparse.ArgumentParser(description="Retrieve the studies of a list of patients.")
     parser.add_argument("host", help="the archive's host")
     parser.add_argument("port", type=int)
@@ -295,7 +294,7 @@ def main():
     parser.add_argument("--per-minute", type=float, default=0, help="images at most (default: all)")
     parser.add_argument("--at-a-time", type=int, default=50, help="images of one request")
     parser.add_argument("--move", type=int, metavar="PORT", help="by C-MOVE, to this port of ours")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
 
     rows = read_list(args.list)
     cohort = Cohort(args.directory)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +32,7 @@ from pynetdicom.sop_class import (
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
+from pynetdicom.testing import DicomFactory, MockPACS
 from tests.conftest import find_free_port
 from tests.examples.conftest import EXAMPLES, Running, pydicom_file
 from tests.peers import DEADLINE
@@ -427,3 +430,153 @@ def test_a_router_that_is_killed_loses_nothing(
         archive.ae.shutdown()
     assert set(archive.uids) == {dcmread(path).SOPInstanceUID for path in images}
     assert len(archive.came) == 4
+
+
+# The cohort pull
+
+
+class Cohorts:
+    """Runs the program against a PACS; gives its report."""
+
+    def __init__(self, pacs: MockPACS, directory: Path, capsys: Any) -> None:
+        self.module = load("cohort_pull")
+        self.pacs, self.directory, self.capsys = pacs, directory, capsys
+        self.list = directory / "patients.csv"
+
+    def pull(self, *options: object) -> tuple[int, list[dict[str, str]]]:
+        host, port = self.pacs.address
+        words = [host, port, self.list, "--directory", self.directory, *options]
+        code = self.module.main(list(map(str, words)))
+        with (self.directory / "private" / "report.csv").open(newline="") as file:
+            return code, list(csv.DictReader(file))
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in (self.directory / "cohort").rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def cohorts(tmp_path: Path, capsys: Any) -> Iterator[Cohorts]:
+    factory = DicomFactory()
+    with MockPACS() as pacs:
+        for patient in ("1", "2"):
+            pacs.add(
+                factory.study(
+                    series=2, PatientID=patient, PatientName=f"Real^Name{patient}",
+                    InstitutionName="Real Hospital", ReferringPhysicianName="Real^Doctor",
+                    StudyDate=f"2024010{patient}",
+                )
+            )  # fmt: skip
+        found = Cohorts(pacs, tmp_path, capsys)
+        found.list.write_text("PatientID\n1\n2\n")
+        yield found
+
+
+def test_a_cohort_has_other_names(cohorts: Cohorts) -> None:
+    code, report = cohorts.pull()
+    assert code == 0
+    assert [(row["Expected"], row["There"], row["Why"]) for row in report] == [("6", "6", "")] * 2
+    files = cohorts.files()
+    assert len(files) == 12
+    originals = {ds.SOPInstanceUID: ds for ds in cohorts.pacs.instances}
+    for path in files:
+        ds = dcmread(path)
+        assert b"Real" not in path.read_bytes()
+        assert ds.PatientID == path.parent.parent.name == ds.PatientName
+        assert f"{ds.SOPInstanceUID}.dcm" == path.name
+        assert ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID not in originals
+        assert ds.SOPClassUID == CTImageStorage
+    # what belonged together still does
+    assert len({dcmread(path).SeriesInstanceUID for path in files}) == 4
+    names = (cohorts.directory / "private" / "names.csv").read_text()
+    assert {path.parent.parent.name for path in files} == set(re.findall("P[0-9a-f]{12}", names))
+
+
+def test_a_pull_that_broke_off_goes_on_where_it_was(cohorts: Cohorts) -> None:
+    cohorts.pacs.fault("abort instead of a response", to="C-GET", skip=2, times=1)
+    code, report = cohorts.pull("--at-a-time", 2)
+    assert code == 1
+    assert [row["There"] for row in report] == ["5", "6"]
+    assert "no answer" in report[0]["Why"]
+    before = len([one for one in cohorts.pacs.received if one.operation == "C-GET"])
+    code, report = cohorts.pull("--at-a-time", 2)
+    assert code == 0
+    assert [row["There"] for row in report] == ["6", "6"]
+    [again] = [one.dataset for one in cohorts.pacs.received if one.operation == "C-GET"][before:]
+    assert again["SOPInstanceUID"].VM == 1  # of twelve
+
+
+def test_a_cohort_comes_by_c_move(cohorts: Cohorts) -> None:
+    port = find_free_port()
+    cohorts.pacs.destinations["COHORT"] = (LOCAL, port)
+    code, report = cohorts.pull("--move", port)
+    assert code == 0, report
+    assert len(cohorts.files()) == 12
+
+
+def test_what_is_missing_is_told(cohorts: Cohorts) -> None:
+    cohorts.list.write_text("PatientID,StudyDate\n1,20240102-\n2,20240102-\nnobody,\n*,\n,\n")
+    code, report = cohorts.pull()
+    assert code == 1
+    whys = [row["Why"] for row in report]
+    assert whys == [
+        "no such study",
+        "",
+        "no such study",
+        *["this Patient ID would match others"] * 2,
+    ]
+    cohorts.pacs.respond(0xA700, to="C-FIND", ErrorComment="busy")
+    code, report = cohorts.pull()
+    assert report[1]["Why"] == "the query for STUDY: 0xA700 busy"
+    assert len(cohorts.files()) == 6
+
+
+def test_an_archive_that_ignores_a_key(cohorts: Cohorts) -> None:
+    """Other patients' studies are not in the cohort, whatever the archive answers."""
+    cohorts.list.write_text("PatientID\n1\n")
+    keys = {ds.StudyInstanceUID: ds for ds in cohorts.pacs.instances}
+
+    def all_of_it(request: Any) -> Any:
+        if request.dataset.QueryRetrieveLevel != "STUDY":
+            return cohorts.pacs.default("C-FIND")(request)
+        found = []
+        for ds in keys.values():
+            match = Dataset()
+            match.QueryRetrieveLevel = "STUDY"
+            match.PatientID, match.StudyInstanceUID = ds.PatientID, ds.StudyInstanceUID
+            found.append(match)
+        return found
+
+    cohorts.pacs.respond(all_of_it, to="C-FIND")
+    code, report = cohorts.pull()
+    assert code == 0
+    assert [row["There"] for row in report] == ["6"]
+
+
+def test_the_cohort_s_disk_is_full(cohorts: Cohorts, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(Dataset, "save_as", no_room)
+        with pytest.raises(SystemExit, match="No space left"):
+            cohorts.pull()
+    assert not cohorts.files()
+    assert cohorts.pull()[0] == 0
+
+
+def test_a_column_that_is_no_key(cohorts: Cohorts) -> None:
+    cohorts.list.write_text("PatientID,Modalty\n1,CT\n")  # would be ignored, and all retrieved
+    with pytest.raises(SystemExit, match="keywords"):
+        cohorts.pull()
+
+
+def test_an_object_that_nobody_has_asked_for(cohorts: Cohorts, images: list[Path]) -> None:
+    port = find_free_port()
+    cohorts.pacs.destinations["COHORT"] = (LOCAL, port)
+    sent = []
+
+    def intrude(request: Any) -> Any:
+        sent.append(send(port, images[0]))
+        return cohorts.pacs.default("C-MOVE")(request)
+
+    cohorts.pacs.respond(intrude, to="C-MOVE", times=1)
+    assert cohorts.pull("--move", port)[0] == 0
+    assert sent == [[0x0124]]
+    assert len(cohorts.files()) == 12
