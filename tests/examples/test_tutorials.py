@@ -34,8 +34,11 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.testing import DicomFactory, MockPACS
 from tests.conftest import find_free_port
-from tests.examples.conftest import EXAMPLES, Running, pydicom_file
+from tests.examples.conftest import EXAMPLES, Running, Scripts, pydicom_file, scripts
 from tests.peers import DEADLINE
+from tests.sampled import sampled
+
+__all__ = ["scripts"]  # a fixture
 
 TUTORIALS = EXAMPLES / "tutorials"
 LOCAL = "127.0.0.1"
@@ -43,9 +46,9 @@ CT = pydicom_file("CT_small.dcm")
 STUDY = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
 
 
-def load(name: str) -> ModuleType:
+def load(name: str, folder: Path = TUTORIALS) -> ModuleType:
     """A program as a module of its own, which a test may change."""
-    spec = importlib.util.spec_from_file_location(f"{name}_of_a_test", TUTORIALS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"{name}_of_a_test", folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -580,3 +583,67 @@ def test_an_object_that_nobody_has_asked_for(cohorts: Cohorts, images: list[Path
     assert cohorts.pull("--move", port)[0] == 0
     assert sent == [[0x0124]]
     assert len(cohorts.files()) == 12
+
+
+# The modality
+
+
+@sampled(
+    ("breaks_at", "state"),
+    [("take_images", "discontinued"), ("deliver", "completed"), ("begin", None)],
+)
+def test_a_modality_that_is_killed(
+    breaks_at: str,
+    state: str | None,
+    scripts: Scripts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    department = scripts.serve(
+        EXAMPLES / "department_scp.py", find_free_port(), "--directory", "archive"
+    )
+    module = load("modalitys_day", EXAMPLES)
+    directory = tmp_path / "modality"
+    directory.mkdir()
+    right = getattr(module, breaks_at)
+
+    class Killed(BaseException):
+        pass
+
+    def take_one(*arguments: Any) -> Iterator[Dataset]:
+        yield next(right(*arguments))
+        raise Killed
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    def begin(assoc: Any, item: Any, number: int, folder: Path) -> None:
+        monkeypatch.setattr(module.mpps, "begin", kill)
+        right(assoc, item, number, folder)
+
+    breaking: dict[str, Any] = {"take_images": take_one, "begin": begin}
+    ae = AE("MODALITY")
+    for sop_class in (
+        module.ModalityWorklistInformationFind, module.ModalityPerformedProcedureStep,
+        module.StorageCommitmentPushModel, CTImageStorage,
+    ):  # fmt: skip
+        ae.add_requested_context(sop_class)
+    with monkeypatch.context() as broken, ae.associate(LOCAL, department.port) as assoc:
+        broken.setattr(module, breaks_at, breaking.get(breaks_at, kill))
+        with pytest.raises(Killed):
+            module.work(assoc, 2, directory)
+        assoc.abort()
+    monkeypatch.undo()
+    left = len(list(directory.rglob("*.dcm")))
+    assert left == {"take_images": 1, "deliver": 2, "begin": 0}[breaks_at]
+    with ae.associate(LOCAL, department.port) as assoc:
+        assert module.work(assoc, 2, directory)
+    printed = capsys.readouterr().out
+    assert f"left behind: {left} of {left} images stored, {left} committed" in printed
+    assert "0 steps are left" in printed
+    assert not any(directory.iterdir())
+    kept = list((department.directory / "archive").glob("*.dcm"))
+    assert len(kept) == (4 if breaks_at == "deliver" else 4 + left)
+    if state is not None:
+        assert state in department.output()
