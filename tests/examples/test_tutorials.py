@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import errno
 import importlib.util
+import io
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -647,3 +650,70 @@ def test_a_modality_that_is_killed(
     assert len(kept) == (4 if breaks_at == "deliver" else 4 + left)
     if state is not None:
         assert state in department.output()
+
+
+# The web service
+
+
+class Service:
+    """The web service of the tutorial, and the PACS that it asks."""
+
+    def __init__(self, module: ModuleType, pacs: MockPACS) -> None:
+        self.pacs = pacs
+        self.app = module.make_app(module.Archive(*pacs.address, "PACS"))
+
+    def get(self, path: str, status: int = 200, **query: Any) -> Any:
+        answer = asyncio.run(self._get(path, query))
+        assert answer.status_code == status, answer.text
+        return answer if "zip" in answer.headers["content-type"] else answer.json()
+
+    async def _get(self, path: str, query: dict[str, Any]) -> Any:
+        import httpx
+
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://web") as client:
+            return await client.get(path, params=query)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
+    with MockPACS(DicomFactory().study(series=2, PatientName="Müller^Jörg")) as pacs:
+        yield Service(load("web_service"), pacs)
+
+
+def test_what_is_found_is_json(service: Service) -> None:
+    assert service.get("/health") == {"archive": "is there"}
+    [study] = service.get("/studies", PatientName="müller*")["studies"]
+    assert study["PatientName"] == "Müller^Jörg"
+    found = service.get(f"/studies/{study['StudyInstanceUID']}/series")
+    assert [one["NumberOfSeriesRelatedInstances"] for one in found["series"]] == ["3", "3"]
+    assert found["all"] is True
+    assert service.get(f"/studies/{study['StudyInstanceUID']}/series", limit=1)["all"] is False
+    assert service.get("/studies", PatientName="Doe") == {"studies": [], "all": True}
+    service.get("/studies", 400)
+    service.get("/studies/../series", 404)
+    service.get("/studies/abc/series", 422)
+
+
+def test_a_series_is_whole_or_an_error(service: Service) -> None:
+    first = service.pacs.instances[0]
+    path = f"/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+    answer = service.get(path)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        uids = {dcmread(file.open(name)).SOPInstanceUID for name in file.namelist()}
+    same = [ds for ds in service.pacs.instances if ds.SeriesInstanceUID == first.SeriesInstanceUID]
+    assert uids == {ds.SOPInstanceUID for ds in same}
+    service.get(f"{path}.1", 404)
+    service.pacs.respond(0x0000, to="C-GET", times=1)  # it says that all is well, and sends nothing
+    assert "3 of 3 did not come" in service.get(path, 502)["detail"]
+    service.pacs.fault("abort instead of a response", to="C-GET", times=1)
+    assert "did not answer" in service.get(path, 504)["detail"]
+    service.pacs.respond(0xA701, to="C-GET", ErrorComment="later", times=1)
+    assert "0xA701 later" in service.get(path, 502)["detail"]
+
+
+def test_an_archive_that_is_not_there(service: Service) -> None:
+    service.pacs.close()
+    assert "cannot be asked" in service.get("/studies", 503, PatientID="1")["detail"]
