@@ -14,7 +14,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps import options, security
@@ -22,6 +22,7 @@ from pynetdicom.apps.acceptor import Ready, say_listening, serve, surviving_hang
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.sorting import SORTED, STUDY, folder, study_folder, values_of
+from pynetdicom.data_sets.part10 import same_data_set
 from pynetdicom.services.classes import StorageServiceClass
 from pynetdicom.utils import is_file_name
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import socket
 
     from pynetdicom.apps.commands import Commands
-    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.events import Event
 
 LOGGER = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1
 
 HASHED = "sha256-"
-CHUNK = 1 << 20
 
 OUTPUT = (
     options.option(
@@ -125,30 +124,6 @@ def name_of(uid: str, *, hashed: bool) -> str | None:
 
     # The bytes that came: command sets are decoded as Latin-1, which has a character for each.
     return HASHED + hashlib.sha256(uid.encode("latin-1")).hexdigest()
-
-
-def same_data_set(received: EncodedDataSet, path: str) -> bool:
-    """Whether a file holds the very bytes that were received, in the same transfer syntax."""
-    from pynetdicom.data_sets.part10 import read_header
-    from pynetdicom.errors import FileProblem
-
-    try:
-        with read_header(path) as stored:
-            if (stored.transfer_syntax, stored.size) != (received.transfer_syntax, received.size):
-                return False
-            with closing(stored.data_set()) as data_set:
-                return same_bytes(data_set, received)
-    except (FileProblem, OSError):
-        return False
-
-
-def same_bytes(first: EncodedDataSet, second: EncodedDataSet) -> bool:
-    """Whether two data sets of the same size have the same bytes."""
-    with first.open() as one, second.open() as other:
-        while chunk := one.read(CHUNK):
-            if chunk != other.read(CHUNK):
-                return False
-    return True
 
 
 class Filed(NamedTuple):
