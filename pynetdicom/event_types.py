@@ -7,9 +7,23 @@ no further. An intervention event asks one handler for an answer; unless one is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Generic
 
-class EventType:
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    E = TypeVar("E", default=Any)
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    E, R = TypeVar("E"), TypeVar("R")
+
+
+class EventType(Generic[E, R]):
     """A kind of event, such as `EVT_C_STORE`.
+
+    For type checkers it says what its handlers are called with, and what they give.
 
     Attributes
     ----------
@@ -37,13 +51,13 @@ class EventType:
         return self.name
 
 
-class NotificationEvent(EventType):
+class NotificationEvent(EventType[E, R]):
     """A kind of event that tells what happened."""
 
     is_notification = True
 
 
-class InterventionEvent(EventType):
+class InterventionEvent(EventType[E, R]):
     """A kind of event that asks its handler for an answer."""
 
     is_intervention = True
