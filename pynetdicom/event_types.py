@@ -10,10 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Concatenate, TypeAlias
+
     from typing_extensions import TypeVar
 
     E = TypeVar("E", default=Any)
     R = TypeVar("R", default=Any)
+    Handles: TypeAlias = Callable[[E], R]
+    """A handler: what it is called with, and what it gives."""
+    HandlesMore: TypeAlias = Callable[Concatenate[E, ...], R]
+    """A handler that is called with more than the event."""
 else:
     from typing import TypeVar
 

@@ -13,15 +13,14 @@ import socketserver
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Concatenate, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
 from pynetdicom.association import Accepting, Association, admission
 from pynetdicom.association.entity import Entity
-from pynetdicom.event_types import E, EventType, R
+from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, address_text
@@ -37,6 +36,7 @@ from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.access import AccessRules
+    from pynetdicom.event_types import E, Handles, HandlesMore, R
     from pynetdicom.typing import EventHandlers
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
@@ -286,13 +286,9 @@ class AssociationServer(socketserver.TCPServer):
         return [assoc for assoc in list(self._associations) if not assoc._has_ended]
 
     @overload
-    def bind(
-        self, event: EventType[E, R], handler: Callable[[E], R], args: None = None
-    ) -> None: ...
+    def bind(self, event: EventType[E, R], handler: Handles[E, R], args: None = None) -> None: ...
     @overload
-    def bind(
-        self, event: EventType[E, R], handler: Callable[Concatenate[E, ...], R], args: list[Any]
-    ) -> None: ...
+    def bind(self, event: EventType[E, R], handler: HandlesMore[E, R], args: list[Any]) -> None: ...
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""
         self._handlers.bind(event, handler, args)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Never, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Never, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.dimse.messages import Message
     from pynetdicom.event_kinds import Event
-    from pynetdicom.event_types import EventType
+    from pynetdicom.event_types import EventType, Handles, HandlesMore
     from pynetdicom.upper_layer.contexts import PresentationContextTuple
     from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
 
@@ -284,8 +284,8 @@ if TYPE_CHECKING:
     E = TypeVar("E")
     R = TypeVar("R")
     _Bound: TypeAlias = (
-        tuple[EventType[E, R], Callable[[E], R]]
-        | tuple[EventType[E, R], Callable[Concatenate[E, ...], R], list[Any] | tuple[Any, ...]]
+        tuple[EventType[E, R], Handles[E, R]]
+        | tuple[EventType[E, R], HandlesMore[E, R], list[Any] | tuple[Any, ...]]
     )
     EventHandlerType: TypeAlias = (
         _Bound[GivenConnection, object]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from pynetdicom.acse import ACSE
 from pynetdicom.association.accepting import Accepting as Accepting
@@ -28,7 +28,7 @@ from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
 from pynetdicom.dimse.operations import Operations
-from pynetdicom.event_types import E, EventType, R
+from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec, handled_in
 from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
@@ -39,6 +39,7 @@ from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
+    from pynetdicom.event_types import E, Handles, HandlesMore, R
     from pynetdicom.network.visitors import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
 
@@ -102,13 +103,11 @@ class Association(SCU, DebugHooks, threading.Thread):
         super().__init__(name=f"pynetdicom-{mode}", daemon=True)
         if mode not in ("requestor", "acceptor"):
             raise ValueError("'mode' must be 'requestor' or 'acceptor'")
-        self.ae = ae
-        self.mode = mode
+        self.ae, self.mode = ae, mode
         self.lock = threading.RLock()
         link = self._link = Link(ae, mode, self, server)
         self.stats = link.stats
-        self.requestor: ServiceUser = link.requestor
-        self.acceptor: ServiceUser = link.acceptor
+        self.requestor, self.acceptor = link.requestor, link.acceptor
         self._invoker = Invoker(link, Messenger(link))
         indications = Indications(link, self._invoker, Receiving(link))
         self._performer = Performer(link, self._invoker, indications, load_serving)
@@ -156,13 +155,9 @@ class Association(SCU, DebugHooks, threading.Thread):
     # Events
 
     @overload
-    def bind(
-        self, event: EventType[E, R], handler: Callable[[E], R], args: None = None
-    ) -> None: ...
+    def bind(self, event: EventType[E, R], handler: Handles[E, R], args: None = None) -> None: ...
     @overload
-    def bind(
-        self, event: EventType[E, R], handler: Callable[Concatenate[E, ...], R], args: list[Any]
-    ) -> None: ...
+    def bind(self, event: EventType[E, R], handler: HandlesMore[E, R], args: list[Any]) -> None: ...
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Have `handler` called as ``handler(event, *args)`` when `event` happens.
 
