@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from pynetdicom import uids
 from pynetdicom.services import registry
+from tests import warm
 
 ROOT = Path(__file__).parent.parent
 LEAK_DEADLINE = 120.0
@@ -157,7 +158,9 @@ def free_ports() -> Callable[[int], list[int]]:
 def python_env() -> dict[str, str]:
     """The environment for a Python of its own that imports this copy of the package."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    env = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    warm.start(env)
+    return env
 
 
 @pytest.fixture(scope="session")
