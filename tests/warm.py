@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -85,6 +86,13 @@ def serve(channel: socket.socket) -> tuple[list[str], str] | None:
 def become(arguments: list[str], directory: str) -> None:
     """Do what ``python ARGUMENTS`` does."""
     os.chdir(directory)
+    # Those that there are know of the files that they had, such as whether they can seek.
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115  # stays open
+    for name, number, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
+        raw = io.FileIO(number, "w", closefd=False)
+        stream = io.TextIOWrapper(raw, errors=errors, line_buffering=True, write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     while arguments[0] == "-W":
         warnings._setoption(arguments[1])  # type: ignore[attr-defined]  # as Python's start does
         del arguments[:2]
@@ -127,7 +135,7 @@ def start(env: Mapping[str, str]) -> None:
             # NumPy's threads would not be there in a fork.
             env={**env, "OPENBLAS_NUM_THREADS": "1"},
         )
-    atexit.register(lambda: (_Started.channel.close(), warm.wait()))
+    atexit.register(lambda channel: (channel.close(), warm.wait()), _Started.channel)
 
 
 def _of_python(env: Mapping[str, str]) -> dict[str, str]:
@@ -219,20 +227,20 @@ class Warm:
         """What is left to read, once it has ended; one that takes too long is killed."""
         if self.stdin:
             self.stdin.close()
+        streams = [
+            stream if stream and not stream.closed else io.StringIO()
+            for stream in (self.stdout, self.stderr)
+        ]
         with ThreadPoolExecutor(2) as pool:
-            reads = [
-                pool.submit(stream.read) if stream else None
-                for stream in (self.stdout, self.stderr)
-            ]
+            reads = [pool.submit(stream.read) for stream in streams]
             try:
                 self.wait(timeout)
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-        for stream in (self.stdout, self.stderr):
-            if stream:
-                stream.close()
-        out, err = (read and read.result() for read in reads)
+        for stream in streams:
+            stream.close()
+        out, err = (read.result() for read in reads)
         return out, err
 
     def __enter__(self) -> Warm:
