@@ -29,18 +29,20 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 COLD = "PYNETDICOM_TEST_COLD"
 IMPORTED = (
-    *("argparse", "asyncio", "concurrent.futures", "ctypes", "dataclasses", "logging.handlers"),
-    *("pydicom", "pydicom.filewriter", "pydicom.uid", "sqlite3", "ssl", "tomllib", "typing"),
-    *("numpy", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg"),
-    *("cryptography.x509", "cryptography.hazmat.primitives.serialization", "rich.progress"),
+    *("argparse", "asyncio", "concurrent.futures", "ctypes", "logging.handlers", "sqlite3", "ssl"),
+    *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "rich.progress"),
+    *("cryptography.x509", "cryptography.hazmat.primitives.serialization"),
 )
+PYDICOM = ("pydicom", "pydicom.filewriter", "pydicom.uid")
+OURS = ["-m", "pynetdicom"]
+"""Programs that keep pydicom from importing NumPy: they are forked from another process."""
 _MESSAGE = 1 << 18
 
 
@@ -116,26 +118,35 @@ def become(arguments: list[str], directory: str) -> None:
 
 
 class _Started:
-    """The warm process, once there is one."""
+    """The warm processes, once there are some."""
 
-    channel: socket.socket | None = None
+    channels: tuple[socket.socket, ...] = ()  # with NumPy, without
     env: Mapping[str, str] = {}
 
 
 def start(env: Mapping[str, str]) -> None:
-    """Start the warm process for programs with this environment; it ends when this one does."""
+    """Start them for programs with this environment; they end when this process does."""
     if COLD in os.environ or not hasattr(os, "pidfd_open") or not hasattr(socket, "send_fds"):
         return
-    _Started.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+    _Started.channels, theirs = zip(*pairs, strict=True)
     _Started.env = env
-    with theirs:
-        warm = subprocess.Popen(
-            [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            # NumPy's threads would not be there in a fork.
-            env={**env, "OPENBLAS_NUM_THREADS": "1"},
-        )
-    atexit.register(lambda channel: (channel.close(), warm.wait()), _Started.channel)
+    numbers = [one.fileno() for one in theirs]
+    warm = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm", *map(str, numbers)],
+        pass_fds=numbers,
+        # NumPy's threads would not be there in a fork.
+        env={**env, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    for one in theirs:
+        one.close()
+
+    def end() -> None:
+        for one in _Started.channels:
+            one.close()
+        warm.wait()
+
+    atexit.register(end)
 
 
 def _of_python(env: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +158,7 @@ def _is_warm(command: Sequence[str], options: Mapping[str, Any]) -> bool:
     strange = options.keys() - {"stdin", "stdout", "stderr", "text", "env", "cwd"}
     first = next((word for word in command[1::2] if word != "-W"), "-")
     return (
-        _Started.channel is not None
+        bool(_Started.channels)
         and not strange
         and command[0] == sys.executable
         and (first in ("-m", "-c") or not first.startswith("-"))
@@ -196,7 +207,8 @@ class Warm:
             read, write = os.pipe()
             theirs.callback(os.close, write)
             request = [list(command[1:]), str(cwd or os.getcwd()), dict(env or os.environ)]
-            socket.send_fds(_Started.channel, [json.dumps(request).encode()], [write, *given])
+            channel = _Started.channels[request[0][:2] == OURS]
+            socket.send_fds(channel, [json.dumps(request).encode()], [write, *given])
         self._told = os.fdopen(read)
         self.pid = int(self._told.readline())
 
@@ -281,25 +293,43 @@ def run(
     return result
 
 
-def import_all() -> None:
+imported: dict[str, types.ModuleType] = {}
+
+
+def import_all(names: Iterable[str]) -> None:
     """Import what programs import, to stay: taking it apart would take each of them long."""
     before = set(sys.modules)
-    imported: dict[str, types.ModuleType] = {}
-    atexit.register(lambda: [sys.modules.pop(name) for name in imported])  # the last to be called
-    for name in IMPORTED:
+    for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    imported.update({name: sys.modules[name] for name in sys.modules.keys() - before})
-    for module in imported.values():
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+    for name in sys.modules.keys() - before:
+        imported[name] = sys.modules[name]
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(imported[name]))
+
+
+def main(numbers: list[int]) -> tuple[list[str], str] | None:
+    """Serve with NumPy and, in another process, without; gives what `serve` does."""
+    atexit.register(lambda: [sys.modules.pop(name) for name in imported])  # the last to be called
+    import_all(IMPORTED)
+    without_numpy = os.fork() == 0
+    if without_numpy:
+        sys.modules["numpy"] = None  # type: ignore[assignment]  # as the programs do
+        import_all(PYDICOM)
+        del sys.modules["numpy"]
+    else:
+        import_all(("numpy", *PYDICOM))
+    gc.collect()
+    gc.freeze()
+    os.close(numbers[not without_numpy])
+    asked = serve(socket.socket(fileno=numbers[without_numpy]))
+    if not asked and not without_numpy:
+        os.wait()
+    return asked
 
 
 if __name__ == "__main__":
-    import_all()
-    gc.collect()
-    gc.freeze()
     asked = None
     with contextlib.suppress(KeyboardInterrupt):
-        asked = serve(socket.socket(fileno=int(sys.argv[1])))
+        asked = main([int(number) for number in sys.argv[1:]])
     if asked:
         become(*asked)
