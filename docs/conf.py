@@ -18,6 +18,7 @@ extensions = [
     "numpydoc",
     "pynetdicom_tables",
     "pynetdicom_rooms",
+    "pynetdicom_apps",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"
