@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak lint types docs bench dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak dependents lint types docs bench dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -82,6 +82,11 @@ test-kills: $(VENV)/dev.stamp
 
 test-commitment: $(VENV)/dev.stamp
 	PYNETDICOM_COMMITMENT=100000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_commitment_information.py -k memory_does $(PYTEST_ARGS)
+
+# Packages that depend on pynetdicom, each with this one in an environment of its own; needs the Package
+# Index, and Python 3.13 for some.
+dependents: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.dependents $(DEPENDENTS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -217,7 +217,7 @@ def test_the_worklist_item_of_the_manual_is_found(
 def test_a_configuration_is_one(block: Block, place: Path) -> None:
     path = place / "archive.toml"
     path.write_text(block.text)
-    rules = workflow_config if block.page == "docs/apps.rst" else config
+    rules = workflow_config if block.page == "docs/apps/workflowscp.rst" else config
     loaded = rules.load(str(path))
     if isinstance(loaded, config.Config):
         assert server_tls(loaded) is None or loaded.tls_certificate is not None
