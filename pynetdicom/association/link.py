@@ -118,6 +118,13 @@ class Link(Timeouts):
         """Whether nothing can be sent any more, not even a response."""
         return self.dul.provider.last.ended is not None
 
+    def own_negotiated(self) -> Negotiated:
+        """What was agreed on, for programs, which may change it: from now on it is its own."""
+        if self.negotiated.is_shared:
+            # The same for all threads that ask.
+            self.negotiated = vars(self).setdefault("_own", self.negotiated.copy())
+        return self.negotiated
+
     @property
     def is_established(self) -> bool:
         """Whether the association is there to be used."""

@@ -106,7 +106,7 @@ class Performer:
             if self._peer_releases and not self._is_serving():
                 self._peer_releases = False
                 reporting.release(self.link, sent=False)
-                self.link.dul.perform(pdus.A_RELEASE_RP())
+                self.link.dul.perform(pdus.RELEASE_RP)
             item = None  # which nobody else may hold any more
 
     def _refused(self) -> None:
@@ -230,7 +230,7 @@ class Performer:
         self._complete_operations(deadline)
         self._inbox.window = 1  # what crosses it comes here, to be dropped
         try:
-            link.dul.perform(pdus.A_RELEASE_RQ())
+            link.dul.perform(pdus.RELEASE_RQ)
         except Stopped:
             return  # it has ended, or the peer requested release first: the inbox tells
         reporting.release(self.link, sent=True)

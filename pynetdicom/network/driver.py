@@ -122,7 +122,8 @@ class Driver:
         """
         data = pdu.encode()
         self._write_with(self._write_pdu, pdu, data)
-        self._user.on_pdu(pdu, True)
+        if self._user.watches_pdus:
+            self._user.on_pdu(pdu, True)
 
     def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
         try:
@@ -133,7 +134,8 @@ class Driver:
                 raise Stopped from error
             if move.ends:
                 self.tell_end()
-            self._user.on_data(data, True)  # the peer's answer is told after it
+            if self._user.watches_data:
+                self._user.on_data(data, True)  # the peer's answer is told after it
             self.writer.put([data], move)
             self.begun.set()
         except Stopped:

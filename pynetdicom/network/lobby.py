@@ -36,7 +36,6 @@ from pynetdicom.upper_layer.tls_faults import in_words, is_handshake, is_ssl, of
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
 _REQUESTED = (ACTIONS["AE-6"], OTHERWISE["AE-6"])
-_ACCEPTS_AT_ONCE = 64
 _RETRY = 1.0
 _MANY = 64
 _MOST_SELECTED = 500
@@ -173,7 +172,7 @@ class Lobby:
 
     def _accept(self) -> None:
         problem: OSError | None = None
-        for _ in range(_ACCEPTS_AT_ONCE):
+        for _ in range(self._host.accepts_at_once):
             try:
                 sock, address = self._listener.accept()
             except BlockingIOError:
