@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -75,10 +76,6 @@ class Driver:
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
         self._over = Latch()
-        # Set once the peer was asked for the association, or has asked, or it has ended before.
-        self.begun = Latch()
-        if provider.may("Evt19"):
-            self.begun.set()
         # The last move that was told.
         self._told = provider.last
         self._telling = Hold()
@@ -135,7 +132,6 @@ class Driver:
             if self._user.watches_data:
                 self._user.on_data(data, True)  # the peer's answer is told after it
             self.writer.put([data], move)
-            self.begun.set()
         except Stopped:
             raise
         except BaseException as error:  # the state says that it was sent
@@ -233,13 +229,19 @@ class Driver:
     def _find_out(self, error: BaseException | None) -> None:
         """A write has failed: let the DUL thread see what the peer said before it closed."""
         self.problem = error
+        if self._reader.ident is None:
+            with suppress(RuntimeError):  # no thread to be had
+                self._reader.start()
         self.writer.connection.cut()
         if threading.current_thread() is not self._reader and self._reader.is_alive():
             self._over.wait(sending.LAST_PDU)
         self.lose(error)
 
-    def tell_end(self) -> None:
-        """Wake everybody, unless that is done: `ended` says how the association has ended."""
+    def tell_end(self, *, wakes: bool = True) -> None:
+        """Wake everybody, unless that is done: `ended` says how the association has ended.
+
+        Not `wakes`: the DUL thread itself tells it, and is going to look.
+        """
         if self._over.is_set():
             return
         if self._ended_at is None:
@@ -247,8 +249,8 @@ class Driver:
         self.writer.wake()
         self._user.on_ended()
         self._over.set()
-        self.begun.set()
-        self._wake()
+        if wakes:
+            self._wake()
 
     def help(self) -> None:
         """Do what the thread that has ended the association has not come to.
