@@ -285,7 +285,10 @@ class Event:
 
     @of_kind
     def attribute_list(self) -> Dataset:
-        """The Attribute List of an N-CREATE request."""
+        """The Attribute List of an N-CREATE request; of an N-SET, its `modification_list`.
+
+        Scripts for 3.x call that so, too.
+        """
         return self._data_set()
 
     @of_kind

@@ -147,7 +147,7 @@ EVT_N_CREATE = _request("N-CREATE", "attribute_list")
 EVT_N_DELETE = _request("N-DELETE")
 EVT_N_EVENT_REPORT = _request("N-EVENT-REPORT", "event_type event_information")
 EVT_N_GET = _request("N-GET", "attribute_identifiers")
-EVT_N_SET = _request("N-SET", "modification_list")
+EVT_N_SET = _request("N-SET", "modification_list attribute_list")
 EVT_ASYNC_OPS = InterventionEvent(
     "EVT_ASYNC_OPS", "Asynchronous operations window proposed", "nr_invoked nr_performed"
 )

@@ -188,11 +188,7 @@ class SCU:
     ) -> Responses: ...
     @overload
     def send_c_find(
-        self,
-        dataset: Identifier,
-        msg_id: int,
-        priority: int = 2,
-        query_model: str | None = None,
+        self, dataset: Identifier, msg_id: int, priority: int = 2, query_model: str | None = None
     ) -> Responses: ...
     def send_c_find(self, dataset: Identifier, *args: Any, **kwargs: Any) -> Responses:
         """Ask the peer for what matches an identifier.
@@ -250,11 +246,7 @@ class SCU:
     ) -> Responses: ...
     @overload
     def send_c_get(
-        self,
-        dataset: Identifier,
-        msg_id: int,
-        priority: int = 2,
-        query_model: str | None = None,
+        self, dataset: Identifier, msg_id: int, priority: int = 2, query_model: str | None = None
     ) -> Responses: ...
     def send_c_get(self, dataset: Identifier, *args: Any, **kwargs: Any) -> Responses:
         """Have the peer send SOP Instances on this association.
