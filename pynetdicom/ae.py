@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import events
@@ -38,9 +38,14 @@ def prepare(
     evt_handlers: Sequence[HandlerSpec] | None = None,
     window: tuple[int, int] | None = None,
     tls: str | ssl.SSLContext | None = None,
+    *,
+    make: Callable[..., Any] | None = None,
 ) -> Association:
-    """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
-    from pynetdicom.association import Association
+    """Make an association that is not requested yet; see `ApplicationEntity.associate`.
+
+    Where it is to be of another kind, `make` is called in the place of `Association`.
+    """
+    from pynetdicom.association import Association, agreeing
     from pynetdicom.association.requesting import Target
 
     address = _peer(addr, port)
@@ -56,18 +61,21 @@ def prepare(
         offered = window_of("window", ae.window if window is None else window)
         if offered != (1, 1):  # there are devices that break when it is offered
             items.append(AsynchronousOperationsWindowNegotiation(*offered))
-    request = acse.request(
+    # What cannot be sent is the caller's mistake, not the association's end.
+    request = agreeing.request(
+        proposed(ae.requested_contexts if contexts is None else contexts),
+        items,
         called_ae_title=title_of("ae_title", ae_title),
         calling_ae_title=ae.ae_title,
-        contexts=proposed(ae.requested_contexts if contexts is None else contexts),
         maximum_length=max_pdu,
         implementation_class_uid=ae._implementation_uid,
         implementation_version_name=ae.implementation_version_name,
-        ext_neg=items,
     )
-    request.encode()  # what cannot be sent is the caller's mistake, not the association's end
     target = Target(address, request, max_pdu, bind_address, tls_args)
-    return Association(ae, "requestor", target=target, evt_handlers=evt_handlers)
+    made: Association = (make or Association)(
+        ae, "requestor", target=target, evt_handlers=evt_handlers
+    )
+    return made
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:

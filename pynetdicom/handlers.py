@@ -165,7 +165,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def are_told(self, event: EventType) -> bool:
         """Whether anybody is told of a notification event."""
-        return event in self or any(hooks.told_of(self._assoc, event))
+        return event in self or hooks.are_told(self._assoc, event)
 
     def who_answers(self, event: EventType) -> Any:
         """What is bound to an intervention event, or assigned to the AE in its place."""
@@ -181,6 +181,8 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         """Have an event happen to the association; see `pynetdicom.events.trigger`."""
         if event.is_intervention:
             return self.asking(event, attrs)()
+        if not self.are_told(event):
+            return None
         return self.run(event, self._tell, event, attrs or {}, timestamp)
 
     def asking(self, event: EventType, attrs: dict[str, Any] | None) -> Callable[[], Any]:

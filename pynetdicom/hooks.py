@@ -172,12 +172,24 @@ def assigned(ae: Any) -> list[str]:
     return [name for name in vars(Callbacks) if name.startswith("on_") and is_assigned(ae, name)]
 
 
+def are_told(assoc: Any, event: evt.EventType) -> bool:
+    """Whether a callback or a debug hook is told of a notification event."""
+    callback = CALLBACK_OF.get(event)
+    return callback is not None and (
+        is_assigned(assoc.ae, callback) or is_assigned(assoc, _hook(callback), DebugHooks)
+    )
+
+
+def _hook(callback: str) -> str:
+    return callback.replace("on_", "debug_", 1)
+
+
 def told_of(assoc: Any, event: evt.EventType) -> Iterator[tuple[str, Any]]:
     """Those that are told of a notification event, handlers apart: name and callable."""
     callback = CALLBACK_OF.get(event)
     if callback is None:
         return
-    hook = callback.replace("on_", "debug_", 1)
+    hook = _hook(callback)
     for owner, name, defaults in ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks)):
         if is_assigned(owner, name, defaults):
             yield name, getattr(owner, name)

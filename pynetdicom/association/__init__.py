@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -34,6 +34,7 @@ from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER
+from pynetdicom.network.runtime import THREADS, Runtime
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import Provider
 
@@ -83,6 +84,11 @@ class Association(SCU, DebugHooks, threading.Thread):
         What to do when `network_timeout` runs out while nothing is outstanding.
     """
 
+    # What there is another kind of where there are no threads, see `pynetdicom.aio`.
+    _runtime: Runtime = THREADS
+    _dul_kind: type[DUL] = DUL
+    _handlers_kind: type[Handlers] = Handlers
+
     acse_timeout = _of_link("acse_timeout")
     dimse_timeout = _of_link("dimse_timeout")
     network_timeout = _of_link("network_timeout")
@@ -105,28 +111,29 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.ae = ae
         self.mode = mode
         self.lock = threading.RLock()
-        link = self._link = Link(ae, mode, self, server)
+        link = self._link = Link(ae, mode, self, server, self._runtime)
         self.stats = link.stats
         self.requestor: ServiceUser = link.requestor
         self.acceptor: ServiceUser = link.acceptor
         self._invoker = Invoker(link, Messenger(link))
         indications = Indications(link, self._invoker, Receiving(link))
         self._performer = Performer(link, self._invoker, indications, load_serving)
-        connector = Connector()
+        connector = Connector(self._runtime)
         self._negotiation: Requesting | Accepting
         if mode == "requestor":
             self._negotiation = Requesting(link, connector, target)
         else:
             self._negotiation = Accepting(link, indications, visitor)
-        link.dul = self.dul = DUL(
+        link.dul = self.dul = self._dul_kind(
             indications,
             Provider(requestor=link.is_requestor) if visitor is None else visitor.provider,
             connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
+            self._runtime,
         )
         self.dul.link = link
         self._lifetime = Lifetime(link, self._negotiation, self._performer, indications)
-        link.handlers = self._handlers = Handlers(
+        link.handlers = self._handlers = self._handlers_kind(
             ae,
             evt_handlers,
             assoc=self,
@@ -231,12 +238,12 @@ class Association(SCU, DebugHooks, threading.Thread):
     @property
     def accepted_contexts(self) -> list[PresentationContext]:
         """What was negotiated."""
-        return self._link.negotiated.accepted
+        return self._link.own_negotiated().accepted
 
     @property
     def rejected_contexts(self) -> list[PresentationContext]:
         """What was proposed and not accepted."""
-        return self._link.negotiated.rejected
+        return self._link.own_negotiated().rejected
 
     @property
     def local(self) -> dict[str, Any]:
@@ -264,10 +271,15 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.start()
         self._lifetime.negotiated.wait()
 
+    @property
+    def _make_another(self) -> Callable[..., Association]:
+        """What makes others of this kind."""
+        return type(self)
+
     def _make_successor(self) -> Association:
         """An association like this one, which we requested; it is not requested yet."""
         assert isinstance(self._negotiation, Requesting)
-        other = Association(
+        other = self._make_another(
             self.ae,
             "requestor",
             target=self._negotiation.target,
