@@ -18,6 +18,9 @@ extensions = [
     "numpydoc",
     "pynetdicom_tables",
     "pynetdicom_rooms",
+    "pynetdicom_errors",
+    "pynetdicom_guide",
+    "pynetdicom_apps",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps import options, security
-from pynetdicom.apps.acceptor import serve
+from pynetdicom.apps.acceptor import Ready, say_listening, serve, surviving_hangups
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.sorting import SORTED, STUDY, folder, study_folder, values_of
@@ -27,6 +27,8 @@ from pynetdicom.services.classes import StorageServiceClass
 from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
+    import socket
+
     from pynetdicom.apps.commands import Commands
     from pynetdicom.events import Event
 
@@ -74,6 +76,12 @@ COMMANDS = (
         help="that time (default: {default:g})",
     ),
 )  # fmt: skip
+NETWORK = (
+    options.option(
+        "--workers", type=options._at_least(1), default=1, metavar="N",
+        help="serve the port with so many processes (default: {default})",
+    ),
+)  # fmt: skip
 MISCELLANEOUS = (
     options.option("--no-echo", action="store_true", help="do not accept verification"),
 )
@@ -87,7 +95,7 @@ def make_parser() -> options.Parser:
         " second copy of an instance that differs from the first is kept beside it.",
         options.LISTEN_PORT,
     )
-    network = (*options.listener("STORESCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
+    network = (*options.listener("STORESCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION, *NETWORK)
     parser.add_options("network", network)
     security.add_listener(parser)
     parser.add_options("transfer syntaxes", options.PREFERRED_SYNTAXES, exclusive=True)
@@ -270,12 +278,47 @@ def listen(args: Namespace, terminal: Terminal) -> int:
         terminal.problem(str(problem))
         return options.WRONG_ARGUMENTS
     directory = output_directory(args)
+    if args.workers > 1:
+        return listen_with_workers(commands, directory, args, terminal)
     with commands or nullcontext():
         return listen_with(commands, directory, args, terminal)
 
 
-def listen_with(
+def listen_with_workers(
     commands: Commands | None, directory: str | None, args: Namespace, terminal: Terminal
+) -> int:
+    """Store what comes, in several processes."""
+    from pynetdicom.apps.workers import in_place, serve_with_workers
+
+    if args.exec_on_study:
+        # Two associations that bring a study may be served by two of them.
+        raise options.Misuse("--exec-on-study needs all that comes: it is not for --workers")
+    reads_anew = security.server_tls(args) is not None or args.access is not None
+
+    def serve_one(listening: socket.socket, ready: Ready, place: int) -> int:
+        with commands or nullcontext():
+            mine = in_place(args, place)
+            return listen_with(commands, directory, mine, terminal, listening, ready)
+
+    with surviving_hangups(needed=reads_anew):
+        return serve_with_workers(
+            args.workers,
+            (args.bind_address, args.port),
+            terminal,
+            serve_one,
+            say_listening,
+            drain=args.drain,
+            reloads=reads_anew,
+        )
+
+
+def listen_with(
+    commands: Commands | None,
+    directory: str | None,
+    args: Namespace,
+    terminal: Terminal,
+    listening: socket.socket | None = None,
+    ready: Ready = say_listening,
 ) -> int:
     """Store what comes in a directory, if there is one, and have commands run for it."""
     from pynetdicom.ae import ApplicationEntity
@@ -303,6 +346,8 @@ def listen_with(
         terminal,
         drain=args.drain,
         metrics=args.metrics,
+        listening=listening,
+        ready=ready,
         evt_handlers=[handler],
         spool_dir=directory,
         unrestricted_storage=any_syntax,

@@ -172,6 +172,10 @@ def _without_identifier(response: Primitive) -> Dataset:
 
 def _identifier(response: Primitive, status: Dataset, link: Link | None = None) -> Dataset | None:
     """The identifier of a response."""
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.association.identifiers import Identifier
+
     identifier = decoded(response, status, "identifier", link)
     if identifier is None:
         return None
@@ -183,6 +187,8 @@ def _identifier(response: Primitive, status: Dataset, link: Link | None = None) 
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
         with working_on(link):
             debug_log.show_identifier(LOGGER, response, identifier)
+    if type(identifier) is Dataset:
+        identifier.__class__ = Identifier
     return identifier
 
 
