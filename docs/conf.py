@@ -19,6 +19,7 @@ extensions = [
     "pynetdicom_tables",
     "pynetdicom_rooms",
     "pynetdicom_apps",
+    "pynetdicom_conformance",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"
