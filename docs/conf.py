@@ -20,6 +20,8 @@ extensions = [
     "pynetdicom_rooms",
     "pynetdicom_apps",
     "pynetdicom_conformance",
+    "pynetdicom_errors",
+    "pynetdicom_guide",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"

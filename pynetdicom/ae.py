@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom import events
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
     from pynetdicom.capture import Capture
-    from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
+    from pynetdicom.typing import EventHandlers
 
 
 def prepare(
@@ -35,12 +35,17 @@ def prepare(
     ext_neg: Sequence[Any] | None = None,
     bind_address: tuple[Any, ...] | None = None,
     tls_args: tuple[ssl.SSLContext, str] | None = None,
-    evt_handlers: Sequence[HandlerSpec] | None = None,
+    evt_handlers: EventHandlers | None = None,
     window: tuple[int, int] | None = None,
     tls: str | ssl.SSLContext | None = None,
+    *,
+    make: Callable[..., Any] | None = None,
 ) -> Association:
-    """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
-    from pynetdicom.association import Association
+    """Make an association that is not requested yet; see `ApplicationEntity.associate`.
+
+    Where it is to be of another kind, `make` is called in the place of `Association`.
+    """
+    from pynetdicom.association import Association, agreeing
     from pynetdicom.association.requesting import Target
 
     address = _peer(addr, port)
@@ -56,18 +61,21 @@ def prepare(
         offered = window_of("window", ae.window if window is None else window)
         if offered != (1, 1):  # there are devices that break when it is offered
             items.append(AsynchronousOperationsWindowNegotiation(*offered))
-    request = acse.request(
+    # What cannot be sent is the caller's mistake, not the association's end.
+    request = agreeing.request(
+        proposed(ae.requested_contexts if contexts is None else contexts),
+        items,
         called_ae_title=title_of("ae_title", ae_title),
         calling_ae_title=ae.ae_title,
-        contexts=proposed(ae.requested_contexts if contexts is None else contexts),
         maximum_length=max_pdu,
         implementation_class_uid=ae._implementation_uid,
         implementation_version_name=ae.implementation_version_name,
-        ext_neg=items,
     )
-    request.encode()  # what cannot be sent is the caller's mistake, not the association's end
     target = Target(address, request, max_pdu, bind_address, tls_args)
-    return Association(ae, "requestor", target=target, evt_handlers=evt_handlers)
+    made: Association = (make or Association)(
+        ae, "requestor", target=target, evt_handlers=evt_handlers
+    )
+    return made
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:
@@ -103,8 +111,8 @@ def _tls_args(tls_args: Any, tls: object, host: str) -> Any:
 
 
 def _captured(
-    evt_handlers: Sequence[HandlerSpec] | None, capture: Capture | str | os.PathLike[str] | None
-) -> Sequence[HandlerSpec] | None:
+    evt_handlers: EventHandlers | None, capture: Capture | str | os.PathLike[str] | None
+) -> EventHandlers | None:
     if capture is None:
         return evt_handlers
     from pynetdicom.capture import captured
@@ -149,7 +157,14 @@ class ApplicationEntity(Settings):
     """
 
     # What its associations ask of it, see `Entity`.
-    _make_event = events.Event
+    @staticmethod
+    def _make_event(
+        assoc: Any, event: events.EventType, attrs: dict[str, Any] | None, timestamp: Any = None
+    ) -> events.Event:
+        from pynetdicom.event_kinds import CLASSES  # the first event has it loaded
+
+        return CLASSES[event](assoc, event, attrs, timestamp)
+
     _ask = staticmethod(events.ask)
     _prepare = prepare
 
@@ -165,7 +180,7 @@ class ApplicationEntity(Settings):
         ext_neg: Sequence[Any] | None = None,
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: EventHandlers | None = None,
         *,
         window: tuple[int, int] | None = None,
         tls: str | ssl.SSLContext | None = None,
@@ -252,7 +267,7 @@ class ApplicationEntity(Settings):
         address: tuple[Any, ...],
         block: bool = True,
         ssl_context: ssl.SSLContext | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: EventHandlers | None = None,
         ae_title: str | bytes | None = None,
         contexts: Sequence[PresentationContext] | None = None,
         *,
@@ -354,7 +369,7 @@ class ApplicationEntity(Settings):
         ae_title: str | bytes | None = None,
         contexts: Sequence[PresentationContext] | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: EventHandlers | None = None,
         server_class: type[AssociationServer] | None = None,
         *,
         tls: ssl.SSLContext | None = None,

@@ -46,17 +46,14 @@ class Requested(list[PresentationContext]):
 
 
 def proposed(contexts: Sequence[PresentationContext]) -> list[PresentationContext]:
-    """Copies of contexts, with their IDs."""
+    """Contexts that are to be proposed, if they can be."""
     if not contexts:
         raise RuntimeError(
             "at least one presentation context must be requested: add_requested_context()"
         )
     if len(contexts) > MAXIMUM_CONTEXTS:
         raise ValueError(_TOO_MANY)
-    copies = [context.copy() for context in checked(contexts)]
-    for index, copy in enumerate(copies):
-        copy.context_id = 2 * index + 1
-    return copies
+    return checked(contexts)
 
 
 def served(

@@ -7,9 +7,30 @@ no further. An intervention event asks one handler for an answer; unless one is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Generic
 
-class EventType:
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Concatenate, TypeAlias
+
+    from typing_extensions import TypeVar
+
+    E = TypeVar("E", default=Any)
+    R = TypeVar("R", default=Any)
+    Handles: TypeAlias = Callable[[E], R]
+    """A handler: what it is called with, and what it gives."""
+    HandlesMore: TypeAlias = Callable[Concatenate[E, ...], R]
+    """A handler that is called with more than the event."""
+else:
+    from typing import TypeVar
+
+    E, R = TypeVar("E"), TypeVar("R")
+
+
+class EventType(Generic[E, R]):
     """A kind of event, such as `EVT_C_STORE`.
+
+    For type checkers it says what its handlers are called with, and what they give.
 
     Attributes
     ----------
@@ -37,13 +58,13 @@ class EventType:
         return self.name
 
 
-class NotificationEvent(EventType):
+class NotificationEvent(EventType[E, R]):
     """A kind of event that tells what happened."""
 
     is_notification = True
 
 
-class InterventionEvent(EventType):
+class InterventionEvent(EventType[E, R]):
     """A kind of event that asks its handler for an answer."""
 
     is_intervention = True

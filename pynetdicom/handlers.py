@@ -28,7 +28,6 @@ LOGGER = logging.getLogger("pynetdicom.events")
 Handler = Callable[..., Any]
 HandlerSpec = tuple[Any, ...]
 """``(event, handler)`` or ``(event, handler, [args])``."""
-EventHandlerType = HandlerSpec
 
 # The handlers that a thread is running, the innermost last: whose, and of which event. The stack is
 # not made by the class's `__init__`, in whose midst a signal's handler would find nothing.
@@ -165,7 +164,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def are_told(self, event: EventType) -> bool:
         """Whether anybody is told of a notification event."""
-        return event in self or any(hooks.told_of(self._assoc, event))
+        return event in self or hooks.are_told(self._assoc, event)
 
     def who_answers(self, event: EventType) -> Any:
         """What is bound to an intervention event, or assigned to the AE in its place."""
@@ -181,6 +180,8 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         """Have an event happen to the association; see `pynetdicom.events.trigger`."""
         if event.is_intervention:
             return self.asking(event, attrs)()
+        if not self.are_told(event):
+            return None
         return self.run(event, self._tell, event, attrs or {}, timestamp)
 
     def asking(self, event: EventType, attrs: dict[str, Any] | None) -> Callable[[], Any]:

@@ -55,6 +55,8 @@ class Running:
     def __init__(self) -> None:
         self.servers: set[Any] = set()
         self.associations: set[Any] = set()
+        # Those of them that were accepted and have not ended, to be counted at once.
+        self.accepted: set[Any] = set()
         # What goes on when an association ends on which many files are being sent.
         self.sending: set[Any] = set()
         self._counting = Hold()
@@ -70,7 +72,7 @@ class Running:
         return bool(self._counting.run(self._reserve, maximum))
 
     def _reserve(self, maximum: int) -> bool:
-        if sum(assoc.is_acceptor for assoc in self.active) + self._reserved >= maximum:
+        if len(self.accepted) + self._reserved >= maximum:
             return False
         self._reserved += 1
         return True
@@ -82,7 +84,17 @@ class Running:
     def _take_place(self, assoc: Runs | None) -> None:
         if assoc is not None:
             self.associations.add(assoc)
+            self.accepted.add(assoc)
         self._reserved -= 1
+
+    def gives_place(self, assoc: object) -> None:
+        """Take note that an association has ended, and its thread is about to."""
+        self.accepted.discard(assoc)
+
+    def discard(self, assoc: object) -> None:
+        """Take note that the thread of an association ends, or was never started."""
+        self.associations.discard(assoc)
+        self.accepted.discard(assoc)
 
     def request(self, assoc: Runs) -> None:
         """Request an association and wait for the outcome."""
@@ -97,7 +109,7 @@ class Running:
         """Give up an association that nobody would have."""
         assoc.abort(block=False)
         if assoc.ident is None:  # it was never started
-            self.associations.discard(assoc)
+            self.discard(assoc)
 
     def shutdown(self) -> None:
         """Abort all associations and stop all servers."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import _config
 from pynetdicom import event_types as evt
-from pynetdicom.association import reporting
-from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association import agreeing, reporting
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
@@ -60,7 +59,7 @@ class Accepting:
             return False
         link.acceptor.load(answer)
         link.dul.framer.maximum_length = link.acceptor.maximum_length
-        link.dul.framer.context_ids = frozenset(link.negotiated.contexts)
+        link.dul.framer.context_ids = link.negotiated.context_ids
         link.dul.perform(answer)
         reporting.negotiation(link, evt.EVT_ACSE_SENT, answer)
         reporting.negotiation(link, evt.EVT_ACCEPTED, answer)
@@ -83,7 +82,7 @@ class Accepting:
         unrestricted = server.unrestricted_storage
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
-        ac, contexts = acse.accept(
+        ac, self._link.negotiated = agreeing.answer(
             rq,
             ours.supported_contexts,
             maximum_length=ours.maximum_length,
@@ -95,15 +94,7 @@ class Accepting:
         )
         if items and not fits(ac):
             return refusal
-        performed, invoked = acse.window_between(rq, ac)
-        self._link.negotiated = Negotiated(
-            [c for c in contexts if not c.result],
-            [c for c in contexts if c.result],
-            self._link.requestor.maximum_length or 0,
-            invoked,
-            performed,
-        )
-        self._link.inbox.window = performed
+        self._link.inbox.window = self._link.negotiated.performed
         return ac
 
     def _introduce(self, visitor: Visitor, server: Listener) -> pdus.A_ASSOCIATE_RQ:
@@ -117,10 +108,14 @@ class Accepting:
             acceptor.address_info = AddressInformation.from_tuple(ours)
         link.requestor.load(rq)
         link.handlers.trigger(evt.EVT_CONN_OPEN, {"address": link.peer_address}, visitor.opened)
-        for transition in visitor.told:
-            self._indications.on_transition(*transition)
-        self._indications.on_data(visitor.raw, False)
-        self._indications.on_pdu(rq, False)
+        told = self._indications
+        if told.watches_transitions:
+            for transition in visitor.told:
+                told.on_transition(*transition)
+        if told.watches_data:
+            told.on_data(visitor.raw, False)
+        if told.watches_pdus:
+            told.on_pdu(rq, False)
         reporting.negotiation(link, evt.EVT_ACSE_RECV, rq)
         # Who the acceptor is; a handler of `EVT_REQUESTED` may change it.
         acceptor.ae_title = server.ae_title

@@ -6,10 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
-from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association import agreeing
 from pynetdicom.dimse.inbox import PEER_RELEASES
 from pynetdicom.dimse.messages import Assembler
-from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.utils import printable
 
@@ -59,6 +58,7 @@ class Indications:
     def on_ended(self) -> None:
         """The association has ended."""
         self._operations.end()
+        self._link.ae._running.gives_place(self._link.thread)
         self._link.is_over.set()
         self._inbox.end()
 
@@ -68,7 +68,7 @@ class Indications:
 
     def on_pdu(self, pdu: Any, sent: bool) -> None:
         """A PDU was received or sent."""
-        self._tell(evt.EVT_PDU_SENT if sent else evt.EVT_PDU_RECV, {"pdu": pdu})
+        self._tell(evt.EVT_PDU_SENT if sent else evt.EVT_PDU_RECV, {"pdu": pdu.for_user()})
 
     def on_transition(self, action: str, state: str, event: str, next_state: str) -> None:
         """The state machine has moved."""
@@ -96,13 +96,10 @@ class Indications:
         """Take the peer's A-ASSOCIATE-AC; on the DUL thread."""
         link = self._link
         assert link.request_pdu is not None
-        conclusion = acse.conclude(link.request_pdu, pdu)
-        for note in conclusion.notes:
+        link.negotiated, notes = agreeing.conclude(link.request_pdu, pdu)
+        for note in notes:
             LOGGER.warning("%s", printable(note))
         link.acceptor.load(pdu)
-        maximum = link.acceptor.maximum_length or 0
-        window = acse.window_between(link.request_pdu, pdu)
-        link.negotiated = Negotiated(conclusion.accepted, conclusion.rejected, maximum, *window)
         self._inbox.window = link.negotiated.performed
         self._inbox.put(pdu)
-        return frozenset(link.negotiated.contexts)
+        return link.negotiated.context_ids

@@ -47,7 +47,7 @@ class Invoker:
     def __init__(self, link: Link, messenger: Messenger) -> None:
         self.link = link
         self.messenger = messenger
-        self.operations = Operations(self)
+        self.operations = Operations(self, link.runtime)
         # Whether a C-GET was requested, so that the peer has reason to send objects.
         self.has_asked_for_objects = False
         # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
@@ -206,7 +206,7 @@ class Invoker:
 
         So a signal's handler, or a finalizer, that must not wait for what it interrupts.
         """
-        is_sending = self.operations.is_being_sent_by(threading.get_ident())
+        is_sending = self.operations.is_being_sent_by(self.link.runtime.ident())
         return is_sending or self.link.dul.is_writing_here
 
     def _last_received(self) -> float:

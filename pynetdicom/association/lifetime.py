@@ -5,9 +5,9 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
@@ -17,7 +17,6 @@ from pynetdicom.association import reporting
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
 from pynetdicom.network.dul import Stopped
-from pynetdicom.network.latch import Latch
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Lifetime:
         self._negotiation = negotiation
         self._performer = performer
         self._indications = indications
-        self.negotiated = Latch()
+        self.negotiated = link.runtime.latch()
 
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""
@@ -63,7 +62,7 @@ class Lifetime:
         HERE.link = self._link
         _living.add(thread)
         workers = self._link.workers
-        workers.add(threading.get_ident())
+        workers.add(self._link.runtime.worker())
         try:
             context = self._link.handlers.context
             if context is not None:
@@ -96,22 +95,34 @@ class Lifetime:
 
     def _finish(self) -> None:
         """See the connection closed and tell everybody that it is over."""
-        thread = self._link.thread
-        # The last one first; each is done, whatever those before it raise.
-        with ExitStack() as left:
-            if self._link.server is not None:
-                left.callback(self._link.server.association_ended, thread)
-            left.callback(self._link.ae._running.associations.discard, thread)
-            left.callback(self._tell_moves)
-            left.callback(self._discard)
-            left.callback(self._performer.end)
-            left.callback(self._close)
-            left.callback(self.negotiated.set)
-            if not self._link.has_ended:
-                self._link.dul.abort(Ended("aborted", "local", 2, 0))
-            ended = self._link.ended
-            assert ended is not None
-            reporting.end(self._link, ended)
+        link = self._link
+        left: list[Callable[[], Any]] = [
+            self._tell_end,
+            self.negotiated.set,
+            self._close,
+            self._performer.end,
+            self._discard,
+            self._tell_moves,
+            partial(link.ae._running.discard, link.thread),
+        ]
+        if link.server is not None:
+            left.append(partial(link.server.association_ended, link.thread))
+        problem: BaseException | None = None
+        for call in left:  # each is done, whatever those before it raise
+            try:
+                call()
+            except BaseException as error:
+                problem = error
+        if problem is not None:
+            raise problem
+
+    def _tell_end(self) -> None:
+        link = self._link
+        if not link.has_ended:
+            link.dul.abort(Ended("aborted", "local", 2, 0))
+        ended = link.ended
+        assert ended is not None
+        reporting.end(link, ended)
 
     def _close(self) -> None:
         """See the connection closed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pynetdicom import _config
@@ -21,6 +21,8 @@ class Negotiated:
         Bytes that the peer takes in a P-DATA-TF; 0 for any number.
     invoked, performed : int
         How many operations the local side may have outstanding, and the peer (PS3.7 D.3.3.3).
+    is_shared : bool
+        Whether other associations have it too: nobody may change its contexts.
     """
 
     accepted: list[PresentationContext] = field(default_factory=list)
@@ -28,14 +30,30 @@ class Negotiated:
     peer_maximum: int = 0
     invoked: int = 1
     performed: int = 1
-    _chosen: dict[tuple[str, str, bool], PresentationContext] = field(
+    is_shared: bool = False
+    _chosen: dict[tuple[str, str, bool, bool], PresentationContext] = field(
         default_factory=dict, repr=False, compare=False
     )
+
+    def copy(self) -> Negotiated:
+        """Return one of its own, for an association whose program may change the contexts."""
+        return replace(
+            self,
+            accepted=[context.copy() for context in self.accepted],
+            rejected=[context.copy() for context in self.rejected],
+            is_shared=False,
+            _chosen={},
+        )
 
     @cached_property
     def contexts(self) -> dict[int, PresentationContext]:
         """The accepted contexts by their ID."""
         return {c.context_id: c for c in self.accepted if c.context_id is not None}
+
+    @cached_property
+    def context_ids(self) -> frozenset[int]:
+        """The IDs of the accepted contexts."""
+        return frozenset(self.contexts)
 
     def context_for(
         self, abstract_syntax: str, transfer_syntax: str = "", *, as_scp: bool = False
@@ -47,10 +65,10 @@ class Negotiated:
         ValueError
             There is none in which the local side may be SCU, or SCP if that is asked for.
         """
-        key = (abstract_syntax, transfer_syntax, as_scp)
+        key = (abstract_syntax, transfer_syntax, as_scp, _config.STRICT_ROLES)
         chosen = self._chosen.get(key)
         if chosen is None:
-            chosen = self._chosen[key] = self._choose(*key)
+            chosen = self._chosen[key] = self._choose(*key[:3])
         return chosen
 
     def _choose(

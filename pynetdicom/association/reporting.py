@@ -29,7 +29,8 @@ _PRIMITIVES = frozenset((evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT))
 
 def summarise(link: Link, what: str, *, level: int = logging.INFO) -> None:
     """Log what became of the association, at INFO unless that is left to handlers."""
-    if level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none":
+    is_wanted = level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none"
+    if is_wanted and LOGGER.isEnabledFor(level):
         LOGGER.log(level, "association with %s: %s", link.peer_name, printable(what))
 
 

@@ -6,12 +6,14 @@ really said, from the A-ASSOCIATE PDU, and it is read-only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom.upper_layer.acse import contexts_of, item_of, maximum_length_in, results_of
 from pynetdicom.upper_layer.contexts import PresentationContext, to_uid
 from pynetdicom.upper_layer.items import (
+    DEFAULT_MAX_LENGTH,
     EXTENDED_NEGOTIATION,
     AsynchronousOperationsWindowNegotiation,
     ImplementationClassUIDNotification,
@@ -23,19 +25,17 @@ from pynetdicom.upper_layer.items import (
     UserIdentityNegotiation,
 )
 from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
-from pynetdicom.upper_layer.structure import Structure
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.upper_layer.primitives import A_ASSOCIATE
 
-T = TypeVar("T", bound=Structure)
-
-
-def _first_of(items: Iterable[Any], kind: type[T]) -> T:
-    """The user information item of a kind; an empty one where there is none."""
-    return item_of(items, kind) or kind()
+_SAID: dict[str, tuple[type, Callable[[Any], list[PresentationContext]]]] = {
+    "pcdl": (A_ASSOCIATE_RQ, contexts_of),
+    "pcdrl": (A_ASSOCIATE_AC, results_of),
+}
+"""The contexts that are of what was said: made when somebody asks for them."""
 
 
 class ServiceUser:
@@ -67,12 +67,15 @@ class ServiceUser:
         self._contexts: dict[str, list[PresentationContext]] = (
             {"requested": []} if mode == "requestor" else {}
         )
-        self._maximum_length = MaximumLengthNotification()
-        self._class_uid = ImplementationClassUIDNotification()
-        self._version_name = ImplementationVersionNameNotification()
+        # What it is going to say.
+        self._maximum_length = DEFAULT_MAX_LENGTH
+        self._class_uid: str | None = None
+        self._version_name: str | None = None
         self._items: list[Any] = []
         self._accepted_common_extended: dict[str, Any] = {}
+        # What it has said; PDUs that are alike are shared, so that nobody changes them.
         self._pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ | None = None
+        self._said: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | None = None
 
     @property
     def ae_title(self) -> str:
@@ -107,19 +110,18 @@ class ServiceUser:
         self._pdu = pdu
         if isinstance(pdu, A_ASSOCIATE_RJ):
             return
+        self._said = pdu
         if isinstance(pdu, A_ASSOCIATE_RQ):
-            self.ae_title = pdu.calling_ae_title
-            self._contexts["pcdl"] = contexts_of(pdu)
+            self._ae_title = pdu.calling_ae_title
             if not self._contexts.get("requested"):
                 self._contexts.pop("requested", None)
         else:
-            self.ae_title = self.ae_title or pdu.called_ae_title
-            self._contexts["pcdrl"] = results_of(pdu)
-        said = pdu.user_information
-        self._items = [item for item in said if isinstance(item, EXTENDED_NEGOTIATION)]
-        self._maximum_length = MaximumLengthNotification(maximum_length_in(pdu))
-        self._class_uid = _first_of(said, ImplementationClassUIDNotification)
-        self._version_name = _first_of(said, ImplementationVersionNameNotification)
+            self._ae_title = self._ae_title or pdu.called_ae_title
+        self._items = [
+            deepcopy(item)
+            for item in pdu.user_information
+            if isinstance(item, EXTENDED_NEGOTIATION)
+        ]
 
     @property
     def writeable(self) -> bool:
@@ -160,38 +162,46 @@ class ServiceUser:
     @property
     def maximum_length(self) -> int:
         """Get or set the longest P-DATA-TF this side takes, 0 for no limit (PS3.8 D.1)."""
-        return self._maximum_length.maximum_length_received
+        return self._maximum_length if self._said is None else maximum_length_in(self._said)
 
     @maximum_length.setter
     def maximum_length(self, value: int) -> None:
         self._check_writeable("Maximum Length")
-        self._maximum_length.maximum_length_received = value
+        self._maximum_length = MaximumLengthNotification(value).maximum_length_received
 
     @property
     def implementation_class_uid(self) -> UID | None:
         """Get or set the implementation class UID (PS3.7 D.3.3.2)."""
-        uid = self._class_uid.implementation_class_uid
+        uid = self.implementation_uid
         return to_uid(uid) if uid else None
 
     @implementation_class_uid.setter
     def implementation_class_uid(self, value: str) -> None:
         self._check_writeable("Implementation Class UID")
-        self._class_uid.implementation_class_uid = value
+        item = ImplementationClassUIDNotification(value)
+        self._class_uid = item.implementation_class_uid
 
     @property
     def implementation_uid(self) -> str:
         """The implementation class UID as plain str; empty when there is none."""
-        return self._class_uid.implementation_class_uid or ""
+        if self._said is None:
+            return self._class_uid or ""
+        item = item_of(self._said.user_information, ImplementationClassUIDNotification)
+        return "" if item is None else item.implementation_class_uid or ""
 
     @property
     def implementation_version_name(self) -> str | None:
         """Get or set the implementation version name; None leaves it out (PS3.7 D.3.3.2)."""
-        return self._version_name.implementation_version_name
+        if self._said is None:
+            return self._version_name
+        item = item_of(self._said.user_information, ImplementationVersionNameNotification)
+        return None if item is None else item.implementation_version_name
 
     @implementation_version_name.setter
     def implementation_version_name(self, value: str | None) -> None:
         self._check_writeable("Implementation Version Name")
-        self._version_name.implementation_version_name = value
+        item = ImplementationVersionNameNotification(value)
+        self._version_name = item.implementation_version_name
 
     def get_contexts(self, cx_type: str) -> list[PresentationContext]:
         """Return presentation contexts.
@@ -207,6 +217,10 @@ class ServiceUser:
         ValueError
             If this side has none of that kind (yet).
         """
+        if cx_type not in self._contexts and cx_type in _SAID and self._said is not None:
+            said_in, made = _SAID[cx_type]
+            if isinstance(self._said, said_in):
+                self._contexts[cx_type] = made(self._said)
         if cx_type not in self._contexts:
             kind = f"{cx_type!r} presentation contexts"
             raise ValueError(f"No {kind} are available for the {self.mode} service user")
@@ -319,10 +333,10 @@ class ServiceUser:
     def user_information(self) -> list[Any]:
         """Return the user information items: those to be sent, or those that were."""
         if self._pdu is not None:
-            return list(getattr(self._pdu, "user_information", ()))
-        items: list[Any] = [self._maximum_length]
-        if self._class_uid.implementation_class_uid:
-            items.append(self._class_uid)
-        if self._version_name.implementation_version_name:
-            items.append(self._version_name)
+            return deepcopy(getattr(self._pdu, "user_information", []))
+        items: list[Any] = [MaximumLengthNotification(self._maximum_length)]
+        if self._class_uid:
+            items.append(ImplementationClassUIDNotification(self._class_uid))
+        if self._version_name:
+            items.append(ImplementationVersionNameNotification(self._version_name))
         return items + self._items

@@ -12,7 +12,6 @@ before it closed, and only the DUL thread sees that.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from typing import Any
 from pynetdicom.network import sending
 from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
-from pynetdicom.network.latch import Hold, Latch
+from pynetdicom.network.runtime import Running, Runtime
 from pynetdicom.network.sending import Broken, Stopped, Writer
 from pynetdicom.network.user import User
 from pynetdicom.upper_layer import pdu as pdus
@@ -40,10 +39,11 @@ class Driver:
     provider : Provider
     connection : Connection or Connector
         Where there is none yet, what connects.
-    reader : threading.Thread
+    reader : Running
         The DUL thread.
     wake : callable
         Has that look what there is to do.
+    runtime : Runtime
 
     Attributes
     ----------
@@ -62,26 +62,28 @@ class Driver:
         user: User,
         provider: Provider,
         connection: Connection | Connector,
-        reader: threading.Thread,
+        reader: Running,
         wake: Callable[[], None],
+        runtime: Runtime,
     ) -> None:
         self._user = user
         self._provider = provider
         self._reader = reader
+        self._worker = runtime.worker
         self._wake = wake
-        self.writer = Writer(user, provider, connection, self.abort)
+        self.writer = Writer(user, provider, connection, self.abort, runtime)
         self.last_activity = time.monotonic()
         self.send_data: Callable[..., bool] = partial(self._write_with, self._write_message)
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
-        self._over = Latch()
+        self._over = runtime.latch()
         # Set once the peer was asked for the association, or has asked, or it has ended before.
-        self.begun = Latch()
+        self.begun = runtime.latch()
         if provider.may("Evt19"):
             self.begun.set()
         # The last move that was told.
         self._told = provider.last
-        self._telling = Hold()
+        self._telling = runtime.hold()
 
     # Sending
 
@@ -120,7 +122,8 @@ class Driver:
         """
         data = pdu.encode()
         self._write_with(self._write_pdu, pdu, data)
-        self._user.on_pdu(pdu, True)
+        if self._user.watches_pdus:
+            self._user.on_pdu(pdu, True)
 
     def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
         try:
@@ -131,7 +134,8 @@ class Driver:
                 raise Stopped from error
             if move.ends:
                 self.tell_end()
-            self._user.on_data(data, True)  # the peer's answer is told after it
+            if self._user.watches_data:
+                self._user.on_data(data, True)  # the peer's answer is told after it
             self.writer.put([data], move)
             self.begun.set()
         except Stopped:
@@ -232,7 +236,7 @@ class Driver:
         """A write has failed: let the DUL thread see what the peer said before it closed."""
         self.problem = error
         self.writer.connection.cut()
-        if threading.current_thread() is not self._reader and self._reader.is_alive():
+        if self._worker() != self._reader.ident and self._reader.is_alive():
             self._over.wait(sending.LAST_PDU)
         self.lose(error)
 

@@ -6,7 +6,8 @@ is a value like the others, for whoever listens to PDUs.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from copy import deepcopy
+from typing import Any, ClassVar, Self
 
 from pynetdicom.errors import PDUDecodeError
 from pynetdicom.upper_layer import items
@@ -18,8 +19,17 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 
 class PDU(Structure):
-    """A protocol data unit: in front type, reserved byte and four bytes of length (PS3.8 9.3.1)."""
+    """A protocol data unit: in front type, reserved byte and four bytes of length (PS3.8 9.3.1).
 
+    Attributes
+    ----------
+    wire : bytes
+        It encoded, of one that is kept for those like it, and does not change; else empty.
+    """
+
+    # Beside the fields, so that it is no matter of equality and of `repr`.
+    __slots__ = ("wire",)
+    wire: bytes
     length_size = 4
     pdu_type: ClassVar[int]
     name: ClassVar[str]
@@ -28,6 +38,29 @@ class PDU(Structure):
         super().__init_subclass__(item_types=(pdu_type,))
         cls.pdu_type = pdu_type
         cls.name = cls.__name__.replace("_", "-")
+
+    def _begin(self, defaults: dict[str, Any]) -> None:
+        super()._begin(defaults)
+        self.wire = b""
+
+    def encode(self) -> bytes:
+        return self.wire or super().encode()
+
+    def kept(self, wire: bytes) -> Self:
+        """Take note that it is kept, and how it is encoded."""
+        self.wire = wire
+        return self
+
+    def for_user(self) -> Self:
+        """One that may be changed: this one, or a copy of one that is kept."""
+        return deepcopy(self) if self.wire else self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.wire = b""  # a copy may be changed
+        vars(self).update(state)
 
 
 class A_ASSOCIATE_RQ(PDU, pdu_type=0x01):
@@ -137,3 +170,36 @@ def decode_pdu(data: bytes | bytearray | memoryview) -> PDU:
     pdu = cls.read(reader)
     reader.leave(reader.end)
     return pdu
+
+
+# Devices send the same request each time, and get the same answer.
+_OFTEN = (A_ASSOCIATE_RQ, A_ASSOCIATE_AC, A_RELEASE_RQ, A_RELEASE_RP)
+_LIMIT = 64
+_LONGEST = 32 * 1024
+_kept: dict[bytes, PDU] = {}
+
+RELEASE_RQ = A_RELEASE_RQ().kept(A_RELEASE_RQ().encode())
+RELEASE_RP = A_RELEASE_RP().kept(A_RELEASE_RP().encode())
+
+
+def recognise(data: bytes) -> PDU:
+    """Return the PDU that `data` is, as `decode_pdu` does; one like an earlier one is that.
+
+    It must not be changed then, see `PDU.for_user`. What tells who a user is, is not kept.
+    """
+    pdu = _kept.get(data)
+    if pdu is None:
+        pdu = decode_pdu(data)
+        if len(data) <= _LONGEST and isinstance(pdu, _OFTEN) and not _is_secret(pdu):
+            if len(_kept) >= _LIMIT:
+                _kept.clear()
+            _kept[data] = pdu.kept(data)
+    return pdu
+
+
+def _is_secret(pdu: PDU) -> bool:
+    """Whether there may be a passcode in it."""
+    said = vars(pdu)
+    return bool(said.get("unknown_items")) or any(
+        isinstance(item, items.UserIdentityNegotiation) for item in said.get("user_information", ())
+    )

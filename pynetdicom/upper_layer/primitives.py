@@ -5,6 +5,7 @@ Programs import them from `pynetdicom.pdu_primitives`.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Self
 
 from pynetdicom.uids import checked
@@ -96,7 +97,7 @@ class A_ASSOCIATE(_Primitive):
             "application_context_name": pdu.application_context_name,
             "calling_ae_title": pdu.calling_ae_title,
             "called_ae_title": pdu.called_ae_title,
-            "user_information": list(pdu.user_information),
+            "user_information": deepcopy(pdu.user_information),
         }
         if isinstance(pdu, pdus.A_ASSOCIATE_RQ):
             return cls._received(**common, presentation_context_definition_list=contexts_of(pdu))

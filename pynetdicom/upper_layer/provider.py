@@ -99,7 +99,7 @@ class Move:
     @property
     def answer(self) -> pdus.A_RELEASE_RP | None:
         """What the provider asks for by itself: both sides have requested release."""
-        return pdus.A_RELEASE_RP() if self.state in fsm.COLLIDING_STATES else None
+        return pdus.RELEASE_RP if self.state in fsm.COLLIDING_STATES else None
 
     def follow(self, move: Move) -> bool:
         """Have `move` follow this one, unless another one does."""
@@ -301,7 +301,7 @@ class Provider:
         event = fsm.EVENT_OF_PDU[data[0]]
         if event == "Evt10":  # only its header, in a state that expects none
             return self._answer(event, None, data)
-        pdu = pdus.decode_pdu(data)
+        pdu = pdus.recognise(data)
         if show is not None:
             show(pdu)
         return self._answer(event, pdu, data)

@@ -7,7 +7,6 @@ equality, `repr` and the log dump are made from it, here and once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from itertools import chain
 from typing import Any, ClassVar, Self, TypeVar, cast
 
@@ -94,6 +93,11 @@ class Structure:
     items: ClassVar[dict[int, Item[Any]]] = {}
     """The items by type, in the order they are sent."""
     names: ClassVar[tuple[str, ...]] = ()
+    _defaults: ClassVar[dict[str, Any]] = {}
+    _unsent: ClassVar[dict[str, Any]] = {}
+    """The same where a peer sends what is set: items that it leaves out are empty."""
+    _lists: ClassVar[tuple[str, ...]] = ()
+    """The fields that are lists, empty at first: each instance has its own."""
     unknown_items: list[UnknownItem]
 
     def __init_subclass__(cls, item_types: tuple[int, ...] = ()) -> None:
@@ -103,31 +107,33 @@ class Structure:
             cls.fields = tuple(field for field in declared if not isinstance(field, Item))
             cls.items = {field.number: field for field in declared if isinstance(field, Item)}
             cls.names = tuple(f.name for f in declared if not isinstance(f, Reserved))
+            cls._defaults = {f.name: f.default for f in declared if f.name in cls.names}
+            empty = {item.name: type(item.default)() for item in cls.items.values()}
+            cls._unsent = cls._defaults | empty
+            lists = [name for name, value in cls._defaults.items() if isinstance(value, list)]
+            cls._lists = (*lists, *(["unknown_items"] if cls.items else ()))
 
     def __init__(self, *args: Any, **values: Any) -> None:
         if len(args) > len(self.names):
             raise TypeError(f"{type(self).__name__} has {len(self.names)} fields")
-        self._set_defaults()
+        self._begin(self._defaults)
         for name, value in chain(zip(self.names, args, strict=False), values.items()):
             if name not in vars(self):
                 raise TypeError(f"{type(self).__name__} has no field {name!r}")
             setattr(self, name, value)
 
-    def _set_defaults(self) -> None:
+    def _begin(self, defaults: dict[str, Any]) -> None:
         values = vars(self)
-        for field in (*self.fields, *self.items.values()):
-            if not isinstance(field, Reserved):
-                values[field.name] = copy(field.default)
-        if self.items:
-            values["unknown_items"] = []
+        values.update(defaults)
+        for name in self._lists:
+            values[name] = []
 
     @classmethod
     def read(cls, reader: Reader, item_type: int = 0) -> Self:
         """Decode what follows the header, to the reader's end."""
         self = cls.__new__(cls)
-        self._set_defaults()
+        self._begin(cls._unsent)
         values = vars(self)
-        values.update({item.name: type(item.default)() for item in cls.items.values()})
         start = reader.at
         for field in cls.fields:
             if not field.item_type or field.item_type == item_type:
