@@ -331,13 +331,18 @@ class Statuses(Table):
     def text(self) -> str:
         from pynetdicom.services import classes, statuses
 
-        parts = []
-        for name, own in {"GENERAL_STATUS": {}, **statuses.TABLES}.items():
+        parts, without = [], []
+        for name, own in statuses.TABLES.items():
             users = [one.name for one in classes.SERVICE_CLASSES if one.status_table == name]
-            title = TABLES_OF_OPERATIONS.get(name) or ", ".join(users)
-            rows = _status_rows(own or statuses._GENERAL, statuses)
-            parts += [f".. rubric:: {title}", list_table(("Status", "Category", "Meaning"), rows)]
-        return "\n\n".join(parts)
+            is_general = name == "GENERAL_STATUS"
+            if not own:
+                without += users
+            if own or is_general:
+                title = TABLES_OF_OPERATIONS.get(name) or ", ".join(users)
+                rows = _status_rows(own or statuses._GENERAL, statuses)
+                table = list_table(("Status", "Category", "Meaning"), rows)
+                parts += [f".. rubric:: {title}", table]
+        return "\n\n".join([*parts, f"No others: {', '.join(without)}."])
 
 
 TABLES_OF_OPERATIONS = {
