@@ -18,7 +18,6 @@ from pynetdicom.association import reporting
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import PDUTooShort
 from pynetdicom.network.dul import Stopped
-from pynetdicom.network.latch import Latch
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Lifetime:
         self._negotiation = negotiation
         self._performer = performer
         self._indications = indications
-        self.negotiated = Latch()
+        self.negotiated = link.is_negotiated
 
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""
@@ -82,9 +81,10 @@ class Lifetime:
             established = self._negotiation.negotiate()
             self._link.was_established = established
             if established:
-                self._link.handlers.trigger(evt.EVT_ESTABLISHED)
-                self.negotiated.set()
-                self._performer.serve()
+                if not self.negotiated.is_set():
+                    self._link.handlers.trigger(evt.EVT_ESTABLISHED)
+                    self.negotiated.set()
+                self._performer.serve(self._negotiation.first)
         except Stopped:
             pass
         except PDUTooShort as error:  # nothing can be answered
