@@ -223,6 +223,8 @@ if TYPE_CHECKING:
 
         modification_list: Dataset
         """The Modification List."""
+        attribute_list: Dataset
+        """The same, as scripts for 3.x may call it."""
 
     # What handlers are given: one may take an event of its kind, or `Event`, which has it all
 

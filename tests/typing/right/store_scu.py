@@ -35,7 +35,9 @@ ae.requested_contexts = StoragePresentationContexts
 ae.add_requested_context(CTImageStorage, [ExplicitVRLittleEndian, JPEGLosslessSV1])
 contexts: list[PresentationContext] = [build_context(CTImageStorage), build_context("1.2.3")]
 for cx in contexts:
-    print(cx.abstract_syntax.name, cx.abstract_syntax.is_private, cx.transfer_syntax[0].is_compressed)
+    print(
+        cx.abstract_syntax.name, cx.abstract_syntax.is_private, cx.transfer_syntax[0].is_compressed
+    )
     cx.abstract_syntax = "1.2.840.10008.5.1.4.1.1.4"
     cx.transfer_syntax = [ExplicitVRLittleEndian]
     cx.add_transfer_syntax("1.2.840.10008.1.2")
@@ -53,7 +55,9 @@ for entry, status in assoc.send_c_stores(os.scandir("images"), associations=4):
     print(entry.stat().st_size, status.message_id)
 for raw, _ in assoc.send_c_stores(os.scandir(b"images")):
     print(raw.path.decode())
-failed = [path for path, status in assoc.send_c_stores(slices(Path())) if status.problem is not None]
+failed = [
+    path for path, status in assoc.send_c_stores(slices(Path())) if status.problem is not None
+]
 assoc.release()
 
 for batch, paths in plan_associations(["a.dcm", "b.dcm"]):

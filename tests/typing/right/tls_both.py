@@ -10,7 +10,9 @@ from pynetdicom.sop_class import Verification
 ae = AE()
 ae.add_supported_context(Verification)
 ae.add_requested_context(Verification)
-server_side = tls.server_context("bcp195", certificate="scp.pem", key="scp.key", ca="ca.pem")
+server_side = tls.server_context(
+    "bcp195", certificate="scp.pem", key="scp.key", authorities="ca.pem"
+)
 server = ae.start_server(
     ("", 2762),
     block=False,
@@ -22,7 +24,7 @@ server = ae.start_server(
 own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 own.load_cert_chain("scp.pem", "scp.key")
 another = ae.start_server(("", 2763), False, own)
-client_side = tls.client_context("bcp195", ca="ca.pem")
+client_side = tls.client_context("bcp195", authorities="ca.pem")
 with ae.associate("scp.example", 2762, tls=client_side, capture="seen.pcapng") as assoc:
     assoc.send_c_echo()
 server.shutdown()

@@ -49,7 +49,7 @@ assoc = ae.associate(
         (evt.EVT_ESTABLISHED, lambda event: print(event.assoc.requestor.ae_title)),
     ],
 )
-if isinstance(evt.EVT_C_STORE, evt.InterventionEvent) and evt.EVT_C_STORE.is_intervention:
+if evt.EVT_C_STORE.is_intervention:
     print(evt.EVT_C_STORE.name)
 events: list[evt.EventType] = assoc.get_events()
 kinds: dict[evt.EventType, str] = {evt.EVT_C_STORE: "storage", evt.EVT_ABORTED: "gone"}
