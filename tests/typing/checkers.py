@@ -5,6 +5,7 @@ One process of a checker sees all of them, each as a module of its own in one di
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -22,6 +23,7 @@ RIGHT = sorted((HERE / "right").glob("*.py"))
 WRONG = sorted((HERE / "wrong").glob("*.py"))
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
+_OURS = re.compile(r'(import_module\("(pynetdicom3?[\w.]*)"\))')
 EACH = 10
 """Of so many examples and blocks one is checked in each run."""
 
@@ -48,7 +50,21 @@ def programs() -> Iterator[tuple[str, str]]:
     """All that is checked: names of modules, and their text."""
     for path in (*RIGHT, *WRONG, *EXAMPLES):
         yield name_of(path), path.read_text()
+    yield "public_names", public_names()
     yield from blocks()
+
+
+def public_names() -> str:
+    """A program that imports each name of the public API."""
+    with (ROOT / "tests" / "data" / "public_api.tsv").open() as file:
+        rows = [(row["of"], row["name"]) for row in csv.DictReader(file, delimiter="\t")]
+    modules = {f'import_module("{name}")': name for _, name in _OURS.findall(repr(rows))}
+    modules |= {"pynetdicom": "pynetdicom", "evt": "pynetdicom.events"}
+    names = {(modules[of], name) for of, name in rows if of in modules and name.isidentifier()}
+    lines = (
+        f"from {module} import {name} as n{n}" for n, (module, name) in enumerate(sorted(names))
+    )
+    return "\n".join(lines) + "\n"
 
 
 def blocks() -> Iterator[tuple[str, str]]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REQUIRE_INTEROP
 from tests.typing import checkers
 from tests.typing.checkers import Complaint
 
@@ -44,7 +43,5 @@ def test_mypy(directory: Path) -> None:
 def test_pyright(directory: Path) -> None:
     try:
         compare(checkers.pyright, directory)
-    except OSError as error:
-        if os.environ.get(REQUIRE_INTEROP):
-            raise
-        pytest.skip(str(error))
+    except OSError as error:  # it is a program for Node.js, which it brings along from the network
+        pytest.xfail(str(error))
