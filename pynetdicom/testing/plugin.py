@@ -42,7 +42,7 @@ def dicom_factory(request: pytest.FixtureRequest) -> DicomFactory:
     return DicomFactory(request.node.nodeid)
 
 
-class Peers:
+class ScriptedPeers:
     """Makes scripted peers, and ends them with the test."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -62,10 +62,10 @@ class Peers:
 
 
 @pytest.fixture
-def scripted_peer() -> Iterator[Peers]:
-    """Peers that say and expect PDU after PDU: `listen(script)` and `connect(address)`."""
+def scripted_peer() -> Iterator[ScriptedPeers]:
+    """ScriptedPeers that say and expect PDU after PDU: `listen(script)` and `connect(address)`."""
     with ExitStack() as stack:
-        yield Peers(stack)
+        yield ScriptedPeers(stack)
 
 
 @pytest.fixture(scope="session")
