@@ -20,6 +20,7 @@ extensions = [
     "pynetdicom_rooms",
     "pynetdicom_errors",
     "pynetdicom_guide",
+    "pynetdicom_llms",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"
