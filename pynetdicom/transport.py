@@ -13,16 +13,16 @@ import socketserver
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
 from pynetdicom.association import Accepting, Association, admission
 from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
-from pynetdicom.handlers import Handler, Handlers, HandlerSpec
+from pynetdicom.handlers import Handler, Handlers
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, address_text
 from pynetdicom.network.deadlines import remaining
@@ -37,6 +37,8 @@ from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.access import AccessRules
+    from pynetdicom.event_types import E, Handles, HandlesMore, R
+    from pynetdicom.typing import EventHandlers
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
@@ -52,6 +54,7 @@ _MOST_TOLD = 100
 _SERVING = (
     "pynetdicom.association.extended_negotiation",
     "pynetdicom.association.serving",
+    "pynetdicom.event_kinds",
     "pynetdicom.upper_layer.primitives",
 )
 _HANDLING = (
@@ -127,6 +130,7 @@ class AssociationServer(socketserver.TCPServer):
     # What there is another kind of where there are no threads, see `pynetdicom.aio`.
     _runtime: Runtime = THREADS
     _make: Callable[..., Association] = Association
+    _handlers_kind: type[Handlers] = Handlers
     access = Setting(
         admission.checked, None, "Who may do what, from the next association on; None: all."
     )
@@ -143,7 +147,7 @@ class AssociationServer(socketserver.TCPServer):
         ae_title: str,
         contexts: list[PresentationContext],
         ssl_context: ssl.SSLContext | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: EventHandlers | None = None,
         *,
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
@@ -171,7 +175,7 @@ class AssociationServer(socketserver.TCPServer):
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self.stats = ServerStats(self._associations)
-        self._handlers = Handlers(ae, evt_handlers)
+        self._handlers = self._handlers_kind(ae, evt_handlers)
         self.door = admission.Admission(self)
         self._telling = threads.AtMost(_MOST_TOLD, self._runtime.start)
         self._maker = self._runtime.ident()
@@ -287,11 +291,15 @@ class AssociationServer(socketserver.TCPServer):
         """The associations of this server that have not ended."""
         return [assoc for assoc in list(self._associations) if not assoc._has_ended]
 
+    @overload
+    def bind(self, event: EventType[E, R], handler: Handles[E, R], args: None = None) -> None: ...
+    @overload
+    def bind(self, event: EventType[E, R], handler: HandlesMore[E, R], args: list[Any]) -> None: ...
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""
         self._handlers.bind(event, handler, args)
         for assoc in list(self._associations):
-            assoc.bind(event, handler, args)
+            assoc._handlers.bind(event, handler, args)
 
     def unbind(self, event: EventType, handler: Handler) -> None:
         """Unbind a handler, also on the associations that are there already."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from pynetdicom import event_types as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association.accepting import Accepting as Accepting
 from pynetdicom.association.indications import Indications
@@ -29,8 +28,8 @@ from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
 from pynetdicom.dimse.operations import Operations
+from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec, handled_in
-from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER
@@ -40,8 +39,12 @@ from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
+    from pynetdicom.callbacks import DebugHooks
+    from pynetdicom.event_types import E, Handles, HandlesMore, R
     from pynetdicom.network.visitors import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
+else:
+    from pynetdicom.hooks import DebugHooks
 
 
 @cache
@@ -89,11 +92,11 @@ class Association(SCU, DebugHooks, threading.Thread):
     _dul_kind: type[DUL] = DUL
     _handlers_kind: type[Handlers] = Handlers
 
-    acse_timeout = _of_link("acse_timeout")
-    dimse_timeout = _of_link("dimse_timeout")
-    network_timeout = _of_link("network_timeout")
-    connection_timeout = _of_link("connection_timeout")
-    network_timeout_response = _of_link("network_timeout_response")
+    acse_timeout: float | None = _of_link("acse_timeout")
+    dimse_timeout: float | None = _of_link("dimse_timeout")
+    network_timeout: float | None = _of_link("network_timeout")
+    connection_timeout: float | None = _of_link("connection_timeout")
+    network_timeout_response: str = _of_link("network_timeout_response")
 
     def __init__(
         self,
@@ -103,18 +106,16 @@ class Association(SCU, DebugHooks, threading.Thread):
         target: Target | None = None,
         server: Listener | None = None,
         visitor: Visitor | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: Iterable[HandlerSpec] | None = None,
     ) -> None:
         super().__init__(name=f"pynetdicom-{mode}", daemon=True)
         if mode not in ("requestor", "acceptor"):
             raise ValueError("'mode' must be 'requestor' or 'acceptor'")
-        self.ae = ae
-        self.mode = mode
+        self.ae, self.mode = ae, mode
         self.lock = threading.RLock()
         link = self._link = Link(ae, mode, self, server, self._runtime)
         self.stats = link.stats
-        self.requestor: ServiceUser = link.requestor
-        self.acceptor: ServiceUser = link.acceptor
+        self.requestor, self.acceptor = link.requestor, link.acceptor
         self._invoker = Invoker(link, Messenger(link))
         indications = Indications(link, self._invoker, Receiving(link))
         self._performer = Performer(link, self._invoker, indications, load_serving)
@@ -162,7 +163,11 @@ class Association(SCU, DebugHooks, threading.Thread):
 
     # Events
 
-    def bind(self, event: evt.EventType, handler: Handler, args: list[Any] | None = None) -> None:
+    @overload
+    def bind(self, event: EventType[E, R], handler: Handles[E, R], args: None = None) -> None: ...
+    @overload
+    def bind(self, event: EventType[E, R], handler: HandlesMore[E, R], args: list[Any]) -> None: ...
+    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Have `handler` called as ``handler(event, *args)`` when `event` happens.
 
         A notification event may have several handlers; an intervention event has the last one that
@@ -170,15 +175,15 @@ class Association(SCU, DebugHooks, threading.Thread):
         """
         self._handlers.bind(event, handler, args)
 
-    def unbind(self, event: evt.EventType, handler: Handler) -> None:
+    def unbind(self, event: EventType, handler: Handler) -> None:
         """Undo `bind`; an intervention event gets its default handler back."""
         self._handlers.unbind(event, handler)
 
-    def get_events(self) -> list[evt.EventType]:
+    def get_events(self) -> list[EventType]:
         """The events to which something is bound, by name."""
         return self._handlers.events()
 
-    def get_handlers(self, event: evt.EventType) -> Any:
+    def get_handlers(self, event: EventType) -> Any:
         """What is bound to `event`.
 
         Returns

@@ -209,9 +209,7 @@ class Conversation:
             return False
         try:
             fault.act(at)
-        except Over:
-            raise Over(f"fault: {fault.name}") from None
-        except (OSError, EOFError):
+        except (Over, OSError, EOFError, Unexpected, PynetdicomError):  # the peer had enough
             raise Over(f"fault: {fault.name}") from None
         return True
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pynetdicom.data_sets.data_set import EncodedDataSet, InMemory, encode_dataset
+from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.messages import fragments
 from pynetdicom.dimse.primitives import OPERATIONS, Primitive
+from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 
@@ -64,6 +66,36 @@ class Message(NamedTuple):
         if self.data is None:
             return None
         return InMemory(self.data, self.transfer_syntax).decode()
+
+
+class Joining:
+    """A message whose fragments come one after another.
+
+    Attributes
+    ----------
+    primitive : Primitive or None
+        The command set, when all of it is there.
+    """
+
+    def __init__(self) -> None:
+        self.context_id = 0
+        self.primitive: Primitive | None = None
+        self.command = bytearray()
+        self.data = bytearray()
+
+    def take(self, pdv: Any) -> bool:
+        """Take a fragment; whether it is the last."""
+        self.context_id = pdv.context_id
+        is_last = bool(pdv.control & 2)
+        if not pdv.control & 1:
+            if self.primitive is None:
+                raise DIMSEDecodeError("a data set before the command set that it belongs to")
+            self.data += pdv.data
+            return is_last
+        self.command += pdv.data
+        if is_last:
+            self.primitive = decode_command(bytes(self.command))
+        return self.primitive is not None and not self.primitive.has_data_set
 
 
 def user_information(maximum_length: int, more: Iterable[Any] = ()) -> list[Any]:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.testing import pdus as made
 from pynetdicom.testing.listening import Listener, ending
@@ -261,30 +260,18 @@ class ScriptedPeer:
         begun : callable, optional
             Called when its first PDU has come, with its command set if that is there by then.
         """
-        command = data = b""
-        primitive = None
+        joining = made.Joining()
         while True:
             pdu = self.pdu()
             if pdu[0] != pdus.P_DATA_TF.pdu_type:
                 raise Unexpected(f"expected the rest of a message, but {made.described(pdu)} came")
             decoded: Any = pdus.decode_pdu(pdu)
-            whole = None
-            for pdv in decoded.pdvs:
-                if pdv.control & 1:
-                    command += pdv.data
-                    if pdv.control & 2:
-                        primitive = decode_command(command)
-                else:
-                    data += pdv.data
-                if primitive is not None and pdv.control & 2:
-                    if pdv.control & 1 and primitive.has_data_set:
-                        continue
-                    whole = self._whole(pdv.context_id, primitive, data)
+            is_whole = [joining.take(pdv) for pdv in decoded.pdvs][-1]
             if begun is not None:
-                begun(primitive)
+                begun(joining.primitive)
                 begun = None
-            if whole is not None:
-                return whole
+            if is_whole:
+                return self._whole(joining)
 
     def has_more(self) -> bool:
         """Whether something has come that was not taken yet, if only the close."""
@@ -294,9 +281,11 @@ class ScriptedPeer:
             selector.register(self.socket, selectors.EVENT_READ)
             return bool(selector.select(0))
 
-    def _whole(self, context_id: int, primitive: Primitive, data: bytes) -> Message:
+    def _whole(self, joined: made.Joining) -> Message:
+        primitive, context_id = joined.primitive, joined.context_id
+        assert primitive is not None
         _, syntax = self.contexts.get(context_id, ("", made.IMPLICIT_VR_LITTLE_ENDIAN))
-        whole = data if primitive.has_data_set else None
+        whole = bytes(joined.data) if primitive.has_data_set else None
         message = Message(context_id, primitive, whole, syntax)
         if primitive.message_name.endswith("-RQ"):
             self._request = message

@@ -353,6 +353,10 @@ def collide(at: Situation) -> None:
     raise Over
 
 
+release_instead = say(pdus.A_RELEASE_RQ().encode())
+"""Request the release."""
+
+
 def release_after(at: Situation) -> None:
     """Answer, and request the release."""
     at.do_right()
