@@ -131,6 +131,15 @@ def plain(match, keywords):
     return {keyword: str(match.get(keyword) or "") for keyword in keywords}
 
 
+def to_zip(directory):
+    """The images of a directory in one file, which is there, too."""
+    path = directory / "series.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for image in sorted(directory.glob("*.dcm")):
+            file.write(image, image.name)
+    return path
+
+
 def make_app(archive):
     """Make the service. FastAPI runs functions that are no coroutines in a pool of threads."""
     app = FastAPI(title="What an archive has")
@@ -172,10 +181,7 @@ def make_app(archive):
         try:
             directory = Path(place.name)
             archive.get(study, series, directory)
-            path = directory / "series.zip"
-            with zipfile.ZipFile(path, "w") as file:
-                for image in sorted(directory.glob("*.dcm")):
-                    file.write(image, image.name)
+            path = to_zip(directory)
         except BaseException:
             place.cleanup()
             raise
@@ -186,7 +192,7 @@ def make_app(archive):
     return app
 
 
-def main():
+def main(app_of):
     parser = argparse.ArgumentParser(description="Serve what an archive has by HTTP.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the archive's host")
     parser.add_argument("port", nargs="?", type=int, default=11112)
@@ -197,10 +203,10 @@ def main():
     import uvicorn
 
     # Its log of requests would have patients' names in it.
-    app = make_app(Archive(args.host, args.port, args.title))
+    app = app_of(args.host, args.port, args.title)
     uvicorn.run(app, host="127.0.0.1", port=args.http_port, access_log=False)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(lambda *peer: make_app(Archive(*peer))))

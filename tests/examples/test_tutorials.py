@@ -56,6 +56,7 @@ def load(name: str, folder: Path = TUTORIALS) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     before = sys.path[:]
+    sys.path.insert(0, str(folder))  # as it is where one is run
     try:
         spec.loader.exec_module(module)
     finally:
