@@ -21,6 +21,7 @@ extensions = [
     "pynetdicom_errors",
     "pynetdicom_guide",
     "pynetdicom_apps",
+    "pynetdicom_conformance",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"

@@ -109,6 +109,8 @@ class VerbOptions(Table):
 
 def _options(actions: list[argparse.Action]) -> list[str]:
     """Options, each with its help text, and what that does not say of its choices and default."""
+    if not actions:
+        return []
     return list_table(("Option", "What it does"), map(_option, actions)).splitlines()
 
 
