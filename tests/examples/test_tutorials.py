@@ -7,6 +7,7 @@ import csv
 import errno
 import importlib.util
 import io
+import json
 import os
 import re
 import shutil
@@ -718,6 +719,80 @@ def test_a_series_is_whole_or_an_error(service: Service) -> None:
 def test_an_archive_that_is_not_there(service: Service) -> None:
     service.pacs.close()
     assert "cannot be asked" in service.get("/studies", 503, PatientID="1")["detail"]
+
+
+@pytest.fixture
+def service_aio(service: Service) -> Service:
+    pytest.importorskip("greenlet")
+    return Service(load("web_service_aio"), service.pacs)
+
+
+def lines_of(service: Service, **query: Any) -> list[dict[str, Any]]:
+    """What a stream of lines says."""
+    answer = asyncio.run(service._get("/studies", query))
+    assert answer.status_code == 200
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_studies_come_line_by_line(service_aio: Service) -> None:
+    *studies, end = lines_of(service_aio, PatientName="müller*")
+    assert [one["PatientName"] for one in studies] == ["Müller^Jörg"]
+    assert end == {"all": True}
+    service_aio.pacs.respond(0xA700, to="C-FIND", ErrorComment="busy")
+    [end] = lines_of(service_aio, PatientName="müller*")
+    assert end == {"all": False, "problem": "the archive says 0xA700 busy"}
+    service_aio.pacs.close()
+    [end] = lines_of(service_aio, PatientName="müller*")
+    assert "cannot be asked" in end["problem"]
+
+
+def test_a_series_over_asyncio(service_aio: Service) -> None:
+    first = service_aio.pacs.instances[0]
+    path = f"/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+    with zipfile.ZipFile(io.BytesIO(service_aio.get(path).content)) as file:
+        assert len(file.namelist()) == 3
+    service_aio.get(f"{path}.1", 404)
+    service_aio.pacs.respond(0x0000, to="C-GET", times=1)
+    assert "3 of 3 did not come" in service_aio.get(path, 502)["detail"]
+
+
+def test_a_caller_who_is_gone_cancels_the_query(service_aio: Service) -> None:
+    def without_end(request: Any) -> Iterator[Dataset]:
+        while True:
+            match = Dataset()
+            match.QueryRetrieveLevel = "STUDY"
+            match.PatientName = "Doe"
+            yield match
+
+    service_aio.pacs.respond(without_end, to="C-FIND")
+
+    async def ask_and_go() -> None:
+        begun = asyncio.Event()
+        asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            for message in asked:
+                return message
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.body":
+                begun.set()
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "GET",
+            "http_version": "1.1", "scheme": "http", "path": "/studies", "raw_path": b"/studies",
+            "query_string": b"PatientName=Doe", "root_path": "", "headers": [],
+            "server": ("web", 80), "client": ("caller", 1),
+        }  # fmt: skip
+        await service_aio.app(scope, receive, send)
+        await asyncio.to_thread(service_aio.pacs.wait_for, 1, "C-FIND")
+
+    asyncio.run(ask_and_go())
+    [query] = service_aio.pacs.received
+    assert query.is_cancelled
+    assert query.status == 0xFE00
 
 
 # Testing one's own code
