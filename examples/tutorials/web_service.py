@@ -17,7 +17,7 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query
 from fastapi import Path as PathParameter
@@ -70,7 +70,7 @@ class Archive:
             setattr(keys, keyword, None)
         for keyword, value in wanted.items():
             setattr(keys, keyword, value)
-        matches = []
+        matches: list[Dataset] = []
         with self.association([build_context(FIND)]) as assoc:
             for status, match in assoc.send_c_find(keys, FIND):
                 if match is None:
@@ -145,7 +145,7 @@ def make_app(archive):
     app = FastAPI(title="What an archive has")
 
     @app.get("/health")
-    def health():
+    def health() -> dict[str, str]:
         with archive.association([build_context(Verification)]) as assoc:
             check(assoc.send_c_echo(), assoc)
         return {"archive": "is there"}
@@ -157,7 +157,7 @@ def make_app(archive):
         StudyDate: str = "",
         AccessionNumber: str = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ):
+    ) -> dict[str, Any]:
         wanted = {
             "PatientName": PatientName,
             "PatientID": PatientID,
@@ -171,12 +171,12 @@ def make_app(archive):
         return {"studies": [plain(match, STUDY) for match in matches], "all": is_all}
 
     @app.get("/studies/{study}/series")
-    def series(study: UID, limit: Annotated[int, Query(ge=1, le=1000)] = 100):
+    def series(study: UID, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
         matches, is_all = archive.find("SERIES", SERIES, limit, StudyInstanceUID=study)
         return {"series": [plain(match, SERIES) for match in matches], "all": is_all}
 
     @app.get("/studies/{study}/series/{series}")
-    def images(study: UID, series: UID):
+    def images(study: UID, series: UID) -> FileResponse:
         place = tempfile.TemporaryDirectory()
         try:
             directory = Path(place.name)

@@ -22,8 +22,6 @@ from starlette.background import BackgroundTask
 from web_service import (
     BAD_GATEWAY,
     COMPRESSED,
-    FIND,
-    GET,
     STUDY,
     UID,
     UNAVAILABLE,
@@ -36,6 +34,8 @@ from web_service import (
 
 from pynetdicom import AE, aio, build_context, build_role, evt
 from pynetdicom.errors import AssociationError
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
 
 
 class Archive:
@@ -115,13 +115,15 @@ def make_app(archive):
     app = FastAPI(title="What an archive has")
 
     @app.get("/studies")
-    async def studies(PatientName: str = "", PatientID: str = "", StudyDate: str = ""):
+    async def studies(
+        PatientName: str = "", PatientID: str = "", StudyDate: str = ""
+    ) -> StreamingResponse:
         wanted = {"PatientName": PatientName, "PatientID": PatientID, "StudyDate": StudyDate}
         if not any(wanted.values()):
             raise HTTPException(400, "say what to look for")
 
         async def lines():
-            end = {"all": True}
+            end: dict[str, object] = {"all": True}
             try:
                 async with archive.association([build_context(FIND)]) as assoc:
                     wanted["SpecificCharacterSet"] = "ISO_IR 192"
@@ -134,7 +136,7 @@ def make_app(archive):
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     @app.get("/studies/{study}/series/{series}")
-    async def images(study: UID, series: UID):
+    async def images(study: UID, series: UID) -> FileResponse:
         place = tempfile.TemporaryDirectory()
         try:
             directory = Path(place.name)

@@ -133,9 +133,30 @@ def no_room(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def killed(command: list[str], port: int, directory: Path, env: dict[str, str]) -> Running:
-    """Start a program that is to be killed."""
-    return Running([sys.executable, *command], port, directory, env)
+class Programs:
+    """Starts programs, and ends them with the test."""
+
+    def __init__(self, directory: Path, env: dict[str, str]) -> None:
+        self.directory, self.env = directory, env
+        self._started: list[Running] = []
+
+    def __call__(self, name: str, port: int, *arguments: object) -> Running:
+        command = [sys.executable, str(TUTORIALS / f"{name}.py"), *map(str, arguments)]
+        running = Running(command, port, self.directory, self.env)
+        self._started.append(running)
+        return running
+
+    def end(self) -> None:
+        for running in self._started:
+            running.kill()
+
+
+@pytest.fixture
+def start(tmp_path: Path, python_env: dict[str, str]) -> Iterator[Programs]:
+    """``start(name, port, …)``, where the port is the one that it listens on."""
+    programs = Programs(tmp_path, python_env)
+    yield programs
+    programs.end()
 
 
 # The AI pipeline
@@ -311,22 +332,19 @@ def test_what_the_archive_answers(
 
 
 def test_a_pipeline_that_is_killed_loses_nothing(
-    tmp_path: Path, images: list[Path], python_env: dict[str, str]
+    tmp_path: Path, images: list[Path], start: Programs
 ) -> None:
     pytest.importorskip("numpy")
     port, archive_port = find_free_port(), find_free_port()
-    command = [
-        str(TUTORIALS / "ai_pipeline.py"), LOCAL, str(port), "--to-port", str(archive_port),
-        "--quiet", "0.2", "--retry", "0.2",
-    ]  # fmt: skip
-    first = killed(command, port, tmp_path, python_env)
+    arguments = LOCAL, port, "--to-port", archive_port, "--quiet", 0.2, "--retry", 0.2
+    first = start("ai_pipeline", port, *arguments)
     assert send(port, *images) == [0x0000, 0x0000]
     outbox = tmp_path / "pipeline" / "outbox"
     wait_for(lambda: list(outbox.glob("*.dcm")))  # and nobody there to send it to
     first.kill()
     archive = Archive(archive_port)
     try:
-        second = killed(command, port, tmp_path, python_env)
+        second = start("ai_pipeline", port, *arguments)
         wait_for(lambda: list((tmp_path / "pipeline" / "sent").iterdir()))
         assert second.stop(signal.SIGTERM) == 0
     finally:
@@ -418,20 +436,18 @@ def test_what_destinations_answer(routers: Routers, archive: Archive, images: li
 
 
 def test_a_router_that_is_killed_loses_nothing(
-    tmp_path: Path, images: list[Path], python_env: dict[str, str]
+    tmp_path: Path, images: list[Path], start: Programs
 ) -> None:
     port, archive_port = find_free_port(), find_free_port()
     to = f"{LOCAL}:{archive_port}"
-    command = [
-        str(TUTORIALS / "router.py"), LOCAL, str(port), "--to", f"ARCHIVE={to}", "--to", f"AI={to}",
-        "--retry", "0.2",
-    ]  # fmt: skip
-    first = killed(command, port, tmp_path, python_env)
+    destinations = "--to", f"ARCHIVE={to}", "--to", f"AI={to}"
+    arguments = LOCAL, port, *destinations, "--retry", 0.2
+    first = start("router", port, *arguments)
     assert send(port, *images) == [0x0000, 0x0000]
     first.kill()
     archive = Archive(archive_port)
     try:
-        second = killed(command, port, tmp_path, python_env)
+        second = start("router", port, *arguments)
         wait_for(lambda: not list((tmp_path / "router" / "queue").rglob("*.dcm")))
         assert second.stop(signal.SIGTERM) == 0
     finally:
@@ -793,6 +809,21 @@ def test_a_caller_who_is_gone_cancels_the_query(service_aio: Service) -> None:
     [query] = service_aio.pacs.received
     assert query.is_cancelled
     assert query.status == 0xFE00
+
+
+@sampled("name", ["web_service", "web_service_aio"])
+def test_a_web_service_is_a_program(name: str, service: Service, start: Programs) -> None:
+    pytest.importorskip("uvicorn")
+    import httpx
+
+    port = find_free_port()
+    running = start(name, port, *service.pacs.address, "--http-port", port)
+    answer = httpx.get(f"http://{LOCAL}:{port}/studies", params={"PatientName": "Müller*"})
+    first = json.loads(answer.text.splitlines()[0])
+    assert first.get("studies", [first])[0]["PatientName"] == "Müller^Jörg"
+    running.stop(signal.SIGTERM)
+    assert "Traceback" not in running.output()
+    assert "ller" not in running.output()  # no names in the log
 
 
 # Testing one's own code
