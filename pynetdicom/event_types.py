@@ -10,10 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import os
+    from collections.abc import Callable, Iterable
     from typing import Concatenate, TypeAlias
 
+    from pydicom.dataset import Dataset
     from typing_extensions import TypeVar
+
+    from pynetdicom.data_sets.encoded import EncodedDataSet
+    from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
 
     E = TypeVar("E", default=Any)
     R = TypeVar("R", default=Any)
@@ -21,6 +26,29 @@ if TYPE_CHECKING:
     """A handler: what it is called with, and what it gives."""
     HandlesMore: TypeAlias = Callable[Concatenate[E, ...], R]
     """A handler that is called with more than the event."""
+
+    # What they give
+
+    Path: TypeAlias = str | os.PathLike[str]
+
+    Status: TypeAlias = int | Dataset
+    """A status: its code, or a data set with Status and what else is to be said."""
+    DataSet: TypeAlias = Dataset | EncodedDataSet
+    """A data set to be sent: one of pydicom's, or one that is encoded already."""
+    Instance: TypeAlias = DataSet | Path
+    """A SOP Instance to be sent."""
+    Matches: TypeAlias = Iterable[tuple[Status, DataSet | None]]
+    """What a C-FIND handler yields: ``(status, identifier)`` for each match."""
+    Instances: TypeAlias = Iterable[int | tuple[Status, Instance | None]]
+    """What a C-GET handler yields: a number, then ``(status, dataset)`` for each instance."""
+    Destination: TypeAlias = tuple[str | None, int | None] | tuple[str, int, dict[str, Any]]
+    Retrieval: TypeAlias = Iterable[Destination | int | tuple[Status, Instance | None]]
+    """What a C-MOVE handler yields: ``(addr, port)``, a number, then as for a C-GET."""
+    Reply: TypeAlias = Status | tuple[Status, DataSet | None]
+    """What the handler of an N-service returns: ``(status, dataset)``, or the status alone."""
+    ExtendedAnswer: TypeAlias = dict[Any, bytes] | None
+    CommonAnswer: TypeAlias = dict[Any, SOPClassCommonExtendedNegotiation]
+    UserAnswer: TypeAlias = tuple[bool, bytes | None]
 else:
     from typing import TypeVar
 

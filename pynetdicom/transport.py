@@ -130,6 +130,7 @@ class AssociationServer(socketserver.TCPServer):
     # What there is another kind of where there are no threads, see `pynetdicom.aio`.
     _runtime: Runtime = THREADS
     _make: Callable[..., Association] = Association
+    _handlers_kind: type[Handlers] = Handlers
     access = Setting(
         admission.checked, None, "Who may do what, from the next association on; None: all."
     )
@@ -174,7 +175,7 @@ class AssociationServer(socketserver.TCPServer):
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self.stats = ServerStats(self._associations)
-        self._handlers = Handlers(ae, evt_handlers)
+        self._handlers = self._handlers_kind(ae, evt_handlers)
         self.door = admission.Admission(self)
         self._telling = threads.AtMost(_MOST_TOLD, self._runtime.start)
         self._maker = self._runtime.ident()

@@ -5,22 +5,36 @@ For type checkers; nothing of the library needs it when it runs.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Never, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Never, Protocol, TypeAlias, TypedDict, TypeVar
 
 if TYPE_CHECKING:
+    import ssl
     from datetime import datetime
 
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.tag import BaseTag
 
+    from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
+    from pynetdicom.capture import Capture
     from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.dimse.messages import Message
     from pynetdicom.event_kinds import Event
+    from pynetdicom.event_types import CommonAnswer as CommonAnswer
+    from pynetdicom.event_types import DataSet as DataSet
+    from pynetdicom.event_types import Destination as Destination
     from pynetdicom.event_types import EventType, Handles, HandlesMore
-    from pynetdicom.upper_layer.contexts import PresentationContextTuple
+    from pynetdicom.event_types import ExtendedAnswer as ExtendedAnswer
+    from pynetdicom.event_types import Instance as Instance
+    from pynetdicom.event_types import Instances as Instances
+    from pynetdicom.event_types import Matches as Matches
+    from pynetdicom.event_types import Path as Path
+    from pynetdicom.event_types import Reply as Reply
+    from pynetdicom.event_types import Retrieval as Retrieval
+    from pynetdicom.event_types import Status as Status
+    from pynetdicom.event_types import UserAnswer as UserAnswer
+    from pynetdicom.upper_layer.contexts import PresentationContext, PresentationContextTuple
     from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
 
 # What `pynetdicom.events` has, too.
@@ -33,29 +47,6 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    Path: TypeAlias = str | os.PathLike[str]
-
-    # What handlers give
-
-    Status: TypeAlias = int | Dataset
-    """A status: its code, or a data set with Status and what else is to be said."""
-    DataSet: TypeAlias = Dataset | EncodedDataSet
-    """A data set to be sent: one of pydicom's, or one that is encoded already."""
-    Instance: TypeAlias = DataSet | Path
-    """A SOP Instance to be sent."""
-    Matches: TypeAlias = Iterable[tuple[Status, DataSet | None]]
-    """What a C-FIND handler yields: ``(status, identifier)`` for each match."""
-    Instances: TypeAlias = Iterable[int | tuple[Status, Instance | None]]
-    """What a C-GET handler yields: a number, then ``(status, dataset)`` for each instance."""
-    Destination: TypeAlias = tuple[str | None, int | None] | tuple[str, int, dict[str, Any]]
-    Retrieval: TypeAlias = Iterable[Destination | int | tuple[Status, Instance | None]]
-    """What a C-MOVE handler yields: ``(addr, port)``, a number, then as for a C-GET."""
-    Reply: TypeAlias = Status | tuple[Status, DataSet | None]
-    """What the handler of an N-service returns: ``(status, dataset)``, or the status alone."""
-    ExtendedAnswer: TypeAlias = dict[Any, bytes] | None
-    CommonAnswer: TypeAlias = dict[Any, SOPClassCommonExtendedNegotiation]
-    UserAnswer: TypeAlias = tuple[bool, bytes | None]
-
     # What handlers get: what an event of each kind has
 
     class _AnyEvent:
@@ -280,6 +271,28 @@ if TYPE_CHECKING:
     class GivenNGet(NGetEvent, Event): ...
 
     class GivenNSet(NSetEvent, Event): ...
+
+    # Servers
+
+    class KeywordOptions(TypedDict, total=False):
+        """What `ApplicationEntity.start_server` takes by keyword only."""
+
+        spool_dir: str | None
+        spool_threshold: int | None
+        unrestricted_storage: bool | None
+        preload: bool
+        tls: ssl.SSLContext | None
+        plain_too: bool
+        access: AccessRules | None
+        capture: Capture | Path | None
+
+    class ServerOptions(KeywordOptions, total=False):
+        """What `ApplicationEntity.start_server` takes beside its first two parameters."""
+
+        ssl_context: ssl.SSLContext | None
+        evt_handlers: EventHandlers | None
+        ae_title: str | bytes | None
+        contexts: Sequence[PresentationContext] | None
 
     # Handlers and their events
 

@@ -41,6 +41,9 @@ _SAID = {
 _ALL_OF = {"upper_layer/ended", "upper_layer/tls_faults"}
 """Modules of which every text is part of an error."""
 
+_NAMESAKES = 4
+"""A name that more functions have than these is not followed."""
+
 _BUILTIN = {
     name
     for name, one in vars(builtins).items()
@@ -121,9 +124,9 @@ class Module:
             found = modules().get(f"{where}/{there}".lstrip("/"))
             if found is not None:
                 return [found.functions[name]] if name in found.functions else []
-        # Of an object: the method, if there is one only of that name.
+        # Of an object: the methods of that name, where it says something.
         ones = by_name().get(name, [])
-        return ones if len(ones) == 1 else []
+        return ones if len(ones) <= _NAMESAKES else []
 
 
 def _path_of(dotted: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -30,7 +30,6 @@ from pynetdicom.dimse.inbox import WE_RELEASE
 from pynetdicom.dimse.operations import Operations
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec, handled_in
-from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER
@@ -40,9 +39,12 @@ from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
+    from pynetdicom.callbacks import DebugHooks
     from pynetdicom.event_types import E, Handles, HandlesMore, R
     from pynetdicom.network.visitors import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
+else:
+    from pynetdicom.hooks import DebugHooks
 
 
 @cache

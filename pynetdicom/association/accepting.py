@@ -11,12 +11,18 @@ from pynetdicom.association import agreeing, reporting
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.upper_layer.items import EXTENDED_NEGOTIATION
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
     from pynetdicom.network.visitors import Visitor
+
+
+_BEFORE_THE_ANSWER = frozenset(
+    (evt.EVT_CONN_OPEN, evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT, *evt.ON_THE_WIRE)
+)
 
 
 class Accepting:
@@ -42,8 +48,10 @@ class Accepting:
         assert visitor is not None
         assert server is not None
         link.dul.attach(visitor.connection)
+        waits = self._may_wait(visitor)
+        if waits:
+            link.dul.start()
         rq = self._introduce(visitor, server)
-        link.dul.start()
         reporting.negotiation(link, evt.EVT_REQUESTED, rq)
         rejection = acse.check_request(
             rq,
@@ -61,10 +69,22 @@ class Accepting:
         link.dul.framer.maximum_length = link.acceptor.maximum_length
         link.dul.framer.context_ids = link.negotiated.context_ids
         link.dul.perform(answer)
+        if not waits:
+            link.dul.start()
         reporting.negotiation(link, evt.EVT_ACSE_SENT, answer)
         reporting.negotiation(link, evt.EVT_ACCEPTED, answer)
         reporting.accepted(link)
         return True
+
+    def _may_wait(self, visitor: Visitor) -> bool:
+        """Whether handlers are asked, or told, before the answer: the peer may close meanwhile."""
+        assert visitor.request is not None
+        handlers = self._link.handlers
+        return (
+            handlers.are_told(evt.EVT_REQUESTED)
+            or not _BEFORE_THE_ANSWER.isdisjoint(handlers)
+            or any(isinstance(x, EXTENDED_NEGOTIATION) for x in visitor.request.user_information)
+        )
 
     def _answer(
         self, rq: pdus.A_ASSOCIATE_RQ, server: Listener
@@ -102,10 +122,10 @@ class Accepting:
         link, acceptor, rq = self._link, self._link.acceptor, visitor.request
         assert rq is not None
         link.peer_address = visitor.address[:2]
-        link.requestor.address_info = AddressInformation.from_tuple(visitor.address)
+        link.requestor.address_info = AddressInformation(*visitor.address)
         with contextlib.suppress(OSError):
             ours = visitor.connection.socket.getsockname()
-            acceptor.address_info = AddressInformation.from_tuple(ours)
+            acceptor.address_info = AddressInformation(*ours)
         link.requestor.load(rq)
         link.handlers.trigger(evt.EVT_CONN_OPEN, {"address": link.peer_address}, visitor.opened)
         told = self._indications

@@ -31,10 +31,9 @@ from pynetdicom.network.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from pynetdicom.association.link import Link
     from pynetdicom.association.messaging import Messenger
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 LONGEST_PAUSE = 60.0
@@ -332,7 +331,7 @@ class Invoker:
 
 
 @cache
-def prepare_statuses() -> Callable[[Primitive | None, int], Dataset]:
+def prepare_statuses() -> Callable[[Primitive | None, int], ResponseStatus]:
     """What makes statuses: to import it takes longer than an abort may, once it is awaited."""
     from pynetdicom.association.response_status import to_status
 

@@ -85,6 +85,8 @@ class Lifetime:
                 self._performer.serve()
         except Stopped:
             pass
+        except self._link.runtime.stops:
+            self._link.dul.abort(Ended("aborted", "local", 0, 0))
         except PDUTooShort as error:  # nothing can be answered
             self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()

@@ -70,12 +70,12 @@ class Requesting:
             timer = self._timer if is_ours else None
             link.dul.fail(Ended("failed", "network", timer=timer, error=error))
             return False
-        link.requestor.address_info = AddressInformation.from_tuple(connection.socket.getsockname())
+        link.requestor.address_info = AddressInformation(*connection.socket.getsockname())
         link.handlers.trigger(evt.EVT_CONN_OPEN, {"address": link.peer_address})
-        link.dul.start()
         link.requestor.load(target.request)
         reporting.negotiation(link, evt.EVT_REQUESTED, target.request)
         link.dul.perform(target.request)
+        link.dul.start()
         reporting.negotiation(link, evt.EVT_ACSE_SENT, target.request)
         return self._await_answer(target, deadline)
 
@@ -92,7 +92,7 @@ class Requesting:
             self._timer = "acse_timeout"
             deadline = after(link.acse_timeout)
         try:
-            link.acceptor.address_info = AddressInformation.from_tuple(sock.getpeername())
+            link.acceptor.address_info = AddressInformation(*sock.getpeername())
         except OSError:  # the peer has reset the connection already
             sock.close()
             raise

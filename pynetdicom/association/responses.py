@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.link import Link
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
-Response = tuple["Dataset", "Dataset | None"]
+Response = tuple["ResponseStatus", "Dataset | None"]
 
 SUCCESS = 0x0000
 _FAILED_LIST = "FailedSOPInstanceUIDList"
@@ -170,7 +171,9 @@ def _without_identifier(response: Primitive) -> Dataset:
     return identifier
 
 
-def _identifier(response: Primitive, status: Dataset, link: Link | None = None) -> Dataset | None:
+def _identifier(
+    response: Primitive, status: ResponseStatus, link: Link | None = None
+) -> Dataset | None:
     """The identifier of a response."""
     from pydicom.dataset import Dataset
 
@@ -192,7 +195,9 @@ def _identifier(response: Primitive, status: Dataset, link: Link | None = None) 
     return identifier
 
 
-def decoded(response: Primitive, status: Dataset, what: str, link: Link | None) -> Dataset | None:
+def decoded(
+    response: Primitive, status: ResponseStatus, what: str, link: Link | None
+) -> Dataset | None:
     """The decoded data set; None, and a word on it in the status, if it does not decode."""
     data_set = response.data_set
     if data_set is None:

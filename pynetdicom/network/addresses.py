@@ -160,7 +160,8 @@ def resolve(
         raise OSError(f"a port is 1 to {MAXIMUM_PORT}, not {address.port}")
 
     if _is_numeric(address.addr):
-        return _look_up(address)
+        is_plain = ":" not in address.addr
+        return [(socket.AF_INET, (address.addr, address.port))] if is_plain else _look_up(address)
     # The resolver cannot be interrupted, so it gets a thread that nobody has to wait for.
     outcome: list[list[tuple[Any, ...]] | OSError] = []
     done = done or Latch()

@@ -83,16 +83,13 @@ class Connector:
             if bind_address is not None:
                 sock.setsockopt(socket.SOL_SOCKET, OURS_ALONE, 1)
                 sock.bind(bind_address)
-            with contextlib.closing(self._runtime.waker()) as waker:
-                self._wake = waker.set
-                code = 0 if self._given_up else sock.connect_ex(sockaddr)
-                if code in _NOT_YET:
-                    ready = self._runtime.wait_for(
-                        sock.fileno(), remaining(deadline), write=True, waker=waker
-                    )
-                    if not ready and not self._given_up:
-                        raise TimeoutError(f"no answer from {whom} in time")
-                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            code = 0 if self._given_up else sock.connect_ex(sockaddr)
+            if code in _NOT_YET and not _is_connected(sock):
+                if not self._wait_connected(sock, deadline) and not self._given_up:
+                    raise TimeoutError(f"no answer from {whom} in time")
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            elif code in _NOT_YET:
+                code = 0
             if self._given_up:
                 raise ConnectionAbortedError("given up")
             if code:
@@ -101,6 +98,15 @@ class Connector:
         except BaseException:
             sock.close()
             raise
+
+    def _wait_connected(self, sock: socket.socket, deadline: float | None) -> bool:
+        """Wait for the peer's answer; False when there was none in time, or it was given up."""
+        try:
+            with contextlib.closing(self._runtime.waker()) as waker:
+                self._wake = waker.set
+                return not self._given_up and self._runtime.wait_for(
+                    sock.fileno(), remaining(deadline), write=True, waker=waker
+                )
         finally:
             self._wake = self._resolved.set
 
@@ -149,6 +155,14 @@ class Connector:
         finally:
             # From here on the connection is ended by its owner, who has something to say before.
             self._wake = self._resolved.set
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    """Whether the peer has answered already, as on the same machine it has."""
+    with contextlib.suppress(OSError):
+        sock.getpeername()
+        return True
+    return False
 
 
 def _in_time(is_ready: bool) -> None:

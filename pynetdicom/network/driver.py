@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from pynetdicom.network import sending
 from pynetdicom.network.connection import Buffer, Connection
@@ -26,6 +27,12 @@ from pynetdicom.network.user import User
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import NotPossible, Provider
+
+
+class Reader(Running, Protocol):
+    """The DUL thread."""
+
+    def start(self) -> None: ...
 
 
 class Driver:
@@ -39,7 +46,7 @@ class Driver:
     provider : Provider
     connection : Connection or Connector
         Where there is none yet, what connects.
-    reader : Running
+    reader : Reader
         The DUL thread.
     wake : callable
         Has that look what there is to do.
@@ -62,7 +69,7 @@ class Driver:
         user: User,
         provider: Provider,
         connection: Connection | Connector,
-        reader: Running,
+        reader: Reader,
         wake: Callable[[], None],
         runtime: Runtime,
     ) -> None:
@@ -77,10 +84,6 @@ class Driver:
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
         self._over = runtime.latch()
-        # Set once the peer was asked for the association, or has asked, or it has ended before.
-        self.begun = runtime.latch()
-        if provider.may("Evt19"):
-            self.begun.set()
         # The last move that was told.
         self._told = provider.last
         self._telling = runtime.hold()
@@ -137,7 +140,6 @@ class Driver:
             if self._user.watches_data:
                 self._user.on_data(data, True)  # the peer's answer is told after it
             self.writer.put([data], move)
-            self.begun.set()
         except Stopped:
             raise
         except BaseException as error:  # the state says that it was sent
@@ -235,13 +237,19 @@ class Driver:
     def _find_out(self, error: BaseException | None) -> None:
         """A write has failed: let the DUL thread see what the peer said before it closed."""
         self.problem = error
+        if self._reader.ident is None:
+            with suppress(RuntimeError):  # no thread to be had
+                self._reader.start()
         self.writer.connection.cut()
         if self._worker() != self._reader.ident and self._reader.is_alive():
             self._over.wait(sending.LAST_PDU)
         self.lose(error)
 
-    def tell_end(self) -> None:
-        """Wake everybody, unless that is done: `ended` says how the association has ended."""
+    def tell_end(self, *, wakes: bool = True) -> None:
+        """Wake everybody, unless that is done: `ended` says how the association has ended.
+
+        Not `wakes`: the DUL thread itself tells it, and is going to look.
+        """
         if self._over.is_set():
             return
         if self._ended_at is None:
@@ -249,8 +257,8 @@ class Driver:
         self.writer.wake()
         self._user.on_ended()
         self._over.set()
-        self.begun.set()
-        self._wake()
+        if wakes:
+            self._wake()
 
     def help(self) -> None:
         """Do what the thread that has ended the association has not come to.

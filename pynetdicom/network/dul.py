@@ -153,7 +153,9 @@ class DUL(threading.Thread):
             connection.cut()
 
     def start(self) -> None:
-        """Start to read.
+        """Start to read, once the peer has asked for the association or was asked.
+
+        One that speaks before it was asked is answered by the states after that.
 
         Raises
         ------
@@ -229,11 +231,11 @@ class DUL(threading.Thread):
     def _read_until_finished(self, connection: Connection) -> None:
         watch = self._watch
         assert watch is not None
-        # A peer that speaks before it was asked is answered by the states after that.
-        self.driver.begun.wait()
         # What the lobby has received is understood before anything else is read.
-        self._understand()
-        self._read(connection, connection.recv_more)
+        if not self.framer.is_empty:
+            self._understand()
+        if connection.is_tls:
+            self._read(connection, connection.recv_more)
         while not self._finished:
             if self._move.later:
                 self._move = self.provider.last
@@ -357,7 +359,7 @@ class DUL(threading.Thread):
         in_message = user.assembler.context_id != 0
         if in_message:
             user.assembler.flush()
-        self._in_midst = in_message or framer.in_pdu
+        self._in_midst = in_message or (framer.in_pdu and not self._finished)
 
     def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> None:
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""
@@ -376,7 +378,7 @@ class DUL(threading.Thread):
         self._move = move  # those before it are kept by nothing else
         action = move.action
         if move.ends:
-            driver.tell_end()
+            driver.tell_end(wakes=False)
         if move.data:
             if not (move.ends and move.abort):  # another A-ABORT than the one that has ended it
                 driver.writer.again = move.data

@@ -73,6 +73,8 @@ class Runtime:
         For waiting for sockets.
     aside : callable
         Calls what reads or writes files, where that holds nothing up.
+    stops : tuple of type
+        What is raised in what runs when it is not wanted any more.
     """
 
     queue: Callable[[], Queue] = SimpleQueue
@@ -86,6 +88,7 @@ class Runtime:
     selector: Callable[[], selectors.BaseSelector] = _selector
     wait_for: Callable[..., bool] = wait_for
     aside: Callable[..., Any] = _at_once
+    stops: tuple[type[BaseException], ...] = ()
 
 
 THREADS = Runtime()

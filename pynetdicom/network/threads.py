@@ -67,6 +67,15 @@ def start(
     RuntimeError
         No thread can be started.
     """
+    thread = threading.Thread(target=guarded(name, call, failed), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def guarded(
+    name: str, call: Callable[[], Any], failed: Callable[[], Any] | None = None
+) -> Callable[[], None]:
+    """What a thread runs that calls `call`, and `failed` when that raises."""
 
     def run() -> None:
         try:
@@ -78,6 +87,4 @@ def start(
                 if failed is not None:
                     failed()
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
-    return thread
+    return run

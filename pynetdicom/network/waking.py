@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import selectors
 import socket
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
+from pynetdicom.data_sets.descriptor import opened
 from pynetdicom.network.deadlines import LONGEST, after, wait_until
 
 # Needs no descriptor of its own; on Windows there is only `select`.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
 class Shared:
-    """Sockets that any thread may use in the midst of anything, and one thread closes.
+    """Descriptors that any thread may use in the midst of anything, and one thread closes.
 
     It takes no lock, so that the handler of a signal may use them. The descriptors must not be
     somebody else's by the time that a thread uses them: a thread that finds another one at that
     leaves closing them to it. A set's own operations are atomic.
     """
 
-    def __init__(self, *sockets: socket.socket) -> None:
-        self._sockets = sockets
+    def __init__(self, *descriptors: _Closable) -> None:
+        self._descriptors = descriptors
         self._is_closed = False
         self._users: set[object] = set()
 
     def use(self, call: Callable[..., Any], *args: Any) -> None:
-        """Call something that uses a socket, unless they are closed; its OSError is no matter."""
+        """Call something that uses them, unless they are closed; its OSError is no matter."""
         me = object()
         try:
             try:
@@ -50,33 +57,46 @@ class Shared:
         """Give the descriptors back. Nobody may be waiting for them."""
         self._is_closed = True
         if not self._users:
-            for sock in self._sockets:
-                sock.close()
+            for one in self._descriptors:
+                one.close()
 
 
 class Waker(Shared):
     """Something a thread can wait for beside its socket, which any thread can set.
 
-    A pair of sockets: on Windows nothing else can be waited for together with a socket.
+    Linux has a descriptor for that. Elsewhere it is a pair of sockets: on Windows nothing else can
+    be waited for together with a socket.
     """
 
     def __init__(self) -> None:
-        self._read, self._write = socket.socketpair()
-        super().__init__(self._read, self._write)
-        self._read.setblocking(False)
-        self._write.setblocking(False)
+        self._put: Callable[[], object]
+        self._take: Callable[[], object]
+        if hasattr(os, "eventfd"):
+            event = opened(os.eventfd, 0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            super().__init__(event)
+            self._fd = event.fd
+            self._put = partial(os.eventfd_write, event.fd, 1)
+            self._take = partial(os.eventfd_read, event.fd)
+        else:
+            read, write = socket.socketpair()
+            super().__init__(read, write)
+            read.setblocking(False)
+            write.setblocking(False)
+            self._fd = read.fileno()
+            self._put = partial(write.send, b".")
+            self._take = partial(read.recv, 4096)
 
     def fileno(self) -> int:
-        return self._read.fileno()
+        """Its descriptor, which is readable once it was set; -1 when it is closed."""
+        return -1 if self._is_closed else self._fd
 
     def set(self) -> None:
         """Wake the thread that waits."""
-        self.use(self._write.send, b".")  # it may be set many times over
+        self.use(self._put)  # it may be set many times over
 
     def clear(self) -> None:
         """Forget that it was set."""
-        with contextlib.suppress(OSError):
-            self._read.recv(4096)
+        self.use(self._take)
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # it could not be made
@@ -106,7 +126,7 @@ class Watch(Waker):
 
     def __init__(self, fd: int) -> None:
         super().__init__()
-        self._fd = fd
+        self._connection = fd
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             self._poll.register(self.fileno(), select.POLLIN)
@@ -122,19 +142,19 @@ class Watch(Waker):
         if self._poll is None:
             if end_only:
                 wait_for(self.fileno(), timeout)
-            elif wait_for(self._fd, timeout, waker=self):
+            elif wait_for(self._connection, timeout, waker=self):
                 return True
             self.clear()
             return False
         if end_only is not self._end_only:
             self._end_only = end_only
             events = getattr(select, "POLLRDHUP", 0) if end_only else select.POLLIN
-            self._poll.modify(self._fd, events)
+            self._poll.modify(self._connection, events)
         ready = False
         # At a stretch, as by `deadlines.stretch`, which would be a call a message.
         left = None if timeout is None else max(0.0, min(timeout, LONGEST)) * 1000
         for fd, _ in self._poll.poll(left):
-            if fd == self._fd:
+            if fd == self._connection:
                 ready = True
             else:
                 self.clear()

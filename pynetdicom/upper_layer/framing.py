@@ -82,6 +82,11 @@ class Framer:
         """Whether more PDVs of the present P-DATA-TF are to come."""
         return self._pdu_left > 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was received was understood."""
+        return self._start == self._end
+
     def space(self) -> memoryview:
         """Room for the next bytes. What `next` has given away before is no longer valid."""
         start, end, buffer = self._start, self._end, self._buffer

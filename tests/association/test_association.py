@@ -557,7 +557,8 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
         assert sides.closed.acquire(timeout=DEADLINE)
     for acceptor in sides.acceptors:
         acceptor.join(DEADLINE)
-    assert sides.scp._running.associations == sides.scu._running.associations == set()
+    left = (sides.scp._running.associations, sides.scu._running.associations)
+    assert until(lambda: not any(left), DEADLINE)
 
 
 def test_a_defect_before_anything_is_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -717,3 +717,39 @@ def test_a_series_is_whole_or_an_error(service: Service) -> None:
 def test_an_archive_that_is_not_there(service: Service) -> None:
     service.pacs.close()
     assert "cannot be asked" in service.get("/studies", 503, PatientID="1")["detail"]
+
+
+# Testing one's own code
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    ["not fault and not nothing and not wrong", pytest.param("", marks=pytest.mark.slow)],
+    ids=["some", "all"],
+)
+def test_the_tests_of_the_tutorial(chosen: str, tmp_path: Path, python_env: dict[str, str]) -> None:
+    for name in ("sender", "test_sender"):
+        shutil.copy(TUTORIALS / f"{name}.py", tmp_path)
+    ran = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "-p", "pynetdicom.testing.plugin", "-k", chosen,
+        ],
+        cwd=tmp_path,
+        env=python_env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+    assert re.search(r"\d+ passed", ran.stdout)
+
+
+def test_the_sender_is_a_program(
+    images: list[Path], archive: Archive, python_env: dict[str, str]
+) -> None:
+    folder = images[0].parent
+    command = [sys.executable, str(TUTORIALS / "sender.py"), LOCAL, str(archive.port), str(folder)]
+    ran = subprocess.run(command, env=python_env, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "0 files are left\n")
+    assert len(archive.came) == 2

@@ -574,8 +574,7 @@ def test_no_thread_for_an_association(
         except RuntimeError:
             assert which == "requestor"
         else:
-            assert not assoc.is_established
-            ended(assoc)
+            ended(assoc)  # it may have been accepted before there was no thread to read with
     assert failed
     assert until(lambda: not pair.server.all_associations(), DEADLINE)
     assert not pair.scu.active_associations

@@ -909,31 +909,31 @@ def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
 # As requestor
 
 
-@pytest.mark.parametrize("starts", ["before", "within"])
-def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(
-    make: Any, monkeypatch: pytest.MonkeyPatch, starts: str
-) -> None:
+def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(make: Any) -> None:
     side = make("Sta1", start=False)
     side.dul.connecting()
     side.peer.send(b"220 mail.example.org ESMTP\r\n")
-    if starts == "before":
-        side.start()
-        assert side.peer.silent(0.02)
-    writer = side.dul.driver.writer
-    put = writer.put
-
-    def slowly(*args: Any) -> None:
-        if starts == "within":
-            side.start()
-        assert not side.user.ended.wait(0.02)
-        put(*args)
-
-    monkeypatch.setattr(writer, "put", slowly)
     rq = pdus.A_ASSOCIATE_RQ()
     side.dul.perform(rq)
     assert side.peer.pdu() == rq.encode()
+    assert side.ended is None
+    side.start()
     assert side.peer.exactly(10) == abort(2, 1)
     assert side.user.ended.wait(60)
+
+
+def test_a_peer_that_says_why_it_closes_before_it_is_read(make: Any) -> None:
+    """A write that fails before the DUL thread was started is followed by reading."""
+    side = make("Sta1", start=False)
+    side.dul.connecting()
+    side.peer.send(reject(1, 1, 1))
+    side.peer.close()
+    side.dul.driver.writer.connection.socket.shutdown(socket.SHUT_WR)
+    with pytest.raises(Stopped):
+        side.dul.perform(pdus.A_ASSOCIATE_RQ())
+    assert side.user.ended.wait(60)
+    assert side.ended is not None
+    assert side.ended.kind == "rejected"
 
 
 @pytest.mark.parametrize("started", [False, True])
