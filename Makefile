@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak dependents lint types docs bench bench-compare dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak dependents lint types docs bench bench-page bench-compare dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -95,12 +95,21 @@ lint: $(VENV)/dev.stamp
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy --strict
+	PYNETDICOM_TYPING=all $(BIN)/python -m pytest -n 0 -q tests/typing/test_typing.py -k mypy $(PYTEST_ARGS)
+
+# The same by pyright too.
+test-typing: $(VENV)/dev.stamp
+	PYNETDICOM_TYPING=all $(BIN)/python -m pytest -n 0 tests/typing $(PYTEST_ARGS)
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
+
+# The ratios of docs/comparison.rst, on a machine that does nothing else.
+bench-page: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks --page docs/data/ratios.inc
 
 # This checkout against another commit, old and new in alternation; `--record` adds to the history.
 OLD ?= HEAD~1
