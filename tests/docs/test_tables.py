@@ -190,3 +190,11 @@ def test_all_modules_of_workflows_are_in_the_reference() -> None:
     )
     modules = (ROOT / "pynetdicom" / "workflows").glob("*.py")
     assert {*listed} == {path.stem for path in modules} - {"__init__"}
+
+
+def test_the_faults_of_the_test_kit_are_in_their_table() -> None:
+    from pynetdicom.testing import FAULTS
+
+    text = tables.FaultTable.text(None)  # type: ignore[arg-type]
+    for fault in FAULTS.values():
+        assert f"* - ``{fault.name}``\n     - {tables.does_of(fault)}\n" in text
