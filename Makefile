@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak dependents lint types docs bench bench-compare dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak dependents lint types docs bench bench-page bench-compare dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -106,6 +106,10 @@ docs: $(VENV)/docs.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
+
+# The ratios of docs/comparison.rst, on a machine that does nothing else.
+bench-page: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks --page docs/data/ratios.inc
 
 # This checkout against another commit, old and new in alternation; `--record` adds to the history.
 OLD ?= HEAD~1
