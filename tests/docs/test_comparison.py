@@ -17,7 +17,7 @@ RATIOS = ROOT / "docs" / "data" / "ratios.inc"
 def test_each_feature_is_said_of_each() -> None:
     _, _, table = PAGE.partition("\nFeatures\n")
     table = table.partition(".. list-table::")[2].partition("\n\n*")[0]
-    rows = [row.split("\n     - ") for row in table.split("\n   * - ")[1:]]
+    rows = [row.split("\n     - ") for row in table.split("\n   * -")[1:]]
     assert len(rows) > 15
     assert {len(row) for row in rows} == {10}
     assert all(cell.strip() for row in rows[1:] for cell in row)
