@@ -95,6 +95,11 @@ lint: $(VENV)/dev.stamp
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy --strict
+	PYNETDICOM_TYPING=all $(BIN)/python -m pytest -n 0 -q tests/typing/test_typing.py -k mypy $(PYTEST_ARGS)
+
+# The same by pyright too.
+test-typing: $(VENV)/dev.stamp
+	PYNETDICOM_TYPING=all $(BIN)/python -m pytest -n 0 tests/typing $(PYTEST_ARGS)
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

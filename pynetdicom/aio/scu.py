@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.results import Responses, Results, in_turn
-from pynetdicom.aio.strands import Strand, drive
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -27,8 +26,7 @@ class SCU:
 
     async def _ask(self, call: Callable[..., Any], *args: Any, ident: int = 0) -> Any:
         """Run an operation; where the task is cancelled, see that it does not go on."""
-        strand = Strand(lambda: call(*args), ident or None)
-        return await drive(strand, lambda: self._leave(strand.ident))
+        return await self._inner._runtime.run(lambda: call(*args), ident, self._leave)
 
     def _leave(self, ident: int) -> None:
         """Abort the association if a strand has sent what nothing else would end."""

@@ -13,7 +13,7 @@ from pynetdicom.aio.association import Association, contexts_of, entity_of
 from pynetdicom.aio.handling import LoopHandlers
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.runtime import LoopRuntime, runtime_here
-from pynetdicom.aio.strands import Begun, Strand, drive
+from pynetdicom.aio.strands import Begun
 from pynetdicom.transport import AssociationServer
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Server:
 
     async def _stop(self, stop: Callable[[], Any]) -> Any:
         try:
-            return await drive(Strand(stop))
+            return await self._inner._runtime.run(stop)
         except BaseException:  # what waits no more has at least been told
             self._inner.stop_listening()
             for assoc in self._inner.all_associations():
@@ -271,7 +271,7 @@ def serve(
         runtime = runtime_here()
         with runtime.in_use():
             # Beside the loop, which it would hold up.
-            await drive(Strand(lambda: runtime.aside_to_files(_load)))
+            await runtime.run(lambda: runtime.aside_to_files(_load))
             given: Any = (address, ae_title, supported, None, evt_handlers, LoopServer)
             inner = entity.make_server(*given, **options)
             assert isinstance(inner, LoopServer)

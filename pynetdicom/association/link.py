@@ -58,6 +58,8 @@ class Link(Timeouts):
         What the Association thread has to do.
     is_over : Latch
         Whether it has ended, for those who wait for that.
+    is_negotiated : Latch
+        Whether the outcome of the negotiation is there, for who waits for that.
     stores_for : tuple of str and int
         Whose C-MOVE it last was the destination of: AE title and Message ID.
     """
@@ -96,6 +98,7 @@ class Link(Timeouts):
         self.idle_timeout: float | None = None
         self.inbox = Inbox(runtime)
         self.is_over = runtime.latch()
+        self.is_negotiated = runtime.latch()
         self.was_established = False
         self.released_by_peer: Ended | None = None
         self.request_pdu: A_ASSOCIATE_RQ | None = None

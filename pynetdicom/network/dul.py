@@ -304,6 +304,8 @@ class DUL(threading.Thread):
     def _check_silence(self) -> None:
         """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
         ended = self.provider.ended
+        if self._finished:
+            return
         if ended is not None:
             self.driver.help()
         left = None if self.is_paused else self._patience()
@@ -377,7 +379,7 @@ class DUL(threading.Thread):
         driver, move = self.driver, received.move
         self._move = move  # those before it are kept by nothing else
         action = move.action
-        if move.ends:
+        if move.ends and not move.closes:  # else it is told with the close
             driver.tell_end(wakes=False)
         if move.data:
             if not (move.ends and move.abort):  # another A-ABORT than the one that has ended it

@@ -38,7 +38,7 @@ from tests.docs.conftest import BLOCKS, IN_ORDER, Block, Blocks, client_context,
 from tests.examples.conftest import Running, Scripts, pydicom_file
 from tests.sampled import sampled
 
-APART = [block for block in BLOCKS if block.page not in IN_ORDER]
+APART = [b for b in BLOCKS if b.page not in IN_ORDER and b.needs != "pytest"]
 PYTHON = [block for block in APART if block.language == "python"]
 CONSOLE = [block for block in APART if block.language == "console"]
 TOML = [block for block in BLOCKS if block.language == "toml"]

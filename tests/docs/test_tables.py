@@ -192,6 +192,14 @@ def test_all_modules_of_workflows_are_in_the_reference() -> None:
     assert {*listed} == {path.stem for path in modules} - {"__init__"}
 
 
+def test_the_faults_of_the_test_kit_are_in_their_table() -> None:
+    from pynetdicom.testing import FAULTS
+
+    text = tables.FaultTable.text(None)  # type: ignore[arg-type]
+    for fault in FAULTS.values():
+        assert f"* - ``{fault.name}``\n     - {tables.does_of(fault)}\n" in text
+
+
 SERVICE_PAGES = (
     "display_system", "event_logging", "instance_availability", "media_creation", "mpps",
     "non_patient_objects", "normalized", "print_management", "query_retrieve", "relevant_patient",
