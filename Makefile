@@ -6,10 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= auto
+# One that has nothing left to do takes tests from another.
+PARALLEL := -n $(WORKERS) --dist worksteal
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak lint types docs bench dist clean
+.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills soak dependents lint types docs bench bench-compare dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -36,10 +38,10 @@ demo: $(VENV)/apps.stamp
 # What one waits for while one works. `test-all` adds what takes long, all cases of what is sampled here,
 # and more examples.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile thorough $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile thorough $(PYTEST_ARGS)
 
 # As if on Windows: what it lacks is taken away from Python.
 PORTABLE := $(addprefix tests/,test_portable.py test_never_stuck.py faults/test_dimse.py apps/test_echo.py \
@@ -47,10 +49,10 @@ PORTABLE := $(addprefix tests/,test_portable.py test_never_stuck.py faults/test_
 	$(addprefix association/,$(addsuffix .py,test_association test_destinations test_querying test_serving test_storing)))
 
 test-portable: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) -p tests.as_windows $(PORTABLE) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -p tests.as_windows $(PORTABLE) $(PYTEST_ARGS)
 
 test-injection: $(VENV)/dev.stamp
-	PYNETDICOM_INJECT=all $(BIN)/python -m pytest -n $(WORKERS) tests/test_injection.py $(PYTEST_ARGS)
+	PYNETDICOM_INJECT=all $(BIN)/python -m pytest $(PARALLEL) tests/test_injection.py $(PYTEST_ARGS)
 
 test-signals: $(VENV)/dev.stamp
 	PYNETDICOM_SIGNALS=10000 $(BIN)/python -m pytest -n 0 tests/test_signals.py $(PYTEST_ARGS)
@@ -81,6 +83,11 @@ test-kills: $(VENV)/dev.stamp
 test-commitment: $(VENV)/dev.stamp
 	PYNETDICOM_COMMITMENT=100000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/workflows/test_commitment_information.py -k memory_does $(PYTEST_ARGS)
 
+# Packages that depend on pynetdicom, each with this one in an environment of its own; needs the Package
+# Index, and Python 3.13 for some.
+dependents: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.dependents $(DEPENDENTS)
+
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -94,6 +101,11 @@ docs: $(VENV)/docs.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
+
+# This checkout against another commit, old and new in alternation; `--record` adds to the history.
+OLD ?= HEAD~1
+bench-compare: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.compare $(OLD) $(BENCH_ARGS)
 
 dist: $(VENV)/dev.stamp
 	rm -rf dist

@@ -1,12 +1,15 @@
-"""Side by side with DCMTK and with pynetdicom 3.0.4, in one run on one machine, as ratios.
+"""Side by side with DCMTK, pydcm and pynetdicom 3.0.4, in one run on one machine, as ratios.
 
 ``python -m benchmarks`` measures and prints; ``--quick`` is a smoke run. It needs Linux, DCMTK's
-tools on the PATH, and pip with an index for pynetdicom 3.0.4 (left out where there is none).
+tools on the PATH, and pip with an index for pynetdicom 3.0.4 and pydcm, which needs Python 3.12
+(left out where there is none). ``python -m benchmarks.compare COMMIT`` measures this checkout and
+an earlier commit of it in alternation; ``history.tsv`` is what came of that.
 
 How it is measured
 ------------------
-* The parties are processes of their own. Ours and 3.0.4 run the same small scripts of `workers`,
-  on the public API; 3.0.4 lives in an environment of its own and is never imported here.
+* The parties are processes of their own. Ours, pydcm (by the names of `standins`) and 3.0.4 run the
+  same small scripts of `workers`, on the public API, the others in environments of their own: they
+  are never imported here.
 * DCMTK runs with ``TCP_NODELAY=1`` in its environment, which is its best case, with its default
   options ("DCMTK") and with the fastest that we found ("DCMTK tuned": 128 KB PDUs on both sides,
   the SCP writes what it reads, ``+B``). "DCMTK as installed" is without ``TCP_NODELAY``; of it, and

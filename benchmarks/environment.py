@@ -1,16 +1,18 @@
-"""What is measured against: DCMTK's tools, and pynetdicom 3.0.4 in an environment of its own."""
+"""What is measured against: DCMTK's tools; pynetdicom 3.0.4 and pydcm in environments of theirs."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 OLD_VERSION = "3.0.4"
+PYDCM_VERSION = "0.5.0"
 QUIET = 0.2
 TOO_BUSY = ": too much for figures that are to be trusted"
 
@@ -59,15 +61,42 @@ def install_old_version(cache: Path) -> tuple[str | None, str]:
     tuple of (str or None, str)
         Its interpreter and an empty text, or None and the reason.
     """
+    packages = [f"pynetdicom=={OLD_VERSION}", "pydicom==" + importlib.metadata.version("pydicom")]
+    return _install(cache, f"pynetdicom-{OLD_VERSION}", sys.executable, packages)
+
+
+def install_pydcm(cache: Path) -> tuple[str | None, str]:
+    """Install pydcm, as `install_old_version`; it needs Python 3.12 or later."""
+    python = _newer_python()
+    if python is None:
+        return None, "there is no Python 3.12 or later"
+    return _install(cache, f"pydcm-{PYDCM_VERSION}", python, [f"pydcm=={PYDCM_VERSION}"])
+
+
+def _newer_python() -> str | None:
+    """Find a Python that is at least 3.12."""
+    if sys.version_info >= (3, 12):
+        return sys.executable
+    known = [shutil.which(f"python3.{minor}") for minor in range(20, 11, -1)]
+    known += [str(path) for path in Path.home().glob(".pyenv/versions/3.1[2-9]*/bin/python")]
+    for path in filter(None, known):
+        # A shim of that name may stand for no Python.
+        done = subprocess.run([path, "-c", "import venv"], capture_output=True, check=False)
+        if done.returncode == 0:
+            return path
+    return None
+
+
+def _install(cache: Path, name: str, python: str, packages: list[str]) -> tuple[str | None, str]:
+    """Install packages into an environment of their own, unless that is there."""
     tag = f"{sys.implementation.cache_tag}-{platform.machine()}"
-    directory = cache / f"pynetdicom-{OLD_VERSION}-{tag}"
+    directory = cache / f"{name}-{tag}"
     interpreter = directory / "bin" / "python"
     done = directory / "complete"
     if done.exists():
         return str(interpreter), ""
-    packages = [f"pynetdicom=={OLD_VERSION}", "pydicom==" + importlib.metadata.version("pydicom")]
     commands = (
-        [sys.executable, "-m", "venv", "--clear", str(directory)],
+        [python, "-m", "venv", "--clear", str(directory)],
         [str(interpreter), "-m", "pip", "install", "--quiet", *packages],
     )
     for command in commands:

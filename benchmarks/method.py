@@ -32,6 +32,8 @@ class Scale:
     warm: int = 1400
     """MiB of memory that are touched before each run."""
     echoes: int = 3000
+    opened: int = 300
+    """Associations, one after another."""
     slices: int = 400
     small: int = 1000
     big: int = 6
@@ -62,7 +64,7 @@ class Scale:
 
 
 QUICK = Scale(
-    *(1, 200, 2000, 60, 150, 2, 300, 40, 10, 2.0),
+    *(1, 200, 2000, 30, 60, 150, 2, 300, 40, 10, 2.0),
     *(300, 10_000, 1000, 100, 20, 20),
     quick=True,
 )
@@ -97,6 +99,7 @@ class Bench:
         tools: dict[str, str],
         ours: tuple[Pynetdicom, Applications] | None,
         old: Pynetdicom | None,
+        pydcm: Pynetdicom | None = None,
     ) -> None:
         self.scale = scale
         self.tools = tools
@@ -104,6 +107,7 @@ class Bench:
         self.ours = ours[0] if ours else None
         self.applications = ours[1] if ours else None
         self.old = old
+        self.pydcm = pydcm
         self.dcmtk = DCMTK("DCMTK", tools)
         self.tuned = DCMTK("DCMTK tuned", tools, tuned=True)
         self.stock = DCMTK("DCMTK as installed", tools, no_delay=False)

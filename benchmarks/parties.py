@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import OLD_VERSION
+from benchmarks.environment import OLD_VERSION, PYDCM_VERSION
 from benchmarks.processes import BenchmarkError, Finished, Peer, free_port, peer, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,10 +46,11 @@ class DCMTK:
         if no_delay:
             self._environment["TCP_NODELAY"] = "1"
 
-    def serve(self, out: Path, errors: Path) -> AbstractContextManager[Peer]:
+    def serve(self, out: Path, errors: Path, *options: str) -> AbstractContextManager[Peer]:
         """Start an SCP that stores into `out`."""
         port = free_port()
-        command = [self._tools["storescp"], *self._scp_options, "-od", str(out), str(port)]
+        command = [self._tools["storescp"], *options, *self._scp_options]
+        command += ["-od", str(out), str(port)]
         return peer(command, self._environment, errors, port=port)
 
     def echo(self, port: int, count: int) -> float:
@@ -124,9 +125,13 @@ class Pynetdicom:
         command = self._worker("crowd", str(port), str(silent), str(slow))
         return peer(command, self._environment, errors)
 
-    def whole(self, port: int, count: int) -> list[float]:
+    def whole(self, port: int, count: int, contexts: int = 1) -> list[float]:
         """Give the seconds of each of so many associations with a C-ECHO."""
-        return list(self._run("whole", str(port), str(count))["each"])
+        return list(self._run("whole", str(port), str(count), str(contexts))["each"])
+
+    def many_associations(self, port: int, count: int) -> dict[str, Any]:
+        """Open so many, echo on each, release them; give the seconds of each step."""
+        return self._run("opened", str(port), str(count))
 
     def wake(self, count: int, associations: int) -> dict[str, Any]:
         """Give how soon `abort` and `shutdown` end what goes on."""
@@ -191,10 +196,12 @@ class Pynetdicom:
 class Applications(Pynetdicom):
     """The same by its applications storescu and storescp, with their default options."""
 
-    def serve(self, out: Path, errors: Path) -> AbstractContextManager[Peer]:
+    def serve(  # type: ignore[override]  # of these there are options
+        self, out: Path, errors: Path, *options: str
+    ) -> AbstractContextManager[Peer]:
         """Start an SCP that stores into `out`."""
         port = free_port()
-        command = [*self._application("storescp"), "-od", str(out), str(port)]
+        command = [*self._application("storescp"), *options, "-od", str(out), str(port)]
         return peer(command, self._environment, errors, port=port)
 
     def whole(self, port: int, files: Sequence[Path]) -> float:
@@ -214,6 +221,14 @@ class Applications(Pynetdicom):
         command = [*self._application("storescu"), HOST, str(port), *map(str, files)]
         return run(command, self._environment, watch_memory=watch_memory)
 
+    def starts(self, *arguments: str) -> float:
+        """Give the seconds of a program from the start of its process to its end."""
+        return run([self._interpreter, "-m", "pynetdicom", *arguments], self._environment).seconds
+
+    def plain(self) -> float:
+        """Give those of a Python that does nothing."""
+        return run([self._interpreter, "-c", "pass"], self._environment).seconds
+
 
 Party = DCMTK | Pynetdicom
 
@@ -226,6 +241,17 @@ def ours() -> Pynetdicom:
 def our_applications() -> Applications:
     """Give the applications of the same checkout."""
     return Applications("our applications", sys.executable, "4.", ROOT)
+
+
+def pydcm(interpreter: str) -> Pynetdicom:
+    """Give pydcm in its own environment, under the names that the workers know."""
+    standins = Path(__file__).resolve().parent / "standins"
+    return Pynetdicom("pydcm", interpreter, f"pydcm {PYDCM_VERSION}", standins)
+
+
+def another_checkout(path: Path) -> Pynetdicom:
+    """Give another checkout, such as one of an earlier commit."""
+    return Pynetdicom("old", sys.executable, "4.", path)
 
 
 def old_version(interpreter: str) -> Pynetdicom:

@@ -30,9 +30,8 @@ TOOLS = (
 
 def arguments() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks", description="Measure ours, DCMTK and pynetdicom 3.0.4 side by side."
-    )
+    what = "Measure ours, DCMTK, pydcm and pynetdicom 3.0.4 side by side."
+    parser = argparse.ArgumentParser(prog="benchmarks", description=what)
     parser.add_argument("--rounds", type=int, metavar="N", help="alternating rounds (5)")
     parser.add_argument("--quick", action="store_true", help="a smoke run: small, one round")
     parser.add_argument(
@@ -50,6 +49,7 @@ def arguments() -> argparse.ArgumentParser:
         help="where pynetdicom 3.0.4 is installed (a directory of the user's cache)",
     )
     parser.add_argument("--without-old", action="store_true", help="leave 3.0.4 out")
+    parser.add_argument("--without-pydcm", action="store_true", help="leave pydcm out")
     parser.add_argument("--without-ours", action="store_true", help="only the others: baselines")
     parser.add_argument("--warm", type=int, metavar="MIB", help="memory touched before a run")
     parser.add_argument(
@@ -87,10 +87,15 @@ def _main(argv: list[str] | None) -> int:
         say(f"pynetdicom {environment.OLD_VERSION}: looking for it, or installing it")
         interpreter, reason = environment.install_old_version(options.cache)
         old = parties.old_version(interpreter) if interpreter else None
-    for party in (*(ours or ()), old):
+    pydcm, why_not = None, "left out"
+    if not options.without_pydcm:
+        interpreter, why_not = environment.install_pydcm(options.cache)
+        pydcm = parties.pydcm(interpreter) if interpreter else None
+    for party in (*(ours or ()), old, pydcm):
         if party:
             party.check()
     facts["pynetdicom 3.0.4"] = "installed" if old else reason
+    facts["pydcm"] = environment.PYDCM_VERSION if pydcm else why_not
     facts["pages of memory touched"] = f"{scale.warm} MiB before each run"
     facts["busy with something else, before"] = environment.busy()
     work = Path(tempfile.mkdtemp(prefix="benchmarks-", dir=options.workdir))
@@ -98,7 +103,7 @@ def _main(argv: list[str] | None) -> int:
         if shutil.disk_usage(work).free < scale.room:
             print(f"benchmarks: {scale.room >> 30} GiB needed; try --workdir", file=sys.stderr)
             return 2
-        bench = Bench(work, scale, tools, ours, old)
+        bench = Bench(work, scale, tools, ours, old, pydcm)
         results = {name: _case(name, bench) for name in names}
     finally:
         say("deleting what was written")

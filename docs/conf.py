@@ -18,6 +18,10 @@ extensions = [
     "numpydoc",
     "pynetdicom_tables",
     "pynetdicom_rooms",
+    "pynetdicom_errors",
+    "pynetdicom_guide",
+    "pynetdicom_apps",
+    "pynetdicom_conformance",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"

@@ -6,6 +6,10 @@ Does what ``department_scp.py`` has for it to do: for each scheduled step it tel
 takes images, tells that it is done, stores the images, and has their keeping confirmed. What is
 committed is deleted, and nothing else: ends with 0 if no image is left. The images are copies of
 one of pydicom's.
+
+Each step has a folder of its own, which is named by its UID, until all of it is committed. What an
+earlier run has left behind is seen to first: a step that was not ended is discontinued, and its
+images are stored and committed like others.
 """
 
 import argparse
@@ -28,6 +32,7 @@ from pynetdicom.workflows import commitment, mpps, worklist
 from pynetdicom.workflows.providing import Refused
 
 TITLE = "MODALITY"
+BEGUN = "begun"  # a file that is there while the department thinks that a step goes on
 
 
 def now():
@@ -45,13 +50,15 @@ def ask_for_work(assoc):
     return worklist.find(assoc, keys)
 
 
-def begin(assoc, item, number):
+def begin(assoc, item, number, folder):
     """Tell that a step has begun."""
     attributes = worklist.performed(item)
     attributes.PerformedProcedureStepID = attributes.StudyID = f"PPS{number}"
     attributes.PerformedStationAETitle = TITLE
     attributes.PerformedProcedureStepStartDate, attributes.PerformedProcedureStepStartTime = now()
-    return mpps.begin(assoc, attributes)
+    folder.mkdir()
+    (folder / BEGUN).touch()  # first, so that a step that was begun is never forgotten
+    return mpps.begin(assoc, attributes, folder.name)
 
 
 def take_images(item, step, count):
@@ -79,10 +86,10 @@ def take_images(item, step, count):
         yield image
 
 
-def complete(step, images):
-    """Tell that a step is done, and which images there are."""
+def done(images):
+    """What is told when a step ends: the time, and which images there are."""
     series = Dataset()
-    series.SeriesInstanceUID = images[0].SeriesInstanceUID
+    series.SeriesInstanceUID = images[0].SeriesInstanceUID if images else generate_uid()
     series.ProtocolName = "Head"
     series.ReferencedImageSequence = []
     for image in images:
@@ -93,30 +100,56 @@ def complete(step, images):
     last = Dataset()
     last.PerformedProcedureStepEndDate, last.PerformedProcedureStepEndTime = now()
     last.PerformedSeriesSequence = [series]
-    step.complete(last)
+    return last
+
+
+def deliver(assoc, folder):
+    """Store the images of a step, have their keeping confirmed, and delete what is committed."""
+    paths = {path.stem: path for path in sorted(folder.glob("*.dcm"))}
+    stored, committed = [], []
+    if paths:
+        results = list(assoc.send_c_stores(paths.values()))
+        stored = [path for path, status in results if status.get("Status") == 0x0000]
+        result = commitment.commit(assoc, paths.values(), timeout=60)
+        committed = result.committed
+        for instance in committed:
+            paths[instance.sop_instance].unlink()  # not before
+    if len(committed) == len(paths):
+        (folder / "part").unlink(missing_ok=True)
+        folder.rmdir()
+    return f"{len(stored)} of {len(paths)} images stored, {len(committed)} committed"
+
+
+def see_to_what_is_left(assoc, directory):
+    """Go on where an earlier run has ended, however it has ended."""
+    for folder in sorted(directory.iterdir()):
+        if (folder / BEGUN).exists():
+            images = [dcmread(path, stop_before_pixels=True) for path in folder.glob("*.dcm")]
+            try:
+                mpps.resume(assoc, folder.name).discontinue(done(images))
+            except Refused as error:  # it had been ended, or never begun
+                print(error)
+            (folder / BEGUN).unlink()
+        print(f"left behind: {deliver(assoc, folder)}")
 
 
 def work(assoc, count, directory):
     """Do what there is to do; whether no image has to be kept in the directory."""
+    see_to_what_is_left(assoc, directory)
     items = ask_for_work(assoc)
     print(f"{len(items)} steps are scheduled")
     for number, item in enumerate(items, 1):
-        step = begin(assoc, item, number)
-        images = list(take_images(item, step, count))
-        paths = {}
-        for image in images:
-            path = paths[image.SOPInstanceUID] = directory / f"{image.SOPInstanceUID}.dcm"
-            image.save_as(path, enforce_file_format=True)
-        complete(step, images)
-        results = list(assoc.send_c_stores(paths.values()))
-        stored = [path for path, status in results if status.get("Status") == 0x0000]
-        result = commitment.commit(assoc, paths.values(), timeout=60)
-        for instance in result.committed:
-            paths[instance.sop_instance].unlink()  # not before
-        print(
-            f"{item.AccessionNumber}: {len(stored)} of {count} images stored,"
-            f" {len(result.committed)} committed"
-        )
+        folder = directory / generate_uid()
+        step = begin(assoc, item, number, folder)
+        images = []
+        for image in take_images(item, step, count):
+            part = folder / "part"
+            image.save_as(part, enforce_file_format=True)
+            part.rename(folder / f"{image.SOPInstanceUID}.dcm")  # when it is complete
+            images.append(image)
+        step.complete(done(images))
+        (folder / BEGUN).unlink()
+        print(f"{item.AccessionNumber}: {deliver(assoc, folder)}")
     print(f"{len(ask_for_work(assoc))} steps are left")
     return not any(directory.iterdir())
 
@@ -145,7 +178,8 @@ def main():
     is_all_well = False
     try:
         is_all_well = work(assoc, args.images, args.directory)
-    except (Refused, ValueError, TimeoutError, ConnectionError) as error:
+    except (Refused, ValueError, RuntimeError, OSError) as error:
+        # No answer, no time, no connection, no room: what is there is seen to by the next run.
         print(error, file=sys.stderr)
     assoc.release()
     return 0 if is_all_well and assoc.is_released else 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from pynetdicom import events
 from pynetdicom.ae_contexts import proposed, served
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     import os
     import ssl
 
+    from typing_extensions import TypeVar
+
     from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
     from pynetdicom.capture import Capture
-    from pynetdicom.handlers import HandlerSpec
     from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
+    from pynetdicom.typing import EventHandlers, KeywordOptions, ServerOptions
+
+    S = TypeVar("S", bound=AssociationServer, default=AssociationServer)
 
 
 def prepare(
@@ -35,11 +39,16 @@ def prepare(
     ext_neg: Sequence[Any] | None = None,
     bind_address: tuple[Any, ...] | None = None,
     tls_args: tuple[ssl.SSLContext, str] | None = None,
-    evt_handlers: Sequence[HandlerSpec] | None = None,
+    evt_handlers: EventHandlers | None = None,
     window: tuple[int, int] | None = None,
     tls: str | ssl.SSLContext | None = None,
+    *,
+    make: Callable[..., Any] | None = None,
 ) -> Association:
-    """Make an association that is not requested yet; see `ApplicationEntity.associate`."""
+    """Make an association that is not requested yet; see `ApplicationEntity.associate`.
+
+    Where it is to be of another kind, `make` is called in the place of `Association`.
+    """
     from pynetdicom.association import Association, agreeing
     from pynetdicom.association.requesting import Target
 
@@ -48,7 +57,10 @@ def prepare(
         raise TypeError("'bind_address' must be a tuple (host, port)")
     if bind_address is not None:
         AddressInformation.from_tuple(bind_address)
-    tls_args = _tls_args(tls_args, tls, address.addr)
+    if tls is not None or tls_args is not None:
+        from pynetdicom.tls import args_of
+
+        tls_args = args_of(tls_args, tls, address.addr)
     items = list(ext_neg or ae.extended_negotiation or ())
     if window is not None:  # of this item there is one at most (PS3.7 D.3.3.3.1)
         items = [x for x in items if not isinstance(x, AsynchronousOperationsWindowNegotiation)]
@@ -67,7 +79,10 @@ def prepare(
         implementation_version_name=ae.implementation_version_name,
     )
     target = Target(address, request, max_pdu, bind_address, tls_args)
-    return Association(ae, "requestor", target=target, evt_handlers=evt_handlers)
+    made: Association = (make or Association)(
+        ae, "requestor", target=target, evt_handlers=evt_handlers
+    )
+    return made
 
 
 def _peer(addr: Any, port: Any) -> AddressInformation:
@@ -80,31 +95,9 @@ def _peer(addr: Any, port: Any) -> AddressInformation:
     return AddressInformation.from_addr_port(addr, port)
 
 
-def _tls_args(tls_args: Any, tls: object, host: str) -> Any:
-    """The TLS context and the host name that is verified; None for none."""
-    if tls is not None:
-        if tls_args is not None:
-            raise ValueError("'tls' and 'tls_args' are not to be given both")
-        from pynetdicom.tls import context_of
-
-        return context_of(tls), host
-    if tls_args is None:
-        return None
-    import ssl
-
-    match tls_args:
-        case (ssl.SSLContext() as context, str() | None):
-            if context.protocol == ssl.PROTOCOL_TLS_SERVER:
-                what = "the context of a server: PROTOCOL_TLS_CLIENT is for clients"
-                raise ValueError(f"'tls_args' has {what}")
-        case _:
-            raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
-    return tls_args
-
-
 def _captured(
-    evt_handlers: Sequence[HandlerSpec] | None, capture: Capture | str | os.PathLike[str] | None
-) -> Sequence[HandlerSpec] | None:
+    evt_handlers: EventHandlers | None, capture: Capture | str | os.PathLike[str] | None
+) -> EventHandlers | None:
     if capture is None:
         return evt_handlers
     from pynetdicom.capture import captured
@@ -149,7 +142,14 @@ class ApplicationEntity(Settings):
     """
 
     # What its associations ask of it, see `Entity`.
-    _make_event = events.Event
+    @staticmethod
+    def _make_event(
+        assoc: Any, event: events.EventType, attrs: dict[str, Any] | None, timestamp: Any = None
+    ) -> events.Event:
+        from pynetdicom.event_kinds import CLASSES  # the first event has it loaded
+
+        return CLASSES[event](assoc, event, attrs, timestamp)
+
     _ask = staticmethod(events.ask)
     _prepare = prepare
 
@@ -165,7 +165,7 @@ class ApplicationEntity(Settings):
         ext_neg: Sequence[Any] | None = None,
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str] | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: EventHandlers | None = None,
         *,
         window: tuple[int, int] | None = None,
         tls: str | ssl.SSLContext | None = None,
@@ -247,12 +247,31 @@ class ApplicationEntity(Settings):
         """
         self.start_server((self.bind_addr, self.port), block=True)
 
+    @overload
+    def start_server(
+        self, address: tuple[Any, ...], block: Literal[True] = True, **more: Unpack[ServerOptions]
+    ) -> None: ...
+    @overload
+    def start_server(
+        self, address: tuple[Any, ...], block: Literal[False], **more: Unpack[ServerOptions]
+    ) -> ThreadedAssociationServer: ...
+    @overload
     def start_server(
         self,
         address: tuple[Any, ...],
         block: bool = True,
         ssl_context: ssl.SSLContext | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: EventHandlers | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Sequence[PresentationContext] | None = None,
+        **more: Unpack[KeywordOptions],
+    ) -> ThreadedAssociationServer | None: ...
+    def start_server(
+        self,
+        address: tuple[Any, ...],
+        block: bool = True,
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: EventHandlers | None = None,
         ae_title: str | bytes | None = None,
         contexts: Sequence[PresentationContext] | None = None,
         *,
@@ -334,7 +353,6 @@ class ApplicationEntity(Settings):
                 access=access,
                 capture=capture,
             )
-            assert isinstance(server, ThreadedAssociationServer)
             if not block:
                 server.start()
                 return server
@@ -354,13 +372,13 @@ class ApplicationEntity(Settings):
         ae_title: str | bytes | None = None,
         contexts: Sequence[PresentationContext] | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
-        server_class: type[AssociationServer] | None = None,
+        evt_handlers: EventHandlers | None = None,
+        server_class: type[S] | None = None,
         *,
         tls: ssl.SSLContext | None = None,
         capture: Capture | str | os.PathLike[str] | None = None,
         **kwargs: Any,
-    ) -> AssociationServer:
+    ) -> S:
         """Make a server without running it; see `start_server` for the parameters.
 
         Parameters
@@ -382,15 +400,14 @@ class ApplicationEntity(Settings):
             from pynetdicom.tls import context_of
 
             ssl_context = context_of(tls, is_server=True)
-        server_class = server_class or AssociationServer
-        given: object = server_class
-        if not isinstance(given, type) or not issubclass(given, AssociationServer):
+        made_of: Any = server_class or AssociationServer
+        if not isinstance(made_of, type) or not issubclass(made_of, AssociationServer):
             raise TypeError("'server_class' must be a subclass of AssociationServer")
         unrestricted = kwargs.get("unrestricted_storage")
         if unrestricted is None:
             unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
         supported = self.supported_contexts if contexts is None else contexts
-        return server_class(
+        server: Any = made_of(
             self,
             address,
             self.ae_title if ae_title is None else title_of("ae_title", ae_title),
@@ -399,6 +416,8 @@ class ApplicationEntity(Settings):
             _captured(evt_handlers, capture),
             **kwargs,
         )
+        made: S = server
+        return made
 
     # Ending
 

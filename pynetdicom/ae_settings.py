@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.ae_contexts import Requested, Supported, Syntaxes, checked
-from pynetdicom.hooks import Callbacks
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.running import Running
 from pynetdicom.settings import Setting, Timeouts, window_of
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
     from pynetdicom.association import Association
+    from pynetdicom.callbacks import Callbacks
+else:
+    from pynetdicom.hooks import Callbacks
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 

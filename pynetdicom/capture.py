@@ -16,7 +16,7 @@ import logging
 import os
 import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Any, Self
@@ -163,7 +163,7 @@ class Capture:
 
 
 def captured(
-    evt_handlers: Sequence[Any] | None, capture: Capture | str | os.PathLike[str]
+    evt_handlers: Iterable[Any] | None, capture: Capture | str | os.PathLike[str]
 ) -> list[Any]:
     """Add the handlers of a capture, or of one into a new file, to others."""
     if not isinstance(capture, Capture):

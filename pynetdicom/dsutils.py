@@ -15,6 +15,7 @@ from pynetdicom.data_sets.data_set import InMemory as InMemory
 from pynetdicom.data_sets.data_set import encode_dataset as encode_dataset
 from pynetdicom.data_sets.data_set import write_elements
 from pynetdicom.data_sets.element_walk import MAXIMUM_DEPTH, UNCOMPRESSED, Encoding, encoding_of
+from pynetdicom.data_sets.part10 import same_data_set as same_data_set
 from pynetdicom.data_sets.pieces import NotEncodable
 from pynetdicom.services.instances import KnownPath as KnownPath
 

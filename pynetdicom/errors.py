@@ -6,6 +6,8 @@ Local misuse of the library raises the built-in exceptions (`TypeError`, `ValueE
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PynetdicomError(Exception):
     """Base of the errors that are not mere misuse of the library."""
@@ -57,6 +59,32 @@ class DIMSEDecodeError(PeerError):
 
 class NothingAccepted(PynetdicomError):
     """The peer has accepted none of the presentation contexts; the message names each and why."""
+
+
+class AssociationError(PynetdicomError):
+    """An association that was asked for did not come about.
+
+    Attributes
+    ----------
+    ended : Ended
+        How it ended, by whom and why, as `Association.ended`.
+    """
+
+    def __init__(self, ended: Any) -> None:
+        super().__init__(str(ended))
+        self.ended = ended
+
+
+class AssociationRejected(AssociationError):
+    """The peer has rejected the association."""
+
+
+class AssociationAborted(AssociationError):
+    """The peer, or we, have aborted the association before it was established."""
+
+
+class AssociationFailed(AssociationError):
+    """There was no connection, or it broke."""
 
 
 class PDUTooShort(PeerError, ValueError):

@@ -7,9 +7,58 @@ no further. An intervention event asks one handler for an answer; unless one is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Generic
 
-class EventType:
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+    from typing import Concatenate, TypeAlias
+
+    from pydicom.dataset import Dataset
+    from typing_extensions import TypeVar
+
+    from pynetdicom.data_sets.encoded import EncodedDataSet
+    from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
+
+    E = TypeVar("E", default=Any)
+    R = TypeVar("R", default=Any)
+    Handles: TypeAlias = Callable[[E], R]
+    """A handler: what it is called with, and what it gives."""
+    HandlesMore: TypeAlias = Callable[Concatenate[E, ...], R]
+    """A handler that is called with more than the event."""
+
+    # What they give
+
+    Path: TypeAlias = str | os.PathLike[str]
+
+    Status: TypeAlias = int | Dataset
+    """A status: its code, or a data set with Status and what else is to be said."""
+    DataSet: TypeAlias = Dataset | EncodedDataSet
+    """A data set to be sent: one of pydicom's, or one that is encoded already."""
+    Instance: TypeAlias = DataSet | Path
+    """A SOP Instance to be sent."""
+    Matches: TypeAlias = Iterable[tuple[Status, DataSet | None]]
+    """What a C-FIND handler yields: ``(status, identifier)`` for each match."""
+    Instances: TypeAlias = Iterable[int | tuple[Status, Instance | None]]
+    """What a C-GET handler yields: a number, then ``(status, dataset)`` for each instance."""
+    Destination: TypeAlias = tuple[str | None, int | None] | tuple[str, int, dict[str, Any]]
+    Retrieval: TypeAlias = Iterable[Destination | int | tuple[Status, Instance | None]]
+    """What a C-MOVE handler yields: ``(addr, port)``, a number, then as for a C-GET."""
+    Reply: TypeAlias = Status | tuple[Status, DataSet | None]
+    """What the handler of an N-service returns: ``(status, dataset)``, or the status alone."""
+    ExtendedAnswer: TypeAlias = dict[Any, bytes] | None
+    CommonAnswer: TypeAlias = dict[Any, SOPClassCommonExtendedNegotiation]
+    UserAnswer: TypeAlias = tuple[bool, bytes | None]
+else:
+    from typing import TypeVar
+
+    E, R = TypeVar("E"), TypeVar("R")
+
+
+class EventType(Generic[E, R]):
     """A kind of event, such as `EVT_C_STORE`.
+
+    For type checkers it says what its handlers are called with, and what they give.
 
     Attributes
     ----------
@@ -37,13 +86,13 @@ class EventType:
         return self.name
 
 
-class NotificationEvent(EventType):
+class NotificationEvent(EventType[E, R]):
     """A kind of event that tells what happened."""
 
     is_notification = True
 
 
-class InterventionEvent(EventType):
+class InterventionEvent(EventType[E, R]):
     """A kind of event that asks its handler for an answer."""
 
     is_intervention = True
@@ -98,7 +147,7 @@ EVT_N_CREATE = _request("N-CREATE", "attribute_list")
 EVT_N_DELETE = _request("N-DELETE")
 EVT_N_EVENT_REPORT = _request("N-EVENT-REPORT", "event_type event_information")
 EVT_N_GET = _request("N-GET", "attribute_identifiers")
-EVT_N_SET = _request("N-SET", "modification_list")
+EVT_N_SET = _request("N-SET", "modification_list attribute_list")
 EVT_ASYNC_OPS = InterventionEvent(
     "EVT_ASYNC_OPS", "Asynchronous operations window proposed", "nr_invoked nr_performed"
 )

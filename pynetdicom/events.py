@@ -1,4 +1,4 @@
-"""Events: what scripts use of them, what handlers get, and the AE's callbacks as default handlers.
+"""Events: their kinds, what their handlers get, and what is given as ``evt_handlers``.
 
 Notification events tell what happened: any number of handlers, whose exceptions are logged and go
 no further. An intervention event asks one handler for an answer; unless one is bound, the matching
@@ -7,411 +7,107 @@ no further. An intervention event asks one handler for an answer; unless one is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import _config
 from pynetdicom import event_types as evt
-from pynetdicom.errors import DataSetDecodeError
-from pynetdicom.event_types import *  # noqa: F403  # all of them, by their names
-from pynetdicom.event_types import EventType
-from pynetdicom.handlers import EventHandlerType as EventHandlerType
+from pynetdicom.event_types import ALL_EVENTS as ALL_EVENTS
+from pynetdicom.event_types import ON_THE_WIRE as ON_THE_WIRE
+from pynetdicom.event_types import OPERATION_EVENTS as OPERATION_EVENTS
+from pynetdicom.event_types import EventType as EventType
+from pynetdicom.event_types import InterventionEvent as InterventionEvent
+from pynetdicom.event_types import NotificationEvent as NotificationEvent
 from pynetdicom.handlers import Handler as Handler
 from pynetdicom.handlers import HandlerSpec as HandlerSpec
 from pynetdicom.handlers import ahead as ahead
 from pynetdicom.handlers import trigger as trigger
-from pynetdicom.hooks import CALLBACK_OF, is_assigned
+from pynetdicom.hooks import ask as ask
+from pynetdicom.hooks import get_default_handler as get_default_handler
 
 if TYPE_CHECKING:
-    from builtins import property as of_kind
-    from datetime import datetime
-
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.tag import BaseTag
-
-    from pynetdicom.association import Association
-    from pynetdicom.association.service_user import ServiceUser
-    from pynetdicom.data_sets.data_set import EncodedDataSet
-    from pynetdicom.dimse.messages import Message
-    from pynetdicom.upper_layer.contexts import PresentationContextTuple
-    from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
-
-
-if not TYPE_CHECKING:
-
-    class of_kind(property):  # it is one
-        """A property that an event has if the table of the kinds says so."""
-
-        def __get__(self, event: Any, owner: Any = None) -> Any:
-            if event is not None:
-                event._check(self.fget.__name__)
-            return super().__get__(event, owner)
-
-
-class Event:
-    """An event that has happened, as its handler gets it.
-
-    It may be kept when its handler returns, for another thread for instance. What was received is
-    given back when nobody holds the event, its ``request``, or a data set made of them.
-
-    Which of the attributes below it has depends on its kind: `EventType.attributes` names them.
-    Asking for another one raises `AttributeError`.
-
-    Attributes
-    ----------
-    assoc : Association
-    event : NotificationEvent or InterventionEvent
-        The kind of event.
-    timestamp : datetime.datetime
-    """
-
-    assoc: Association
-    event: EventType
-    timestamp: datetime
-
-    address: tuple[str, int]
-    """Host and port of the peer, of ``EVT_CONN_OPEN`` and ``EVT_CONN_CLOSE``."""
-    primitive: Any
-    """The A-ASSOCIATE, A-RELEASE, A-ABORT or A-P-ABORT primitive."""
-    message: Message
-    """The DIMSE message."""
-    pdu: Any
-    """The PDU, see `pynetdicom.upper_layer.pdu`."""
-    data: bytes
-    """The bytes."""
-    current_state: str
-    """The state that the state machine was in, such as ``"Sta6"`` (PS3.8 9.2)."""
-    fsm_event: str
-    """What it was told, such as ``"Evt10"``."""
-    action: str
-    """What it did, such as ``"DT-2"``."""
-    next_state: str
-    """The state that it is in now."""
-    request: Any
-    """The request, with the parameters of its operation by their keywords."""
-    nr_invoked: int
-    """How many operations at a time the requestor would like to invoke."""
-    nr_performed: int
-    """How many operations at a time the requestor would like to perform."""
-    items: dict[str, SOPClassCommonExtendedNegotiation]
-    """The items that the requestor proposes, by SOP Class UID."""
-    app_info: dict[str, bytes]
-    """The service class application information, by SOP Class UID."""
-    user_id_type: int
-    """What kind of identity it is, see PS3.7 D.3.3.7."""
-    primary_field: bytes
-    """The user name, or what takes its place."""
-    secondary_field: bytes
-    """The passcode, if there is one."""
-
-    def __init__(
-        self,
-        assoc: Any,
-        event: EventType,
-        attrs: dict[str, Any] | None = None,
-        timestamp: datetime | None = None,
-    ) -> None:
-        self.assoc = assoc
-        self.event = event
-        if timestamp is None:  # the module is for those only who have bound a handler
-            from datetime import datetime
-
-            timestamp = datetime.now()
-        self.timestamp = timestamp
-        self._decoded: list[Dataset] = []  # one at most
-        self.__dict__.update(attrs or {})
-
-    def __getattr__(self, name: str) -> Any:
-        # Also where a property has raised it.
-        raise AttributeError(f"{self.__dict__.get('event', 'Event')} has no attribute {name!r}")
-
-    def _check(self, name: str) -> None:
-        if name not in self.event.attributes or "request" not in self.__dict__:
-            self.__getattr__(name)
-
-    def _data_set(self) -> Dataset:
-        """The request's data set, decoded once."""
-        if not self._decoded:
-            data_set = self.received
-            self._decoded.append(data_set.decode())
-            if data_set.oddities:
-                self.assoc._invoker.messenger.note_oddities(data_set.oddities, "received with")
-        return self._decoded[0]
-
-    @of_kind
-    def context(self) -> PresentationContextTuple:
-        """The presentation context of the request: its ID, abstract and transfer syntax."""
-        context: PresentationContextTuple = self.__dict__["_context"].as_tuple
-        return context
-
-    @of_kind
-    def message_id(self) -> int:
-        """The Message ID of the request."""
-        return int(self.request.MessageID)
-
-    @of_kind
-    def dataset(self) -> Dataset:
-        """The data set of a C-STORE request, decoded when first asked for.
-
-        Raises
-        ------
-        pynetdicom.errors.DataSetDecodeError
-            It does not decode.
-        """
-        dataset = self._data_set()
-        if not hasattr(dataset, "file_meta"):
-            dataset.file_meta = self.file_meta
-        return dataset
-
-    @of_kind
-    def file_meta(self) -> FileMetaDataset:
-        """File meta information for the data set of a C-STORE request."""
-        from pynetdicom.dsutils import create_file_meta
-
-        request = self.request
-        return create_file_meta(
-            sop_class_uid=request.AffectedSOPClassUID,
-            sop_instance_uid=request.AffectedSOPInstanceUID,
-            transfer_syntax=self.context.transfer_syntax,
-        )
-
-    @of_kind
-    def received(self) -> EncodedDataSet:
-        """The data set of a request as it was received, to be sent on without being decoded.
-
-        It goes to ``send_c_store``, ``send_c_find``, ``send_c_get`` and ``send_c_move`` of another
-        association, also on another thread and after the handler has returned.
-        """
-        data_set: EncodedDataSet | None = self.request.data_set
-        if data_set is None:
-            from pydicom.dataset import Dataset
-
-            from pynetdicom.data_sets.data_set import encode_dataset
-
-            return encode_dataset(Dataset(), self.context.transfer_syntax)
-        return data_set
-
-    def encoded_dataset(self, include_meta: bool = True) -> bytes:
-        """The data set of a C-STORE request as it was received.
-
-        Parameters
-        ----------
-        include_meta : bool
-            With preamble and file meta information in front: the bytes of a DICOM file.
-        """
-        self._check("encoded_dataset")
-        data_set = self.request.data_set
-        if data_set is None:
-            return b""
-        encoded: bytes = data_set.file_bytes() if include_meta else data_set.getvalue()
-        return encoded
-
-    @of_kind
-    def file_name(self) -> str:
-        """A name for the file of a C-STORE request: its SOP Instance UID, and ``.dcm``.
-
-        What peers send as a UID may be anything, ``../../x`` too.
-
-        Raises
-        ------
-        ValueError
-            It cannot be a file name: it is not of 1 to 64 digits and dots. A handler that lets this
-            pass answers 0xC211.
-        """
-        from pynetdicom.utils import is_file_name
-
-        uid: str = self.request.AffectedSOPInstanceUID or ""
-        if not is_file_name(uid):
-            raise ValueError("the SOP Instance UID cannot be a file name")
-        return f"{uid}.dcm"
-
-    @of_kind
-    def dataset_path(self) -> Any:
-        """Path of a file with the data set of a C-STORE request, until the handler returns.
-
-        Everything else of an event stays for as long as the event is held: it may be put into a
-        queue, and a worker may read it when the sender has had its answer.
-        """
-        return self.request.data_set.path
-
-    def save_as(self, path: Any, overwrite: bool = True, sync: bool = False) -> None:
-        """Save the data set of a C-STORE request as a DICOM file, without decoding it.
-
-        Nobody sees an incomplete file under that name.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-        overwrite : bool
-            Whether a file of that name may be replaced.
-        sync : bool
-            Return only when file and name are on the disk.
-
-        Raises
-        ------
-        FileExistsError
-            There is such a file, and `overwrite` is False.
-        OSError
-            It cannot be written; no part of it is left.
-        """
-        self._check("save_as")
-        self.request.data_set.save_as(path, overwrite=overwrite, sync=sync)
-
-    @of_kind
-    def identifier(self) -> Dataset:
-        """The identifier of a C-FIND, C-GET or C-MOVE request."""
-        return self._data_set()
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the peer has cancelled the C-FIND, C-GET or C-MOVE, or is gone.
-
-        False where there is nothing to be cancelled: of any other event.
-        """
-        if "identifier" not in self.event.attributes or "request" not in self.__dict__:
-            return False
-        return self.assoc._performer.is_cancelled(self.request.MessageID)
-
-    @of_kind
-    def move_destination(self) -> str:
-        """The AE title that a C-MOVE sends to."""
-        return str(self.request.MoveDestination or "")
-
-    @of_kind
-    def action_type(self) -> int:
-        """The Action Type ID of an N-ACTION request."""
-        return int(self.request.ActionTypeID)
-
-    @of_kind
-    def action_information(self) -> Dataset:
-        """The Action Information of an N-ACTION request."""
-        return self._data_set()
-
-    @of_kind
-    def attribute_list(self) -> Dataset:
-        """The Attribute List of an N-CREATE request."""
-        return self._data_set()
-
-    @of_kind
-    def attribute_identifiers(self) -> list[BaseTag]:
-        """The tags that an N-GET request asks for; none stand for all that there are."""
-        from pydicom.tag import Tag
-
-        return [Tag(tag) for tag in self.request.AttributeIdentifierList or ()]
-
-    @of_kind
-    def event_type(self) -> int:
-        """The Event Type ID of an N-EVENT-REPORT request."""
-        return int(self.request.EventTypeID)
-
-    @of_kind
-    def event_information(self) -> Dataset:
-        """The Event Information of an N-EVENT-REPORT request."""
-        return self._data_set()
-
-    @of_kind
-    def modification_list(self) -> Dataset:
-        """The Modification List of an N-SET request."""
-        return self._data_set()
-
-
-ARGUMENTS: dict[EventType, str] = {
-    # event: what its callback is called with, attributes of the event or what `_MADE` makes of it
-    evt.EVT_C_ECHO: "context info",
-    evt.EVT_C_STORE: "stored context info",
-    evt.EVT_C_FIND: "identifier context info",
-    evt.EVT_C_GET: "identifier context info",
-    evt.EVT_C_MOVE: "identifier move_aet context info",
-    evt.EVT_N_ACTION: "action_information context info",
-    evt.EVT_N_CREATE: "attribute_list context info",
-    evt.EVT_N_DELETE: "context info",
-    evt.EVT_N_EVENT_REPORT: "event_information context info",
-    evt.EVT_N_GET: "attribute_identifiers context info",
-    evt.EVT_N_SET: "modification_list context info",
-    evt.EVT_ASYNC_OPS: "nr_invoked nr_performed",
-    evt.EVT_SOP_COMMON: "items",
-    evt.EVT_SOP_EXTENDED: "app_info",
-    evt.EVT_USER_ID: "user_id_type primary_field secondary_field user_info",
-}
-
-
-def _titled(title: str | None) -> bytes | None:
-    """An AE title as that generation of callbacks sees it."""
-    return None if title is None else title.encode("latin-1", "replace").ljust(16)
-
-
-def _side(user: ServiceUser) -> dict[str, Any]:
-    """One side of the association, as that generation of callbacks sees it."""
-    return {**user.info, "ae_title": _titled(user.ae_title)}
-
-
-def _info(event: Event) -> dict[str, Any]:
-    """What callbacks are told about the association and the request."""
-    assoc, rq = event.assoc, event.request
-    parameters: dict[str, Any] = {"message_id": event.message_id}
-    if "Priority" in rq.parameters:
-        parameters["priority"] = rq.Priority
-    if rq.name == "C-STORE":
-        parameters["originator_aet"] = _titled(rq.MoveOriginatorApplicationEntityTitle)
-        parameters["originator_message_id"] = rq.MoveOriginatorMessageID
-        if assoc.is_requestor:  # its other name, where a C-GET is answered
-            parameters["original_message_id"] = rq.MoveOriginatorMessageID
-    if rq.name.startswith("N-"):
-        side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
-        parameters["requested_sop_class_uid"] = getattr(rq, f"{side}SOPClassUID")
-        parameters["requested_sop_instance_uid"] = getattr(rq, f"{side}SOPInstanceUID")
-        for name in ("action_type", "event_type"):
-            if name in event.event.attributes:
-                parameters[name] = getattr(event, name)
-    info: dict[str, Any] = {
-        "requestor": _side(assoc.requestor),
-        "acceptor": _side(assoc.acceptor),
-        "parameters": parameters,
-        "sop_class_extended": assoc.acceptor.sop_class_extended,
-        "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
-    }
-    if "identifier" in event.event.attributes:
-        info["cancelled"] = assoc._performer.is_cancelled
-    return info
-
-
-def _stored(event: Event) -> Any:
-    if _config.DECODE_STORE_DATASETS:
-        return event.dataset
-    return event.encoded_dataset(include_meta=False)
-
-
-_MADE: dict[str, Callable[[Event], Any]] = {
-    "info": _info,
-    "move_aet": lambda event: _titled(event.move_destination),
-    "stored": _stored,
-    "user_info": lambda event: {"requestor": _side(event.assoc.requestor)},
-}
-
-
-def ask(event: Event) -> Any:
-    """The default handler of the intervention events: ask the AE."""
-    # What is served has the engines loaded already.
-    from pynetdicom.services.engines import NoHandler, Undecodable
-
-    name = CALLBACK_OF[event.event]
-    ae = event.assoc.ae
-    if not is_assigned(ae, name):
-        if event.event is evt.EVT_C_ECHO:
-            return 0x0000
-        raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
-    names = ARGUMENTS[event.event].split()
-    try:
-        args = [_MADE[name](event) if name in _MADE else getattr(event, name) for name in names]
-    except DataSetDecodeError as error:
-        raise Undecodable(str(error)) from error
-    except Exception as error:  # its text may be about the patient
-        raise Undecodable(type(error).__name__) from error
-    return getattr(ae, name)(*args)
-
-
-def get_default_handler(event: EventType) -> Callable[[Event], Any]:
-    """The handler of an intervention event while none is bound: ask the AE's callback."""
-    if event not in ARGUMENTS:
-        raise ValueError(f"{event} has no default handler")
-    return ask
+    from pynetdicom import typing
+    from pynetdicom.event_kinds import Event as Event
+    from pynetdicom.typing import *  # noqa: F403  # the kinds of events, by their names
+else:
+
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        where = import_module(f"pynetdicom.{'event_kinds' if name == 'Event' else 'typing'}")
+        if name != "Event" and name not in where.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals().setdefault(name, getattr(where, name))
+
+    def __dir__() -> list[str]:
+        from pynetdicom.typing import __all__ as kinds
+
+        return sorted({*globals(), "Event", *kinds})
+
+
+EVT_CONN_OPEN: NotificationEvent[typing.GivenConnection, object] = evt.EVT_CONN_OPEN
+"""The connection with the peer has been opened."""
+EVT_CONN_CLOSE: NotificationEvent[typing.GivenConnection, object] = evt.EVT_CONN_CLOSE
+"""The connection with the peer has been closed."""
+EVT_REQUESTED: NotificationEvent[typing.GivenAssociation, object] = evt.EVT_REQUESTED
+"""An association is requested; a handler may reject or abort it, by ``event.assoc``."""
+EVT_ACCEPTED: NotificationEvent[typing.GivenAssociation, object] = evt.EVT_ACCEPTED
+"""The association was accepted."""
+EVT_REJECTED: NotificationEvent[typing.GivenAssociation, object] = evt.EVT_REJECTED
+"""The association was rejected."""
+EVT_ESTABLISHED: NotificationEvent[typing.GivenAssociation, object] = evt.EVT_ESTABLISHED
+"""The association is there to be used."""
+EVT_RELEASED: NotificationEvent[typing.GivenAssociation, object] = evt.EVT_RELEASED
+"""The association was released."""
+EVT_ABORTED: NotificationEvent[typing.GivenAssociation, object] = evt.EVT_ABORTED
+"""The association was aborted, by either side or the network."""
+EVT_ACSE_RECV: NotificationEvent[typing.GivenACSE, object] = evt.EVT_ACSE_RECV
+"""A primitive of the association's service was received."""
+EVT_ACSE_SENT: NotificationEvent[typing.GivenACSE, object] = evt.EVT_ACSE_SENT
+"""A primitive of the association's service was sent."""
+EVT_DIMSE_RECV: NotificationEvent[typing.GivenDIMSE, object] = evt.EVT_DIMSE_RECV
+"""A DIMSE message was received."""
+EVT_DIMSE_SENT: NotificationEvent[typing.GivenDIMSE, object] = evt.EVT_DIMSE_SENT
+"""A DIMSE message was sent."""
+EVT_PDU_RECV: NotificationEvent[typing.GivenPDU, object] = evt.EVT_PDU_RECV
+"""A PDU was received."""
+EVT_PDU_SENT: NotificationEvent[typing.GivenPDU, object] = evt.EVT_PDU_SENT
+"""A PDU was sent."""
+EVT_DATA_RECV: NotificationEvent[typing.GivenData, object] = evt.EVT_DATA_RECV
+"""Bytes were received; a handler must be quick."""
+EVT_DATA_SENT: NotificationEvent[typing.GivenData, object] = evt.EVT_DATA_SENT
+"""Bytes are about to be sent; a handler must be quick."""
+EVT_FSM_TRANSITION: NotificationEvent[typing.GivenTransition, object] = evt.EVT_FSM_TRANSITION
+"""The state machine has moved (PS3.8 9.2)."""
+EVT_C_ECHO: InterventionEvent[typing.GivenCEcho, typing.Status] = evt.EVT_C_ECHO
+"""A C-ECHO request: the handler returns a status, such as 0x0000."""
+EVT_C_STORE: InterventionEvent[typing.GivenCStore, typing.Status] = evt.EVT_C_STORE
+"""A C-STORE request: the handler keeps ``event.dataset`` and returns a status."""
+EVT_C_FIND: InterventionEvent[typing.GivenCFind, typing.Matches] = evt.EVT_C_FIND
+"""A C-FIND request: the handler yields ``(0xFF00, identifier)`` for each match."""
+EVT_C_GET: InterventionEvent[typing.GivenCGet, typing.Instances] = evt.EVT_C_GET
+"""A C-GET request: the handler yields how many, then ``(0xFF00, dataset)`` for each."""
+EVT_C_MOVE: InterventionEvent[typing.GivenCMove, typing.Retrieval] = evt.EVT_C_MOVE
+"""A C-MOVE request: the handler yields ``(addr, port)``, then as for a C-GET."""
+EVT_N_ACTION: InterventionEvent[typing.GivenNAction, typing.Reply] = evt.EVT_N_ACTION
+"""An N-ACTION request: the handler returns ``(status, action reply or None)``."""
+EVT_N_CREATE: InterventionEvent[typing.GivenNCreate, typing.Reply] = evt.EVT_N_CREATE
+"""An N-CREATE request: the handler returns ``(status, attribute list or None)``."""
+EVT_N_DELETE: InterventionEvent[typing.GivenNDelete, typing.Status] = evt.EVT_N_DELETE
+"""An N-DELETE request: the handler returns a status."""
+EVT_N_EVENT_REPORT: InterventionEvent[typing.GivenNEventReport, typing.Reply] = (
+    evt.EVT_N_EVENT_REPORT
+)
+"""An N-EVENT-REPORT request: the handler returns ``(status, event reply or None)``."""
+EVT_N_GET: InterventionEvent[typing.GivenNGet, typing.Reply] = evt.EVT_N_GET
+"""An N-GET request: the handler returns ``(status, attribute list)``."""
+EVT_N_SET: InterventionEvent[typing.GivenNSet, typing.Reply] = evt.EVT_N_SET
+"""An N-SET request: the handler returns ``(status, attribute list or None)``."""
+EVT_ASYNC_OPS: InterventionEvent[typing.GivenAsyncOps, tuple[int, int]] = evt.EVT_ASYNC_OPS
+"""A window is proposed: the handler returns how many operations of each kind it allows."""
+EVT_SOP_COMMON: InterventionEvent[typing.GivenSOPCommon, typing.CommonAnswer] = evt.EVT_SOP_COMMON
+"""SOP class common extended negotiation: the handler returns what it accepts of the items."""
+EVT_SOP_EXTENDED: InterventionEvent[typing.GivenSOPExtended, typing.ExtendedAnswer] = (
+    evt.EVT_SOP_EXTENDED
+)
+"""SOP class extended negotiation: the handler returns bytes by SOP Class UID, or None."""
+EVT_USER_ID: InterventionEvent[typing.GivenUserID, typing.UserAnswer] = evt.EVT_USER_ID
+"""A user identity: the handler returns ``(whether it is accepted, response or None)``."""

@@ -27,7 +27,6 @@ LOGGER = logging.getLogger("pynetdicom.events")
 Handler = Callable[..., Any]
 HandlerSpec = tuple[Any, ...]
 """``(event, handler)`` or ``(event, handler, [args])``."""
-EventHandlerType = HandlerSpec
 
 # The handlers that a thread is running, the innermost last: whose, and of which event. The stack is
 # not made by the class's `__init__`, in whose midst a signal's handler would find nothing.

@@ -7,11 +7,12 @@ events beside their handlers; hooks are told too.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pynetdicom import _config, raised
 from pynetdicom import event_types as evt
-from pynetdicom import raised
+from pynetdicom.errors import DataSetDecodeError
 
 if TYPE_CHECKING:
     from pynetdicom.upper_layer.ended import Ended
@@ -220,3 +221,107 @@ def primitive_of(ended: Ended) -> Any:
     if ended.source == 2 or ended.by == "network":
         return A_P_ABORT._received(provider_reason=ended.reason)
     return A_ABORT._received(abort_source=ended.source)
+
+
+# The callbacks as default handlers
+
+ARGUMENTS: dict[evt.EventType, str] = {
+    # event: what its callback is called with, attributes of the event or what `_MADE` makes of it
+    evt.EVT_C_ECHO: "context info",
+    evt.EVT_C_STORE: "stored context info",
+    evt.EVT_C_FIND: "identifier context info",
+    evt.EVT_C_GET: "identifier context info",
+    evt.EVT_C_MOVE: "identifier move_aet context info",
+    evt.EVT_N_ACTION: "action_information context info",
+    evt.EVT_N_CREATE: "attribute_list context info",
+    evt.EVT_N_DELETE: "context info",
+    evt.EVT_N_EVENT_REPORT: "event_information context info",
+    evt.EVT_N_GET: "attribute_identifiers context info",
+    evt.EVT_N_SET: "modification_list context info",
+    evt.EVT_ASYNC_OPS: "nr_invoked nr_performed",
+    evt.EVT_SOP_COMMON: "items",
+    evt.EVT_SOP_EXTENDED: "app_info",
+    evt.EVT_USER_ID: "user_id_type primary_field secondary_field user_info",
+}
+
+
+def _titled(title: str | None) -> bytes | None:
+    """An AE title as that generation of callbacks sees it."""
+    return None if title is None else title.encode("latin-1", "replace").ljust(16)
+
+
+def _side(user: Any) -> dict[str, Any]:
+    """One side of the association, as that generation of callbacks sees it."""
+    return {**user.info, "ae_title": _titled(user.ae_title)}
+
+
+def _info(event: Any) -> dict[str, Any]:
+    """What callbacks are told about the association and the request."""
+    assoc, rq = event.assoc, event.request
+    parameters: dict[str, Any] = {"message_id": event.message_id}
+    if "Priority" in rq.parameters:
+        parameters["priority"] = rq.Priority
+    if rq.name == "C-STORE":
+        parameters["originator_aet"] = _titled(rq.MoveOriginatorApplicationEntityTitle)
+        parameters["originator_message_id"] = rq.MoveOriginatorMessageID
+        if assoc.is_requestor:  # its other name, where a C-GET is answered
+            parameters["original_message_id"] = rq.MoveOriginatorMessageID
+    if rq.name.startswith("N-"):
+        side = "Requested" if "RequestedSOPClassUID" in rq.parameters else "Affected"
+        parameters["requested_sop_class_uid"] = getattr(rq, f"{side}SOPClassUID")
+        parameters["requested_sop_instance_uid"] = getattr(rq, f"{side}SOPInstanceUID")
+        for name in ("action_type", "event_type"):
+            if name in event.event.attributes:
+                parameters[name] = getattr(event, name)
+    info: dict[str, Any] = {
+        "requestor": _side(assoc.requestor),
+        "acceptor": _side(assoc.acceptor),
+        "parameters": parameters,
+        "sop_class_extended": assoc.acceptor.sop_class_extended,
+        "sop_class_common_extended": assoc.acceptor.accepted_common_extended,
+    }
+    if "identifier" in event.event.attributes:
+        info["cancelled"] = assoc._performer.is_cancelled
+    return info
+
+
+def _stored(event: Any) -> Any:
+    if _config.DECODE_STORE_DATASETS:
+        return event.dataset
+    return event.encoded_dataset(include_meta=False)
+
+
+_MADE: dict[str, Callable[[Any], Any]] = {
+    "info": _info,
+    "move_aet": lambda event: _titled(event.move_destination),
+    "stored": _stored,
+    "user_info": lambda event: {"requestor": _side(event.assoc.requestor)},
+}
+
+
+def ask(event: Any) -> Any:
+    """The default handler of the intervention events: ask the AE."""
+    # What is served has the engines loaded already.
+    from pynetdicom.services.engines import NoHandler, Undecodable
+
+    name = CALLBACK_OF[event.event]
+    ae = event.assoc.ae
+    if not is_assigned(ae, name):
+        if event.event is evt.EVT_C_ECHO:
+            return 0x0000
+        raise NoHandler(f"no handler is bound to {event.event}, and {name} is not assigned")
+    names = ARGUMENTS[event.event].split()
+    try:
+        args = [_MADE[name](event) if name in _MADE else getattr(event, name) for name in names]
+    except DataSetDecodeError as error:
+        raise Undecodable(str(error)) from error
+    except Exception as error:  # its text may be about the patient
+        raise Undecodable(type(error).__name__) from error
+    return getattr(ae, name)(*args)
+
+
+def get_default_handler(event: evt.EventType) -> Callable[[Any], Any]:
+    """The handler of an intervention event while none is bound: ask the AE's callback."""
+    if event not in ARGUMENTS:
+        raise ValueError(f"{event} has no default handler")
+    return ask

@@ -344,6 +344,28 @@ def context_of(tls: object, *, is_server: bool = False) -> ssl.SSLContext:
     return tls
 
 
+def args_of(tls_args: object, tls: object, host: str) -> tuple[ssl.SSLContext, Any]:
+    """Give the context and the host name to be verified, by either parameter of `AE.associate`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Both were given, or one is wrong.
+    """
+    if tls is not None:
+        if tls_args is not None:
+            raise ValueError("'tls' and 'tls_args' are not to be given both")
+        return context_of(tls), host
+    match tls_args:
+        case (ssl.SSLContext() as context, (str() | None) as name):
+            if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+                what = "the context of a server: PROTOCOL_TLS_CLIENT is for clients"
+                raise ValueError(f"'tls_args' has {what}")
+            return context, name
+        case _:
+            raise TypeError("'tls_args' must be (ssl.SSLContext, host name)")
+
+
 @cache
 def _usual(profile: str) -> Context:
     return client_context(profile)

@@ -13,21 +13,21 @@ import socketserver
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pynetdicom import _config, hooks
 from pynetdicom.ae_settings import title_of
 from pynetdicom.association import Accepting, Association, admission
 from pynetdicom.association.entity import Entity
 from pynetdicom.event_types import EventType
-from pynetdicom.handlers import Handler, Handlers, HandlerSpec
+from pynetdicom.handlers import Handler, Handlers
 from pynetdicom.network import threads
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, address_text
 from pynetdicom.network.deadlines import remaining
-from pynetdicom.network.latch import Latch
 from pynetdicom.network.lobby import Lobby
+from pynetdicom.network.runtime import THREADS, Runtime
 from pynetdicom.network.visitors import Visitor
 from pynetdicom.services import registry
 from pynetdicom.settings import Setting, seconds_of
@@ -37,6 +37,8 @@ from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.access import AccessRules
+    from pynetdicom.event_types import E, Handles, HandlesMore, R
+    from pynetdicom.typing import EventHandlers
 
 __all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
 
@@ -52,6 +54,7 @@ _MOST_TOLD = 100
 _SERVING = (
     "pynetdicom.association.extended_negotiation",
     "pynetdicom.association.serving",
+    "pynetdicom.event_kinds",
     "pynetdicom.upper_layer.primitives",
 )
 _HANDLING = (
@@ -121,8 +124,13 @@ class AssociationServer(socketserver.TCPServer):
 
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
+    accepts_at_once = 64
     timeout = 60
     ae_title = Setting(title_of, "", "The AE title to be known by, from the next association on.")
+    # What there is another kind of where there are no threads, see `pynetdicom.aio`.
+    _runtime: Runtime = THREADS
+    _make: Callable[..., Association] = Association
+    _handlers_kind: type[Handlers] = Handlers
     access = Setting(
         admission.checked, None, "Who may do what, from the next association on; None: all."
     )
@@ -139,7 +147,7 @@ class AssociationServer(socketserver.TCPServer):
         ae_title: str,
         contexts: list[PresentationContext],
         ssl_context: ssl.SSLContext | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: EventHandlers | None = None,
         *,
         spool_dir: str | None = None,
         spool_threshold: int | None = None,
@@ -167,11 +175,11 @@ class AssociationServer(socketserver.TCPServer):
         # A set's own operations are atomic.
         self._associations: set[Association] = set()
         self.stats = ServerStats(self._associations)
-        self._handlers = Handlers(ae, evt_handlers)
+        self._handlers = self._handlers_kind(ae, evt_handlers)
         self.door = admission.Admission(self)
-        self._telling = threads.AtMost(_MOST_TOLD)
-        self._maker = threading.get_ident()
-        self._stopped = Latch()
+        self._telling = threads.AtMost(_MOST_TOLD, self._runtime.start)
+        self._maker = self._runtime.ident()
+        self._stopped = self._runtime.latch()
         # What is taken by the one thread that serves, or by the one that stops it before that. A
         # dict's own operations are atomic.
         self._unstarted = {"lobby": True}
@@ -184,7 +192,7 @@ class AssociationServer(socketserver.TCPServer):
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self.server_bind()
             self.server_activate()
-            self._lobby = Lobby(self.socket, self)
+            self._lobby = Lobby(self.socket, self, self._runtime)
         except BaseException:  # the lobby may find no descriptor for itself
             self.socket.close()
             raise
@@ -216,7 +224,7 @@ class AssociationServer(socketserver.TCPServer):
     @property
     def is_made_here(self) -> bool:
         """Whether the calling thread has made it."""
-        return self._maker == threading.get_ident()
+        return self._maker == self._runtime.ident()
 
     def reserve(self) -> bool:
         """Make room for an association; False if the AE has as many as it may."""
@@ -228,7 +236,7 @@ class AssociationServer(socketserver.TCPServer):
         try:
             while True:
                 specs = self._handlers.specs()
-                assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
+                assoc = self._make(self.ae, "acceptor", server=self, visitor=visitor)
                 self._associations.add(assoc)
                 # What is bound from here on is bound on it, too.
                 if specs == self._handlers.specs():
@@ -262,7 +270,7 @@ class AssociationServer(socketserver.TCPServer):
         self.stats.turned_away()
         if not self._handlers and not hooks.assigned(self.ae):
             return
-        assoc = Association(self.ae, "acceptor", server=self, visitor=visitor)
+        assoc = self._make(self.ae, "acceptor", server=self, visitor=visitor)
         negotiation = assoc._negotiation
         assert isinstance(negotiation, Accepting)
         self._telling.start("pynetdicom-rejected", negotiation.tell_of_rejection)
@@ -283,11 +291,15 @@ class AssociationServer(socketserver.TCPServer):
         """The associations of this server that have not ended."""
         return [assoc for assoc in list(self._associations) if not assoc._has_ended]
 
+    @overload
+    def bind(self, event: EventType[E, R], handler: Handles[E, R], args: None = None) -> None: ...
+    @overload
+    def bind(self, event: EventType[E, R], handler: HandlesMore[E, R], args: list[Any]) -> None: ...
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Bind a handler, also on the associations that are there already."""
         self._handlers.bind(event, handler, args)
         for assoc in list(self._associations):
-            assoc.bind(event, handler, args)
+            assoc._handlers.bind(event, handler, args)
 
     def unbind(self, event: EventType, handler: Handler) -> None:
         """Unbind a handler, also on the associations that are there already."""
@@ -370,11 +382,11 @@ class AssociationServer(socketserver.TCPServer):
 
         In a signal's handler which interrupts that thread, it does so after the handler.
         """
-        if self._lobby.thread == threading.get_ident():
+        if self._lobby.thread == self._runtime.ident():
             return
         self._stopped.wait(remaining(deadline))
         thread = getattr(self, "thread", None)
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread.ident != self._runtime.ident():
             thread.join(remaining(deadline))
 
     def server_close(self) -> None:
@@ -382,7 +394,7 @@ class AssociationServer(socketserver.TCPServer):
         if not self._stopped.is_set():
             self.stop_listening()
             self.wait_stopped(time.monotonic() + _CLOSING)
-        if self._lobby.thread == threading.get_ident():
+        if self._lobby.thread == self._runtime.ident():
             self._closes = True  # when what is being interrupted goes on
             return
         socketserver.TCPServer.server_close(self)

@@ -20,8 +20,10 @@ from hypothesis import HealthCheck, settings
 
 from pynetdicom import uids
 from pynetdicom.services import registry
+from tests import warm
 
 ROOT = Path(__file__).parent.parent
+LONG = ("test_soak", "test_signals", "test_walk", "test_interrupted", "test_durability_s3")
 LEAK_DEADLINE = 120.0
 REQUIRE_INTEROP = "PYNETDICOM_REQUIRE_INTEROP"
 DCMTK_TOOLS = (
@@ -99,6 +101,18 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a processor: half of the time a test waits for a peer or for a program."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute comes first, so that nobody waits for it in the end."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 def pytest_collection_finish() -> None:
     # Ten thousand tests are millions of objects, which each full collection would look through.
     gc.collect()
@@ -157,7 +171,9 @@ def free_ports() -> Callable[[int], list[int]]:
 def python_env() -> dict[str, str]:
     """The environment for a Python of its own that imports this copy of the package."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    env = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    warm.start(env)
+    return env
 
 
 @pytest.fixture(scope="session")

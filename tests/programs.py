@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.peers import DEADLINE
 
 
@@ -33,7 +34,7 @@ class Program:
     ) -> None:
         self._log = log
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

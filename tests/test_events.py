@@ -105,7 +105,7 @@ ATTRIBUTES: dict[str, set[str]] = {
     "N_DELETE": set(),
     "N_EVENT_REPORT": {"event_type", "event_information"},
     "N_GET": {"attribute_identifiers"},
-    "N_SET": {"modification_list"},
+    "N_SET": {"modification_list", "attribute_list"},
 }
 ALL_ATTRIBUTES = set().union(*ATTRIBUTES.values())
 

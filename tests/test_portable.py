@@ -20,6 +20,7 @@ from pynetdicom import AE, evt
 from pynetdicom.data_sets import descriptor
 from pynetdicom.data_sets.provisional import ProvisionalFile
 from pynetdicom.network import addresses, lobby
+from pynetdicom.network.runtime import THREADS
 from pynetdicom.network.waking import Waker, wait_for
 from tests import windows
 from tests.faults.peer import Peer, until
@@ -129,7 +130,7 @@ def test_giving_up_an_attempt_to_connect_needs_no_connection(
         waits.set()
         return wait_for(*args, **kwargs)
 
-    monkeypatch.setattr("pynetdicom.network.connector.wait_for", wait)
+    monkeypatch.setattr(THREADS, "wait_for", wait)
     assoc = ae._prepare("127.0.0.1", listener.getsockname()[1])
     assoc.start()
     assert waits.wait(60)

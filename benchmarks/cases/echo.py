@@ -24,6 +24,11 @@ def measure(bench: Bench) -> Result:
             pairing(bench, bench.dcmtk, bench.ours, count),
         ]
     contenders.append(pairing(bench, bench.stock, bench.stock, few))
+    if bench.pydcm:
+        contenders += [
+            pairing(bench, bench.pydcm, bench.pydcm, count),
+            pairing(bench, bench.dcmtk, bench.pydcm, count),
+        ]
     if bench.old:
         contenders.append(pairing(bench, bench.old, bench.old, few))
     found = bench.alternate(contenders)

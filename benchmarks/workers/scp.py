@@ -14,7 +14,7 @@ CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"
 TRANSFER_SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 MAXIMUM_PDU = 1 << 20
-IS_OURS = not pynetdicom.__version__.startswith("3.")
+IS_OURS = pynetdicom.__version__.startswith("4.")
 
 
 def save(event: Any, out: str) -> int:
@@ -33,7 +33,7 @@ def write(event: Any, out: str) -> int:
 def main() -> None:
     out = sys.argv[1]
     ae = AE(ae_title="BENCHSCP")
-    ae.maximum_associations = 100
+    ae.maximum_associations = 10_000
     ae.maximum_pdu_size = MAXIMUM_PDU
     if IS_OURS:  # for those who offer one
         ae.window = (1, 8)

@@ -13,7 +13,7 @@ from pynetdicom import AE
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-IS_OURS = not pynetdicom.__version__.startswith("3.")
+IS_OURS = pynetdicom.__version__.startswith("4.")
 
 
 def one_by_one(assoc: Any, paths: list[str]) -> Iterator[tuple[str, Any]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from importlib import import_module
 from typing import Any
 
 from docutils import nodes
@@ -392,76 +390,6 @@ def service_of(uid: str) -> str:
     return ", ".join(filter(None, (served, retired)))
 
 
-class AppOptions(Table):
-    """``.. app-options:: storescu``: the options of an app, from its parser."""
-
-    required_arguments = 1
-
-    def text(self) -> str:
-        name = self.arguments[0].replace("-", "_")
-        parser = import_module(f"pynetdicom.apps.{name}").make_parser()
-        lines: list[str] = []
-        for group in parser._action_groups:
-            actions = [action for action in group._group_actions if action.help]
-            if not actions:
-                continue
-            lines += [f".. rubric:: {(group.title or '').capitalize()}", ""]
-            lines += _options(actions)
-        return "\n".join(lines)
-
-
-class VerbOptions(Table):
-    """``.. verb-options:: import``: what a verb of qrscp takes, but for what all verbs do."""
-
-    required_arguments = 1
-
-    def text(self) -> str:
-        from pynetdicom.apps.archive import admin
-
-        verb = self.arguments[0]
-        own = (admin.GIVEN, admin.OWN)
-        groups = [one for one in admin.make_parser(verb)._action_groups if one.title in own]
-        actions = [action for group in groups for action in group._group_actions]
-        return "\n".join([admin.VERBS[verb].purpose, "", *_options(actions)])
-
-
-def _options(actions: list[argparse.Action]) -> list[str]:
-    """Options, each with its help text."""
-    return [
-        line
-        for action in actions
-        for line in (_synopsis(action), f"   {_plain(action.help or '')}", "")
-    ]
-
-
-class UsualKeys(Table):
-    """``.. usual-keys::``: what findscu asks for, by model and level."""
-
-    def text(self) -> str:
-        from pynetdicom.apps.query import MODEL_NAMES
-        from pynetdicom.apps.usual_keys import USUAL
-
-        rows = [
-            (MODEL_NAMES[model], level or "", ", ".join(f"``{key}``" for key in keys))
-            for (model, level), keys in USUAL.items()
-        ]
-        return list_table(("Model", "Level", "Keys"), rows)
-
-
-def _synopsis(action: argparse.Action) -> str:
-    value = "" if action.nargs == 0 else str(action.metavar or action.dest)
-    if not action.option_strings:
-        return f"``{action.dest}``" + (" (one or more)" if action.nargs == "+" else "")
-    return ", ".join(f"``{flag} {value}``".replace(" ``", "``") for flag in action.option_strings)
-
-
-def _plain(text: str) -> str:
-    """A help text as reStructuredText."""
-    for character in "\\*`_|":
-        text = text.replace(character, f"\\{character}")
-    return text
-
-
 # The state machine
 
 FILLED = "\u00a0"
@@ -644,9 +572,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "ups-states": UPSStates,
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
-        "app-options": AppOptions,
-        "verb-options": VerbOptions,
-        "usual-keys": UsualKeys,
         "fsm-table": FSMTable,
         "fsm-states": FSMStates,
         "fsm-actions": FSMActions,

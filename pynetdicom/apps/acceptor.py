@@ -23,13 +23,16 @@ from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.transport import AssociationServer
+    from pynetdicom.transport import AssociationServer, ThreadedAssociationServer
 
 LOGGER = logging.getLogger(__name__)
 
 
 _DONE = b"\0"
 """What comes where signals do, and is none."""
+
+Ready = Callable[[Sequence[Any]], None]
+"""Is told the address, once it is listened at."""
 
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 
@@ -192,6 +195,42 @@ class Place(Protocol):
         """0 for a free one."""
 
 
+def sharing(listening: socket.socket) -> type[ThreadedAssociationServer]:
+    """A kind of server that takes its share in a listening socket, in the place of its own."""
+    from pynetdicom.transport import ThreadedAssociationServer
+
+    class Sharing(ThreadedAssociationServer):
+        accepts_at_once = 1  # the next one is for whoever is idle
+
+        def server_bind(self) -> None:
+            self.socket.close()
+            self.socket = listening
+            self.server_address = listening.getsockname()
+
+        def server_activate(self) -> None:
+            pass
+
+    return Sharing
+
+
+def start(
+    ae: ApplicationEntity,
+    address: tuple[str, int],
+    listening: socket.socket | None = None,
+    **server_options: Any,
+) -> ThreadedAssociationServer:
+    """Have an AE listen, at an address or by its share in a socket; OSError if it cannot."""
+    from pynetdicom.transport import ThreadedAssociationServer
+
+    kind = ThreadedAssociationServer
+    if listening is not None:
+        kind = sharing(listening)
+    server = ae.make_server(address, server_class=kind, **server_options)
+    assert isinstance(server, ThreadedAssociationServer)
+    server.start()
+    return server
+
+
 def serve(
     args: Namespace | Place,
     ae: ApplicationEntity,
@@ -201,6 +240,8 @@ def serve(
     metrics: tuple[str, int] | None = None,
     reload: Callable[[AssociationServer], object] | None = None,
     stopping: Callable[[], object] = lambda: None,
+    listening: socket.socket | None = None,
+    ready: Ready = say_listening,
     **server_options: Any,
 ) -> int:
     """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
@@ -221,6 +262,10 @@ def serve(
         programs, but within `surviving_hangups`.
     stopping : callable
         Called before the AE's associations end.
+    listening : socket.socket, optional
+        Which other processes serve, too, in the place of the address of `args`.
+    ready : callable
+        Called with the address once it listens.
     **server_options
         Parameters of `ApplicationEntity.start_server`.
     """
@@ -238,15 +283,14 @@ def serve(
     anew = None if reload is None else read_anew
     with surviving_hangups(needed=reload is not None), StopSignals(anew) as stop:
         try:
-            server = ae.start_server((args.bind_address, args.port), block=False, **server_options)
+            server = start(ae, (args.bind_address, args.port), listening, **server_options)
         except OSError as error:
             where = address_text((args.bind_address, args.port))
             terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
             return FAILED
-        assert server is not None  # None is given only after having served
         try:
             with measured(metrics, server):
-                say_listening(server.server_address)
+                ready(server.server_address)
                 wait_and_drain(stop, server, drain)
         finally:
             stopping()

@@ -10,16 +10,18 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.apps import options, security, tls
 from pynetdicom.apps.acceptor import (
+    Ready,
     StopSignals,
     measured,
     say_listening,
+    start,
     surviving_hangups,
     wait_and_drain,
 )
@@ -42,8 +44,9 @@ from pynetdicom.apps.progress import Terminal
 from pynetdicom.network.addresses import address_text
 
 if TYPE_CHECKING:
+    import socket
+
     from pynetdicom.ae import ApplicationEntity
-    from pynetdicom.transport import ThreadedAssociationServer
 
 LOGGER = logging.getLogger(__name__)
 
@@ -115,43 +118,13 @@ def make_ae(config: Config) -> ApplicationEntity:
     return ae
 
 
-def make_server(
-    config: Config,
-    ae: ApplicationEntity,
-    contexts: tls.Security,
-    *,
-    reuse_port: bool,
-    **others: Any,
-) -> ThreadedAssociationServer:
-    """Make the server, which listens then; OSError if it cannot."""
-    from pynetdicom.transport import ThreadedAssociationServer
-
-    class Server(ThreadedAssociationServer):
-        """With several processes on one port, the system hands connections to one of them."""
-
-        allow_reuse_port = reuse_port
-
-    server = ae.make_server(
-        (config.bind_address, config.port),
-        tls=contexts.server,
-        plain_too=config.tls_plain_too,
-        server_class=Server,
-        unrestricted_storage=True,
-        access=access_rules(config),
-        **others,
-    )
-    assert isinstance(server, ThreadedAssociationServer)
-    server.start()
-    return server
-
-
 def serve(
     config: Config,
     terminal: Terminal,
-    ready: Callable[[Sequence[Any]], None],
+    ready: Ready,
     args: Namespace,
+    listening: socket.socket | None = None,
     *,
-    reuse_port: bool = False,
     contexts: tls.Security = tls.Security(),  # noqa: B008  # it is immutable
 ) -> int:
     """Serve until a signal says stop; 0 when it was stopped, 1 when it could not start.
@@ -164,8 +137,8 @@ def serve(
         Called with the address once it listens.
     args : Namespace
         The command line, by which the configuration is read anew, on SIGHUP.
-    reuse_port : bool
-        Whether other processes serve the same port.
+    listening : socket.socket, optional
+        Which other processes serve, too.
     contexts : Security, optional
         What TLS is made with.
     """
@@ -194,7 +167,16 @@ def serve(
         spool_dir = archive.store_of_objects.spool_dir
         how: dict[str, Any] = {"spool_dir": spool_dir, "evt_handlers": [*served, *args.capturing]}
         try:
-            server = make_server(config, ae, contexts, reuse_port=reuse_port, **how)
+            server = start(
+                ae,
+                (config.bind_address, config.port),
+                listening,
+                tls=contexts.server,
+                plain_too=config.tls_plain_too,
+                unrestricted_storage=True,
+                access=access_rules(config),
+                **how,
+            )
         except OSError as error:
             where = address_text((config.bind_address, config.port))
             terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
@@ -315,13 +297,14 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
         prepare(config, source, full=args.check)
         if config.workers == 1:
             return serve(config, terminal, partial(tell, config), args, contexts=contexts)
-        from pynetdicom.apps.archive.workers import serve_with_workers
+        from pynetdicom.apps.workers import in_place, serve_with_workers
 
         return serve_with_workers(
-            config,
+            config.workers,
+            (config.bind_address, config.port),
             terminal,
-            lambda shared, ready, place: serve(
-                shared, terminal, ready, in_place(args, place), reuse_port=True, contexts=contexts
+            lambda listening, ready, place: serve(
+                config, terminal, ready, in_place(args, place), listening, contexts=contexts
             ),
             partial(tell, config),
             drain=args.drain,
@@ -332,14 +315,6 @@ def _run(config: Config, args: Namespace, terminal: Terminal) -> int:
     except OSError as error:
         terminal.problem(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     return options.FAILED
-
-
-def in_place(args: Namespace, place: int) -> Namespace:
-    """The command line of a worker: each tells its own numbers, at a port of its own."""
-    if args.metrics is None:
-        return args
-    host, port = args.metrics
-    return Namespace(**{**vars(args), "metrics": (host, port + place if port else 0)})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,20 +14,22 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.apps import options, security
-from pynetdicom.apps.acceptor import serve
+from pynetdicom.apps.acceptor import Ready, say_listening, serve, surviving_hangups
 from pynetdicom.apps.echoscu import VERIFICATION
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.sorting import SORTED, STUDY, folder, study_folder, values_of
+from pynetdicom.data_sets.part10 import same_data_set
 from pynetdicom.services.classes import StorageServiceClass
 from pynetdicom.utils import is_file_name
 
 if TYPE_CHECKING:
+    import socket
+
     from pynetdicom.apps.commands import Commands
-    from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.events import Event
 
 LOGGER = logging.getLogger(__name__)
@@ -37,7 +39,6 @@ INVALID_INSTANCE = 0x0117  # PS3.7 Annex C.5.10
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1
 
 HASHED = "sha256-"
-CHUNK = 1 << 20
 
 OUTPUT = (
     options.option(
@@ -75,6 +76,12 @@ COMMANDS = (
         help="that time (default: {default:g})",
     ),
 )  # fmt: skip
+NETWORK = (
+    options.option(
+        "--workers", type=options._at_least(1), default=1, metavar="N",
+        help="serve the port with so many processes (default: {default})",
+    ),
+)  # fmt: skip
 MISCELLANEOUS = (
     options.option("--no-echo", action="store_true", help="do not accept verification"),
 )
@@ -88,7 +95,7 @@ def make_parser() -> options.Parser:
         " second copy of an instance that differs from the first is kept beside it.",
         options.LISTEN_PORT,
     )
-    network = (*options.listener("STORESCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION)
+    network = (*options.listener("STORESCP"), *options.TIMEOUTS, *options.MAX_PDU_OPTION, *NETWORK)
     parser.add_options("network", network)
     security.add_listener(parser)
     parser.add_options("transfer syntaxes", options.PREFERRED_SYNTAXES, exclusive=True)
@@ -117,30 +124,6 @@ def name_of(uid: str, *, hashed: bool) -> str | None:
 
     # The bytes that came: command sets are decoded as Latin-1, which has a character for each.
     return HASHED + hashlib.sha256(uid.encode("latin-1")).hexdigest()
-
-
-def same_data_set(received: EncodedDataSet, path: str) -> bool:
-    """Whether a file holds the very bytes that were received, in the same transfer syntax."""
-    from pynetdicom.data_sets.part10 import read_header
-    from pynetdicom.errors import FileProblem
-
-    try:
-        with read_header(path) as stored:
-            if (stored.transfer_syntax, stored.size) != (received.transfer_syntax, received.size):
-                return False
-            with closing(stored.data_set()) as data_set:
-                return same_bytes(data_set, received)
-    except (FileProblem, OSError):
-        return False
-
-
-def same_bytes(first: EncodedDataSet, second: EncodedDataSet) -> bool:
-    """Whether two data sets of the same size have the same bytes."""
-    with first.open() as one, second.open() as other:
-        while chunk := one.read(CHUNK):
-            if chunk != other.read(CHUNK):
-                return False
-    return True
 
 
 class Filed(NamedTuple):
@@ -295,12 +278,47 @@ def listen(args: Namespace, terminal: Terminal) -> int:
         terminal.problem(str(problem))
         return options.WRONG_ARGUMENTS
     directory = output_directory(args)
+    if args.workers > 1:
+        return listen_with_workers(commands, directory, args, terminal)
     with commands or nullcontext():
         return listen_with(commands, directory, args, terminal)
 
 
-def listen_with(
+def listen_with_workers(
     commands: Commands | None, directory: str | None, args: Namespace, terminal: Terminal
+) -> int:
+    """Store what comes, in several processes."""
+    from pynetdicom.apps.workers import in_place, serve_with_workers
+
+    if args.exec_on_study:
+        # Two associations that bring a study may be served by two of them.
+        raise options.Misuse("--exec-on-study needs all that comes: it is not for --workers")
+    reads_anew = security.server_tls(args) is not None or args.access is not None
+
+    def serve_one(listening: socket.socket, ready: Ready, place: int) -> int:
+        with commands or nullcontext():
+            mine = in_place(args, place)
+            return listen_with(commands, directory, mine, terminal, listening, ready)
+
+    with surviving_hangups(needed=reads_anew):
+        return serve_with_workers(
+            args.workers,
+            (args.bind_address, args.port),
+            terminal,
+            serve_one,
+            say_listening,
+            drain=args.drain,
+            reloads=reads_anew,
+        )
+
+
+def listen_with(
+    commands: Commands | None,
+    directory: str | None,
+    args: Namespace,
+    terminal: Terminal,
+    listening: socket.socket | None = None,
+    ready: Ready = say_listening,
 ) -> int:
     """Store what comes in a directory, if there is one, and have commands run for it."""
     from pynetdicom.ae import ApplicationEntity
@@ -328,6 +346,8 @@ def listen_with(
         terminal,
         drain=args.drain,
         metrics=args.metrics,
+        listening=listening,
+        ready=ready,
         evt_handlers=[handler],
         spool_dir=directory,
         unrestricted_storage=any_syntax,

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -101,13 +101,29 @@ def names_of_host(others: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(["localhost", "127.0.0.1", "::1", socket.gethostname(), *others]))
 
 
+def rsa_key() -> Any:
+    """Make a key that every program takes."""
+    # DCMTK's tools offer suites for RSA only with some of their profiles.
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return rsa.generate_private_key(65537, 3072)
+
+
+def elliptic_key() -> Any:
+    """Make a key in no time."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
 class Authority:
     """An authority for as long as it is there: nobody has its key afterwards."""
 
-    def __init__(self, lasts: timedelta) -> None:
+    def __init__(self, lasts: timedelta, new_key: Callable[[], Any] = rsa_key) -> None:
         from cryptography import x509
 
         self._lasts = lasts
+        self._new_key = new_key
         self._key = self._new_key()
         key = self._key.public_key()
         usage = dict.fromkeys(
@@ -125,13 +141,6 @@ class Authority:
             (x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), True),
             (x509.SubjectKeyIdentifier.from_public_key(key), False),
         )
-
-    @staticmethod
-    def _new_key() -> Any:
-        # DCMTK's tools offer suites for RSA only with some of their profiles.
-        from cryptography.hazmat.primitives.asymmetric import rsa
-
-        return rsa.generate_private_key(65537, 3072)
 
     @staticmethod
     def _subject(name: str) -> x509.Name:

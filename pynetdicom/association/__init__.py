@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from pynetdicom import event_types as evt
 from pynetdicom.acse import ACSE
 from pynetdicom.association.accepting import Accepting as Accepting
 from pynetdicom.association.indications import Indications
@@ -30,18 +29,23 @@ from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
 from pynetdicom.dimse.inbox import WE_RELEASE
 from pynetdicom.dimse.operations import Operations
+from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec, handled_in
-from pynetdicom.hooks import DebugHooks
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER
+from pynetdicom.network.runtime import THREADS, Runtime
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Entity, Listener
+    from pynetdicom.callbacks import DebugHooks
+    from pynetdicom.event_types import E, Handles, HandlesMore, R
     from pynetdicom.network.visitors import Visitor
     from pynetdicom.upper_layer.contexts import PresentationContext
+else:
+    from pynetdicom.hooks import DebugHooks
 
 
 @cache
@@ -84,11 +88,16 @@ class Association(SCU, DebugHooks, threading.Thread):
         What to do when `network_timeout` runs out while nothing is outstanding.
     """
 
-    acse_timeout = _of_link("acse_timeout")
-    dimse_timeout = _of_link("dimse_timeout")
-    network_timeout = _of_link("network_timeout")
-    connection_timeout = _of_link("connection_timeout")
-    network_timeout_response = _of_link("network_timeout_response")
+    # What there is another kind of where there are no threads, see `pynetdicom.aio`.
+    _runtime: Runtime = THREADS
+    _dul_kind: type[DUL] = DUL
+    _handlers_kind: type[Handlers] = Handlers
+
+    acse_timeout: float | None = _of_link("acse_timeout")
+    dimse_timeout: float | None = _of_link("dimse_timeout")
+    network_timeout: float | None = _of_link("network_timeout")
+    connection_timeout: float | None = _of_link("connection_timeout")
+    network_timeout_response: str = _of_link("network_timeout_response")
 
     def __init__(
         self,
@@ -98,36 +107,35 @@ class Association(SCU, DebugHooks, threading.Thread):
         target: Target | None = None,
         server: Listener | None = None,
         visitor: Visitor | None = None,
-        evt_handlers: Sequence[HandlerSpec] | None = None,
+        evt_handlers: Iterable[HandlerSpec] | None = None,
     ) -> None:
         super().__init__(name=f"pynetdicom-{mode}", daemon=True)
         if mode not in ("requestor", "acceptor"):
             raise ValueError("'mode' must be 'requestor' or 'acceptor'")
-        self.ae = ae
-        self.mode = mode
+        self.ae, self.mode = ae, mode
         self.lock = threading.RLock()
-        link = self._link = Link(ae, mode, self, server)
+        link = self._link = Link(ae, mode, self, server, self._runtime)
         self.stats = link.stats
-        self.requestor: ServiceUser = link.requestor
-        self.acceptor: ServiceUser = link.acceptor
+        self.requestor, self.acceptor = link.requestor, link.acceptor
         self._invoker = Invoker(link, Messenger(link))
         indications = Indications(link, self._invoker, Receiving(link))
         self._performer = Performer(link, self._invoker, indications, load_serving)
-        connector = Connector()
+        connector = Connector(self._runtime)
         self._negotiation: Requesting | Accepting
         if mode == "requestor":
             self._negotiation = Requesting(link, connector, target)
         else:
             self._negotiation = Accepting(link, indications, visitor)
-        link.dul = self.dul = DUL(
+        link.dul = self.dul = self._dul_kind(
             indications,
             Provider(requestor=link.is_requestor) if visitor is None else visitor.provider,
             connector if visitor is None else visitor.connection,
             f"{self.name}-DUL",
+            self._runtime,
         )
         self.dul.link = link
         self._lifetime = Lifetime(link, self._negotiation, self._performer, indications)
-        link.handlers = self._handlers = Handlers(
+        link.handlers = self._handlers = self._handlers_kind(
             ae,
             evt_handlers,
             assoc=self,
@@ -156,7 +164,11 @@ class Association(SCU, DebugHooks, threading.Thread):
 
     # Events
 
-    def bind(self, event: evt.EventType, handler: Handler, args: list[Any] | None = None) -> None:
+    @overload
+    def bind(self, event: EventType[E, R], handler: Handles[E, R], args: None = None) -> None: ...
+    @overload
+    def bind(self, event: EventType[E, R], handler: HandlesMore[E, R], args: list[Any]) -> None: ...
+    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
         """Have `handler` called as ``handler(event, *args)`` when `event` happens.
 
         A notification event may have several handlers; an intervention event has the last one that
@@ -164,15 +176,15 @@ class Association(SCU, DebugHooks, threading.Thread):
         """
         self._handlers.bind(event, handler, args)
 
-    def unbind(self, event: evt.EventType, handler: Handler) -> None:
+    def unbind(self, event: EventType, handler: Handler) -> None:
         """Undo `bind`; an intervention event gets its default handler back."""
         self._handlers.unbind(event, handler)
 
-    def get_events(self) -> list[evt.EventType]:
+    def get_events(self) -> list[EventType]:
         """The events to which something is bound, by name."""
         return self._handlers.events()
 
-    def get_handlers(self, event: evt.EventType) -> Any:
+    def get_handlers(self, event: EventType) -> Any:
         """What is bound to `event`.
 
         Returns
@@ -265,10 +277,15 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.start()
         self._lifetime.negotiated.wait()
 
+    @property
+    def _make_another(self) -> Callable[..., Association]:
+        """What makes others of this kind."""
+        return type(self)
+
     def _make_successor(self) -> Association:
         """An association like this one, which we requested; it is not requested yet."""
         assert isinstance(self._negotiation, Requesting)
-        other = Association(
+        other = self._make_another(
             self.ae,
             "requestor",
             target=self._negotiation.target,

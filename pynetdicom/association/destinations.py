@@ -136,7 +136,7 @@ class MoveDestination:
         self._unreachable: int = options.pop("unreachable_status", None) or _UNKNOWN
         options.setdefault("ae_title", title)
         self._make: Callable[[Any], Party] = lambda contexts: link.ae._prepare(
-            addr, port, contexts, **options
+            addr, port, contexts, make=link.thread._make_another, **options
         )
         # The handler's contexts, as many at a time as an association can have.
         self._given: list[list[PresentationContext]] = []
@@ -157,7 +157,7 @@ class MoveDestination:
         self._was_reached = False
         self._endurance = Endurance()
         self._gone = ""
-        self._reports = PendingReports()
+        self._reports = PendingReports(link.runtime)
 
     def store(
         self, what: Instance, report: Callable[[], None], meanwhile: Callable[[], None] | None

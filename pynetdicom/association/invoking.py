@@ -31,10 +31,9 @@ from pynetdicom.network.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from pynetdicom.association.link import Link
     from pynetdicom.association.messaging import Messenger
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.upper_layer.contexts import PresentationContext
 
 LONGEST_PAUSE = 60.0
@@ -47,7 +46,7 @@ class Invoker:
     def __init__(self, link: Link, messenger: Messenger) -> None:
         self.link = link
         self.messenger = messenger
-        self.operations = Operations(self)
+        self.operations = Operations(self, link.runtime)
         # Whether a C-GET was requested, so that the peer has reason to send objects.
         self.has_asked_for_objects = False
         # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
@@ -206,7 +205,7 @@ class Invoker:
 
         So a signal's handler, or a finalizer, that must not wait for what it interrupts.
         """
-        is_sending = self.operations.is_being_sent_by(threading.get_ident())
+        is_sending = self.operations.is_being_sent_by(self.link.runtime.ident())
         return is_sending or self.link.dul.is_writing_here
 
     def _last_received(self) -> float:
@@ -332,7 +331,7 @@ class Invoker:
 
 
 @cache
-def prepare_statuses() -> Callable[[Primitive | None, int], Dataset]:
+def prepare_statuses() -> Callable[[Primitive | None, int], ResponseStatus]:
     """What makes statuses: to import it takes longer than an abort may, once it is awaited."""
     from pynetdicom.association.response_status import to_status
 

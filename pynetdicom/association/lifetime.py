@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -63,7 +62,7 @@ class Lifetime:
         HERE.link = self._link
         _living.add(thread)
         workers = self._link.workers
-        workers.add(threading.get_ident())
+        workers.add(self._link.runtime.worker())
         try:
             context = self._link.handlers.context
             if context is not None:
@@ -87,6 +86,8 @@ class Lifetime:
                 self._performer.serve(self._negotiation.first)
         except Stopped:
             pass
+        except self._link.runtime.stops:
+            self._link.dul.abort(Ended("aborted", "local", 0, 0))
         except PDUTooShort as error:  # nothing can be answered
             self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
         except BaseException as error:  # a handler may call sys.exit()

@@ -8,7 +8,6 @@ An `Association` has a `Link`, and parts that stand on it: its negotiation (`req
 from __future__ import annotations
 
 import itertools
-import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 from pynetdicom.association.negotiated import Negotiated
@@ -16,7 +15,7 @@ from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.event_types import ON_THE_WIRE, EventType
 from pynetdicom.network.addresses import address_text
-from pynetdicom.network.latch import Latch
+from pynetdicom.network.runtime import Runtime
 from pynetdicom.settings import Timeouts
 from pynetdicom.stats import Stats
 from pynetdicom.utils import printable
@@ -46,7 +45,9 @@ class Link(Timeouts):
         Which of the process's associations it is, for the log.
     stats : Stats
         What has been done on it.
-    thread : threading.Thread
+    runtime : Runtime
+        What it is run by.
+    thread : Association
         The Association thread.
     server : Listener or None
         To which the peer's request came.
@@ -70,9 +71,11 @@ class Link(Timeouts):
         self,
         ae: Entity,
         mode: Literal["requestor", "acceptor"],
-        thread: threading.Thread,
+        thread: Any,
         server: Listener | None,
+        runtime: Runtime,
     ) -> None:
+        self.runtime = runtime
         self.number = next(_numbers)
         self.stats = Stats()
         self.ae = ae
@@ -93,9 +96,9 @@ class Link(Timeouts):
         self._network_timeout: float | None = ae.network_timeout
         # While its server is drained: after so many seconds with nothing to do it is aborted.
         self.idle_timeout: float | None = None
-        self.inbox = Inbox()
-        self.is_over = Latch()
-        self.is_negotiated = Latch()
+        self.inbox = Inbox(runtime)
+        self.is_over = runtime.latch()
+        self.is_negotiated = runtime.latch()
         self.was_established = False
         self.released_by_peer: Ended | None = None
         self.request_pdu: A_ASSOCIATE_RQ | None = None
@@ -141,7 +144,7 @@ class Link(Timeouts):
     @property
     def is_worked_on_here(self) -> bool:
         """Whether the calling thread is one that negotiates, serves, and runs handlers for it."""
-        return threading.get_ident() in self.workers
+        return self.runtime.worker() in self.workers
 
     def refuse_on_dul_thread(self, what: str) -> list[EventType]:
         """Raise RuntimeError if `what` would have the DUL thread wait for itself.
@@ -149,7 +152,7 @@ class Link(Timeouts):
         So would a handler in the midst of writing. Gives the events whose handlers run here.
         """
         running = self.handlers.running_here()
-        if threading.current_thread() is self.dul or not ON_THE_WIRE.isdisjoint(running):
+        if self.runtime.worker() == self.dul.reader or not ON_THE_WIRE.isdisjoint(running):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
         return running
 

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
     Identifier = Dataset | EncodedDataSet
-    Answered = tuple[Dataset, Dataset | None]
+    Answered = tuple[ResponseStatus, Dataset | None]
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
@@ -146,7 +147,7 @@ def send_n_delete(
     instance_uid: str,
     msg_id: int | None = None,
     meta_uid: str | None = None,
-) -> Dataset:
+) -> ResponseStatus:
     """Have the peer delete a SOP Instance.
 
     Parameters
@@ -340,7 +341,7 @@ def _ask(
     return status, reply
 
 
-def _note_unnamed(response: Primitive, status: Dataset) -> None:
+def _note_unnamed(response: Primitive, status: ResponseStatus) -> None:
     """Say that what a peer has created cannot be asked for again (PS3.7 10.1.5.1.4)."""
     if code_to_category(response.Status or 0) in (SUCCESS, WARNING):
         problem = "the peer does not name the SOP Instance that it has created"

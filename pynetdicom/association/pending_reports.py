@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from queue import Empty
 
-from pynetdicom.network import threads
 from pynetdicom.network.dul import Stopped
+from pynetdicom.network.runtime import THREADS, Running, Runtime
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
@@ -30,16 +30,20 @@ REPORT_EVERY = 5.0
 class PendingReports:
     """Has reports sent while something lasts.
 
-    The thread that serves the C-MOVE takes its lock to say what lasts; the one that reports has it
-    while it sends a report.
+    Parameters
+    ----------
+    runtime : Runtime
     """
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, runtime: Runtime = THREADS) -> None:
+        self._runtime = runtime
+        # The one that reports has it meanwhile; the one that serves the C-MOVE, to end that.
+        self._reporting = runtime.hold()
+        self._woken = runtime.queue()
         self._report: Callable[[], None] | None = None
         self._due = 0.0
         self._is_idle = self._is_closed = False
-        self._thread: threading.Thread | None = None
+        self._thread: Running | None = None
 
     @contextlib.contextmanager
     def during(self, report: Callable[[], None]) -> Iterator[None]:
@@ -47,24 +51,24 @@ class PendingReports:
 
         A call that is being made when this ends is waited for.
         """
-        with self._changed:
-            self._report = report
-            self._due = time.monotonic() + REPORT_EVERY
-            if self._thread is None:
-                self._start()
-            elif self._is_idle:
-                self._changed.notify()
+        self._due = time.monotonic() + REPORT_EVERY
+        self._report = report
+        if self._thread is None:
+            self._start()
+        elif self._is_idle:
+            self._woken.put(None)
         try:
             yield
         finally:
-            with self._changed:
-                self._report = None
+            self._reporting.run(self._forget)
+
+    def _forget(self) -> None:
+        self._report = None
 
     def close(self) -> None:
         """End the thread."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify()
+        self._is_closed = True
+        self._woken.put(None)
         if self._thread is not None:
             self._thread.join()
 
@@ -72,21 +76,28 @@ class PendingReports:
         # Handlers of what is sent find the same context variables as on this thread.
         run = partial(contextvars.copy_context().run, self._run)
         try:
-            self._thread = threads.start("C-MOVE", run)
+            self._thread = self._runtime.start("C-MOVE", run)
         except RuntimeError as error:  # there are too many; the sub-operation needs none
             LOGGER.warning("no pending responses will be sent meanwhile: %s", error)
 
     def _run(self) -> None:
-        with self._changed, contextlib.suppress(Stopped):  # there is nobody to report to any more
+        with contextlib.suppress(Stopped):  # there is nobody to report to any more
             while not self._is_closed:
+                self._is_idle = True  # before it looks: it is woken only where it is idle
                 if self._report is None:
-                    self._is_idle = True
-                    self._changed.wait()
-                    self._is_idle = False
-                elif (left := self._due - time.monotonic()) > 0:
-                    self._changed.wait(left)
+                    self._woken.get()
+                    continue
+                self._is_idle = False
+                left = self._due - time.monotonic()
+                if left > 0:
+                    with contextlib.suppress(Empty):
+                        self._woken.get(timeout=left)
                 else:
-                    # With the lock: the sub-operation does not end, so that its counters are still
-                    # true. What this raises ends the thread, and spoils nothing that is being sent.
-                    self._report()
-                    self._due = time.monotonic() + REPORT_EVERY
+                    # What this raises ends the thread, and spoils nothing that is being sent.
+                    self._reporting.run(self._send)
+
+    def _send(self) -> None:
+        # The sub-operation does not end meanwhile, so that its counters are still true.
+        if self._report is not None:
+            self._report()
+            self._due = time.monotonic() + REPORT_EVERY

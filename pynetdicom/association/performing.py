@@ -21,9 +21,9 @@ from pynetdicom.association import reporting
 from pynetdicom.dimse.inbox import ENDED, PEER_RELEASES, WE_RELEASE
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
-from pynetdicom.network import threads
 from pynetdicom.network.deadlines import after, remaining
 from pynetdicom.network.dul import Stopped
+from pynetdicom.network.runtime import Running
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 
@@ -46,7 +46,7 @@ class Performer:
 
     Attributes
     ----------
-    workers : list of threading.Thread
+    workers : list of Running
         These.
     """
 
@@ -63,7 +63,7 @@ class Performer:
         self._inbox = link.inbox
         self._indications = indications
         self._load_serving = load_serving
-        self.workers: list[threading.Thread] = []
+        self.workers: list[Running] = []
         self._done = link.stats.by_thread
         # Idents of those that serve. A set's own operations are atomic.
         self._busy: set[int] = set()
@@ -125,12 +125,12 @@ class Performer:
     def _start_worker(self) -> None:
         """Have another thread serve, beside the Association thread."""
         name = f"{self.link.thread.name}-{len(self.workers) + 1}"
-        self.workers.append(threads.start(name, self._work))
+        self.workers.append(self.link.runtime.start(name, self._work))
 
     def _work(self) -> None:
         """Serve requests until the association has ended; one more thread than is busy waits."""
         inbox, busy, run = self._inbox, self._busy, self.link.handlers.run_anywhere
-        ident = threading.get_ident()
+        ident = self.link.runtime.worker()
         HERE.link = self.link
         self.link.workers.add(ident)
         try:

@@ -14,6 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 if TYPE_CHECKING:
+    from pydicom.uid import UID
+
     from pynetdicom.dimse.primitives import Primitive
 
 _STATUS = Tag(0x0000, 0x0900)
@@ -38,8 +40,37 @@ _OF_N_SERVICES = {
 
 
 class ResponseStatus(Dataset):
-    """A data set of status elements, whose Status is quick to read: everybody does that."""
+    """The status of a response: a data set of its status elements.
 
+    What the peer has not said is not there, as in any data set: ``status.get("ErrorComment")``
+    is None then. Without a response it is empty.
+
+    Attributes
+    ----------
+    message_id : int
+        The Message ID of the request.
+    problem : str or None
+        Why there is no response, or no data set with it, where there should be.
+    """
+
+    message_id: int
+    problem: str | None = None
+
+    if TYPE_CHECKING:  # what it may have
+        ErrorComment: str
+        ErrorID: int
+        OffendingElement: Any
+        NumberOfRemainingSuboperations: int
+        NumberOfCompletedSuboperations: int
+        NumberOfFailedSuboperations: int
+        NumberOfWarningSuboperations: int
+        AffectedSOPClassUID: UID
+        AffectedSOPInstanceUID: UID
+        EventTypeID: int
+        ActionTypeID: int
+        AttributeIdentifierList: Any
+
+    # Quick to read: everybody does that.
     @property
     def Status(self) -> int:
         """The status code (0000,0900)."""

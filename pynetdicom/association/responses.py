@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
     from pynetdicom.association.invoking import Invoker
     from pynetdicom.association.link import Link
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.dimse.primitives import Primitive
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
-Response = tuple["Dataset", "Dataset | None"]
+Response = tuple["ResponseStatus", "Dataset | None"]
 
 SUCCESS = 0x0000
 _FAILED_LIST = "FailedSOPInstanceUIDList"
@@ -170,8 +171,14 @@ def _without_identifier(response: Primitive) -> Dataset:
     return identifier
 
 
-def _identifier(response: Primitive, status: Dataset, link: Link | None = None) -> Dataset | None:
+def _identifier(
+    response: Primitive, status: ResponseStatus, link: Link | None = None
+) -> Dataset | None:
     """The identifier of a response."""
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.association.identifiers import Identifier
+
     identifier = decoded(response, status, "identifier", link)
     if identifier is None:
         return None
@@ -183,10 +190,14 @@ def _identifier(response: Primitive, status: Dataset, link: Link | None = None) 
     if _config.LOG_RESPONSE_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
         with working_on(link):
             debug_log.show_identifier(LOGGER, response, identifier)
+    if type(identifier) is Dataset:
+        identifier.__class__ = Identifier
     return identifier
 
 
-def decoded(response: Primitive, status: Dataset, what: str, link: Link | None) -> Dataset | None:
+def decoded(
+    response: Primitive, status: ResponseStatus, what: str, link: Link | None
+) -> Dataset | None:
     """The decoded data set; None, and a word on it in the status, if it does not decode."""
     data_set = response.data_set
     if data_set is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from pynetdicom.association import normalized, querying, storing
 from pynetdicom.association.invoking import prepare_statuses
@@ -11,10 +11,13 @@ from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE
 from pynetdicom.services.instances import StoreParameters
 
 if TYPE_CHECKING:
+    import os
+
     from pydicom.dataset import Dataset
 
     from pynetdicom.association.file_stream import Path
     from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.association.responses import Responses
     from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
@@ -22,12 +25,15 @@ if TYPE_CHECKING:
     Identifier = Dataset | EncodedDataSet
 
 
+P = TypeVar("P", bound="Path | os.PathLike[bytes]")
+
+
 class SCU:
     """The SCU's side of an `Association`, as users see it; an `Invoker` does it."""
 
     _invoker: Invoker
 
-    def send_c_echo(self, msg_id: int | None = None) -> Dataset:
+    def send_c_echo(self, msg_id: int | None = None) -> ResponseStatus:
         """Ask the peer whether it is there.
 
         Parameters
@@ -60,7 +66,7 @@ class SCU:
         priority: int = 2,
         originator_aet: str | bytes | None = None,
         originator_id: int | None = None,
-    ) -> Dataset:
+    ) -> ResponseStatus:
         """Have the peer store a data set, or a file.
 
         A file, or a data set that is encoded already, is sent as it is, without being decoded, if
@@ -110,19 +116,19 @@ class SCU:
 
     def send_c_stores(
         self,
-        paths: Iterable[Path],
+        paths: Iterable[P],
         *,
         priority: int = 2,
         originator_aet: str | bytes | None = None,
         originator_id: int | None = None,
         send_ahead: bool = False,
         associations: int = 1,
-    ) -> Iterator[tuple[Path, Dataset]]:
+    ) -> Iterator[tuple[P, ResponseStatus]]:
         """Have the peer store many files, reading the next one while it works on the last.
 
         Parameters
         ----------
-        paths : iterable of str or pathlib.Path
+        paths : iterable of str or path-like
         priority, originator_aet, originator_id
             As for `send_c_store`.
         send_ahead : bool
@@ -138,9 +144,10 @@ class SCU:
 
         Yields
         ------
-        tuple of path and pydicom.dataset.Dataset
-            The file and its status. A file that could not be sent, or was not answered, has an
-            empty data set whose attribute ``problem`` says why; the others are still sent.
+        tuple of path and ResponseStatus
+            The file, as it was given, and its status. A file that could not be sent, or was not
+            answered, has an empty status whose attribute ``problem`` says why; the others are still
+            sent.
 
         Raises
         ------
@@ -181,11 +188,7 @@ class SCU:
     ) -> Responses: ...
     @overload
     def send_c_find(
-        self,
-        dataset: Identifier,
-        msg_id: int,
-        priority: int = 2,
-        query_model: str | None = None,
+        self, dataset: Identifier, msg_id: int, priority: int = 2, query_model: str | None = None
     ) -> Responses: ...
     def send_c_find(self, dataset: Identifier, *args: Any, **kwargs: Any) -> Responses:
         """Ask the peer for what matches an identifier.
@@ -243,11 +246,7 @@ class SCU:
     ) -> Responses: ...
     @overload
     def send_c_get(
-        self,
-        dataset: Identifier,
-        msg_id: int,
-        priority: int = 2,
-        query_model: str | None = None,
+        self, dataset: Identifier, msg_id: int, priority: int = 2, query_model: str | None = None
     ) -> Responses: ...
     def send_c_get(self, dataset: Identifier, *args: Any, **kwargs: Any) -> Responses:
         """Have the peer send SOP Instances on this association.

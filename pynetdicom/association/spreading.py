@@ -16,13 +16,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from operator import methodcaller
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from pynetdicom._logging import working_on
 from pynetdicom.association.file_stream import FileStream, Path, StoreResult
 from pynetdicom.association.succession import Party, Succession
-from pynetdicom.network import threads
+from pynetdicom.network.runtime import Queue
 from pynetdicom.services.instances import StoreParameters
 
 LOGGER = logging.getLogger("pynetdicom.assoc")
@@ -43,7 +42,7 @@ class _Sender:
         Why it sends nothing more, once it has ended.
     waits : bool
         Whether it waits for a path, or is about to.
-    woken : SimpleQueue
+    woken : Queue
         Where it does.
     """
 
@@ -54,7 +53,7 @@ class _Sender:
         self._takes_no_more = False
         self.gone = ""
         self.waits = False
-        self.woken: SimpleQueue[None] = SimpleQueue()
+        self.woken: Queue = spread.first._link.runtime.queue()
         self.succession = Succession(spread.first, begins_beside=not is_first)
         self._stream = FileStream(spread.first, self, spread.parameters)
 
@@ -133,7 +132,7 @@ class Spread:
         Whether nothing follows that, but for what senders give back.
     is_closed : bool
         Whether nothing follows at all.
-    outcomes : SimpleQueue
+    outcomes : Queue
         What has become of it, and senders that have ended; None for one that wants a path.
     """
 
@@ -144,7 +143,7 @@ class Spread:
         self.parameters = parameters
         self.ready: deque[Path] = deque()
         self.is_dry = self.is_closed = False
-        self.outcomes: SimpleQueue[StoreResult | _GivenBack | _Sender | None] = SimpleQueue()
+        self.outcomes: Queue = first._link.runtime.queue()
         # The rest is the caller's thread's.
         self._paths = paths
         self._given_back: deque[Path] = deque()
@@ -230,14 +229,14 @@ class Spread:
         self._begun += 1
         self._senders.append(sender)
         try:
-            threads.start(f"pynetdicom-sender-{self._begun}", sender.run)
+            self.first._link.runtime.start(f"pynetdicom-sender-{self._begun}", sender.run)
         except RuntimeError as error:  # no thread to be had
             sender.gone = str(error)
             sender.stop(methodcaller("abort", block=False))
             self.outcomes.put(sender)
 
     def _next_outcome(self) -> StoreResult | _GivenBack | _Sender | None:
-        outcome = self.outcomes.get()
+        outcome: StoreResult | _GivenBack | _Sender | None = self.outcomes.get()
         if isinstance(outcome, _Sender):
             self._ended(outcome)
         elif outcome is not None:

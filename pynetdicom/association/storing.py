@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom.association.file_stream import FileStream, OwnPaths, Path, StoreResult
 from pynetdicom.association.invoking import prepare_statuses
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
@@ -42,7 +43,7 @@ def store(
     dataset: Dataset | Path | EncodedDataSet,
     msg_id: int | None,
     parameters: StoreParameters,
-) -> Dataset:
+) -> ResponseStatus:
     """Have the peer store a data set, or a file; see `Association.send_c_store`."""
     invoker.must_be_established("send_c_store()")
     to_status = prepare_statuses()
@@ -63,7 +64,7 @@ def store(
 
 def store_files(
     assoc: Party,
-    paths: Iterable[Path],
+    paths: Iterable[Any],
     parameters: StoreParameters = _USUAL,
     *,
     send_ahead: bool = False,
@@ -88,8 +89,11 @@ def store_files(
 
 def statuses_of(
     results: Generator[StoreResult, None, None],
-) -> Iterator[tuple[Path, Dataset]]:
-    """Give what became of files as data sets; whatever ends this ends what it is made of."""
+) -> Iterator[tuple[Any, ResponseStatus]]:
+    """Give what became of files; whatever ends this ends what it is made of.
+
+    Their paths are what was given as such.
+    """
     to_status = prepare_statuses()
     with closing(results):
         for result in results:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from functools import lru_cache, partial
 from typing import Self
 
@@ -38,6 +39,8 @@ FIRST_READ = 16384
 
 MAXIMUM_META = 1 << 20
 """Bytes that the meta information may take."""
+
+CHUNK = 1 << 20
 
 TRANSFER_SYNTAX_UID = 0x00020010
 
@@ -351,3 +354,39 @@ def header_builder(
         return b"".join((_PREFIX, _head(0x00020000, "UL", 4), length, elements))
 
     return build
+
+
+def same_data_set(received: EncodedDataSet, path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds the very bytes of a data set, in the same transfer syntax.
+
+    It is the question when an object is received of which there is a file already: the same one
+    again, or another one with the same UID. Both are read in parts, and neither is decoded.
+
+    Parameters
+    ----------
+    received : EncodedDataSet
+        Such as ``event.received``.
+    path : str or os.PathLike
+
+    Returns
+    -------
+    bool
+        False also where the file cannot be read.
+    """
+    try:
+        with read_header(path) as stored:
+            if (stored.transfer_syntax, stored.size) != (received.transfer_syntax, received.size):
+                return False
+            with closing(stored.data_set()) as data_set:
+                return _same_bytes(data_set, received)
+    except (FileProblem, OSError):
+        return False
+
+
+def _same_bytes(first: EncodedDataSet, second: EncodedDataSet) -> bool:
+    """Whether two data sets of the same size have the same bytes."""
+    with first.open() as one, second.open() as other:
+        while chunk := one.read(CHUNK):
+            if chunk != other.read(CHUNK):
+                return False
+    return True

@@ -95,6 +95,11 @@ class Spool:
         """How many bytes there are so far."""
         return self._size + sum(map(len, self._slices))
 
+    @property
+    def is_filing(self) -> bool:
+        """Whether there is a file, or is likely to be one with the next bytes."""
+        return self._memory is None or self.place.threshold < 2 * self._size
+
     def flush(self) -> None:
         """Copy or write the slices, after which their buffer may be used for something else."""
         slices = self._slices

@@ -16,7 +16,7 @@ import errno
 import weakref
 from contextlib import suppress
 from io import BufferedReader
-from queue import Empty, SimpleQueue
+from queue import Empty
 from struct import Struct
 
 from pynetdicom import _config
@@ -25,6 +25,7 @@ from pynetdicom.data_sets.provisional import ProvisionalFile, system_directory, 
 from pynetdicom.data_sets.spool import ReceivedDataSet
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.messages import Message
+from pynetdicom.network.runtime import THREADS, Queue, Runtime
 
 # A message in the file: its context ID, the lengths of its command set and of its data set.
 _RECORD = Struct("<BII")
@@ -67,10 +68,10 @@ class Backlog:
         Whether reading was paused since it was full, and its consumer has not looked since.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime = THREADS) -> None:
         self.is_paused = False
         self.directory: str | None = None
-        self._queue: SimpleQueue[Message | _File | None] = SimpleQueue()
+        self._queue: Queue = runtime.queue()
         self.empty = self._queue.empty
         self._is_discarded = False
         # Written by the thread that adds.

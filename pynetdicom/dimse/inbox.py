@@ -7,13 +7,14 @@ is bounded.
 from __future__ import annotations
 
 import time
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 from pynetdicom import _config
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.network.deadlines import LONGEST
+from pynetdicom.network.runtime import THREADS, Queue, Runtime
 
 # Signals to the Association thread, beside the peer's requests and the A-ASSOCIATE-AC.
 ENDED = object()
@@ -37,13 +38,13 @@ class Inbox:
     window : int
         How many requests the peer may have outstanding. Where that is more than one they go into
         `work`, for several threads, and what is beyond the window to the Association thread.
-    work : queue.SimpleQueue
+    work : Queue
     last_done : float
         When a request was last done with, of `time.monotonic`.
     """
 
-    def __init__(self) -> None:
-        self._items: SimpleQueue[Any] = SimpleQueue()
+    def __init__(self, runtime: Runtime = THREADS) -> None:
+        self._items = runtime.queue()
         self.is_waiting = self._items.empty
         self.put = self._items.put
         # By Message ID. A dict's own operations are atomic, and a cancel does not write to it: the
@@ -56,7 +57,7 @@ class Inbox:
         self._taken = self._begun = 0
         self._bytes_taken = self._bytes_begun = 0
         self.window = 1
-        self.work: SimpleQueue[Message | None] = SimpleQueue()
+        self.work: Queue = runtime.queue()
         self.last_done = 0.0
 
     def put_request(self, message: Message) -> None:

@@ -329,6 +329,11 @@ class Assembler:
         self.context_id = context_id
         self._command += data
 
+    @property
+    def is_filing(self) -> bool:
+        """Whether what is being received goes into a file."""
+        return self._spool is not None and self._spool.is_filing
+
     def flush(self) -> None:
         """Let the data set take the slices it was given, before their buffer is used again."""
         if self._spool is not None:

@@ -19,13 +19,12 @@ from __future__ import annotations
 
 import logging
 import math
-from queue import SimpleQueue
-from threading import get_ident
 from typing import TYPE_CHECKING, Protocol, Self
 
 from pynetdicom import _config
 from pynetdicom.dimse.backlog import Backlog
 from pynetdicom.errors import DIMSEDecodeError
+from pynetdicom.network.runtime import THREADS, Queue, Runtime
 
 if TYPE_CHECKING:
     from pynetdicom.dimse.messages import Message
@@ -92,9 +91,9 @@ class Operation:
         Why not all of its responses could be kept.
     backlog : Backlog or None
         The responses that wait, of an operation that has several.
-    replies : SimpleQueue or Backlog
+    replies : Queue or Backlog
         The responses, and None when the association has ended.
-    woken : SimpleQueue or None
+    woken : Queue or None
         Where the thread that made it waits for its turn.
     """
 
@@ -105,13 +104,14 @@ class Operation:
         self.message_id = 0
         self.has_begun = self.has_library_id = self.is_abandoned = self.is_cancelled = False
         self.claims: list[int] = []
-        self.thread = get_ident()
+        runtime = operations.runtime
+        self.thread = runtime.ident()
         # Never silent while it is being sent: that has a deadline of its own.
         self.last_heard = math.inf
         self.problem: str | None = None
-        self.woken: SimpleQueue[None] | None = None
-        self.backlog = Backlog() if request.name in _WITH_PENDING else None
-        self.replies: SimpleQueue[Message | None] | Backlog = self.backlog or SimpleQueue()
+        self.woken: Queue | None = None
+        self.backlog = Backlog(runtime) if request.name in _WITH_PENDING else None
+        self.replies: Queue | Backlog = self.backlog or runtime.queue()
 
     def __enter__(self) -> Self:
         return self
@@ -127,6 +127,8 @@ class Operations:
     Attributes
     ----------
     flow : Flow
+    runtime : Runtime
+        What they wait by.
     in_line : callable
         Tells how many there are, with those who wait to begin.
     next_id : int
@@ -137,8 +139,9 @@ class Operations:
         How many responses have answered nothing.
     """
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, runtime: Runtime = THREADS) -> None:
         self.flow = flow
+        self.runtime = runtime
         # In the order in which they came: whoever comes back at once must not be served before
         # those who wait.
         self._line: dict[Operation, None] = {}

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import TYPE_CHECKING
 
 from pynetdicom.network.deadlines import LONGEST, stretch
@@ -61,7 +61,7 @@ def begin(
         if operations.begin(operation, message_id, window):
             return True
         if operation.woken is None:
-            operation.woken = SimpleQueue()
+            operation.woken = operations.runtime.queue()
             begun = time.monotonic()
             operations.flow.resume_reading()
             continue  # there may have come to be room before anybody could wake it

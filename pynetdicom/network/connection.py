@@ -105,9 +105,14 @@ class Connection(Shared):
         except BlockingIOError:
             return 0
 
-    def wait_writable(self, timeout: float | None, waker: Waker | None = None) -> bool:
+    def wait_writable(
+        self,
+        timeout: float | None,
+        waker: Waker | None = None,
+        wait: Callable[..., bool] = wait_for,
+    ) -> bool:
         """Wait until `push` can take something; False when time is up or `waker` was set."""
-        return wait_for(self._socket.fileno(), timeout, write=True, waker=waker)
+        return wait(self._socket.fileno(), timeout, write=True, waker=waker)
 
     def quick_ack(self) -> None:
         """Acknowledge at once what arrives next: a peer with Nagle's algorithm on waits for it."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom.network.addresses import OURS_ALONE, AddressInformation, resolve
 from pynetdicom.network.connection import TLSConnection
 from pynetdicom.network.deadlines import remaining
-from pynetdicom.network.latch import Latch
-from pynetdicom.network.waking import Waker, wait_for
+from pynetdicom.network.runtime import THREADS, Runtime
 from pynetdicom.upper_layer.ended import CLOSED
 from pynetdicom.upper_layer.tls_faults import in_words
 
@@ -31,9 +30,10 @@ class Connector:
 
     is_tls = pending = False
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime = THREADS) -> None:
+        self._runtime = runtime
         self._given_up = False
-        self._resolved = Latch()
+        self._resolved = runtime.latch()
         # Wakes the thread that connects, from whatever it waits for: Windows does not end a
         # connection that is not there yet.
         self._wake: Callable[[], None] = self._resolved.set
@@ -102,9 +102,9 @@ class Connector:
     def _wait_connected(self, sock: socket.socket, deadline: float | None) -> bool:
         """Wait for the peer's answer; False when there was none in time, or it was given up."""
         try:
-            with contextlib.closing(Waker()) as waker:
+            with contextlib.closing(self._runtime.waker()) as waker:
                 self._wake = waker.set
-                return not self._given_up and wait_for(
+                return not self._given_up and self._runtime.wait_for(
                     sock.fileno(), remaining(deadline), write=True, waker=waker
                 )
         finally:
@@ -131,6 +131,7 @@ class Connector:
             if isinstance(error, ValueError):  # no host name, but the context wants to check it
                 raise ConnectionError(f"TLS: {error}") from error
             raise
+        wait, fd = self._runtime.wait_for, connection.fileno()
         try:
             self._wake = connection.cut
             if self._given_up:
@@ -138,10 +139,10 @@ class Connector:
             while True:
                 is_done = connection.handshake()
                 while not connection.flush():
-                    _in_time(connection.wait_writable(remaining(deadline)))
+                    _in_time(connection.wait_writable(remaining(deadline), None, wait))
                 if is_done:
                     return connection
-                _in_time(wait_for(connection.fileno(), remaining(deadline)))
+                _in_time(wait(fd, remaining(deadline)))
                 with contextlib.suppress(BlockingIOError):
                     connection.receive()
         except BaseException as error:

@@ -12,22 +12,27 @@ before it closed, and only the DUL thread sees that.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from pynetdicom.network import sending
 from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
-from pynetdicom.network.latch import Hold, Latch
+from pynetdicom.network.runtime import Running, Runtime
 from pynetdicom.network.sending import Broken, Stopped, Writer
 from pynetdicom.network.user import User
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import NotPossible, Provider
+
+
+class Reader(Running, Protocol):
+    """The DUL thread."""
+
+    def start(self) -> None: ...
 
 
 class Driver:
@@ -41,10 +46,11 @@ class Driver:
     provider : Provider
     connection : Connection or Connector
         Where there is none yet, what connects.
-    reader : threading.Thread
+    reader : Reader
         The DUL thread.
     wake : callable
         Has that look what there is to do.
+    runtime : Runtime
 
     Attributes
     ----------
@@ -63,22 +69,24 @@ class Driver:
         user: User,
         provider: Provider,
         connection: Connection | Connector,
-        reader: threading.Thread,
+        reader: Reader,
         wake: Callable[[], None],
+        runtime: Runtime,
     ) -> None:
         self._user = user
         self._provider = provider
         self._reader = reader
+        self._worker = runtime.worker
         self._wake = wake
-        self.writer = Writer(user, provider, connection, self.abort)
+        self.writer = Writer(user, provider, connection, self.abort, runtime)
         self.last_activity = time.monotonic()
         self.send_data: Callable[..., bool] = partial(self._write_with, self._write_message)
         self.problem: BaseException | None = None
         self._ended_at: float | None = None
-        self._over = Latch()
+        self._over = runtime.latch()
         # The last move that was told.
         self._told = provider.last
-        self._telling = Hold()
+        self._telling = runtime.hold()
 
     # Sending
 
@@ -235,7 +243,7 @@ class Driver:
             with suppress(RuntimeError):  # no thread to be had
                 self._reader.start()
         self.writer.connection.cut()
-        if threading.current_thread() is not self._reader and self._reader.is_alive():
+        if self._worker() != self._reader.ident and self._reader.is_alive():
             self._over.wait(sending.LAST_PDU)
         self.lose(error)
 

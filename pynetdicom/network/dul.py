@@ -23,6 +23,7 @@ from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.driver import Driver
+from pynetdicom.network.runtime import THREADS, Runtime
 from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
 from pynetdicom.network.waking import Watch
@@ -51,6 +52,7 @@ class DUL(threading.Thread):
         Where there is none yet, what connects.
     name : str
         Of the thread.
+    runtime : Runtime
 
     Attributes
     ----------
@@ -58,22 +60,31 @@ class DUL(threading.Thread):
         What any thread may call.
     last_received : float
         When something was received.
+    reader : int
+        The thread that reads, while it does: an ident may be another thread's after that.
     """
 
     def __init__(
-        self, user: User, provider: Provider, connection: Connection | Connector, name: str = "DUL"
+        self,
+        user: User,
+        provider: Provider,
+        connection: Connection | Connector,
+        name: str = "DUL",
+        runtime: Runtime = THREADS,
     ) -> None:
         super().__init__(name=name, daemon=True)
         # What the log says of this thread, see `pynetdicom._logging`.
         self.link: object = None
         self._user = user
+        self._runtime = runtime
         self.provider = provider
         self.framer: Framer = provider.framer
-        self.driver = Driver(user, provider, connection, self, self.wake)
+        self.driver = Driver(user, provider, connection, self, self.wake, runtime)
         # What any thread may call is the driver's.
         self.abort, self.fail = self.driver.abort, self.driver.fail
         self.perform, self.send_data = self.driver.perform, self.driver.send_data
         self.last_received = time.monotonic()
+        self.reader = 0
         # The last move that the DUL thread knows of.
         self._move = provider.last
         # What it waits for, and is woken by, once there is a connection.
@@ -100,7 +111,7 @@ class DUL(threading.Thread):
     @property
     def is_reading_here(self) -> bool:
         """Whether the calling thread is the one that reads: it must not wait for that."""
-        return threading.current_thread() is self
+        return self._runtime.worker() == self.reader
 
     @property
     def is_writing_here(self) -> bool:
@@ -132,7 +143,7 @@ class DUL(threading.Thread):
             There are no descriptors for what wakes the DUL thread.
         """
         try:
-            self._watch = Watch(connection.fileno())
+            self._watch = self._runtime.watch(connection.fileno())
         except BaseException:
             connection.close()
             raise
@@ -192,6 +203,7 @@ class DUL(threading.Thread):
     def run(self) -> None:
         """Read until the connection is closed."""
         HERE.link = self.link
+        self.reader = self._runtime.worker()
         connection = self.connection
         try:
             self._read_until_finished(connection)
@@ -206,6 +218,7 @@ class DUL(threading.Thread):
                 connection.close()
                 # Held events hold their association for as long as it takes; this can be 1 MB.
                 self.framer.close()
+                self.reader = 0
 
     def _close(self) -> None:
         self._finished = True

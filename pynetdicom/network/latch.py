@@ -17,13 +17,19 @@ class Latch:
 
     A `SimpleQueue` may be put to in the midst of its own `put` and `get`; a dict's own operations
     are atomic.
+
+    Parameters
+    ----------
+    queue : callable
+        Makes what a thread waits by.
     """
 
-    __slots__ = ("_is_set", "_waiters")
+    __slots__ = ("_is_set", "_queue", "_waiters")
 
-    def __init__(self) -> None:
+    def __init__(self, queue: Callable[[], Any] = SimpleQueue) -> None:
         self._is_set = False
-        self._waiters: dict[SimpleQueue[None], None] = {}
+        self._queue = queue
+        self._waiters: dict[Any, None] = {}
 
     def is_set(self) -> bool:
         """Whether it has happened."""
@@ -39,7 +45,7 @@ class Latch:
         """Wait until it has happened; False when `timeout` seconds have passed before."""
         if self._is_set:
             return True
-        waiter: SimpleQueue[None] = SimpleQueue()
+        waiter = self._queue()
         try:
             self._waiters[waiter] = None
             # It may have happened before the waiter was known.

@@ -24,8 +24,9 @@ from pynetdicom.network.complaints import Complaints
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.deadlines import remaining, stretch
 from pynetdicom.network.dul import LINGER
+from pynetdicom.network.runtime import THREADS, Runtime
 from pynetdicom.network.visitors import Host, Visitor
-from pynetdicom.network.waking import Waker, wait_for
+from pynetdicom.network.waking import Waker
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.framing import TLSRecord
 from pynetdicom.upper_layer.fsm import ACTIONS, OTHERWISE
@@ -35,7 +36,6 @@ from pynetdicom.upper_layer.tls_faults import in_words, is_handshake, is_ssl, of
 LOGGER = logging.getLogger("pynetdicom.lobby")
 
 _REQUESTED = (ACTIONS["AE-6"], OTHERWISE["AE-6"])
-_ACCEPTS_AT_ONCE = 64
 _RETRY = 1.0
 _MANY = 64
 _MOST_SELECTED = 500
@@ -50,13 +50,15 @@ class Lobby:
     listener : socket.socket
         Listening. It stays its owner's.
     host : Host
+    runtime : Runtime
     """
 
-    def __init__(self, listener: socket.socket, host: Host) -> None:
+    def __init__(self, listener: socket.socket, host: Host, runtime: Runtime = THREADS) -> None:
+        self._runtime = runtime
         self._listener = listener
         self._host = host
         self._waker = Waker()
-        self._selector = selectors.DefaultSelector()
+        self._selector = self._runtime.selector()
         self._visitors: set[Visitor] = set()
         # How many of them are from an address.
         self._from: Counter[str] = Counter()
@@ -89,13 +91,13 @@ class Lobby:
     def run(self) -> None:
         """Accept connections and serve the lobby until `stop`."""
         try:
-            self.thread = threading.get_ident()
+            self.thread = self._runtime.ident()
             if self._stopping:  # as soon as it was to begin; its listener is closed, perhaps
                 return
             self._listener.setblocking(False)
             # One of its own: processes that were forked since it was made share the other one.
             self._selector.close()
-            self._selector = selectors.DefaultSelector()
+            self._selector = self._runtime.selector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
             while not self._stopping:
@@ -104,7 +106,7 @@ class Lobby:
                 except BaseException as error:
                     if _is_for_the_program(error):
                         raise
-                    _log_and_rest(error, self._waker)
+                    self._log_and_rest(error)
         finally:
             try:
                 self.close()
@@ -113,6 +115,13 @@ class Lobby:
                 raise
             finally:
                 self.thread = 0
+
+    def _log_and_rest(self, error: BaseException) -> None:
+        """A defect of ours, or no memory: it must not end the listener, nor have it spin."""
+        with contextlib.suppress(Exception):
+            raised.log(LOGGER, "the listener has failed, and goes on:", error)
+        with contextlib.suppress(Exception):
+            self._runtime.wait_for(self._waker.fileno(), _RETRY)
 
     def _turn(self) -> None:
         """Do what there is to do, once there is something."""
@@ -163,7 +172,7 @@ class Lobby:
 
     def _accept(self) -> None:
         problem: OSError | None = None
-        for _ in range(_ACCEPTS_AT_ONCE):
+        for _ in range(self._host.accepts_at_once):
             try:
                 sock, address = self._listener.accept()
             except BlockingIOError:
@@ -382,11 +391,3 @@ def _is_for_the_program(error: BaseException) -> bool:
     """Whether it is Ctrl-C, or what a signal's handler raises, and the program serves here."""
     is_main = threading.current_thread() is threading.main_thread()
     return is_main and not isinstance(error, Exception)
-
-
-def _log_and_rest(error: BaseException, waker: Waker) -> None:
-    """A defect of ours, or no memory: it must not end the listener, nor have it spin."""
-    with contextlib.suppress(Exception):
-        raised.log(LOGGER, "the listener has failed, and goes on:", error)
-    with contextlib.suppress(Exception):
-        wait_for(waker.fileno(), _RETRY)

@@ -18,11 +18,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
-from pynetdicom.network import threads
 from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining
-from pynetdicom.network.latch import Hold
+from pynetdicom.network.runtime import Runtime
 from pynetdicom.network.user import User
 from pynetdicom.network.waking import Waker
 from pynetdicom.upper_layer import pdu as pdus
@@ -52,6 +51,7 @@ class Writer:
         Where there is none yet, what connects.
     abort : callable
         Aborts the association; whether it had not ended already.
+    runtime : Runtime
 
     Attributes
     ----------
@@ -71,13 +71,17 @@ class Writer:
         provider: Provider,
         connection: Connection | Connector,
         abort: Callable[[Ended], bool],
+        runtime: Runtime,
     ) -> None:
         self._user = user
+        self._runtime = runtime
         self._provider = provider
         # Until there is one, it is asked for nothing but whether it is TLS, and to be cut.
         self.connection = cast(Connection, connection)
         self._abort = abort
-        self.hold = Hold("a handler of what is being sent cannot send on the same association")
+        self.hold = runtime.hold(
+            "a handler of what is being sent cannot send on the same association"
+        )
         self.again = b""
         self.departed: list[bytes] = []
         self.waker: Waker | None = None
@@ -124,7 +128,7 @@ class Writer:
         """Wait until the peer reads on, for as long as `network_timeout` allows."""
         if self.waker is None:
             with contextlib.suppress(OSError):  # no descriptor for it: woken by the cut, in the end
-                self.waker = Waker()
+                self.waker = self._runtime.waker()
         provider, waker, before = self._provider, self.waker, self._provider.ended
         begun, waited = time.monotonic(), 0.0
         # A thread that aborts, or changes the time-out, looks for the waker after this is set.
@@ -133,7 +137,7 @@ class Writer:
             if before is not None:  # by the PDU that is being written
                 timeout = LAST_PDU if timeout is None else min(timeout, LAST_PDU)
             left = None if timeout is None else max(0.0, timeout - waited)
-            if self.connection.wait_writable(left, waker):
+            if self.connection.wait_writable(left, waker, self._runtime.wait_for):
                 return
             waited = time.monotonic() - begun
             if timeout is not None and waited >= timeout:
@@ -199,7 +203,7 @@ class Writer:
         self.is_finishing = True
         try:
             finish = partial(self._finish, left, abort)
-            threads.start("pynetdicom-abort", finish, failed=self.connection.cut)
+            self._runtime.start("pynetdicom-abort", finish, failed=self.connection.cut)
         except RuntimeError:  # no thread to be had
             self.connection.cut()
 
@@ -213,14 +217,14 @@ class Writer:
         self.after()
 
     def _write_rest(self, left: list[Buffer]) -> bool:
-        deadline = after(LAST_PDU)
+        deadline, wait = after(LAST_PDU), self.connection.wait_writable
         with contextlib.suppress(OSError):  # the connection was cut, too
             while True:
                 count = self.connection.push(left)
                 left = advance(left, count) if count else left
                 if not left and not self.connection.pending:
                     return True
-                if not count and not self.connection.wait_writable(remaining(deadline)):
+                if not count and not wait(remaining(deadline), None, self._runtime.wait_for):
                     break
         return False
 

@@ -18,10 +18,13 @@ class AtMost:
     Parameters
     ----------
     most : int
+    start : callable
+        As the function of that name.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, start: Callable[..., Any]) -> None:
         self._most = most
+        self._start = start
         # One thing for each of them. A set's own operations are atomic.
         self._running: set[object] = set()
 
@@ -48,7 +51,7 @@ class AtMost:
 
         self._running.add(one)
         try:
-            start(name, run)
+            self._start(name, run)
         except BaseException:
             self._running.discard(one)
             raise
@@ -64,6 +67,15 @@ def start(
     RuntimeError
         No thread can be started.
     """
+    thread = threading.Thread(target=guarded(name, call, failed), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def guarded(
+    name: str, call: Callable[[], Any], failed: Callable[[], Any] | None = None
+) -> Callable[[], None]:
+    """What a thread runs that calls `call`, and `failed` when that raises."""
 
     def run() -> None:
         try:
@@ -75,6 +87,4 @@ def start(
                 if failed is not None:
                     failed()
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
-    return thread
+    return run

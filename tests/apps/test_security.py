@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import stat
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from pynetdicom.apps.options import Failure, Misuse
 from pynetdicom.identity import PasswordFile
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.tls import client_context
+from tests import warm
 from tests.apps.conftest import CT, MR, RunApp, ServeApp, Served, run_app, serve_app
 from tests.apps.test_draining import Start, start
 from tests.faults.peer import until
@@ -310,7 +310,7 @@ def test_servers_with_a_configuration(
 
 
 def passwd(*arguments: object, given: str = "", env: dict[str, str]) -> Any:
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-m", "pynetdicom", "passwd", *map(str, arguments)],
         input=given, capture_output=True, text=True, env=env, check=False, timeout=300,
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.workflows.commitment import NO_SUCH_INSTANCE, Provider, Reference
 from pynetdicom.workflows.providing import handlers
+from tests import warm
 from tests.apps.conftest import CT, MR, RunApp
 from tests.apps.query_scp import started
 from tests.pair import serve
@@ -160,7 +160,7 @@ def test_lines_of_json(
         for one in rows
     )
     (tmp_path / "file.jsonl").write_text(text)
-    done = subprocess.run(
+    done = warm.run(
         [
             *(sys.executable, "-m", "pynetdicom", "stgcmtscu"),
             *map(str, archive.peer),

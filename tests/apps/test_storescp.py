@@ -175,19 +175,6 @@ def test_a_file_system_that_fails_is_answered_with_out_of_resources(
     assert UID in caplog.messages[0]
 
 
-def test_the_same_data_set_is_recognised(tmp_path: Path) -> None:
-    with read_header(str(CT)) as header:
-        received = header.data_set()
-    assert storescp.same_data_set(received, str(CT))
-    assert not storescp.same_data_set(received, str(MR))
-    assert not storescp.same_data_set(received, str(tmp_path / "missing"))
-    assert not storescp.same_data_set(received, str(tmp_path))
-    changed = bytearray(CT.read_bytes())
-    changed[-1] ^= 1
-    (tmp_path / "changed").write_bytes(changed)
-    assert not storescp.same_data_set(received, str(tmp_path / "changed"))
-
-
 # -------------------------------------------------------------------------------- as a program
 
 

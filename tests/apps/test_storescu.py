@@ -19,6 +19,7 @@ from pynetdicom.apps import options, storescu
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.storescu import File, contexts_for, find_paths, plan, read_files
 from pynetdicom.association import storing
+from tests import warm
 from tests.apps.conftest import (
     CT,
     CT_JPEG2000,
@@ -484,7 +485,7 @@ def test_ctrl_c_over_several_associations(python_env: dict[str, str], tmp_path: 
     peers = Spread(store, store, store)
     with listening(peers) as listener:
         command = [sys.executable, "-m", "pynetdicom", "storescu", "127.0.0.1", str(listener.port)]
-        process = subprocess.Popen(
+        process = warm.Popen(
             [*command, "many", "--associations", "3", "--dimse-timeout", "3600"],
             cwd=tmp_path, env=python_env, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

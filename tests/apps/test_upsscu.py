@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.apps import upsscu
 from pynetdicom.sop_class import UnifiedProcedureStepPush
 from pynetdicom.workflows import ups
+from tests import warm
 from tests.apps.conftest import RunApp
 from tests.faults.peer import until
 from tests.workflows.ups_pair import RIS, code, made, performed, ris, step
@@ -184,7 +185,7 @@ def test_watch(keep: bool, office: RIS, python_env: dict[str, str]) -> None:
     provider = office.providers[0]
     addresses: dict[str, tuple[str, int]] = {"WALL": ("127.0.0.1", 1)}
     provider._where = provider._reporter._where = addresses.get
-    process = subprocess.Popen(
+    process = warm.Popen(
         [
             *(sys.executable, "-m", "pynetdicom", "upsscu", "127.0.0.1", str(office.port), "watch"),
             *("-aet", "WALL", "--listen", "0", "-ba", "127.0.0.1", "-k", "WorklistLabel=CT"),

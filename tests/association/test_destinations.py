@@ -895,7 +895,7 @@ def test_nothing_is_left_of_a_destination(scp: QueryScp, destination: Any) -> No
         assert assoc._link.sub_associations == set()
         assert scp.ae.active_associations == [assoc]
     with pytest.raises(TypeError):
-        MoveDestination(assoc, originator(C_STORE(Priority=0)), ("host", "x"), "DEST", ())
+        MoveDestination(assoc._link, originator(C_STORE(Priority=0)), ("host", "x"), "DEST", ())
 
 
 # What the requestor hears of a sub-operation that takes long

@@ -462,6 +462,31 @@ def test_both_pending_statuses(status: int) -> None:
         ]
 
 
+@pytest.mark.parametrize("take", ["values", "items", "elements"])
+def test_whoever_takes_all_elements_of_an_identifier_finds_them_decoded(take: str) -> None:
+    match = b"".join(
+        struct.pack("<HHL", *tag, len(value)) + value
+        for tag, value in {
+            (0x0010, 0x0020): b"1 ",
+            (0x0028, 0x0002): b"odd",  # it is a US
+            (0x0028, 0x0010): b"\0\2",
+        }.items()
+    )
+
+    def script(peer: Scp) -> None:
+        context_id, request, _ = peer.message()
+        peer.answer(context_id, request.response(PENDING), match)
+        peer.answer(context_id, request.response(0))
+        peer.rest_until_abort()
+
+    with associated(script) as assoc:
+        found = next(assoc.send_c_find(identifier(), FIND))[1]
+        assert isinstance(found, Dataset)
+        elements = [one[1] if take == "items" else one for one in getattr(found, take)()]
+        assert [one.value for one in elements] == ["1", b"odd", 512]
+        assert elements[2].keyword == "Rows"
+
+
 def test_identifiers_are_logged_at_debug_only(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

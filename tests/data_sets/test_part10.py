@@ -13,7 +13,12 @@ import pytest
 from pynetdicom.data_sets.data_set import for_wire
 from pynetdicom.data_sets.element_walk import Encoding, encoding_of, walk
 from pynetdicom.data_sets.encoded import deflate
-from pynetdicom.data_sets.part10 import TRANSFER_SYNTAX_UID, header_builder, read_header
+from pynetdicom.data_sets.part10 import (
+    TRANSFER_SYNTAX_UID,
+    header_builder,
+    read_header,
+    same_data_set,
+)
 from pynetdicom.errors import FileProblem, MissingUID, NotDICOM, TruncatedFile
 
 DATA = Path(pydicom.__file__).parent / "data"
@@ -420,3 +425,17 @@ def test_the_beginning_of_another_element_is_no_stray_byte(
         path = file(meta_of(syntax) + data + following[:count])
         with read_header(path) as read, pytest.raises(TruncatedFile):
             read.check()
+
+
+def test_the_same_data_set_is_recognised(tmp_path: Path) -> None:
+    small, other = (DATA / "test_files" / name for name in ("CT_small.dcm", "MR_small.dcm"))
+    with read_header(str(small)) as header:
+        received = header.data_set()
+    assert same_data_set(received, small)
+    assert not same_data_set(received, other)
+    assert not same_data_set(received, tmp_path / "missing")
+    assert not same_data_set(received, tmp_path)
+    changed = bytearray(small.read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / "changed").write_bytes(changed)
+    assert not same_data_set(received, tmp_path / "changed")

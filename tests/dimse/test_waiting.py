@@ -12,6 +12,7 @@ import pytest
 
 from pynetdicom.dimse import waiting
 from pynetdicom.dimse.operations import Operation, Operations
+from pynetdicom.network.runtime import THREADS
 from tests.clock import Clock
 from tests.outstanding import Flow, Window, answer, begin, make, never
 from tests.peers import DEADLINE, Call
@@ -101,7 +102,7 @@ def test_a_peer_that_is_heard_renews_the_wait(monkeypatch: pytest.MonkeyPatch) -
             waits.append(round(timeout or 0))
             clock.now += round(timeout or 0)
 
-    monkeypatch.setattr(waiting, "SimpleQueue", Queue)
+    monkeypatch.setattr(THREADS, "queue", Queue)
     with pytest.raises(TimeoutError):
         begin(operations, timeout=100, heard=lambda: begun + 200 * bool(waits))
     assert waits == [100, 200]

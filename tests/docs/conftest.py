@@ -19,6 +19,8 @@ A comment is not shown to readers. It says what a block needs, and holds for the
 ``.. test: complete``
     A block of TOML has all sections and keys of the archive's configuration.
 
+The pages of `IN_ORDER` are run from top to bottom instead, as a reader would, by ``test_start.py``.
+
 Ports 11112 and 11113 of a block become free ones. Blocks run in a directory with ``ct.dcm``,
 ``mr.dcm``, the directory ``images``, and certificates: ``ca.pem``, ``crl.pem``, ``scp.pem``,
 ``scp.key``, ``scu.pem`` and ``scu.key``.
@@ -43,6 +45,7 @@ from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
 __all__ = ["scripts"]  # a fixture
 
 DOCS = ROOT / "docs"
+IN_ORDER = ("docs/start.rst",)
 PAGES = sorted(
     [
         *DOCS.rglob("*.rst"),

@@ -32,13 +32,15 @@ from pynetdicom.apps.tls import destination_tls, server_tls
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 from pynetdicom.workflows.matching import Options
+from tests import warm
 from tests.conftest import ROOT, find_free_port
-from tests.docs.conftest import BLOCKS, Block, Blocks, client_context, server_context
+from tests.docs.conftest import BLOCKS, IN_ORDER, Block, Blocks, client_context, server_context
 from tests.examples.conftest import Running, Scripts, pydicom_file
 from tests.sampled import sampled
 
-PYTHON = [block for block in BLOCKS if block.language == "python"]
-CONSOLE = [block for block in BLOCKS if block.language == "console"]
+APART = [block for block in BLOCKS if block.page not in IN_ORDER]
+PYTHON = [block for block in APART if block.language == "python"]
+CONSOLE = [block for block in APART if block.language == "console"]
 TOML = [block for block in BLOCKS if block.language == "toml"]
 ASKED_HERE = {f"serves {what}" for what in ("echo", "store", "roles", "tls", "identity", "users")}
 SERVING = [block for block in PYTHON if block.needs in ASKED_HERE]
@@ -97,7 +99,7 @@ def scp(request: pytest.FixtureRequest, material: Path) -> Iterator[int]:
 
 
 def run(script: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", script.name],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -215,7 +217,7 @@ def test_the_worklist_item_of_the_manual_is_found(
 def test_a_configuration_is_one(block: Block, place: Path) -> None:
     path = place / "archive.toml"
     path.write_text(block.text)
-    rules = workflow_config if block.page == "docs/apps.rst" else config
+    rules = workflow_config if block.page == "docs/apps/workflowscp.rst" else config
     loaded = rules.load(str(path))
     if isinstance(loaded, config.Config):
         assert server_tls(loaded) is None or loaded.tls_certificate is not None

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pynetdicom.__main__ import APPS
-from pynetdicom.apps.archive import admin, attributes, computed, config
+from pynetdicom.apps.archive import attributes, computed, config
 from pynetdicom.services import classes, statuses
 from pynetdicom.upper_layer import fsm
 from tests.conftest import ROOT
@@ -41,35 +40,6 @@ def test_the_boxes_hold_their_text() -> None:
             if origin == state and (target in tables.ENDS or target == state)
         )
         assert 16 + 13 * (lines + inside - 1) < tables.HEIGHT
-
-
-def test_the_page_lists_the_options_of_all_apps() -> None:
-    pages = (ROOT / "docs" / name for name in ("apps.rst", "qrscp.rst"))
-    text = "\n".join(page.read_text() for page in pages)
-    assert set(re.findall(r"^\.\. app-options:: ([\w-]+)$", text, re.MULTILINE)) == set(APPS)
-
-
-@pytest.mark.parametrize("app", APPS)
-def test_all_options_of_an_app_are_listed(app: str) -> None:
-    from importlib import import_module
-
-    directive = object.__new__(tables.AppOptions)
-    directive.arguments = [app]
-    text = directive.text()
-    parser = import_module(f"pynetdicom.apps.{app.replace('-', '_')}").make_parser()
-    for action in parser._actions:
-        for flag in action.option_strings:
-            assert f"``{flag}" in text
-
-
-def test_all_verbs_of_the_archive_are_listed() -> None:
-    text = (ROOT / "docs" / "qrscp.rst").read_text()
-    assert re.findall(r"^\.\. verb-options:: (\w+)$", text, re.MULTILINE) == list(admin.VERBS)
-    for verb in admin.VERBS:
-        directive = object.__new__(tables.VerbOptions)
-        directive.arguments = [verb]
-        for flags, _ in admin._module(verb).OPTIONS:
-            assert f"``{flags[0]}" in directive.text()
 
 
 @pytest.mark.parametrize("operation", ["C-ECHO", "C-STORE", "C-FIND", "C-GET", "C-MOVE"])

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "pynetdicom"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "apps" not in path.parts]
 KINDS = {
     "Barrier", "BoundedSemaphore", "Condition", "Event", "Hold", "Latch", "LifoQueue", "Lock",
-    "PriorityQueue", "Queue", "RLock", "Semaphore", "SimpleQueue",
+    "PriorityQueue", "Queue", "RLock", "Semaphore", "SimpleQueue", "hold", "latch", "queue",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.conftest import ROOT
 from tests.interop.conftest import Dcmtk, dcmtk, is_listening
 from tests.programs import DEADLINE, Program
@@ -82,7 +83,7 @@ class Scripts:
 
     def run(self, script: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run a script to its end."""
-        result = subprocess.run(
+        result = warm.run(
             [sys.executable, str(script), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -147,7 +148,7 @@ class Network:
 
     def run(self, command: Sequence[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; standard error is part of ``stdout``."""
-        return subprocess.run(
+        return warm.run(
             [*self.prefix, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -26,6 +26,7 @@ from pynetdicom.network import addresses, lobby, waking
 from pynetdicom.network import connection as connections
 from pynetdicom.network.dul import DUL
 from pynetdicom.network.lobby import Lobby
+from pynetdicom.network.runtime import THREADS
 from pynetdicom.upper_layer import framing
 from tests.faults.peer import Peer, request, until
 from tests.pair import VERIFICATION, Pair, ended
@@ -373,7 +374,7 @@ def test_a_listener_that_always_fails_does_not_spin(
         resting.set()
         return real(fd, timeout)
 
-    monkeypatch.setattr(lobby, "wait_for", rest)
+    monkeypatch.setattr(THREADS, "wait_for", rest)
     injection = Injection(monkeypatch, Lobby, "_turn", fault, times=float("inf"))
     pair.server._lobby._waker.set()
     assert resting.wait(DEADLINE)

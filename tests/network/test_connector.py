@@ -15,6 +15,7 @@ import pytest
 from pynetdicom.network.addresses import AddressInformation, resolve
 from pynetdicom.network.connection import TLSConnection
 from pynetdicom.network.connector import Connector
+from pynetdicom.network.runtime import THREADS
 from pynetdicom.network.waking import wait_for
 from tests.faults import tls
 
@@ -76,7 +77,7 @@ def test_giving_up_while_it_connects(
         waits.set()
         return wait_for(*args, **kwargs)
 
-    monkeypatch.setattr("pynetdicom.network.connector.wait_for", wait)
+    monkeypatch.setattr(THREADS, "wait_for", wait)
     problems: list[OSError] = []
 
     def run() -> None:

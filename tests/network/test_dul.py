@@ -26,6 +26,7 @@ from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.network.connection import Connection, TLSConnection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.dul import DUL, Stopped
+from pynetdicom.network.runtime import THREADS
 from pynetdicom.network.waking import wait_for
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
@@ -360,9 +361,9 @@ def test_a_slow_reader_is_not_aborted(make: Any, monkeypatch: pytest.MonkeyPatch
     waits: list[float | None] = []
     real = side.dul.connection.wait_writable
 
-    def wait_writable(timeout: float | None, waker: Any) -> bool:
+    def wait_writable(timeout: float | None, *args: Any) -> bool:
         waits.append(timeout)
-        return real(timeout, waker)
+        return real(timeout, *args)
 
     monkeypatch.setattr(side.dul.connection, "wait_writable", wait_writable)
     sender = Sender(side, message(bytes(30_000)))
@@ -1224,7 +1225,7 @@ def test_no_descriptor_is_left_for_waking(make: Any, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(sending, "LAST_PDU", 0.1)
     side = make()
-    monkeypatch.setattr(sending, "Waker", none)
+    monkeypatch.setattr(THREADS, "waker", none)
     sender = Sender(side, message(bytes(4_000_000), 16000))
     assert sender.is_alive()
     assert until(lambda: not side.dul.driver.writer.hold.attempt(lambda: None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import struct
@@ -55,10 +56,11 @@ def written(syntax: str, *, count: int = 3, title: str | None = "ARCHIVE") -> En
     return write(syntax, "1.2.840.1", title, failed=failed, referenced=referenced)
 
 
-@pytest.mark.parametrize("syntax", SYNTAXES)
-@pytest.mark.parametrize("count", [1, 3, 15_000])
-def test_what_is_written_is_what_pydicom_would_write(syntax: str, count: int) -> None:
-    """In memory, and in files: 15,000 instances take more than 1 MiB."""
+@pytest.mark.parametrize(
+    ("count", "syntax"), [*itertools.product((1, 3), SYNTAXES), (9_000, EXPLICIT)]
+)
+def test_what_is_written_is_what_pydicom_would_write(count: int, syntax: str) -> None:
+    """In memory, and in files: 9,000 instances take more than 1 MiB."""
     report = written(syntax, count=count)
     ds = report.decode()
     assert (ds.TransactionUID, ds.RetrieveAETitle) == ("1.2.840.1", "ARCHIVE")

@@ -29,6 +29,7 @@ from pynetdicom.workflows.providing import Refused
 from pynetdicom.workflows.reporting import Outbox
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
 from pynetdicom.workflows.ups_rules import Event
+from tests import warm
 from tests.conftest import find_free_port
 from tests.faults.peer import until
 from tests.pair import Seen, serve
@@ -700,7 +701,7 @@ def test_what_was_acknowledged_outlives_a_kill(
     watcher = office.watch("WS")
     known: list[str] = []
     for _ in range(3):
-        process = subprocess.Popen(
+        process = warm.Popen(
             [sys.executable, "-c", KILLED, str(tmp_path / "store"), str(watcher.address[1])],
             stdout=subprocess.PIPE,
             text=True,

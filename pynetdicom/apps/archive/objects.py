@@ -20,7 +20,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pynetdicom import _config
-from pynetdicom.apps.storescp import HASHED, name_of, same_data_set
+from pynetdicom.apps.storescp import HASHED, name_of
+from pynetdicom.data_sets.part10 import same_data_set
 from pynetdicom.data_sets.provisional import PART_PREFIX, remove_parts, sync_directory
 
 if TYPE_CHECKING:

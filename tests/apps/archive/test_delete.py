@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import signal
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pynetdicom.apps.archive.handlers import Archive
 from pynetdicom.apps.archive.notes import noted
 from pynetdicom.apps.archive.presence import InUse, in_turn
 from pynetdicom.apps.archive.removal import Remover
+from tests import warm
 from tests.apps.archive.conftest import MakeEvent, Qrscp, Start, empty_database, make
 from tests.apps.archive.test_full import associate, found
 from tests.peers import DEADLINE
@@ -288,7 +288,7 @@ def test_it_is_killed_at_each_step(
     for step in range(1, 100):
         filled.fill(store_event, make(1), make(2))  # which may be there, by half
         command = [sys.executable, str(script), str(step), "delete", "--yes"]
-        ran = subprocess.run(
+        ran = warm.run(
             [*command, "SeriesInstanceUID=1.2.2", *filled.places],
             env=python_env, capture_output=True, text=True, timeout=DEADLINE,
         )  # fmt: skip
@@ -313,7 +313,7 @@ def test_a_kill_is_made_up_for_at_the_start(
     script = tmp_path / "killed.py"
     script.write_text(textwrap.dedent(KILLED_AT))
     command = [sys.executable, str(script), "1", "delete", "--yes", "StudyInstanceUID=1.2.1"]
-    subprocess.run([*command, *filled.places], env=python_env, timeout=DEADLINE, check=False)
+    warm.run([*command, *filled.places], env=python_env, timeout=DEADLINE, check=False)
     left = {f"1.2.3.{number}" for number in (5, 6, 7)}
     assert filled.indexed() == left
     assert len(filled.objects()) == 7

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from functools import partial
@@ -20,6 +19,7 @@ from pynetdicom import AE
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.index import Index
 from pynetdicom.apps.archive.schema import metadata
+from tests import warm
 from tests.apps.archive.conftest import CT, EXPLICIT, Start, make
 from tests.apps.archive.test_workers import workers_of
 from tests.apps.conftest import Served
@@ -249,16 +249,14 @@ def test_a_disk_that_is_missing_does_not_empty_the_index(
     before = indexed(location)
     command = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", "0", "-ba", "127.0.0.1"]
     command += ["--database-location", location]
-    ran = subprocess.run(
+    ran = warm.run(
         command, env=python_env, cwd=place, capture_output=True, text=True, timeout=DEADLINE
     )
     assert ran.returncode == 1
     assert "is their disk there" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert indexed(location) == before != set()
-    ran = subprocess.run(
-        [*command, "--clean", "--yes"], env=python_env, cwd=place, timeout=DEADLINE
-    )
+    ran = warm.run([*command, "--clean", "--yes"], env=python_env, cwd=place, timeout=DEADLINE)
     assert ran.returncode == 0
     start()
     assert indexed(location) == set()

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from pynetdicom.apps.archive import schema
 from pynetdicom.apps.archive.database import Database, DatabaseProblem, database_url
 from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
+from tests import warm
 from tests.apps.archive.conftest import EXPLICIT, make
 
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
@@ -181,7 +182,7 @@ def test_many_processes_add_objects_of_one_study(
     location: str, index: Index, python_env: dict[str, str]
 ) -> None:
     adders = [
-        subprocess.Popen(
+        warm.Popen(
             [sys.executable, "-c", ADDER, location, str(worker)],
             env=python_env,
             stdin=subprocess.PIPE,
@@ -227,7 +228,7 @@ def test_what_was_added_survives_a_kill(location: str, python_env: dict[str, str
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     command = [sys.executable, "-c", script, location]
-    assert subprocess.run(command, env=python_env, timeout=60, check=False).returncode == -9
+    assert warm.run(command, env=python_env, timeout=60, check=False).returncode == -9
     database = Database(location)
     assert Index(database).location_of("1.2.3.1") == "abc/1"
     database.close()

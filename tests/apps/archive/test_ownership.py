@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from pynetdicom.apps.archive import schema
 from pynetdicom.apps.archive.database import Database
 from pynetdicom.apps.archive.ownership import DatabaseProblem
+from tests import warm
 from tests.apps.archive.conftest import postgres_url
 from tests.apps.conftest import RunApp, run_app
 
@@ -110,7 +110,7 @@ def test_an_index_that_was_killed_right_after_it_was_made(
     )
     path = str(tmp_path / "i")
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", script, path], env=python_env, check=False)
+        warm.run([sys.executable, "-c", script, path], env=python_env, check=False)
         assert os.path.getsize(f"{path}-wal")
     Database(path).close()
 

@@ -25,8 +25,7 @@ from pynetdicom.apps.archive.index import Index, NotIndexable, record_of
 from pynetdicom.apps.archive.objects import InvalidUID, ObjectStore, uid_and_name
 from pynetdicom.apps.archive.opening import HASH_UIDS
 from pynetdicom.apps.progress import Terminal
-from pynetdicom.apps.storescp import same_data_set
-from pynetdicom.data_sets.part10 import Part10, header_builder, read_checked
+from pynetdicom.data_sets.part10 import Part10, header_builder, read_checked, same_data_set
 from pynetdicom.data_sets.provisional import (
     PART_PREFIX,
     ProvisionalFile,

@@ -1,9 +1,10 @@
 """Several processes that serve one port: the parent starts them, and others in their stead.
 
-The parent holds the port without listening, so that it stays the archive's. It waits for signals
-and for its workers: each has the writing end of a pipe, writes a byte when it serves, and closes
-the pipe when it ends, however that comes about. Each also has the reading end of a pipe that the
-parent closes, and stops when that happens.
+They share the parent's listening socket, so that whoever is idle takes the next connection, and no
+connection that waits is lost with a worker. The parent waits for signals and for its workers: each
+has the writing end of a pipe, writes a byte when it serves, and closes the pipe when it ends,
+however that comes about. Each also has the reading end of a pipe that the parent closes, and stops
+when that happens.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import raised
 from pynetdicom.apps import notify
-from pynetdicom.apps.acceptor import StopSignals
-from pynetdicom.apps.archive.config import Config
+from pynetdicom.apps.acceptor import Ready, StopSignals
 from pynetdicom.apps.options import FAILED
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.network.addresses import AddressInformation, address_text
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 LOGGER = logging.getLogger(__name__)
 
@@ -38,9 +40,9 @@ SHORT_LIFE = 10.0
 
 LONGEST_PAUSE = 30.0
 
-Serve = Callable[[Config, Callable[[Sequence[Any]], None], int], int]
-"""Serves until a signal says stop, calls what it is given once it listens, and knows its place
-among the workers, from 0."""
+Serve = Callable[[socket.socket, Ready, int], int]
+"""Serves a listening socket until a signal says stop, calls what it is given once it does, and
+knows its place among the workers, from 0."""
 
 
 class _Worker:
@@ -59,16 +61,21 @@ class Workers:
 
     Parameters
     ----------
-    config : Config
-        With the port that they share.
+    number : int
+        How many.
+    listening : socket.socket
+        What they share.
     serve : callable
         What each of them does.
     drain : float
         Seconds that the peers of each have, when it is to stop.
     """
 
-    def __init__(self, config: Config, serve: Serve, drain: float = 0.0) -> None:
-        self._config = config
+    def __init__(
+        self, number: int, listening: socket.socket, serve: Serve, drain: float = 0.0
+    ) -> None:
+        self._number = number
+        self._listening = listening
         self._serve = serve
         self._patience_to_stop = drain + STOPPING
         self._selector = selectors.DefaultSelector()
@@ -83,7 +90,7 @@ class Workers:
         self._selector.register(stop.fileno(), selectors.EVENT_READ)
         announced = False
         try:
-            for place in range(self._config.workers):
+            for place in range(self._number):
                 self._start(place)
             while True:
                 for key, _ in self._selector.select(self._patience()):
@@ -152,7 +159,7 @@ class Workers:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, StopSignals.BLOCKED)
                 os.write(writer, b".")
 
-            code = self._serve(self._config, ready, place)
+            code = self._serve(self._listening, ready, place)
         except BaseException as error:
             raised.log(LOGGER, "a worker ends:", error)
         finally:
@@ -187,6 +194,7 @@ class Workers:
 
     def _stop(self, stop: StopSignals) -> None:
         """Stop all workers, if need be by force."""
+        self._listening.close()  # nobody gets in any more, as soon as the workers have no share
         os.close(self._alive_write)  # by which each has a SIGTERM, once
         deadline = time.monotonic() + self._patience_to_stop
         for worker in list(self._workers.values()):
@@ -219,33 +227,45 @@ def _stop_without_parent(alive: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def hold_port(config: Config) -> socket.socket:
-    """Bind the port that workers share, without listening on it.
+def listen(where: AddressInformation) -> socket.socket:
+    """Listen at an address, for those who share it.
 
     Raises
     ------
     OSError
         It cannot be had.
     """
-    where = AddressInformation.from_tuple((config.bind_address, config.port))
-    held = socket.socket(where.address_family, socket.SOCK_STREAM)
+    from pynetdicom.transport import ThreadedAssociationServer
+
+    listening = socket.socket(where.address_family, socket.SOCK_STREAM)
     try:
         if where.address_family == socket.AF_INET6 and where.addr == "::":
-            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(where.as_tuple)
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where.as_tuple)
+        listening.listen(ThreadedAssociationServer.request_queue_size)
+        # Whoever was faster has taken the connection: nobody is to wait for the next one instead.
+        listening.setblocking(False)
     except BaseException:
-        held.close()
+        listening.close()
         raise
-    return held
+    return listening
+
+
+def in_place(args: Namespace, place: int) -> Namespace:
+    """The command line of a worker: each tells its own numbers, at a port of its own."""
+    if args.metrics is None:
+        return args
+    host, port = args.metrics
+    return type(args)(**{**vars(args), "metrics": (host, port + place if port else 0)})
 
 
 def serve_with_workers(
-    config: Config,
+    number: int,
+    address: tuple[str, int],
     terminal: Terminal,
     serve: Serve,
-    tell: Callable[[Sequence[Any]], None],
+    tell: Ready,
     *,
     drain: float = 0.0,
     reloads: bool = False,
@@ -254,19 +274,17 @@ def serve_with_workers(
 
     `drain` is as for `Workers`; `reloads` says whether they read something anew on SIGHUP.
     """
-    if not hasattr(os, "fork") or not hasattr(socket, "SO_REUSEPORT"):
-        terminal.problem("several workers need a system with fork and SO_REUSEPORT")
+    if not hasattr(os, "fork"):
+        terminal.problem("several workers need a system with fork")
         return FAILED
     try:
-        held = hold_port(config)
+        listening = listen(AddressInformation.from_tuple(address))
     except OSError as error:
-        where = address_text((config.bind_address, config.port))
-        terminal.problem(f"cannot listen on {where}: {error.strerror or error}")
+        terminal.problem(f"cannot listen on {address_text(address)}: {error.strerror or error}")
         return FAILED
-    with held:
-        address = held.getsockname()
-        workers = Workers(replace(config, port=address[1]), serve, drain)
+    with listening:
+        workers = Workers(number, listening, serve, drain)
         with StopSignals(workers.reload if reloads else None) as stop:
-            code = workers.run(stop, lambda: tell(address))
+            code = workers.run(stop, lambda: tell(listening.getsockname()))
     LOGGER.info("stopped")
     return code

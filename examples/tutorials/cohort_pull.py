@@ -1,0 +1,327 @@
+"""Cohort pull: retrieve all studies of a list of patients, under other names.
+
+    python examples/tutorials/cohort_pull.py 127.0.0.1 11112 patients.csv --title ARCHIVE
+
+The list is a CSV file with a column PatientID, and, if wanted, StudyDate (20240101-20241231) and
+ModalitiesInStudy (CT). What comes is written to
+
+    cohort/PATIENT/STUDY/INSTANCE.dcm   under names that are made of the real ones and a secret
+    private/secret                      that secret: who has it can find the patients again
+    private/names.csv                   Patient IDs, and their names in the cohort
+    private/report.csv                  what there should be, what is there, and why not
+
+Started again, it retrieves what is not there yet. Ends with 0 when nothing is missing.
+"""
+
+import argparse
+import csv
+import hmac
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+
+from pynetdicom import (
+    AE,
+    ALL_TRANSFER_SYNTAXES,
+    AllStoragePresentationContexts,
+    build_context,
+    build_role,
+    evt,
+)
+from pynetdicom.sop_class import CTImageStorage, MRImageStorage
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as MOVE
+
+OUT_OF_RESOURCES = 0xA700
+NOT_AUTHORIZED = 0x0124
+UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+COMPRESSED = tuple(f"1.2.840.10008.1.2.{end}" for end in ("4.70", "4.90", "4.91", "4.80", "5"))
+MOST_CLASSES = 127 // (1 + len(COMPRESSED))  # 128 contexts, one of them for the C-GET
+
+REMOVED = (
+    "PatientBirthDate", "PatientBirthTime", "PatientAddress", "PatientTelephoneNumbers",
+    "OtherPatientIDs", "OtherPatientIDsSequence", "IssuerOfPatientID", "PatientComments",
+    "AccessionNumber", "InstitutionName", "InstitutionAddress", "StationName", "StudyID",
+    "RequestAttributesSequence", "DeviceSerialNumber",
+)  # fmt: skip
+
+
+class Incomplete(Exception):
+    """Why something could not be asked for, or not all of it came."""
+
+
+class Cohort:
+    """The files, and the names in them."""
+
+    def __init__(self, directory):
+        self.images, self.private = directory / "cohort", directory / "private"
+        for folder in (self.images, self.private):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.private.chmod(0o700)
+        secret = self.private / "secret"
+        if not secret.exists():
+            write(secret, secrets.token_hex(32))
+        self.secret = secret.read_bytes()
+        self.expected: dict[str, Path] = {}  # SOP Instance UIDs, and their files
+        self.problem: str | None = None  # why nothing can be written
+
+    def code(self, text):
+        return hmac.digest(self.secret, text.encode(), "sha256")
+
+    def name(self, patient_id):
+        return f"P{self.code(patient_id).hex()[:12]}"
+
+    def uid(self, uid):
+        """The UID in the cohort: the same for the same one, so that references still hold."""
+        return f"2.25.{int.from_bytes(self.code(uid)[:16])}"
+
+    def path(self, patient_id, study, instance):
+        return self.images / self.name(patient_id) / self.uid(study) / f"{self.uid(instance)}.dcm"
+
+    def handle_store(self, event):
+        """Write an object; what is returned is the status that the archive gets."""
+        path = self.expected.get(event.request.AffectedSOPInstanceUID)
+        if path is None:
+            return NOT_AUTHORIZED  # nobody has asked for it
+        if path.exists():
+            return 0x0000  # it has come before
+        ds = event.dataset
+        self.deidentify(ds, path.parent.parent.name)
+        ds.file_meta = event.file_meta
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            ds.save_as(part, enforce_file_format=True)
+            os.replace(part, path)  # a name is there when its file is complete
+        except OSError as error:
+            self.problem = error.strerror
+            return OUT_OF_RESOURCES
+        return 0x0000
+
+    def deidentify(self, ds, name):
+        """Replace what names the patient; this is NOT all that PS3.15 Annex E asks for."""
+        ds.remove_private_tags()
+        ds.walk(self.replace)
+        ds.PatientName = ds.PatientID = name
+        ds.DeidentificationMethod = "names, IDs and UIDs replaced by cohort_pull.py"
+
+    def replace(self, ds, element):
+        if element.keyword in REMOVED:
+            del ds[element.tag]
+        elif element.VR == "PN":  # doctors, operators, and the patient
+            element.value = None
+        elif element.VR == "UI" and element.value:
+            uids = [element.value] if isinstance(element.value, str) else element.value
+            element.value = [
+                uid if uid.startswith("1.2.840.10008.") else self.uid(uid) for uid in uids
+            ]
+
+
+def said(status, assoc):
+    """What the archive has answered."""
+    if "Status" not in status:
+        return f"no answer: {assoc.ended}"
+    return f"0x{status.Status:04X} {status.get('ErrorComment', '')}".strip()
+
+
+def write(path, text):
+    """Write a file; it has its name when it is complete."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+class Archive:
+    """The peer that has the studies."""
+
+    def __init__(self, ae, host, port, title, cohort, per_minute=0, at_a_time=50, move=False):
+        self.ae, self.host, self.port, self.title = ae, host, port, title
+        self.cohort, self.at_a_time, self.move = cohort, at_a_time, move
+        self.seconds_each = 60 / per_minute if per_minute else 0
+        self.next = time.monotonic()
+
+    def associate(self, contexts, **options):
+        assoc = self.ae.associate(self.host, self.port, contexts, ae_title=self.title, **options)
+        if not assoc.is_established:
+            raise Incomplete(f"no association: {assoc.ended}")
+        return assoc
+
+    def find(self, assoc, level, told, **wanted):
+        """Ask what there is; raises where the answer is not all of it."""
+        keys = Dataset()
+        keys.QueryRetrieveLevel = level
+        for keyword in told:
+            setattr(keys, keyword, None)
+        for keyword, value in wanted.items():
+            setattr(keys, keyword, value)
+        matches = []
+        for status, match in assoc.send_c_find(keys, FIND):
+            if match is not None:
+                matches.append(match)
+            elif status.get("Status") != 0x0000:
+                raise Incomplete(f"the query for {level}: {said(status, assoc)}")
+        return matches
+
+    def studies(self, assoc, row):
+        """The studies of a row of the list."""
+        wanted = {keyword: value for keyword, value in row.items() if value}
+        told = ("PatientID", "StudyInstanceUID")
+        for study in self.find(assoc, "STUDY", told, **wanted):
+            # Not every archive goes by every key: what was not asked for is left out here.
+            if study.PatientID == row["PatientID"]:
+                yield study.StudyInstanceUID
+
+    def instances(self, assoc, study):
+        """Give (series, SOP Instance UID, SOP Class UID) of what a study has."""
+        for series in self.find(assoc, "SERIES", ["SeriesInstanceUID"], StudyInstanceUID=study):
+            uid = series.SeriesInstanceUID
+            told = ("SOPInstanceUID", "SOPClassUID")
+            above = {"StudyInstanceUID": study, "SeriesInstanceUID": uid}
+            for image in self.find(assoc, "IMAGE", told, **above):
+                yield uid, image.SOPInstanceUID, image.get("SOPClassUID")
+
+    def retrieve(self, study, missing):
+        """Have instances sent, in portions."""
+        portions: dict[str, list[str]] = {}
+        for series, uid, _ in missing:
+            portions.setdefault(series, []).append(uid)
+        with self.retrieving({sop_class for _, _, sop_class in missing}) as assoc:
+            for series, uids in portions.items():
+                for start in range(0, len(uids), self.at_a_time):
+                    portion = uids[start : start + self.at_a_time]
+                    self.keep_pace(len(portion))
+                    self.have_sent(assoc, study, series, portion)
+
+    def retrieving(self, sop_classes):
+        if self.move:
+            return self.associate([build_context(MOVE)])
+        # For C-GET we propose what is sent to us, and that we are the SCP of it. An archive chooses
+        # one transfer syntax of a context, so each compressed one has a context of its own.
+        kinds = sorted(sop_classes - {None, ""} or {CTImageStorage, MRImageStorage})[:MOST_CLASSES]
+        contexts = [build_context(GET)]
+        for kind in kinds:
+            contexts += [build_context(kind, syntax) for syntax in (UNCOMPRESSED, *COMPRESSED)]
+        return self.associate(
+            contexts,
+            ext_neg=[build_role(kind, scp_role=True) for kind in kinds],
+            evt_handlers=[(evt.EVT_C_STORE, self.cohort.handle_store)],
+        )
+
+    def keep_pace(self, count):
+        """Wait until so many more may be asked for."""
+        now = time.monotonic()
+        time.sleep(max(0, self.next - now))
+        self.next = max(self.next, now) + count * self.seconds_each
+
+    def have_sent(self, assoc, study, series, uids):
+        keys = Dataset()
+        keys.QueryRetrieveLevel = "IMAGE"
+        keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
+        keys.SOPInstanceUID = uids
+        if self.move:
+            responses = assoc.send_c_move(keys, self.ae.ae_title, MOVE)
+        else:
+            responses = assoc.send_c_get(keys, GET)
+        *_, (status, _) = responses  # what counts is the last one, and what is here
+        if self.cohort.problem:
+            raise SystemExit(f"nothing can be written: {self.cohort.problem}")
+        if status.get("Status") != 0x0000:
+            raise Incomplete(said(status, assoc))
+
+
+def read_list(path):
+    """The rows of the list; each column is a key of the query."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        if "PatientID" not in columns or any(tag_for_keyword(name) is None for name in columns):
+            raise SystemExit(f"{path}: the columns are PatientID and other keywords of DICOM")
+        return [{key: (value or "").strip() for key, value in row.items()} for row in reader]
+
+
+def pull(archive, cohort, row):
+    """Retrieve the studies of a patient; gives a row of the report for each."""
+    patient_id = row["PatientID"]
+    name = cohort.name(patient_id)
+    if not patient_id or set(patient_id) & set("*?\\"):
+        return [(name, "", 0, 0, "this Patient ID would match others")]
+    report = []
+    try:
+        with archive.associate([build_context(FIND)]) as assoc:
+            for study in list(archive.studies(assoc, row)):
+                expected = list(archive.instances(assoc, study))
+                paths = {uid: cohort.path(patient_id, study, uid) for _, uid, _ in expected}
+                missing = [one for one in expected if not paths[one[1]].exists()]
+                cohort.expected = paths
+                why = ""
+                try:
+                    if missing:
+                        archive.retrieve(study, missing)
+                except Incomplete as error:
+                    why = str(error)
+                there = sum(path.exists() for path in paths.values())  # what counts is what is here
+                if there < len(paths):
+                    why = why or "the archive says that it has sent them"
+                report.append((name, cohort.uid(study), len(paths), there, why))
+    except Incomplete as error:
+        report.append((name, "", 0, 0, str(error)))
+    return report or [(name, "", 0, 0, "no such study")]
+
+
+def to_csv(*rows):
+    """The rows as text."""
+    lines = []
+    for row in rows:
+        cells = [str(cell).replace('"', '""') for cell in row]
+        lines.append(",".join(f'"{cell}"' for cell in cells))
+    return "\n".join(lines) + "\n"
+
+
+def main(words=None):
+    parser = argparse.ArgumentParser(description="Retrieve the studies of a list of patients.")
+    parser.add_argument("host", help="the archive's host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("list", type=Path, help="a CSV file with a column PatientID")
+    parser.add_argument("--title", default="ANY-SCP", help="the archive's AE title")
+    parser.add_argument("--directory", type=Path, default=Path())
+    parser.add_argument("--per-minute", type=float, default=0, help="images at most (default: all)")
+    parser.add_argument("--at-a-time", type=int, default=50, help="images of one request")
+    parser.add_argument("--move", type=int, metavar="PORT", help="by C-MOVE, to this port of ours")
+    args = parser.parse_args(words)
+
+    rows = read_list(args.list)
+    cohort = Cohort(args.directory)
+    names = {row["PatientID"]: cohort.name(row["PatientID"]) for row in rows}
+    write(cohort.private / "names.csv", to_csv(("PatientID", "Name"), *names.items()))
+
+    ae = AE("COHORT")
+    if args.move is not None:
+        for context in AllStoragePresentationContexts:
+            ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+        handlers = [(evt.EVT_C_STORE, cohort.handle_store)]
+        ae.start_server(("", args.move), block=False, evt_handlers=handlers)
+    peer = args.host, args.port, args.title
+    by_move = args.move is not None
+    archive = Archive(ae, *peer, cohort, args.per_minute, args.at_a_time, by_move)
+    report = []
+    try:
+        for row in rows:
+            for line in pull(archive, cohort, row):
+                print(*line, flush=True)
+                report.append(line)
+    finally:
+        head = ("Name", "Study", "Expected", "There", "Why")
+        write(cohort.private / "report.csv", to_csv(head, *report))
+        ae.shutdown()
+    return 1 if any(why for *_, why in report) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

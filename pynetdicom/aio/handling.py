@@ -1,0 +1,208 @@
+"""Handlers of events in an event loop.
+
+Coroutine functions and asynchronous generators run in the loop, awaited by the strand that serves;
+plain functions and generators run on a thread, so that they may take their time. What is asked of
+nobody's handler takes neither.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import datetime
+from functools import partial
+from typing import Any, Self
+
+from pynetdicom import hooks, raised
+from pynetdicom.aio.runtime import LoopRuntime
+from pynetdicom.aio.strands import HANDLING, here
+from pynetdicom.event_types import EventType
+from pynetdicom.handlers import Handlers, HandlerSpec
+
+LOGGER = logging.getLogger("pynetdicom.events")
+
+_ERRORS = (Exception, SystemExit)
+
+
+class LoopHandlers(Handlers):
+    """Handlers by their events, of an association in a loop; see `Handlers`.
+
+    Attributes
+    ----------
+    variables : contextvars.Context
+        What handlers see.
+    """
+
+    def __init__(
+        self,
+        host: Any,
+        evt_handlers: Iterable[HandlerSpec] | None = None,
+        *,
+        assoc: Any = None,
+        changed: Callable[[Handlers], None] | None = None,
+        server: Handlers | None = None,
+    ) -> None:
+        super().__init__(host, evt_handlers, assoc=assoc, changed=changed, server=server)
+        # Its strand has the variables from the first.
+        self.context = None
+        given: contextvars.Context | None = getattr(server, "variables", None)
+        self.variables = contextvars.copy_context() if given is None else given.copy()
+
+    @property
+    def _runtime(self) -> LoopRuntime:
+        runtime: LoopRuntime = self._assoc._runtime
+        return runtime
+
+    def asking(self, event: EventType, attrs: dict[str, Any] | None) -> Callable[[], Any]:
+        """As `Handlers.asking`."""
+        handler, args = self.of(event)
+        made = self._host._make_event(self._assoc.face, event, attrs)
+        return partial(self.run, event, self._call, event, handler, made, *(args or ()))
+
+    def _call(self, event: EventType, handler: Callable[..., Any], *args: Any) -> Any:
+        """Call a handler where it belongs, and wait for what it gives."""
+        if is_coroutine_function(handler):
+            return self._runtime.await_here(_run(handler(*args)))
+        if inspect.isasyncgenfunction(handler):
+            return AsyncItems(self._runtime, handler(*args))
+        ask = self._host._ask
+        if handler is ask and not hooks.is_assigned(self._assoc.ae, hooks.CALLBACK_OF[event]):
+            return handler(*args)
+        given = self._runtime.aside_to_handlers(handler, *args)
+        if inspect.isawaitable(given):
+            return self._runtime.await_here(_run(given))
+        if hasattr(given, "__anext__"):
+            return AsyncItems(self._runtime, given)
+        return Items(self._runtime, given) if hasattr(given, "__next__") else given
+
+    def _tell(self, event: EventType, attrs: dict[str, Any], timestamp: datetime | None) -> None:
+        happened = None
+        for handler, args in self.of(event):
+            made = self._host._make_event
+            happened = happened or made(self._assoc.face, event, attrs, timestamp)
+            try:
+                self._call(event, handler, happened, *(args or ()))
+            except _ERRORS as error:
+                raised.log(LOGGER, f"a handler of {event} raised", error, handler)
+        if any(hooks.told_of(self._assoc, event)):
+            primitive = attrs.get("primitive") or attrs.get("_primitive")
+            self._runtime.aside_to_handlers(hooks.tell, self._assoc, event, primitive)
+
+    def run(self, event: EventType, call: Callable[..., Any], *args: Any) -> Any:
+        """As `Handlers.run`."""
+        strand = here()
+        if strand is None:  # a thread of somebody's, or a callback of the loop
+            return super().run(event, call, *args)
+        running = strand.running
+        depth = len(running)
+        entry = (self, event)
+        token = HANDLING.set((strand, entry))
+        try:
+            running.append(entry)
+            return call(*args)
+        finally:
+            del running[depth:]
+            HANDLING.reset(token)
+
+    def running_here(self) -> list[EventType]:
+        """As `Handlers.running_here`."""
+        strand = here()
+        if strand is None:
+            return super().running_here()
+        return [event for owner, event in strand.running if owner is self]
+
+    def trigger_anywhere(self, event: EventType, attrs: dict[str, Any]) -> None:
+        """As `Handlers.trigger_anywhere`."""
+        self.trigger(event, attrs)
+
+
+def is_coroutine_function(handler: Any) -> bool:
+    """Whether calling a handler gives a coroutine."""
+    return inspect.iscoroutinefunction(handler) or (
+        not inspect.isfunction(handler)
+        and not isinstance(handler, type)
+        and inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004  # asked
+    )
+
+
+class Cancelled(Exception):
+    """What a handler awaited was cancelled."""
+
+
+async def _run(awaitable: Any) -> Any:
+    """Await a handler; where it was not the handler that was cancelled, it has failed."""
+    import asyncio
+
+    try:
+        return await awaitable
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise Cancelled("what the handler awaited was cancelled") from error
+
+
+class Items:
+    """What a plain handler yields; asked for on a thread, one after the other.
+
+    Parameters
+    ----------
+    runtime : LoopRuntime
+    items : iterator
+    """
+
+    def __init__(self, runtime: LoopRuntime, items: Iterator[Any]) -> None:
+        self._runtime = runtime
+        self._items = items
+        self.may_run_ahead = getattr(items, "may_run_ahead", False)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self._runtime.aside_to_handlers(next, self._items)
+
+    def close(self) -> None:
+        """Close it, as a generator is closed, if it is one."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            self._runtime.aside_to_handlers(close)
+
+
+class AsyncItems:
+    """What an asynchronous generator yields.
+
+    Parameters
+    ----------
+    runtime : LoopRuntime
+    items : async iterator
+    """
+
+    may_run_ahead = False
+
+    def __init__(self, runtime: LoopRuntime, items: AsyncIterator[Any]) -> None:
+        self._runtime = runtime
+        self._items = items
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        found, item = self._runtime.await_here(_run(self._next()))
+        if not found:
+            raise StopIteration
+        return item
+
+    async def _next(self) -> tuple[bool, Any]:
+        try:
+            return True, await anext(self._items)
+        except StopAsyncIteration:
+            return False, None
+
+    def close(self) -> None:
+        """Close it, as a generator is closed, if it is one."""
+        close = getattr(self._items, "aclose", None)
+        if close is not None:
+            self._runtime.await_here(_run(close()))

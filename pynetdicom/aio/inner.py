@@ -1,0 +1,137 @@
+"""An association in an event loop: the one that threads have, run by strands.
+
+What it does is that of `pynetdicom.association`; what is here says what takes the place of its
+threads. Users see the `Association` of this package, its `face`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pynetdicom import association
+from pynetdicom.aio.handling import LoopHandlers
+from pynetdicom.aio.runtime import LoopRuntime
+from pynetdicom.aio.strands import Begun
+from pynetdicom.network.dul import DUL
+
+_MOST_IN_LOOP = 32768
+"""Bytes that are understood at once by the loop itself: they are kept in memory."""
+
+
+class LoopDUL(DUL):
+    """The DUL service of an association in a loop; callbacks of the loop have it read."""
+
+    _runtime: LoopRuntime
+    _begun: Begun | None = None
+
+    @property
+    def ident(self) -> int | None:
+        """As a thread's."""
+        return None if self._begun is None else self._begun.ident
+
+    def is_alive(self) -> bool:
+        """As a thread's."""
+        return self._begun is not None and self._begun.is_alive()
+
+    def start(self) -> None:
+        """Start to read."""
+        handlers: Any = self.link
+        variables = handlers.handlers.variables.copy()
+        self._begun = self._runtime.begin_reader(self.name, self.run, variables)
+
+    def join(self, timeout: float | None = None) -> None:
+        """As a thread's."""
+        if self._begun is not None:
+            self._begun.join(timeout)
+
+    def _understand(self, count: int = 0) -> None:
+        assembler: Any = self._user.assembler
+        if count > _MOST_IN_LOOP or assembler.is_filing:
+            # A data set goes into a file, or may: on a thread, while nothing more is read.
+            self._runtime.aside_to_files(super()._understand, count)
+        else:
+            super()._understand(count)
+
+    def _close(self) -> None:
+        watch = self._watch
+        if watch is not None:
+            # Before the connection is closed: its descriptor may be another's after that.
+            watch.close()
+        super()._close()
+
+
+class LoopAssociation(association.Association):
+    """An association in a loop.
+
+    Parameters
+    ----------
+    make_face : callable
+        Makes what users see of it.
+    runtime : LoopRuntime
+    ae, mode, **given
+        As for `pynetdicom.association.Association`.
+
+    Attributes
+    ----------
+    face
+        What users see of it.
+    """
+
+    _runtime: LoopRuntime
+    _dul_kind = LoopDUL
+    _handlers_kind = LoopHandlers
+    _begun: Begun | None = None
+
+    def __init__(
+        self,
+        make_face: Callable[[Any], Any],
+        runtime: LoopRuntime,
+        ae: Any,
+        mode: Any,
+        **given: Any,
+    ) -> None:
+        self._runtime = runtime
+        self._make_face = make_face
+        super().__init__(ae, mode, **given)
+        self.face = make_face(self)
+
+    @property
+    def _make_another(self) -> Callable[..., association.Association]:
+        return partial(LoopAssociation, self._make_face, self._runtime)
+
+    @property
+    def ident(self) -> int | None:
+        """As a thread's."""
+        return None if self._begun is None else self._begun.ident
+
+    def is_alive(self) -> bool:
+        """As a thread's."""
+        return self._begun is not None and self._begun.is_alive()
+
+    def start(self) -> None:
+        """As a thread's."""
+        handlers: Any = self._handlers
+        self._runtime.lives(self)
+        try:
+            self._begun = self._runtime.begin(self.name, self.run, context=handlers.variables)
+        except BaseException:
+            self._runtime.lives_no_more(self)
+            raise
+
+    def run(self) -> None:
+        """Negotiate, serve, and see to the end."""
+        try:
+            super().run()
+        finally:
+            self._runtime.soon(self._runtime.lives_no_more, self)
+
+    def join(self, timeout: float | None = None) -> None:
+        """As a thread's."""
+        if self._begun is not None:
+            self._begun.join(timeout)
+
+    def _what_holds_it(self) -> str:
+        """What it is busy with, for a warning."""
+        return "a handler does not return"

@@ -1,0 +1,448 @@
+"""The runtime of an event loop: what `network.runtime` has for threads.
+
+All of it may be used by the loop's own thread and by others: what wakes somebody does so at once on
+the loop's thread, and by way of the loop on another. What would wait on the loop's thread outside
+a strand raises RuntimeError instead of holding up the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
+from functools import partial
+from queue import Empty
+from threading import get_ident
+from typing import Any
+
+from greenlet import GreenletExit, getcurrent
+
+from pynetdicom.aio.sockets import LoopSelector, LoopWaker, LoopWatch
+from pynetdicom.aio.strands import (
+    Begun,
+    Pool,
+    Stop,
+    Strand,
+    ThreadWait,
+    drive,
+    here,
+    ident,
+    on_behalf_of,
+    settle,
+    suspend,
+    worker,
+)
+from pynetdicom.network import threads, waking
+from pynetdicom.network.latch import Hold, Latch
+from pynetdicom.network.runtime import Runtime
+
+STOPS = (asyncio.CancelledError, GreenletExit)
+"""What ends a strand that is not wanted any more, as when its loop is shut down."""
+
+_MOST_FOR_FILES = 4
+_MOST_FOR_HANDLERS = 128
+
+
+class LoopRuntime(Runtime):
+    """What waits, and what runs, in an event loop.
+
+    Attributes
+    ----------
+    loop : asyncio.AbstractEventLoop
+    thread : int
+        The loop's.
+    living : set
+        The servers and associations that have not ended; when the last one has, the threads end.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            queue=partial(LoopQueue, self),
+            latch=partial(Latch, partial(LoopQueue, self)),
+            hold=partial(LoopHold, self),
+            ident=ident,
+            worker=worker,
+            start=self.begin,
+            waker=partial(LoopWaker, self),
+            watch=partial(LoopWatch, self),
+            selector=partial(LoopSelector, self),
+            wait_for=self.wait_for_socket,
+            aside=self.aside_to_files,
+            stops=STOPS,
+        )
+        self.loop = loop
+        self.thread = get_ident()
+        self.living: set[object] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._files = Pool(loop, "pynetdicom-files", _MOST_FOR_FILES, threads.start)
+        self._handlers = Pool(loop, "pynetdicom-handlers", _MOST_FOR_HANDLERS, threads.start)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the loop's thread."""
+        return get_ident() == self.thread
+
+    # Living
+
+    def lives(self, one: object) -> None:
+        """Take note of a server or an association that begins."""
+        _runtimes[self.loop] = self
+        self.living.add(one)
+
+    def lives_no_more(self, one: object) -> None:
+        """Take note that it has ended."""
+        self.living.discard(one)
+        if not self.living:
+            _runtimes.pop(self.loop, None)
+            self._files.close()
+            self._handlers.close()
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Have it be that of its loop meanwhile, though nothing lives yet."""
+        me = object()
+        self.lives(me)
+        try:
+            yield
+        finally:
+            self.lives_no_more(me)
+
+    # Waiting
+
+    def waiter(self) -> Any:
+        """What is waited by, here: see `park`.
+
+        Raises
+        ------
+        RuntimeError
+            The event loop would be held up.
+        """
+        if isinstance(getcurrent(), Strand):
+            return self.loop.create_future()
+        if get_ident() == self.thread:
+            raise RuntimeError("this would hold up the event loop: await it")
+        return ThreadWait()
+
+    def park(self, waiter: Any, timeout: float | None) -> bool:
+        """Wait until a waiter is woken, and give what with; False when time is up."""
+        if isinstance(waiter, ThreadWait):
+            return waiter.wait(timeout)
+        if timeout is None:
+            return bool(suspend(waiter))
+        timer = self.loop.call_later(timeout, settle, waiter, False)
+        try:
+            return bool(suspend(waiter))
+        finally:
+            timer.cancel()
+
+    def wake(self, waiter: Any, value: Any = True) -> None:
+        """Have whoever waits go on, with a value; from any thread."""
+        if get_ident() == self.thread or isinstance(waiter, ThreadWait):
+            settle(waiter, value)
+        else:
+            self.soon(settle, waiter, value)
+
+    def soon(self, call: Callable[..., object], *args: Any) -> None:
+        """Have the loop call something; from any thread, and to no effect once it is closed."""
+        with contextlib.suppress(RuntimeError):
+            if get_ident() == self.thread:
+                self.loop.call_soon(call, *args)
+            else:
+                self.loop.call_soon_threadsafe(call, *args)
+
+    def wait_for_socket(
+        self, fd: int, timeout: float | None, *, write: bool = False, waker: Any = None
+    ) -> bool:
+        """As `network.waking.wait_for`."""
+        if not self.is_here:
+            return waking.wait_for(fd, timeout, write=write)
+        waiter = self.waiter()
+        loop = self.loop
+        if waker is not None and waker.is_set_for(waiter):
+            return False
+        (loop.add_writer if write else loop.add_reader)(fd, settle, waiter)
+        try:
+            return self.park(waiter, timeout)
+        finally:
+            (loop.remove_writer if write else loop.remove_reader)(fd)
+            if waker is not None:
+                waker.is_set_for(None)
+
+    # Running
+
+    def begin(
+        self,
+        name: str,
+        call: Callable[[], Any],
+        *,
+        failed: Callable[[], Any] | None = None,
+        context: Context | None = None,
+    ) -> Begun:
+        """As `network.threads.start`: have something called as a task of its own."""
+        run = threads.guarded(name, _unless_stopped(call), failed)
+        return self._begin(name, run, context, self._begin_task)
+
+    def begin_reader(self, name: str, call: Callable[[], Any], context: Context) -> Begun:
+        """As `begin`, of what waits for sockets; callbacks of the loop resume it."""
+        run = threads.guarded(name, _unless_stopped(call))
+        return self._begin(name, run, context, self._begin_strand)
+
+    def _begin(
+        self,
+        name: str,
+        call: Callable[[], Any],
+        context: Context | None,
+        how: Callable[..., None],
+    ) -> Begun:
+        strand_ident = Strand(call).ident
+        over = self.latch()
+        begun = Begun(strand_ident, over)
+        given = (name, call, strand_ident, over, context or copy_context())
+        if self.is_here:
+            how(*given)
+        else:
+            self.soon(how, *given)
+        return begun
+
+    def _begin_task(
+        self, name: str, call: Callable[[], Any], ident: int, over: Latch, context: Context
+    ) -> None:
+        async def run() -> None:
+            try:
+                await drive(Strand(call, ident))
+            finally:
+                over.set()
+
+        task = self.loop.create_task(run(), name=name, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._task_ended, over))
+
+    def _task_ended(self, over: Latch, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        over.set()
+        if not task.cancelled():
+            task.exception()
+
+    def _begin_strand(
+        self, name: str, call: Callable[[], Any], ident: int, over: Latch, context: Context
+    ) -> None:
+        def run() -> None:
+            try:
+                call()
+            finally:
+                over.set()
+
+        strand = Strand(run, ident)
+        strand.gr_context = context
+        self.loop.call_soon(strand.begin)
+
+    # Beside the loop
+
+    def aside_to_files(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call what reads or writes files, on a thread; see `Runtime.aside`."""
+        return self._aside(self._files, call, *args)
+
+    def aside_to_handlers(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call a plain handler, on a thread."""
+        return self._aside(self._handlers, call, *args)
+
+    def _aside(self, pool: Pool, call: Callable[..., Any], *args: Any) -> Any:
+        strand = here()
+        if strand is None or not self.is_here:
+            return call(*args)
+        future = pool.call(on_behalf_of(strand, call, *args))
+        interrupted: BaseException | None = None
+        while not future.done():
+            # It is used until the thread is done with it, whatever comes meanwhile.
+            waiter = self.loop.create_future()
+            future.add_done_callback(partial(_settle_too, waiter))
+            try:
+                suspend(waiter)
+            except BaseException as error:
+                interrupted = error
+        if interrupted is not None:
+            if not future.cancelled():
+                future.exception()
+            raise interrupted
+        try:
+            return future.result()
+        except Stop as stop:
+            raise StopIteration(*stop.args) from None
+
+    def await_here(self, awaitable: Any) -> Any:
+        """Wait, in a strand or on a thread, for what coroutines await."""
+        if self.is_here:
+            return suspend(awaitable)
+        return asyncio.run_coroutine_threadsafe(_of(awaitable), self.loop).result()
+
+
+def _unless_stopped(call: Callable[[], Any]) -> Callable[[], None]:
+    def run() -> None:
+        with contextlib.suppress(*STOPS):
+            call()
+
+    return run
+
+
+def _settle_too(waiter: Any, _: object) -> None:
+    settle(waiter)
+
+
+async def _of(awaitable: Any) -> Any:
+    return await awaitable
+
+
+class LoopQueue:
+    """As a `queue.SimpleQueue`; see `network.runtime.Queue`."""
+
+    __slots__ = ("_items", "_runtime", "_waiters")
+
+    def __init__(self, runtime: LoopRuntime) -> None:
+        self._runtime = runtime
+        self._items: deque[Any] = deque()
+        self._waiters: deque[Any] = deque()
+
+    def put(self, item: Any) -> None:
+        """Add an item, from any thread."""
+        self._items.append(item)
+        if self._waiters:
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        with contextlib.suppress(IndexError):
+            self._runtime.wake(self._waiters.popleft())
+
+    def get_nowait(self) -> Any:
+        """Give the next item, if there is one."""
+        try:
+            return self._items.popleft()
+        except IndexError:
+            raise Empty from None
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Wait for the next item."""
+        items = self._items
+        deadline: float | None = None
+        while True:
+            try:
+                return items.popleft()
+            except IndexError:
+                pass
+            if timeout is not None:
+                if deadline is None:
+                    deadline = time.monotonic() + timeout
+                else:
+                    timeout = deadline - time.monotonic()
+                if timeout <= 0:
+                    raise Empty
+            waiter = self._runtime.waiter()
+            self._waiters.append(waiter)
+            if items:  # it may have come before the waiter was known
+                self._forget(waiter)
+                continue
+            try:
+                self._runtime.park(waiter, timeout)
+            except BaseException:
+                self._forget(waiter)
+                if items:  # what it was woken for is another's
+                    self._wake_one()
+                raise
+            if not items:
+                self._forget(waiter)
+
+    def _forget(self, waiter: Any) -> None:
+        with contextlib.suppress(ValueError):
+            self._waiters.remove(waiter)
+
+    def empty(self) -> bool:
+        """Whether there is nothing to get."""
+        return not self._items
+
+    def qsize(self) -> int:
+        """How many items there are."""
+        return len(self._items)
+
+
+class LoopHold(Hold):
+    """What one strand at a time may do; see `Hold`."""
+
+    __slots__ = ("_free", "_owner")
+
+    def __init__(self, runtime: LoopRuntime, refusal: str = "it would wait for itself") -> None:
+        self._refusal = refusal
+        self._owner = 0
+        self._free = LoopQueue(runtime)
+        self._free.put(None)
+        self.is_mine = self._is_mine
+
+    def _is_mine(self) -> bool:
+        return self._owner == ident()
+
+    def run(self, call: Callable[..., Any], *args: Any) -> Any:
+        """As `Hold.run`."""
+        me = ident()
+        if self._owner == me:
+            if not self._refusal:
+                return call(*args)
+            raise RuntimeError(self._refusal)
+        self._free.get()
+        try:
+            self._owner = me
+            return call(*args)
+        finally:
+            self._owner = 0
+            self._free.put(None)
+
+    def attempt(self, call: Callable[..., Any], *args: Any, seconds: float = 0.0) -> bool:
+        """As `Hold.attempt`."""
+        me = ident()
+        if self._owner == me:
+            return False
+        try:
+            if seconds > 0 and here() is not None:
+                self._free.get(timeout=seconds)
+            else:
+                self._free.get_nowait()
+        except Empty:
+            return False
+        try:
+            self._owner = me
+            call(*args)
+        finally:
+            self._owner = 0
+            self._free.put(None)
+        return True
+
+
+_runtimes: dict[asyncio.AbstractEventLoop, LoopRuntime] = {}
+"""Those of loops in which something lives."""
+
+
+def runtime_here() -> LoopRuntime:
+    """The runtime of the running loop.
+
+    Raises
+    ------
+    RuntimeError
+        No loop is running, or it cannot wait for sockets.
+    """
+    loop = asyncio.get_running_loop()
+    runtime = _runtimes.get(loop)
+    if runtime is None:
+        _check(loop)
+        runtime = LoopRuntime(loop)
+    return runtime
+
+
+def _check(loop: asyncio.AbstractEventLoop) -> None:
+    """Raise RuntimeError for a loop that cannot tell when a socket is readable."""
+    proactor = getattr(asyncio, "ProactorEventLoop", None)
+    if proactor is not None and isinstance(loop, proactor):
+        raise RuntimeError(
+            "pynetdicom.aio needs an event loop that waits for sockets, which the proactor loop of"
+            " Windows does not: run it with asyncio.SelectorEventLoop, as by"
+            " asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)"
+        )

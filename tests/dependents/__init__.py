@@ -1,0 +1,1 @@
+"""Packages that depend on pynetdicom, doing their work through this one: ``make dependents``."""
