@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE, aio, build_context, build_role, evt
+from pynetdicom.errors import AssociationError
 from tests.aio.loops import (
     CONTEXTS,
     CT,
@@ -286,8 +289,70 @@ def test_many_at_a_time() -> None:
                     return len([one async for one in assoc.c_find(identifier(), FIND)])
 
             assert await asyncio.gather(*(ask() for _ in range(200))) == [4] * 200
+            mine = {thread.name for thread in threading.enumerate()} - before
+            assert mine <= {"pynetdicom-files"}
+
+    before = {thread.name for thread in threading.enumerate()}
+    run(test)
+
+
+def test_tls(dicom_tls: Any) -> None:
+    async def store(event: Any) -> int:
+        return 0x0000
+
+    async def test() -> None:
+        handlers = [(evt.EVT_C_STORE, store)]
+        async with aio.serve(HERE, CONTEXTS, handlers, tls=dicom_tls.server) as server:
+            async with connect(server, tls=dicom_tls.client) as assoc:
+                assert (await assoc.c_store(big())).Status == 0
+                assert (await assoc.c_echo()).Status == 0
+            with pytest.raises(AssociationError):
+                await connect(server)
 
     run(test)
+
+
+@pytest.mark.parametrize("event", [evt.EVT_PDU_RECV, evt.EVT_DATA_SENT, evt.EVT_FSM_TRANSITION])
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_handlers_of_events_on_the_wire(event: Any, is_plain: bool) -> None:
+    seen: list[str] = []
+    refused: list[BaseException] = []
+
+    async def told(happened: Any) -> None:
+        seen.append(threading.current_thread().name)
+        if happened.assoc.is_established:
+            try:
+                await happened.assoc.c_echo()
+            except RuntimeError as error:
+                refused.append(error)
+
+    def told_too(happened: Any) -> None:
+        seen.append(threading.current_thread().name)
+
+    async def test() -> None:
+        handlers: list[Any] = [(event, told_too if is_plain else told)]
+        options: Any = {"contexts": [VERIFICATION], "evt_handlers": handlers}
+        serving = aio.serve(HERE, [VERIFICATION], handlers)
+        async with serving as server, connect(server, **options) as assoc:
+            assert (await assoc.c_echo()).Status == 0
+
+    run(test)
+    assert set(seen) == {"pynetdicom-handlers" if is_plain else "MainThread"}
+    assert is_plain or refused
+
+
+def test_without_greenlet_it_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["greenlet"] = None
+try:
+    import pynetdicom.aio
+except ImportError as error:
+    assert "pip install greenlet" in str(error), error
+else:
+    raise AssertionError
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_waiting_outside_of_a_strand_is_refused() -> None:
