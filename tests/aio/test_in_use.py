@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import select
 import subprocess
 import sys
 import threading
@@ -150,6 +151,46 @@ def test_a_slow_consumer_has_the_peer_wait() -> None:
             assert count == 3001
 
     run(test)
+
+
+@pytest.mark.skipif(not hasattr(select, "EPOLLRDHUP"), reason="the system does not tell")
+def test_a_peer_that_hangs_up_while_it_waits_is_seen() -> None:
+    async def test() -> None:
+        async def find(event: Any) -> AsyncIterator[Any]:
+            for _ in range(400):  # which the kernel has room for
+                yield PENDING, identifier()
+            await asyncio.sleep(60)
+
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_FIND, find)]) as server:
+            assoc = await connect(server)
+            assoc.network_timeout = None
+            responses = assoc.c_find(identifier(), FIND)
+            await anext(responses)
+            while not assoc._inner.dul.is_paused:
+                await asyncio.sleep(0.01)
+            server.active_associations[0].abort()
+            while assoc.ended is None:
+                await asyncio.sleep(0.01)
+            assert assoc.is_aborted
+            await responses.aclose()
+
+    run(test)
+
+
+def test_what_is_begun_as_the_loop_ends_is_closed() -> None:
+    async def test(turns: int) -> None:
+        server = await aio.serve(HERE, [VERIFICATION])
+        request = connect(server, contexts=[VERIFICATION])
+
+        async def associate() -> None:
+            await request
+
+        asyncio.get_running_loop().create_task(associate())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    for turns in range(0, 40, 3):
+        asyncio.run(test(turns))
 
 
 def test_a_handler_asks_on_its_own_association_and_releases_it() -> None:
