@@ -57,7 +57,7 @@ FREE := .venv-free-threaded
 test-free-threaded:
 	@test -d $(FREE) || $(FREE_THREADED) -m venv $(FREE)
 	$(FREE)/bin/python -m pip --disable-pip-version-check --quiet install "pydicom>=3,<4" \
-		hypothesis pytest pytest-timeout pytest-xdist greenlet
+		cryptography hypothesis numpy pytest pytest-timeout pytest-xdist greenlet
 	PYTHON_GIL=0 PYTHONPATH=. $(FREE)/bin/python -m pytest -n $(WORKERS) -m "not slow" \
 		$(addprefix tests/,aio association data_sets dimse faults network services upper_layer) $(PYTEST_ARGS)
 
