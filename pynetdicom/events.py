@@ -68,9 +68,9 @@ EVT_DIMSE_RECV: NotificationEvent[typing.GivenDIMSE, object] = evt.EVT_DIMSE_REC
 EVT_DIMSE_SENT: NotificationEvent[typing.GivenDIMSE, object] = evt.EVT_DIMSE_SENT
 """A DIMSE message was sent."""
 EVT_PDU_RECV: NotificationEvent[typing.GivenPDU, object] = evt.EVT_PDU_RECV
-"""A PDU was received."""
+"""A PDU was received (PS3.8 9.3)."""
 EVT_PDU_SENT: NotificationEvent[typing.GivenPDU, object] = evt.EVT_PDU_SENT
-"""A PDU was sent."""
+"""A PDU was sent (PS3.8 9.3)."""
 EVT_DATA_RECV: NotificationEvent[typing.GivenData, object] = evt.EVT_DATA_RECV
 """Bytes were received; a handler must be quick."""
 EVT_DATA_SENT: NotificationEvent[typing.GivenData, object] = evt.EVT_DATA_SENT

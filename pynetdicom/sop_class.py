@@ -15,7 +15,7 @@ from pydicom.uid import UID
 
 from pynetdicom.services import classes, registry
 from pynetdicom.services.classes import ServiceClass
-from pynetdicom.services.registry import register_uid
+from pynetdicom.services.registry import register_uid as register_uid
 from pynetdicom.uids import ALIASES, SPELLINGS, standard_names, uid_of
 
 _GROUPS = {

@@ -10,7 +10,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from pynetdicom.services import statuses
-from pynetdicom.services.statuses import StatusDict, code_to_category
+from pynetdicom.services.statuses import StatusDict
+from pynetdicom.services.statuses import code_to_category as code_to_category
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -122,6 +122,9 @@ class AssociationServer(socketserver.TCPServer):
         The address cannot be listened on.
     """
 
+    if TYPE_CHECKING:
+        server_address: tuple[Any, ...]
+
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256
     accepts_at_once = 64

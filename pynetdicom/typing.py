@@ -350,7 +350,7 @@ if TYPE_CHECKING:
         | _Forgotten[
             tuple[_AnotherEvent, Callable[..., Never], list[Any]], tuple[object, _Function, object]
         ]
-        | _Forgotten[tuple[()], tuple[EventType | _Function | list[Any], ...]]
+        | _Forgotten[tuple[()], tuple[object, ...]]
     )
 else:
     from pynetdicom.event_kinds import KINDS

@@ -19,6 +19,7 @@ from pynetdicom import AE, Association, evt
 from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse import primitives as dimse
 from pynetdicom.dimse.messages import Message
+from pynetdicom.event_kinds import CLASSES
 from pynetdicom.handlers import Handlers
 from pynetdicom.presentation import PresentationContext
 from tests.faults.peer import Peer, request
@@ -51,6 +52,19 @@ def test_event(name: str) -> None:
     assert isinstance(event, evt.NotificationEvent) is event.is_notification
     assert copy.deepcopy(event) is event
     assert pickle.loads(pickle.dumps(event)) is event
+
+
+@pytest.mark.parametrize("name", NOTIFICATION + INTERVENTION)
+def test_an_event_is_of_the_class_of_its_kind(name: str) -> None:
+    event = getattr(evt, f"EVT_{name}")
+    made = AE()._make_event(None, event, {}, None)
+    cls = CLASSES[event]
+    assert type(made) is cls
+    assert isinstance(made, evt.Event)
+    assert isinstance(made, evt.RequestEvent) is (name in REQUESTS)
+    assert event.name in (cls.__doc__ or "")
+    assert getattr(evt, cls.__name__) is cls
+    assert pickle.loads(pickle.dumps(cls)) is cls
 
 
 def test_there_are_no_others() -> None:

@@ -23,11 +23,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import numpy as np
+import results
 from pydicom import dcmread
 from pydicom.uid import generate_uid
-
-sys.path.insert(0, str(Path(__file__).parent))
-import results
 
 from pynetdicom import AE, evt
 from pynetdicom.dsutils import same_data_set

@@ -18,6 +18,7 @@ from pynetdicom.status import code_to_category
 
 def send_folder(folder, address, title="ANY-SCP", attempts=3, pause=60, timeout=30):
     """Send the files of a folder; gives those that are left."""
+    host, port = address
     ae = AE("SENDER")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout
     for attempt in range(attempts):
@@ -27,7 +28,7 @@ def send_folder(folder, address, title="ANY-SCP", attempts=3, pause=60, timeout=
         if attempt:
             time.sleep(pause)
         for contexts, group in plan_associations(paths):
-            with ae.associate(*address, contexts, ae_title=title) as assoc:
+            with ae.associate(host, port, contexts, ae_title=title) as assoc:
                 if not assoc.is_established:
                     print("no association:", assoc.ended)
                     break

@@ -17,7 +17,7 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query
 from fastapi import Path as PathParameter
@@ -70,7 +70,7 @@ class Archive:
             setattr(keys, keyword, None)
         for keyword, value in wanted.items():
             setattr(keys, keyword, value)
-        matches = []
+        matches: list[Dataset] = []
         with self.association([build_context(FIND)]) as assoc:
             for status, match in assoc.send_c_find(keys, FIND):
                 if match is None:
@@ -131,12 +131,21 @@ def plain(match, keywords):
     return {keyword: str(match.get(keyword) or "") for keyword in keywords}
 
 
+def to_zip(directory):
+    """The images of a directory in one file, which is there, too."""
+    path = directory / "series.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for image in sorted(directory.glob("*.dcm")):
+            file.write(image, image.name)
+    return path
+
+
 def make_app(archive):
     """Make the service. FastAPI runs functions that are no coroutines in a pool of threads."""
     app = FastAPI(title="What an archive has")
 
     @app.get("/health")
-    def health():
+    def health() -> dict[str, str]:
         with archive.association([build_context(Verification)]) as assoc:
             check(assoc.send_c_echo(), assoc)
         return {"archive": "is there"}
@@ -148,7 +157,7 @@ def make_app(archive):
         StudyDate: str = "",
         AccessionNumber: str = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ):
+    ) -> dict[str, Any]:
         wanted = {
             "PatientName": PatientName,
             "PatientID": PatientID,
@@ -162,20 +171,17 @@ def make_app(archive):
         return {"studies": [plain(match, STUDY) for match in matches], "all": is_all}
 
     @app.get("/studies/{study}/series")
-    def series(study: UID, limit: Annotated[int, Query(ge=1, le=1000)] = 100):
+    def series(study: UID, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
         matches, is_all = archive.find("SERIES", SERIES, limit, StudyInstanceUID=study)
         return {"series": [plain(match, SERIES) for match in matches], "all": is_all}
 
     @app.get("/studies/{study}/series/{series}")
-    def images(study: UID, series: UID):
+    def images(study: UID, series: UID) -> FileResponse:
         place = tempfile.TemporaryDirectory()
         try:
             directory = Path(place.name)
             archive.get(study, series, directory)
-            path = directory / "series.zip"
-            with zipfile.ZipFile(path, "w") as file:
-                for image in sorted(directory.glob("*.dcm")):
-                    file.write(image, image.name)
+            path = to_zip(directory)
         except BaseException:
             place.cleanup()
             raise
@@ -186,7 +192,7 @@ def make_app(archive):
     return app
 
 
-def main():
+def main(app_of):
     parser = argparse.ArgumentParser(description="Serve what an archive has by HTTP.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the archive's host")
     parser.add_argument("port", nargs="?", type=int, default=11112)
@@ -197,10 +203,10 @@ def main():
     import uvicorn
 
     # Its log of requests would have patients' names in it.
-    app = make_app(Archive(args.host, args.port, args.title))
+    app = app_of(args.host, args.port, args.title)
     uvicorn.run(app, host="127.0.0.1", port=args.http_port, access_log=False)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(lambda *peer: make_app(Archive(*peer))))

@@ -132,6 +132,13 @@ class LoopAssociation(association.Association):
         if self._begun is not None:
             self._begun.join(timeout)
 
+    def _cut(self) -> None:
+        """Shut the connection down; what still runs for it, such as a handler, is cancelled."""
+        super()._cut()
+        for begun in (self._begun, *self._performer.workers):
+            if isinstance(begun, Begun):
+                self._runtime.soon(begun.cancel)
+
     def _what_holds_it(self) -> str:
         """What it is busy with, for a warning."""
         return "a handler does not return"

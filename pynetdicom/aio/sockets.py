@@ -19,6 +19,7 @@ class Wakes(Protocol):
 
     def wake(self, waiter: Any, value: Any = True) -> None: ...
     def soon(self, call: Any, *args: Any) -> None: ...
+    def step(self, strand: Strand, value: Any) -> None: ...
 
 
 class LoopWaker(Waker):
@@ -66,11 +67,11 @@ class _Resumed:
         """Wait until `_go_on`, and give what that was given; False when time is up."""
         strand = getcurrent()
         loop = self._runtime.loop
-        is_stepped = not isinstance(strand, Strand) or strand.is_stepped
-        self._waits = waits = strand if is_stepped else loop.create_future()
+        assert isinstance(strand, Strand)
+        self._waits = waits = strand if strand.is_stepped else loop.create_future()
         timer = None if timeout is None else loop.call_later(max(0.0, timeout), self._go_on, False)
         try:
-            return suspend(None if is_stepped else waits)
+            return suspend(None if strand.is_stepped else waits)
         finally:
             self._waits = None
             if timer is not None:
@@ -80,7 +81,7 @@ class _Resumed:
         """Have the strand go on, if it waits; in a callback of the loop."""
         waits, self._waits = self._waits, None
         if isinstance(waits, Strand):
-            waits.step(value)
+            self._runtime.step(waits, value)
         elif waits is not None:
             settle(waits, value)
 

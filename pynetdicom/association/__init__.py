@@ -201,7 +201,7 @@ class Association(SCU, DebugHooks, threading.Thread):
     # State
 
     @property
-    def ended(self) -> Ended | None:
+    def ended(self) -> Ended | Any:  # who has seen that it has ended need not ask again
         """How the association ended, by whom and why; None before it has.
 
         From the moment that the peer requests release there are no more answers to our requests,

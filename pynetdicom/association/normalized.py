@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
     Identifier = Dataset | EncodedDataSet
-    Answered = tuple[ResponseStatus, Dataset | None]
+    # Whether there is a data set follows from the status, mostly.
+    Answered = tuple[ResponseStatus, Dataset | Any]
 
 LOGGER = logging.getLogger("pynetdicom.service")
 

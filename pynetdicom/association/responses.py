@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom.service")
 
-Response = tuple["ResponseStatus", "Dataset | None"]
+# Whether there is an identifier follows from the status: who has looked at that need not ask again.
+Response = tuple["ResponseStatus", "Dataset | Any"]
 
 SUCCESS = 0x0000
 _FAILED_LIST = "FailedSOPInstanceUIDList"

@@ -281,6 +281,15 @@ def test_a_file_that_is_not_there(store: Store, tmp_path: Path) -> None:
         store.associate().send_c_store(tmp_path / "none.dcm")
 
 
+def test_what_a_status_has(store: Store) -> None:
+    assoc = store.associate()
+    for number in (1, 2):
+        status = assoc.send_c_store(ct(), msg_id=number)
+        assert (status.Status, status.message_id, status.problem) == (0x0000, number, None)
+        assert "ErrorComment" not in status
+        assert not hasattr(status, "ErrorComment")
+
+
 def test_the_status_carries_what_the_peer_said(store: Store) -> None:
     def refuse(event: Any) -> Dataset:
         status = Dataset()
