@@ -138,11 +138,17 @@ class Driver:
             except NotPossible as error:
                 self.help()
                 raise Stopped from error
-            if move.ends:
-                self.tell_end(wakes=wakes)
+            if move.ends and wakes:
+                self.tell_end()
             if self._user.watches_data:
                 self._user.on_data(data, True)  # the peer's answer is told after it
-            self.writer.put([data], move)
+            try:
+                self.writer.put([data], move)
+            finally:
+                # Where no handler may hold it up, the peer first: who is woken wants the
+                # interpreter lock. A peer that does not read has a second.
+                if move.ends and not wakes:
+                    self.tell_end(wakes=False)
         except Stopped:
             raise
         except BaseException as error:  # the state says that it was sent
