@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pynetdicom.data_sets.element_walk import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pynetdicom.services.instances import Kind
 
 Path = str | os.PathLike[str]
+P = TypeVar("P", bound=Path)
 
 FALLBACKS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 """What an uncompressed file may be sent as, where the peer does not take it as it is."""
@@ -58,8 +59,8 @@ def to_contexts(kinds: Iterable[Kind]) -> list[PresentationContext]:
 
 
 def plan_associations(
-    paths: Iterable[Path],
-) -> Iterator[tuple[list[PresentationContext], list[Path]]]:
+    paths: Iterable[P],
+) -> Iterator[tuple[list[PresentationContext], list[P]]]:
     """Look into files, and give for each association what to propose and which files to send.
 
     Each transfer syntax is proposed in a context of its own, so that the peer takes every file as
@@ -79,7 +80,7 @@ def plan_associations(
     """
     from pynetdicom.services.instances import kind_of
 
-    found: list[tuple[Kind | None, Path]] = []
+    found: list[tuple[Kind | None, P]] = []
     for path in paths:
         try:
             found.append((kind_of(path), path))

@@ -16,7 +16,14 @@ from pynetdicom.presentation import plan_associations
 from pynetdicom.status import code_to_category
 
 
-def send_folder(folder, address, title="ANY-SCP", attempts=3, pause=60, timeout=30):
+def send_folder(
+    folder: Path,
+    address: tuple[str, int],
+    title: str = "ANY-SCP",
+    attempts: int = 3,
+    pause: float = 60,
+    timeout: float = 30,
+) -> list[Path]:
     """Send the files of a folder; gives those that are left."""
     ae = AE("SENDER")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout
@@ -27,7 +34,7 @@ def send_folder(folder, address, title="ANY-SCP", attempts=3, pause=60, timeout=
         if attempt:
             time.sleep(pause)
         for contexts, group in plan_associations(paths):
-            with ae.associate(*address, contexts, ae_title=title) as assoc:
+            with ae.associate(*address, contexts=contexts, ae_title=title) as assoc:
                 if not assoc.is_established:
                     print("no association:", assoc.ended)
                     break
@@ -41,7 +48,7 @@ def send_folder(folder, address, title="ANY-SCP", attempts=3, pause=60, timeout=
     return sorted(folder.glob("*.dcm"))
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Send the files of a folder, and remove them.")
     parser.add_argument("host", help="where the archive is")
     parser.add_argument("port", type=int)
