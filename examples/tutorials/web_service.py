@@ -14,6 +14,7 @@ import argparse
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -26,6 +27,8 @@ from pydicom import Dataset
 from starlette.background import BackgroundTask
 
 from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
 from pynetdicom.sop_class import Verification
@@ -42,7 +45,7 @@ SERIES = ("SeriesInstanceUID", "Modality", "SeriesDescription", "NumberOfSeriesR
 class Archive:
     """The peer that is asked; any number of threads may use it."""
 
-    def __init__(self, host, port, title, associations=4):
+    def __init__(self, host: str, port: int, title: str, associations: Any = 4) -> None:
         self.host, self.port, self.title = host, port, title
         self.ae = AE("WEB")
         self.ae.connection_timeout = 5
@@ -51,7 +54,9 @@ class Archive:
         self.places = BoundedSemaphore(associations)
 
     @contextmanager
-    def association(self, contexts, **options):
+    def association(
+        self, contexts: list[PresentationContext], **options: Any
+    ) -> Iterator[Association]:
         with (
             self.places,
             self.ae.associate(
@@ -62,7 +67,9 @@ class Archive:
                 raise HTTPException(UNAVAILABLE, f"the archive cannot be asked: {assoc.ended}")
             yield assoc
 
-    def find(self, level, told, limit, **wanted):
+    def find(
+        self, level: str, told: Iterable[str], limit: int | None, **wanted: str
+    ) -> tuple[list[Dataset], bool]:
         """Ask for what matches; gives the matches, and whether they are all."""
         keys = Dataset()
         keys.QueryRetrieveLevel = level
@@ -81,7 +88,7 @@ class Archive:
                     matches.append(match)
         return matches, True
 
-    def get(self, study, series, directory):
+    def get(self, study: str, series: Any, directory: Path) -> None:
         """Retrieve a series into a directory; raises unless all of it has come."""
         told = ("SOPInstanceUID", "SOPClassUID")
         images, _ = self.find("IMAGE", told, None, StudyInstanceUID=study, SeriesInstanceUID=series)
@@ -89,7 +96,7 @@ class Archive:
             raise HTTPException(404, "the archive has no such series")
         came = set()
 
-        def handle_store(event):
+        def handle_store(event: evt.CStoreEvent) -> int:
             try:
                 event.save_as(directory / event.file_name)
             except OSError:
@@ -115,7 +122,7 @@ class Archive:
             raise HTTPException(BAD_GATEWAY, f"{len(missing)} of {len(images)} did not come")
 
 
-def check(status, assoc):
+def check(status: Any, assoc: Association) -> None:
     """Raise what says that the archive did not do all it was asked for."""
     if "Status" not in status:
         raise HTTPException(TIMEOUT, f"the archive did not answer: {assoc.ended}")
@@ -126,12 +133,12 @@ def check(status, assoc):
         )
 
 
-def plain(match, keywords):
+def plain(match: Dataset, keywords: Any) -> dict[Any, str]:
     """A match as JSON has it: text, decoded by the match's own character set."""
     return {keyword: str(match.get(keyword) or "") for keyword in keywords}
 
 
-def to_zip(directory):
+def to_zip(directory: Path) -> Path:
     """The images of a directory in one file, which is there, too."""
     path = directory / "series.zip"
     with zipfile.ZipFile(path, "w") as file:
@@ -140,7 +147,7 @@ def to_zip(directory):
     return path
 
 
-def make_app(archive):
+def make_app(archive: Any) -> FastAPI:
     """Make the service. FastAPI runs functions that are no coroutines in a pool of threads."""
     app = FastAPI(title="What an archive has")
 
@@ -192,7 +199,7 @@ def make_app(archive):
     return app
 
 
-def main(app_of):
+def main(app_of: Any) -> int:
     parser = argparse.ArgumentParser(description="Serve what an archive has by HTTP.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the archive's host")
     parser.add_argument("port", nargs="?", type=int, default=11112)
