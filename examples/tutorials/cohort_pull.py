@@ -32,11 +32,10 @@ from pynetdicom import (
     ALL_TRANSFER_SYNTAXES,
     AllStoragePresentationContexts,
     build_context,
-    build_role,
     evt,
 )
 from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, build_contexts_to_receive
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
@@ -44,9 +43,6 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as M
 
 OUT_OF_RESOURCES = 0xA700
 NOT_AUTHORIZED = 0x0124
-UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
-COMPRESSED = tuple(f"1.2.840.10008.1.2.{end}" for end in ("4.70", "4.90", "4.91", "4.80", "5"))
-MOST_CLASSES = 127 // (1 + len(COMPRESSED))  # 128 contexts, one of them for the C-GET
 
 REMOVED = (
     "PatientBirthDate", "PatientBirthTime", "PatientAddress", "PatientTelephoneNumbers",
@@ -220,17 +216,11 @@ class Archive:
     def retrieving(self, sop_classes: Any) -> Association:
         if self.move:
             return self.associate([build_context(MOVE)])
-        # For C-GET we propose what is sent to us, and that we are the SCP of it. An archive chooses
-        # one transfer syntax of a context, so each compressed one has a context of its own.
-        kinds = sorted(sop_classes - {None, ""} or {CTImageStorage, MRImageStorage})[:MOST_CLASSES]
-        contexts = [build_context(GET)]
-        for kind in kinds:
-            contexts += [build_context(kind, syntax) for syntax in (UNCOMPRESSED, *COMPRESSED)]
-        return self.associate(
-            contexts,
-            ext_neg=[build_role(kind, scp_role=True) for kind in kinds],
-            evt_handlers=[(evt.EVT_C_STORE, self.cohort.handle_store)],
-        )
+        # For a C-GET we propose what is sent to us, and that we are the SCP of it.
+        kinds = sop_classes - {None, ""} or {CTImageStorage, MRImageStorage}
+        contexts, roles = build_contexts_to_receive(kinds)
+        handlers = [(evt.EVT_C_STORE, self.cohort.handle_store)]
+        return self.associate([build_context(GET), *contexts], ext_neg=roles, evt_handlers=handlers)
 
     def keep_pace(self, count: int) -> None:
         """Wait until so many more may be asked for."""

@@ -26,16 +26,14 @@ from fastapi.responses import FileResponse
 from pydicom import Dataset
 from starlette.background import BackgroundTask
 
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, build_contexts_to_receive
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
 from pynetdicom.sop_class import Verification
 
 BAD_GATEWAY, UNAVAILABLE, TIMEOUT = 502, 503, 504
-UNCOMPRESSED = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
-COMPRESSED = [f"1.2.840.10008.1.2.{end}" for end in ("4.70", "4.90", "4.91", "4.80", "4.50", "5")]
 UID = Annotated[str, PathParameter(pattern=r"^[0-9][0-9.]{0,63}$")]
 
 STUDY = ("StudyInstanceUID", "PatientName", "PatientID", "StudyDate", "StudyDescription")
@@ -104,17 +102,13 @@ class Archive:
             came.add(event.request.AffectedSOPInstanceUID)
             return 0x0000
 
-        contexts, kinds = [build_context(GET)], {image.SOPClassUID for image in images}
-        for kind in kinds:
-            contexts += [build_context(kind, syntax) for syntax in (UNCOMPRESSED, *COMPRESSED)]
+        contexts, roles = build_contexts_to_receive({image.SOPClassUID for image in images})
+        contexts = [build_context(GET), *contexts]
+        handlers = [(evt.EVT_C_STORE, handle_store)]
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
-        with self.association(
-            contexts,
-            ext_neg=[build_role(kind, scp_role=True) for kind in kinds],
-            evt_handlers=[(evt.EVT_C_STORE, handle_store)],
-        ) as assoc:
+        with self.association(contexts, ext_neg=roles, evt_handlers=handlers) as assoc:
             *_, (status, _) = assoc.send_c_get(keys, GET)
             check(status, assoc)
         missing = {image.SOPInstanceUID for image in images} - came
