@@ -135,12 +135,8 @@ def _path_of(dotted: str) -> str:
 
 @cache
 def modules() -> dict[str, Module]:
-    """All modules of the package by their names, but those of the test kit.
-
-    What these say is about a test, and is said to who has written it.
-    """
-    paths = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "testing"]
-    return {one.name: one for one in map(Module, paths)}
+    """All modules of the package by their names."""
+    return {one.name: one for one in map(Module, sorted(PACKAGE.rglob("*.py")))}
 
 
 @cache

@@ -10,7 +10,7 @@ try:
     import greenlet as _greenlet  # noqa: F401  # only to say what is missing
 except ImportError as error:
     raise ImportError(
-        "pynetdicom.aio needs the package greenlet: pip install pynetdicom[aio]"
+        "pynetdicom.aio needs the package greenlet: pip install greenlet"
     ) from error
 
 from pynetdicom.aio.association import Associating, Association, associate

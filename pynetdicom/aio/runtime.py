@@ -14,7 +14,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from functools import partial
 from queue import Empty
@@ -132,20 +132,18 @@ class LoopRuntime(Runtime):
         strand.take(call, ident)
         return strand
 
-    async def run(
+    def run(
         self,
         call: Callable[[], Any],
         ident: int = 0,
         cancelled: Callable[[int], object] | None = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Run a call on behalf of the task that awaits this.
 
         Where that is cancelled, `cancelled` is called with the strand's ident before the strand is
         told.
         """
-        strand = self.strand(call, ident)
-        told = None if cancelled is None else partial(cancelled, strand.ident)
-        return await drive(strand, told)
+        return drive(self.strand(call, ident), cancelled)
 
     # Turns
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
-from contextvars import copy_context
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pynetdicom.aio.association import Association, contexts_of, entity_of
 from pynetdicom.aio.handling import LoopHandlers
 from pynetdicom.aio.inner import LoopAssociation
-from pynetdicom.aio.runtime import LoopRuntime, runtime_here
+from pynetdicom.aio.runtime import STOPS, LoopRuntime, runtime_here
 from pynetdicom.aio.strands import Begun
 from pynetdicom.transport import AssociationServer
 
@@ -48,11 +47,14 @@ class LoopServer(AssociationServer):
         """Serve in the loop."""
         self._claim()
         self._runtime.lives(self)
-        self.thread = self._runtime.begin_reader("pynetdicom-listener", self._serve, copy_context())
+        self.thread = self._runtime.begin("pynetdicom-listener", self._serve)
 
     def _serve(self) -> None:
         try:
             super()._serve()
+        except STOPS:  # the loop is shut down
+            self.server_close()
+            raise
         finally:
             self._runtime.soon(self._runtime.lives_no_more, self)
 

@@ -250,10 +250,10 @@ def suspend(awaited: Any) -> Any:
         HERE.link, HERE.request = link, request
 
 
-async def drive(strand: Strand, cancelled: Callable[[], object] | None = None) -> Any:
+async def drive(strand: Strand, cancelled: Callable[[int], object] | None = None) -> Any:
     """Run a call to its end, on behalf of the task that awaits this.
 
-    Where the task is cancelled, `cancelled` is called before the strand is told.
+    Where the task is cancelled, `cancelled` is called with the strand's ident before it is told.
     """
     strand.enter()
     strand.gr_context = strand.hub.gr_context
@@ -266,7 +266,7 @@ async def drive(strand: Strand, cancelled: Callable[[], object] | None = None) -
             raise
         except BaseException as error:
             if cancelled is not None and isinstance(error, asyncio.CancelledError):
-                cancelled()
+                cancelled(strand.ident)
             awaited = strand.throw(error)
         else:
             awaited = strand.switch(value)

@@ -49,7 +49,13 @@ from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
 __all__ = ["scripts"]  # a fixture
 
 DOCS = ROOT / "docs"
-IN_ORDER = ("docs/start.rst",)
+IN_ORDER = (
+    "docs/start.rst",
+    "docs/tutorials/ai_pipeline.rst",
+    "docs/tutorials/cohort_pull.rst",
+    "docs/tutorials/modality.rst",
+    "docs/tutorials/router.rst",
+)
 PAGES = sorted(
     [
         *DOCS.rglob("*.rst"),

@@ -529,6 +529,13 @@ def test_a_pull_that_broke_off_goes_on_where_it_was(cohorts: Cohorts) -> None:
     assert again["SOPInstanceUID"].VM == 1  # of twelve
 
 
+def test_an_image_that_cannot_be_sent_does_not_cost_the_others(cohorts: Cohorts) -> None:
+    cohorts.pacs.respond(0xA702, to="C-GET", times=1)
+    code, report = cohorts.pull("--at-a-time", 1)
+    assert code == 1
+    assert [(row["There"], row["Why"]) for row in report] == [("5", "0xA702"), ("6", "")]
+
+
 def test_a_cohort_comes_by_c_move(cohorts: Cohorts) -> None:
     port = find_free_port()
     cohorts.pacs.destinations["COHORT"] = (LOCAL, port)
