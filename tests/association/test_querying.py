@@ -685,6 +685,7 @@ def retrieving(
     )
 
 
+@pytest.mark.threads("names the thread")
 def test_sub_operations_are_served_by_the_association_thread() -> None:
     threads: set[Any] = set()
     stored: list[str] = []
