@@ -1,7 +1,7 @@
 """The asyncio face as threads use the other: what tests say once is then shown of both.
 
-A loop runs in a thread of its own, and `faces` has what `AE.associate` and `AE.start_server` do done
-there by `pynetdicom.aio`. What they give has the names of the face for threads; each call is a
+A loop runs in a thread of its own, and `faces` has what `AE.associate` and `AE.start_server` do
+done there by `pynetdicom.aio`. What they give has the names of the face for threads; each call is a
 coroutine of the asyncio face which the calling thread waits for. Handlers are plain ones.
 """
 
