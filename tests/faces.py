@@ -47,6 +47,8 @@ THROUGH = {
     "association/test_reports_meanwhile.py": BOTH,
     "test_events.py": BOTH,
     "test_stats.py": BOTH,
+    "test_timeouts.py": BOTH,
+    "test_tls.py": BOTH,
     "test_with.py": BOTH,
 }
 
