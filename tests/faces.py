@@ -26,12 +26,29 @@ QUICK = SCU[:1] + BOTH[1:2]
 """Those that `make test` runs where there are four."""
 
 THROUGH = {
+    "association/test_extended_negotiation.py": SCU,
+    "association/test_invoking.py": SCU,
+    "association/test_normalized.py": SCU,
     "association/test_querying.py": SCU,
+    "association/test_requesting.py": SCU,
+    "association/test_responses.py": SCU,
+    "association/test_service_user.py": SCU,
     "association/test_storing.py": SCU,
     "association/test_succession.py": SCU,
+    "association/test_window.py": SCU,
+    "faults/test_as_requestor.py": SCU,
+    "association/test_serving.py": SCP,
+    "faults/test_dimse.py": SCP,
+    "faults/test_scp_upper_layer.py": SCP,
     "test_get_scp.py": SCP,
     "test_query_scp.py": SCP,
+    "association/test_association.py": BOTH,
+    "association/test_destinations.py": BOTH,
+    "association/test_reports_meanwhile.py": BOTH,
+    "test_events.py": BOTH,
     "test_stats.py": BOTH,
+    "test_timeouts.py": BOTH,
+    "test_tls.py": BOTH,
     "test_with.py": BOTH,
 }
 
