@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from pynetdicom.access import AccessRules
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.aio.typing import EventHandlers
     from pynetdicom.capture import Capture
     from pynetdicom.event_types import EventType
-    from pynetdicom.handlers import Handler, HandlerSpec
+    from pynetdicom.handlers import Handler
     from pynetdicom.presentation import PresentationContext
     from pynetdicom.stats import ServerStats
 
@@ -224,7 +225,7 @@ _LOADED = (
 def serve(
     address: tuple[Any, ...],
     contexts: Sequence[PresentationContext | str] | None = None,
-    evt_handlers: Sequence[HandlerSpec] | None = None,
+    evt_handlers: EventHandlers | None = None,
     *,
     ae: ApplicationEntity | str | None = None,
     ae_title: str | bytes | None = None,
