@@ -151,7 +151,7 @@ class LoopRuntime(Runtime):
         self._turns.append(turn)
         if not self._takes_turns:
             self._takes_turns = True
-            self.loop.call_soon(self._take_turns)
+            self.soon(self._take_turns)
 
     def _take_turns(self) -> None:
         """Have those go on that were woken; in a callback of the loop."""
@@ -205,7 +205,8 @@ class LoopRuntime(Runtime):
     def wake(self, waiter: Any, value: Any = True) -> None:
         """Have whoever waits go on, with a value; from any thread."""
         if get_ident() == self.thread or isinstance(waiter, ThreadWait):
-            settle(waiter, value)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                settle(waiter, value)
         else:
             self.soon(settle, waiter, value)
 
