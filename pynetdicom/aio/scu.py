@@ -37,12 +37,23 @@ class SCU:
         """Run an operation; where the task is cancelled, see that it does not go on."""
         return self._inner._runtime.run(partial(call, *args), ident, self._leave)
 
+    def _ask_several(
+        self, call: Callable[..., Any], *args: Any, ident: int = 0
+    ) -> Coroutine[Any, Any, Any]:
+        """As `_ask`, of what has others send."""
+        return self._inner._runtime.run(partial(call, *args), ident, self._leave_all)
+
     def _leave(self, ident: int) -> None:
         """Abort the association if a strand has sent what nothing else would end."""
         for operation in self._inner.dimse.outstanding():
             is_out = operation.thread == ident and operation.last_heard < math.inf
             if is_out and operation.backlog is None:
                 self._inner.abort(block=False)
+
+    def _leave_all(self, ident: int) -> None:
+        """Abort the association if anything of that kind is outstanding."""
+        if not all(operation.backlog for operation in self._inner.dimse.outstanding()):
+            self._inner.abort(block=False)
 
     async def c_echo(self, msg_id: int | None = None) -> ResponseStatus:
         """Ask the peer whether it is there.
@@ -116,7 +127,8 @@ class SCU:
             "associations": associations,
         }
         known = in_turn(self._inner._runtime, paths)
-        return Results(self._ask, lambda: self._inner.send_c_stores(known, **given))
+        ask = self._ask if associations == 1 else self._ask_several
+        return Results(ask, lambda: self._inner.send_c_stores(known, **given))
 
     @overload
     def c_find(

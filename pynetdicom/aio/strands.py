@@ -391,6 +391,7 @@ class Pool:
         self._start = start
         self._calls: SimpleQueue[Any] = SimpleQueue()
         self._threads = self._busy = 0
+        self._is_closed = False
 
     def call(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         """Have something called on a thread; what it gives is the result of the future."""
@@ -407,6 +408,9 @@ class Pool:
                     self._busy -= 1
                     self._calls.get_nowait()
                     future.set_exception(error)
+        if self._is_closed:
+            self._calls.put(None)
+            self._threads = 0
         return future
 
     def _work(self) -> None:
@@ -436,7 +440,8 @@ class Pool:
             future.set_exception(error)
 
     def close(self) -> None:
-        """Have the threads end when they are done."""
+        """Have the threads end when they are done; those of later calls, too."""
+        self._is_closed = True
         for _ in range(self._threads):
             self._calls.put(None)
         self._threads = 0
