@@ -126,10 +126,10 @@ class LoopRuntime(Runtime):
         finally:
             self.lives_no_more(me)
 
-    def strand(self, call: Callable[[], Any], ident: int = 0) -> Strand:
+    def strand(self, call: Callable[[], Any], ident: int = 0, *, is_own: bool = False) -> Strand:
         """Give a strand that is about to run a call."""
         strand = self._idle.take()
-        strand.take(call, ident)
+        strand.take(call, ident, is_own=is_own)
         return strand
 
     def run(
@@ -288,7 +288,7 @@ class LoopRuntime(Runtime):
 
         async def run() -> None:
             not_begun.clear()
-            await inhabit(self.strand(call, begun.ident))
+            await inhabit(self.strand(call, begun.ident, is_own=True))
 
         begun.task = task = self.loop.create_task(run(), name=name, context=context)
         self._tasks.add(task)
@@ -312,7 +312,7 @@ class LoopRuntime(Runtime):
             finally:
                 over.set()
 
-        strand = self.strand(run, begun.ident)
+        strand = self.strand(run, begun.ident, is_own=True)
         strand.gr_context = context
         strand.is_stepped = True
         self.loop.call_soon(self._begin_to_step, strand)
@@ -564,6 +564,9 @@ def runtime_here() -> LoopRuntime:
     loop = asyncio.get_running_loop()
     runtime = _runtimes.get(loop)
     if runtime is None:
+        for one in list(_runtimes):
+            if one.is_closed():
+                del _runtimes[one]
         _check(loop)
         runtime = LoopRuntime(loop)
     return runtime

@@ -119,15 +119,15 @@ class Strand(greenlet):
         super().__init__()
         self._idle = idle
 
-    def take(self, call: Callable[[], Any], ident: int = 0) -> None:
-        """Have it run a call, from the next switch on."""
+    def take(self, call: Callable[[], Any], ident: int = 0, *, is_own: bool = False) -> None:
+        """Have it run a call, from the next switch on; `is_own` where no handler waits for it."""
         self.call = call
         self.ident = self.worker = ident or new_ident()
         self.running: list[Entry] = []
         self.is_over = False
         self.result: Any = None
         self.problem: BaseException | None = None
-        handling = HANDLING.get()
+        handling = None if is_own else HANDLING.get()
         # A task that a handler has begun may outlive it.
         if handling is not None and any(entry is handling[1] for entry in handling[0].running):
             self.worker = handling[0].worker
