@@ -82,6 +82,7 @@ class LoopRuntime(Runtime):
             wait_for=self.wait_for_socket,
             aside=self.aside_to_files,
             stops=STOPS,
+            reads_ahead=True,
         )
         self.loop = loop
         self.thread = get_ident()
