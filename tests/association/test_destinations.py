@@ -24,6 +24,7 @@ from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.network import dul
 from pynetdicom.network.dul import Stopped
 from pynetdicom.presentation import StoragePresentationContexts
+from tests.faces import runs_handlers
 from tests.faults.peer import CT, IMPLICIT, RELEASE_RP, RELEASE_RQ, VERIFICATION, abort, reject
 from tests.faults.tls import contexts as tls_contexts
 from tests.pair import DEADLINE, Seen
@@ -529,7 +530,7 @@ def test_cancelled_in_a_sub_operation(scp: QueryScp, destination: Any) -> None:
         try:
             yield from moves(store.port, *(image(f"1.2.{n}") for n in range(5)))
         finally:
-            closed.add((event.is_cancelled, threading.current_thread() is event.assoc))
+            closed.add((event.is_cancelled, runs_handlers(event.assoc)))
 
     scp.handler = handler
     with scp.connect() as peer:
@@ -1003,7 +1004,7 @@ def test_a_release_by_who_is_told_of_a_report(
     scp.handler = lambda event: iter(moves(store.port, image("1.2.1"), image("1.2.2")))
 
     def release(event: evt.Event) -> None:
-        if threading.current_thread() is not event.assoc and not told.is_set():
+        if not runs_handlers(event.assoc) and not told.is_set():
             event.assoc.release()
             told.set()
 
