@@ -154,6 +154,17 @@ class Pynetdicom:
         how = map(str, (port, window, associations, UNTIMED))
         return float(self._run("many", *how, *map(str, files))["seconds"])
 
+    def serve_through(self, face: str, out: Path, errors: Path) -> AbstractContextManager[Peer]:
+        """Start an SCP of threads, or one in an event loop."""
+        return peer(self._worker("faces", face, "scp", str(out)), self._environment, errors)
+
+    def ask_through(
+        self, face: str, what: str, port: int, count: int, associations: int, files: Sequence[Path]
+    ) -> float:
+        """Have so many associations do something at once; give the seconds."""
+        how = map(str, (face, what, port, count, associations))
+        return float(self._run("faces", *how, *map(str, files))["seconds"])
+
     def create(self, count: int) -> float:
         """Create so many instances by N-CREATE over loopback; give the seconds."""
         return float(self._run("create", str(count))["seconds"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any
 
-from benchmarks.method import Samples
+from benchmarks.method import Samples, Scale
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,15 @@ class Result:
         parts += ["\n".join(f"* not measured: {problem}" for problem in self.problems)]
         return "\n\n".join(part for part in parts if part)
 
+    def rst(self) -> str:
+        """Give title, table and notes in reStructuredText; what missed a target is not hidden."""
+        parts = [f".. rubric:: {self.title}", rst_table(self.header, self.rows)]
+        parts += [_escaped(note) for note in self.notes]
+        # Not where on this machine it was.
+        problems = (re.sub(r"/\S+/", "…/", one) for one in self.problems)
+        parts += ["\n".join(f"* not measured: {_escaped(one)}" for one in problems)]
+        return "\n\n".join(part for part in parts if part)
+
     def record(self) -> dict[str, Any]:
         """Give the same for JSON, with every sample."""
         return {
@@ -74,6 +85,37 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join((line(header), line(rule), *map(line, rows)))
+
+
+def rst_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table in reStructuredText."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (header, *rows):
+        lines += [
+            f"   {'  -' if number else '* -'} {_escaped(cell)}".rstrip()
+            for number, cell in enumerate(row)
+        ]
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    for character in "\\*`_|":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def page(facts: dict[str, str], scale: Scale, results: dict[str, Result]) -> str:
+    """Give what the manual includes: when, where and how it was measured, and the tables."""
+    smoke = " A smoke run: small, and not to be relied on." if scale.quick else ""
+    when = f"Measured on {date.today().isoformat()}, {scale.rounds} alternating rounds"
+    lines = [
+        ".. Written by python -m benchmarks --page; whatever is changed here is lost.",
+        "",
+        f"{when}; a figure is their median, beside it the smallest and the largest.{smoke}",
+        "",
+        *(f"* {_escaped(name)}: {_escaped(value)}" for name, value in facts.items()),
+    ]
+    return "\n\n".join(["\n".join(lines), *(result.rst() for result in results.values())]) + "\n"
 
 
 def figure(value: float) -> str:

@@ -21,11 +21,18 @@ from benchmarks import environment, parties
 from benchmarks.cases import CASES
 from benchmarks.method import QUICK, Bench, Scale, say
 from benchmarks.processes import BenchmarkError
-from benchmarks.report import Result
+from benchmarks.report import Result, page
 
 TOOLS = (
     "echoscu", "storescu", "storescp", "findscu", "getscu", "movescu", "dcmqrscp", "dcmqridx",
 )  # fmt: skip
+
+
+PAGE_CASES = (
+    "import", "starting", "echo", "whole", "crowd", "idle", "slices", "small", "stock", "senders",
+    "big", "find", "get", "move", "memory",
+)  # fmt: skip
+"""What the manual compares, if nothing else is asked for."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -38,6 +45,13 @@ def arguments() -> argparse.ArgumentParser:
         "--only", metavar="CASE,…", help=f"measure only these, out of {', '.join(CASES)}"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="write the tables to FILE for the manual; without --only, of what others do as well:"
+        f" {', '.join(PAGE_CASES)}",
+    )
     parser.add_argument(
         "--workdir", type=Path, metavar="DIR", help="where files are made and stored (temporary)"
     )
@@ -70,7 +84,8 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str] | None) -> int:
     parser = arguments()
     options = parser.parse_args(argv)
-    names = options.only.split(",") if options.only else list(CASES)
+    names = list(PAGE_CASES if options.page else CASES)
+    names = options.only.split(",") if options.only else names
     unknown = [name for name in names if name not in CASES]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}; there are {', '.join(CASES)}")
@@ -113,6 +128,8 @@ def _main(argv: list[str] | None) -> int:
     if options.json:
         record = _record(facts, scale, results)
         options.json.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    if options.page:
+        options.page.write_text(page(facts, scale, results))
     return _exit_code(results, check=options.check)
 
 

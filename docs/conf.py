@@ -22,10 +22,11 @@ extensions = [
     "pynetdicom_guide",
     "pynetdicom_apps",
     "pynetdicom_conformance",
+    "pynetdicom_llms",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"
-highlight_language = "python"
+highlight_language = "default"  # as Python where it is some
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 

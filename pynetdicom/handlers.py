@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -89,7 +88,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
             self.context = server.context.copy()
         # Changes to it, made one after another, all that follows from them included: a signal's
         # handler may ask for one in the midst of another.
-        self._changes: deque[Callable[[], None]] = deque()
+        self._changes: list[Callable[[], None]] = []
         self._changing = Hold()
         given: Iterable[Any] = (evt_handlers or ()) if server is None else server.specs()
         for spec in given:
@@ -142,7 +141,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def _make_changes(self) -> None:
         while self._changes:
-            self._changes.popleft()()
+            self._changes.pop(0)()
             if self._changed is not None:
                 self._changed(self)
 
@@ -165,6 +164,12 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
     def are_told(self, event: EventType) -> bool:
         """Whether anybody is told of a notification event."""
         return event in self or hooks.are_told(self._assoc, event)
+
+    def are_any_told(self, events: frozenset[EventType]) -> bool:
+        """Whether anybody is told of one of several notification events."""
+        return not events.isdisjoint(self) or any(
+            hooks.are_told(self._assoc, event) for event in events & hooks.TOLD
+        )
 
     def who_answers(self, event: EventType) -> Any:
         """What is bound to an intervention event, or assigned to the AE in its place."""

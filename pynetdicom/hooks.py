@@ -161,6 +161,15 @@ CALLBACK_OF: dict[evt.EventType, str] = {
 }
 
 
+_HOOK_OF: dict[evt.EventType, str] = {
+    event: name.replace("on_", "debug_", 1)
+    for event, name in CALLBACK_OF.items()
+    if event.is_notification
+}
+TOLD = frozenset(_HOOK_OF)
+"""The notification events of which callbacks and debug hooks are told."""
+
+
 def is_assigned(owner: Any, callback: str, defaults: type = Callbacks) -> bool:
     """Whether a callback was assigned to its owner, or overridden in its class."""
     if callback in vars(owner):
@@ -175,14 +184,9 @@ def assigned(ae: Any) -> list[str]:
 
 def are_told(assoc: Any, event: evt.EventType) -> bool:
     """Whether a callback or a debug hook is told of a notification event."""
-    callback = CALLBACK_OF.get(event)
-    return callback is not None and (
-        is_assigned(assoc.ae, callback) or is_assigned(assoc, _hook(callback), DebugHooks)
+    return event in _HOOK_OF and (
+        is_assigned(assoc.ae, CALLBACK_OF[event]) or is_assigned(assoc, _HOOK_OF[event], DebugHooks)
     )
-
-
-def _hook(callback: str) -> str:
-    return callback.replace("on_", "debug_", 1)
 
 
 def told_of(assoc: Any, event: evt.EventType) -> Iterator[tuple[str, Any]]:
@@ -190,7 +194,7 @@ def told_of(assoc: Any, event: evt.EventType) -> Iterator[tuple[str, Any]]:
     callback = CALLBACK_OF.get(event)
     if callback is None:
         return
-    hook = _hook(callback)
+    hook = _HOOK_OF[event]
     for owner, name, defaults in ((assoc.ae, callback, Callbacks), (assoc, hook, DebugHooks)):
         if is_assigned(owner, name, defaults):
             yield name, getattr(owner, name)

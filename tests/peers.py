@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import Primitive
+from pynetdicom.testing.listening import Listener
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, p_data, pdv
@@ -26,34 +26,12 @@ LONG = {"acse_timeout": 3600.0, "dimse_timeout": 3600.0, "network_timeout": 3600
 """Time-outs that end no test: what ends a wait is what the test is about."""
 
 
-def acceptance(rq: pdus.A_ASSOCIATE_RQ, *contexts: items.PresentationContextAC) -> bytes:
-    """An A-ASSOCIATE-AC that accepts all, or answers with `contexts`."""
-    return pdus.A_ASSOCIATE_AC(
-        called_ae_title=rq.called_ae_title,
-        calling_ae_title=rq.calling_ae_title,
-        presentation_contexts=list(contexts)
-        or [
-            items.PresentationContextAC(
-                context_id=context.context_id,
-                result=0,
-                transfer_syntax=context.transfer_syntaxes[0],
-            )
-            for context in rq.presentation_contexts
-        ],
-        user_information=[
-            items.MaximumLengthNotification(maximum_length_received=16382),
-            items.ImplementationClassUIDNotification(implementation_class_uid="1.2.3"),
-        ],
-    ).encode()
-
-
 class Acceptor(Peer):
     """The accepted end of a connection, which answers what it is told to."""
 
     def accept(self, *contexts: items.PresentationContextAC) -> pdus.A_ASSOCIATE_RQ:
-        rq = pdus.decode_pdu(self.pdu())
-        assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
-        self.send(acceptance(rq, *contexts))
+        rq = self.expect("A-ASSOCIATE-RQ")
+        self.send("A-ASSOCIATE-AC", contexts=contexts or None)
         return rq
 
     def command(self) -> tuple[int, Primitive]:
@@ -72,67 +50,11 @@ class Acceptor(Peer):
         self.respond(context_id, request.response(0))
 
 
-class Listener:
-    """Listens, and has a script talk to each peer that connects."""
-
-    def __init__(
-        self, script: Callable[[Acceptor], Any], *, receive_buffer: int | None = None
-    ) -> None:
-        self._script = script
-        self._socket = socket.socket()
-        if receive_buffer is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()
-        self.port: int = self._socket.getsockname()[1]
-        self.problems: list[BaseException] = []
-        self._threads: list[threading.Thread] = []
-        self._peers: list[Acceptor] = []
-        self._start(self._accept)
-
-    def _start(self, call: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=call, args=args)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._socket.accept()
-            except OSError:
-                return
-            peer = Acceptor(sock)
-            self._peers.append(peer)
-            self._start(self._talk, peer)
-
-    def _talk(self, peer: Acceptor) -> None:
-        try:
-            self._script(peer)
-        except BaseException as error:
-            self.problems.append(error)
-        finally:
-            peer.close()
-
-    def close(self) -> None:
-        """Close everything, once all scripts are done; raises what went wrong in them."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for thread in self._threads:
-            thread.join(DEADLINE)
-        for peer in self._peers:
-            peer.close()
-        if self.problems:
-            raise self.problems[0]
-
-
-@contextlib.contextmanager
-def listening(script: Callable[[Acceptor], Any], **kwargs: Any) -> Iterator[Listener]:
-    listener = Listener(script, **kwargs)
-    try:
-        yield listener
-    finally:
-        listener.close()
+def listening(
+    script: Callable[[Acceptor], Any], **options: Any
+) -> contextlib.AbstractContextManager[Listener]:
+    """A listener that has the script talk to each peer that connects."""
+    return Acceptor.listen(script, **options)
 
 
 def requestor(*models: Any, **timeouts: float | None) -> AE:

@@ -14,8 +14,7 @@ from pynetdicom.dimse.primitives import (
     C_MOVE,
 )
 from pynetdicom.upper_layer import items
-from pynetdicom.upper_layer import pdu as pdus
-from tests.faults.peer import CT, IMPLICIT, VERIFICATION, Peer, Received, p_data, pdv
+from tests.faults.peer import CT, VERIFICATION, Message, Peer, p_data, pdv
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
@@ -53,21 +52,8 @@ class QueryPeer(Peer):
         roles = [
             items.SCP_SCU_RoleSelectionNegotiation(uid, False, True) for uid in (CT, MR) if role
         ]
-        self.associate(
-            pdus.A_ASSOCIATE_RQ(
-                called_ae_title="ANY-SCP",
-                calling_ae_title="PEER",
-                presentation_contexts=[
-                    items.PresentationContextRQ(number, uid, [IMPLICIT])
-                    for number, uid in CONTEXTS.items()
-                ],
-                user_information=[
-                    items.MaximumLengthNotification(maximum_length_received=16382),
-                    items.ImplementationClassUIDNotification(implementation_class_uid="1.2.3"),
-                    *roles,
-                ],
-            ).encode()
-        )
+        self.send("A-ASSOCIATE-RQ", CONTEXTS.values(), user_items=roles)
+        self.expect("A-ASSOCIATE-AC")
         return self
 
     def request(self, context_id: int, message_id: int = 1, **options: Any) -> None:
@@ -77,13 +63,13 @@ class QueryPeer(Peer):
     def cancel(self, context_id: int, message_id: int = 1) -> None:
         self.send(cancel(context_id, message_id))
 
-    def responses(self, message_id: int = 1) -> Iterator[Received]:
+    def responses(self, message_id: int = 1) -> Iterator[Message]:
         """The responses to a request to the final one; sub-operations are refused."""
         return self.serve(lambda received: 0xA700, message_id)
 
     def serve(
-        self, store: Callable[[Received], int | None], message_id: int = 1
-    ) -> Iterator[Received]:
+        self, store: Callable[[Message], int | None], message_id: int = 1
+    ) -> Iterator[Message]:
         """As `responses`; a sub-operation is answered with what `store` returns, if it does."""
         while True:
             received = self.message()
@@ -99,11 +85,7 @@ class QueryPeer(Peer):
             if primitive.Status not in (0xFF00, 0xFF01):
                 return
 
-    def respond(self, received: Received, status: int) -> None:
-        response = received.primitive.response(status)
-        self.send(p_data(pdv(received.context_id, 3, response.encode())))
-
-    def final(self, message_id: int = 1) -> Received:
+    def final(self, message_id: int = 1) -> Message:
         """The final response."""
         return list(self.responses(message_id))[-1]
 

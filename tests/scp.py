@@ -10,12 +10,10 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from pynetdicom import AE
-from pynetdicom.data_sets.data_set import InMemory
-from pynetdicom.dimse.messages import fragments
 from pynetdicom.dimse.primitives import Primitive
-from pynetdicom.dsutils import decode, encode
+from pynetdicom.testing import Message, pdus
 from tests.faults.peer import IMPLICIT
-from tests.peers import DEADLINE, Acceptor, listening, requestor
+from tests.peers import DEADLINE, Acceptor, requestor
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
 FIND, MOVE, GET = (PATIENT_ROOT + number for number in "123")
@@ -34,11 +32,8 @@ def identifier(name: str = "ALICE", **elements: Any) -> Dataset:
 def encoded(context_id: int, message: Primitive, data_set: Dataset | bytes | None = None) -> bytes:
     """A message as PDUs."""
     if data_set is not None:
-        data = data_set if isinstance(data_set, bytes) else encode(data_set, True, True)
-        assert data is not None
-        message.data_set = InMemory(data, IMPLICIT)
-    batches = fragments(context_id, message.encode(), message.data_set, 16382)
-    return b"".join(b"".join(batch) for batch in batches)
+        message.data_set = pdus.encoded(data_set, IMPLICIT)
+    return pdus.message(context_id, message, 16382)
 
 
 class Scp(Acceptor):
@@ -46,8 +41,7 @@ class Scp(Acceptor):
 
     def message(self) -> tuple[int, Primitive, Dataset | None]:
         """The next message: context ID, primitive and data set."""
-        context_id, primitive, data = super().message()
-        return context_id, primitive, None if data is None else decode(data, True, True)
+        return taken(super().message())
 
     def answer(
         self, context_id: int, message: Primitive, data_set: Dataset | bytes | None = None
@@ -56,17 +50,14 @@ class Scp(Acceptor):
 
     def serve(self, handle: Callable[[int, Primitive, Dataset | None], None]) -> None:
         """Have every message handled, until the peer releases or aborts the association."""
-        while True:
-            header = self.exactly(6)
-            body = self.exactly(int.from_bytes(header[2:], "big"))
-            self._buffer = header + body + self._buffer
-            if header[0] == 5:
-                self.pdu()
-                self.send(bytes.fromhex("06 00 00000004 00000000"))
-                return
-            if header[0] == 7:
-                return
-            handle(*self.message())
+        while isinstance(came := self.receive(), Message):
+            handle(*taken(came))
+        if came.name == "A-RELEASE-RQ":
+            self.send("A-RELEASE-RP")
+
+
+def taken(message: Message) -> tuple[int, Primitive, Dataset | None]:
+    return message.context_id, message.primitive, message.dataset
 
 
 def matching(peer: Scp, count: int = 20) -> Callable[[int, Primitive, Dataset | None], None]:
@@ -98,14 +89,12 @@ def associated(
 ) -> Iterator[Any]:
     """An association with a peer that accepts all and then does as `script` says."""
 
-    def talk(acceptor: Acceptor) -> None:
-        if tls is not None:
-            acceptor.socket = tls[0].wrap_socket(acceptor.socket, server_side=True)
-        peer = Scp(acceptor.socket)
+    def talk(peer: Scp) -> None:
         accept(peer)
         script(peer)
 
-    with listening(talk, **(listener or {})) as listens:
+    server = None if tls is None else tls[0]
+    with Scp.listen(talk, tls=server, **(listener or {})) as listens:
         ae = ae or requestor(*(models or (FIND,)), **timeouts)
         assoc = ae.associate(
             "127.0.0.1",

@@ -63,7 +63,7 @@ class Flood:
             self.has_ended.set()
             return
         finally:
-            peer.socket.settimeout(peer.patience)
+            peer.socket.settimeout(peer.timeout)
         status = 0xFE00 if self.cancelled.is_set() else 0x0000
         peer.answer(context_id, request.response(status))
         peer.serve(self._later(peer))
@@ -89,7 +89,7 @@ class Flood:
                 except TimeoutError:
                     self.stalls += 1
                     if self._is_cancelled(peer):
-                        peer.socket.settimeout(peer.patience)
+                        peer.socket.settimeout(peer.timeout)
                         peer.send(bytes(data))
                         return
             self.sent += 1
@@ -111,7 +111,7 @@ class Flood:
             return False
         # C-CANCEL, or the next request behind one.
         peer._buffer += data
-        peer.socket.settimeout(peer.patience)
+        peer.socket.settimeout(peer.timeout)
         _, message, _ = peer.message()
         assert message.name == "C-CANCEL", message
         self.cancelled.set()

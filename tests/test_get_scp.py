@@ -28,9 +28,9 @@ from tests.query_peer import (
     PENDING,
     STORE_CT,
     STORE_MR,
+    Message,
     QueryPeer,
     QueryScp,
-    Received,
     cancel,
     element,
 )
@@ -61,7 +61,7 @@ def scp(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueryScp]:
     made.close()
 
 
-def counters(received: Received) -> tuple[int | None, ...]:
+def counters(received: Message) -> tuple[int | None, ...]:
     """Status, remaining, completed, failed, warning."""
     rsp = received.primitive
     return (
@@ -94,7 +94,7 @@ def test_everything_that_can_be_yielded(scp: QueryScp, tmp_path: Path) -> None:
         known,
     ]
     scp.handler = lambda event: [len(items), *((PENDING, item) for item in items)]
-    stored: list[Received] = []
+    stored: list[Message] = []
     with scp.connect() as peer:
         peer.request(GET, 9)
         responses = list(peer.serve(lambda rq: stored.append(rq) or 0, 9))
@@ -119,7 +119,7 @@ def test_everything_that_can_be_yielded(scp: QueryScp, tmp_path: Path) -> None:
 @pytest.mark.parametrize("priority", [0, 1, 2])
 def test_the_priority_travels_along(scp: QueryScp, priority: int) -> None:
     scp.handler = lambda event: [1, (PENDING, image())]
-    stored: list[Received] = []
+    stored: list[Message] = []
     with scp.connect() as peer:
         peer.request(GET, Priority=priority)
         list(peer.serve(lambda rq: stored.append(rq) or 0))
@@ -216,7 +216,7 @@ def test_a_sub_operation_has_the_checks_of_every_other_c_store(
         InFile(str(tmp_path / "cut"), 0, len(cut), IMPLICIT),
     ]
     scp.handler = lambda event: [len(bad) + 1, *((PENDING, b) for b in bad), (PENDING, image())]
-    stored: list[Received] = []
+    stored: list[Message] = []
     with scp.connect() as peer:
         peer.request(GET)
         final = list(peer.serve(lambda rq: stored.append(rq) or 0))[-1]
@@ -279,7 +279,7 @@ def test_what_is_not_compressed_may_be_encoded_anew(scp: QueryScp) -> None:
         assert header.transfer_syntax == EXPLICIT
         uid = header.sop_instance_uid
     scp.handler = lambda event: [1, (PENDING, source)]
-    stored: list[Received] = []
+    stored: list[Message] = []
     with scp.connect() as peer:
         peer.request(GET)
         final = list(peer.serve(lambda rq: stored.append(rq) or 0))[-1]
@@ -304,7 +304,7 @@ def test_without_the_role_nothing_can_be_sent(scp: QueryScp) -> None:
 
 def test_each_class_goes_out_on_its_own_context(scp: QueryScp) -> None:
     scp.handler = lambda event: [2, (PENDING, image("1.2.1", MR)), (PENDING, image("1.2.2"))]
-    stored: list[Received] = []
+    stored: list[Message] = []
     with scp.connect() as peer:
         peer.request(GET)
         list(peer.serve(lambda rq: stored.append(rq) or 0))
@@ -328,7 +328,7 @@ def test_a_cancel_while_a_sub_operation_is_in_flight(scp: QueryScp) -> None:
     with scp.connect() as peer:
         peer.request(GET)
 
-        def store(rq: Received) -> int:
+        def store(rq: Message) -> int:
             if rq.primitive.AffectedSOPInstanceUID == "1.2.1":
                 peer.cancel(GET)
             return 0xA700 if rq.primitive.AffectedSOPInstanceUID == "1.2.0" else 0
@@ -349,7 +349,7 @@ def test_a_cancel_that_is_not_this_ones(scp: QueryScp) -> None:
     with scp.connect() as peer:
         peer.request(GET, 4)
 
-        def store(rq: Received) -> int:
+        def store(rq: Message) -> int:
             # Not even when it has the Message ID of the sub-operation.
             peer.send(cancel(GET, 5) + cancel(STORE_CT, rq.primitive.MessageID or 0))
             return 0
@@ -364,7 +364,7 @@ def test_another_request_arrives_meanwhile(scp: QueryScp) -> None:
     with scp.connect() as peer:
         peer.request(GET, 1)
 
-        def store(rq: Received) -> int:
+        def store(rq: Message) -> int:
             peer.request(GET, 2)
             return 0
 
@@ -469,7 +469,7 @@ def test_nested_use_in_a_handler(scp: QueryScp) -> None:
         yield PENDING, image("1.2.1")
 
     scp.handler = handler
-    stored: list[Received] = []
+    stored: list[Message] = []
     with scp.connect() as peer:
         peer.request(GET)
         final = list(peer.serve(lambda rq: stored.append(rq) or 0))[-1]

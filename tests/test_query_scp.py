@@ -27,9 +27,9 @@ from tests.query_peer import (
     MOVE,
     PENDING,
     STUDY_LEVEL,
+    Message,
     QueryPeer,
     QueryScp,
-    Received,
     cancel,
     element,
     request,
@@ -52,7 +52,7 @@ def scp(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueryScp]:
     made.close()
 
 
-def patient_id(received: Received) -> int:
+def patient_id(received: Message) -> int:
     assert received.data is not None
     return int(InMemory(received.data, IMPLICIT).decode().PatientID)
 

@@ -8,6 +8,7 @@ from benchmarks.cases import (
     application,
     archives,
     echo,
+    faces,
     idle,
     imports,
     memory,
@@ -46,4 +47,5 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "commitment": workflows.committed,
     "claims": workflows.claims,
     "watchers": workflows.watchers,
+    "faces": faces.measure,
 }

@@ -28,10 +28,15 @@ store = "commitment.sqlite"
 """
 
 WORKFLOWS = """
+[mpps]
+notify = ["VIEWER"]
 [worklist]
 directory = "worklist"
 [commitment]
 objects = "objects"
+[[peer]]
+ae_title = "VIEWER"
+address = "127.0.0.1"
 """
 
 Noted = dict[str, Any]
@@ -91,6 +96,26 @@ def observe(app: str, arguments: list[str], listens: bool) -> list[Noted]:
         for name, method in kept.items():
             setattr(ApplicationEntity, name, method)
     raise AssertionError(f"{app} {' '.join(arguments)} neither listens nor associates")
+
+
+def reporting(accepted: Noted) -> list[Noted]:
+    """What a server proposes to whom it reports: it is SCP of what has events."""
+    from pynetdicom.services import registry
+    from pynetdicom.workflows import delivery
+
+    noted: list[Noted] = []
+
+    class Reporter:
+        """Stands for the AE of a server that reports."""
+
+        def associate(self, *_: Any, contexts: Any, ext_neg: Any, **others: Any) -> None:
+            roles = [str(item.sop_class_uid) for item in ext_neg]
+            noted.append({"side": "requestor", "contexts": described(contexts), "roles": roles})
+
+    for uid, *_ in accepted["contexts"]:
+        if "N-EVENT-REPORT" in registry.operations(uid):
+            delivery.associated(Reporter(), "A", ("127.0.0.1", 104), uid)  # type: ignore[arg-type]
+    return noted
 
 
 def further_of_getscu() -> list[Noted]:
@@ -178,6 +203,8 @@ def main() -> None:
         for app, lines in calls(place).items():
             found[app] = [one for line in lines for one in observe(app, line, app.endswith("scp"))]
     found["getscu"] += further_of_getscu()
+    for app in ("workflowscp", "qrscp"):
+        found[app] += reporting(found[app][0])
     # On the last line: programs have printed others.
     sys.stdout.write(json.dumps(found) + "\n")
 

@@ -65,7 +65,7 @@ class Function(NamedTuple):
     """A function of a module, so that its parameters and its value can be followed."""
 
     module: Module
-    node: ast.FunctionDef
+    node: ast.FunctionDef | ast.AsyncFunctionDef
 
     @property
     def parameters(self) -> list[str]:
@@ -85,10 +85,10 @@ class Module:
         self.tree = ast.parse(path.read_text())
         self.nodes = [*ast.walk(self.tree)]
         self.calls = [node for node in self.nodes if isinstance(node, ast.Call)]
-        self.owner: dict[ast.AST, ast.FunctionDef] = {}
+        self.owner: dict[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef] = {}
         self.functions: dict[str, Function] = {}
         for node in self.nodes:
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self.functions[node.name] = Function(self, node)
                 self.owner.update(dict.fromkeys(ast.walk(node), node))
         self.constants = {
@@ -145,7 +145,7 @@ def by_name() -> dict[str, list[Function]]:
     found: dict[str, list[Function]] = {}
     for module in modules().values():
         for node in module.nodes:
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 found.setdefault(node.name, []).append(Function(module, node))
     return found
 

@@ -69,7 +69,7 @@ class ExceptionTable(Advised):
                 (inspect.getdoc(one) or "").split("\n\n")[0].replace("\n", " "),
             )
             for name, one in vars(errors).items()
-            if isinstance(one, type)
+            if isinstance(one, type) and one.__module__ == errors.__name__
         }
 
 

@@ -399,6 +399,25 @@ def _numbers(state: str) -> int:
     return int(state.removeprefix("Sta"))
 
 
+class FaultTable(Table):
+    """``.. fault-table::``: the faults of the test kit, and what an SCU makes of them."""
+
+    def text(self) -> str:
+        from pynetdicom.testing import FAULTS
+
+        head = ("Name", "What the SCP does", "Operation", "Association")
+        rows = (
+            (f"``{fault.name}``", does_of(fault), f"{fault.seen.status}", fault.seen.ended)
+            for fault in FAULTS.values()
+        )
+        return list_table(head, rows)
+
+
+def does_of(fault: Any) -> str:
+    """What a fault does, and to which operations."""
+    return fault.does + (f" ({', '.join(fault.operations)})" if fault.operations else "")
+
+
 class FSMTable(Table):
     """``.. fsm-table::``: Table 9-10 of PS3.8, as the library has it."""
 
@@ -572,6 +591,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "ups-states": UPSStates,
         "context-lists": ContextLists,
         "sop-class-table": SOPClassTable,
+        "fault-table": FaultTable,
         "fsm-table": FSMTable,
         "fsm-states": FSMStates,
         "fsm-actions": FSMActions,

@@ -24,11 +24,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
+import results
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
-
-sys.path.insert(0, str(Path(__file__).parent))
-import results
 
 from pynetdicom import AE, evt
 from pynetdicom.dsutils import same_data_set

@@ -128,7 +128,7 @@ class Cohort:
             ]
 
 
-def said(status: Any, assoc: Association) -> Any:
+def said(status: Any, assoc: Association) -> str:
     """What the archive has answered."""
     if "Status" not in status:
         return f"no answer: {assoc.ended}"
@@ -206,12 +206,16 @@ class Archive:
         portions: dict[str, list[str]] = {}
         for series, uid, _ in missing:
             portions.setdefault(series, []).append(uid)
+        problem = None
         with self.retrieving({sop_class for _, _, sop_class in missing}) as assoc:
             for series, uids in portions.items():
                 for start in range(0, len(uids), self.at_a_time):
                     portion = uids[start : start + self.at_a_time]
-                    self.keep_pace(len(portion))
-                    self.have_sent(assoc, study, series, portion)
+                    if assoc.is_established:  # one that cannot be sent does not cost the others
+                        self.keep_pace(len(portion))
+                        problem = self.have_sent(assoc, study, series, portion) or problem
+        if problem:
+            raise Incomplete(problem)
 
     def retrieving(self, sop_classes: Any) -> Association:
         if self.move:
@@ -234,7 +238,8 @@ class Archive:
         time.sleep(max(0, self.next - now))
         self.next = max(self.next, now) + count * self.seconds_each
 
-    def have_sent(self, assoc: Association, study: str, series: Any, uids: Any) -> None:
+    def have_sent(self, assoc: Association, study: str, series: Any, uids: Any) -> str | None:
+        """Have instances of a series sent; gives what went wrong, if something did."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "IMAGE"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
@@ -246,8 +251,7 @@ class Archive:
         *_, (status, _) = responses  # what counts is the last one, and what is here
         if self.cohort.problem:
             raise SystemExit(f"nothing can be written: {self.cohort.problem}")
-        if status.get("Status") != 0x0000:
-            raise Incomplete(said(status, assoc))
+        return None if status.get("Status") == 0x0000 else said(status, assoc)
 
 
 def read_list(path: Path) -> list[dict[str | Any, str | Any]]:

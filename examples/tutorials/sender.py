@@ -25,6 +25,7 @@ def send_folder(
     timeout: float = 30,
 ) -> list[Path]:
     """Send the files of a folder; gives those that are left."""
+    host, port = address
     ae = AE("SENDER")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout
     for attempt in range(attempts):
@@ -34,7 +35,7 @@ def send_folder(
         if attempt:
             time.sleep(pause)
         for contexts, group in plan_associations(paths):
-            with ae.associate(*address, contexts=contexts, ae_title=title) as assoc:
+            with ae.associate(host, port, contexts, ae_title=title) as assoc:
                 if not assoc.is_established:
                     print("no association:", assoc.ended)
                     break

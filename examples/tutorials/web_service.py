@@ -14,7 +14,7 @@ import argparse
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -68,7 +68,7 @@ class Archive:
             yield assoc
 
     def find(
-        self, level: str, told: Iterable[str], limit: int | None, **wanted: str
+        self, level: str, told: Any, limit: int | None, **wanted: str
     ) -> tuple[list[Dataset], bool]:
         """Ask for what matches; gives the matches, and whether they are all."""
         keys = Dataset()
@@ -122,7 +122,7 @@ class Archive:
             raise HTTPException(BAD_GATEWAY, f"{len(missing)} of {len(images)} did not come")
 
 
-def check(status: Any, assoc: Association) -> None:
+def check(status: Dataset, assoc: Any) -> None:
     """Raise what says that the archive did not do all it was asked for."""
     if "Status" not in status:
         raise HTTPException(TIMEOUT, f"the archive did not answer: {assoc.ended}")
@@ -136,6 +136,15 @@ def check(status: Any, assoc: Association) -> None:
 def plain(match: Dataset, keywords: Any) -> dict[Any, str]:
     """A match as JSON has it: text, decoded by the match's own character set."""
     return {keyword: str(match.get(keyword) or "") for keyword in keywords}
+
+
+def to_zip(directory: Path) -> Path:
+    """The images of a directory in one file, which is there, too."""
+    path = directory / "series.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for image in sorted(directory.glob("*.dcm")):
+            file.write(image, image.name)
+    return path
 
 
 def make_app(archive: Any) -> FastAPI:
@@ -179,10 +188,7 @@ def make_app(archive: Any) -> FastAPI:
         try:
             directory = Path(place.name)
             archive.get(study, series, directory)
-            path = directory / "series.zip"
-            with zipfile.ZipFile(path, "w") as file:
-                for image in sorted(directory.glob("*.dcm")):
-                    file.write(image, image.name)
+            path = to_zip(directory)
         except BaseException:
             place.cleanup()
             raise
@@ -193,7 +199,7 @@ def make_app(archive: Any) -> FastAPI:
     return app
 
 
-def main() -> int:
+def main(app_of: Any) -> int:
     parser = argparse.ArgumentParser(description="Serve what an archive has by HTTP.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the archive's host")
     parser.add_argument("port", nargs="?", type=int, default=11112)
@@ -204,10 +210,10 @@ def main() -> int:
     import uvicorn
 
     # Its log of requests would have patients' names in it.
-    app = make_app(Archive(args.host, args.port, args.title))
+    app = app_of(args.host, args.port, args.title)
     uvicorn.run(app, host="127.0.0.1", port=args.http_port, access_log=False)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(lambda *peer: make_app(Archive(*peer))))

@@ -15,7 +15,6 @@ from pynetdicom.ae import ApplicationEntity, _captured
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.runtime import LoopRuntime, runtime_here
 from pynetdicom.aio.scu import SCU
-from pynetdicom.aio.strands import Strand, drive
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.errors import AssociationAborted, AssociationFailed, AssociationRejected
 from pynetdicom.presentation import PresentationContext, build_context
@@ -203,7 +202,7 @@ class Association(SCU):
 
         Where the task is cancelled meanwhile, the association is aborted.
         """
-        await drive(Strand(self._inner.release), self.abort)
+        await self._runtime.run(self._inner.release, cancelled=lambda _: self.abort())
 
     def abort(self) -> Awaitable[None]:
         """Abort the association; whoever waits for something on it is woken at once (PS3.8 7.3).
@@ -217,7 +216,7 @@ class Association(SCU):
     async def _over(self) -> None:
         """Wait for its end, if somebody else is not waited for by that."""
         if not self._inner._is_ours():
-            await drive(Strand(lambda: self._inner.join(_BLOCK_ON_ABORT)))
+            await self._runtime.run(lambda: self._inner.join(_BLOCK_ON_ABORT))
 
 
 class _Over:
@@ -310,7 +309,7 @@ def associate(
         handlers = _captured(evt_handlers, capture)
         given: Any = (addr, port, proposed, ae_title, max_pdu, *options, handlers, window, tls)
         with runtime.in_use():
-            await drive(Strand(lambda: runtime.aside_to_files(prepare_statuses)))
+            await runtime.run(lambda: runtime.aside_to_files(prepare_statuses))
             make = partial(LoopAssociation, Association, runtime)
             inner: Any = entity._prepare(*given, make=make)
             return await _request(entity, inner)
@@ -339,7 +338,7 @@ _KINDS = {
 
 
 async def _request(ae: ApplicationEntity, inner: LoopAssociation) -> Association:
-    await drive(Strand(partial(ae._running.request, inner)))
+    await inner._runtime.run(partial(ae._running.request, inner))
     assoc: Association = inner.face
     if assoc.is_established:
         return assoc

@@ -7,6 +7,7 @@ nobody's handler takes neither.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import inspect
 import logging
@@ -24,6 +25,7 @@ from pynetdicom.handlers import Handlers, HandlerSpec
 LOGGER = logging.getLogger("pynetdicom.events")
 
 _ERRORS = (Exception, SystemExit)
+_END: Any = object()
 
 
 class LoopHandlers(Handlers):
@@ -133,15 +135,17 @@ class Cancelled(Exception):
 
 async def _run(awaitable: Any) -> Any:
     """Await a handler; where it was not the handler that was cancelled, it has failed."""
-    import asyncio
-
     try:
         return await awaitable
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise Cancelled("what the handler awaited was cancelled") from error
+        raise _who_was_cancelled(error) from None
+
+
+def _who_was_cancelled(error: asyncio.CancelledError) -> BaseException:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return error
+    return Cancelled("what the handler awaited was cancelled")
 
 
 class Items:
@@ -190,16 +194,16 @@ class AsyncItems:
         return self
 
     def __next__(self) -> Any:
-        found, item = self._runtime.await_here(_run(self._next()))
-        if not found:
+        item = self._runtime.await_here(self._next())
+        if item is _END:
             raise StopIteration
         return item
 
-    async def _next(self) -> tuple[bool, Any]:
+    async def _next(self) -> Any:
         try:
-            return True, await anext(self._items)
-        except StopAsyncIteration:
-            return False, None
+            return await anext(self._items, _END)
+        except asyncio.CancelledError as error:
+            raise _who_was_cancelled(error) from None
 
     def close(self) -> None:
         """Close it, as a generator is closed, if it is one."""

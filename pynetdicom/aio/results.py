@@ -74,9 +74,9 @@ class Responses(Results):
     it before the final response has a C-CANCEL sent (PS3.7 9.3.2.3).
     """
 
-    async def __anext__(self) -> tuple[Dataset, Dataset | None]:
-        response: tuple[Dataset, Dataset | None] = await super().__anext__()
-        return response
+    if TYPE_CHECKING:
+
+        async def __anext__(self) -> tuple[Dataset, Dataset | None]: ...
 
     @property
     def message_id(self) -> int:

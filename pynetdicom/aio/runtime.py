@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
+import itertools
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from functools import partial
 from queue import Empty
@@ -23,13 +26,17 @@ from greenlet import GreenletExit, getcurrent
 from pynetdicom.aio.sockets import LoopSelector, LoopWaker, LoopWatch
 from pynetdicom.aio.strands import (
     Begun,
+    Idle,
     Pool,
     Stop,
     Strand,
     ThreadWait,
+    Turn,
     drive,
     here,
     ident,
+    inhabit,
+    new_ident,
     on_behalf_of,
     settle,
     suspend,
@@ -41,6 +48,9 @@ from pynetdicom.network.runtime import Runtime
 
 STOPS = (asyncio.CancelledError, GreenletExit)
 """What ends a strand that is not wanted any more, as when its loop is shut down."""
+
+_TURNS = 100
+_MANY_TIMERS = 256
 
 _MOST_FOR_FILES = 4
 _MOST_FOR_HANDLERS = 128
@@ -77,6 +87,10 @@ class LoopRuntime(Runtime):
         self.thread = get_ident()
         self.living: set[object] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._idle = Idle()
+        self._turns: deque[Turn] = deque()
+        self._takes_turns = False
+        self._timers = Timers(loop)
         self._files = Pool(loop, "pynetdicom-files", _MOST_FOR_FILES, threads.start)
         self._handlers = Pool(loop, "pynetdicom-handlers", _MOST_FOR_HANDLERS, threads.start)
 
@@ -99,6 +113,8 @@ class LoopRuntime(Runtime):
             _runtimes.pop(self.loop, None)
             self._files.close()
             self._handlers.close()
+            self._timers.close()
+            self._idle.close()
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -110,6 +126,57 @@ class LoopRuntime(Runtime):
         finally:
             self.lives_no_more(me)
 
+    def strand(self, call: Callable[[], Any], ident: int = 0) -> Strand:
+        """Give a strand that is about to run a call."""
+        strand = self._idle.take()
+        strand.take(call, ident)
+        return strand
+
+    def run(
+        self,
+        call: Callable[[], Any],
+        ident: int = 0,
+        cancelled: Callable[[int], object] | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Run a call on behalf of the task that awaits this.
+
+        Where that is cancelled, `cancelled` is called with the strand's ident before the strand is
+        told.
+        """
+        return drive(self.strand(call, ident), cancelled)
+
+    # Turns
+
+    def _add_turn(self, turn: Turn) -> None:
+        self._turns.append(turn)
+        if not self._takes_turns:
+            self._takes_turns = True
+            self.loop.call_soon(self._take_turns)
+
+    def _take_turns(self) -> None:
+        """Have those go on that were woken; in a callback of the loop."""
+        turns = self._turns
+        try:
+            for _ in range(_TURNS):
+                if not turns:
+                    break
+                turns.popleft().take()
+        finally:
+            self._takes_turns = bool(turns)
+            if turns:  # the loop has other things to do as well
+                self.loop.call_soon(self._take_turns)
+
+    def step(self, strand: Strand, value: Any) -> None:
+        """Have a strand go on at once, and those that it wakes; in a callback of the loop."""
+        if self._takes_turns:
+            strand.step(value)
+            return
+        self._takes_turns = True
+        try:
+            strand.step(value)
+        finally:
+            self._take_turns()
+
     # Waiting
 
     def waiter(self) -> Any:
@@ -120,8 +187,9 @@ class LoopRuntime(Runtime):
         RuntimeError
             The event loop would be held up.
         """
-        if isinstance(getcurrent(), Strand):
-            return self.loop.create_future()
+        strand = getcurrent()
+        if isinstance(strand, Strand):
+            return Turn(strand, self._add_turn) if strand.is_stepped else self.loop.create_future()
         if get_ident() == self.thread:
             raise RuntimeError("this would hold up the event loop: await it")
         return ThreadWait()
@@ -130,13 +198,9 @@ class LoopRuntime(Runtime):
         """Wait until a waiter is woken, and give what with; False when time is up."""
         if isinstance(waiter, ThreadWait):
             return waiter.wait(timeout)
-        if timeout is None:
-            return bool(suspend(waiter))
-        timer = self.loop.call_later(timeout, settle, waiter, False)
-        try:
-            return bool(suspend(waiter))
-        finally:
-            timer.cancel()
+        if timeout is not None:
+            self._timers.add(timeout, waiter)
+        return bool(suspend(None if type(waiter) is Turn else waiter))
 
     def wake(self, waiter: Any, value: Any = True) -> None:
         """Have whoever waits go on, with a value; from any thread."""
@@ -180,10 +244,14 @@ class LoopRuntime(Runtime):
         *,
         failed: Callable[[], Any] | None = None,
         context: Context | None = None,
+        never: Callable[[], Any] | None = None,
     ) -> Begun:
-        """As `network.threads.start`: have something called as a task of its own."""
+        """As `network.threads.start`: have something called as a task of its own.
+
+        Where that is cancelled before it has begun, `never` is called instead.
+        """
         run = threads.guarded(name, _unless_stopped(call), failed)
-        return self._begin(name, run, context, self._begin_task)
+        return self._begin(name, run, context, partial(self._begin_task, never))
 
     def begin_reader(self, name: str, call: Callable[[], Any], context: Context) -> Begun:
         """As `begin`, of what waits for sockets; callbacks of the loop resume it."""
@@ -197,10 +265,9 @@ class LoopRuntime(Runtime):
         context: Context | None,
         how: Callable[..., None],
     ) -> Begun:
-        strand_ident = Strand(call).ident
         over = self.latch()
-        begun = Begun(strand_ident, over)
-        given = (name, call, strand_ident, over, context or copy_context())
+        begun = Begun(new_ident(), over)
+        given = (name, call, begun, over, context or copy_context())
         if self.is_here:
             how(*given)
         else:
@@ -208,26 +275,35 @@ class LoopRuntime(Runtime):
         return begun
 
     def _begin_task(
-        self, name: str, call: Callable[[], Any], ident: int, over: Latch, context: Context
+        self,
+        never: Callable[[], Any] | None,
+        name: str,
+        call: Callable[[], Any],
+        begun: Begun,
+        over: Latch,
+        context: Context,
     ) -> None:
+        not_begun = [never]
+
         async def run() -> None:
-            try:
-                await drive(Strand(call, ident))
-            finally:
-                over.set()
+            not_begun.clear()
+            await inhabit(self.strand(call, begun.ident))
 
-        task = self.loop.create_task(run(), name=name, context=context)
+        begun.task = task = self.loop.create_task(run(), name=name, context=context)
         self._tasks.add(task)
-        task.add_done_callback(partial(self._task_ended, over))
+        task.add_done_callback(partial(self._task_ended, over, not_begun))
 
-    def _task_ended(self, over: Latch, task: asyncio.Task[Any]) -> None:
+    def _task_ended(self, over: Latch, not_begun: list[Any], task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         over.set()
+        for never in not_begun:
+            if never is not None:
+                never()
         if not task.cancelled():
             task.exception()
 
     def _begin_strand(
-        self, name: str, call: Callable[[], Any], ident: int, over: Latch, context: Context
+        self, name: str, call: Callable[[], Any], begun: Begun, over: Latch, context: Context
     ) -> None:
         def run() -> None:
             try:
@@ -235,9 +311,14 @@ class LoopRuntime(Runtime):
             finally:
                 over.set()
 
-        strand = Strand(run, ident)
+        strand = self.strand(run, begun.ident)
         strand.gr_context = context
-        self.loop.call_soon(strand.begin)
+        strand.is_stepped = True
+        self.loop.call_soon(self._begin_to_step, strand)
+
+    def _begin_to_step(self, strand: Strand) -> None:
+        strand.enter()
+        self.step(strand, None)
 
     # Beside the loop
 
@@ -293,6 +374,56 @@ def _settle_too(waiter: Any, _: object) -> None:
 
 async def _of(awaitable: Any) -> Any:
     return await awaitable
+
+
+class Timers:
+    """Until when is waited for: few of these times ever come, so that one timer does for all.
+
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._numbers = itertools.count()
+        self._heap: list[tuple[float, int, Any]] = []
+        self._many = _MANY_TIMERS
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
+
+    def add(self, seconds: float, waiter: Any) -> None:
+        """Have a waiter told False when so many seconds have passed, unless it has its result."""
+        due = time.monotonic() + seconds
+        heap = self._heap
+        heapq.heappush(heap, (due, next(self._numbers), waiter))
+        if due < self._due:
+            self._set(due)
+        if len(heap) > self._many:
+            heap[:] = [entry for entry in heap if not entry[2].done()]
+            heapq.heapify(heap)
+            self._many = max(_MANY_TIMERS, 2 * len(heap))
+
+    def _set(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._expire)
+
+    def _expire(self) -> None:
+        heap = self._heap
+        now = time.monotonic()
+        self._timer, self._due = None, math.inf
+        while heap and (heap[0][0] <= now or heap[0][2].done()):
+            settle(heapq.heappop(heap)[2], False)
+        if heap:
+            self._set(heap[0][0])
+
+    def close(self) -> None:
+        """Wait for none of them any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._due = None, math.inf
 
 
 class LoopQueue:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.results import Responses, Results, in_turn
-from pynetdicom.aio.strands import Strand, drive
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -25,10 +25,11 @@ class SCU:
 
     _inner: LoopAssociation
 
-    async def _ask(self, call: Callable[..., Any], *args: Any, ident: int = 0) -> Any:
+    def _ask(
+        self, call: Callable[..., Any], *args: Any, ident: int = 0
+    ) -> Coroutine[Any, Any, Any]:
         """Run an operation; where the task is cancelled, see that it does not go on."""
-        strand = Strand(lambda: call(*args), ident or None)
-        return await drive(strand, lambda: self._leave(strand.ident))
+        return self._inner._runtime.run(partial(call, *args), ident, self._leave)
 
     def _leave(self, ident: int) -> None:
         """Abort the association if a strand has sent what nothing else would end."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
-from contextvars import copy_context
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pynetdicom.aio.association import Association, contexts_of, entity_of
 from pynetdicom.aio.handling import LoopHandlers
 from pynetdicom.aio.inner import LoopAssociation
-from pynetdicom.aio.runtime import LoopRuntime, runtime_here
-from pynetdicom.aio.strands import Begun, Strand, drive
+from pynetdicom.aio.runtime import STOPS, LoopRuntime, runtime_here
+from pynetdicom.aio.strands import Begun
 from pynetdicom.transport import AssociationServer
 
 if TYPE_CHECKING:
@@ -48,11 +47,22 @@ class LoopServer(AssociationServer):
         """Serve in the loop."""
         self._claim()
         self._runtime.lives(self)
-        self.thread = self._runtime.begin_reader("pynetdicom-listener", self._serve, copy_context())
+        never = self._never_ran
+        self.thread = self._runtime.begin("pynetdicom-listener", self._serve, never=never)
+
+    def _never_ran(self) -> None:
+        """The loop was shut down before it could begin."""
+        self._lobby.close()
+        self._stopped.set()
+        self.server_close()
+        self._runtime.lives_no_more(self)
 
     def _serve(self) -> None:
         try:
             super()._serve()
+        except STOPS:  # the loop is shut down
+            self.server_close()
+            raise
         finally:
             self._runtime.soon(self._runtime.lives_no_more, self)
 
@@ -158,7 +168,7 @@ class Server:
 
     async def _stop(self, stop: Callable[[], Any]) -> Any:
         try:
-            return await drive(Strand(stop))
+            return await self._inner._runtime.run(stop)
         except BaseException:  # what waits no more has at least been told
             self._inner.stop_listening()
             for assoc in self._inner.all_associations():
@@ -271,7 +281,7 @@ def serve(
         runtime = runtime_here()
         with runtime.in_use():
             # Beside the loop, which it would hold up.
-            await drive(Strand(lambda: runtime.aside_to_files(_load)))
+            await runtime.run(lambda: runtime.aside_to_files(_load))
             given: Any = (address, ae_title, supported, None, evt_handlers, LoopServer)
             inner = entity.make_server(*given, **options)
             assert isinstance(inner, LoopServer)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import selectors
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from greenlet import getcurrent
@@ -19,6 +21,7 @@ class Wakes(Protocol):
 
     def wake(self, waiter: Any, value: Any = True) -> None: ...
     def soon(self, call: Any, *args: Any) -> None: ...
+    def step(self, strand: Strand, value: Any) -> None: ...
 
 
 class LoopWaker(Waker):
@@ -66,11 +69,11 @@ class _Resumed:
         """Wait until `_go_on`, and give what that was given; False when time is up."""
         strand = getcurrent()
         loop = self._runtime.loop
-        is_stepped = not isinstance(strand, Strand) or strand.is_stepped
-        self._waits = waits = strand if is_stepped else loop.create_future()
+        assert isinstance(strand, Strand)
+        self._waits = waits = strand if strand.is_stepped else loop.create_future()
         timer = None if timeout is None else loop.call_later(max(0.0, timeout), self._go_on, False)
         try:
-            return suspend(None if is_stepped else waits)
+            return suspend(None if strand.is_stepped else waits)
         finally:
             self._waits = None
             if timer is not None:
@@ -80,7 +83,7 @@ class _Resumed:
         """Have the strand go on, if it waits; in a callback of the loop."""
         waits, self._waits = self._waits, None
         if isinstance(waits, Strand):
-            waits.step(value)
+            self._runtime.step(waits, value)
         elif waits is not None:
             settle(waits, value)
 
@@ -101,19 +104,41 @@ class LoopWatch(_Resumed, Watch):
         self._is_set = self._listens = False
 
     def wait(self, timeout: float | None, *, end_only: bool = False) -> bool:
-        """As `Watch.wait`; what ends it is not told from what there is to read."""
+        """As `Watch.wait`."""
         if self._is_set:
             self._is_set = False
             return False
         if end_only:
             self._listen_no_more()
-        elif not self._listens:
+            with self._end_watched():
+                return self._ready(timeout)
+        if not self._listens:
             self._runtime.loop.add_reader(self._fd, self._readable)
             self._listens = True
+        return self._ready(timeout)
+
+    def _ready(self, timeout: float | None) -> bool:
         ready = bool(self._wait(timeout))
         if not ready:
             self._is_set = False
         return ready
+
+    @contextlib.contextmanager
+    def _end_watched(self) -> Iterator[None]:
+        """Have it go on meanwhile when the peer hangs up, where the system can tell."""
+        if not hasattr(select, "EPOLLRDHUP"):
+            yield
+            return
+        # What the loop asks for is what there is to read. So it asks another one, which is readable
+        # when that has something to tell.
+        loop = self._runtime.loop
+        with select.epoll() as poll:
+            poll.register(self._fd, select.EPOLLRDHUP)
+            loop.add_reader(poll.fileno(), self._go_on, True)
+            try:
+                yield
+            finally:
+                loop.remove_reader(poll.fileno())
 
     def _readable(self) -> None:
         if self._waits is None:  # it is at something else, and would be told over and over

@@ -23,6 +23,7 @@ from pynetdicom.association.link import TIMEOUTS, Link
 from pynetdicom.association.messaging import Messenger
 from pynetdicom.association.performing import Performer
 from pynetdicom.association.receiving import Receiving
+from pynetdicom.association.reporting import AT_THE_END
 from pynetdicom.association.requesting import Requesting, Target
 from pynetdicom.association.scu import SCU
 from pynetdicom.association.service_user import ServiceUser as ServiceUser
@@ -325,11 +326,20 @@ class Association(SCU, DebugHooks, threading.Thread):
         self._link.inbox.put(WE_RELEASE)
         if self._invoker.is_sending_here() or self._handlers.running_here():
             return
-        wait_until(self._link.is_over.wait, after(self.acse_timeout, LINGER))
+        # The thread ends when it is over, unless a handler may hold it up.
+        handlers, inbox = self._handlers, self._link.inbox
+        may_wait = handlers or not inbox.is_empty or handlers.are_any_told(AT_THE_END)
+        ends = self._link.is_over.wait if may_wait else self._joined
+        wait_until(ends, after(self.acse_timeout, LINGER))
         if self.is_released:
             self.join(LINGER)
         elif not self._has_ended:  # a handler does not return
             self.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+
+    def _joined(self, seconds: float | None) -> bool:
+        """Wait for the end of the thread."""
+        self.join(seconds)
+        return not self.is_alive()
 
     def _end_when_idle(self, seconds: float) -> None:
         """Have it aborted once it has had nothing to do for so long."""

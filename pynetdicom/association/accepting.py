@@ -40,6 +40,7 @@ class Accepting:
         self._link = link
         self._indications = indications
         self._visitor = visitor
+        self.first = None
         self._access = link.access = None if visitor is None else visitor.granted
 
     def negotiate(self) -> bool:
@@ -65,8 +66,8 @@ class Accepting:
         if isinstance(answer, pdus.A_ASSOCIATE_RJ):
             self.reject(answer)
             return False
-        link.acceptor.load(answer)
         link.dul.framer.maximum_length = link.acceptor.maximum_length
+        link.acceptor.load(answer)
         link.dul.framer.context_ids = link.negotiated.context_ids
         link.dul.perform(answer)
         if not waits:
@@ -124,8 +125,7 @@ class Accepting:
         link.peer_address = visitor.address[:2]
         link.requestor.address_info = AddressInformation(*visitor.address)
         with contextlib.suppress(OSError):
-            ours = visitor.connection.socket.getsockname()
-            acceptor.address_info = AddressInformation(*ours)
+            acceptor.address_info = AddressInformation(*visitor.connection.socket.getsockname())
         link.requestor.load(rq)
         link.handlers.trigger(evt.EVT_CONN_OPEN, {"address": link.peer_address}, visitor.opened)
         told = self._indications
@@ -138,14 +138,11 @@ class Accepting:
             told.on_pdu(rq, False)
         reporting.negotiation(link, evt.EVT_ACSE_RECV, rq)
         # Who the acceptor is; a handler of `EVT_REQUESTED` may change it.
-        acceptor.ae_title = server.ae_title
-        acceptor.maximum_length = link.ae.maximum_pdu_size
+        maximum_length = link.ae.maximum_pdu_size
         if self._access is not None:
-            acceptor.maximum_length = self._access.pdu_length(acceptor.maximum_length)
+            maximum_length = self._access.pdu_length(maximum_length)
             self._indications.assembler.maximum_command = self._access.limits.command_set_bytes
-        acceptor.supported_contexts = server.contexts
-        acceptor.implementation_class_uid = link.ae._implementation_uid
-        acceptor.implementation_version_name = link.ae.implementation_version_name
+        acceptor.is_to_say(server.ae_title, maximum_length, server.contexts, link.ae)
         return rq
 
     def reject(self, pdu: pdus.A_ASSOCIATE_RJ, *, is_sent: bool = False) -> None:

@@ -230,7 +230,7 @@ class MoveDestination:
         """What to propose so that an instance can be sent."""
         if self._given:
             return next((c for c in self._given if _suits(c, kind)), self._given[0])
-        for other in _kinds(self._ahead):
+        for other in self._link.runtime.aside(_kinds, self._ahead):
             self._needed.setdefault(other, False)
         self._ahead = ()
         self._needed.pop(kind, None)

@@ -30,6 +30,8 @@ def answers(link: Link) -> list[Any] | None:
     None where its user's identity is not accepted, or it says none and has to. What is accepted of
     its common extended negotiation is not answered, but noted.
     """
+    if not link.requestor.extended_negotiation and not link.ae.require_user_identity:
+        return []
     identity = _identity(link)
     if identity is None:
         return None

@@ -116,6 +116,18 @@ class _File:
             self.instance.close()
 
 
+def _made_ready(path: Path, assoc: Party, parameters: StoreParameters) -> _File:
+    """A file that is likely to be sent on an association."""
+    try:
+        if not isinstance(path, (str, os.PathLike)):
+            raise ValueError(f"a {type(path).__name__} is not a path")
+        file = _File(path, take(path))
+    except Exception as error:
+        return _File(path, None, why_not(error))
+    file.plan(assoc, parameters)
+    return file
+
+
 class FileStream:
     """The files of one `send_c_stores`, or of one of its associations.
 
@@ -208,14 +220,8 @@ class FileStream:
             if not self._paths.give_back(path):
                 self._next = _File(path, None, f"not sent: {succession.gone}")
             return
-        try:
-            if not isinstance(path, (str, os.PathLike)):
-                raise ValueError(f"a {type(path).__name__} is not a path")
-            self._next = _File(path, take(path))
-        except Exception as error:
-            self._next = _File(path, None, why_not(error))
-        else:
-            self._next.plan(succession.current, self._parameters)
+        assoc = succession.current
+        self._next = assoc._link.runtime.aside(_made_ready, path, assoc, self._parameters)
 
     def _send_next(self, succession: Succession, *, waits: bool) -> _File | None:
         """Send the next file; None when there is no other.

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
-from pynetdicom.association import agreeing
+from pynetdicom.association import agreeing, reporting
 from pynetdicom.dimse.inbox import PEER_RELEASES
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.upper_layer.ended import Ended
@@ -101,5 +101,25 @@ class Indications:
             LOGGER.warning("%s", printable(note))
         link.acceptor.load(pdu)
         self._inbox.window = link.negotiated.performed
-        self._inbox.put(pdu)
+        if self._may_sleep_on():
+            reporting.negotiation(link, evt.EVT_ACSE_RECV, pdu)
+            reporting.accepted(link)
+            link.was_established = True
+            link.is_negotiated.set()
+        else:
+            self._inbox.put(pdu)
         return link.negotiated.context_ids
+
+    def _may_sleep_on(self) -> bool:
+        """Whether the Association thread has nothing to do yet, now that our request is accepted.
+
+        It waits for as long as `acse_timeout` allows, or until there is something to do.
+        """
+        link, agreed = self._link, self._link.negotiated
+        idle, wakes = link.network_timeout, link.acse_timeout
+        return (
+            bool(agreed.accepted)
+            and agreed.performed == 1
+            and (idle is None or (wakes is not None and wakes <= idle))
+            and not link.handlers.are_any_told(reporting.AT_ACCEPTANCE)
+        )

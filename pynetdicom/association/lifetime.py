@@ -54,7 +54,7 @@ class Lifetime:
         self._negotiation = negotiation
         self._performer = performer
         self._indications = indications
-        self.negotiated = link.runtime.latch()
+        self.negotiated = link.is_negotiated
 
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""
@@ -80,9 +80,10 @@ class Lifetime:
             established = self._negotiation.negotiate()
             self._link.was_established = established
             if established:
-                self._link.handlers.trigger(evt.EVT_ESTABLISHED)
-                self.negotiated.set()
-                self._performer.serve()
+                if not self.negotiated.is_set():
+                    self._link.handlers.trigger(evt.EVT_ESTABLISHED)
+                    self.negotiated.set()
+                self._performer.serve(self._negotiation.first)
         except Stopped:
             pass
         except self._link.runtime.stops:

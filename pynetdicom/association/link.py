@@ -58,12 +58,26 @@ class Link(Timeouts):
         What the Association thread has to do.
     is_over : Latch
         Whether it has ended, for those who wait for that.
+    is_negotiated : Latch
+        Whether the outcome of the negotiation is there, for who waits for that.
     stores_for : tuple of str and int
         Whose C-MOVE it last was the destination of: AE title and Message ID.
     """
 
     dul: DUL
     handlers: Handlers
+
+    # What most never have otherwise is the class's.
+    idle_timeout: float | None = None
+    """While its server is drained: after so many seconds with nothing to do it is aborted."""
+    was_established = False
+    released_by_peer: Ended | None = None
+    request_pdu: A_ASSOCIATE_RQ | None = None
+    stores_for = ("", 0)
+    access: Granted | None = None
+    """What the peer may do, where its listener has rules for that."""
+    wants_no_more = False
+    """Whether the local user has ended it, from whatever thread: none is to take its place."""
 
     def __init__(
         self,
@@ -92,21 +106,12 @@ class Link(Timeouts):
         self._dimse_timeout: float | None = ae.dimse_timeout
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
-        # While its server is drained: after so many seconds with nothing to do it is aborted.
-        self.idle_timeout: float | None = None
         self.inbox = Inbox(runtime)
         self.is_over = runtime.latch()
-        self.was_established = False
-        self.released_by_peer: Ended | None = None
-        self.request_pdu: A_ASSOCIATE_RQ | None = None
-        self.stores_for = ("", 0)
+        self.is_negotiated = runtime.latch()
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Runs] = set()
-        # What the peer may do, where its listener has rules for that.
-        self.access: Granted | None = None
-        # Whether the local user has ended it, from whatever thread: none is to take its place.
-        self.wants_no_more = False
 
     @property
     def ended(self) -> Ended | None:

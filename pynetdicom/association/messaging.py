@@ -6,8 +6,8 @@ In: primitives, from the thread that sends. Out: P-DATA-TF, written by it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from pynetdicom import debug_log
 from pynetdicom import event_types as evt
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("pynetdicom.assoc")
 
 
+def _read_by(aside: Callable[..., Any], batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Batches that are read from a file."""
+    batch: Batch | None
+    iterator = iter(batches)
+    while (batch := aside(next, iterator, None)) is not None:
+        yield batch
+
+
 class Messenger:
     """The messages of one association, for both of its DIMSE-service-users; any thread sends."""
 
@@ -35,7 +43,7 @@ class Messenger:
         # Whether the log has a line of each operation.
         self.logs = debug_log.are_operations_wanted()
         # Oddities of data sets that the log has told of already.
-        self._noted: set[str] = set()
+        self._noted: tuple[str, ...] = ()
 
     def send(self, primitive: Primitive, context_id: int, *, waits: bool = True) -> bool:
         """Send one message; False when it was not, since another thread sends and not `waits`.
@@ -65,14 +73,17 @@ class Messenger:
             if data_set.mended:
                 self.note_oddities(data_set.mended, "mended as it is sent, for its")
         peer_maximum = self._link.negotiated.peer_maximum
-        return fragments(context_id, primitive.encode(), data_set, peer_maximum)
+        batches = fragments(context_id, primitive.encode(), data_set, peer_maximum)
+        if data_set is not None and data_set.memory is None:
+            return _read_by(self._link.runtime.aside, batches)
+        return batches
 
     def note_oddities(self, oddities: Iterable[str], what: str) -> None:
         """Log what is odd in data sets, each kind once an association."""
         for oddity in oddities:
             kind = f"{what} {oddity.partition(':')[0]}"
             if kind not in self._noted:
-                self._noted.add(kind)
+                self._noted += (kind,)
                 with working_on(self._link):
                     LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
 

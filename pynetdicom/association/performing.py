@@ -77,8 +77,8 @@ class Performer:
         # What a peer is tolerated to do is noted once.
         self.told_of_roles = False
 
-    def serve(self) -> None:
-        """Do what the inbox says until the association has ended."""
+    def serve(self, item: Any = None) -> None:
+        """Do what the inbox says, `item` first, until the association has ended."""
         inbox = self._inbox
         if inbox.window > 1:
             self._start_worker()
@@ -88,11 +88,12 @@ class Performer:
             if self.releases_after:
                 self.releases_after = False
                 self._release()
-            try:
-                item = inbox.get(self._patience() if inbox.is_waiting() else None)
-            except Empty:
-                self._check_idle()
-                continue
+            if item is None:
+                try:
+                    item = inbox.get(self._patience() if inbox.is_waiting() else None)
+                except Empty:
+                    self._check_idle()
+                    continue
             if item is ENDED:
                 return
             if item is PEER_RELEASES:
@@ -106,7 +107,8 @@ class Performer:
             if self._peer_releases and not self._is_serving():
                 self._peer_releases = False
                 reporting.release(self.link, sent=False)
-                self.link.dul.perform(pdus.RELEASE_RP)
+                is_told = self.link.handlers.are_any_told(reporting.AT_THE_END)
+                self.link.dul.perform(pdus.RELEASE_RP, wakes=is_told)
             item = None  # which nobody else may hold any more
 
     def _refused(self) -> None:

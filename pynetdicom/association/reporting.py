@@ -27,6 +27,14 @@ LOGGER = logging.getLogger("pynetdicom.assoc")
 _PRIMITIVES = frozenset((evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT))
 
 
+AT_ACCEPTANCE = frozenset((evt.EVT_ACSE_RECV, evt.EVT_ACCEPTED, evt.EVT_ESTABLISHED))
+"""What is told when our request is accepted."""
+AT_THE_END = frozenset(
+    (evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT, evt.EVT_RELEASED, evt.EVT_CONN_CLOSE, *evt.ON_THE_WIRE)
+)
+"""What is told when an association is released."""
+
+
 def summarise(link: Link, what: str, *, level: int = logging.INFO) -> None:
     """Log what became of the association, at INFO unless that is left to handlers."""
     is_wanted = level > logging.INFO or _config.LOG_HANDLER_LEVEL != "none"

@@ -50,6 +50,8 @@ class Requesting:
         self.target = target
         self._connector = connector
         self._timer = "acse_timeout"
+        # What came first for the Association thread to do, once it was established.
+        self.first: Any = None
         if target is not None:
             link.acceptor.ae_title = target.request.called_ae_title
             link.request_pdu = target.request
@@ -103,22 +105,28 @@ class Requesting:
 
     def _await_answer(self, target: Target, deadline: float | None) -> bool:
         """Wait for A-ASSOCIATE-AC or what takes its place."""
+        link = self._link
         while True:
             try:
-                item = self._link.inbox.get(remaining(deadline))
+                item = link.inbox.get(remaining(deadline))
             except Empty:
-                self._link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
-                return False
+                item = None
+                if not link.was_established:
+                    link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
+                    return False
+            if link.was_established:  # the DUL thread has seen to it, see `Indications`
+                self.first = item
+                return True
             if item is ENDED:
                 return False
             if isinstance(item, pdus.A_ASSOCIATE_AC):
-                reporting.negotiation(self._link, evt.EVT_ACSE_RECV, item)
-                reporting.negotiation(self._link, evt.EVT_ACCEPTED, item)
-                if not self._link.negotiated.accepted:
+                reporting.negotiation(link, evt.EVT_ACSE_RECV, item)
+                reporting.negotiation(link, evt.EVT_ACCEPTED, item)
+                if not link.negotiated.accepted:
                     # Nothing can be sent on it (PS3.8 7.1.1.13).
                     why = "; ".join(acse.conclude(target.request, item).refusals)
                     error = NothingAccepted(f"no presentation context was accepted: {why}")
-                    self._link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
+                    link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
                     return False
-                reporting.accepted(self._link)
+                reporting.accepted(link)
                 return True

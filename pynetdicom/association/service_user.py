@@ -29,6 +29,7 @@ from pynetdicom.upper_layer.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIA
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
+    from pynetdicom.association.entity import Entity
     from pynetdicom.upper_layer.primitives import A_ASSOCIATE
 
 _SAID: dict[str, tuple[type, Callable[[Any], list[PresentationContext]]]] = {
@@ -100,6 +101,16 @@ class ServiceUser:
         from pynetdicom.upper_layer.primitives import A_ASSOCIATE
 
         return A_ASSOCIATE.from_pdu(self._pdu)
+
+    def is_to_say(
+        self, title: str, maximum_length: int, contexts: list[PresentationContext], ae: Entity
+    ) -> None:
+        """Take over what an acceptor is going to say, which its AE has checked."""
+        self._ae_title = title
+        self._maximum_length = maximum_length
+        self._contexts["supported"] = list(contexts)
+        self._class_uid = ae._implementation_uid
+        self._version_name = ae.implementation_version_name
 
     def load(self, pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ) -> None:
         """Take over what this side said in its A-ASSOCIATE PDU; from now on it is read-only.

@@ -135,6 +135,7 @@ def _answer_in_parts(
         performer.link.negotiated.contexts[context_id].transfer_uids[0],
         partial(performer.link.handlers.who_answers, event),
         _limited(performer, message) if request.name == "C-FIND" else None,
+        performer.link.runtime.aside,
     )
     if request.name == "C-FIND":
         return matching.matches(invocation)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom.association.file_stream import FileStream, OwnPaths, Path, StoreResult
 from pynetdicom.association.invoking import prepare_statuses
 from pynetdicom.dimse.primitives import C_ECHO, Primitive
-from pynetdicom.services.instances import StoreParameters, take
+from pynetdicom.services.instances import Instance, StoreParameters, take
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -47,19 +47,29 @@ def store(
     """Have the peer store a data set, or a file; see `Association.send_c_store`."""
     invoker.must_be_established("send_c_store()")
     to_status = prepare_statuses()
+    given: Any = dataset
+    aside = invoker.link.runtime.aside
     if isinstance(dataset, (str, os.PathLike)):
-        os.stat(dataset)  # FileNotFoundError says more than FileProblem
+        given = aside(_open, dataset)
     elif hasattr(dataset, "group_dataset"):
         meta = getattr(dataset, "file_meta", None)
         if meta is None or not meta.get("TransferSyntaxUID"):
             raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
-    instance = take(dataset)
+    instance = take(given)
     try:
         context = invoker.link.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
-        request = instance.request(context, parameters)
+        if instance.is_own:  # it is in a file
+            request = aside(instance.request, context, parameters)
+        else:
+            request = instance.request(context, parameters)
         return to_status(*invoker.exchange(request, context, msg_id))
     finally:
         instance.close()
+
+
+def _open(path: Path) -> Instance:
+    os.stat(path)  # FileNotFoundError says more than FileProblem
+    return take(path)
 
 
 def store_files(

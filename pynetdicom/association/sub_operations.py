@@ -48,7 +48,7 @@ def store(
     """Have an instance stored over an association, and do something else `meanwhile`."""
     try:
         context = invoker.link.negotiated.context_for(what.sop_class, what.transfer_syntax)
-        request = what.request(context, parameters)
+        request = invoker.link.runtime.aside(what.request, context, parameters)
         response, _ = invoker.exchange(request, context, None, meanwhile)
     except Exception as error:
         problem = printable(f"not sent: {why_not(error)}")

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Protocol, Self
 
 from pynetdicom import _config
@@ -150,13 +149,13 @@ class Operations:
         # Whose each Message ID is.
         self._by_id: dict[int, Operation] = {}
         # Those with several responses that ended lately: a cancel may have crossed the last one.
-        self._ended_lately: deque[int] = deque(maxlen=_ENDED_LATELY)
+        self._ended_lately: list[int] = []
         self.next_id = 1
         # The last one with several responses whose Message ID is 1.
         self._one: Operation | None = None
         # Message IDs that the caller chose and that ended lately: a late answer must not fit the
         # next one.
-        self._recent: deque[int] = deque(maxlen=_RECENT)
+        self._recent: list[int] = []
         self.is_over = self._closed = self._has_ended = False
         self.strays = 0
 
@@ -228,6 +227,7 @@ class Operations:
         operation.has_begun = True
         if message_id is not None:
             self._recent.append(chosen)
+            del self._recent[:-_RECENT]
         if chosen == 1 and operation.backlog is not None:
             self._one = operation
         return not self.is_over  # last: whoever has said so may have looked before
@@ -241,6 +241,7 @@ class Operations:
         if operation.backlog is not None and self.is_outstanding(operation):
             # Before it is outstanding no more: who cancels it looks there first.
             self._ended_lately.append(operation.message_id)
+            del self._ended_lately[:-_ENDED_LATELY]
         try:
             # Only one of those who finish it gives its Message ID back: it may be another's next.
             message_id = None if keeps_id else operation.claims.pop()

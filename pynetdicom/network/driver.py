@@ -115,8 +115,10 @@ class Driver:
                 writer.after()
                 self.tell()
 
-    def perform(self, pdu: pdus.PDU) -> None:
+    def perform(self, pdu: pdus.PDU, *, wakes: bool = True) -> None:
         """Ask for what `pdu` says, and send it.
+
+        Not `wakes`: the calling thread sees to the end, if it is that, and times the peer.
 
         Raises
         ------
@@ -124,11 +126,11 @@ class Driver:
             The association has ended, or this is not possible any more.
         """
         data = pdu.encode()
-        self._write_with(self._write_pdu, pdu, data)
+        self._write_with(self._write_pdu, pdu, data, wakes)
         if self._user.watches_pdus:
             self._user.on_pdu(pdu, True)
 
-    def _write_pdu(self, pdu: pdus.PDU, data: bytes) -> None:
+    def _write_pdu(self, pdu: pdus.PDU, data: bytes, wakes: bool) -> None:
         try:
             try:
                 move = self._provider.request(pdu, data)
@@ -136,7 +138,7 @@ class Driver:
                 self.help()
                 raise Stopped from error
             if move.ends:
-                self.tell_end()
+                self.tell_end(wakes=wakes)
             if self._user.watches_data:
                 self._user.on_data(data, True)  # the peer's answer is told after it
             self.writer.put([data], move)
@@ -248,7 +250,7 @@ class Driver:
     def tell_end(self, *, wakes: bool = True) -> None:
         """Wake everybody, unless that is done: `ended` says how the association has ended.
 
-        Not `wakes`: the DUL thread itself tells it, and is going to look.
+        Not `wakes`: the DUL thread itself tells it, or need not know.
         """
         if self._over.is_set():
             return
@@ -289,7 +291,12 @@ class Driver:
         return self._ended_at + patience - time.monotonic()
 
     def close(self, *, expired: bool) -> None:
-        """Close the connection, on the DUL thread."""
-        self.lose(None, expired=expired)
-        self.tell_end()  # Ctrl-C may have come between the end and telling of it
-        self.writer.close()
+        """Close the connection, on the DUL thread, and tell of the end if that is not done."""
+        ended = Ended("aborted", "network", error=self.problem)
+        self._provider.closed(ended, is_tls=self.writer.connection.is_tls, expired=expired)
+        # Who waits for the end is woken when there is nothing left to be done.
+        if not self.writer.close_at_once():
+            self.tell_end()
+            self.writer.close()
+        self.tell_end(wakes=False)
+        self.tell()

@@ -104,7 +104,7 @@ class Lobby:
                 try:
                     self._turn()
                 except BaseException as error:
-                    if _is_for_the_program(error):
+                    if _is_for_the_program(error) or isinstance(error, self._runtime.stops):
                         raise
                     self._log_and_rest(error)
         finally:

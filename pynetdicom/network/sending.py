@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
@@ -60,7 +59,7 @@ class Writer:
         The write lock: a thread takes it for a message or a PDU, or for what is left to be written.
     again : bytes
         Another A-ABORT that waits to be written, for what came in Sta13 (AA-7).
-    departed : deque of bytes
+    departed : list of bytes
         The A-ABORTs that were written and not told of.
     waker : Waker or None
         What wakes a thread that waits for the peer to read.
@@ -84,7 +83,7 @@ class Writer:
             "a handler of what is being sent cannot send on the same association"
         )
         self.again = b""
-        self.departed: deque[bytes] = deque()
+        self.departed: list[bytes] = []
         self.waker: Waker | None = None
         # Whether the A-ABORT was written, or given to the kernel in part.
         self._has_left = False
@@ -166,7 +165,7 @@ class Writer:
                 break  # the thread that has it comes by here
         while self.departed:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self.tell(self.departed.popleft())
+                self.tell(self.departed.pop(0))
 
     def _write_left(self) -> None:
         if self.leaving:
@@ -244,8 +243,16 @@ class Writer:
             user.on_pdu(pdus.decode_pdu(data[start:end]), True)
             start = end
 
+    def close_at_once(self) -> bool:
+        """Close the connection, on the DUL thread, unless another thread is writing."""
+        if not self.hold.attempt(self._close):
+            return False
+        self.after()
+        self.waker = None
+        return True
+
     def close(self) -> None:
-        """Close the connection, on the DUL thread."""
+        """Close the connection, on the DUL thread, when no other is writing any more."""
         # A writer is woken by the cut. The descriptor goes only when it is out, lest it write to
         # the next owner's.
         # One that has an A-ABORT to write, after a defect of the DUL thread, has the time for it.

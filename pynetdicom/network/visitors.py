@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pynetdicom.network.connection import Connection
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.framing import Framer
 from pynetdicom.upper_layer.provider import Provider
 
 if TYPE_CHECKING:
     import ssl
-
-_FIRST_SIZE = 4096
 
 
 class Visitor:
@@ -25,7 +22,7 @@ class Visitor:
         self.address = address
         self.opened = datetime.now()
         self.last_heard = self.deadline = time.monotonic()
-        self.provider = Provider(requestor=False, framer=Framer(size=_FIRST_SIZE))
+        self.provider = Provider(requestor=False)
         # The transitions until it has associated; nobody is there yet whom they could be told.
         self.told = [self.provider.take("Evt5").told]
         self.raw = b""

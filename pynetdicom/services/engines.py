@@ -95,6 +95,8 @@ class Invocation(NamedTuple):
         See `Bound`.
     why_no_more : callable or None
         Says, of the number of matches that were sent, why no more may follow; nothing if they may.
+    aside : callable
+        Calls what reads files.
     """
 
     message: Message
@@ -103,6 +105,7 @@ class Invocation(NamedTuple):
     transfer_syntax: str
     bound: Bound
     why_no_more: Callable[[int], str] | None = None
+    aside: Callable[..., Any] = lambda call, *args: call(*args)
 
 
 class Yielded:

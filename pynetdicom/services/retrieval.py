@@ -9,6 +9,7 @@ needs of the items and gives a `Destination`.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
@@ -213,10 +214,7 @@ class _Retrieval:
             return
         if engines.code_of(item) in PENDING:
             status, data_set = engines.split(item)
-            what = taken(data_set)
-            if isinstance(what, Instance):
-                what.read_ahead()
-            item = status, what
+            item = status, self._invocation.aside(_read, data_set)
         self._fetched = item, None
 
     def _count(self) -> None:
@@ -244,7 +242,7 @@ class _Retrieval:
                 self._failed = min(self._failed + 1, MAXIMUM_SUB_OPERATIONS)
                 comment = f"More sub-operations than the {self._announced} announced"
                 raise Refusal(SUB_OPERATIONS_FAILED, comment)
-            what = taken(data_set)
+            what = self._taken(data_set)
             try:
                 if isinstance(what, Outcome):
                     outcome = what
@@ -258,6 +256,13 @@ class _Retrieval:
             self._note(outcome)
             response.Status = PENDING[0]  # these services have one only
             self._report(response)
+
+    def _taken(self, data_set: Any) -> Instance | Outcome:
+        """Take what the handler has yielded; a path is that of a file to be read."""
+        if isinstance(data_set, (str, os.PathLike)):
+            found: Instance | Outcome = self._invocation.aside(taken, data_set)
+            return found
+        return taken(data_set)
 
     def _report(self, response: Primitive | None = None) -> None:
         """Send a pending response with the counters."""
@@ -323,6 +328,14 @@ def taken(data_set: Any) -> Instance | Outcome:
         return take(data_set)
     except Exception as error:
         return Outcome(None, instance_uid_of(data_set), printable(why_not(error)))
+
+
+def _read(data_set: Any) -> Instance | Outcome:
+    """As `taken`, of what is not sent before long."""
+    what = taken(data_set)
+    if isinstance(what, Instance):
+        what.read_ahead()
+    return what
 
 
 def _let_go(what: Any) -> None:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from pynetdicom.testing.pdus import Message as Message
     from pynetdicom.testing.peers import ScriptedPeer as ScriptedPeer
     from pynetdicom.testing.peers import Unexpected as Unexpected
+    from pynetdicom.testing.plugin import ScriptedPeers as ScriptedPeers
     from pynetdicom.testing.records import ReceivedAssociation as ReceivedAssociation
     from pynetdicom.testing.records import ReceivedRequest as ReceivedRequest
     from pynetdicom.testing.scp import DicomSCP as DicomSCP
@@ -73,6 +74,7 @@ _MODULES = {
     "ReceivedAssociation": "records",
     "ReceivedRequest": "records",
     "ScriptedPeer": "peers",
+    "ScriptedPeers": "plugin",
     "TLSPair": "tls",
     "Unexpected": "peers",
     "tls_pair": "tls",

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynetdicom.services.classes import PENDING
 
-if TYPE_CHECKING:
-    from pynetdicom.testing.records import ReceivedRequest
-
 CANNOT_UNDERSTAND = 0xC000
 """What a request is answered when what should have answered it has failed."""
 
-Answer = Any
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from pynetdicom.data_sets.encoded import EncodedDataSet
+    from pynetdicom.testing.records import ReceivedRequest
+
+    One = (
+        int
+        | Dataset
+        | EncodedDataSet
+        | str
+        | os.PathLike[str]
+        | tuple[int | Dataset, Dataset | EncodedDataSet | None]
+        | None
+    )
+    Answer = One | Iterable[One] | Callable[[ReceivedRequest], One | Iterable[One]]
+else:
+    Answer = Any
 """What a request is answered with.
 
 * a status: an ``int``, or a data set with a ``Status`` and further elements of group 0000;
@@ -47,7 +62,7 @@ class Step(NamedTuple):
         return self.status in PENDING
 
 
-def steps(answer: Answer, request: ReceivedRequest) -> Iterator[Step]:
+def steps(answer: Any, request: ReceivedRequest) -> Iterator[Step]:
     """Give an answer, thing by thing, as it is made."""
     if callable(answer):
         answer = answer(request)
@@ -58,7 +73,7 @@ def steps(answer: Answer, request: ReceivedRequest) -> Iterator[Step]:
         yield _step(one)
 
 
-def _is_one(answer: Answer) -> bool:
+def _is_one(answer: Any) -> bool:
     if isinstance(answer, Step):
         return True
     if answer is None or isinstance(answer, (int, str)) or not isinstance(answer, Iterable):
@@ -68,7 +83,7 @@ def _is_one(answer: Answer) -> bool:
     return hasattr(answer, "group_dataset")
 
 
-def _step(answer: Answer) -> Step:
+def _step(answer: Any) -> Step:
     if isinstance(answer, Step):
         return answer
     if answer is None:

@@ -140,8 +140,7 @@ class Conversation:
         """Have it, from beginning to end."""
         how = "closed"
         try:
-            if isinstance(self.peer.socket, ssl.SSLSocket):
-                self.peer.socket.do_handshake()
+            self._secure()
             self._associate()
             while True:
                 self._serve(self._next())
@@ -156,6 +155,17 @@ class Conversation:
             if self.association is not None:
                 self.association.ended = how
             self.host.note_change()
+
+    def _secure(self) -> None:
+        sock = self.peer.socket
+        if isinstance(sock, ssl.SSLSocket):
+            try:
+                sock.do_handshake()
+            except ssl.SSLError:
+                # Why, the client reads if it is not told by a reset.
+                self.peer.shut()
+                self.peer.rest()
+                raise
 
     def _associate(self) -> None:
         request = self.peer.receive()

@@ -78,14 +78,12 @@ class Listener:
         while True:
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                if self._is_closing:
-                    return
-                continue  # a peer that was gone before it was accepted
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(
-                    connection, server_side=True, do_handshake_on_connect=False
-                )
+            except ConnectionAbortedError:  # a peer that was gone before it was accepted
+                continue
+            except OSError as error:
+                if not self._is_closing:
+                    self.problems.append(error)
+                return
             with self._lock:
                 if self._is_closing:
                     connection.close()
@@ -95,6 +93,8 @@ class Listener:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
+            if self._tls is not None:
+                connection = self._secured(connection, self._tls)
             self._talk(connection)
         except BaseException as error:
             self.problems.append(error)
@@ -102,6 +102,14 @@ class Listener:
             with self._lock:
                 self._open.discard(connection)
             connection.close()
+
+    def _secured(self, plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+        """Give what takes the place of a connection."""
+        with self._lock:
+            self._open.discard(plain)
+            secured = tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+            self._open.add(secured)
+        return secured
 
     def close(self, patience: float = 0.0, deadline: float = 30.0) -> None:
         """Stop listening, and end all connections.

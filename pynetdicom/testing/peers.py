@@ -61,7 +61,8 @@ class ScriptedPeer:
         if timeout is not None:
             self.timeout = timeout
         sock.settimeout(self.timeout)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # a socket pair has no such option
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         self.contexts: dict[int, tuple[str, str]] = {}
         self.maximum_length = 0
@@ -228,7 +229,7 @@ class ScriptedPeer:
         Parameters
         ----------
         begun : callable, optional
-            See `message`.
+            Called when the first PDU of a message has come, with its command set if that is there.
 
         Raises
         ------
@@ -242,7 +243,7 @@ class ScriptedPeer:
         data = self.pdu()
         if data[0] == pdus.P_DATA_TF.pdu_type:
             self._buffer = data + self._buffer
-            return self.message(begun)
+            return self._message(begun)
         pdu = pdus.decode_pdu(data)
         if isinstance(pdu, pdus.A_ASSOCIATE_RQ):
             self._proposed = pdu
@@ -252,14 +253,11 @@ class ScriptedPeer:
             self.maximum_length = made.limit_of(pdu)
         return pdu
 
-    def message(self, begun: Callable[[Primitive | None], object] | None = None) -> Message:
-        """Take the next whole message.
+    def message(self) -> Message:
+        """Take the next whole message."""
+        return self._message(None)
 
-        Parameters
-        ----------
-        begun : callable, optional
-            Called when its first PDU has come, with its command set if that is there by then.
-        """
+    def _message(self, begun: Callable[[Primitive | None], object] | None) -> Message:
         joining = made.Joining()
         while True:
             pdu = self.pdu()
@@ -294,17 +292,15 @@ class ScriptedPeer:
     def pdu(self) -> bytes:
         """Take the next whole PDU, as it is."""
         deadline = time.monotonic() + self.timeout
-        header = self._take(6, deadline)
+        header = self.exactly(6, deadline)
         length = int.from_bytes(header[2:], "big")
         if length > LONGEST:
             raise Unexpected(f"a PDU of {length} bytes came")
-        return header + self._take(length, deadline)
+        return header + self.exactly(length, deadline)
 
-    def exactly(self, count: int) -> bytes:
-        """Take so many bytes."""
-        return self._take(count, time.monotonic() + self.timeout)
-
-    def _take(self, count: int, deadline: float) -> bytes:
+    def exactly(self, count: int, deadline: float | None = None) -> bytes:
+        """Take so many bytes; `deadline` is of `time.monotonic`."""
+        deadline = time.monotonic() + self.timeout if deadline is None else deadline
         parts = [self._buffer]
         size = len(self._buffer)
         while size < count:

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pynetdicom.testing import DicomFactory, DicomSCP, MockPACS, ScriptedPeer, TLSPair
+    from pynetdicom.testing.factory import DicomFactory
     from pynetdicom.testing.listening import Listener
+    from pynetdicom.testing.pacs import MockPACS
+    from pynetdicom.testing.peers import ScriptedPeer
+    from pynetdicom.testing.scp import DicomSCP
+    from pynetdicom.testing.tls import TLSPair
 
 
 @pytest.fixture
 def dicom_scp() -> Iterator[DicomSCP]:
     """An SCP on a free port that takes everything, keeps what came, and errs as it is told."""
-    from pynetdicom.testing import DicomSCP
+    from pynetdicom.testing.scp import DicomSCP
 
     with DicomSCP() as scp:
         yield scp
@@ -28,7 +32,7 @@ def dicom_scp() -> Iterator[DicomSCP]:
 @pytest.fixture
 def mock_pacs() -> Iterator[MockPACS]:
     """A PACS on a free port that finds, sends and takes; `mock_pacs.add` gives it instances."""
-    from pynetdicom.testing import MockPACS
+    from pynetdicom.testing.pacs import MockPACS
 
     with MockPACS() as pacs:
         yield pacs
@@ -37,12 +41,12 @@ def mock_pacs() -> Iterator[MockPACS]:
 @pytest.fixture
 def dicom_factory(request: pytest.FixtureRequest) -> DicomFactory:
     """Makes small instances of any storage SOP Class, the same each time the test is run."""
-    from pynetdicom.testing import DicomFactory
+    from pynetdicom.testing.factory import DicomFactory
 
     return DicomFactory(request.node.nodeid)
 
 
-class Peers:
+class ScriptedPeers:
     """Makes scripted peers, and ends them with the test."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -50,27 +54,27 @@ class Peers:
 
     def listen(self, script: Callable[[ScriptedPeer], object], **options: Any) -> Listener:
         """Be the acceptor, see `ScriptedPeer.listen`."""
-        from pynetdicom.testing import ScriptedPeer
+        from pynetdicom.testing.peers import ScriptedPeer
 
         return self._stack.enter_context(ScriptedPeer.listen(script, **options))
 
     def connect(self, address: tuple[Any, ...], **options: Any) -> ScriptedPeer:
         """Be the requestor, see `ScriptedPeer.connect`."""
-        from pynetdicom.testing import ScriptedPeer
+        from pynetdicom.testing.peers import ScriptedPeer
 
         return self._stack.enter_context(ScriptedPeer.connect(address, **options))
 
 
 @pytest.fixture
-def scripted_peer() -> Iterator[Peers]:
-    """Peers that say and expect PDU after PDU: `listen(script)` and `connect(address)`."""
+def scripted_peer() -> Iterator[ScriptedPeers]:
+    """ScriptedPeers that say and expect PDU after PDU: `listen(script)` and `connect(address)`."""
     with ExitStack() as stack:
-        yield Peers(stack)
+        yield ScriptedPeers(stack)
 
 
 @pytest.fixture(scope="session")
 def dicom_tls() -> TLSPair:
     """TLS contexts of a server and a client that know each other."""
-    from pynetdicom.testing import tls_pair
+    from pynetdicom.testing.tls import tls_pair
 
     return tls_pair()

@@ -55,7 +55,7 @@ def tls_pair() -> TLSPair:
         authority = Authority(timedelta(days=1), elliptic_key)
     except ImportError as error:
         raise ImportError(
-            "the TLS pair needs the package cryptography: pip install 'pynetdicom[apps]'"
+            "the TLS pair needs the package cryptography, which the extra apps has"
         ) from error
     folder = tempfile.mkdtemp(prefix="pynetdicom-tls-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

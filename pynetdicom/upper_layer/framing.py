@@ -26,7 +26,8 @@ _PDV_HEADER = Struct(">IBB")
 _both_headers = Struct(">BxIIBB").unpack_from
 _NO_HEADERS = (0, 0, 0, 0, 0)
 
-FIRST_SIZE = 16 * 1024
+FIRST_SIZE = 4096
+"""One page: most associations are asked for little, and there may be thousands of them."""
 LARGEST_SIZE = 640 * 1024
 """Bytes that are read at a time, at most: what is written to a file at once is in the caches then,
 and a slice of 512 by 512 pixels comes in one piece.

@@ -4,53 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset
 
 from pynetdicom import AE, aio, build_context, build_role, evt
 from pynetdicom.errors import AssociationFailed, AssociationRejected
-
-VERIFICATION = "1.2.840.10008.1.1"
-CT = "1.2.840.10008.5.1.4.1.1.2"
-FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-GET = "1.2.840.10008.5.1.4.1.2.2.3"
-MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
-MPPS = "1.2.840.10008.3.1.2.3.3"
-CONTEXTS = [VERIFICATION, CT, FIND, GET, MOVE, MPPS]
-FILE = get_testdata_file("CT_small.dcm")
-HERE = ("127.0.0.1", 0)
-PENDING = 0xFF00
-
-Test = Callable[[], Coroutine[Any, Any, None]]
-
-
-def run(test: Test) -> None:
-    """Run a test in a loop of its own; nothing of it may be left there."""
-
-    async def all_of_it() -> None:
-        async with asyncio.timeout(50):
-            await test()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(all_of_it(), debug=False)
-    names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if "requestor" in name or "acceptor" in name]
-
-
-def identifier() -> Dataset:
-    ds = Dataset()
-    ds.QueryRetrieveLevel, ds.PatientID = "STUDY", "1"
-    return ds
-
-
-def connect(server: aio.Server, **options: Any) -> aio.Associating:
-    options.setdefault("contexts", CONTEXTS)
-    return aio.associate("127.0.0.1", server.server_address[1], **options)
+from tests.aio.loops import (
+    CONTEXTS,
+    CT,
+    FILE,
+    FIND,
+    GET,
+    HERE,
+    MOVE,
+    MPPS,
+    PENDING,
+    VERIFICATION,
+    connect,
+    identifier,
+    run,
+)
 
 
 async def stored(event: Any) -> int:

@@ -25,12 +25,12 @@ from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.dimse.primitives import C_STORE, Primitive
 from pynetdicom.query_models import query_model_uid
-from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.testing.pdus import acceptance
 from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
 from tests import warm
 from tests.apps.conftest import CT, MR, SC_RLE, RunApp
 from tests.apps.query_scp import RARE, RAREST, QueryScp, started
-from tests.peers import DEADLINE, Acceptor, acceptance, listening
+from tests.peers import DEADLINE, Acceptor, listening
 from tests.sampled import sampled
 from tests.scp import Scp
 
@@ -448,10 +448,7 @@ class Unanswering:
 
     def __call__(self, acceptor: Acceptor) -> None:
         peer = Scp(acceptor.socket)
-        rq = pdus.decode_pdu(peer.pdu())
-        assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
-        ac = pdus.decode_pdu(acceptance(rq))
-        assert isinstance(ac, pdus.A_ASSOCIATE_AC)
+        ac = acceptance(rq := peer.expect("A-ASSOCIATE-RQ"))
         for item in rq.user_information:
             if self.role is not None and isinstance(item, SCP_SCU_RoleSelectionNegotiation):
                 ac.user_information.append(

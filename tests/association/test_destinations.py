@@ -33,8 +33,8 @@ from tests.query_peer import (
     MOVE,
     MR,
     PENDING,
+    Message,
     QueryScp,
-    Received,
     element,
 )
 
@@ -113,7 +113,7 @@ def destination() -> Iterator[Callable[..., Store]]:
         store.close()
 
 
-def counters(received: Received) -> tuple[int | None, ...]:
+def counters(received: Message) -> tuple[int | None, ...]:
     """Status, remaining, completed, failed, warning."""
     rsp = received.primitive
     return (
@@ -125,7 +125,7 @@ def counters(received: Received) -> tuple[int | None, ...]:
     )
 
 
-def moved(scp: QueryScp, items: Any, **parameters: Any) -> Received:
+def moved(scp: QueryScp, items: Any, **parameters: Any) -> Message:
     """The final response to a C-MOVE whose handler yields `items`, after which all goes on."""
     scp.handler = items if callable(items) else lambda event: iter(items)
     with scp.connect() as peer:
@@ -873,7 +873,7 @@ def test_two_moves_at_once(scp: QueryScp, destination: Any) -> None:
         moves(store.port, *(image(f"1.2.{event.message_id}.{n}") for n in range(20)))
     )
 
-    def move(message_id: int) -> Received:
+    def move(message_id: int) -> Message:
         with scp.connect() as peer:
             peer.request(MOVE, message_id)
             return peer.final(message_id)

@@ -14,10 +14,11 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.network import dul
+from pynetdicom.testing.pdus import acceptance
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 from tests.faults.peer import VERIFICATION, p_data, pdv
-from tests.peers import DEADLINE, Acceptor, Call, acceptance, listening, requestor
+from tests.peers import DEADLINE, Acceptor, Call, listening, requestor
 
 
 @pytest.fixture(autouse=True)
@@ -109,10 +110,7 @@ def test_a_peer_that_takes_no_message_at_all() -> None:
     """Its PDUs may have 4 bytes."""
 
     def script(peer: Acceptor) -> None:
-        rq = pdus.decode_pdu(peer.pdu())
-        assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
-        ac = pdus.decode_pdu(acceptance(rq))
-        assert isinstance(ac, pdus.A_ASSOCIATE_AC)
+        ac = acceptance(peer.expect("A-ASSOCIATE-RQ"))
         ac.user_information[0] = items.MaximumLengthNotification(maximum_length_received=4)
         peer.send(ac.encode())
         peer.rest_until_abort()

@@ -563,12 +563,9 @@ def test_the_wait_for_an_operation_that_waits_for_the_handler_is_refused() -> No
 
 def accept_with_roles(peer: Scp, role: Any, *uids: str) -> None:
     """Accept all, with the requestor as SCP of these SOP Classes."""
-    from tests.peers import acceptance
+    from pynetdicom.testing.pdus import acceptance
 
-    rq = pdus.decode_pdu(peer.pdu())
-    assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
-    ac = pdus.decode_pdu(acceptance(rq))
-    assert isinstance(ac, pdus.A_ASSOCIATE_AC)
+    ac = acceptance(peer.expect("A-ASSOCIATE-RQ"))
     for uid in uids:
         ac.user_information.append(role(sop_class_uid=uid, scu_role=False, scp_role=True))
     peer.send(ac.encode())

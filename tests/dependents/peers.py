@@ -28,6 +28,18 @@ PATIENT_ID, PATIENT_NAME, ACCESSION = "DEP-1", "Depend^Ent", "A77"
 INSTANCES = 3
 """So many a series."""
 
+CONSTANTS = {
+    "HOST": HOST,
+    "ARCHIVE": ARCHIVE,
+    "DESTINATION": DESTINATION,
+    "PATIENT_ID": PATIENT_ID,
+    "PATIENT_NAME": PATIENT_NAME,
+    "STUDY": STUDY,
+    "SERIES": SERIES,
+    "INSTANCES": INSTANCES,
+}
+"""What a case is told under the same names."""
+
 CONFIG = """\
 [archive]
 ae_title = "{title}"
@@ -141,6 +153,7 @@ def given(work: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]
             send = [*apps, "storescu", HOST, str(ports[name]), "-aec", ARCHIVE]
             run([*send, *map(str, files)], environment)
         yield {
+            **CONSTANTS,
             "archives": {name: ports[name] for name in archives},
             "stores": {name: [ports[name], str(work / name)] for name in stores},
             "workflows": ports["workflows"],

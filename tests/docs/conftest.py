@@ -19,6 +19,10 @@ A comment is not shown to readers. It says what a block needs, and holds for the
 ``.. test: complete``
     A block of TOML has all sections and keys of the archive's configuration.
 
+``.. test: pytest``
+    All such blocks of a page are run by pytest, by ``test_testing.py``; one that begins with a
+    comment ``# name.py`` is the file that the others import.
+
 The pages of `IN_ORDER` are run from top to bottom instead, as a reader would, by ``test_start.py``.
 
 Ports 11112 and 11113 of a block become free ones. Blocks run in a directory with ``ct.dcm``,
@@ -45,7 +49,13 @@ from tests.examples.conftest import MANUAL_PORT, Scripts, pydicom_file, scripts
 __all__ = ["scripts"]  # a fixture
 
 DOCS = ROOT / "docs"
-IN_ORDER = ("docs/start.rst",)
+IN_ORDER = (
+    "docs/start.rst",
+    "docs/tutorials/ai_pipeline.rst",
+    "docs/tutorials/cohort_pull.rst",
+    "docs/tutorials/modality.rst",
+    "docs/tutorials/router.rst",
+)
 PAGES = sorted(
     [
         *DOCS.rglob("*.rst"),

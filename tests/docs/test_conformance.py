@@ -99,6 +99,9 @@ def test_what_the_programs_negotiate_and_which_services_there_are() -> None:
     assert uids("stgcmtscu", "requestor")[commitment] == "SCU"
     assert uids("stgcmtscu", "acceptor")[commitment] == "SCU"
     assert uids("workflowscp", "acceptor")[commitment] == "SCP"
+    reports = {commitment, "1.2.840.10008.3.1.2.3.5", "1.2.840.10008.5.1.4.34.6.4"}
+    assert uids("workflowscp", "requestor") == dict.fromkeys(reports, "SCP")
+    assert uids("qrscp", "requestor") == {commitment: "SCP"}
     assert uids("qrscp", "acceptor").keys() >= set(
         classes.BasicWorklistManagementServiceClass.sop_classes
     )

@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 from docutils.statemachine import StringList
 
-from pynetdicom import errors
+from pynetdicom import _logging, errors
 from pynetdicom.apps import workflow_config
 from pynetdicom.apps.access import ACCESS
 from pynetdicom.apps.archive import config
@@ -35,7 +35,8 @@ def made(directive: type[guide.Advised], name: str) -> str:
 
 def test_each_exception_has_its_row() -> None:
     text = made(guide.ExceptionTable, "exception-table")
-    for name in (name for name, one in vars(errors).items() if isinstance(one, type)):
+    ours = {name: one for name, one in vars(errors).items() if isinstance(one, type)}
+    for name in (name for name, one in ours.items() if issubclass(one, errors.PynetdicomError)):
         assert f"* - `{name} <pynetdicom.errors.{name}>`\n     - ``" in text
 
 
@@ -158,3 +159,10 @@ def test_texts_in_troubles_are_said_by_the_library() -> None:
             for part in filter(str.strip, re.split("…|: |Error", text)):
                 if " " in part.strip() and "Too many" not in part:
                     assert part.strip() in said or "ran out" in part, part
+
+
+def test_the_loggers_are_on_their_page() -> None:
+    page = (ROOT / "docs" / "logging.rst").read_text()
+    _, _, table = page.partition("Logger below ``pynetdicom``\n")
+    found = re.findall(r"^   \* - ``(\w+)``$", table.partition("code-block")[0], re.MULTILINE)
+    assert sorted(found) == sorted(_logging.NAMES)

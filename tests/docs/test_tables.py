@@ -190,3 +190,29 @@ def test_all_modules_of_workflows_are_in_the_reference() -> None:
     )
     modules = (ROOT / "pynetdicom" / "workflows").glob("*.py")
     assert {*listed} == {path.stem for path in modules} - {"__init__"}
+
+
+def test_the_faults_of_the_test_kit_are_in_their_table() -> None:
+    from pynetdicom.testing import FAULTS
+
+    text = tables.FaultTable.text(None)  # type: ignore[arg-type]
+    for fault in FAULTS.values():
+        assert f"* - ``{fault.name}``\n     - {tables.does_of(fault)}\n" in text
+
+
+SERVICE_PAGES = (
+    "display_system", "event_logging", "instance_availability", "media_creation", "mpps",
+    "non_patient_objects", "normalized", "print_management", "query_retrieve", "relevant_patient",
+    "rt_verification", "storage", "storage_commitment", "storage_management",
+    "substance_administration", "unified_procedure_step", "verification", "worklist",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", SERVICE_PAGES)
+def test_every_page_of_a_service_has_pitfalls(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.rst").read_text()
+    _, _, pitfalls = text.partition(f"\nPitfalls with real products\n{'-' * 27}\n\n")
+    entries = re.findall(r"^(?! )(.+)\n    \S", pitfalls, re.MULTILINE)
+    assert len(entries) >= 3
+    assert len(set(entries)) == len(entries)
+    assert f"\n   {page}\n" in (ROOT / "docs" / "index.rst").read_text()

@@ -7,6 +7,7 @@ import csv
 import errno
 import importlib.util
 import io
+import json
 import os
 import re
 import shutil
@@ -56,6 +57,7 @@ def load(name: str, folder: Path = TUTORIALS) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     before = sys.path[:]
+    sys.path.insert(0, str(folder))  # as it is where one is run
     try:
         spec.loader.exec_module(module)
     finally:
@@ -131,9 +133,30 @@ def no_room(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def killed(command: list[str], port: int, directory: Path, env: dict[str, str]) -> Running:
-    """Start a program that is to be killed."""
-    return Running([sys.executable, *command], port, directory, env)
+class Programs:
+    """Starts programs, and ends them with the test."""
+
+    def __init__(self, directory: Path, env: dict[str, str]) -> None:
+        self.directory, self.env = directory, env
+        self._started: list[Running] = []
+
+    def __call__(self, name: str, port: int, *arguments: object) -> Running:
+        command = [sys.executable, str(TUTORIALS / f"{name}.py"), *map(str, arguments)]
+        running = Running(command, port, self.directory, self.env)
+        self._started.append(running)
+        return running
+
+    def end(self) -> None:
+        for running in self._started:
+            running.kill()
+
+
+@pytest.fixture
+def start(tmp_path: Path, python_env: dict[str, str]) -> Iterator[Programs]:
+    """``start(name, port, …)``, where the port is the one that it listens on."""
+    programs = Programs(tmp_path, python_env)
+    yield programs
+    programs.end()
 
 
 # The AI pipeline
@@ -309,22 +332,19 @@ def test_what_the_archive_answers(
 
 
 def test_a_pipeline_that_is_killed_loses_nothing(
-    tmp_path: Path, images: list[Path], python_env: dict[str, str]
+    tmp_path: Path, images: list[Path], start: Programs
 ) -> None:
     pytest.importorskip("numpy")
     port, archive_port = find_free_port(), find_free_port()
-    command = [
-        str(TUTORIALS / "ai_pipeline.py"), LOCAL, str(port), "--to-port", str(archive_port),
-        "--quiet", "0.2", "--retry", "0.2",
-    ]  # fmt: skip
-    first = killed(command, port, tmp_path, python_env)
+    arguments = LOCAL, port, "--to-port", archive_port, "--quiet", 0.2, "--retry", 0.2
+    first = start("ai_pipeline", port, *arguments)
     assert send(port, *images) == [0x0000, 0x0000]
     outbox = tmp_path / "pipeline" / "outbox"
     wait_for(lambda: list(outbox.glob("*.dcm")))  # and nobody there to send it to
     first.kill()
     archive = Archive(archive_port)
     try:
-        second = killed(command, port, tmp_path, python_env)
+        second = start("ai_pipeline", port, *arguments)
         wait_for(lambda: list((tmp_path / "pipeline" / "sent").iterdir()))
         assert second.stop(signal.SIGTERM) == 0
     finally:
@@ -416,20 +436,18 @@ def test_what_destinations_answer(routers: Routers, archive: Archive, images: li
 
 
 def test_a_router_that_is_killed_loses_nothing(
-    tmp_path: Path, images: list[Path], python_env: dict[str, str]
+    tmp_path: Path, images: list[Path], start: Programs
 ) -> None:
     port, archive_port = find_free_port(), find_free_port()
     to = f"{LOCAL}:{archive_port}"
-    command = [
-        str(TUTORIALS / "router.py"), LOCAL, str(port), "--to", f"ARCHIVE={to}", "--to", f"AI={to}",
-        "--retry", "0.2",
-    ]  # fmt: skip
-    first = killed(command, port, tmp_path, python_env)
+    destinations = "--to", f"ARCHIVE={to}", "--to", f"AI={to}"
+    arguments = LOCAL, port, *destinations, "--retry", 0.2
+    first = start("router", port, *arguments)
     assert send(port, *images) == [0x0000, 0x0000]
     first.kill()
     archive = Archive(archive_port)
     try:
-        second = killed(command, port, tmp_path, python_env)
+        second = start("router", port, *arguments)
         wait_for(lambda: not list((tmp_path / "router" / "queue").rglob("*.dcm")))
         assert second.stop(signal.SIGTERM) == 0
     finally:
@@ -509,6 +527,13 @@ def test_a_pull_that_broke_off_goes_on_where_it_was(cohorts: Cohorts) -> None:
     assert [row["There"] for row in report] == ["6", "6"]
     [again] = [one.dataset for one in cohorts.pacs.received if one.operation == "C-GET"][before:]
     assert again["SOPInstanceUID"].VM == 1  # of twelve
+
+
+def test_an_image_that_cannot_be_sent_does_not_cost_the_others(cohorts: Cohorts) -> None:
+    cohorts.pacs.respond(0xA702, to="C-GET", times=1)
+    code, report = cohorts.pull("--at-a-time", 1)
+    assert code == 1
+    assert [(row["There"], row["Why"]) for row in report] == [("5", "0xA702"), ("6", "")]
 
 
 def test_a_cohort_comes_by_c_move(cohorts: Cohorts) -> None:
@@ -717,6 +742,95 @@ def test_a_series_is_whole_or_an_error(service: Service) -> None:
 def test_an_archive_that_is_not_there(service: Service) -> None:
     service.pacs.close()
     assert "cannot be asked" in service.get("/studies", 503, PatientID="1")["detail"]
+
+
+@pytest.fixture
+def service_aio(service: Service) -> Service:
+    pytest.importorskip("greenlet")
+    return Service(load("web_service_aio"), service.pacs)
+
+
+def lines_of(service: Service, **query: Any) -> list[dict[str, Any]]:
+    """What a stream of lines says."""
+    answer = asyncio.run(service._get("/studies", query))
+    assert answer.status_code == 200
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_studies_come_line_by_line(service_aio: Service) -> None:
+    *studies, end = lines_of(service_aio, PatientName="müller*")
+    assert [one["PatientName"] for one in studies] == ["Müller^Jörg"]
+    assert end == {"all": True}
+    service_aio.pacs.respond(0xA700, to="C-FIND", ErrorComment="busy")
+    [end] = lines_of(service_aio, PatientName="müller*")
+    assert end == {"all": False, "problem": "the archive says 0xA700 busy"}
+    service_aio.pacs.close()
+    [end] = lines_of(service_aio, PatientName="müller*")
+    assert "cannot be asked" in end["problem"]
+
+
+def test_a_series_over_asyncio(service_aio: Service) -> None:
+    first = service_aio.pacs.instances[0]
+    path = f"/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+    with zipfile.ZipFile(io.BytesIO(service_aio.get(path).content)) as file:
+        assert len(file.namelist()) == 3
+    service_aio.get(f"{path}.1", 404)
+    service_aio.pacs.respond(0x0000, to="C-GET", times=1)
+    assert "3 of 3 did not come" in service_aio.get(path, 502)["detail"]
+
+
+def test_a_caller_who_is_gone_cancels_the_query(service_aio: Service) -> None:
+    def without_end(request: Any) -> Iterator[Dataset]:
+        while True:
+            match = Dataset()
+            match.QueryRetrieveLevel = "STUDY"
+            match.PatientName = "Doe"
+            yield match
+
+    service_aio.pacs.respond(without_end, to="C-FIND")
+
+    async def ask_and_go() -> None:
+        begun = asyncio.Event()
+        asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            for message in asked:
+                return message
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.body":
+                begun.set()
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "GET",
+            "http_version": "1.1", "scheme": "http", "path": "/studies", "raw_path": b"/studies",
+            "query_string": b"PatientName=Doe", "root_path": "", "headers": [],
+            "server": ("web", 80), "client": ("caller", 1),
+        }  # fmt: skip
+        await service_aio.app(scope, receive, send)
+        await asyncio.to_thread(service_aio.pacs.wait_for, 1, "C-FIND")
+
+    asyncio.run(ask_and_go())
+    [query] = service_aio.pacs.received
+    assert query.is_cancelled
+    assert query.status == 0xFE00
+
+
+@sampled("name", ["web_service", "web_service_aio"])
+def test_a_web_service_is_a_program(name: str, service: Service, start: Programs) -> None:
+    pytest.importorskip("uvicorn")
+    import httpx
+
+    port = find_free_port()
+    running = start(name, port, *service.pacs.address, "--http-port", port)
+    answer = httpx.get(f"http://{LOCAL}:{port}/studies", params={"PatientName": "Müller*"})
+    first = json.loads(answer.text.splitlines()[0])
+    assert first.get("studies", [first])[0]["PatientName"] == "Müller^Jörg"
+    running.stop(signal.SIGTERM)
+    assert "Traceback" not in running.output()
+    assert "ller" not in running.output()  # no names in the log
 
 
 # Testing one's own code

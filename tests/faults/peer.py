@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import struct
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-from pynetdicom.dimse.decoding import decode_command
-from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
+from pynetdicom.dimse.primitives import C_ECHO, C_STORE
+from pynetdicom.testing import Message, ScriptedPeer
+from pynetdicom.testing.pdus import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
+from pynetdicom.testing.pdus import VERIFICATION, association_request, p_data, pdv
 from pynetdicom.upper_layer import items
 from pynetdicom.upper_layer import pdu as pdus
 
-VERIFICATION = "1.2.840.10008.1.1"
-CT = "1.2.840.10008.5.1.4.1.1.2"
-IMPLICIT = "1.2.840.10008.1.2"
+__all__ = ["IMPLICIT", "VERIFICATION", "Message", "p_data", "pdv"]  # of the kit
 
-RELEASE_RQ = bytes.fromhex("05 00 00000004 00000000")
-RELEASE_RP = bytes.fromhex("06 00 00000004 00000000")
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+RELEASE_RQ = pdus.A_RELEASE_RQ().encode()
+RELEASE_RP = pdus.A_RELEASE_RP().encode()
 
 
 def abort(source: int, reason: int) -> bytes:
-    return bytes((7, 0, 0, 0, 0, 4, 0, 0, source, reason))
+    return pdus.A_ABORT(source=source, reason=reason).encode()
 
 
 def reject(result: int, source: int, reason: int) -> bytes:
-    return bytes((3, 0, 0, 0, 0, 4, 0, result, source, reason))
+    return pdus.A_ASSOCIATE_RJ(result=result, source=source, reason=reason).encode()
 
 
 def request(*contexts: items.PresentationContextRQ, **fields: Any) -> bytes:
     """An A-ASSOCIATE-RQ; for Verification as context 1 if nothing is said."""
-    given: dict[str, Any] = {"called_ae_title": "ANY-SCP", "calling_ae_title": "PEER", **fields}
-    return pdus.A_ASSOCIATE_RQ(
-        presentation_contexts=list(contexts)
-        or [
-            items.PresentationContextRQ(
-                context_id=1, abstract_syntax=VERIFICATION, transfer_syntaxes=[IMPLICIT]
-            )
-        ],
-        user_information=[
-            items.MaximumLengthNotification(maximum_length_received=16382),
-            items.ImplementationClassUIDNotification(implementation_class_uid="1.2.3"),
-        ],
-        **given,
-    ).encode()
-
-
-def pdv(context_id: int, control: int, data: bytes) -> bytes:
-    return struct.pack(">IBB", len(data) + 2, context_id, control) + data
-
-
-def p_data(*pdvs: bytes) -> bytes:
-    body = b"".join(pdvs)
-    return struct.pack(">BxI", 4, len(body)) + body
+    pdu = association_request(**fields)
+    if contexts:
+        pdu.presentation_contexts = list(contexts)
+    return pdu.encode()
 
 
 def echo_rq(message_id: int = 1, context_id: int = 1) -> bytes:
@@ -90,109 +70,10 @@ BOTH = request(context(1), context(3, CT), context(5, "1.2.3.4.5"))
 BEGUN = p_data(pdv(3, 3, store_command())) + p_data(pdv(3, 0, bytes(500)))
 
 
-class Received(NamedTuple):
-    """A message that was received."""
+class Peer(ScriptedPeer):
+    """The peer's end of a connection."""
 
-    context_id: int
-    primitive: Primitive
-    data: bytes | None
-
-
-class Peer:
-    """The peer's end of a connection.
-
-    Reading raises `TimeoutError` when what was expected does not come within `patience` seconds.
-    """
-
-    patience = 300.0
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        sock.settimeout(self.patience)
-        self._buffer = b""
-
-    @classmethod
-    def connect(cls, address: tuple[Any, ...], *, receive_buffer: int | None = None) -> Peer:
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        sock = socket.socket(family)
-        if receive_buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(cls.patience)
-        try:
-            sock.connect(address)
-        except BaseException:
-            sock.close()
-            raise
-        return cls(sock)
-
-    def __enter__(self) -> Peer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.socket.close()
-
-    def reset(self) -> None:
-        """Close with RST."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def exactly(self, count: int) -> bytes:
-        while len(self._buffer) < count:
-            data = self.socket.recv(65536)
-            if not data:
-                raise EOFError(f"closed after {self._buffer!r}")
-            self._buffer += data
-        data, self._buffer = self._buffer[:count], self._buffer[count:]
-        return data
-
-    def pdu(self) -> bytes:
-        """The next whole PDU."""
-        header = self.exactly(6)
-        return header + self.exactly(int.from_bytes(header[2:], "big"))
-
-    def message(self) -> Received:
-        """The next whole message."""
-        command = data = b""
-        primitive = None
-        while True:
-            pdu = self.pdu()
-            assert pdu[0] == 4, pdu
-            start = 6
-            while start < len(pdu):
-                length, context_id, control = struct.unpack_from(">IBB", pdu, start)
-                part = pdu[start + 6 : start + 4 + length]
-                start += 4 + length
-                if control & 1:
-                    command += part
-                    if control & 2:
-                        primitive = decode_command(command)
-                        if not primitive.has_data_set:
-                            return Received(context_id, primitive, None)
-                else:
-                    data += part
-                    if control & 2:
-                        assert primitive is not None
-                        return Received(context_id, primitive, data)
-
-    def rest(self) -> bytes:
-        """All that comes until the connection is closed; a reset counts as that."""
-        data = self._buffer
-        self._buffer = b""
-        with contextlib.suppress(ConnectionError):
-            while more := self.socket.recv(65536):
-                data += more
-        return data
+    timeout = 300.0
 
     def rest_until_abort(self) -> bytes:
         """All that comes up to an A-ABORT, and with it, or until the connection is closed."""
@@ -214,25 +95,21 @@ class Peer:
         except TimeoutError:
             return True
         finally:
-            self.socket.settimeout(self.patience)
+            self.socket.settimeout(self.timeout)
         return False
 
     def associate(self, data: bytes | None = None) -> pdus.A_ASSOCIATE_AC:
         self.send(data or request())
-        answer = pdus.decode_pdu(self.pdu())
-        assert isinstance(answer, pdus.A_ASSOCIATE_AC), answer
-        return answer
+        return self.expect("A-ASSOCIATE-AC")
 
     def echo(self, message_id: int = 1) -> None:
         """A C-ECHO that succeeds."""
         self.send(echo_rq(message_id))
-        answer = self.pdu()
-        assert answer[0] == 4, answer
-        assert struct.pack("<HHIH", 0, 0x0900, 2, 0) in answer
+        assert self.expect("C-ECHO-RSP").primitive.Status == 0x0000
 
     def release(self) -> None:
-        self.send(RELEASE_RQ)
-        assert self.pdu() == RELEASE_RP
+        self.send("A-RELEASE-RQ")
+        self.expect("A-RELEASE-RP")
 
 
 def is_served(address: tuple[Any, ...]) -> None:

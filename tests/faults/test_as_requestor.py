@@ -16,11 +16,11 @@ from pynetdicom import _config, evt
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.errors import NothingAccepted
 from pynetdicom.network import dul
+from pynetdicom.testing.pdus import acceptance
 from pynetdicom.upper_layer import items
-from pynetdicom.upper_layer import pdu as pdus
 from tests.faults import tls
 from tests.faults.peer import CT, IMPLICIT, RELEASE_RP, VERIFICATION, abort, p_data, pdv, reject
-from tests.peers import Acceptor, acceptance, ct, listening, requestor
+from tests.peers import Acceptor, ct, listening, requestor
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 NONE_OF_THEM = "none of the transfer syntaxes is supported"
@@ -125,10 +125,7 @@ def test_no_context_is_accepted(answers: list[Any], why: tuple[str, str]) -> Non
 
 def test_answers_to_what_was_not_proposed(caplog: pytest.LogCaptureFixture) -> None:
     def script(peer: Acceptor) -> None:
-        rq = pdus.decode_pdu(peer.pdu())
-        assert isinstance(rq, pdus.A_ASSOCIATE_RQ)
-        ac = pdus.decode_pdu(acceptance(rq))
-        assert isinstance(ac, pdus.A_ASSOCIATE_AC)
+        ac = acceptance(peer.expect("A-ASSOCIATE-RQ"))
         role = items.SCP_SCU_RoleSelectionNegotiation(
             sop_class_uid=VERIFICATION, scu_role=False, scp_role=True
         )

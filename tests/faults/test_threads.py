@@ -274,9 +274,10 @@ def test_requesting_fails(
     with monkeypatch.context() as patch:
         Injection(patch, Indications if place == "on_associate" else Requesting, place, fault)
         assoc = pair.associate()
-        assert not assoc.is_established
-        assert assoc.is_aborted, assoc.ended
+        # The DUL thread, which takes the answer, may have seen to it before the other one fails.
+        assert place == "_await_answer" or assoc.is_aborted, assoc.ended
         ended(assoc)
+        assert assoc.is_aborted, assoc.ended
     again = pair.established()
     again.release()
     ended(again)

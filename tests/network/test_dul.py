@@ -574,6 +574,7 @@ def test_the_peer_ends_it(
     side.peer.send(sent)
     assert side.peer.rest() == answer
     assert side.ended == ended
+    assert side.user.ended.wait(60)
     assert side.user.endings == 1
 
 

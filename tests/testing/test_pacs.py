@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.testing import DicomFactory, DicomSCP, MockPACS
 from pynetdicom.workflows import worklist
+from tests.conftest import find_free_port
 
 FIND = PatientRootQueryRetrieveInformationModelFind
 GET = PatientRootQueryRetrieveInformationModelGet
@@ -284,3 +286,35 @@ def test_files_as_they_are_met(capsys: pytest.CaptureFixture[str]) -> None:
             asking.assoc.release()
     with capsys.disabled():
         print(f"\nup in {1000 * took:.1f} ms with {count} files", end=" ")
+
+
+@pytest.mark.interop
+def test_dcmtk_asks_it(
+    mock_pacs: MockPACS, dicom_factory: DicomFactory, dcmtk_tools: dict[str, str], tmp_path: Path
+) -> None:
+    """Stores an instance, finds its study, and has it moved to itself."""
+    [path] = dicom_factory.write(dicom_factory(PatientID="77"), tmp_path)
+    port = find_free_port()
+    mock_pacs.destinations["DCMTK"] = ("127.0.0.1", port)
+    where = [mock_pacs.host, str(mock_pacs.port)]
+    keys = ["-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=77"]
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for tool, *arguments in (
+        ("storescu", *where, path),
+        ("findscu", "-P", *keys, "-k", "NumberOfPatientRelatedInstances", *where),
+        ("movescu", "-P", *keys, "-aem", "DCMTK", "+P", str(port), "-od", str(moved), *where),
+    ):
+        done = subprocess.run(
+            [dcmtk_tools[tool], "-v", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        if tool == "findscu":
+            assert "(0020,1204) IS [1 ]" in done.stdout + done.stderr
+    [received] = moved.iterdir()
+    assert pydicom.dcmread(received) == pydicom.dcmread(path)
+    assert [one.status for one in mock_pacs.received] == [0x0000] * 3

@@ -13,7 +13,7 @@ from pynetdicom.dimse.primitives import C_ECHO
 from pynetdicom.sop_class import CTImageStorage, Verification
 from pynetdicom.testing import DicomFactory, DicomSCP, ScriptedPeer, TLSPair, Unexpected
 from pynetdicom.testing.listening import Listener
-from pynetdicom.testing.plugin import Peers
+from pynetdicom.testing.plugin import ScriptedPeers
 from pynetdicom.upper_layer import pdu as pdus
 
 
@@ -34,7 +34,7 @@ def scu(*uids: str) -> AE:
     return ae
 
 
-def test_the_acceptor(scripted_peer: Peers) -> None:
+def test_the_acceptor(scripted_peer: ScriptedPeers) -> None:
     listener = scripted_peer.listen(echoing)
     assoc = scu().associate(*listener.address)
     assert assoc.send_c_echo().Status == 0x0000
@@ -42,7 +42,7 @@ def test_the_acceptor(scripted_peer: Peers) -> None:
     assert assoc.is_released
 
 
-def test_the_requestor(scripted_peer: Peers, dicom_scp: DicomSCP) -> None:
+def test_the_requestor(scripted_peer: ScriptedPeers, dicom_scp: DicomSCP) -> None:
     peer = scripted_peer.connect(dicom_scp.address)
     peer.send("A-ASSOCIATE-RQ", [Verification, (CTImageStorage, ["1.2.840.10008.1.2.1"])])
     assert isinstance(peer.expect("A-ASSOCIATE-AC"), pdus.A_ASSOCIATE_AC)
@@ -60,7 +60,7 @@ def test_the_requestor(scripted_peer: Peers, dicom_scp: DicomSCP) -> None:
     assert dicom_scp.stored[0].message_id == 2
 
 
-def test_a_message_in_its_parts(scripted_peer: Peers, dicom_scp: DicomSCP) -> None:
+def test_a_message_in_its_parts(scripted_peer: ScriptedPeers, dicom_scp: DicomSCP) -> None:
     """As whoever tests framing wants it: any bytes, in any pieces."""
     peer = scripted_peer.connect(dicom_scp.address)
     peer.send("A-ASSOCIATE-RQ")
@@ -116,7 +116,7 @@ def closing(peer: ScriptedPeer) -> ScriptedPeer:
     return peer
 
 
-def test_a_reset_is_said(scripted_peer: Peers) -> None:
+def test_a_reset_is_said(scripted_peer: ScriptedPeers) -> None:
     def script(peer: ScriptedPeer) -> None:
         peer.expect("A-ASSOCIATE-RQ")
         peer.reset()

@@ -24,6 +24,8 @@ WRONG = sorted((HERE / "wrong").glob("*.py"))
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 _OURS = re.compile(r'(import_module\("(pynetdicom3?[\w.]*)"\))')
+# The manual's functions go without annotations, as users' do: what is in them is checked.
+_UNTYPED = "# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls\n"
 EACH = 10
 """Of so many examples and blocks one is checked in each run."""
 
@@ -83,7 +85,7 @@ def blocks() -> Iterator[tuple[str, str]]:
                 text, wanted = earlier + text, continues
         before.append((block.text, block.continues, block.needs))
         page = re.sub(r"\W", "_", block.page.removesuffix(".rst"))
-        yield f"{page}_{block.line}", text
+        yield f"{page}_{block.line}", f"{text}{_UNTYPED}"
 
 
 def marked(checker: str) -> set[tuple[str, int]]:

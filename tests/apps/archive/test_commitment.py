@@ -208,7 +208,7 @@ def test_it_is_killed_again_and_again(workers: int, start: Start, scu: AE, tmp_p
     """What it has acknowledged is reported, and whatever is reported again says the same."""
     acknowledged, told = kill_rounds(start, scu, tmp_path, workers, KILLS)
     assert acknowledged
-    for said in told.values():
+    for said in list(told.values()):  # results of before the last kill may still come
         assert said == [said[0]] * len(said)
         assert said[0][0] == 2
         assert len(said[0][1].FailedSOPSequence) == 50

@@ -12,12 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-HOST, ARCHIVE, DESTINATION = "127.0.0.1", "ARCHIVE", "DEPENDENT"
-PATIENT_ID, PATIENT_NAME, INSTANCES = "DEP-1", "Depend^Ent", 3
-ROOT = "1.2.826.0.1.3680043.8.498.77."
-STUDY, SERIES = f"{ROOT}1", (f"{ROOT}1.1", f"{ROOT}1.2")
-
 _given = json.loads(sys.argv[1])
+HOST: str = _given["HOST"]
+ARCHIVE: str = _given["ARCHIVE"]
+DESTINATION: str = _given["DESTINATION"]
+PATIENT_ID: str = _given["PATIENT_ID"]
+PATIENT_NAME: str = _given["PATIENT_NAME"]
+STUDY: str = _given["STUDY"]
+SERIES: list[str] = _given["SERIES"]
+INSTANCES: int = _given["INSTANCES"]
 ARCHIVES: dict[str, int] = _given["archives"]
 STORES: dict[str, tuple[int, str]] = _given["stores"]
 WORKFLOWS: int = _given["workflows"]

@@ -1,0 +1,230 @@
+"""What becomes of an operation whose task is cancelled, or whose iterator is left."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from pynetdicom import aio, evt
+from tests.aio.loops import CONTEXTS, FILE, FIND, HERE, PENDING, connect, identifier, run
+
+
+class Matches:
+    """A handler of C-FINDs with no end; notes how each of them came to its end."""
+
+    def __init__(self) -> None:
+        self.ends: asyncio.Queue[bool] = asyncio.Queue()
+        self.asked = asyncio.Event()
+
+    async def find(self, event: Any) -> AsyncIterator[Any]:
+        self.asked.set()
+        try:
+            while True:
+                yield PENDING, identifier()
+                await asyncio.sleep(0.001)
+        finally:
+            self.ends.put_nowait(event.is_cancelled)
+
+
+class Blocked:
+    """A handler that does not return before it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def __call__(self, event: Any) -> int:
+        self.asked.set()
+        await self.goes_on.wait()
+        return 0x0000
+
+
+async def all_of(responses: aio.Responses) -> int:
+    return len([one async for one in responses])
+
+
+async def divided(responses: aio.Responses) -> None:
+    async for _ in responses:
+        1 / 0  # which raises
+
+
+@pytest.fixture
+def deaf() -> Iterator[tuple[str, int]]:
+    """An address where connections are neither accepted nor refused."""
+    with socket.socket() as sock:
+        sock.bind(HERE)
+        sock.listen(0)
+        waiting = [socket.socket() for _ in range(4)]  # its backlog
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(sock.getsockname())
+        yield sock.getsockname()
+        for one in waiting:
+            one.close()
+
+
+@pytest.mark.parametrize("how", ["cancel", "break", "close", "timeout", "raise"])
+def test_a_find_that_is_left_is_cancelled_at_the_peer(how: str) -> None:
+    async def leave(assoc: aio.Association, matches: Matches) -> None:
+        responses = assoc.c_find(identifier(), FIND)
+        match how:
+            case "cancel":
+                task = asyncio.create_task(all_of(responses))
+                await matches.asked.wait()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            case "break":
+                async for _ in responses:
+                    break
+                del responses
+            case "close":
+                async with responses:
+                    await anext(responses)
+                with pytest.raises(StopAsyncIteration):
+                    await anext(responses)
+            case "timeout":
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await all_of(responses)
+            case _:
+                with pytest.raises(ZeroDivisionError):
+                    await divided(responses)
+                del responses
+
+    async def test() -> None:
+        matches = Matches()
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_FIND, matches.find)]) as server:
+            async with connect(server) as assoc:
+                await leave(assoc, matches)
+                assert await matches.ends.get() is True
+                assert (await assoc.c_echo()).Status == 0
+            assert assoc.is_released
+
+    run(test)
+
+
+def test_a_store_that_is_left_aborts_the_association() -> None:
+    async def test() -> None:
+        blocked = Blocked()
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, blocked)]) as server:
+            assoc = await connect(server)
+            task = asyncio.create_task(assoc.c_store(FILE))
+            await blocked.asked.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert assoc.ended is not None
+            assert (assoc.ended.kind, assoc.ended.by) == ("aborted", "local")
+            blocked.goes_on.set()
+
+    run(test)
+
+
+def test_what_waits_for_its_turn_leaves_the_line() -> None:
+    async def test() -> None:
+        blocked = Blocked()
+        handlers = [(evt.EVT_C_STORE, blocked)]
+        async with aio.serve(HERE, CONTEXTS, handlers) as server, connect(server) as assoc:
+            first = asyncio.create_task(assoc.c_store(FILE))
+            await blocked.asked.wait()
+            second = asyncio.create_task(assoc.c_echo())
+            await asyncio.sleep(0)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+            assert assoc.is_established
+            blocked.goes_on.set()
+            assert (await first).Status == 0
+            assert (await assoc.c_echo()).Status == 0
+
+    run(test)
+
+
+def test_one_of_a_group_that_fails_ends_the_others() -> None:
+    async def fail(blocked: Blocked) -> None:
+        await blocked.asked.wait()
+        raise ValueError
+
+    async def both(assoc: aio.Association, blocked: Blocked) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(assoc.c_store(FILE))
+            group.create_task(fail(blocked))
+
+    async def test() -> None:
+        blocked = Blocked()
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, blocked)]) as server:
+            assoc = await connect(server)
+            with pytest.raises(ExceptionGroup):
+                await both(assoc, blocked)
+            assert assoc.is_aborted
+            blocked.goes_on.set()
+
+    run(test)
+
+
+def test_cancelling_while_it_associates(deaf: tuple[str, int]) -> None:
+    async def test() -> None:
+        request = aio.associate(*deaf, CONTEXTS)
+
+        async def associate() -> None:
+            await request
+
+        task = asyncio.create_task(associate())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
+
+    run(test)
+
+
+def test_a_cancelled_block_aborts() -> None:
+    async def test() -> None:
+        async with aio.serve(HERE, CONTEXTS) as server:
+            seen: list[aio.Association] = []
+
+            async def hold() -> None:
+                async with connect(server) as assoc:
+                    seen.append(assoc)
+                    await asyncio.sleep(60)
+
+            task = asyncio.create_task(hold())
+            while not seen:
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert seen[0].is_aborted
+
+    run(test)
+
+
+def test_a_server_that_is_shut_down_ends_its_handlers() -> None:
+    async def test() -> None:
+        blocked = Blocked()
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, blocked)]) as server:
+            assoc = await connect(server)
+            task = asyncio.create_task(assoc.c_store(FILE))
+            await blocked.asked.wait()
+        assert not (await task)
+        assert assoc.is_aborted
+
+    run(test)
+
+
+def test_what_was_left_open_ends_with_the_loop() -> None:
+    left: list[Any] = []
+
+    async def test() -> None:
+        server = await aio.serve(HERE, CONTEXTS)
+        left.extend((server, await connect(server)))
+
+    asyncio.run(test())
+    assert left[1].is_aborted
