@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills test-cancel soak dependents lint types docs bench bench-page bench-compare dist clean
+.PHONY: demo test test-all test-portable test-free-threaded test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills test-cancel soak dependents lint types docs bench bench-page bench-compare dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -50,6 +50,16 @@ PORTABLE := $(addprefix tests/,test_portable.py test_never_stuck.py faults/test_
 
 test-portable: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PARALLEL) -p tests.as_windows $(PORTABLE) $(PYTEST_ARGS)
+
+# Under a Python without its global lock, which needs packages of its own.
+FREE_THREADED ?= python3.14t
+FREE := .venv-free-threaded
+test-free-threaded:
+	@test -d $(FREE) || $(FREE_THREADED) -m venv $(FREE)
+	$(FREE)/bin/python -m pip --disable-pip-version-check --quiet install "pydicom>=3,<4" \
+		cryptography hypothesis numpy pytest pytest-timeout pytest-xdist greenlet
+	PYTHON_GIL=0 PYTHONPATH=. $(FREE)/bin/python -m pytest -n $(WORKERS) -m "not slow" \
+		$(addprefix tests/,aio association data_sets dimse faults network services upper_layer) $(PYTEST_ARGS)
 
 test-injection: $(VENV)/dev.stamp
 	PYNETDICOM_INJECT=all $(BIN)/python -m pytest $(PARALLEL) tests/test_injection.py $(PYTEST_ARGS)

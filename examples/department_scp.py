@@ -10,6 +10,7 @@ import argparse
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
@@ -26,7 +27,7 @@ from pynetdicom.workflows.providing import handlers
 from pynetdicom.workflows.stores import SQLiteStore
 
 
-def scheduled(number, name):
+def scheduled(number: int, name: str) -> Dataset:
     """An item of today's worklist."""
     step = Dataset()
     step.Modality = "CT"
@@ -48,7 +49,7 @@ def scheduled(number, name):
     return item
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Be the other side of a modality.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)
@@ -56,11 +57,11 @@ def main():
     args = parser.parse_args()
     args.directory.mkdir(exist_ok=True)
 
-    def store(event):
+    def store(event: evt.CStoreEvent) -> int:
         event.save_as(args.directory / event.file_name, sync=True)  # we will be asked to keep it
         return 0x0000
 
-    def check(instance):
+    def check(instance: Any) -> int:
         """Whether an instance is kept: 0, or why not."""
         path = args.directory / f"{instance.sop_instance}.dcm"
         if not path.is_file():
@@ -68,7 +69,7 @@ def main():
         kept = dcmread(path, stop_before_pixels=True).SOPClassUID
         return 0 if kept == instance.sop_class else commitment.CLASS_INSTANCE_CONFLICT
 
-    def changed(uid, step, event_type):
+    def changed(uid: str, step: Dataset, event_type: int) -> None:
         print(f"step {uid}: {mpps.EVENTS[event_type]}", flush=True)
         scheduler.changed(uid, step, event_type)  # takes it from the worklist when it is completed
 

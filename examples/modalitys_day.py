@@ -14,6 +14,7 @@ images are stored and committed like others.
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     CTImageStorage,
     ModalityPerformedProcedureStep,
@@ -35,12 +37,12 @@ TITLE = "MODALITY"
 BEGUN = "begun"  # a file that is there while the department thinks that a step goes on
 
 
-def now():
+def now() -> list[str]:
     """The date and the time, as DICOM has them."""
     return datetime.now().strftime("%Y%m%d %H%M%S").split()
 
 
-def ask_for_work(assoc):
+def ask_for_work(assoc: Association) -> list[Dataset]:
     """The steps that are scheduled here today."""
     step = Dataset()
     step.ScheduledStationAETitle = TITLE
@@ -50,7 +52,7 @@ def ask_for_work(assoc):
     return worklist.find(assoc, keys)
 
 
-def begin(assoc, item, number, folder):
+def begin(assoc: Association, item: Dataset, number: int, folder: Path) -> mpps.Step:
     """Tell that a step has begun."""
     attributes = worklist.performed(item)
     attributes.PerformedProcedureStepID = attributes.StudyID = f"PPS{number}"
@@ -61,12 +63,12 @@ def begin(assoc, item, number, folder):
     return mpps.begin(assoc, attributes, folder.name)
 
 
-def take_images(item, step, count):
+def take_images(item: Dataset, step: mpps.Step, count: int) -> Iterator[Dataset]:
     """Images of the patient, study and step of an item: what was told is not typed again."""
     series_uid = generate_uid()
     [scheduled] = item.ScheduledProcedureStepSequence
     for number in range(1, count + 1):
-        image = dcmread(get_testdata_file("CT_small.dcm"))
+        image = dcmread(str(get_testdata_file("CT_small.dcm")))
         image.SpecificCharacterSet = "ISO_IR 192"
         for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
             setattr(image, keyword, item.get(keyword))
@@ -86,7 +88,7 @@ def take_images(item, step, count):
         yield image
 
 
-def done(images):
+def done(images: Sequence[Dataset]) -> Dataset:
     """What is told when a step ends: the time, and which images there are."""
     series = Dataset()
     series.SeriesInstanceUID = images[0].SeriesInstanceUID if images else generate_uid()
@@ -103,10 +105,11 @@ def done(images):
     return last
 
 
-def deliver(assoc, folder):
+def deliver(assoc: Association, folder: Path) -> str:
     """Store the images of a step, have their keeping confirmed, and delete what is committed."""
     paths = {path.stem: path for path in sorted(folder.glob("*.dcm"))}
-    stored, committed = [], []
+    stored: list[Path] = []
+    committed: Sequence[commitment.Reference] = []
     if paths:
         results = list(assoc.send_c_stores(paths.values()))
         stored = [path for path, status in results if status.get("Status") == 0x0000]
@@ -120,7 +123,7 @@ def deliver(assoc, folder):
     return f"{len(stored)} of {len(paths)} images stored, {len(committed)} committed"
 
 
-def see_to_what_is_left(assoc, directory):
+def see_to_what_is_left(assoc: Association, directory: Path) -> None:
     """Go on where an earlier run has ended, however it has ended."""
     for folder in sorted(directory.iterdir()):
         if (folder / BEGUN).exists():
@@ -133,7 +136,7 @@ def see_to_what_is_left(assoc, directory):
         print(f"left behind: {deliver(assoc, folder)}")
 
 
-def work(assoc, count, directory):
+def work(assoc: Association, count: int, directory: Path) -> bool:
     """Do what there is to do; whether no image has to be kept in the directory."""
     see_to_what_is_left(assoc, directory)
     items = ask_for_work(assoc)
@@ -154,7 +157,7 @@ def work(assoc, count, directory):
     return not any(directory.iterdir())
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Be a modality for a day.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

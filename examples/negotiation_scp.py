@@ -11,6 +11,7 @@ import argparse
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from pynetdicom import AE, StoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
@@ -18,7 +19,7 @@ from pynetdicom.sop_class import Verification
 USERS = {b"alice": b"correct horse"}
 
 
-def handle_user_identity(event):
+def handle_user_identity(event: evt.UserIDEvent) -> tuple[bool, None]:
     """Say whether a peer is let in, and what is answered to one that asks for an answer.
 
     It is asked about identities only: `require_user_identity` keeps those out that send none.
@@ -29,12 +30,12 @@ def handle_user_identity(event):
     return user in USERS and USERS[user] == passcode, None
 
 
-def handle_extended(event):
+def handle_extended(event: evt.SOPExtendedEvent) -> dict[str, bytes]:
     """Answer SOP Class extended negotiation: what is not in the dict is not answered."""
     return {uid: information for uid, information in event.app_info.items() if uid != Verification}
 
 
-def send_files(event, paths):
+def send_files(event: evt.AssociationEvent, paths: list[Path]) -> None:
     """Send the files to a peer that has taken on the role of the SCP."""
     assoc = event.assoc
     if not any(cx.as_scu for cx in assoc.accepted_contexts):
@@ -51,7 +52,7 @@ def send_files(event, paths):
         assoc.release()
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Send files to whoever associates.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

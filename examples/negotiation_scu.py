@@ -15,13 +15,13 @@ from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 CLASSES = (CTImageStorage, MRImageStorage)
 
 
-def handle_store(event, received):
+def handle_store(event: evt.CStoreEvent, received: list[str]) -> int:
     """Take a file that the acceptor sends; the requestor of the association is the SCP here."""
     received.append(event.dataset.SOPInstanceUID)
     return 0x0000
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Associate to be sent files.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)
@@ -45,7 +45,7 @@ def main():
     # SCP and not SCU, for each class: without this item we would be SCU only (PS3.7 D.3.3.4).
     roles = [build_role(sop_class, scp_role=True) for sop_class in CLASSES]
 
-    received = []
+    received: list[str] = []
     assoc = ae.associate(
         args.host,
         args.port,

@@ -22,7 +22,7 @@ COMPRESSED = [
 ]
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Send all files below a directory.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -16,7 +16,7 @@ from pynetdicom.sop_class import Verification
 from pynetdicom.tls import server_context
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Answer C-ECHO requests over TLS.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=2762)
@@ -28,7 +28,7 @@ def main():
 
     # By the profile that DICOM has for it (PS3.15 B.12). With authorities, peers must have a
     # certificate, too. When the files are replaced, the next handshake has the new ones.
-    context = server_context(
+    context: ssl.SSLContext = server_context(
         "bcp195", certificate=args.certificate, key=args.key, authorities=args.ca
     )
     if args.raw:

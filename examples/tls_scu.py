@@ -14,7 +14,7 @@ from pynetdicom.sop_class import Verification
 from pynetdicom.tls import client_context
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask a peer over TLS whether it is there.")
     parser.add_argument("host", nargs="?", default="localhost")
     parser.add_argument("port", nargs="?", type=int, default=2762)
@@ -25,7 +25,7 @@ def main():
     args = parser.parse_args()
 
     # By the profile that DICOM has for it (PS3.15 B.12).
-    context = client_context(
+    context: ssl.SSLContext = client_context(
         "bcp195", authorities=args.ca, certificate=args.certificate, key=args.key
     )
     if args.raw:

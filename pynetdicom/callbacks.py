@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from pydicom.dataset import Dataset
     from pydicom.tag import BaseTag
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from pynetdicom.event_types import (
         CommonAnswer,
         ExtendedAnswer,
+        Info,
         Instances,
         Matches,
         Reply,
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     )
     from pynetdicom.upper_layer.contexts import PresentationContextTuple as Context
     from pynetdicom.upper_layer.items import SOPClassCommonExtendedNegotiation
-
-    Info: TypeAlias = dict[str, Any]
 
 
 class Callbacks:

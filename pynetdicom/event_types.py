@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     """What the handler of an N-service returns: ``(status, dataset)``, or the status alone."""
     ExtendedAnswer: TypeAlias = dict[Any, bytes] | None
     CommonAnswer: TypeAlias = dict[Any, SOPClassCommonExtendedNegotiation]
+    Info: TypeAlias = dict[str, Any]
+    """What callbacks are told of the association and the request."""
     UserAnswer: TypeAlias = tuple[bool, bytes | None]
 else:
     from typing import TypeVar

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from pynetdicom.access import AccessRules
     from pynetdicom.association import Association
+    from pynetdicom.association.response_status import ResponseStatus as ResponseStatus
+    from pynetdicom.association.responses import Responses as Responses
     from pynetdicom.capture import Capture
     from pynetdicom.data_sets.data_set import EncodedDataSet
     from pynetdicom.dimse.messages import Message
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pynetdicom.event_types import Destination as Destination
     from pynetdicom.event_types import EventType, Handles, HandlesMore
     from pynetdicom.event_types import ExtendedAnswer as ExtendedAnswer
+    from pynetdicom.event_types import Info as Info
     from pynetdicom.event_types import Instance as Instance
     from pynetdicom.event_types import Instances as Instances
     from pynetdicom.event_types import Matches as Matches
@@ -47,6 +50,8 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    Context: TypeAlias = PresentationContextTuple
+
     # What handlers get: what an event of each kind has
 
     class _AnyEvent:
@@ -357,6 +362,8 @@ else:
 
     globals().update(KINDS)
     Path = Status = DataSet = Instance = Matches = Instances = Destination = Retrieval = Any
-    Reply = ExtendedAnswer = CommonAnswer = UserAnswer = Any
+    Context = Info = Responses = ResponseStatus = Reply = ExtendedAnswer = CommonAnswer = (
+        UserAnswer
+    ) = Any
     EventHandlerType = tuple[Any, ...]
     EventHandlers = Sequence[EventHandlerType]

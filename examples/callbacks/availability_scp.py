@@ -14,11 +14,12 @@ from pydicom.uid import generate_uid
 
 from pynetdicom import AE
 from pynetdicom.sop_class import InstanceAvailabilityNotification
+from pynetdicom.typing import Context, Info, Reply
 
 KNOWN = ("ONLINE", "NEARLINE", "OFFLINE", "UNAVAILABLE")
 
 
-def told(uid, notification):
+def told(uid: str, notification: Dataset) -> Reply:
     """An N-CREATE, after which nothing more is done with the instance (PS3.4 R.3.2)."""
     # Where one of these is missing, 0x0120 is answered.
     instances = [
@@ -36,11 +37,11 @@ def told(uid, notification):
     return status, None
 
 
-def on_n_create(dataset, context, info):
+def on_n_create(dataset: Dataset, context: Context, info: Info) -> Reply:
     return told(info["parameters"]["requested_sop_instance_uid"], dataset)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Hear what can be had from where.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -11,15 +11,17 @@ import argparse
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID
 
 from pynetdicom import AE, build_role
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+from pynetdicom.typing import Context, Info, Reply
 
 
-def look(item, directory):
+def look(item: Dataset, directory: Path) -> int | None:
     """Why an instance is not kept; None if it is."""
     uid = UID(item.ReferencedSOPInstanceUID)
     if not uid.is_valid or not (directory / f"{uid}.dcm").is_file():  # it is the name of a file
@@ -28,7 +30,7 @@ def look(item, directory):
     return None if kept.SOPClassUID == item.ReferencedSOPClassUID else 0x0119
 
 
-def result_of(request, directory):
+def result_of(request: Dataset, directory: Path) -> tuple[Dataset, int]:
     """The event's type, and what it says (PS3.4 J.3.3)."""
     result = Dataset()
     result.TransactionUID = request.TransactionUID
@@ -50,17 +52,17 @@ def result_of(request, directory):
 class ArchiveAE(AE):
     """An AE whose callbacks are methods; assigning functions to it does the same."""
 
-    def __init__(self, directory, report_port, **kwargs):
+    def __init__(self, directory: Path, report_port: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.directory, self.report_port = directory, report_port
 
-    def on_n_action(self, dataset, context, info):
+    def on_n_action(self, dataset: Dataset, context: Context, info: Info) -> Reply:
         result, event_type = result_of(dataset, self.directory)
         peer = info["requestor"]
         threading.Thread(target=self.report, args=(peer, result, event_type)).start()
         return 0x0000, None
 
-    def report(self, peer, result, event_type):
+    def report(self, peer: Any, result: Dataset, event_type: int) -> None:
         """Tell the result as the SCP, though it is we who associate."""
         role = build_role(StorageCommitmentPushModel, scp_role=True)
         assoc = self.associate(
@@ -76,7 +78,7 @@ class ArchiveAE(AE):
         print("told:", status.get("Status"), flush=True)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Say which instances are kept.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

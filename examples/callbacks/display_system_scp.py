@@ -9,12 +9,14 @@ import argparse
 import sys
 
 from pydicom import Dataset
+from pydicom.tag import BaseTag
 
 from pynetdicom import AE
 from pynetdicom.sop_class import DisplaySystem, DisplaySystemInstance
+from pynetdicom.typing import Context, Info, Reply
 
 
-def display(number, name, status):
+def display(number: int, name: str, status: str) -> Dataset:
     """One display, as the system tells of it (PS3.3 C.34)."""
     item = Dataset()
     item.DisplaySubsystemID = number
@@ -23,7 +25,7 @@ def display(number, name, status):
     return item
 
 
-def system():
+def system() -> Dataset:
     """All there is to tell."""
     ds = Dataset()
     ds.Manufacturer, ds.ManufacturerModelName = "Example", "Two displays"
@@ -34,7 +36,7 @@ def system():
     return ds
 
 
-def get(uid, tags):
+def get(uid: str, tags: list[BaseTag]) -> Reply:
     """An N-GET (PS3.4 EE.3): the attributes that are asked for, or all."""
     if uid != DisplaySystemInstance:
         return 0x0112, None
@@ -49,12 +51,12 @@ def get(uid, tags):
     return status, found
 
 
-def on_n_get(attr, context, info):
+def on_n_get(attr: list[BaseTag], context: Context, info: Info) -> Reply:
     """Tell attributes of the display system; `attr` is a list of tags, empty for all."""
     return get(info["parameters"]["requested_sop_instance_uid"], attr)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what a display system is.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

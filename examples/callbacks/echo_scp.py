@@ -10,9 +10,10 @@ import sys
 
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
+from pynetdicom.typing import Context, Info
 
 
-def on_c_echo(context, info):
+def on_c_echo(context: Context, info: Info) -> int:
     """Answer a C-ECHO request; without a callback the library answers 0x0000 by itself."""
     requestor = info["requestor"]
     # AE titles are padded bytes in `info`.
@@ -21,7 +22,7 @@ def on_c_echo(context, info):
     return 0x0000
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Answer C-ECHO requests.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

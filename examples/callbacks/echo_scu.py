@@ -7,24 +7,25 @@ Ends with 0 if the peer answered with success, with 1 otherwise.
 
 import argparse
 import sys
+from typing import Any
 
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 
-def on_association_accepted(primitive):
+def on_association_accepted(primitive: Any) -> None:
     print(f"accepted by {primitive.called_ae_title}")
 
 
-def on_association_rejected(primitive):
+def on_association_rejected(primitive: Any) -> None:
     print("rejected", file=sys.stderr)
 
 
-def on_association_aborted(primitive=None):
+def on_association_aborted(primitive: Any = None) -> None:
     print("aborted", file=sys.stderr)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask a peer whether it is there.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -8,6 +8,7 @@ Runs until Ctrl-C, and then ends with 0.
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pydicom import Dataset
@@ -17,11 +18,12 @@ from pynetdicom.sop_class import (
     ProceduralEventLoggingInstance,
     SubstanceAdministrationLoggingInstance,
 )
+from pynetdicom.typing import Context, Info, Reply
 
 CURRENT = {"PID1": "1.2.3.1", "PID2": "1.2.3.2"}  # by Patient ID: the study that goes on
 
 
-def texts(content):
+def texts(content: Iterable[Dataset]) -> Iterator[str]:
     """What is said in a report's content."""
     for item in content:
         if item.get("ValueType") == "TEXT":
@@ -29,9 +31,9 @@ def texts(content):
         yield from texts(item.get("ContentSequence", []))
 
 
-def procedural_event(information):
+def procedural_event(information: Dataset) -> tuple[int, str | None]:
     """The status, and what is to be logged (PS3.4 Table P.2-3)."""
-    patient = information.get("PatientID")
+    patient: str = information.get("PatientID", "")
     study = information.get("StudyInstanceUID") or CURRENT.get(patient)
     said = "; ".join(texts([information]))
     if study not in CURRENT.values():
@@ -44,7 +46,7 @@ def procedural_event(information):
     return (0x0000 if information.get("StudyInstanceUID") else 0xB102), f"{study} {said}"
 
 
-def substance_event(information):
+def substance_event(information: Dataset) -> tuple[int, str | None]:
     """The status, and what is to be logged."""
     patient = information.get("PatientID")
     if patient not in CURRENT:
@@ -53,13 +55,13 @@ def substance_event(information):
     return 0x0000, f"{patient} {product} {information.get('SubstanceAdministrationNotes', '')}"
 
 
-SERVICES = {
+SERVICES: dict[str, Callable[[Dataset], tuple[int, str | None]]] = {
     ProceduralEventLoggingInstance: procedural_event,
     SubstanceAdministrationLoggingInstance: substance_event,
 }
 
 
-def record(uid, information, path):
+def record(uid: str, information: Dataset, path: Path) -> Reply:
     """An N-ACTION, whose only type is 1: record the event."""
     if uid not in SERVICES:
         return 0x0112, None
@@ -69,20 +71,20 @@ def record(uid, information, path):
             print(line.replace("\n", " "), file=file)
     reply = Dataset()
     if status == 0xB102:
-        reply.StudyInstanceUID = line.split()[0]
+        reply.StudyInstanceUID = (line or "").split()[0]
     return status, reply or None
 
 
-def make_on_n_action(path):
+def make_on_n_action(path: Path) -> Callable[[Dataset, Context, Info], Reply]:
     """Make the callback, which appends to a file."""
 
-    def on_n_action(dataset, context, info):
+    def on_n_action(dataset: Dataset, context: Context, info: Info) -> Reply:
         return record(info["parameters"]["requested_sop_instance_uid"], dataset, path)
 
     return on_n_action
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Keep a log of procedures and of what was given.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -25,13 +25,13 @@ from pynetdicom.status import code_to_category
 RECORD = 1  # the Action Type ID of either service
 
 
-def concept(value, meaning):
+def concept(value: str, meaning: str) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "99EXAMPLE", meaning
     return item
 
 
-def procedural_event(patient, study, text):
+def procedural_event(patient: str, study: str, text: str) -> Dataset:
     """What happened, as the content of a report (PS3.4 Table P.2-2)."""
     said = Dataset()
     said.RelationshipType, said.ValueType = "CONTAINS", "TEXT"
@@ -46,7 +46,7 @@ def procedural_event(patient, study, text):
     return event
 
 
-def substance_event(patient, product, text):
+def substance_event(patient: str, product: str, text: str) -> Dataset:
     """What was given to whom."""
     event = Dataset()
     event.PatientID = patient
@@ -56,7 +56,7 @@ def substance_event(patient, product, text):
     return event
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have an event logged.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -13,11 +13,12 @@ from pydicom import Dataset
 
 from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
+from pynetdicom.typing import Context, Info, Matches
 
 STUDIES = (("CITIZEN^JAN", "1.2.3.1"), ("CITIZEN^SNIPS", "1.2.3.2"), ("OTHER^ANNE", "1.2.3.3"))
 
 
-def on_c_find(dataset, context, info):
+def on_c_find(dataset: Dataset, context: Context, info: Info) -> Matches:
     """Yield a status and a match for each study; the library sends the final response."""
     if dataset.get("QueryRetrieveLevel") != "STUDY":
         yield 0xA900, None  # the identifier does not match the SOP Class
@@ -39,7 +40,7 @@ def on_c_find(dataset, context, info):
             yield 0xFF00, match
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Answer C-FIND requests.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -7,19 +7,21 @@ Ends with 0 if the peer answered to the end with success, with 1 otherwise.
 
 import argparse
 import sys
+from typing import Any
 
 from pydicom import Dataset
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from pynetdicom.status import code_to_category
 
 
-def on_association_aborted(primitive=None):
+def on_association_aborted(primitive: Any = None) -> None:
     print("aborted", file=sys.stderr)
 
 
-def find(assoc, wanted):
+def find(assoc: Association, wanted: Dataset) -> int | None:
     """Print what matches; gives the final status, None if there was none."""
     final = None
     # The letter stands for the study root model; without it, the patient root is asked.
@@ -30,7 +32,7 @@ def find(assoc, wanted):
     return final
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask a peer for studies.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -8,21 +8,24 @@ Objects are written to the current directory. Ends with 0 if all of them have co
 import argparse
 import re
 import sys
+from collections.abc import Iterator
 
 from pydicom import Dataset
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.sop_class import (
     CTImageStorage,
     MRImageStorage,
     StudyRootQueryRetrieveInformationModelGet,
 )
+from pynetdicom.typing import Context, Info
 
 STORAGE = [CTImageStorage, MRImageStorage]
 
 
-def on_c_store(dataset, context, info):
+def on_c_store(dataset: Dataset, context: Context, info: Info) -> int:
     """Store what the peer sends; called on the Association thread."""
     if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", dataset.SOPInstanceUID):
         return 0x0117  # invalid SOP Instance: not fit for a file name
@@ -35,7 +38,7 @@ def on_c_store(dataset, context, info):
     return 0x0000
 
 
-def roles():
+def roles() -> Iterator[SCP_SCU_RoleSelectionNegotiation]:
     """Say that we are the SCP of what the peer sends, though we request the association."""
     for sop_class in STORAGE:
         role = SCP_SCU_RoleSelectionNegotiation()
@@ -44,12 +47,13 @@ def roles():
         yield role
 
 
-def get(assoc, study):
+def get(assoc: Association, study: str) -> Dataset:
     """Retrieve a study; gives the final status, an empty one if there was no answer."""
     wanted = Dataset()
     wanted.QueryRetrieveLevel = "STUDY"
     wanted.StudyInstanceUID = study
     # The letter stands for the study root model.
+    final = Dataset()
     for status, identifier in assoc.send_c_get(wanted, query_model="S"):
         final = status
         if identifier is not None:  # comes with the final status
@@ -57,7 +61,7 @@ def get(assoc, study):
     return final
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Retrieve a study.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

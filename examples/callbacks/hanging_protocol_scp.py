@@ -19,16 +19,17 @@ from pynetdicom.sop_class import (
     HangingProtocolInformationModelGet,
     HangingProtocolStorage,
 )
+from pynetdicom.typing import Context, Info, Instances, Matches
 
 
 class Library(AE):
     """An AE whose callbacks are methods; assigning functions to it does the same."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         super().__init__(ae_title=b"HANG_EXAMPLE")
         self.protocols = [(path, dcmread(path)) for path in sorted(directory.glob("*.dcm"))]
 
-    def on_c_find(self, dataset, context, info):
+    def on_c_find(self, dataset: Dataset, context: Context, info: Info) -> Matches:
         """Yield a status and an identifier for each match: there are no levels (PS3.4 U.6)."""
         pattern = re.escape(str(dataset.get("HangingProtocolName") or "*"))
         pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".")
@@ -44,7 +45,7 @@ class Library(AE):
                 match.SOPClassUID, match.SOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
                 yield 0xFF00, match
 
-    def on_c_get(self, dataset, context, info):
+    def on_c_get(self, dataset: Dataset, context: Context, info: Info) -> Instances:
         """Yield how many, then a status and a file for each."""
         uids = dataset.get("SOPInstanceUID") or []
         uids = [uids] if isinstance(uids, str) else uids
@@ -54,7 +55,7 @@ class Library(AE):
             yield 0xFF00, path
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Serve hanging protocols.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

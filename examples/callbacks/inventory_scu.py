@@ -9,13 +9,16 @@ there is an inventory, with 1 otherwise.
 import argparse
 import queue
 import sys
+from collections.abc import Callable
 
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import InventoryCreation, InventoryFind, StorageManagementInstance
 from pynetdicom.status import code_to_category
+from pynetdicom.typing import Context, Info, Reply
 
 INITIATE = 11  # the Action Type ID
 WITH_INSTANCES, WITHOUT_INSTANCES = 11, 13  # the Event Type IDs
@@ -25,17 +28,21 @@ class NotMade(Exception):
     """The peer refuses, or does not answer."""
 
 
-def make_on_n_event_report(reports):
+def make_on_n_event_report(
+    reports: queue.SimpleQueue[tuple[int, Dataset]],
+) -> Callable[[Dataset, Context, Info], Reply]:
     """Make the callback; a report may come before the call that has asked for it is answered."""
 
-    def on_n_event_report(dataset, context, info):
+    def on_n_event_report(dataset: Dataset, context: Context, info: Info) -> Reply:
         reports.put((info["parameters"]["event_type"], dataset))
         return 0x0000, None
 
     return on_n_event_report
 
 
-def make(assoc, reports, patience):
+def make(
+    assoc: Association, reports: queue.SimpleQueue[tuple[int, Dataset]], patience: float
+) -> str:
     """Have an inventory made, wait for it: its SOP Instance UID."""
     wanted = Dataset()
     wanted.TransactionUID = generate_uid(prefix=None)
@@ -52,21 +59,21 @@ def make(assoc, reports, patience):
             if information.TransactionUID != wanted.TransactionUID:
                 continue
             if event_type == WITH_INSTANCES:
-                return information.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+                return str(information.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
             if event_type == WITHOUT_INSTANCES:
                 raise NotMade(information.get("TransactionStatus"))
     except queue.Empty:
         raise NotMade(f"nothing was reported within {patience} seconds") from None
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have an inventory made.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("--patience", type=float, default=600, help="seconds to wait for it")
     args = parser.parse_args()
 
-    reports = queue.SimpleQueue()
+    reports: queue.SimpleQueue[tuple[int, Dataset]] = queue.SimpleQueue()
     ae = AE(ae_title=b"STOCK_EXAMPLE")
     ae.add_requested_context(InventoryCreation)
     ae.add_requested_context(InventoryFind)

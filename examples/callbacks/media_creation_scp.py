@@ -9,12 +9,15 @@ import argparse
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, generate_uid
 
 from pynetdicom import AE
 from pynetdicom.sop_class import MediaCreationManagement
+from pynetdicom.typing import Context, Info, Reply
 
 INITIATE, CANCEL = 1, 2  # the Action Type IDs
 
@@ -22,12 +25,12 @@ INITIATE, CANCEL = 1, 2  # the Action Type IDs
 class Robot:
     """The requests of all peers, and what becomes of them."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.lock = threading.Lock()  # each association has a thread of its own
-        self.requests = {}  # by SOP Instance UID: the attributes
+        self.requests: dict[str, Dataset] = {}  # by SOP Instance UID: the attributes
 
-    def create(self, uid, attributes):
+    def create(self, uid: str | None, attributes: Dataset) -> Reply:
         """An N-CREATE: what is to be on the medium (PS3.4 S.3.2.1)."""
         if uid is not None and not UID(uid).is_valid:  # it becomes the name of a file
             return 0x0117, None
@@ -43,7 +46,7 @@ class Robot:
             self.requests[status.AffectedSOPInstanceUID] = attributes
         return status, attributes
 
-    def act(self, uid, action, information):
+    def act(self, uid: str, action: int, information: Dataset) -> Reply:
         """An N-ACTION: begin with it, or leave it (PS3.4 S.3.2.2)."""
         with self.lock:
             if uid not in self.requests:
@@ -60,7 +63,7 @@ class Robot:
             self.burn(uid, request, copies)
         return 0x0000, None
 
-    def burn(self, uid, request, copies):
+    def burn(self, uid: str, request: Dataset, copies: int) -> None:
         """Write the list; a robot would take a while, and be PENDING and CREATING."""
         items = request.ReferencedSOPSequence
         lines = [
@@ -75,7 +78,7 @@ class Robot:
             request.ExecutionStatus = "DONE"
             request.TotalNumberOfPiecesOfMediaCreated = copies
 
-    def get(self, uid, tags):
+    def get(self, uid: str, tags: list[BaseTag]) -> Reply:
         """An N-GET (PS3.4 S.3.2.3): the attributes that are asked for, or all."""
         found = Dataset()
         with self.lock:
@@ -89,28 +92,28 @@ class Robot:
 class RobotAE(AE):
     """An AE whose callbacks are methods; assigning functions to it does the same."""
 
-    def __init__(self, robot, **kwargs):
+    def __init__(self, robot: Robot, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.robot = robot
 
-    def on_n_create(self, dataset, context, info):
+    def on_n_create(self, dataset: Dataset, context: Context, info: Info) -> Reply:
         """A request is created: return a status and a data set, or None."""
         return self.robot.create(instance(info), dataset)
 
-    def on_n_action(self, dataset, context, info):
+    def on_n_action(self, dataset: Dataset, context: Context, info: Info) -> Reply:
         """It is to be burned, or not any more."""
         return self.robot.act(instance(info), info["parameters"]["action_type"], dataset)
 
-    def on_n_get(self, attr, context, info):
+    def on_n_get(self, attr: list[BaseTag], context: Context, info: Info) -> Reply:
         """Tell how it is with a request; `attr` is a list of tags, empty for all."""
         return self.robot.get(instance(info), attr)
 
 
-def instance(info):
+def instance(info: Info) -> Any:
     return info["parameters"]["requested_sop_instance_uid"]
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Write lists of what is to be put on media.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

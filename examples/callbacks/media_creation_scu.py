@@ -9,11 +9,13 @@ the disc was made, with 1 otherwise.
 import argparse
 import sys
 import threading
+from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import MediaCreationManagement
 from pynetdicom.status import code_to_category
 
@@ -25,13 +27,13 @@ class NotMade(Exception):
     """The robot refuses, fails, or does not answer."""
 
 
-def checked(what, status):
+def checked(what: str, status: Dataset) -> None:
     code = status.get("Status")  # None when there was no answer
     if code is None or code_to_category(code) not in ("Success", "Warning"):
         raise NotMade(f"{what}: {'no answer' if code is None else f'0x{code:04X}'}")
 
 
-def reference(path):
+def reference(path: Path) -> Dataset:
     """What the request says of an image."""
     ds = dcmread(path, specific_tags=["SOPClassUID", "SOPInstanceUID"])
     item = Dataset()
@@ -40,7 +42,7 @@ def reference(path):
     return item
 
 
-def make(assoc, references, copies):
+def make(assoc: Association, references: list[Dataset], copies: int) -> int:
     """Have it made, and wait for it: the number of discs."""
     request = Dataset()
     request.ReferencedSOPSequence = references
@@ -63,11 +65,11 @@ def make(assoc, references, copies):
         if state.ExecutionStatus == "FAILURE":
             raise NotMade(state.get("ExecutionStatusInfo"))
         if state.ExecutionStatus == "DONE":
-            return state.get("TotalNumberOfPiecesOfMediaCreated", copies)
+            return int(state.get("TotalNumberOfPiecesOfMediaCreated", copies))
         threading.Event().wait(5)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have a disc made.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -14,9 +14,10 @@ from pydicom import Dataset
 
 from pynetdicom import AE, StoragePresentationContexts
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove
+from pynetdicom.typing import Context, Info
 
 
-def on_c_store(dataset, context, info):
+def on_c_store(dataset: Dataset, context: Context, info: Info) -> int:
     """Store what the peer sends, on an association of its own."""
     if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", dataset.SOPInstanceUID):
         return 0x0117  # invalid SOP Instance: not fit for a file name
@@ -28,7 +29,7 @@ def on_c_store(dataset, context, info):
     return 0x0000
 
 
-def move(ae, args):
+def move(ae: AE, args: argparse.Namespace) -> Dataset:
     """Have a study moved; gives the final status, an empty one if there was no answer."""
     assoc = ae.associate(args.host, args.port, ae_title=args.called.encode())
     if not assoc.is_established:
@@ -50,7 +51,7 @@ def move(ae, args):
     return final
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have a study moved to ourselves.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

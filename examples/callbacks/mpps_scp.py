@@ -14,13 +14,14 @@ from pydicom import Dataset
 
 from pynetdicom import AE
 from pynetdicom.sop_class import ModalityPerformedProcedureStep
+from pynetdicom.typing import Context, Info, Reply
 
 STATES = ("IN PROGRESS", "COMPLETED", "DISCONTINUED")
-STEPS = {}  # by SOP Instance UID
+STEPS: dict[str, Dataset] = {}  # by SOP Instance UID
 LOCK = threading.Lock()  # each association has a thread of its own
 
 
-def create(uid, step):
+def create(uid: str, step: Dataset) -> Reply:
     """An N-CREATE: a modality begins (PS3.4 F.7.2.1)."""
     if step.PerformedProcedureStepStatus != "IN PROGRESS":  # 0x0120 is answered if there is none
         return 0x0106, None
@@ -31,7 +32,7 @@ def create(uid, step):
     return 0x0000, None
 
 
-def change(uid, changes):
+def change(uid: str, changes: Dataset) -> Reply:
     """An N-SET: it goes on, or has ended (PS3.4 F.7.2.2)."""
     with LOCK:
         if uid not in STEPS:
@@ -48,15 +49,15 @@ def change(uid, changes):
     return 0x0000, None
 
 
-def on_n_create(dataset, context, info):
+def on_n_create(dataset: Dataset, context: Context, info: Info) -> Reply:
     return create(info["parameters"]["requested_sop_instance_uid"], dataset)
 
 
-def on_n_set(dataset, context, info):
+def on_n_set(dataset: Dataset, context: Context, info: Info) -> Reply:
     return change(info["parameters"]["requested_sop_instance_uid"], dataset)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Hear what modalities do.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

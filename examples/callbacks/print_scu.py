@@ -8,11 +8,14 @@ greatest value. Ends with 0 if all was printed, with 1 otherwise.
 
 import argparse
 import sys
+from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     BasicFilmBox,
     BasicFilmSession,
@@ -22,6 +25,7 @@ from pynetdicom.sop_class import (
     PrinterInstance,
 )
 from pynetdicom.status import code_to_category
+from pynetdicom.typing import Context, Info, Reply
 
 META = BasicGrayscalePrintManagementMeta  # one context for four SOP Classes
 PRINT = 1  # the Action Type ID
@@ -31,7 +35,7 @@ class NotPrinted(Exception):
     """The printer refuses, or does not answer."""
 
 
-def checked(what, answered):
+def checked(what: str, answered: tuple[Dataset, Any]) -> Any:
     """The data set of a response, unless it refuses; a warning says that it was done."""
     status, data_set = answered
     code = status.get("Status")  # None when there was no answer
@@ -42,10 +46,10 @@ def checked(what, answered):
     return data_set
 
 
-def read_image(path):
+def read_image(path: Path) -> Dataset:
     """What an image box is given of an image (PS3.4 H.4.3.1.2.1)."""
     ds = dcmread(path)
-    kind = {(8, 0): "B", (8, 1): "b", (16, 0): "H", (16, 1): "h"}.get(
+    kind: Any = {(8, 0): "B", (8, 1): "b", (16, 0): "H", (16, 1): "h"}.get(
         (ds.get("BitsAllocated"), ds.get("PixelRepresentation"))
     )
     if kind is None or ds.SamplesPerPixel != 1 or int(ds.get("NumberOfFrames") or 1) > 1:
@@ -68,7 +72,7 @@ def read_image(path):
     return image
 
 
-def print_film(assoc, session, layout, images):
+def print_film(assoc: Association, session: str, layout: str, images: list[Dataset]) -> None:
     """Print one film (PS3.4 H.4.2.2)."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = BasicFilmSession, session
@@ -93,7 +97,7 @@ def print_film(assoc, session, layout, images):
     checked("the film's end", (status, None))
 
 
-def print_all(assoc, args, images):
+def print_all(assoc: Association, args: argparse.Namespace, images: list[Dataset]) -> None:
     tags = ["PrinterStatus", "PrinterStatusInfo"]  # what every printer has
     printer = checked("printer", assoc.send_n_get(tags, Printer, PrinterInstance, meta_uid=META))
     print("printer:", printer.PrinterStatus, printer.get("PrinterStatusInfo", ""))
@@ -110,7 +114,7 @@ def print_all(assoc, args, images):
     checked("the session's end", (status, None))
 
 
-def on_n_event_report(dataset, context, info):
+def on_n_event_report(dataset: Dataset, context: Context, info: Info) -> Reply:
     """The printer tells of its state, when it likes (PS3.4 H.4.6.2.1)."""
     told = {1: "normal", 2: "warning", 3: "failure"}
     event_type = info["parameters"]["event_type"]
@@ -118,7 +122,7 @@ def on_n_event_report(dataset, context, info):
     return 0x0000, None
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Print images.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -13,20 +13,21 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 
 from pynetdicom import AE, QueryRetrievePresentationContexts, StoragePresentationContexts
+from pynetdicom.typing import Context, Info, Instances, Matches, Retrieval
 
 
 class Archive(AE):
     """The files of a directory, by study."""
 
-    def __init__(self, directory, destinations):
+    def __init__(self, directory: Path, destinations: dict[str, tuple[str, int]]) -> None:
         super().__init__(ae_title=b"ARCHIVE")
         self.destinations = destinations
-        self.studies = {}
+        self.studies: dict[str, list[tuple[Path, Dataset]]] = {}
         for path in sorted(Path(directory).iterdir()):
             ds = dcmread(path, stop_before_pixels=True)
             self.studies.setdefault(ds.StudyInstanceUID, []).append((path, ds))
 
-    def on_c_find(self, dataset, context, info):
+    def on_c_find(self, dataset: Dataset, context: Context, info: Info) -> Matches:
         """Yield a status and an identifier for each study; this archive matches the UID only."""
         wanted = dataset.get("StudyInstanceUID")
         for uid, files in self.studies.items():
@@ -37,25 +38,27 @@ class Archive(AE):
                 match.PatientName = files[0][1].get("PatientName")
                 yield 0xFF00, match
 
-    def on_c_get(self, dataset, context, info):
+    def on_c_get(self, dataset: Dataset, context: Context, info: Info) -> Instances:
         """Yield how many, then a status and a file for each."""
         files = self.studies.get(dataset.get("StudyInstanceUID"), [])
         yield len(files)
         for path, _ in files:
             yield 0xFF00, path
 
-    def on_c_move(self, dataset, move_aet, context, info):
+    def on_c_move(
+        self, dataset: Dataset, move_aet: bytes, context: Context, info: Info
+    ) -> Retrieval:
         """Yield where to, or (None, None); then as for a C-GET."""
         yield self.destinations.get(move_aet.decode().strip(), (None, None))
         yield from self.on_c_get(dataset, context, info)
 
 
-def destination(text):
+def destination(text: str) -> tuple[str, tuple[str, int]]:
     title, host, port = text.split(":")
     return title, (host, int(port))
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Be an archive of the files of a directory.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

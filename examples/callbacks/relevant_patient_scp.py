@@ -12,6 +12,7 @@ from pydicom import Dataset
 
 from pynetdicom import AE
 from pynetdicom.sop_class import GeneralRelevantPatientInformationQuery
+from pynetdicom.typing import Context, Info, Matches
 
 PATIENTS = (
     ("PID1", "CITIZEN^JAN", "19700101", "F"),
@@ -21,7 +22,7 @@ PATIENTS = (
 TEMPLATE = "9007"  # General Relevant Patient Information (PS3.16)
 
 
-def on_c_find(dataset, context, info):
+def on_c_find(dataset: Dataset, context: Context, info: Info) -> Matches:
     """Yield at most one patient, and that only if it is certain who is meant (PS3.4 Q.4)."""
     template = (dataset.get("ContentTemplateSequence") or [Dataset()])[0]
     if template.get("TemplateIdentifier", TEMPLATE) != TEMPLATE:
@@ -42,7 +43,7 @@ def on_c_find(dataset, context, info):
         yield 0xFF00, match
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what is known of a patient.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

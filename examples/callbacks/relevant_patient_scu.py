@@ -7,6 +7,7 @@ Ends with 0 if the peer knows the patient, with 1 otherwise.
 
 import argparse
 import sys
+from typing import Any
 
 from pydicom import Dataset
 
@@ -20,7 +21,7 @@ REASONS = {
 }
 
 
-def query(patient_id):
+def query(patient_id: str) -> Dataset:
     """What is asked for: the one patient, and what is to be told (PS3.4 Q.4)."""
     template = Dataset()
     template.MappingResource = "DCMR"
@@ -33,11 +34,11 @@ def query(patient_id):
     return wanted
 
 
-def on_association_aborted(primitive=None):
+def on_association_aborted(primitive: Any = None) -> None:
     print("aborted", file=sys.stderr)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask what is known of a patient.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)
@@ -63,7 +64,7 @@ def main():
         print(error, file=sys.stderr)
     assoc.release()
     if final != 0x0000:
-        print(REASONS.get(final, f"the query failed: {assoc.ended}"), file=sys.stderr)
+        print(REASONS.get(final or 0, f"the query failed: {assoc.ended}"), file=sys.stderr)
         return 1
     if found is None:
         print("the peer does not know the patient")

@@ -10,8 +10,11 @@ import re
 import sys
 from pathlib import Path
 
+from pydicom import Dataset
+
 from pynetdicom import AE, StoragePresentationContexts
 from pynetdicom.sop_class import Verification
+from pynetdicom.typing import Context, Info
 
 
 class StoreSCP(AE):
@@ -19,7 +22,7 @@ class StoreSCP(AE):
 
     directory = Path()
 
-    def on_c_store(self, dataset, context, info):
+    def on_c_store(self, dataset: Dataset, context: Context, info: Info) -> int:
         """Store a data set; what is returned is the status that the peer gets."""
         if not re.fullmatch(r"(?=.*[0-9])[0-9.]{1,64}", dataset.SOPInstanceUID):
             return 0x0117  # invalid SOP Instance: not fit for a file name
@@ -36,7 +39,7 @@ class StoreSCP(AE):
         return 0x0000
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Write what peers send to files.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -7,6 +7,7 @@ Ends with 0 if the peer stored every data set, with 1 otherwise.
 
 import argparse
 import sys
+from typing import Any
 
 from pydicom import dcmread
 
@@ -14,11 +15,11 @@ from pynetdicom import AE
 from pynetdicom.status import code_to_category
 
 
-def on_association_released(primitive=None):
+def on_association_released(primitive: Any = None) -> None:
     print("released")
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Send data sets of DICOM files.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -12,12 +12,13 @@ from pydicom import Dataset
 
 from pynetdicom import AE
 from pynetdicom.sop_class import ProductCharacteristicsQuery, SubstanceApprovalQuery
+from pynetdicom.typing import Context, Info, Matches
 
 PRODUCTS = {"04012345678901": ("Contrast agent 300", "20271231")}
 ALLERGIC = {"PID2": "04012345678901"}
 
 
-def describe(keys):
+def describe(keys: Dataset) -> Matches:
     """Yield what a package holds, if that is known (PS3.4 Annex V)."""
     package = keys.get("ProductPackageIdentifier")
     if package in PRODUCTS:
@@ -27,7 +28,7 @@ def describe(keys):
         yield 0xFF00, match
 
 
-def judge(keys):
+def judge(keys: Dataset) -> Matches:
     """Yield whether a patient may have what is in a package (PS3.4 Annex V)."""
     package, patient_id = keys.get("ProductPackageIdentifier"), keys.get("PatientID")
     if not patient_id or package not in PRODUCTS:
@@ -44,12 +45,12 @@ def judge(keys):
     yield 0xFF00, match
 
 
-def on_c_find(dataset, context, info):
+def on_c_find(dataset: Dataset, context: Context, info: Info) -> Matches:
     answer = describe if context.abstract_syntax == ProductCharacteristicsQuery else judge
     yield from answer(dataset)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what a package holds, and who may have it.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -11,11 +11,12 @@ import sys
 from pydicom import Dataset
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import ProductCharacteristicsQuery, SubstanceApprovalQuery
 from pynetdicom.status import code_to_category
 
 
-def product(package):
+def product(package: str) -> Dataset:
     """What is asked of a package (PS3.4 Annex V)."""
     wanted = Dataset()
     wanted.ProductPackageIdentifier = package
@@ -23,7 +24,7 @@ def product(package):
     return wanted
 
 
-def approval(package, patient_id):
+def approval(package: str, patient_id: str) -> Dataset:
     """What is asked of a package and a patient (PS3.4 Annex V)."""
     wanted = Dataset()
     wanted.ProductPackageIdentifier = package
@@ -32,7 +33,7 @@ def approval(package, patient_id):
     return wanted
 
 
-def ask(assoc, wanted, model):
+def ask(assoc: Association, wanted: Dataset, model: str) -> Dataset | None:
     """The one match; None if there is none, or if the answer is not complete."""
     final, matches = None, []
     for status, match in assoc.send_c_find(wanted, query_model=model):
@@ -45,7 +46,7 @@ def ask(assoc, wanted, model):
     return matches[0] if len(matches) == 1 else None
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask about a package and a patient.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

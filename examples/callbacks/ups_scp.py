@@ -10,14 +10,17 @@ Ctrl-C, and then ends with 0.
 import argparse
 import sys
 import threading
+from typing import Any
 
 from pydicom import Dataset
 
 from pynetdicom import AE
 from pynetdicom.sop_class import UnifiedProcedureStepPull, UnifiedProcedureStepPush
+from pynetdicom.typing import Context, Info, Matches, Reply
 
-STEPS = {}  # by SOP Instance UID
-OWNERS = {}  # the Transaction UIDs of those in progress, which only their performers know
+STEPS: dict[str, Dataset] = {}  # by SOP Instance UID
+# The Transaction UIDs of those in progress, which only their performers know.
+OWNERS: dict[str, str] = {}
 LOCK = threading.Lock()  # each association has a thread of its own
 CHANGE_STATE = 1  # the Action Type ID
 # By the state that it has, and the one that it is to have: the status (PS3.4 Table CC.1.1-2).
@@ -29,7 +32,7 @@ CHANGES = {
 }
 
 
-def create(uid, step):
+def create(uid: str, step: Dataset) -> Reply:
     """An N-CREATE: there is work (PS3.4 CC.2.5)."""
     if step.ProcedureStepState != "SCHEDULED":
         return 0xC309, None
@@ -37,7 +40,7 @@ def create(uid, step):
         return (0x0000 if STEPS.setdefault(uid, step) is step else 0x0111), None
 
 
-def change(uid, changes):
+def change(uid: str, changes: Dataset) -> Reply:
     """An N-SET: the performer tells how far it is (PS3.4 CC.2.6)."""
     key = changes.get("TransactionUID")
     with LOCK:
@@ -52,7 +55,7 @@ def change(uid, changes):
     return 0x0000, None
 
 
-def act(uid, action, information):
+def act(uid: str, action: int, information: Dataset) -> Reply:
     """An N-ACTION: it is claimed, or has ended (PS3.4 CC.2.1)."""
     if action != CHANGE_STATE:
         return 0x0123, None
@@ -71,7 +74,7 @@ def act(uid, action, information):
     return code, None
 
 
-def find(keys):
+def find(keys: Dataset) -> list[Any]:
     """A C-FIND; the state is its only matching key here."""
     matches = []
     with LOCK:
@@ -87,24 +90,24 @@ def find(keys):
 class StepAE(AE):
     """An AE whose callbacks are methods; assigning functions to it does the same."""
 
-    def on_n_create(self, dataset, context, info):
+    def on_n_create(self, dataset: Dataset, context: Context, info: Info) -> Reply:
         return create(instance(info), dataset)
 
-    def on_n_set(self, dataset, context, info):
+    def on_n_set(self, dataset: Dataset, context: Context, info: Info) -> Reply:
         return change(instance(info), dataset)
 
-    def on_n_action(self, dataset, context, info):
+    def on_n_action(self, dataset: Dataset, context: Context, info: Info) -> Reply:
         return act(instance(info), info["parameters"]["action_type"], dataset)
 
-    def on_c_find(self, dataset, context, info):
+    def on_c_find(self, dataset: Dataset, context: Context, info: Info) -> Matches:
         return find(dataset)
 
 
-def instance(info):
+def instance(info: Info) -> Any:
     return info["parameters"]["requested_sop_instance_uid"]
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have work for others.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

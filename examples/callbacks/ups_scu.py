@@ -9,23 +9,25 @@ Without --push it claims what is scheduled, and does it. Ends with 0 if all went
 import argparse
 import sys
 from datetime import datetime
+from typing import Any
 
 from pydicom import Dataset
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import UnifiedProcedureStepPull, UnifiedProcedureStepPush
 from pynetdicom.workflows import ups
 from pynetdicom.workflows.providing import Refused
 
 
-def attributes(**values):
+def attributes(**values: Any) -> Dataset:
     ds = Dataset()
     for keyword, value in values.items():
         setattr(ds, keyword, value)
     return ds
 
 
-def push(assoc, label):
+def push(assoc: Association, label: str) -> None:
     """Schedule a step, by an N-CREATE."""
     step = attributes(
         ProcedureStepLabel=label,
@@ -36,7 +38,7 @@ def push(assoc, label):
     print("scheduled", ups.push(assoc, step))
 
 
-def perform(assoc, start):
+def perform(assoc: Association, start: datetime) -> None:
     """Do what is scheduled."""
     code = attributes(CodeValue="1", CodingSchemeDesignator="99EXAMPLE", CodeMeaning="Planning")
     keys = attributes(ProcedureStepState="SCHEDULED", SOPInstanceUID=None, ProcedureStepLabel=None)
@@ -57,7 +59,7 @@ def perform(assoc, start):
         print("done", match.ProcedureStepLabel)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Give work to others, or do it.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

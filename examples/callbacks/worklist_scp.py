@@ -9,13 +9,14 @@ import argparse
 import re
 import sys
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 
 from pynetdicom import AE
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification
+from pynetdicom.typing import Context, Info, Matches
 
 
-def entry(number, name, station, modality, date):
+def entry(number: int, name: str, station: str, modality: str, date: str) -> Dataset:
     """What a hospital's information system knows of a scheduled procedure step."""
     step = Dataset()
     step.ScheduledStationAETitle = station
@@ -39,7 +40,7 @@ WORKLIST = (
 )
 
 
-def is_match(element, ds):
+def is_match(element: DataElement, ds: Dataset) -> bool:
     """Whether a key of the query matches (PS3.4 C.2.2.2)."""
     if element.VR == "SQ":  # the keys are in its item
         keys = element.value[0] if element.value else ()
@@ -53,7 +54,7 @@ def is_match(element, ds):
     return re.fullmatch(pattern, value) is not None
 
 
-def answer(query, ds):
+def answer(query: Dataset, ds: Dataset) -> Dataset:
     """What was asked for, and nothing else; empty where it is not known."""
     match = Dataset()
     for element in query:
@@ -69,7 +70,7 @@ def answer(query, ds):
 class Worklist(AE):
     """An AE whose callback is a method; assigning a function to ``ae.on_c_find`` does the same."""
 
-    def on_c_find(self, dataset, context, info):
+    def on_c_find(self, dataset: Dataset, context: Context, info: Info) -> Matches:
         """Yield a status and an entry for each that matches; the library sends the final one."""
         dataset.pop("SpecificCharacterSet", None)  # no key, but how the others are encoded
         for ds in WORKLIST:
@@ -81,7 +82,7 @@ class Worklist(AE):
                 yield 0xFF00, answer(dataset, ds)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what is scheduled.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -7,6 +7,7 @@ Ends with 0 if the peer answered to the end with success, with 1 otherwise.
 
 import argparse
 import sys
+from typing import Any
 
 from pydicom import Dataset
 
@@ -15,7 +16,7 @@ from pynetdicom.sop_class import ModalityWorklistInformationFind
 from pynetdicom.status import code_to_category
 
 
-def query(args):
+def query(args: argparse.Namespace) -> Dataset:
     """What is asked for: values to match, and empty elements for what is to be told."""
     # A worklist has no levels. Values about the step are in an item of this sequence (PS3.4 K.6).
     step = Dataset()
@@ -33,18 +34,18 @@ def query(args):
     return wanted
 
 
-def show(match):
+def show(match: Dataset) -> None:
     # What the peer does not know may be empty or missing, the sequence as well.
     step = (match.get("ScheduledProcedureStepSequence") or [Dataset()])[0]
     when = step.get("ScheduledProcedureStepStartDate") or "no date"
     print(when, step.get("Modality"), match.get("PatientID"), match.get("PatientName"))
 
 
-def on_association_rejected(primitive):
+def on_association_rejected(primitive: Any) -> None:
     print("rejected: does the peer know our AE title?", file=sys.stderr)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask what is scheduled.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

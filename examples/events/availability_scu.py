@@ -17,7 +17,7 @@ from pynetdicom.sop_class import InstanceAvailabilityNotification
 UIDS = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
 
 
-def notification(image, availability):
+def notification(image: Dataset, availability: str) -> Dataset:
     """A study, its series, their instances (PS3.4 Table R.3.2-1); here one of each."""
     instance, series, study = Dataset(), Dataset(), Dataset()
     instance.ReferencedSOPClassUID = image.SOPClassUID
@@ -32,7 +32,7 @@ def notification(image, availability):
     return study
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell that an image can be had.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -16,10 +16,12 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import UID
 
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+from pynetdicom.typing import Reply
 
 
-def look(item, directory):
+def look(item: Dataset, directory: Path) -> int | None:
     """Why an instance is not kept; None if it is."""
     uid = UID(item.ReferencedSOPInstanceUID)
     if not uid.is_valid or not (directory / f"{uid}.dcm").is_file():  # it is the name of a file
@@ -28,7 +30,7 @@ def look(item, directory):
     return None if kept.SOPClassUID == item.ReferencedSOPClassUID else 0x0119
 
 
-def result_of(request, directory):
+def result_of(request: Dataset, directory: Path) -> tuple[Dataset, int]:
     """The event's type, and what it says (PS3.4 J.3.3)."""
     result = Dataset()
     result.TransactionUID = request.TransactionUID
@@ -47,21 +49,21 @@ def result_of(request, directory):
     return result, 2 if failed else 1
 
 
-def report(assoc, result, event_type):
+def report(assoc: Association, result: Dataset, event_type: int) -> None:
     status, _ = assoc.send_n_event_report(
         result, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )
     print("told:", status.get("Status"), flush=True)
 
 
-def handle_action(event, directory):
+def handle_action(event: evt.NActionEvent, directory: Path) -> Reply:
     result, event_type = result_of(event.action_information, directory)
     # The request is answered first.
     threading.Thread(target=report, args=(event.assoc, result, event_type)).start()
     return 0x0000, None
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Say which instances are kept.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

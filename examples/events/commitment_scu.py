@@ -9,23 +9,26 @@ Ends with 0 if all are kept, and may be deleted here; with 1 otherwise.
 import argparse
 import queue
 import sys
+from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+from pynetdicom.typing import Reply
 
-RESULTS = queue.SimpleQueue()
+RESULTS: queue.SimpleQueue[Dataset] = queue.SimpleQueue()
 
 
-def handle_report(event):
+def handle_report(event: evt.NEventReportEvent) -> Reply:
     RESULTS.put(event.event_information)
     return 0x0000, None
 
 
-def request_for(paths):
+def request_for(paths: list[Path]) -> Dataset:
     """What is to be kept (PS3.4 J.3.2); each request has its own Transaction UID."""
     request = Dataset()
     request.TransactionUID = generate_uid()
@@ -39,7 +42,7 @@ def request_for(paths):
     return request
 
 
-def ask(assoc, request):
+def ask(assoc: Association, request: Dataset) -> bool:
     """Ask, and wait for the result; whether all is kept."""
     status, _ = assoc.send_n_action(
         request, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
@@ -58,7 +61,7 @@ def ask(assoc, request):
     return asked == kept and not result.get("FailedSOPSequence")
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask whether images are kept.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -11,12 +11,14 @@ import sys
 import threading
 
 from pydicom import Dataset
+from pydicom.tag import BaseTag
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import DisplaySystem, DisplaySystemInstance
+from pynetdicom.typing import Reply
 
 
-def display(number, name, status):
+def display(number: int, name: str, status: str) -> Dataset:
     """One display, as the system tells of it (PS3.3 C.34)."""
     item = Dataset()
     item.DisplaySubsystemID = number
@@ -25,7 +27,7 @@ def display(number, name, status):
     return item
 
 
-def system():
+def system() -> Dataset:
     """All there is to tell."""
     ds = Dataset()
     ds.Manufacturer, ds.ManufacturerModelName = "Example", "Two displays"
@@ -36,7 +38,7 @@ def system():
     return ds
 
 
-def get(uid, tags):
+def get(uid: str, tags: list[BaseTag]) -> Reply:
     """An N-GET (PS3.4 EE.3): the attributes that are asked for, or all."""
     if uid != DisplaySystemInstance:
         return 0x0112, None
@@ -51,13 +53,13 @@ def get(uid, tags):
     return status, found
 
 
-def handle_get(event):
+def handle_get(event: evt.NGetEvent) -> Reply:
     request = event.request
     uid = request.RequestedSOPInstanceUID
     return get(uid, event.attribute_identifiers)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what a display system is.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -8,14 +8,17 @@ Ends with 0 if all displays are normal, with 1 otherwise.
 import argparse
 import sys
 
+from pydicom import Dataset
+
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import DisplaySystem, DisplaySystemInstance
 from pynetdicom.status import code_to_category
 
 WANTED = ["Manufacturer", "ManufacturerModelName", "SystemStatus", "DisplaySubsystemSequence"]
 
 
-def ask(assoc, tags):
+def ask(assoc: Association, tags: list[str]) -> Dataset | None:
     """The attributes; None if there is no answer. A warning says that some are not known."""
     status, found = assoc.send_n_get(tags, DisplaySystem, DisplaySystemInstance)
     code = status.get("Status")
@@ -25,7 +28,7 @@ def ask(assoc, tags):
     return found
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask for the displays of a workstation.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -14,14 +14,14 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
 
-def handle_echo(event):
+def handle_echo(event: evt.CEchoEvent) -> int:
     """Answer a C-ECHO request; without a handler the library answers 0x0000 by itself."""
     requestor = event.assoc.requestor
     print(f"C-ECHO from {requestor.ae_title} at {requestor.address}", flush=True)
     return 0x0000
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Answer C-ECHO requests.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

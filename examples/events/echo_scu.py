@@ -12,17 +12,17 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
 
-def on_established(event):
+def on_established(event: evt.AssociationEvent) -> None:
     contexts = ", ".join(cx.abstract_syntax.name for cx in event.assoc.accepted_contexts)
     print(f"established with {event.assoc.acceptor.ae_title}, who accepts: {contexts}")
 
 
-def on_closed(event):
+def on_closed(event: evt.ConnectionEvent) -> None:
     # `ended` is there before any of the events of the association's end.
     print(f"the association has ended: {event.assoc.ended}")
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask a peer whether it is there.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

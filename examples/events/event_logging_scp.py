@@ -10,6 +10,7 @@ import argparse
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pydicom import Dataset
@@ -19,11 +20,12 @@ from pynetdicom.sop_class import (
     ProceduralEventLoggingInstance,
     SubstanceAdministrationLoggingInstance,
 )
+from pynetdicom.typing import Reply
 
 CURRENT = {"PID1": "1.2.3.1", "PID2": "1.2.3.2"}  # by Patient ID: the study that goes on
 
 
-def texts(content):
+def texts(content: Iterable[Dataset]) -> Iterator[str]:
     """What is said in a report's content."""
     for item in content:
         if item.get("ValueType") == "TEXT":
@@ -31,9 +33,9 @@ def texts(content):
         yield from texts(item.get("ContentSequence", []))
 
 
-def procedural_event(information):
+def procedural_event(information: Dataset) -> tuple[int, str | None]:
     """The status, and what is to be logged (PS3.4 Table P.2-3)."""
-    patient = information.get("PatientID")
+    patient: str = information.get("PatientID", "")
     study = information.get("StudyInstanceUID") or CURRENT.get(patient)
     said = "; ".join(texts([information]))
     if study not in CURRENT.values():
@@ -46,7 +48,7 @@ def procedural_event(information):
     return (0x0000 if information.get("StudyInstanceUID") else 0xB102), f"{study} {said}"
 
 
-def substance_event(information):
+def substance_event(information: Dataset) -> tuple[int, str | None]:
     """The status, and what is to be logged."""
     patient = information.get("PatientID")
     if patient not in CURRENT:
@@ -55,13 +57,13 @@ def substance_event(information):
     return 0x0000, f"{patient} {product} {information.get('SubstanceAdministrationNotes', '')}"
 
 
-SERVICES = {
+SERVICES: dict[str, Callable[[Dataset], tuple[int, str | None]]] = {
     ProceduralEventLoggingInstance: procedural_event,
     SubstanceAdministrationLoggingInstance: substance_event,
 }
 
 
-def record(uid, information, path):
+def record(uid: str, information: Dataset, path: Path) -> Reply:
     """An N-ACTION, whose only type is 1: record the event."""
     if uid not in SERVICES:
         return 0x0112, None
@@ -71,16 +73,16 @@ def record(uid, information, path):
             print(line.replace("\n", " "), file=file)
     reply = Dataset()
     if status == 0xB102:
-        reply.StudyInstanceUID = line.split()[0]
+        reply.StudyInstanceUID = (line or "").split()[0]
     return status, reply or None
 
 
-def handle_action(event, path):
+def handle_action(event: evt.NActionEvent, path: Path) -> Reply:
     uid = event.request.RequestedSOPInstanceUID
     return record(uid, event.action_information, path)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Keep a log of procedures and of what was given.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

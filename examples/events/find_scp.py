@@ -15,11 +15,12 @@ from pydicom import Dataset
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
+from pynetdicom.typing import Matches
 
 STUDIES = (("CITIZEN^JAN", "1.2.3.1"), ("CITIZEN^SNIPS", "1.2.3.2"), ("OTHER^ANNE", "1.2.3.3"))
 
 
-def handle_find(event):
+def handle_find(event: evt.CFindEvent) -> Matches:
     """Yield a status and a match for each study; the library sends the final response."""
     wanted = event.identifier
     if wanted.get("QueryRetrieveLevel") != "STUDY":
@@ -41,7 +42,7 @@ def handle_find(event):
             yield 0xFF00, match
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Answer C-FIND requests.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -11,13 +11,14 @@ import sys
 from pydicom import Dataset
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from pynetdicom.status import code_to_category
 
 MODEL = StudyRootQueryRetrieveInformationModelFind
 
 
-def find(assoc, wanted, most):
+def find(assoc: Association, wanted: Dataset, most: int) -> int | None:
     """Print what matches, at most so many; gives the last status, None if there was none."""
     shown = 0
     last = None
@@ -32,7 +33,7 @@ def find(assoc, wanted, most):
     return last
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask a peer for studies.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

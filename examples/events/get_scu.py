@@ -11,6 +11,7 @@ import sys
 from pydicom import Dataset
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, build_role, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     CTImageStorage,
     MRImageStorage,
@@ -21,7 +22,7 @@ MODEL = StudyRootQueryRetrieveInformationModelGet
 STORAGE = [CTImageStorage, MRImageStorage]
 
 
-def handle_store(event):
+def handle_store(event: evt.CStoreEvent) -> int:
     """Store what the peer sends; called on the Association thread."""
     uid = event.request.AffectedSOPInstanceUID
     try:
@@ -36,11 +37,12 @@ def handle_store(event):
     return 0x0000
 
 
-def get(assoc, study):
+def get(assoc: Association, study: str) -> Dataset:
     """Retrieve a study; gives the final status, an empty one if there was no answer."""
     wanted = Dataset()
     wanted.QueryRetrieveLevel = "STUDY"
     wanted.StudyInstanceUID = study
+    final = Dataset()
     for status, identifier in assoc.send_c_get(wanted, MODEL):
         final = status
         if identifier is not None:  # comes with the final status
@@ -48,7 +50,7 @@ def get(assoc, study):
     return final
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Retrieve a study.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -21,9 +21,10 @@ from pynetdicom.sop_class import (
     HangingProtocolInformationModelGet,
     HangingProtocolStorage,
 )
+from pynetdicom.typing import Instances, Matches
 
 
-def handle_find(event, protocols):
+def handle_find(event: evt.CFindEvent, protocols: list[tuple[Path, Dataset]]) -> Matches:
     """Yield a status and an identifier for each match: there are no levels (PS3.4 U.6)."""
     wanted = event.identifier
     pattern = re.escape(str(wanted.get("HangingProtocolName") or "*"))
@@ -40,7 +41,7 @@ def handle_find(event, protocols):
             yield 0xFF00, match
 
 
-def handle_get(event, protocols):
+def handle_get(event: evt.CGetEvent, protocols: list[tuple[Path, Dataset]]) -> Instances:
     """Yield how many, then a status and a file for each."""
     uids = event.identifier.get("SOPInstanceUID") or []
     uids = [uids] if isinstance(uids, str) else uids
@@ -50,7 +51,7 @@ def handle_get(event, protocols):
         yield 0xFF00, path
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Serve hanging protocols.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

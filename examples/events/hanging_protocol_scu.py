@@ -12,6 +12,7 @@ import sys
 from pydicom import Dataset
 
 from pynetdicom import AE, build_role, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     HangingProtocolInformationModelFind,
     HangingProtocolInformationModelGet,
@@ -20,7 +21,7 @@ from pynetdicom.sop_class import (
 from pynetdicom.status import code_to_category
 
 
-def handle_store(event):
+def handle_store(event: evt.CStoreEvent) -> int:
     """Store what the peer sends; called on the Association thread."""
     uid = event.request.AffectedSOPInstanceUID
     try:
@@ -35,7 +36,7 @@ def handle_store(event):
     return 0x0000
 
 
-def get(assoc, uid):
+def get(assoc: Association, uid: str) -> int | None:
     """Retrieve one; gives the final status, None if there was no answer."""
     wanted = Dataset()
     wanted.SOPInstanceUID = uid
@@ -45,12 +46,12 @@ def get(assoc, uid):
     return final
 
 
-def find_and_get(assoc, name):
+def find_and_get(assoc: Association, name: str) -> int | None:
     """Retrieve all that match; gives how many did not come, None if the query failed."""
     wanted = Dataset()  # there are no levels
     wanted.HangingProtocolName = name
     wanted.SOPInstanceUID = ""
-    missing = 0
+    missing, final = 0, None
     for status, match in assoc.send_c_find(wanted, HangingProtocolInformationModelFind):
         final = status.get("Status")
         if final is not None and code_to_category(final) == "Pending":
@@ -61,7 +62,7 @@ def find_and_get(assoc, name):
     return missing if final == 0x0000 else None
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Find and retrieve hanging protocols.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -16,12 +16,14 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     InventoryCreation,
     InventoryFind,
     InventoryStorage,
     StorageManagementInstance,
 )
+from pynetdicom.typing import Matches, Reply
 
 INITIATE, ASK, CANCEL, PAUSE, RESUME = 11, 12, 13, 14, 15  # the Action Type IDs
 WITH_INSTANCES, STATUS, WITHOUT_INSTANCES = 11, 12, 13  # the Event Type IDs
@@ -30,7 +32,7 @@ WITH_INSTANCES, STATUS, WITHOUT_INSTANCES = 11, 12, 13  # the Event Type IDs
 class Job(threading.Thread):
     """An inventory in the making; it reports on the association that it was asked for on."""
 
-    def __init__(self, keeper, transaction_uid, assoc):
+    def __init__(self, keeper: "Keeper", transaction_uid: str, assoc: Association) -> None:
         super().__init__()
         self.keeper = keeper
         self.transaction_uid = transaction_uid
@@ -40,8 +42,8 @@ class Job(threading.Thread):
         self.is_cancelled = False
         self.status = "PROCESSING"
 
-    def run(self):
-        studies = {}  # by Study Instance UID: a record of the inventory
+    def run(self) -> None:
+        studies: dict[str, Dataset] = {}  # by Study Instance UID: a record of the inventory
         for path in sorted(self.keeper.directory.rglob("*")):
             self.may_go_on.wait()
             if self.is_cancelled:
@@ -68,7 +70,7 @@ class Job(threading.Thread):
         self.status = "COMPLETE"
         self.report(WITH_INSTANCES, inventory)
 
-    def report(self, event_type, inventory=None):
+    def report(self, event_type: int, inventory: Dataset | None = None) -> None:
         """An N-EVENT-REPORT; where the peer is gone, it asks for the status another time."""
         information = Dataset()
         information.TransactionUID = self.transaction_uid
@@ -84,7 +86,7 @@ class Job(threading.Thread):
         except RuntimeError as error:  # there is no association any more
             print(error, file=sys.stderr)
 
-    def cancel(self):
+    def cancel(self) -> None:
         self.is_cancelled = True
         self.may_go_on.set()
 
@@ -92,21 +94,21 @@ class Job(threading.Thread):
 class Keeper:
     """All inventories: those that are there, and those in the making."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.inventories = []
-        self.jobs = {}  # by Transaction UID
+        self.inventories: list[Dataset] = []
+        self.jobs: dict[str, Job] = {}  # by Transaction UID
 
-    def act(self, action, information, assoc):
+    def act(self, action: int, information: Dataset, assoc: Association) -> Reply:
         """An N-ACTION (PS3.4 KK.2.2)."""
         uid = information.TransactionUID  # 0x0120 is answered if there is none
         if action == INITIATE:
             if information.InventoryLevel != "STUDY":
                 return 0x0212, None  # no such level here
-            job = Job(self, uid, assoc)
-            if self.jobs.setdefault(uid, job) is not job:
+            begun = Job(self, uid, assoc)
+            if self.jobs.setdefault(uid, begun) is not begun:
                 return 0x0111, None
-            job.start()
+            begun.start()
             # All is listed, whatever the scope says: the peer is told.
             return 0xB010 if information.ScopeOfInventorySequence else 0x0000, None
         job = self.jobs.get(uid)
@@ -124,7 +126,7 @@ class Keeper:
             job.may_go_on.set()
         return 0x0000, None
 
-    def find(self, keys):
+    def find(self, keys: Dataset) -> Matches:
         """A C-FIND of inventories (PS3.4 JJ): by SOP Instance UID, or all."""
         for inventory in list(self.inventories):
             if keys.get("SOPInstanceUID") in (None, "", inventory.SOPInstanceUID):
@@ -132,21 +134,21 @@ class Keeper:
                 match.update({key.tag: inventory[key.tag] for key in keys if key.tag in inventory})
                 yield 0xFF00, match
 
-    def stop(self):
+    def stop(self) -> None:
         for job in self.jobs.values():
             job.cancel()
 
 
-def handle_action(event, keeper):
+def handle_action(event: evt.NActionEvent, keeper: Keeper) -> Reply:
     """Answer at once; what the SCU waits for is reported later, on the same association."""
     return keeper.act(event.action_type, event.action_information, event.assoc)
 
 
-def handle_find(event, keeper):
+def handle_find(event: evt.CFindEvent, keeper: Keeper) -> Matches:
     yield from keeper.find(event.identifier)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Make inventories of a directory.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -14,8 +14,10 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import InventoryCreation, InventoryFind, StorageManagementInstance
 from pynetdicom.status import code_to_category
+from pynetdicom.typing import Reply
 
 INITIATE = 11  # the Action Type ID
 WITH_INSTANCES, WITHOUT_INSTANCES = 11, 13  # the Event Type IDs
@@ -25,13 +27,17 @@ class NotMade(Exception):
     """The peer refuses, or does not answer."""
 
 
-def handle_report(event, reports):
+def handle_report(
+    event: evt.NEventReportEvent, reports: queue.SimpleQueue[tuple[int, Dataset]]
+) -> Reply:
     """An N-EVENT-REPORT: it may come before the call that has asked for it is answered."""
     reports.put((event.event_type, event.event_information))
     return 0x0000, None
 
 
-def make(assoc, reports, patience):
+def make(
+    assoc: Association, reports: queue.SimpleQueue[tuple[int, Dataset]], patience: float
+) -> str:
     """Have an inventory made, wait for it: its SOP Instance UID."""
     wanted = Dataset()
     wanted.TransactionUID = generate_uid(prefix=None)
@@ -48,21 +54,21 @@ def make(assoc, reports, patience):
             if information.TransactionUID != wanted.TransactionUID:
                 continue
             if event_type == WITH_INSTANCES:
-                return information.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+                return str(information.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
             if event_type == WITHOUT_INSTANCES:
                 raise NotMade(information.get("TransactionStatus"))
     except queue.Empty:
         raise NotMade(f"nothing was reported within {patience} seconds") from None
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have an inventory made.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("--patience", type=float, default=600, help="seconds to wait for it")
     args = parser.parse_args()
 
-    reports = queue.SimpleQueue()
+    reports: queue.SimpleQueue[tuple[int, Dataset]] = queue.SimpleQueue()
     ae = AE("STOCK_EXAMPLE")
     ae.add_requested_context(InventoryCreation)
     ae.add_requested_context(InventoryFind)

@@ -12,10 +12,12 @@ import threading
 from pathlib import Path
 
 from pydicom import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, generate_uid
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MediaCreationManagement
+from pynetdicom.typing import Reply
 
 INITIATE, CANCEL = 1, 2  # the Action Type IDs
 
@@ -23,12 +25,12 @@ INITIATE, CANCEL = 1, 2  # the Action Type IDs
 class Robot:
     """The requests of all peers, and what becomes of them."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.lock = threading.Lock()  # each association has a thread of its own
-        self.requests = {}  # by SOP Instance UID: the attributes
+        self.requests: dict[str, Dataset] = {}  # by SOP Instance UID: the attributes
 
-    def create(self, uid, attributes):
+    def create(self, uid: str | None, attributes: Dataset) -> Reply:
         """An N-CREATE: what is to be on the medium (PS3.4 S.3.2.1)."""
         if uid is not None and not UID(uid).is_valid:  # it becomes the name of a file
             return 0x0117, None
@@ -44,7 +46,7 @@ class Robot:
             self.requests[status.AffectedSOPInstanceUID] = attributes
         return status, attributes
 
-    def act(self, uid, action, information):
+    def act(self, uid: str, action: int, information: Dataset) -> Reply:
         """An N-ACTION: begin with it, or leave it (PS3.4 S.3.2.2)."""
         with self.lock:
             if uid not in self.requests:
@@ -61,7 +63,7 @@ class Robot:
             self.burn(uid, request, copies)
         return 0x0000, None
 
-    def burn(self, uid, request, copies):
+    def burn(self, uid: str, request: Dataset, copies: int) -> None:
         """Write the list; a robot would take a while, and be PENDING and CREATING."""
         items = request.ReferencedSOPSequence
         lines = [
@@ -76,7 +78,7 @@ class Robot:
             request.ExecutionStatus = "DONE"
             request.TotalNumberOfPiecesOfMediaCreated = copies
 
-    def get(self, uid, tags):
+    def get(self, uid: str, tags: list[BaseTag]) -> Reply:
         """An N-GET (PS3.4 S.3.2.3): the attributes that are asked for, or all."""
         found = Dataset()
         with self.lock:
@@ -87,20 +89,20 @@ class Robot:
         return 0x0000 if all(tag in found for tag in tags) else 0x0107, found
 
 
-def handle_create(event, robot):
+def handle_create(event: evt.NCreateEvent, robot: Robot) -> Reply:
     return robot.create(event.request.AffectedSOPInstanceUID, event.attribute_list)
 
 
-def handle_action(event, robot):
+def handle_action(event: evt.NActionEvent, robot: Robot) -> Reply:
     uid = event.request.RequestedSOPInstanceUID
     return robot.act(uid, event.action_type, event.action_information)
 
 
-def handle_get(event, robot):
+def handle_get(event: evt.NGetEvent, robot: Robot) -> Reply:
     return robot.get(event.request.RequestedSOPInstanceUID, event.attribute_identifiers)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Write lists of what is to be put on media.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove
 MODEL = StudyRootQueryRetrieveInformationModelMove
 
 
-def handle_store(event, stored):
+def handle_store(event: evt.CStoreEvent, stored: set[str]) -> int:
     """Store what the peer sends, on an association of its own."""
     uid = event.request.AffectedSOPInstanceUID
     try:
@@ -33,7 +33,7 @@ def handle_store(event, stored):
     return 0x0000
 
 
-def move(ae, args):
+def move(ae: AE, args: argparse.Namespace) -> Dataset:
     """Have a study moved; gives the final status, an empty one if there was no answer."""
     assoc = ae.associate(args.host, args.port, ae_title=args.called)
     if not assoc.is_established:
@@ -55,7 +55,7 @@ def move(ae, args):
     return final
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have a study moved to ourselves.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)
@@ -65,7 +65,7 @@ def main():
     parser.add_argument("--store-port", type=int, default=11113)
     args = parser.parse_args()
 
-    stored = set()
+    stored: set[str] = set()
     ae = AE("WORKSTATION")
     ae.add_requested_context(MODEL)
     for context in StoragePresentationContexts:

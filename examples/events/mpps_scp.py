@@ -14,13 +14,14 @@ from pydicom import Dataset
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityPerformedProcedureStep
+from pynetdicom.typing import Reply
 
 STATES = ("IN PROGRESS", "COMPLETED", "DISCONTINUED")
-STEPS = {}  # by SOP Instance UID
+STEPS: dict[str, Dataset] = {}  # by SOP Instance UID
 LOCK = threading.Lock()  # each association has a thread of its own
 
 
-def create(uid, step):
+def create(uid: str, step: Dataset) -> Reply:
     """An N-CREATE: a modality begins (PS3.4 F.7.2.1)."""
     if step.PerformedProcedureStepStatus != "IN PROGRESS":  # 0x0120 is answered if there is none
         return 0x0106, None
@@ -31,7 +32,7 @@ def create(uid, step):
     return 0x0000, None
 
 
-def change(uid, changes):
+def change(uid: str, changes: Dataset) -> Reply:
     """An N-SET: it goes on, or has ended (PS3.4 F.7.2.2)."""
     with LOCK:
         if uid not in STEPS:
@@ -48,15 +49,15 @@ def change(uid, changes):
     return 0x0000, None
 
 
-def handle_create(event):
+def handle_create(event: evt.NCreateEvent) -> Reply:
     return create(event.request.AffectedSOPInstanceUID, event.attribute_list)
 
 
-def handle_set(event):
+def handle_set(event: evt.NSetEvent) -> Reply:
     return change(event.request.RequestedSOPInstanceUID, event.modification_list)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Hear what modalities do.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -8,24 +8,26 @@ An examination begins, and is done. Ends with 0 if both was heard, with 1 otherw
 import argparse
 import sys
 from datetime import datetime
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.sop_class import ModalityPerformedProcedureStep
 from pynetdicom.workflows import mpps  # which adds what may be empty, and has to be there
 from pynetdicom.workflows.providing import Refused
 
 
-def attributes(**values):
+def attributes(**values: Any) -> Dataset:
     ds = Dataset()
     for keyword, value in values.items():
         setattr(ds, keyword, value)
     return ds
 
 
-def examine(assoc, patient_id, patient_name):
+def examine(assoc: Association, patient_id: str, patient_name: str) -> None:
     today, now = datetime.now().strftime("%Y%m%d %H%M%S").split()
     beginning = attributes(
         SpecificCharacterSet="ISO_IR 192",
@@ -49,7 +51,7 @@ def examine(assoc, patient_id, patient_name):
     print("done", step.uid)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell of an examination.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -13,18 +13,22 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 
 from pynetdicom import AE, QueryRetrievePresentationContexts, StoragePresentationContexts, evt
+from pynetdicom.typing import Instances, Matches, Retrieval
+
+Studies = dict[str, list[tuple[Path, Dataset]]]
+Peers = dict[str, tuple[str, int]]
 
 
-def read_studies(directory):
+def read_studies(directory: Path) -> Studies:
     """The files of a directory, by study."""
-    studies = {}
+    studies: Studies = {}
     for path in sorted(Path(directory).iterdir()):
         ds = dcmread(path, stop_before_pixels=True)
         studies.setdefault(ds.StudyInstanceUID, []).append((path, ds))
     return studies
 
 
-def handle_find(event, studies):
+def handle_find(event: evt.CFindEvent, studies: Studies) -> Matches:
     """Yield a status and an identifier for each study; this archive matches the UID only."""
     wanted = event.identifier.get("StudyInstanceUID")
     for uid, files in studies.items():
@@ -39,7 +43,7 @@ def handle_find(event, studies):
             yield 0xFF00, match
 
 
-def handle_get(event, studies):
+def handle_get(event: evt.CGetEvent | evt.CMoveEvent, studies: Studies) -> Instances:
     """Yield how many, then a status and a file for each."""
     files = studies.get(event.identifier.get("StudyInstanceUID"), [])
     yield len(files)
@@ -47,18 +51,18 @@ def handle_get(event, studies):
         yield 0xFF00, path
 
 
-def handle_move(event, studies, destinations):
+def handle_move(event: evt.CMoveEvent, studies: Studies, destinations: Peers) -> Retrieval:
     """Yield where to, or (None, None); then as for a C-GET."""
     yield destinations.get(event.move_destination, (None, None))
     yield from handle_get(event, studies)
 
 
-def destination(text):
+def destination(text: str) -> tuple[str, tuple[str, int]]:
     title, host, port = text.split(":")
     return title, (host, int(port))
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Be an archive of the files of a directory.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

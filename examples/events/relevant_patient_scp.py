@@ -14,6 +14,7 @@ from pydicom import Dataset
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import GeneralRelevantPatientInformationQuery
+from pynetdicom.typing import Matches
 
 PATIENTS = (
     ("PID1", "CITIZEN^JAN", "19700101", "F"),
@@ -23,7 +24,7 @@ PATIENTS = (
 TEMPLATE = "9007"  # General Relevant Patient Information (PS3.16)
 
 
-def handle_find(event):
+def handle_find(event: evt.CFindEvent) -> Matches:
     """Yield at most one patient, and that only if it is certain who is meant (PS3.4 Q.4)."""
     query = event.identifier
     template = (query.get("ContentTemplateSequence") or [Dataset()])[0]
@@ -45,7 +46,7 @@ def handle_find(event):
         yield 0xFF00, match
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what is known of a patient.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

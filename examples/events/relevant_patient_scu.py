@@ -21,7 +21,7 @@ REASONS = {
 }
 
 
-def query(patient_id):
+def query(patient_id: str) -> Dataset:
     """What is asked for: the one patient, and what is to be told (PS3.4 Q.4)."""
     template = Dataset()
     template.MappingResource = "DCMR"
@@ -34,7 +34,7 @@ def query(patient_id):
     return wanted
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask what is known of a patient.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)
@@ -58,7 +58,7 @@ def main():
         print(error, file=sys.stderr)
     assoc.release()
     if final != 0x0000:
-        print(REASONS.get(final, f"the query failed: {assoc.ended}"), file=sys.stderr)
+        print(REASONS.get(final or 0, f"the query failed: {assoc.ended}"), file=sys.stderr)
         return 1
     if found is None:
         print("the peer does not know the patient")

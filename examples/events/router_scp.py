@@ -14,8 +14,10 @@ import sys
 import threading
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, StoragePresentationContexts, build_context, evt
+from pynetdicom.association import Association
 from pynetdicom.errors import PynetdicomError
 from pynetdicom.sop_class import Verification
+from pynetdicom.typing import Status
 
 OUT_OF_RESOURCES = 0xA700
 
@@ -23,15 +25,15 @@ OUT_OF_RESOURCES = 0xA700
 class Router:
     """Forwards what senders send, with an association to the destination for each of them."""
 
-    def __init__(self, ae, host, port, ae_title):
+    def __init__(self, ae: AE, host: str, port: int, ae_title: str) -> None:
         self.ae = ae
         self.destination = host, port
         self.ae_title = ae_title
         # The association of each sender, and the one that its objects go on by. Both run in the
         # sender's thread, one object after another.
-        self.onward = {}
+        self.onward: dict[Association, Association] = {}
 
-    def association_for(self, sender):
+    def association_for(self, sender: Association) -> Association:
         """Give the association to the destination, a new one if the last has ended."""
         assoc = self.onward.get(sender)
         if assoc is None or not assoc.is_established:
@@ -45,7 +47,7 @@ class Router:
             self.onward[sender] = assoc
         return assoc
 
-    def handle_store(self, event):
+    def handle_store(self, event: evt.CStoreEvent) -> Status:
         """Forward an object; what is returned is the status that the sender gets."""
         request = event.request
         uid = request.AffectedSOPInstanceUID
@@ -70,14 +72,14 @@ class Router:
         print(f"{uid}: 0x{status.Status:04X}", flush=True)
         return status
 
-    def handle_close(self, event):
+    def handle_close(self, event: evt.Event) -> None:
         """A sender is gone: nothing more comes for its association."""
         assoc = self.onward.pop(event.assoc, None)
         if assoc is not None:
             assoc.release()
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Forward what peers send.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

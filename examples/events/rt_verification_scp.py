@@ -12,9 +12,11 @@ import sys
 import threading
 
 from pydicom import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE, RTMachineVerificationPresentationContexts, evt
+from pynetdicom.typing import Reply
 
 PLANS = {"1.2.3.4": {1: {1: 100.0, 2: 80.5}}}  # plan → fraction group → beam: the meterset
 TOLERANCE = 0.1
@@ -23,11 +25,11 @@ TOLERANCE = 0.1
 class Verifier:
     """The verifications of all peers."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock = threading.Lock()  # each association has a thread of its own
-        self.verifications = {}  # by SOP Instance UID: the attributes
+        self.verifications: dict[str, Dataset] = {}  # by SOP Instance UID: the attributes
 
-    def create(self, uid, attributes):
+    def create(self, uid: str, attributes: Dataset) -> Reply:
         """An N-CREATE: which beam is to be verified (PS3.4 DD.3.2.1)."""
         refusal = self.refusal(attributes)
         if refusal:
@@ -42,7 +44,7 @@ class Verifier:
             self.verifications[status.AffectedSOPInstanceUID] = attributes
         return status, attributes
 
-    def refusal(self, attributes):
+    def refusal(self, attributes: Dataset) -> int | None:
         """Why there is no such beam, as a status; None if there is one."""
         (plan,) = attributes.ReferencedRTPlanSequence
         groups = PLANS.get(plan.ReferencedSOPInstanceUID)
@@ -53,7 +55,7 @@ class Verifier:
             return 0xC221
         return None if attributes.ReferencedBeamNumber in beams else 0xC224
 
-    def change(self, uid, attributes):
+    def change(self, uid: str, attributes: Dataset) -> Reply:
         """An N-SET: how the machine is set."""
         with self.lock:
             if uid not in self.verifications:
@@ -62,7 +64,7 @@ class Verifier:
             self.verifications[uid].TreatmentVerificationStatus = "NOT_VERIFIED"
         return 0x0000, None
 
-    def verify(self, uid):
+    def verify(self, uid: str) -> Reply:
         """An N-ACTION: compare with the plan."""
         with self.lock:
             if uid not in self.verifications:
@@ -75,7 +77,7 @@ class Verifier:
             asked.TreatmentVerificationStatus = "VERIFIED" if good else "NOT_VERIFIED"
         return 0x0000, None
 
-    def get(self, uid, tags):
+    def get(self, uid: str, tags: list[BaseTag]) -> Reply:
         """An N-GET: the attributes that are asked for, or all."""
         found = Dataset()
         with self.lock:
@@ -85,33 +87,33 @@ class Verifier:
             found.update({t: known[t] for t in tags or known.keys() if t in known})
         return 0x0000 if all(tag in found for tag in tags) else 0x0107, found
 
-    def delete(self, uid):
+    def delete(self, uid: str) -> int:
         """An N-DELETE."""
         with self.lock:
             return 0x0112 if self.verifications.pop(uid, None) is None else 0x0000
 
 
-def handle_create(event, verifier):
+def handle_create(event: evt.NCreateEvent, verifier: Verifier) -> Reply:
     return verifier.create(event.request.AffectedSOPInstanceUID, event.attribute_list)
 
 
-def handle_set(event, verifier):
+def handle_set(event: evt.NSetEvent, verifier: Verifier) -> Reply:
     return verifier.change(event.request.RequestedSOPInstanceUID, event.modification_list)
 
 
-def handle_action(event, verifier):
+def handle_action(event: evt.NActionEvent, verifier: Verifier) -> Reply:
     return verifier.verify(event.request.RequestedSOPInstanceUID)
 
 
-def handle_get(event, verifier):
+def handle_get(event: evt.NGetEvent, verifier: Verifier) -> Reply:
     return verifier.get(event.request.RequestedSOPInstanceUID, event.attribute_identifiers)
 
 
-def handle_delete(event, verifier):
+def handle_delete(event: evt.NDeleteEvent, verifier: Verifier) -> int:
     return verifier.delete(event.request.RequestedSOPInstanceUID)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Compare how a machine is set with the plan.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -12,6 +12,7 @@ import sys
 from pydicom import Dataset
 
 from pynetdicom import AE, RTMachineVerificationPresentationContexts
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     RTConventionalMachineVerification,
     RTIonMachineVerification,
@@ -27,13 +28,13 @@ class NotVerified(Exception):
     """The peer refuses, or does not answer."""
 
 
-def checked(what, status):
+def checked(what: str, status: Dataset) -> None:
     code = status.get("Status")  # None when there was no answer
     if code is None or code_to_category(code) not in ("Success", "Warning"):
         raise NotVerified(f"{what}: {'no answer' if code is None else f'0x{code:04X}'}")
 
 
-def verify(assoc, args):
+def verify(assoc: Association, args: argparse.Namespace) -> str | None:
     """The Treatment Verification Status (PS3.3 C.36.1)."""
     sop_class = RTIonMachineVerification if args.ion else RTConventionalMachineVerification
     plan = Dataset()
@@ -58,10 +59,10 @@ def verify(assoc, args):
     status, found = assoc.send_n_get(["TreatmentVerificationStatus"], sop_class, uid)
     checked("the result", status)
     checked("the end", assoc.send_n_delete(sop_class, uid))
-    return found.TreatmentVerificationStatus
+    return str(found.TreatmentVerificationStatus)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have it verified how a machine is set.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -15,7 +15,7 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, StoragePresentationContexts, e
 from pynetdicom.sop_class import Verification
 
 
-def handle_store(event, directory):
+def handle_store(event: evt.CStoreEvent, directory: Path) -> int:
     """Store an instance; what is returned is the status that the peer gets."""
     uid = event.request.AffectedSOPInstanceUID
     try:
@@ -32,7 +32,7 @@ def handle_store(event, directory):
     return 0x0000
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Write what peers send to files.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -14,16 +14,16 @@ from pydicom import dcmread
 from pynetdicom import AE, evt
 from pynetdicom.status import code_to_category
 
-sent = Counter()
+sent: Counter[str] = Counter()
 
 
-def on_data_sent(event):
+def on_data_sent(event: evt.DataEvent) -> None:
     # Runs for each write to the socket, so it has to be quick. Nobody pays for this event unless
     # a handler is bound to it.
     sent["bytes"] += len(event.data)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Send DICOM files.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

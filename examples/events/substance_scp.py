@@ -14,12 +14,13 @@ from pydicom import Dataset
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ProductCharacteristicsQuery, SubstanceApprovalQuery
+from pynetdicom.typing import Matches
 
 PRODUCTS = {"04012345678901": ("Contrast agent 300", "20271231")}
 ALLERGIC = {"PID2": "04012345678901"}
 
 
-def describe(keys):
+def describe(keys: Dataset) -> Matches:
     """Yield what a package holds, if that is known (PS3.4 Annex V)."""
     package = keys.get("ProductPackageIdentifier")
     if package in PRODUCTS:
@@ -29,7 +30,7 @@ def describe(keys):
         yield 0xFF00, match
 
 
-def judge(keys):
+def judge(keys: Dataset) -> Matches:
     """Yield whether a patient may have what is in a package (PS3.4 Annex V)."""
     package, patient_id = keys.get("ProductPackageIdentifier"), keys.get("PatientID")
     if not patient_id or package not in PRODUCTS:
@@ -46,12 +47,12 @@ def judge(keys):
     yield 0xFF00, match
 
 
-def handle_find(event):
+def handle_find(event: evt.CFindEvent) -> Matches:
     answer = describe if event.context.abstract_syntax == ProductCharacteristicsQuery else judge
     yield from answer(event.identifier)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what a package holds, and who may have it.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -15,9 +15,11 @@ from pydicom import Dataset
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import UnifiedProcedureStepPull, UnifiedProcedureStepPush
+from pynetdicom.typing import Matches, Reply
 
-STEPS = {}  # by SOP Instance UID
-OWNERS = {}  # the Transaction UIDs of those in progress, which only their performers know
+STEPS: dict[str, Dataset] = {}  # by SOP Instance UID
+# The Transaction UIDs of those in progress, which only their performers know.
+OWNERS: dict[str, str] = {}
 LOCK = threading.Lock()  # each association has a thread of its own
 CHANGE_STATE = 1  # the Action Type ID
 # By the state that it has, and the one that it is to have: the status (PS3.4 Table CC.1.1-2).
@@ -29,7 +31,7 @@ CHANGES = {
 }
 
 
-def create(uid, step):
+def create(uid: str, step: Dataset) -> Reply:
     """An N-CREATE: there is work (PS3.4 CC.2.5)."""
     if step.ProcedureStepState != "SCHEDULED":
         return 0xC309, None
@@ -37,7 +39,7 @@ def create(uid, step):
         return (0x0000 if STEPS.setdefault(uid, step) is step else 0x0111), None
 
 
-def change(uid, changes):
+def change(uid: str, changes: Dataset) -> Reply:
     """An N-SET: the performer tells how far it is (PS3.4 CC.2.6)."""
     key = changes.get("TransactionUID")
     with LOCK:
@@ -52,7 +54,7 @@ def change(uid, changes):
     return 0x0000, None
 
 
-def act(uid, action, information):
+def act(uid: str, action: int, information: Dataset) -> Reply:
     """An N-ACTION: it is claimed, or has ended (PS3.4 CC.2.1)."""
     if action != CHANGE_STATE:
         return 0x0123, None
@@ -71,7 +73,7 @@ def act(uid, action, information):
     return code, None
 
 
-def find(keys):
+def find(keys: Dataset) -> list[tuple[int, Dataset]]:
     """A C-FIND; the state is its only matching key here."""
     matches = []
     with LOCK:
@@ -84,20 +86,20 @@ def find(keys):
     return matches
 
 
-def handle_create(event):
+def handle_create(event: evt.NCreateEvent) -> Reply:
     return create(event.request.AffectedSOPInstanceUID, event.attribute_list)
 
 
-def handle_set(event):
+def handle_set(event: evt.NSetEvent) -> Reply:
     return change(event.request.RequestedSOPInstanceUID, event.modification_list)
 
 
-def handle_action(event):
+def handle_action(event: evt.NActionEvent) -> Reply:
     uid = event.request.RequestedSOPInstanceUID
     return act(uid, event.action_type, event.action_information)
 
 
-def handle_find(event):
+def handle_find(event: evt.CFindEvent) -> Matches:
     return find(event.identifier)
 
 
@@ -109,7 +111,7 @@ HANDLERS = [
 ]
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Have work for others.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -11,13 +11,14 @@ import signal
 import sys
 import threading
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification
+from pynetdicom.typing import Matches
 
 
-def entry(number, name, station, modality, date):
+def entry(number: int, name: str, station: str, modality: str, date: str) -> Dataset:
     """What a hospital's information system knows of a scheduled procedure step."""
     step = Dataset()
     step.ScheduledStationAETitle = station
@@ -41,7 +42,7 @@ WORKLIST = (
 )
 
 
-def is_match(element, ds):
+def is_match(element: DataElement, ds: Dataset) -> bool:
     """Whether a key of the query matches (PS3.4 C.2.2.2)."""
     if element.VR == "SQ":  # the keys are in its item
         keys = element.value[0] if element.value else ()
@@ -55,7 +56,7 @@ def is_match(element, ds):
     return re.fullmatch(pattern, value) is not None
 
 
-def answer(query, ds):
+def answer(query: Dataset, ds: Dataset) -> Dataset:
     """What was asked for, and nothing else; empty where it is not known."""
     match = Dataset()
     for element in query:
@@ -68,7 +69,7 @@ def answer(query, ds):
     return match
 
 
-def handle_find(event):
+def handle_find(event: evt.CFindEvent) -> Matches:
     """Yield a status and an entry for each that matches; the library sends the final response."""
     query = event.identifier
     query.pop("SpecificCharacterSet", None)  # no key, but how the others are encoded
@@ -80,7 +81,7 @@ def handle_find(event):
             yield 0xFF00, answer(query, ds)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Tell what is scheduled.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

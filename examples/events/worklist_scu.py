@@ -15,7 +15,7 @@ from pynetdicom.sop_class import ModalityWorklistInformationFind
 from pynetdicom.status import code_to_category
 
 
-def query(args):
+def query(args: argparse.Namespace) -> Dataset:
     """What is asked for: values to match, and empty elements for what is to be told."""
     # A worklist has no levels. Values about the step are in an item of this sequence (PS3.4 K.6).
     step = Dataset()
@@ -33,14 +33,14 @@ def query(args):
     return wanted
 
 
-def show(match):
+def show(match: Dataset) -> None:
     # What the peer does not know may be empty or missing, the sequence as well.
     step = (match.get("ScheduledProcedureStepSequence") or [Dataset()])[0]
     when = step.get("ScheduledProcedureStepStartDate") or "no date"
     print(when, step.get("Modality"), match.get("PatientID"), match.get("PatientName"))
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Ask what is scheduled.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=11112)

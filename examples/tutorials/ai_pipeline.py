@@ -21,10 +21,11 @@ import time
 import traceback
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 import results
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
 from pynetdicom import AE, evt
@@ -46,7 +47,7 @@ NOT_THE_RIGHT_OBJECT = 0xA900
 STOP = None
 
 
-def model(images, uid, kind):
+def model(images: list[Dataset], uid: str, kind: str) -> Any:
     """Mark what is bright. Put yours here: images come in, one DICOM object goes out."""
     slices = [image.pixel_array * image.RescaleSlope + image.RescaleIntercept for image in images]
     masks = np.array([one > THRESHOLD for one in slices])
@@ -61,20 +62,28 @@ def model(images, uid, kind):
     return results.secondary_capture(images, uid, picture, "bright, NOT FOR DIAGNOSIS")
 
 
-def in_order(paths):
+def in_order(paths: list[Path]) -> list[Dataset]:
     """Read images, sorted by series and number."""
     images = [dcmread(path) for path in paths]
     return sorted(images, key=lambda one: (one.SeriesInstanceUID, one.get("InstanceNumber") or 0))
 
 
-def log(text):
+def log(text: str) -> None:
     print(text, flush=True)
 
 
 class Pipeline:
     """Receives on the associations' threads, and works on one thread."""
 
-    def __init__(self, ae, destination, directory, quiet, retry, kind="picture"):
+    def __init__(
+        self,
+        ae: AE,
+        destination: tuple[str, int, str],
+        directory: Path,
+        quiet: float,
+        retry: int,
+        kind: str = "picture",
+    ) -> None:
         self.ae = ae
         self.destination = destination  # host, port, AE title
         self.quiet, self.retry, self.kind = quiet, retry, kind
@@ -88,22 +97,22 @@ class Pipeline:
 
     # On the thread of an association
 
-    def handle_store(self, event):
+    def handle_store(self, event: evt.CStoreEvent) -> int:
         """Keep an image; what is returned is the status that the sender gets."""
         try:
             study = event.received.text(STUDY_INSTANCE_UID)  # without decoding anything else
             if not is_file_name(study):  # it comes from outside: it may be "../../x"
                 return NOT_THE_RIGHT_OBJECT
-            folder = self.studies / study
-            folder.mkdir(exist_ok=True)
-            path = folder / event.file_name
+            path = self.studies / study / event.file_name
+        except ValueError:
+            return INVALID_INSTANCE
+        try:
+            path.parent.mkdir(exist_ok=True)
             event.save_as(path, overwrite=False, sync=True)  # on the disk before we say so
         except FileExistsError:
             if not same_data_set(event.received, path):
                 log(f"refused: {path.stem} has come before, with another content")
                 return DUPLICATE_INSTANCE
-        except ValueError:
-            return INVALID_INSTANCE
         except OSError as error:
             log(f"not stored: {error.strerror}")
             return OUT_OF_RESOURCES
@@ -112,12 +121,12 @@ class Pipeline:
 
     # On the thread that works
 
-    def run(self):
+    def run(self) -> None:
         """Work on each study when nothing has come for it for some time; until STOP comes."""
         due = {study.name: time.monotonic() + self.quiet for study in self.studies.iterdir()}
         due[self.outbox.name] = time.monotonic()
         while True:
-            first = min(due, key=lambda study: due[study], default=None)
+            first = min(due, key=lambda study: due[study], default="")
             wait = max(0, due[first] - time.monotonic()) if first else None
             try:
                 study = self.arrived.get(timeout=wait)
@@ -128,11 +137,11 @@ class Pipeline:
                 if not self.send():
                     due[self.outbox.name] = time.monotonic() + self.retry
             else:
-                if study is STOP:
+                if study is None:  # STOP
                     return
                 due[study] = time.monotonic() + self.quiet
 
-    def work_on(self, study):
+    def work_on(self, study: Path) -> None:
         """Run the model, unless it was run on these very images before."""
         paths = sorted(study.glob("*.dcm"))
         # The same images make the same UID: where its result is says how far a study has come.
@@ -156,7 +165,7 @@ class Pipeline:
             log(f"{uid} is not written: {error.strerror}")
             self.arrived.put(study.name)
 
-    def send(self):
+    def send(self) -> bool:
         """Send what is in the outbox; gives whether it is empty then."""
         paths = sorted(self.outbox.glob("*.dcm"))
         if not paths:
@@ -182,7 +191,7 @@ class Pipeline:
         return not any(self.outbox.glob("*.dcm"))
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Run a model on what is received.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

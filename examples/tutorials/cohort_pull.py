@@ -20,7 +20,9 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
@@ -30,9 +32,10 @@ from pynetdicom import (
     ALL_TRANSFER_SYNTAXES,
     AllStoragePresentationContexts,
     build_context,
-    build_role,
     evt,
 )
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_contexts_to_receive
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
@@ -40,9 +43,6 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as M
 
 OUT_OF_RESOURCES = 0xA700
 NOT_AUTHORIZED = 0x0124
-UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
-COMPRESSED = tuple(f"1.2.840.10008.1.2.{end}" for end in ("4.70", "4.90", "4.91", "4.80", "5"))
-MOST_CLASSES = 127 // (1 + len(COMPRESSED))  # 128 contexts, one of them for the C-GET
 
 REMOVED = (
     "PatientBirthDate", "PatientBirthTime", "PatientAddress", "PatientTelephoneNumbers",
@@ -59,7 +59,7 @@ class Incomplete(Exception):
 class Cohort:
     """The files, and the names in them."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         self.images, self.private = directory / "cohort", directory / "private"
         for folder in (self.images, self.private):
             folder.mkdir(parents=True, exist_ok=True)
@@ -71,20 +71,20 @@ class Cohort:
         self.expected: dict[str, Path] = {}  # SOP Instance UIDs, and their files
         self.problem: str | None = None  # why nothing can be written
 
-    def code(self, text):
+    def code(self, text: str) -> bytes:
         return hmac.digest(self.secret, text.encode(), "sha256")
 
-    def name(self, patient_id):
+    def name(self, patient_id: str) -> str:
         return f"P{self.code(patient_id).hex()[:12]}"
 
-    def uid(self, uid):
+    def uid(self, uid: str) -> str:
         """The UID in the cohort: the same for the same one, so that references still hold."""
         return f"2.25.{int.from_bytes(self.code(uid)[:16])}"
 
-    def path(self, patient_id, study, instance):
+    def path(self, patient_id: str, study: str, instance: Any) -> Path:
         return self.images / self.name(patient_id) / self.uid(study) / f"{self.uid(instance)}.dcm"
 
-    def handle_store(self, event):
+    def handle_store(self, event: evt.CStoreEvent) -> int:
         """Write an object; what is returned is the status that the archive gets."""
         path = self.expected.get(event.request.AffectedSOPInstanceUID)
         if path is None:
@@ -105,14 +105,14 @@ class Cohort:
             return OUT_OF_RESOURCES
         return 0x0000
 
-    def deidentify(self, ds, name):
+    def deidentify(self, ds: Dataset, name: str) -> None:
         """Replace what names the patient; this is NOT all that PS3.15 Annex E asks for."""
         ds.remove_private_tags()
         ds.walk(self.replace)
         ds.PatientName = ds.PatientID = name
         ds.DeidentificationMethod = "names, IDs and UIDs replaced by cohort_pull.py"
 
-    def replace(self, ds, element):
+    def replace(self, ds: Dataset, element: Any) -> None:
         if element.keyword in REMOVED:
             del ds[element.tag]
         elif element.VR == "PN":  # doctors, operators, and the patient
@@ -124,14 +124,14 @@ class Cohort:
             ]
 
 
-def said(status, assoc):
+def said(status: Any, assoc: Association) -> Any:
     """What the archive has answered."""
     if "Status" not in status:
         return f"no answer: {assoc.ended}"
     return f"0x{status.Status:04X} {status.get('ErrorComment', '')}".strip()
 
 
-def write(path, text):
+def write(path: Path, text: str) -> None:
     """Write a file; it has its name when it is complete."""
     part = path.with_suffix(".part")
     part.write_text(text)
@@ -141,19 +141,29 @@ def write(path, text):
 class Archive:
     """The peer that has the studies."""
 
-    def __init__(self, ae, host, port, title, cohort, per_minute=0, at_a_time=50, move=False):
+    def __init__(
+        self,
+        ae: AE,
+        host: str,
+        port: int,
+        title: str,
+        cohort: Any,
+        per_minute: int = 0,
+        at_a_time: int = 50,
+        move: Any = False,
+    ) -> None:
         self.ae, self.host, self.port, self.title = ae, host, port, title
         self.cohort, self.at_a_time, self.move = cohort, at_a_time, move
         self.seconds_each = 60 / per_minute if per_minute else 0
         self.next = time.monotonic()
 
-    def associate(self, contexts, **options):
+    def associate(self, contexts: list[PresentationContext], **options: Any) -> Association:
         assoc = self.ae.associate(self.host, self.port, contexts, ae_title=self.title, **options)
         if not assoc.is_established:
             raise Incomplete(f"no association: {assoc.ended}")
         return assoc
 
-    def find(self, assoc, level, told, **wanted):
+    def find(self, assoc: Association, level: str, told: Any, **wanted: str) -> list[Any]:
         """Ask what there is; raises where the answer is not all of it."""
         keys = Dataset()
         keys.QueryRetrieveLevel = level
@@ -169,7 +179,7 @@ class Archive:
                 raise Incomplete(f"the query for {level}: {said(status, assoc)}")
         return matches
 
-    def studies(self, assoc, row):
+    def studies(self, assoc: Association, row: Any) -> Iterator[Any]:
         """The studies of a row of the list."""
         wanted = {keyword: value for keyword, value in row.items() if value}
         told = ("PatientID", "StudyInstanceUID")
@@ -178,7 +188,7 @@ class Archive:
             if study.PatientID == row["PatientID"]:
                 yield study.StudyInstanceUID
 
-    def instances(self, assoc, study):
+    def instances(self, assoc: Association, study: str) -> Iterator[tuple[Any, Any, Any]]:
         """Give (series, SOP Instance UID, SOP Class UID) of what a study has."""
         for series in self.find(assoc, "SERIES", ["SeriesInstanceUID"], StudyInstanceUID=study):
             uid = series.SeriesInstanceUID
@@ -187,7 +197,7 @@ class Archive:
             for image in self.find(assoc, "IMAGE", told, **above):
                 yield uid, image.SOPInstanceUID, image.get("SOPClassUID")
 
-    def retrieve(self, study, missing):
+    def retrieve(self, study: str, missing: Any) -> None:
         """Have instances sent, in portions."""
         portions: dict[str, list[str]] = {}
         for series, uid, _ in missing:
@@ -203,28 +213,22 @@ class Archive:
         if problem:
             raise Incomplete(problem)
 
-    def retrieving(self, sop_classes):
+    def retrieving(self, sop_classes: Any) -> Association:
         if self.move:
             return self.associate([build_context(MOVE)])
-        # For C-GET we propose what is sent to us, and that we are the SCP of it. An archive chooses
-        # one transfer syntax of a context, so each compressed one has a context of its own.
-        kinds = sorted(sop_classes - {None, ""} or {CTImageStorage, MRImageStorage})[:MOST_CLASSES]
-        contexts = [build_context(GET)]
-        for kind in kinds:
-            contexts += [build_context(kind, syntax) for syntax in (UNCOMPRESSED, *COMPRESSED)]
-        return self.associate(
-            contexts,
-            ext_neg=[build_role(kind, scp_role=True) for kind in kinds],
-            evt_handlers=[(evt.EVT_C_STORE, self.cohort.handle_store)],
-        )
+        # For a C-GET we propose what is sent to us, and that we are the SCP of it.
+        kinds = sop_classes - {None, ""} or {CTImageStorage, MRImageStorage}
+        contexts, roles = build_contexts_to_receive(kinds)
+        handlers = [(evt.EVT_C_STORE, self.cohort.handle_store)]
+        return self.associate([build_context(GET), *contexts], ext_neg=roles, evt_handlers=handlers)
 
-    def keep_pace(self, count):
+    def keep_pace(self, count: int) -> None:
         """Wait until so many more may be asked for."""
         now = time.monotonic()
         time.sleep(max(0, self.next - now))
         self.next = max(self.next, now) + count * self.seconds_each
 
-    def have_sent(self, assoc, study, series, uids):
+    def have_sent(self, assoc: Association, study: str, series: Any, uids: Any) -> str | None:
         """Have instances of a series sent; gives what went wrong, if something did."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "IMAGE"
@@ -240,7 +244,7 @@ class Archive:
         return None if status.get("Status") == 0x0000 else said(status, assoc)
 
 
-def read_list(path):
+def read_list(path: Path) -> list[dict[str | Any, str | Any]]:
     """The rows of the list; each column is a key of the query."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
@@ -250,7 +254,7 @@ def read_list(path):
         return [{key: (value or "").strip() for key, value in row.items()} for row in reader]
 
 
-def pull(archive, cohort, row):
+def pull(archive: Any, cohort: Any, row: Any) -> list[tuple[Any, str, int, int, str]] | list[Any]:
     """Retrieve the studies of a patient; gives a row of the report for each."""
     patient_id = row["PatientID"]
     name = cohort.name(patient_id)
@@ -279,7 +283,7 @@ def pull(archive, cohort, row):
     return report or [(name, "", 0, 0, "no such study")]
 
 
-def to_csv(*rows):
+def to_csv(*rows: Any) -> str:
     """The rows as text."""
     lines = []
     for row in rows:
@@ -288,7 +292,7 @@ def to_csv(*rows):
     return "\n".join(lines) + "\n"
 
 
-def main(words=None):
+def main(words: Any = None) -> int:
     parser = argparse.ArgumentParser(description="Retrieve the studies of a list of patients.")
     parser.add_argument("host", help="the archive's host")
     parser.add_argument("port", type=int)

@@ -5,6 +5,7 @@ of the patient and the study is copied from the images, never typed again.
 """
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from pydicom import Dataset
@@ -27,7 +28,9 @@ OF_THE_STUDY = (
 MAY_BE_ABSENT = ("SpecificCharacterSet", "IssuerOfPatientID")
 
 
-def derived_from(image, sop_class, uid, modality, description):
+def derived_from(
+    image: Dataset, sop_class: str, uid: str, modality: str, description: str
+) -> Dataset:
     """What any object has to say that is made of an image."""
     ds = Dataset()
     for keyword in OF_THE_STUDY:
@@ -54,14 +57,14 @@ def derived_from(image, sop_class, uid, modality, description):
     return ds
 
 
-def code(value, scheme, meaning):
+def code(value: str, scheme: str, meaning: str) -> Dataset:
     """A coded concept."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
 
 
-def reference(image):
+def reference(image: Dataset) -> Dataset:
     """A reference to an instance."""
     item = Dataset()
     item.ReferencedSOPClassUID = image.SOPClassUID
@@ -69,7 +72,7 @@ def reference(image):
     return item
 
 
-def secondary_capture(images, uid, picture, description):
+def secondary_capture(images: list[Dataset], uid: str, picture: Any, description: str) -> Dataset:
     """A picture for people: every viewer shows it, no program can read what it means.
 
     `picture` is an array of rows × columns × 3 bytes: red, green, blue.
@@ -91,7 +94,7 @@ def secondary_capture(images, uid, picture, description):
     return ds
 
 
-def report(images, uid, text):
+def report(images: list[Dataset], uid: str, text: str) -> Dataset:
     """A Structured Report of one finding, in words."""
     ds = derived_from(images[0], BasicTextSRStorage, uid, "SR", SOFTWARE)
     ds.ReferencedPerformedProcedureStepSequence = []
@@ -126,7 +129,7 @@ def report(images, uid, text):
     return ds
 
 
-def segmentation(images, uid, masks, label):
+def segmentation(images: list[Dataset], uid: str, masks: Any, label: str) -> Dataset:
     """A mask for each image: what a program can measure, and a viewer lays over the image.
 
     `masks` is an array of bool, images × rows × columns. The images are of one series, with an

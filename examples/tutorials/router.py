@@ -18,7 +18,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.errors import DataSetDecodeError
@@ -32,21 +34,23 @@ OUT_OF_RESOURCES = 0xA700
 CANNOT_UNDERSTAND = 0xC000
 
 
-def route(event):
+def route(event: evt.CStoreEvent) -> Iterator[str]:
     """The rules: give the AE titles of where an object goes. Put yours here."""
     yield "ARCHIVE"  # everything
     if event.received.text(MODALITY) == "CT" and event.assoc.requestor.ae_title != "AI":
         yield "AI"  # new CT images, and not what AI has made of them
 
 
-def log(text):
+def log(text: str) -> None:
     print(text, flush=True)
 
 
 class Destination:
     """A peer, the folder of what it does not have yet, and the thread that sends it."""
 
-    def __init__(self, ae, title, host, port, directory, retry=60):
+    def __init__(
+        self, ae: AE, title: str, host: str, port: int, directory: Path, retry: int = 60
+    ) -> None:
         self.ae, self.title, self.host, self.port = ae, title, host, port
         self.queue, self.refused = directory / "queue" / title, directory / "refused" / title
         for folder in (self.queue, self.refused):
@@ -55,16 +59,16 @@ class Destination:
         self.wake, self.over = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self.run)
 
-    def put(self, event):
+    def put(self, event: evt.Event) -> None:
         """Have an object sent; it is on the disk when this returns. For any thread."""
         event.save_as(self.queue / f"{time.time_ns()}-{event.file_name}", sync=True)
         self.wake.set()
 
-    def stop(self):
+    def stop(self) -> None:
         self.over.set()
         self.wake.set()
 
-    def run(self):
+    def run(self) -> None:
         """Send what is there, what an earlier process has left first, and wait for more."""
         while not self.over.is_set():
             self.wake.clear()
@@ -74,7 +78,7 @@ class Destination:
             elif not self.send(paths):
                 self.over.wait(self.retry)
 
-    def send(self, paths):
+    def send(self, paths: list[Path]) -> bool:
         """Send files; gives whether the destination has taken all of them."""
         is_well = True
         for contexts, group in plan_associations(paths):
@@ -87,7 +91,7 @@ class Destination:
             assoc.release()
         return is_well
 
-    def settle(self, path, status):
+    def settle(self, path: Path, status: Any) -> bool:
         """Go by what was answered; gives whether the file has left the queue."""
         code = status.get("Status")
         if code is None:
@@ -108,10 +112,10 @@ class Destination:
 class Router:
     """Receives on the associations' threads, and has the destinations send on theirs."""
 
-    def __init__(self, destinations):
+    def __init__(self, destinations: Any) -> None:
         self.destinations = {destination.title: destination for destination in destinations}
 
-    def handle_store(self, event):
+    def handle_store(self, event: evt.CStoreEvent) -> int:
         """Queue an object; what is returned is the status that the sender gets."""
         try:
             for title in route(event):
@@ -126,14 +130,14 @@ class Router:
         return 0x0000
 
 
-def address(text):
+def address(text: str) -> tuple[str, str, int]:
     """TITLE=HOST:PORT of the command line."""
     title, _, rest = text.partition("=")
     host, _, port = rest.rpartition(":")
     return title, host, int(port)
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Forward what is received, by rules.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("port", nargs="?", type=int, default=11112)

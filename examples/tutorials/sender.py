@@ -16,7 +16,14 @@ from pynetdicom.presentation import plan_associations
 from pynetdicom.status import code_to_category
 
 
-def send_folder(folder, address, title="ANY-SCP", attempts=3, pause=60, timeout=30):
+def send_folder(
+    folder: Path,
+    address: tuple[str, int],
+    title: str = "ANY-SCP",
+    attempts: int = 3,
+    pause: float = 60,
+    timeout: float = 30,
+) -> list[Path]:
     """Send the files of a folder; gives those that are left."""
     host, port = address
     ae = AE("SENDER")
@@ -42,7 +49,7 @@ def send_folder(folder, address, title="ANY-SCP", attempts=3, pause=60, timeout=
     return sorted(folder.glob("*.dcm"))
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Send the files of a folder, and remove them.")
     parser.add_argument("host", help="where the archive is")
     parser.add_argument("port", type=int)

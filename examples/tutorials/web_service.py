@@ -14,6 +14,7 @@ import argparse
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -25,14 +26,14 @@ from fastapi.responses import FileResponse
 from pydicom import Dataset
 from starlette.background import BackgroundTask
 
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import AE, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_contexts_to_receive
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
 from pynetdicom.sop_class import Verification
 
 BAD_GATEWAY, UNAVAILABLE, TIMEOUT = 502, 503, 504
-UNCOMPRESSED = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
-COMPRESSED = [f"1.2.840.10008.1.2.{end}" for end in ("4.70", "4.90", "4.91", "4.80", "4.50", "5")]
 UID = Annotated[str, PathParameter(pattern=r"^[0-9][0-9.]{0,63}$")]
 
 STUDY = ("StudyInstanceUID", "PatientName", "PatientID", "StudyDate", "StudyDescription")
@@ -42,7 +43,7 @@ SERIES = ("SeriesInstanceUID", "Modality", "SeriesDescription", "NumberOfSeriesR
 class Archive:
     """The peer that is asked; any number of threads may use it."""
 
-    def __init__(self, host, port, title, associations=4):
+    def __init__(self, host: str, port: int, title: str, associations: Any = 4) -> None:
         self.host, self.port, self.title = host, port, title
         self.ae = AE("WEB")
         self.ae.connection_timeout = 5
@@ -51,7 +52,9 @@ class Archive:
         self.places = BoundedSemaphore(associations)
 
     @contextmanager
-    def association(self, contexts, **options):
+    def association(
+        self, contexts: list[PresentationContext], **options: Any
+    ) -> Iterator[Association]:
         with (
             self.places,
             self.ae.associate(
@@ -62,7 +65,9 @@ class Archive:
                 raise HTTPException(UNAVAILABLE, f"the archive cannot be asked: {assoc.ended}")
             yield assoc
 
-    def find(self, level, told, limit, **wanted):
+    def find(
+        self, level: str, told: Iterable[str], limit: int | None, **wanted: str
+    ) -> tuple[list[Dataset], bool]:
         """Ask for what matches; gives the matches, and whether they are all."""
         keys = Dataset()
         keys.QueryRetrieveLevel = level
@@ -81,7 +86,7 @@ class Archive:
                     matches.append(match)
         return matches, True
 
-    def get(self, study, series, directory):
+    def get(self, study: str, series: Any, directory: Path) -> None:
         """Retrieve a series into a directory; raises unless all of it has come."""
         told = ("SOPInstanceUID", "SOPClassUID")
         images, _ = self.find("IMAGE", told, None, StudyInstanceUID=study, SeriesInstanceUID=series)
@@ -89,7 +94,7 @@ class Archive:
             raise HTTPException(404, "the archive has no such series")
         came = set()
 
-        def handle_store(event):
+        def handle_store(event: evt.CStoreEvent) -> int:
             try:
                 event.save_as(directory / event.file_name)
             except OSError:
@@ -97,17 +102,13 @@ class Archive:
             came.add(event.request.AffectedSOPInstanceUID)
             return 0x0000
 
-        contexts, kinds = [build_context(GET)], {image.SOPClassUID for image in images}
-        for kind in kinds:
-            contexts += [build_context(kind, syntax) for syntax in (UNCOMPRESSED, *COMPRESSED)]
+        contexts, roles = build_contexts_to_receive({image.SOPClassUID for image in images})
+        contexts = [build_context(GET), *contexts]
+        handlers = [(evt.EVT_C_STORE, handle_store)]
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
-        with self.association(
-            contexts,
-            ext_neg=[build_role(kind, scp_role=True) for kind in kinds],
-            evt_handlers=[(evt.EVT_C_STORE, handle_store)],
-        ) as assoc:
+        with self.association(contexts, ext_neg=roles, evt_handlers=handlers) as assoc:
             *_, (status, _) = assoc.send_c_get(keys, GET)
             check(status, assoc)
         missing = {image.SOPInstanceUID for image in images} - came
@@ -115,7 +116,7 @@ class Archive:
             raise HTTPException(BAD_GATEWAY, f"{len(missing)} of {len(images)} did not come")
 
 
-def check(status, assoc):
+def check(status: Any, assoc: Association) -> None:
     """Raise what says that the archive did not do all it was asked for."""
     if "Status" not in status:
         raise HTTPException(TIMEOUT, f"the archive did not answer: {assoc.ended}")
@@ -126,12 +127,12 @@ def check(status, assoc):
         )
 
 
-def plain(match, keywords):
+def plain(match: Dataset, keywords: Any) -> dict[Any, str]:
     """A match as JSON has it: text, decoded by the match's own character set."""
     return {keyword: str(match.get(keyword) or "") for keyword in keywords}
 
 
-def to_zip(directory):
+def to_zip(directory: Path) -> Path:
     """The images of a directory in one file, which is there, too."""
     path = directory / "series.zip"
     with zipfile.ZipFile(path, "w") as file:
@@ -140,7 +141,7 @@ def to_zip(directory):
     return path
 
 
-def make_app(archive):
+def make_app(archive: Any) -> FastAPI:
     """Make the service. FastAPI runs functions that are no coroutines in a pool of threads."""
     app = FastAPI(title="What an archive has")
 
@@ -192,7 +193,7 @@ def make_app(archive):
     return app
 
 
-def main(app_of):
+def main(app_of: Any) -> int:
     parser = argparse.ArgumentParser(description="Serve what an archive has by HTTP.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the archive's host")
     parser.add_argument("port", nargs="?", type=int, default=11112)

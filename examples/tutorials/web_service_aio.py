@@ -21,19 +21,18 @@ from pydicom import Dataset
 from starlette.background import BackgroundTask
 from web_service import (
     BAD_GATEWAY,
-    COMPRESSED,
     STUDY,
     UID,
     UNAVAILABLE,
-    UNCOMPRESSED,
     check,
     main,
     plain,
     to_zip,
 )
 
-from pynetdicom import AE, aio, build_context, build_role, evt
+from pynetdicom import AE, aio, build_context, evt
 from pynetdicom.errors import AssociationError
+from pynetdicom.presentation import build_contexts_to_receive
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
 
@@ -93,14 +92,12 @@ class Archive:
             came.add(event.request.AffectedSOPInstanceUID)
             return 0x0000
 
-        contexts, kinds = [build_context(GET)], {image.SOPClassUID for image in images}
-        for kind in kinds:
-            contexts += [build_context(kind, syntax) for syntax in (UNCOMPRESSED, *COMPRESSED)]
+        contexts, roles = build_contexts_to_receive({image.SOPClassUID for image in images})
+        contexts = [build_context(GET), *contexts]
+        handlers = [(evt.EVT_C_STORE, handle_store)]
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
-        roles = [build_role(kind, scp_role=True) for kind in kinds]
-        handlers = [(evt.EVT_C_STORE, handle_store)]
         async with self.association(contexts, ext_neg=roles, evt_handlers=handlers) as assoc:
             async for status, _ in assoc.c_get(keys, GET):
                 last = status

@@ -9,9 +9,7 @@ from __future__ import annotations
 try:
     import greenlet as _greenlet  # noqa: F401  # only to say what is missing
 except ImportError as error:
-    raise ImportError(
-        "pynetdicom.aio needs the package greenlet: pip install greenlet"
-    ) from error
+    raise ImportError("pynetdicom.aio needs the package greenlet: pip install greenlet") from error
 
 from pynetdicom.aio.association import Associating, Association, associate
 from pynetdicom.aio.results import Responses

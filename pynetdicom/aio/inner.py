@@ -14,7 +14,9 @@ from pynetdicom import association
 from pynetdicom.aio.handling import LoopHandlers
 from pynetdicom.aio.runtime import LoopRuntime
 from pynetdicom.aio.strands import Begun
+from pynetdicom.network.connection import Connection
 from pynetdicom.network.dul import DUL
+from pynetdicom.upper_layer.ended import Ended
 
 _MOST_IN_LOOP = 32768
 """Bytes that are understood at once by the loop itself: they are kept in memory."""
@@ -115,10 +117,22 @@ class LoopAssociation(association.Association):
         handlers: Any = self._handlers
         self._runtime.lives(self)
         try:
-            self._begun = self._runtime.begin(self.name, self.run, context=handlers.variables)
+            self._begun = self._runtime.begin(
+                self.name, self.run, context=handlers.variables, never=self._never_ran
+            )
         except BaseException:
             self._runtime.lives_no_more(self)
             raise
+
+    def _never_ran(self) -> None:
+        """The loop was shut down before it could begin."""
+        self.dul.abort(Ended("aborted", "local", 0, 0))
+        if isinstance(self.dul.connection, Connection):
+            self.dul.connection.close()
+        self._link.ae._running.discard(self)
+        if self._link.server is not None:
+            self._link.server.association_ended(self)
+        self._runtime.lives_no_more(self)
 
     def run(self) -> None:
         """Negotiate, serve, and see to the end."""

@@ -244,10 +244,14 @@ class LoopRuntime(Runtime):
         *,
         failed: Callable[[], Any] | None = None,
         context: Context | None = None,
+        never: Callable[[], Any] | None = None,
     ) -> Begun:
-        """As `network.threads.start`: have something called as a task of its own."""
+        """As `network.threads.start`: have something called as a task of its own.
+
+        Where that is cancelled before it has begun, `never` is called instead.
+        """
         run = threads.guarded(name, _unless_stopped(call), failed)
-        return self._begin(name, run, context, self._begin_task)
+        return self._begin(name, run, context, partial(self._begin_task, never))
 
     def begin_reader(self, name: str, call: Callable[[], Any], context: Context) -> Begun:
         """As `begin`, of what waits for sockets; callbacks of the loop resume it."""
@@ -271,21 +275,30 @@ class LoopRuntime(Runtime):
         return begun
 
     def _begin_task(
-        self, name: str, call: Callable[[], Any], begun: Begun, over: Latch, context: Context
+        self,
+        never: Callable[[], Any] | None,
+        name: str,
+        call: Callable[[], Any],
+        begun: Begun,
+        over: Latch,
+        context: Context,
     ) -> None:
+        not_begun = [never]
+
         async def run() -> None:
-            try:
-                await inhabit(self.strand(call, begun.ident))
-            finally:
-                over.set()
+            not_begun.clear()
+            await inhabit(self.strand(call, begun.ident))
 
         begun.task = task = self.loop.create_task(run(), name=name, context=context)
         self._tasks.add(task)
-        task.add_done_callback(partial(self._task_ended, over))
+        task.add_done_callback(partial(self._task_ended, over, not_begun))
 
-    def _task_ended(self, over: Latch, task: asyncio.Task[Any]) -> None:
+    def _task_ended(self, over: Latch, not_begun: list[Any], task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         over.set()
+        for never in not_begun:
+            if never is not None:
+                never()
         if not task.cancelled():
             task.exception()
 

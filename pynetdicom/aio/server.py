@@ -47,7 +47,15 @@ class LoopServer(AssociationServer):
         """Serve in the loop."""
         self._claim()
         self._runtime.lives(self)
-        self.thread = self._runtime.begin("pynetdicom-listener", self._serve)
+        never = self._never_ran
+        self.thread = self._runtime.begin("pynetdicom-listener", self._serve, never=never)
+
+    def _never_ran(self) -> None:
+        """The loop was shut down before it could begin."""
+        self._lobby.close()
+        self._stopped.set()
+        self.server_close()
+        self._runtime.lives_no_more(self)
 
     def _serve(self) -> None:
         try:

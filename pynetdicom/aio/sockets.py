@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import selectors
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from greenlet import getcurrent
@@ -102,19 +104,41 @@ class LoopWatch(_Resumed, Watch):
         self._is_set = self._listens = False
 
     def wait(self, timeout: float | None, *, end_only: bool = False) -> bool:
-        """As `Watch.wait`; what ends it is not told from what there is to read."""
+        """As `Watch.wait`."""
         if self._is_set:
             self._is_set = False
             return False
         if end_only:
             self._listen_no_more()
-        elif not self._listens:
+            with self._end_watched():
+                return self._ready(timeout)
+        if not self._listens:
             self._runtime.loop.add_reader(self._fd, self._readable)
             self._listens = True
+        return self._ready(timeout)
+
+    def _ready(self, timeout: float | None) -> bool:
         ready = bool(self._wait(timeout))
         if not ready:
             self._is_set = False
         return ready
+
+    @contextlib.contextmanager
+    def _end_watched(self) -> Iterator[None]:
+        """Have it go on meanwhile when the peer hangs up, where the system can tell."""
+        if not hasattr(select, "EPOLLRDHUP"):
+            yield
+            return
+        # What the loop asks for is what there is to read. So it asks another one, which is readable
+        # when that has something to tell.
+        loop = self._runtime.loop
+        with select.epoll() as poll:
+            poll.register(self._fd, select.EPOLLRDHUP)
+            loop.add_reader(poll.fileno(), self._go_on, True)
+            try:
+                yield
+            finally:
+                loop.remove_reader(poll.fileno())
 
     def _readable(self) -> None:
         if self._waits is None:  # it is at something else, and would be told over and over

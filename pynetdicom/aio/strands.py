@@ -177,7 +177,11 @@ class Strand(greenlet):
         elif self.is_over:
             self.outcome()
         elif awaited is not None:
-            asyncio.ensure_future(awaited).add_done_callback(self._resume)
+            if not asyncio.isfuture(awaited):
+                context = self.gr_context
+                copy = None if context is None else context.copy()
+                awaited = asyncio.get_running_loop().create_task(awaited, context=copy)
+            awaited.add_done_callback(self._resume)
 
     def _resume(self, future: asyncio.Future[Any]) -> None:
         if future.cancelled():

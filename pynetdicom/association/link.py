@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.negotiated import NOTHING, Negotiated
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.event_types import ON_THE_WIRE, EventType
@@ -67,6 +67,18 @@ class Link(Timeouts):
     dul: DUL
     handlers: Handlers
 
+    # What most never have otherwise is the class's.
+    idle_timeout: float | None = None
+    """While its server is drained: after so many seconds with nothing to do it is aborted."""
+    was_established = False
+    released_by_peer: Ended | None = None
+    request_pdu: A_ASSOCIATE_RQ | None = None
+    stores_for = ("", 0)
+    access: Granted | None = None
+    """What the peer may do, where its listener has rules for that."""
+    wants_no_more = False
+    """Whether the local user has ended it, from whatever thread: none is to take its place."""
+
     def __init__(
         self,
         ae: Entity,
@@ -88,28 +100,18 @@ class Link(Timeouts):
         self.acceptor: ServiceUser = ServiceUser(thread, "acceptor")
         self.peer = self.acceptor if self.is_requestor else self.requestor
         self.peer_address: tuple[Any, ...] = ("", 0)
-        self.negotiated = Negotiated()
+        self.negotiated = NOTHING
         self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
         self._acse_timeout: float | None = ae.acse_timeout
         self._dimse_timeout: float | None = ae.dimse_timeout
         self._connection_timeout: float | None = ae.connection_timeout
         self._network_timeout: float | None = ae.network_timeout
-        # While its server is drained: after so many seconds with nothing to do it is aborted.
-        self.idle_timeout: float | None = None
         self.inbox = Inbox(runtime)
         self.is_over = runtime.latch()
         self.is_negotiated = runtime.latch()
-        self.was_established = False
-        self.released_by_peer: Ended | None = None
-        self.request_pdu: A_ASSOCIATE_RQ | None = None
-        self.stores_for = ("", 0)
         # Those that serve a C-MOVE of this one, or go on for it with what is to be sent, and do not
         # outlive an abort of it. A set's own operations are atomic.
         self.sub_associations: set[Runs] = set()
-        # What the peer may do, where its listener has rules for that.
-        self.access: Granted | None = None
-        # Whether the local user has ended it, from whatever thread: none is to take its place.
-        self.wants_no_more = False
 
     @property
     def ended(self) -> Ended | None:
@@ -123,6 +125,8 @@ class Link(Timeouts):
 
     def own_negotiated(self) -> Negotiated:
         """What was agreed on, for programs, which may change it: from now on it is its own."""
+        if self.negotiated is NOTHING:
+            return NOTHING.copy()
         if self.negotiated.is_shared:
             # The same for all threads that ask.
             self.negotiated = vars(self).setdefault("_own", self.negotiated.copy())

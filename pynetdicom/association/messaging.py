@@ -43,7 +43,7 @@ class Messenger:
         # Whether the log has a line of each operation.
         self.logs = debug_log.are_operations_wanted()
         # Oddities of data sets that the log has told of already.
-        self._noted: set[str] = set()
+        self._noted: tuple[str, ...] = ()
 
     def send(self, primitive: Primitive, context_id: int, *, waits: bool = True) -> bool:
         """Send one message; False when it was not, since another thread sends and not `waits`.
@@ -83,7 +83,7 @@ class Messenger:
         for oddity in oddities:
             kind = f"{what} {oddity.partition(':')[0]}"
             if kind not in self._noted:
-                self._noted.add(kind)
+                self._noted += (kind,)
                 with working_on(self._link):
                     LOGGER.warning("a data set is %s %s (noted once)", what, oddity)
 

@@ -64,6 +64,17 @@ class DUL(threading.Thread):
         The thread that reads, while it does: an ident may be another thread's after that.
     """
 
+    # What most never have otherwise is the class's.
+    _finished = _expired = False
+    """Whether the connection is to be closed, and whether since the peer's time to do so is up."""
+    _in_midst = False
+    """Whether a PDU or a message has begun and is not complete, as of the last bytes."""
+    _paused_until: float | None = None
+    """Until when nothing is read, since its consumer lags."""
+    _pdvs: tuple[pdus.PDV, ...] = ()
+    """Those of the present P-DATA-TF, for who watches PDUs."""
+    _pdv = b""
+
     def __init__(
         self,
         user: User,
@@ -89,14 +100,6 @@ class DUL(threading.Thread):
         self._move = provider.last
         # What it waits for, and is woken by, once there is a connection.
         self._watch: Watch | None = None
-        # Whether the connection is to be closed, and whether since the peer's time to do so is up.
-        self._finished = self._expired = False
-        # Whether a PDU or a message has begun and is not complete, as of the last bytes.
-        self._in_midst = False
-        # Until when nothing is read, since its consumer lags.
-        self._paused_until: float | None = None
-        self._pdvs: list[pdus.PDV] = []
-        self._pdv = bytearray()
 
     @property
     def connection(self) -> Connection:
@@ -367,11 +370,11 @@ class DUL(threading.Thread):
         """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""
         self._pdv += data
         if done:
-            self._pdvs.append(pdus.PDV(context_id, control, bytes(self._pdv)))
-            self._pdv.clear()
+            self._pdvs += (pdus.PDV(context_id, control, self._pdv),)
+            self._pdv = b""
             if not self.framer.in_p_data:
-                shown, self._pdvs = self._pdvs, []
-                self._user.on_pdu(pdus.P_DATA_TF(pdvs=shown), False)
+                shown, self._pdvs = self._pdvs, ()
+                self._user.on_pdu(pdus.P_DATA_TF(pdvs=list(shown)), False)
         self._user.assembler.feed(context_id, control, data, done)
 
     def _carry_out(self, received: Received) -> None:
@@ -394,4 +397,11 @@ class DUL(threading.Thread):
         elif action.label == "AE-3":
             self.framer.context_ids = self._user.on_associate(received.pdu)
         elif action.label == "AR-2":
-            self._user.on_release()
+            self._user.on_release(self._release_at_once)
+
+    def _release_at_once(self) -> bool:
+        """Answer the peer's wish to release; False where another thread is writing."""
+        try:
+            return self.driver.perform(pdus.RELEASE_RP, wakes=False, waits=False)
+        except Stopped:
+            return True

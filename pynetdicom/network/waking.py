@@ -27,29 +27,29 @@ class Shared:
 
     It takes no lock, so that the handler of a signal may use them. The descriptors must not be
     somebody else's by the time that a thread uses them: a thread that finds another one at that
-    leaves closing them to it. A set's own operations are atomic.
+    leaves closing them to it. A dict's own operations are atomic.
     """
 
     def __init__(self, *descriptors: _Closable) -> None:
         self._descriptors = descriptors
         self._is_closed = False
-        self._users: set[object] = set()
+        self._users: dict[object, None] = {}
 
     def use(self, call: Callable[..., Any], *args: Any) -> None:
         """Call something that uses them, unless they are closed; its OSError is no matter."""
         me = object()
         try:
             try:
-                self._users.add(me)
+                self._users[me] = None
                 if not self._is_closed:
                     with contextlib.suppress(OSError):
                         call(*args)
             finally:
-                self._users.discard(me)
+                self._users.pop(me, None)
                 if self._is_closed:
                     self.close()
         finally:  # Ctrl-C may come on the way out, too, or in the midst of closing
-            self._users.discard(me)
+            self._users.pop(me, None)
             if self._is_closed:
                 self.close()
 

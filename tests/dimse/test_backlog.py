@@ -208,7 +208,8 @@ def test_discarding() -> None:
     for one in (backlog, waiting):
         call = Call(one.get, DEADLINE) if one is waiting else None
         one.discard()
-        assert not one.empty()
+        if one is not waiting:  # its consumer may have taken what has woken it
+            assert not one.empty()
         assert one.get(0) is None
         assert one.get(0) is None
         if call is not None:

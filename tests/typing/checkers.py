@@ -43,7 +43,8 @@ class Complaint(NamedTuple):
 
 def name_of(path: Path) -> str:
     """A module's name that no other has."""
-    return "_".join(path.relative_to(ROOT).with_suffix("").parts).replace("-", "_")
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[-1] if "tutorials" in parts else "_".join(parts)  # they import each other
 
 
 def programs() -> Iterator[tuple[str, str]]:
