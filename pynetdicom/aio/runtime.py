@@ -126,10 +126,10 @@ class LoopRuntime(Runtime):
         finally:
             self.lives_no_more(me)
 
-    def strand(self, call: Callable[[], Any], ident: int = 0) -> Strand:
+    def strand(self, call: Callable[[], Any], ident: int = 0, *, is_own: bool = False) -> Strand:
         """Give a strand that is about to run a call."""
         strand = self._idle.take()
-        strand.take(call, ident)
+        strand.take(call, ident, is_own=is_own)
         return strand
 
     def run(
@@ -151,7 +151,7 @@ class LoopRuntime(Runtime):
         self._turns.append(turn)
         if not self._takes_turns:
             self._takes_turns = True
-            self.loop.call_soon(self._take_turns)
+            self.soon(self._take_turns)
 
     def _take_turns(self) -> None:
         """Have those go on that were woken; in a callback of the loop."""
@@ -205,7 +205,8 @@ class LoopRuntime(Runtime):
     def wake(self, waiter: Any, value: Any = True) -> None:
         """Have whoever waits go on, with a value; from any thread."""
         if get_ident() == self.thread or isinstance(waiter, ThreadWait):
-            settle(waiter, value)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                settle(waiter, value)
         else:
             self.soon(settle, waiter, value)
 
@@ -287,7 +288,7 @@ class LoopRuntime(Runtime):
 
         async def run() -> None:
             not_begun.clear()
-            await inhabit(self.strand(call, begun.ident))
+            await inhabit(self.strand(call, begun.ident, is_own=True))
 
         begun.task = task = self.loop.create_task(run(), name=name, context=context)
         self._tasks.add(task)
@@ -311,7 +312,7 @@ class LoopRuntime(Runtime):
             finally:
                 over.set()
 
-        strand = self.strand(run, begun.ident)
+        strand = self.strand(run, begun.ident, is_own=True)
         strand.gr_context = context
         strand.is_stepped = True
         self.loop.call_soon(self._begin_to_step, strand)
@@ -563,6 +564,9 @@ def runtime_here() -> LoopRuntime:
     loop = asyncio.get_running_loop()
     runtime = _runtimes.get(loop)
     if runtime is None:
+        for one in list(_runtimes):
+            if one.is_closed():
+                del _runtimes[one]
         _check(loop)
         runtime = LoopRuntime(loop)
     return runtime

@@ -119,15 +119,15 @@ class Strand(greenlet):
         super().__init__()
         self._idle = idle
 
-    def take(self, call: Callable[[], Any], ident: int = 0) -> None:
-        """Have it run a call, from the next switch on."""
+    def take(self, call: Callable[[], Any], ident: int = 0, *, is_own: bool = False) -> None:
+        """Have it run a call, from the next switch on; `is_own` where no handler waits for it."""
         self.call = call
         self.ident = self.worker = ident or new_ident()
         self.running: list[Entry] = []
         self.is_over = False
         self.result: Any = None
         self.problem: BaseException | None = None
-        handling = HANDLING.get()
+        handling = None if is_own else HANDLING.get()
         # A task that a handler has begun may outlive it.
         if handling is not None and any(entry is handling[1] for entry in handling[0].running):
             self.worker = handling[0].worker
@@ -391,6 +391,7 @@ class Pool:
         self._start = start
         self._calls: SimpleQueue[Any] = SimpleQueue()
         self._threads = self._busy = 0
+        self._is_closed = False
 
     def call(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         """Have something called on a thread; what it gives is the result of the future."""
@@ -407,6 +408,9 @@ class Pool:
                     self._busy -= 1
                     self._calls.get_nowait()
                     future.set_exception(error)
+        if self._is_closed:
+            self._calls.put(None)
+            self._threads = 0
         return future
 
     def _work(self) -> None:
@@ -436,7 +440,8 @@ class Pool:
             future.set_exception(error)
 
     def close(self) -> None:
-        """Have the threads end when they are done."""
+        """Have the threads end when they are done; those of later calls, too."""
+        self._is_closed = True
         for _ in range(self._threads):
             self._calls.put(None)
         self._threads = 0
