@@ -288,6 +288,7 @@ def test_a_peer_that_is_gone(scu: AE, files: Callable[..., list[Path]]) -> None:
 
         peers.how = die
         assoc = associate(scu, listener)
+        listener._is_closing = True  # as it is to be
         listener._socket.shutdown(2)
         results = list(store_files(assoc, files(4)))
     assert [result.status for result in results] == [0, None, None, None]
