@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -253,6 +254,29 @@ def test_a_server_that_is_shut_down_ends_its_handlers() -> None:
         assert assoc.is_aborted
 
     run(test)
+
+
+def test_a_plain_handler_that_does_not_return_is_left() -> None:
+    """Its thread is nobody's then, and the loop ends without it."""
+    returns = threading.Event()
+
+    def store(event: Any) -> int:
+        asked.set()
+        returns.wait(60)
+        return 0x0000
+
+    async def test() -> None:
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
+            assoc = await connect(server)
+            task = asyncio.create_task(assoc.c_store(FILE))
+            await asyncio.to_thread(asked.wait, 50)
+        assert not (await task)
+
+    asked = threading.Event()
+    try:
+        run(test)
+    finally:
+        returns.set()
 
 
 def test_what_was_left_open_ends_with_the_loop() -> None:
