@@ -157,21 +157,27 @@ def test_files_that_are_left(how: str) -> None:
             if how == "abort":
                 assoc.abort()
 
-    async def store(event: Any) -> int:
-        await asyncio.sleep(0.01)
-        return 0x0000
-
     async def test() -> None:
-        handlers = [(evt.EVT_C_STORE, store)]
-        async with aio.serve(HERE, CONTEXTS, handlers) as server:
+        asked = 0
+        goes_on = asyncio.Event()
+
+        async def store(event: Any) -> int:
+            nonlocal asked
+            asked += 1
+            if asked > 1 and how in ("cancel", "several"):
+                await goes_on.wait()
+            return 0x0000
+
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
             assoc = await connect(server)
             sent: list[Any] = []
             task = asyncio.create_task(send(assoc, sent))
-            while not sent:
-                await asyncio.sleep(0.01)
             if how in ("cancel", "several"):
+                while asked < (2 if how == "cancel" else 4):  # each has one outstanding
+                    await asyncio.sleep(0.01)
                 task.cancel()
             await asyncio.wait([task])
+            goes_on.set()
             assert len(sent) < 50
             if how == "break":
                 await assoc.release()
