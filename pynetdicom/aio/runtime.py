@@ -333,12 +333,14 @@ class LoopRuntime(Runtime):
         future = pool.call(on_behalf_of(strand, call, *args))
         interrupted: BaseException | None = None
         while not future.done():
-            # It is used until the thread is done with it, whatever comes meanwhile.
+            # A file is used until the thread is done with it, whatever comes meanwhile.
             waiter = self.loop.create_future()
             future.add_done_callback(partial(_settle_too, waiter))
             try:
                 suspend(waiter)
             except BaseException as error:
+                if pool is self._handlers:  # which may never return
+                    raise
                 interrupted = error
         if interrupted is not None:
             if not future.cancelled():
