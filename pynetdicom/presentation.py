@@ -13,11 +13,12 @@ The lists of transfer syntaxes are plain lists of str; `build_context` uses
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.uids import abstract_syntax_uid
 from pynetdicom.upper_layer.contexts import (
+    MAXIMUM_CONTEXTS,
     PresentationContext,
     PresentationContextTuple,
     negotiate_as_acceptor,
@@ -37,6 +38,15 @@ DEFAULT_TRANSFER_SYNTAXES: list[str] = [
     "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
 ]
 """The uncompressed transfer syntaxes, which data sets can be converted between."""
+
+TO_RECEIVE = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
+"""What is proposed in one context for what is not compressed, when instances are to be received."""
+
+# Lossless JPEG, JPEG 2000, JPEG-LS, RLE, baseline JPEG: what archives are full of.
+OFTEN = tuple(f"1.2.840.10008.1.2.{number}" for number in ["4.70", "4.90", "4.80", "5", "4.50"])
+
+ToReceive = tuple[str, list[str]]
+"""SOP Class UID and transfer syntax UIDs of a context."""
 
 ALL_TRANSFER_SYNTAXES: list[str] = [
     *DEFAULT_TRANSFER_SYNTAXES,
@@ -191,6 +201,63 @@ def build_role(
     return SCP_SCU_RoleSelectionNegotiation(sop_class_uid, scu_role, scp_role)
 
 
+def compressed_syntaxes() -> list[str]:
+    """Give the transfer syntaxes of compressed images, those in frequent use first."""
+    # Deflated is none of them: a peer that chose it of several could send no image as it is. What
+    # is stored so can be sent uncompressed.
+    known = [uid for uid in map(str, ALL_TRANSFER_SYNTAXES) if uid not in DEFAULT_TRANSFER_SYNTAXES]
+    return [*OFTEN, *(uid for uid in known if uid not in OFTEN)]
+
+
+def spread(classes: Sequence[str], room: int) -> Iterator[ToReceive]:
+    """Give so many contexts to SOP Classes, more to the first ones if they cannot be equal.
+
+    Of each context the peer chooses one transfer syntax, and it may be unable to convert to that
+    what it has: so each compressed one has a context of its own, as far as they go.
+    """
+    compressed = compressed_syntaxes()
+    share, more = divmod(room - len(classes), len(classes))
+    for number, uid in enumerate(classes):
+        yield uid, list(TO_RECEIVE)
+        count = min(share + (number < more), len(compressed))
+        if count:
+            yield from ((uid, [syntax]) for syntax in compressed[: count - 1])
+            yield uid, compressed[count - 1 :]
+
+
+def build_contexts_to_receive(
+    sop_classes: Iterable[str],
+) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    """Return what to propose so that instances can be sent to us by a C-GET.
+
+    Each SOP Class is proposed uncompressed and in each compressed transfer syntax, those in a
+    context each as far as there is room, since the peer chooses one of a context, and may be
+    unable to convert to it what it has. One context is left for that of the C-GET.
+
+    Parameters
+    ----------
+    sop_classes : iterable of str
+        Their UIDs, or keywords such as ``"CTImageStorage"``.
+
+    Returns
+    -------
+    tuple of list of PresentationContext and list of SCP_SCU_RoleSelectionNegotiation
+        The first beside the context of the C-GET, as ``contexts`` of `AE.associate`; the second,
+        which say that we are their SCP, as its ``ext_neg``.
+
+    Raises
+    ------
+    ValueError
+        They are none, or more than the 127 for which an association has room; or one is no UID.
+    """
+    room = MAXIMUM_CONTEXTS - 1
+    uids = list(dict.fromkeys(abstract_syntax_uid(uid, "SOP Class") for uid in sop_classes))
+    if not 0 < len(uids) <= room:
+        raise ValueError(f"{len(uids)} SOP Classes cannot be proposed in one association")
+    contexts = [build_context(uid, syntaxes) for uid, syntaxes in spread(uids, room)]
+    return contexts, [build_role(uid, scp_role=True) for uid in uids]
+
+
 __all__ = [  # noqa: PLE0604
     "ALL_TRANSFER_SYNTAXES",
     "CONTEXT_LISTS",
@@ -200,6 +267,7 @@ __all__ = [  # noqa: PLE0604
     "abstract_syntaxes",
     "build_context",
     "build_contexts_for",
+    "build_contexts_to_receive",
     "build_role",
     "negotiate_as_acceptor",
     "negotiate_as_requestor",

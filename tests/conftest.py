@@ -20,8 +20,11 @@ from hypothesis import HealthCheck, settings
 
 from pynetdicom import uids
 from pynetdicom.services import registry
+from tests import faces as _faces
 from tests import warm
+from tests.faces import faces, loop
 
+__all__ = ["faces", "loop"]  # fixtures
 ROOT = Path(__file__).parent.parent
 LONG = ("test_soak", "test_signals", "test_walk", "test_interrupted", "test_durability_s3")
 LEAK_DEADLINE = 120.0
@@ -81,6 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    _faces.pytest_generate_tests(metafunc)
     rounds = metafunc.config.getoption("rounds")
     if rounds > 1:
         metafunc.fixturenames.append("round_number")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pynetdicom.data_sets.element_walk import encoding_of, walk
 from pynetdicom.data_sets.part10 import read_header
 from pynetdicom.network import dul
 from pynetdicom.services.instances import KnownPath
+from tests.faces import runs_handlers
 from tests.faults.peer import CT, IMPLICIT, abort
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (
@@ -322,7 +322,7 @@ def test_a_cancel_while_a_sub_operation_is_in_flight(scp: QueryScp) -> None:
                 yield PENDING, image(f"1.2.{number}")
                 told.add(event.is_cancelled)
         finally:
-            told.add(threading.current_thread() is event.assoc)
+            told.add(runs_handlers(event.assoc))
 
     scp.handler = handler
     with scp.connect() as peer:
@@ -384,7 +384,7 @@ def test_a_peer_that_goes_in_a_sub_operation(scp: QueryScp, how: str) -> None:
             for number in range(3):
                 yield PENDING, image(f"1.2.{number}")
         finally:
-            told.add((event.is_cancelled, threading.current_thread() is event.assoc))
+            told.add((event.is_cancelled, runs_handlers(event.assoc)))
             told.add(event.assoc)
 
     scp.handler = handler
@@ -423,7 +423,7 @@ def test_local_abort_in_a_sub_operation(scp: QueryScp) -> None:
             yield PENDING, image()
             yield PENDING, image()
         finally:
-            closed.add(threading.current_thread() is event.assoc)
+            closed.add(runs_handlers(event.assoc))
 
     scp.handler = handler
     with scp.connect() as peer:

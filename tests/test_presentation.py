@@ -16,8 +16,10 @@ from pynetdicom.presentation import (
     ALL_TRANSFER_SYNTAXES,
     CONTEXT_LISTS,
     DEFAULT_TRANSFER_SYNTAXES,
+    TO_RECEIVE,
     PresentationContext,
     build_context,
+    build_contexts_to_receive,
     build_role,
 )
 from pynetdicom.services import registry
@@ -272,3 +274,28 @@ def test_contexts_are_made_without_pydicom() -> None:
         "assert 'pydicom' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_contexts_to_receive() -> None:
+    ct, mr = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+    contexts, roles = build_contexts_to_receive(["CTImageStorage", mr, ct])
+    for uid in (ct, mr):
+        own = [context.transfer_syntax for context in contexts if context.abstract_syntax == uid]
+        together = [syntax for syntaxes in own for syntax in syntaxes]
+        assert len(together) == len(set(together))
+        assert own[0] == list(TO_RECEIVE)
+        assert all(len(syntaxes) == 1 for syntaxes in own[1:])
+        assert set(ALL_TRANSFER_SYNTAXES) - set(together) == {"1.2.840.10008.1.2.1.99"}
+    assert {role.sop_class_uid for role in roles} == {ct, mr}
+    assert all(role.scp_role and not role.scu_role for role in roles)
+
+
+def test_contexts_to_receive_leave_room_for_that_of_the_c_get() -> None:
+    uids = [f"1.2.3.{number}" for number in range(127)]
+    for count in (1, 3, 63, 64, 127):
+        contexts, roles = build_contexts_to_receive(uids[:count])
+        assert len(contexts) <= 127
+        assert len(roles) == count
+    for wrong in ([], [*uids, "1.2.4"]):
+        with pytest.raises(ValueError, match="cannot be proposed in one association"):
+            build_contexts_to_receive(wrong)

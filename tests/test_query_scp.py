@@ -17,6 +17,7 @@ from pynetdicom import _config, association, evt
 from pynetdicom.data_sets.data_set import InFile, InMemory
 from pynetdicom.dimse.primitives import C_FIND, C_GET, C_MOVE
 from pynetdicom.network import dul
+from tests.faces import runs_handlers
 from tests.faults.peer import IMPLICIT, abort, p_data, pdv
 from tests.pair import DEADLINE, Seen
 from tests.query_peer import (
@@ -66,7 +67,7 @@ def test_matches(scp: QueryScp) -> None:
 
     def handler(event: evt.Event) -> Iterator[Any]:
         seen.append((event.identifier.StudyInstanceUID, event.message_id, event.is_cancelled))
-        seen.append(threading.current_thread() is event.assoc)
+        seen.append(runs_handlers(event.assoc))
         yield PENDING, match(1)
         yield 0xFF01, match(22)
 
@@ -221,7 +222,7 @@ def test_a_cancel_that_comes_while_the_handler_works(scp: QueryScp) -> None:
                     events.add(event)
                     proceed.wait(DEADLINE)
         finally:
-            closed.add((event.is_cancelled, threading.current_thread() is event.assoc))
+            closed.add((event.is_cancelled, runs_handlers(event.assoc)))
 
     proceed = threading.Event()
     scp.handler = handler
@@ -313,7 +314,7 @@ def test_the_handler_is_closed_in_its_own_thread_when_the_association_ends(
             while True:
                 yield PENDING, match(1)
         finally:
-            told.add(threading.current_thread() is event.assoc)
+            told.add(runs_handlers(event.assoc))
 
     scp.handler = handler
     with scp.connect() as peer:
@@ -416,6 +417,7 @@ def test_identifiers_in_the_log(
     assert ("SECRET^PATIENT" in caplog.text) is (shows and option == "LOG_RESPONSE_IDENTIFIERS")
 
 
+@pytest.mark.threads("what the thread is called that runs it")
 def test_a_generator_runs_as_a_handler_of_its_event(scp: QueryScp) -> None:
     """Also after its first item: what holds an association up can be named."""
     seen: list[Any] = []
@@ -540,7 +542,7 @@ def test_a_handler_that_ends_its_own_association(scp: QueryScp, context_id: int,
             told.add(event.is_cancelled)
             yield 0x0000, None
         finally:
-            told.add(threading.current_thread() is event.assoc)
+            told.add(runs_handlers(event.assoc))
 
     scp.handler = handler
     with scp.connect() as peer:

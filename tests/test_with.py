@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, Association, evt
+from pynetdicom import AE, evt
 from tests.pair import DEADLINE, VERIFICATION, Pair, ended, serve
 from tests.peers import Call
 
@@ -19,8 +19,9 @@ class Problem(Exception):
 
 def test_an_association_is_released_at_the_end() -> None:
     with Pair() as pair:
-        with pair.associate() as assoc:
-            assert isinstance(assoc, Association)
+        made = pair.associate()
+        with made as assoc:
+            assert assoc is made
             assert assoc.is_established
             assert assoc.send_c_echo().Status == 0x0000
         assert assoc.is_released
@@ -107,6 +108,7 @@ def test_one_within_another() -> None:
         assert other.is_released
 
 
+@pytest.mark.threads("Ctrl-C")
 def test_an_interrupt_while_it_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pair() as pair:
         assoc = pair.established()
@@ -121,6 +123,7 @@ def test_an_interrupt_while_it_is_released(monkeypatch: pytest.MonkeyPatch) -> N
         assert assoc.is_aborted
 
 
+@pytest.mark.threads("the DUL thread's own wait")
 def test_where_it_cannot_be_released() -> None:
     """On the DUL thread, which must not wait for itself."""
     seen: list[Any] = []

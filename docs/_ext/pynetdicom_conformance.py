@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pynetdicom_apps import make_parser
-from pynetdicom_tables import Table, _status_rows, list_table, sop_class_names
+from pynetdicom_tables import Table, _status_rows, list_table
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
@@ -98,10 +98,10 @@ def _roles(app: str) -> frozenset[tuple[str, str]]:
 
 
 def named(uid: str) -> str:
-    """The name of a SOP Class, or of a transfer syntax."""
+    """The name of a SOP Class, or of a transfer syntax, in PS3.6."""
     from pynetdicom.uids import uid_dictionary
 
-    return sop_class_names().get(uid) or uid_dictionary()[uid][0].partition(":")[0]
+    return uid_dictionary()[uid][0].partition(":")[0]
 
 
 class Services(Table):

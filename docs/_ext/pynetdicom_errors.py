@@ -347,9 +347,9 @@ def is_text(text: str) -> bool:
     """Whether it says something, and is no mere name, key or format."""
     words = re.findall(r"[A-Za-z][A-Za-z]+", text.replace(GAP, " "))
     letters = sum(map(len, words))
-    enough = (" " in text and len(words) > 1 and letters > 7) or (GAP in text and letters > 5)
+    enough = (len(words) > 1 and letters > 7) or (GAP in text and letters > 5)
     says = GAP in text or any(one == "No" or one[0].islower() for one in words)
-    return enough and says and "\n" not in text and "\\" not in text
+    return " " in text and enough and says and "\n" not in text and "\\" not in text
 
 
 def _is_phrase(text: str) -> bool:

@@ -191,7 +191,10 @@ def sop_class_names() -> dict[str, str]:
     """UID → name. Of several for the same the shortest, which is the one that scripts have."""
     from pynetdicom import sop_class
 
-    by_length = sorted(sop_class.__all__, key=len, reverse=True)
+    # "United" is a slip of the pen of 1.0 to 1.2.
+    by_length = sorted(
+        sop_class.__all__, key=lambda name: (name.startswith("United"), len(name)), reverse=True
+    )
     return {str(getattr(sop_class, name)): name for name in by_length}
 
 

@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,18 @@ from pydicom import Dataset
 from starlette.background import BackgroundTask
 from web_service import (
     BAD_GATEWAY,
-    COMPRESSED,
     STUDY,
     UID,
     UNAVAILABLE,
-    UNCOMPRESSED,
     check,
     main,
     plain,
     to_zip,
 )
 
-from pynetdicom import AE, aio, build_context, build_role, evt
+from pynetdicom import AE, aio, build_context, evt
 from pynetdicom.errors import AssociationError
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, build_contexts_to_receive
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
 
@@ -65,7 +63,7 @@ class Archive:
                 yield assoc
 
     async def find(
-        self, assoc: aio.Association, level: str, told: Any, **wanted: str
+        self, assoc: aio.Association, level: str, told: Sequence[str], **wanted: str
     ) -> AsyncIterator[Dataset]:
         """Give matches as they come; raises in the end where they are not all."""
         keys = Dataset()
@@ -80,9 +78,9 @@ class Archive:
                 if match is not None:
                     yield match
                 else:
-                    check(status, assoc)
+                    check(status, assoc.ended)
 
-    async def get(self, study: str, series: Any, directory: Path) -> None:
+    async def get(self, study: str, series: str, directory: Path) -> None:
         """Retrieve a series into a directory; raises unless all of it has come."""
         above = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
         async with self.association([build_context(FIND)]) as assoc:
@@ -92,9 +90,7 @@ class Archive:
             raise HTTPException(404, "the archive has no such series")
         came = set()
 
-        def handle_store(
-            event: evt.CStoreEvent,
-        ) -> int:  # no coroutine: it writes a file, and so runs on a thread
+        def handle_store(event: evt.CStoreEvent) -> int:  # no coroutine: it runs on a thread
             try:
                 event.save_as(directory / event.file_name)
             except OSError:
@@ -102,25 +98,22 @@ class Archive:
             came.add(event.request.AffectedSOPInstanceUID)
             return 0x0000
 
-        contexts, kinds = [build_context(GET)], {image.SOPClassUID for image in images}
-        for kind in kinds:
-            contexts += [build_context(kind, syntax) for syntax in (UNCOMPRESSED, *COMPRESSED)]
+        contexts, roles = build_contexts_to_receive({image.SOPClassUID for image in images})
+        contexts = [build_context(GET), *contexts]
+        handlers = [(evt.EVT_C_STORE, handle_store)]
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
-        roles = [build_role(kind, scp_role=True) for kind in kinds]
-        handlers = [(evt.EVT_C_STORE, handle_store)]
-        last = Dataset()
         async with self.association(contexts, ext_neg=roles, evt_handlers=handlers) as assoc:
             async for status, _ in assoc.c_get(keys, GET):
                 last = status
-            check(last, assoc)
+            check(last, assoc.ended)
         missing = {image.SOPInstanceUID for image in images} - came
         if missing:  # a series with a gap looks like a series
             raise HTTPException(BAD_GATEWAY, f"{len(missing)} of {len(images)} did not come")
 
 
-def make_app(archive: Any) -> FastAPI:
+def make_app(archive: Archive) -> FastAPI:
     """Make the service. All of it runs in FastAPI's event loop."""
     app = FastAPI(title="What an archive has")
 

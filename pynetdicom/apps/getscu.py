@@ -31,7 +31,7 @@ from pynetdicom.apps.retrieve import (
     storing,
 )
 from pynetdicom.apps.storescp import storage_classes
-from pynetdicom.data_sets.element_walk import UNCOMPRESSED as EVERY_UNCOMPRESSED
+from pynetdicom.presentation import OFTEN, TO_RECEIVE, compressed_syntaxes, spread
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.uids import abstract_syntax_uid, named_all
 from pynetdicom.utils import is_file_name
@@ -40,15 +40,12 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.association import Association
+    from pynetdicom.presentation import ToReceive
 
 OPERATION = "C-GET"
 MAXIMUM_CONTEXTS = 128
 EVERYDAY = 18
 """So many of the usual storage classes are of everyday images."""
-UNCOMPRESSED = (options.EXPLICIT_LITTLE, options.IMPLICIT_LITTLE, options.EXPLICIT_BIG)
-# Lossless JPEG, JPEG 2000, JPEG-LS, RLE, baseline JPEG: what archives are full of.
-OFTEN = tuple(f"1.2.840.10008.1.2.{number}" for number in ["4.70", "4.90", "4.80", "5", "4.50"])
-
 ONLY_THE_NAMED = "no classes were proposed but those named with --sop-class"
 PERHAPS_NOT_PROPOSED = (
     "of a private class, or compressed in a rare way? --sop-class UID proposes a class in all"
@@ -57,9 +54,6 @@ PERHAPS_NOT_PROPOSED = (
 
 NAMED = 3
 """So many SOP Classes are named in a hint."""
-
-Kind = tuple[str, list[str]]
-"""SOP Class UID and transfer syntax UIDs of a context."""
 
 
 def sop_class(text: str, name: str = "--sop-class") -> str:
@@ -100,7 +94,7 @@ def make_parser() -> options.Parser:
     return parser
 
 
-def plan(named: Sequence[str]) -> Iterator[list[Kind]]:
+def plan(named: Sequence[str]) -> Iterator[list[ToReceive]]:
     """Give the contexts for what is received, of each association.
 
     Another one is needed only if those before it were not enough, and has none of their contexts.
@@ -114,7 +108,7 @@ def plan(named: Sequence[str]) -> Iterator[list[Kind]]:
         yield kinds[start : start + room]
 
 
-def all_kinds() -> Iterator[Kind]:
+def all_kinds() -> Iterator[ToReceive]:
     """Give contexts for all storage classes of the standard, the likely ones first."""
     from pydicom.uid import UID
 
@@ -123,35 +117,9 @@ def all_kinds() -> Iterator[Kind]:
     for classes in (usual[:EVERYDAY], usual[EVERYDAY:], rare):
         images = [uid for uid in classes if "Image" in UID(uid).name]
         others = [uid for uid in classes if uid not in images]
-        yield from ((uid, list(UNCOMPRESSED)) for uid in others)
+        yield from ((uid, list(TO_RECEIVE)) for uid in others)
         yield from spread(images, len(images) * (1 + len(OFTEN)))
         yield from ((uid, compressed_syntaxes()) for uid in others)
-
-
-def compressed_syntaxes() -> list[str]:
-    """Give the transfer syntaxes of compressed images, those in frequent use first."""
-    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
-
-    # Deflated is none of them: a peer that chose it of several could send no image as it is. What
-    # is stored so can be sent uncompressed.
-    known = [uid for uid in map(str, ALL_TRANSFER_SYNTAXES) if uid not in EVERY_UNCOMPRESSED]
-    return [*OFTEN, *(uid for uid in known if uid not in OFTEN)]
-
-
-def spread(classes: Sequence[str], room: int) -> Iterator[Kind]:
-    """Give so many contexts to SOP Classes, more to the first ones if they cannot be equal.
-
-    Of each context the peer chooses one transfer syntax, and it may be unable to convert to that
-    what it has: so each compressed one has a context of its own, as far as they go.
-    """
-    compressed = compressed_syntaxes()
-    share, more = divmod(room - len(classes), len(classes))
-    for number, uid in enumerate(classes):
-        yield uid, list(UNCOMPRESSED)
-        count = min(share + (number < more), len(compressed))
-        if count:
-            yield from ((uid, [syntax]) for syntax in compressed[: count - 1])
-            yield uid, compressed[count - 1 :]
 
 
 def get(args: Namespace, terminal: Terminal) -> int:
@@ -206,7 +174,7 @@ def get_all(args: Namespace, query: Dataset, arrivals: Arrivals, terminal: Termi
 
 @contextmanager
 def receiving(
-    args: Namespace, kinds: Sequence[Kind], arrivals: Arrivals, terminal: Terminal
+    args: Namespace, kinds: Sequence[ToReceive], arrivals: Arrivals, terminal: Terminal
 ) -> Iterator[Association | None]:
     """Make an association on which the peer may send; None, with the problem reported, if not."""
     from pynetdicom.events import EVT_C_STORE
@@ -223,7 +191,7 @@ def receiving(
         yield assoc
 
 
-def not_granted(assoc: Association, kinds: Sequence[Kind]) -> dict[str, bool]:
+def not_granted(assoc: Association, kinds: Sequence[ToReceive]) -> dict[str, bool]:
     """Which SOP Classes the peer has accepted without our being SCP; whether it has said so."""
     proposed = {uid for uid, _ in kinds}
     return {

@@ -31,6 +31,7 @@ from pynetdicom.dimse.inbox import WE_RELEASE
 from pynetdicom.dimse.operations import Operations
 from pynetdicom.event_types import EventType
 from pynetdicom.handlers import Handler, Handlers, HandlerSpec, handled_in
+from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER
@@ -120,16 +121,18 @@ class Association(SCU, DebugHooks, threading.Thread):
         self._invoker = Invoker(link, Messenger(link))
         indications = Indications(link, self._invoker, Receiving(link))
         self._performer = Performer(link, self._invoker, indications, load_serving)
-        connector = Connector(self._runtime)
+        connection: Connector | Connection
         self._negotiation: Requesting | Accepting
         if mode == "requestor":
+            connection = connector = Connector(self._runtime)
             self._negotiation = Requesting(link, connector, target)
         else:
+            connection = Connector(self._runtime) if visitor is None else visitor.connection
             self._negotiation = Accepting(link, indications, visitor)
         link.dul = self.dul = self._dul_kind(
             indications,
             Provider(requestor=link.is_requestor) if visitor is None else visitor.provider,
-            connector if visitor is None else visitor.connection,
+            connection,
             f"{self.name}-DUL",
             self._runtime,
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
 from pynetdicom.association import agreeing, reporting
+from pynetdicom.association.reporting import AT_THE_END
 from pynetdicom.dimse.inbox import PEER_RELEASES
 from pynetdicom.dimse.messages import Assembler
 from pynetdicom.upper_layer.ended import Ended
@@ -45,11 +47,19 @@ class Indications:
         """That of the association."""
         return self._link._network_timeout
 
-    def on_release(self) -> None:
-        """The peer requests release: its requests are served first, ours get no more answers."""
+    def on_release(self, answer: Callable[[], bool]) -> None:
+        """The peer requests release: its requests are served first, ours get no more answers.
+
+        Where nothing is left to be served, and nobody is told, the DUL thread answers by itself.
+        """
         self._link.released_by_peer = Ended("released", "peer")
-        self._inbox.put(PEER_RELEASES)
         self._operations.end()
+        if (
+            not self._inbox.has_nothing_to_do
+            or self._link.handlers.are_any_told(AT_THE_END)
+            or not answer()
+        ):
+            self._inbox.put(PEER_RELEASES)
 
     def on_paused(self) -> None:
         """Reading was paused for as long as it may be: from now on responses go into a file."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Literal
 
-from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.association.negotiated import NOTHING, Negotiated
 from pynetdicom.association.service_user import ServiceUser
 from pynetdicom.dimse.inbox import Inbox
 from pynetdicom.event_types import ON_THE_WIRE, EventType
@@ -100,7 +100,7 @@ class Link(Timeouts):
         self.acceptor: ServiceUser = ServiceUser(thread, "acceptor")
         self.peer = self.acceptor if self.is_requestor else self.requestor
         self.peer_address: tuple[Any, ...] = ("", 0)
-        self.negotiated = Negotiated()
+        self.negotiated = NOTHING
         self.network_timeout_response: Literal["A-ABORT", "A-RELEASE"] = "A-ABORT"
         self._acse_timeout: float | None = ae.acse_timeout
         self._dimse_timeout: float | None = ae.dimse_timeout
@@ -125,6 +125,8 @@ class Link(Timeouts):
 
     def own_negotiated(self) -> Negotiated:
         """What was agreed on, for programs, which may change it: from now on it is its own."""
+        if self.negotiated is NOTHING:
+            return NOTHING.copy()
         if self.negotiated.is_shared:
             # The same for all threads that ask.
             self.negotiated = vars(self).setdefault("_own", self.negotiated.copy())

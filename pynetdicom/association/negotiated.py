@@ -95,3 +95,7 @@ def _may_be(context: PresentationContext, as_scp: bool) -> bool:
     if not as_scp:
         return context.as_scu is not False
     return context.as_scp is not False or (context.scp_unanswered and not _config.STRICT_ROLES)
+
+
+NOTHING = Negotiated(is_shared=True)
+"""What is agreed on before the negotiation."""

@@ -13,6 +13,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from pynetdicom.association.response_dataset import ResponseDataset
+
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
@@ -39,7 +41,7 @@ _OF_N_SERVICES = {
 }
 
 
-class ResponseStatus(Dataset):
+class ResponseStatus(ResponseDataset):
     """The status of a response: a data set of its status elements.
 
     What the peer has not said is not there, as in any data set: ``status.get("ErrorComment")``

@@ -178,7 +178,7 @@ def _identifier(
     """The identifier of a response."""
     from pydicom.dataset import Dataset
 
-    from pynetdicom.association.identifiers import Identifier
+    from pynetdicom.association.response_dataset import ResponseDataset
 
     identifier = decoded(response, status, "identifier", link)
     if identifier is None:
@@ -192,7 +192,7 @@ def _identifier(
         with working_on(link):
             debug_log.show_identifier(LOGGER, response, identifier)
     if type(identifier) is Dataset:
-        identifier.__class__ = Identifier
+        identifier.__class__ = ResponseDataset
     return identifier
 
 

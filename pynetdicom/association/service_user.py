@@ -57,26 +57,29 @@ class ServiceUser:
     is_requestor, is_acceptor : bool
     """
 
+    address_info: Any = None
+
+    # What it is going to say, until that is set.
+    _ae_title = ""
+    _maximum_length = DEFAULT_MAX_LENGTH
+    _class_uid: str | None = None
+    _version_name: str | None = None
+    _items: tuple[Any, ...] = ()
+    _accepted_common_extended: dict[str, Any] | None = None
+    _pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ | None = None
+    """What it has said; PDUs that are alike are shared, so that nobody changes them."""
+    _said: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | None = None
+    """The same, but for a rejection."""
+
     def __init__(self, assoc: Any, mode: Literal["requestor", "acceptor"]) -> None:
         if mode not in ("requestor", "acceptor"):
             raise ValueError("'mode' must be 'requestor' or 'acceptor'")
         self.assoc = assoc
-        self.ae_title = ""
-        self.address_info: Any = None
         self.mode = mode
         self.is_requestor, self.is_acceptor = mode == "requestor", mode == "acceptor"
         self._contexts: dict[str, list[PresentationContext]] = (
             {"requested": []} if mode == "requestor" else {}
         )
-        # What it is going to say.
-        self._maximum_length = DEFAULT_MAX_LENGTH
-        self._class_uid: str | None = None
-        self._version_name: str | None = None
-        self._items: list[Any] = []
-        self._accepted_common_extended: dict[str, Any] = {}
-        # What it has said; PDUs that are alike are shared, so that nobody changes them.
-        self._pdu: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | A_ASSOCIATE_RJ | None = None
-        self._said: A_ASSOCIATE_RQ | A_ASSOCIATE_AC | None = None
 
     @property
     def ae_title(self) -> str:
@@ -128,11 +131,9 @@ class ServiceUser:
                 self._contexts.pop("requested", None)
         else:
             self._ae_title = self._ae_title or pdu.called_ae_title
-        self._items = [
-            deepcopy(item)
-            for item in pdu.user_information
-            if isinstance(item, EXTENDED_NEGOTIATION)
-        ]
+        said = pdu.user_information
+        own = [deepcopy(item) for item in said if isinstance(item, EXTENDED_NEGOTIATION)]
+        self._items = tuple(own)
 
     @property
     def writeable(self) -> bool:
@@ -275,18 +276,20 @@ class ServiceUser:
     def add_negotiation_item(self, item: Any) -> None:
         """Add an extended negotiation item; before the negotiation only (PS3.7 D.3.3)."""
         self._check_item(item)
-        self._items.append(item)
+        self._items += (item,)
 
     def remove_negotiation_item(self, item: Any) -> None:
         """Remove an extended negotiation item, if it is there; before the negotiation only."""
         self._check_item(item)
         if item in self._items:
-            self._items.remove(item)
+            items = list(self._items)
+            items.remove(item)
+            self._items = tuple(items)
 
     def reset_negotiation_items(self) -> None:
         """Remove all extended negotiation items; before the negotiation only."""
         self._check_writeable("extended negotiation items")
-        self._items = []
+        self._items = ()
 
     def _check_item(self, item: Any) -> None:
         self._check_writeable("extended negotiation items")
@@ -324,6 +327,8 @@ class ServiceUser:
     def accepted_common_extended(self) -> dict[str, Any]:
         """Get or set what the acceptor took of the requestor's common extended negotiation."""
         self._check_acceptor()
+        if self._accepted_common_extended is None:
+            self._accepted_common_extended = {}
         return self._accepted_common_extended
 
     @accepted_common_extended.setter
@@ -350,4 +355,4 @@ class ServiceUser:
             items.append(ImplementationClassUIDNotification(self._class_uid))
         if self._version_name:
             items.append(ImplementationVersionNameNotification(self._version_name))
-        return items + self._items
+        return [*items, *self._items]

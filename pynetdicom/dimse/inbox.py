@@ -59,6 +59,8 @@ class Inbox:
         self.window = 1
         self.work: Queue = runtime.queue()
         self.last_done = 0.0
+        # Whether the Association thread is in `get`.
+        self._is_waited_at = False
 
     def put_request(self, message: Message) -> None:
         """Add a request; a C-CANCEL marks the one that it is about.
@@ -99,12 +101,14 @@ class Inbox:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
+            self._is_waited_at = True
             try:
                 item = self._items.get(timeout=None if timeout is None else min(timeout, LONGEST))
             except Empty:
                 if deadline is None or (timeout := deadline - time.monotonic()) <= 0:
                     raise
             else:
+                self._is_waited_at = False
                 if isinstance(item, Message):
                     self._begun += 1
                     self._bytes_begun += item.size
@@ -136,6 +140,14 @@ class Inbox:
         for message in list(self._outstanding.values()):
             message.is_cancelled = True
         self._items.put(ENDED)
+
+    @property
+    def has_nothing_to_do(self) -> bool:
+        """Whether the Association thread waits, and has sent the response to the last request.
+
+        So the DUL thread asks, without which it gets no other.
+        """
+        return self._is_waited_at and self.is_waiting() and not self._open and self.window == 1
 
     @property
     def is_empty(self) -> bool:

@@ -115,8 +115,8 @@ class Driver:
                 writer.after()
                 self.tell()
 
-    def perform(self, pdu: pdus.PDU, *, wakes: bool = True) -> None:
-        """Ask for what `pdu` says, and send it.
+    def perform(self, pdu: pdus.PDU, *, wakes: bool = True, waits: bool = True) -> bool:
+        """Ask for what `pdu` says, and send it; False if not `waits` and another thread is writing.
 
         Not `wakes`: the calling thread sees to the end, if it is that, and times the peer.
 
@@ -126,9 +126,10 @@ class Driver:
             The association has ended, or this is not possible any more.
         """
         data = pdu.encode()
-        self._write_with(self._write_pdu, pdu, data, wakes)
-        if self._user.watches_pdus:
+        done = self._write_with(self._write_pdu, pdu, data, wakes, waits=waits)
+        if done and self._user.watches_pdus:
             self._user.on_pdu(pdu, True)
+        return done
 
     def _write_pdu(self, pdu: pdus.PDU, data: bytes, wakes: bool) -> None:
         try:
@@ -137,11 +138,17 @@ class Driver:
             except NotPossible as error:
                 self.help()
                 raise Stopped from error
-            if move.ends:
-                self.tell_end(wakes=wakes)
+            if move.ends and wakes:
+                self.tell_end()
             if self._user.watches_data:
                 self._user.on_data(data, True)  # the peer's answer is told after it
-            self.writer.put([data], move)
+            try:
+                self.writer.put([data], move)
+            finally:
+                # Where no handler may hold it up, the peer first: who is woken wants the
+                # interpreter lock. A peer that does not read has a second.
+                if move.ends and not wakes:
+                    self.tell_end(wakes=False)
         except Stopped:
             raise
         except BaseException as error:  # the state says that it was sent

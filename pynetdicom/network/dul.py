@@ -397,4 +397,11 @@ class DUL(threading.Thread):
         elif action.label == "AE-3":
             self.framer.context_ids = self._user.on_associate(received.pdu)
         elif action.label == "AR-2":
-            self._user.on_release()
+            self._user.on_release(self._release_at_once)
+
+    def _release_at_once(self) -> bool:
+        """Answer the peer's wish to release; False where another thread is writing."""
+        try:
+            return self.driver.perform(pdus.RELEASE_RP, wakes=False, waits=False)
+        except Stopped:
+            return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 
@@ -45,8 +46,8 @@ class User(Protocol):
     def on_associate(self, pdu: Any) -> frozenset[int]:
         """An A-ASSOCIATE-AC came; returns the accepted context IDs."""
 
-    def on_release(self) -> None:
-        """The peer requests release."""
+    def on_release(self, answer: Callable[[], bool]) -> None:
+        """The peer requests release; `answer` does so at once, if it gives True."""
 
     def on_paused(self) -> None:
         """Reading was paused for as long as it may be, or the peer has hung up: it goes on."""

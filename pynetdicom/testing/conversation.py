@@ -246,7 +246,7 @@ class Conversation:
         """Go through an answer; what it fails with is kept, and answered."""
         try:
             yield from steps(answer, request)
-        except (Over, OSError, EOFError, Unexpected, PynetdicomError):
+        except Over:  # the SCP ends while it takes its time
             raise
         except Exception as error:
             error.add_note(f"raised by what was to answer a {request.operation}-RQ")

@@ -34,7 +34,6 @@ class Held:
     def __init__(self, content: Any, dataset: Dataset) -> None:
         self.content = content
         self.dataset = dataset
-        # With the patient in front: an ID alone may be of two (PS3.4 C.6.1).
         self.keys = {level: str(dataset.get(key) or "") for level, key in UNIQUE_KEYS.items()}
 
     def is_within(self, unique: Keys) -> bool:

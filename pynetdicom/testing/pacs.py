@@ -7,7 +7,14 @@ import ssl
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom.apps.archive.identifiers import level_of, levels_of, unique_keys
+from pynetdicom.apps.archive.identifiers import (
+    COMPOSITE_INSTANCE_ROOT,
+    MODELS,
+    level_of,
+    levels_of,
+    unique_keys,
+)
+from pynetdicom.services.classes import SOP_CLASS_NOT_SUPPORTED
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 from pynetdicom.testing.answers import Answer, Step
 from pynetdicom.testing.holdings import Holdings
@@ -24,8 +31,10 @@ from pynetdicom.workflows.worklist import matching
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    One = str | os.PathLike[str] | Dataset
+    Instances = One | Iterable[One]
+
 NOT_THE_SOP_CLASS = 0xA900
-NOT_SUPPORTED = 0x0122
 
 
 class MockPACS(DicomSCP):
@@ -65,7 +74,7 @@ class MockPACS(DicomSCP):
 
     def __init__(
         self,
-        instances: Any = (),
+        instances: Instances = (),
         *,
         worklist: Iterable[Dataset] = (),
         destinations: dict[str, tuple[str, int]] | None = None,
@@ -87,10 +96,13 @@ class MockPACS(DicomSCP):
         )
         self.destinations.update(destinations or {})
 
-    def add(self, instances: Any) -> None:
+    def add(self, instances: Instances) -> None:
         """Have more: a path, a data set, or several of them."""
-        is_one = isinstance(instances, (str, os.PathLike)) or hasattr(instances, "group_dataset")
-        for one in [instances] if is_one else instances:
+        from pydicom.dataset import Dataset
+
+        if isinstance(instances, (str, os.PathLike, Dataset)):
+            instances = [instances]
+        for one in instances:
             self._holdings.add(one)
 
     @property
@@ -134,13 +146,13 @@ class MockPACS(DicomSCP):
             for item in matching(keys, tuple(self.worklist), Options(combined=True), Watch()):
                 yield returned(keys, item)
             return
+        if request.sop_class_uid not in MODELS:
+            yield SOP_CLASS_NOT_SUPPORTED
+            return
         try:
             found = list(self._entities(request, keys))
         except IdentifierError as error:
-            yield _refused(NOT_THE_SOP_CLASS, str(error))
-            return
-        except KeyError:
-            yield _refused(NOT_SUPPORTED, "")
+            yield _refused(error)
             return
         for entity in found:
             answer = returned(keys, entity)
@@ -158,10 +170,13 @@ class MockPACS(DicomSCP):
                 yield entity
 
     def _retrieve(self, request: ReceivedRequest) -> Iterator[Any]:
+        if request.sop_class_uid not in (*MODELS, *COMPOSITE_INSTANCE_ROOT):
+            yield SOP_CLASS_NOT_SUPPORTED
+            return
         try:
             _, unique = _checked(request, request.dataset, retrieve=True)
         except IdentifierError as error:
-            yield _refused(NOT_THE_SOP_CLASS, str(error))
+            yield _refused(error)
             return
         for held in self._holdings.within(unique):
             yield Step(None, held.content)
@@ -187,5 +202,5 @@ def _checked(
     return level, unique_keys(keys, levels, level, relational=relational, retrieve=retrieve)
 
 
-def _refused(status: int, comment: str) -> Step:
-    return Step(status, None, {"ErrorComment": comment} if comment else {})
+def _refused(error: IdentifierError) -> Step:
+    return Step(NOT_THE_SOP_CLASS, None, {"ErrorComment": str(error)})

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from pynetdicom.network.latch import Latch
 from pynetdicom.testing import faults, pdus
 from pynetdicom.testing.answers import Answer, steps
-from pynetdicom.testing.conversation import Conversation, Handler, matches, single
+from pynetdicom.testing.conversation import Conversation, Handler, Over, matches, single
 from pynetdicom.testing.listening import Listener, raise_problems
 from pynetdicom.testing.peers import ScriptedPeer
 from pynetdicom.testing.records import ReceivedAssociation, ReceivedRequest
@@ -47,6 +47,8 @@ class DicomSCP:
 
     Attributes
     ----------
+    directory : str, path-like or None
+        Where to write what is stored; may be set at any time.
     destinations : dict of str to (str, int)
         AE title → host and port: where a C-MOVE may send to.
     problems : list of Exception
@@ -293,9 +295,9 @@ class DicomSCP:
             Conversation(self, peer).run()
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the end."""
+        """Wait, but not beyond the end: what is going on is broken off then."""
         if self._ending.wait(seconds):
-            raise EOFError("the SCP ends")
+            raise Over("closed")
 
     def choose(self, context: items.PresentationContextRQ) -> items.PresentationContextAC:
         """Answer a proposed context."""

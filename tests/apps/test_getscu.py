@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from pynetdicom.apps.getscu import OFTEN, UNCOMPRESSED, hint_of_roles, plan, sop_class
+from pynetdicom.apps.getscu import hint_of_roles, plan, sop_class
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.retrieve import Final, account, compare, merged
 from pynetdicom.apps.storescp import storage_classes
 from pynetdicom.data_sets.data_set import encode_dataset
 from pynetdicom.dimse.primitives import C_STORE, Primitive
+from pynetdicom.presentation import OFTEN, TO_RECEIVE
 from pynetdicom.query_models import query_model_uid
 from pynetdicom.testing.pdus import acceptance
 from pynetdicom.upper_layer.items import SCP_SCU_RoleSelectionNegotiation
@@ -364,7 +365,7 @@ def test_contexts_fit_into_an_association(count: int) -> None:
     (planned,) = plan(classes)
     assert len(planned) <= 127
     for uid in classes:
-        assert (uid, list(UNCOMPRESSED)) in planned
+        assert (uid, list(TO_RECEIVE)) in planned
         proposed = [syntax for one, syntaxes in planned if one == uid for syntax in syntaxes]
         assert len(proposed) == len(set(proposed))
         assert (len(proposed) > 40) is (count < 64 or int(uid[4:]) < 127 - count)

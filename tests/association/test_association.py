@@ -15,7 +15,7 @@ from pynetdicom.association import performing
 from pynetdicom.association.accepting import Accepting
 from pynetdicom.dimse.decoding import decode_command
 from pynetdicom.dimse.primitives import C_ECHO
-from pynetdicom.network import dul
+from pynetdicom.network import driver, dul
 from tests.conftest import leaked_descriptors, open_descriptors
 from tests.faults.peer import (
     BEGUN,
@@ -113,6 +113,7 @@ def associated(server: tuple[Any, ...]) -> Peer:
 # Attributes
 
 
+@pytest.mark.threads("it is a Thread")
 def test_attributes(sides: Sides) -> None:
     assoc = sides.associate()
     acceptor = sides.acceptor
@@ -313,6 +314,7 @@ def test_release_serves_the_peer_while_it_waits(sides: Sides) -> None:
     assert assoc.is_released
 
 
+@pytest.mark.threads("what waits within would hold up the loop")
 def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer's A-RELEASE-RQ is there when ours is to be sent: it is answered all the same."""
     ready = threading.Event()
@@ -328,8 +330,8 @@ def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None
         indicated = threading.Event()
         on_release = assoc._performer._indications.on_release
 
-        def tell() -> None:
-            on_release()
+        def tell(answer: Any) -> None:
+            on_release(answer)
             indicated.set()
 
         assoc._performer._indications.on_release = tell  # type: ignore[method-assign]
@@ -516,6 +518,7 @@ def test_abort_from_a_handler_of_what_is_sent_does_not_wait(
 # No thread to be had
 
 
+@pytest.mark.threads("no thread is to be had")
 def test_no_thread_for_an_accepted_association(
     sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,6 +540,7 @@ def test_no_thread_for_an_accepted_association(
         peer.release()
 
 
+@pytest.mark.threads("no thread is to be had")
 @pytest.mark.parametrize("side", ["scp", "scu"])
 def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
     start = threading.Thread.start
@@ -993,3 +997,61 @@ def test_bind_and_unbind_live(sides: Sides) -> None:
     assert len(told) == 1
     sides.acceptor.bind(evt.EVT_C_ECHO, lambda event: 0x0122)
     assert assoc.send_c_echo().Status == 0x0122
+
+
+@pytest.mark.parametrize("busy", ["serving", "answering", "writing", "told", "no"])
+def test_the_peers_release_is_answered_when_all_is_done(
+    monkeypatch: pytest.MonkeyPatch, busy: str
+) -> None:
+    """By the DUL thread, where the Association thread has nothing to do."""
+    go_on, at_it = threading.Event(), threading.Event()
+    answered_by: list[str] = []
+
+    def wait(event: Any) -> int:
+        at_it.set()
+        assert go_on.wait(DEADLINE)
+        return 0
+
+    handlers: list[Any] = [(evt.EVT_C_ECHO, wait)] if busy == "serving" else []
+    if busy == "answering":
+        handlers = [(evt.EVT_DIMSE_SENT, wait)]
+    if busy == "told":
+        handlers = [(evt.EVT_RELEASED, lambda event: None)]
+    scp = AE()
+    scp.add_supported_context(VERIFICATION)
+    server = scp.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    perform = driver.Driver.perform
+
+    def performed(self: Any, pdu: Any, **how: Any) -> bool:
+        done = perform(self, pdu, **how)
+        if pdu.name == "A-RELEASE-RP" and done:
+            answered_by.append(threading.current_thread().name)
+        return done
+
+    monkeypatch.setattr(driver.Driver, "perform", performed)
+    with scp, Peer.connect(server.server_address[:2]) as peer:
+        peer.associate()
+        (assoc,) = server.active_associations
+        assert until(lambda: assoc._link.inbox.has_nothing_to_do, DEADLINE)
+        if busy == "writing":
+            hold = assoc.dul.driver.writer.hold
+            threading.Thread(target=hold.run, args=(wait, None), daemon=True).start()
+        elif busy in ("serving", "answering"):
+            peer.send(echo_rq(7))
+        if busy not in ("no", "told"):
+            assert at_it.wait(DEADLINE)
+        if busy == "answering":
+            assert peer.pdu()[0] == 4
+        peer.send(RELEASE_RQ)
+        assert until(lambda: assoc.ended is not None, DEADLINE)
+        if busy not in ("no", "told"):
+            assert peer.silent(0.02)
+            go_on.set()
+        if busy == "serving":
+            assert peer.pdu()[0] == 4
+        assert peer.pdu() == RELEASE_RP
+        peer.close()
+        assoc.join(DEADLINE)
+        assert not assoc.is_alive()
+    assert answered_by == ["pynetdicom-acceptor-DUL" if busy == "no" else "pynetdicom-acceptor"]

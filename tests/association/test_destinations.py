@@ -24,6 +24,7 @@ from pynetdicom.dimse.primitives import C_STORE
 from pynetdicom.network import dul
 from pynetdicom.network.dul import Stopped
 from pynetdicom.presentation import StoragePresentationContexts
+from tests.faces import runs_handlers
 from tests.faults.peer import CT, IMPLICIT, RELEASE_RP, RELEASE_RQ, VERIFICATION, abort, reject
 from tests.faults.tls import contexts as tls_contexts
 from tests.pair import DEADLINE, Seen
@@ -529,7 +530,7 @@ def test_cancelled_in_a_sub_operation(scp: QueryScp, destination: Any) -> None:
         try:
             yield from moves(store.port, *(image(f"1.2.{n}") for n in range(5)))
         finally:
-            closed.add((event.is_cancelled, threading.current_thread() is event.assoc))
+            closed.add((event.is_cancelled, runs_handlers(event.assoc)))
 
     scp.handler = handler
     with scp.connect() as peer:
@@ -991,6 +992,7 @@ def test_reports_never_contradict_what_was_said_before(
     assert all(remaining == count - completed for _, remaining, completed, _, _ in pending)
 
 
+@pytest.mark.threads("on one of two threads")
 def test_a_release_by_who_is_told_of_a_report(
     scp: QueryScp, destination: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -480,8 +480,10 @@ def test_whoever_takes_all_elements_of_an_identifier_finds_them_decoded(take: st
         peer.rest_until_abort()
 
     with associated(script) as assoc:
-        found = next(assoc.send_c_find(identifier(), FIND))[1]
+        status, found = next(assoc.send_c_find(identifier(), FIND))
         assert isinstance(found, Dataset)
+        of_status = [one[1] if take == "items" else one for one in getattr(status, take)()]
+        assert [(one.keyword, one.value) for one in of_status] == [("Status", PENDING)]
         elements = [one[1] if take == "items" else one for one in getattr(found, take)()]
         assert [one.value for one in elements] == ["1", b"odd", 512]
         assert elements[2].keyword == "Rows"
@@ -683,6 +685,7 @@ def retrieving(
     )
 
 
+@pytest.mark.threads("names the thread")
 def test_sub_operations_are_served_by_the_association_thread() -> None:
     threads: set[Any] = set()
     stored: list[str] = []

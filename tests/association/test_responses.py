@@ -233,6 +233,7 @@ def test_the_finalizer_takes_no_lock() -> None:
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
 
 
+@pytest.mark.threads("names the threads")
 def test_the_finalizer_on_the_dul_thread_while_a_writer_holds_the_write_lock() -> None:
     """The DUL thread goes on; the C-CANCEL is sent once the writer is done."""
     go_on = threading.Event()
@@ -323,6 +324,7 @@ def test_two_threads_cannot_ask_for_the_next_response_at_once() -> None:
         assert waiting.result() is None
 
 
+@pytest.mark.threads("Ctrl-C")
 def test_ctrl_c_while_waiting_cancels() -> None:
     scp = Cancellable(first=1)
     with associated(scp) as assoc:
@@ -338,6 +340,7 @@ def test_ctrl_c_while_waiting_cancels() -> None:
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
 
 
+@pytest.mark.threads("Ctrl-C")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_a_cancel_that_was_left_to_a_thread_which_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, error: type[BaseException]

@@ -297,6 +297,7 @@ def test_a_loop_over_many_files_is_left(tmp_path: Path) -> None:
         assert assoc.send_c_echo().Status == 0x0000
 
 
+@pytest.mark.threads("names the threads")
 def test_sub_operations_of_a_c_get_come_on_several_threads() -> None:
     names: set[str] = set()
 

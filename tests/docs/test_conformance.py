@@ -160,5 +160,9 @@ def test_extended_negotiation() -> None:
         "enhanced-conversion",
     )
     proposed = ", ".join(f"``--{one}``" for one in options)
-    assert ("findscu", "StudyRootQueryRetrieveInformationModelFind", proposed) in rows
-    assert ("qrscp", "StudyRootQueryRetrieveInformationModelMove", "relational retrieval") in rows
+    assert ("findscu", "Study Root Query/Retrieve Information Model - FIND", proposed) in rows
+    assert (
+        "qrscp",
+        "Study Root Query/Retrieve Information Model - MOVE",
+        "relational retrieval",
+    ) in rows

@@ -97,7 +97,7 @@ class User:
         self.take(pdu)
         return frozenset((1,))
 
-    def on_release(self) -> None:
+    def on_release(self, answer: Callable[[], bool]) -> None:
         self.released.set()
 
     def on_ended(self) -> None:

@@ -24,7 +24,7 @@ from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelMove,
     StudyRootQueryRetrieveInformationModelFind,
 )
-from pynetdicom.testing import DicomFactory, DicomSCP, MockPACS
+from pynetdicom.testing import DicomFactory, DicomSCP, MockPACS, ScriptedPeers
 from pynetdicom.workflows import worklist
 from tests.conftest import find_free_port
 
@@ -165,6 +165,18 @@ def test_what_a_query_lacks_is_said(
     assert asking.find(level, **elements) == []
     assert asking.status.Status == 0xA900
     assert asking.status.ErrorComment.startswith(comment)
+
+
+@pytest.mark.parametrize("operation", ["C-FIND", "C-GET"])
+def test_a_model_that_it_does_not_know(
+    operation: Any, mock_pacs: MockPACS, scripted_peer: ScriptedPeers
+) -> None:
+    peer = scripted_peer.connect(mock_pacs.address)
+    peer.send("A-ASSOCIATE-RQ", ["1.2.3"])
+    peer.expect("A-ASSOCIATE-AC")
+    peer.send(f"{operation}-RQ", AffectedSOPClassUID="1.2.3", data_set=keys("PATIENT"))
+    assert peer.receive().primitive.Status == 0x0122
+    peer.send("A-ABORT")
 
 
 def test_relational_queries_are_granted_to_who_asks(pacs: MockPACS) -> None:

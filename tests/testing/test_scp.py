@@ -303,9 +303,10 @@ def test_what_cannot_be_is_refused(call: Any, says: str, dicom_scp: DicomSCP) ->
 # What goes wrong
 
 
-def test_an_answer_that_fails_is_raised_at_the_end() -> None:
+@pytest.mark.parametrize("kind", [LookupError, FileNotFoundError, EOFError, ValueError])
+def test_an_answer_that_fails_is_raised_at_the_end(kind: type[Exception]) -> None:
     def fail(request: Any) -> int:
-        raise LookupError("my own mistake")
+        raise kind("my own mistake")
 
     def asks() -> None:
         with DicomSCP() as scp:
@@ -313,9 +314,9 @@ def test_an_answer_that_fails_is_raised_at_the_end() -> None:
             assoc = associated(scp)
             status = assoc.send_c_echo()
             assoc.release()
-            assert (status.Status, status.ErrorComment) == (0xC000, "LookupError")
+            assert (status.Status, status.ErrorComment) == (0xC000, kind.__name__)
 
-    with pytest.raises(LookupError, match="my own mistake") as error:
+    with pytest.raises(kind, match="my own mistake") as error:
         asks()
     assert "raised by what was to answer a C-ECHO-RQ" in error.value.__notes__
 

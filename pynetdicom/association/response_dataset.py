@@ -1,8 +1,8 @@
-"""The identifier of a response, as scripts take it apart.
+"""The data sets of a response, its status and its identifier, as scripts take them apart.
 
 In: what pydicom read, whose elements are raw until each is asked for by itself. Out: the same, with
 elements that are decoded for whoever takes all of them at once. Scripts have relied on that since
-3.x decoded each identifier to log it; here it costs nothing unless it is used.
+3.x decoded each of them to log it; here it costs nothing unless it is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 
-class Identifier(Dataset):
+class ResponseDataset(Dataset):
     """A data set whose `values`, `items` and `elements` are decoded, but for what cannot be."""
 
     def values(self) -> ValuesView[Any]:
