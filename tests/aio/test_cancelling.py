@@ -145,6 +145,42 @@ def test_what_waits_for_its_turn_leaves_the_line() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("how", ["break", "cancel", "abort", "several"])
+def test_files_that_are_left(how: str) -> None:
+    async def send(assoc: aio.Association, sent: list[Any]) -> None:
+        many = 3 if how == "several" else 1
+        async for _, status in assoc.c_stores([FILE] * 50, associations=many):
+            sent.append(status)
+            if how == "break":
+                break
+            if how == "abort":
+                assoc.abort()
+
+    async def store(event: Any) -> int:
+        await asyncio.sleep(0.01)
+        return 0x0000
+
+    async def test() -> None:
+        handlers = [(evt.EVT_C_STORE, store)]
+        async with aio.serve(HERE, CONTEXTS, handlers) as server:
+            assoc = await connect(server)
+            sent: list[Any] = []
+            task = asyncio.create_task(send(assoc, sent))
+            while not sent:
+                await asyncio.sleep(0.01)
+            if how in ("cancel", "several"):
+                task.cancel()
+            await asyncio.wait([task])
+            assert len(sent) < 50
+            if how == "break":
+                await assoc.release()
+                assert assoc.is_released
+            else:
+                assert assoc.is_aborted
+
+    run(test)
+
+
 def test_one_of_a_group_that_fails_ends_the_others() -> None:
     async def fail(blocked: Blocked) -> None:
         await blocked.asked.wait()
