@@ -246,7 +246,12 @@ class LoopRuntime(Runtime):
 
         Where that is cancelled before it has begun, `never` is called instead.
         """
-        run = threads.guarded(name, _unless_stopped(call), failed)
+
+        def used() -> Any:
+            with self.in_use():  # by what may outlive the last association
+                return call()
+
+        run = threads.guarded(name, _unless_stopped(used), failed)
         return self._begin(name, run, context, partial(self._begin_task, never))
 
     def begin_reader(self, name: str, call: Callable[[], Any], context: Context) -> Begun:
@@ -333,12 +338,14 @@ class LoopRuntime(Runtime):
         future = pool.call(on_behalf_of(strand, call, *args))
         interrupted: BaseException | None = None
         while not future.done():
-            # It is used until the thread is done with it, whatever comes meanwhile.
+            # A file is used until the thread is done with it, whatever comes meanwhile.
             waiter = self.loop.create_future()
             future.add_done_callback(partial(_settle_too, waiter))
             try:
                 suspend(waiter)
             except BaseException as error:
+                if pool is self._handlers:  # which may never return
+                    raise
                 interrupted = error
         if interrupted is not None:
             if not future.cancelled():
