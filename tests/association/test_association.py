@@ -999,6 +999,7 @@ def test_bind_and_unbind_live(sides: Sides) -> None:
     assert assoc.send_c_echo().Status == 0x0122
 
 
+@pytest.mark.threads("which thread answers")
 @pytest.mark.parametrize("busy", ["serving", "answering", "writing", "told", "no"])
 def test_the_peers_release_is_answered_when_all_is_done(
     monkeypatch: pytest.MonkeyPatch, busy: str
