@@ -349,14 +349,14 @@ if TYPE_CHECKING:
         def append(self, item: Item, /) -> None: ...
         def __iter__(self) -> Iterator[Kept]: ...
 
-    EventHandlers: TypeAlias = (
-        Sequence[EventHandlerType]
-        | _Forgotten[tuple[_AnotherEvent, Callable[..., Never]], tuple[object, _Function]]
+    ForgottenHandlers: TypeAlias = (
+        _Forgotten[tuple[_AnotherEvent, Callable[..., Never]], tuple[object, _Function]]
         | _Forgotten[
             tuple[_AnotherEvent, Callable[..., Never], list[Any]], tuple[object, _Function, object]
         ]
         | _Forgotten[tuple[()], tuple[object, ...]]
     )
+    EventHandlers: TypeAlias = Sequence[EventHandlerType] | ForgottenHandlers
 else:
     from pynetdicom.event_kinds import KINDS
 

@@ -11,7 +11,7 @@ try:
 except ImportError as error:
     raise ImportError("pynetdicom.aio needs the package greenlet: pip install greenlet") from error
 
-from pynetdicom.aio.association import Associating, Association, associate
+from pynetdicom.aio.association import Associating, Association, associate, association_of
 from pynetdicom.aio.results import Responses
 from pynetdicom.aio.server import Server, Serving, serve
 
@@ -22,5 +22,6 @@ __all__ = [
     "Server",
     "Serving",
     "associate",
+    "association_of",
     "serve",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Generator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pynetdicom.ae import ApplicationEntity, _captured
 from pynetdicom.aio.inner import LoopAssociation
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     import os
     import ssl
 
+    from pynetdicom.aio.typing import EventHandlers
     from pynetdicom.association import ServiceUser
     from pynetdicom.capture import Capture
     from pynetdicom.event_types import EventType
-    from pynetdicom.handlers import Handler, HandlerSpec
+    from pynetdicom.handlers import Handler
     from pynetdicom.stats import Stats
     from pynetdicom.upper_layer.ended import Ended
 
@@ -263,7 +264,7 @@ def associate(
     ext_neg: Sequence[Any] | None = None,
     bind_address: tuple[Any, ...] | None = None,
     tls_args: tuple[ssl.SSLContext, str] | None = None,
-    evt_handlers: Sequence[HandlerSpec] | None = None,
+    evt_handlers: EventHandlers | None = None,
     *,
     window: tuple[int, int] | None = None,
     tls: str | ssl.SSLContext | None = None,
@@ -306,7 +307,7 @@ def associate(
         entity = entity_of(ae)
         runtime = runtime_here()
         proposed = None if contexts is None else contexts_of(contexts)
-        handlers = _captured(evt_handlers, capture)
+        handlers = _captured(cast(Any, evt_handlers), capture)
         given: Any = (addr, port, proposed, ae_title, max_pdu, *options, handlers, window, tls)
         with runtime.in_use():
             await runtime.run(lambda: runtime.aside_to_files(prepare_statuses))
@@ -315,6 +316,18 @@ def associate(
             return await _request(entity, inner)
 
     return Associating(request)
+
+
+def association_of(event: Any) -> Association:
+    """The association of an event, for type checkers: they take it for one of threads.
+
+    Parameters
+    ----------
+    event
+        What a handler of `pynetdicom.aio` is given.
+    """
+    assoc: Association = event.assoc
+    return assoc
 
 
 def entity_of(ae: ApplicationEntity | str | None) -> ApplicationEntity:

@@ -51,6 +51,8 @@ class LoopHandlers(Handlers):
         self.context = None
         given: contextvars.Context | None = getattr(server, "variables", None)
         self.variables = contextvars.copy_context() if given is None else given.copy()
+        # Where a handler has made it, nothing of it is in that handler.
+        self.variables.run(HANDLING.set, None)
 
     @property
     def _runtime(self) -> LoopRuntime:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pynetdicom import association
+from pynetdicom import _config, association
 from pynetdicom.aio.handling import LoopHandlers
 from pynetdicom.aio.runtime import LoopRuntime
 from pynetdicom.aio.strands import Begun
@@ -18,15 +18,14 @@ from pynetdicom.network.connection import Connection
 from pynetdicom.network.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
 
-_MOST_IN_LOOP = 32768
-"""Bytes that are understood at once by the loop itself: they are kept in memory."""
-
 
 class LoopDUL(DUL):
     """The DUL service of an association in a loop; callbacks of the loop have it read."""
 
     _runtime: LoopRuntime
     _begun: Begun | None = None
+    # Bytes of a data set that go into no file, so that the loop itself may take them.
+    _most_in_memory = 0
 
     @property
     def ident(self) -> int | None:
@@ -39,8 +38,10 @@ class LoopDUL(DUL):
 
     def start(self) -> None:
         """Start to read."""
-        handlers: Any = self.link
-        variables = handlers.handlers.variables.copy()
+        link: Any = self.link
+        server = link.server
+        self._most_in_memory = _config.SPOOL_THRESHOLD if server is None else server.spool_threshold
+        variables = link.handlers.variables.copy()
         self._begun = self._runtime.begin_reader(self.name, self.run, variables)
 
     def join(self, timeout: float | None = None) -> None:
@@ -50,11 +51,32 @@ class LoopDUL(DUL):
 
     def _understand(self, count: int = 0) -> None:
         assembler: Any = self._user.assembler
-        if count > _MOST_IN_LOOP or assembler.is_filing:
+        if count > self._most_in_memory or assembler.is_filing(count):
             # A data set goes into a file, or may: on a thread, while nothing more is read.
-            self._runtime.aside_to_files(super()._understand, count)
+            self._runtime.aside_to_files(self._understand_files, count)
         else:
             super()._understand(count)
+
+    def _understand_files(self, count: int) -> None:
+        """Understand what was received, and what comes meanwhile for the same file; on a thread."""
+        super()._understand(count)
+        connection = self.connection
+        assembler: Any = self._user.assembler
+        while not (self._finished or connection.is_tls or self.is_paused):
+            if not assembler.is_filing(0):
+                break
+            connection.quick_ack()
+            try:
+                count = self.framer.fill(connection.recv) or 0
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self.driver.problem = self.driver.problem or error
+                count = 0
+            if not count:
+                self._finished = True
+            else:
+                super()._understand(count)
 
     def _close(self) -> None:
         watch = self._watch
@@ -152,6 +174,10 @@ class LoopAssociation(association.Association):
         for begun in (self._begun, *self._performer.workers):
             if isinstance(begun, Begun):
                 self._runtime.soon(begun.cancel)
+
+    def _wait_ended(self, deadline: float) -> bool:
+        """Wait until it has ended; the loop may have before."""
+        return not self._runtime.loop.is_running() or super()._wait_ended(deadline)
 
     def _what_holds_it(self) -> str:
         """What it is busy with, for a warning."""

@@ -9,7 +9,7 @@ from pynetdicom.aio.runtime import LoopRuntime
 from pynetdicom.aio.strands import new_ident
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+    from pynetdicom.association.responses import Response
 
 _END: Any = object()
 
@@ -76,7 +76,7 @@ class Responses(Results):
 
     if TYPE_CHECKING:
 
-        async def __anext__(self) -> tuple[Dataset, Dataset | None]: ...
+        async def __anext__(self) -> Response: ...
 
     @property
     def message_id(self) -> int:

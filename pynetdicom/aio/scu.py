@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.results import Responses, Results, in_turn
 
 if TYPE_CHECKING:
+    import os
+
     from pydicom.dataset import Dataset
 
     from pynetdicom.association.file_stream import Path
+    from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.data_sets.data_set import EncodedDataSet
 
     Identifier = Dataset | EncodedDataSet
-    Answered = tuple[Dataset, Dataset | None]
+    Answered = tuple[ResponseStatus, Dataset | Any]
+
+
+P = TypeVar("P", bound="Path | os.PathLike[bytes]")
 
 
 class SCU:
@@ -31,6 +37,12 @@ class SCU:
         """Run an operation; where the task is cancelled, see that it does not go on."""
         return self._inner._runtime.run(partial(call, *args), ident, self._leave)
 
+    def _ask_several(
+        self, call: Callable[..., Any], *args: Any, ident: int = 0
+    ) -> Coroutine[Any, Any, Any]:
+        """As `_ask`, of what has others send."""
+        return self._inner._runtime.run(partial(call, *args), ident, self._leave_all)
+
     def _leave(self, ident: int) -> None:
         """Abort the association if a strand has sent what nothing else would end."""
         for operation in self._inner.dimse.outstanding():
@@ -38,7 +50,12 @@ class SCU:
             if is_out and operation.backlog is None:
                 self._inner.abort(block=False)
 
-    async def c_echo(self, msg_id: int | None = None) -> Dataset:
+    def _leave_all(self, ident: int) -> None:
+        """Abort the association if anything of that kind is outstanding."""
+        if not all(operation.backlog for operation in self._inner.dimse.outstanding()):
+            self._inner.abort(block=False)
+
+    async def c_echo(self, msg_id: int | None = None) -> ResponseStatus:
         """Ask the peer whether it is there.
 
         Parameters
@@ -65,7 +82,7 @@ class SCU:
         priority: int = 2,
         originator_aet: str | bytes | None = None,
         originator_id: int | None = None,
-    ) -> Dataset:
+    ) -> ResponseStatus:
         """Have the peer store a data set, or a file, which is read on a thread.
 
         Parameters, and what is raised, are those of
@@ -81,14 +98,14 @@ class SCU:
 
     def c_stores(
         self,
-        paths: Iterable[Path] | AsyncIterable[Path],
+        paths: Iterable[P] | AsyncIterable[P],
         *,
         priority: int = 2,
         originator_aet: str | bytes | None = None,
         originator_id: int | None = None,
         send_ahead: bool = False,
         associations: int = 1,
-    ) -> AsyncIterator[tuple[Path, Dataset]]:
+    ) -> AsyncIterator[tuple[P, ResponseStatus]]:
         """Have the peer store many files, reading the next one while it works on the last.
 
         Parameters
@@ -110,7 +127,8 @@ class SCU:
             "associations": associations,
         }
         known = in_turn(self._inner._runtime, paths)
-        return Results(self._ask, lambda: self._inner.send_c_stores(known, **given))
+        ask = self._ask if associations == 1 else self._ask_several
+        return Results(ask, lambda: self._inner.send_c_stores(known, **given))
 
     @overload
     def c_find(
@@ -234,7 +252,7 @@ class SCU:
         instance_uid: str,
         msg_id: int | None = None,
         meta_uid: str | None = None,
-    ) -> Dataset:
+    ) -> ResponseStatus:
         """As `pynetdicom.association.Association.send_n_delete`."""
         given = (class_uid, instance_uid, msg_id, meta_uid)
         return await self._ask(self._inner.send_n_delete, *given)  # type: ignore[no-any-return]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from importlib import import_module
@@ -21,9 +20,10 @@ if TYPE_CHECKING:
 
     from pynetdicom.access import AccessRules
     from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.aio.typing import EventHandlers
     from pynetdicom.capture import Capture
     from pynetdicom.event_types import EventType
-    from pynetdicom.handlers import Handler, HandlerSpec
+    from pynetdicom.handlers import Handler
     from pynetdicom.presentation import PresentationContext
     from pynetdicom.stats import ServerStats
 
@@ -82,7 +82,6 @@ class Server:
 
     def __init__(self, inner: LoopServer) -> None:
         self._inner = inner
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def ae(self) -> ApplicationEntity:
@@ -142,7 +141,7 @@ class Server:
     async def serve_forever(self) -> None:
         """Wait until the server is shut down, which it is when the task is cancelled."""
         try:
-            await asyncio.shield(self._over)
+            await self._inner._runtime.run(self._inner._stopped.wait)
         finally:
             await self.shutdown()
 
@@ -174,9 +173,6 @@ class Server:
             for assoc in self._inner.all_associations():
                 assoc.abort(block=False)
             raise
-        finally:
-            if not self._over.done():
-                self._over.set_result(None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -224,7 +220,7 @@ _LOADED = (
 def serve(
     address: tuple[Any, ...],
     contexts: Sequence[PresentationContext | str] | None = None,
-    evt_handlers: Sequence[HandlerSpec] | None = None,
+    evt_handlers: EventHandlers | None = None,
     *,
     ae: ApplicationEntity | str | None = None,
     ae_title: str | bytes | None = None,

@@ -119,15 +119,15 @@ class Strand(greenlet):
         super().__init__()
         self._idle = idle
 
-    def take(self, call: Callable[[], Any], ident: int = 0) -> None:
-        """Have it run a call, from the next switch on."""
+    def take(self, call: Callable[[], Any], ident: int = 0, *, is_own: bool = False) -> None:
+        """Have it run a call, from the next switch on; `is_own` where no handler waits for it."""
         self.call = call
         self.ident = self.worker = ident or new_ident()
         self.running: list[Entry] = []
         self.is_over = False
         self.result: Any = None
         self.problem: BaseException | None = None
-        handling = HANDLING.get()
+        handling = None if is_own else HANDLING.get()
         # A task that a handler has begun may outlive it.
         if handling is not None and any(entry is handling[1] for entry in handling[0].running):
             self.worker = handling[0].worker
@@ -364,86 +364,6 @@ class Begun:
         """Wait for its end; not for one's own."""
         if ident() != self.ident:
             self._over.wait(timeout)
-
-
-class Pool:
-    """Threads that are begun as they are needed, and end when the pool is closed.
-
-    The loop's thread hands calls in, and takes what has come of them.
-
-    Parameters
-    ----------
-    loop : asyncio.AbstractEventLoop
-    name : str
-        Of the threads.
-    most : int
-        How many there may be; what is beyond that waits.
-    start : callable
-        As `threads.start`.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, name: str, most: int, start: Callable[..., Any]
-    ) -> None:
-        self._loop = loop
-        self._name = name
-        self._most = most
-        self._start = start
-        self._calls: SimpleQueue[Any] = SimpleQueue()
-        self._threads = self._busy = 0
-
-    def call(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Have something called on a thread; what it gives is the result of the future."""
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._busy += 1
-        self._calls.put((call, future))
-        if self._busy > self._threads and self._threads < self._most:
-            self._threads += 1
-            try:
-                self._start(self._name, self._work)
-            except RuntimeError as error:  # no thread to be had
-                self._threads -= 1
-                if not self._threads:
-                    self._busy -= 1
-                    self._calls.get_nowait()
-                    future.set_exception(error)
-        return future
-
-    def _work(self) -> None:
-        while (item := self._calls.get()) is not None:
-            call, future = item
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                result = call()
-            except BaseException as problem:
-                error = problem
-            try:
-                self._loop.call_soon_threadsafe(self._take, future, result, error)
-            except RuntimeError:  # the loop is closed
-                return
-            item = call = future = result = error = None  # which others may hold no longer
-
-    def _take(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        self._busy -= 1
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        elif isinstance(error, StopIteration):  # which no future may have
-            future.set_exception(Stop(error.value))
-        else:
-            future.set_exception(error)
-
-    def close(self) -> None:
-        """Have the threads end when they are done."""
-        for _ in range(self._threads):
-            self._calls.put(None)
-        self._threads = 0
-
-
-class Stop(Exception):
-    """A generator has ended, with a value."""
 
 
 def on_behalf_of(strand: Strand, call: Callable[..., Any], *args: Any) -> Callable[[], Any]:

@@ -95,10 +95,9 @@ class Spool:
         """How many bytes there are so far."""
         return self._size + sum(map(len, self._slices))
 
-    @property
-    def is_filing(self) -> bool:
-        """Whether there is a file, or is likely to be one with the next bytes."""
-        return self._memory is None or self.place.threshold < 2 * self._size
+    def is_filing(self, more: int) -> bool:
+        """Whether there is a file, or may be one with so many more bytes."""
+        return self._memory is None or self._size + more > self.place.threshold
 
     def flush(self) -> None:
         """Copy or write the slices, after which their buffer may be used for something else."""

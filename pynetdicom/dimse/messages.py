@@ -329,10 +329,9 @@ class Assembler:
         self.context_id = context_id
         self._command += data
 
-    @property
-    def is_filing(self) -> bool:
-        """Whether what is being received goes into a file."""
-        return self._spool is not None and self._spool.is_filing
+    def is_filing(self, more: int) -> bool:
+        """Whether what is being received is in a file, or may be with so many more bytes."""
+        return self._spool is not None and self._spool.is_filing(more)
 
     def flush(self) -> None:
         """Let the data set take the slices it was given, before their buffer is used again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -145,6 +146,48 @@ def test_what_waits_for_its_turn_leaves_the_line() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("how", ["break", "cancel", "abort", "several"])
+def test_files_that_are_left(how: str) -> None:
+    async def send(assoc: aio.Association, sent: list[Any]) -> None:
+        many = 3 if how == "several" else 1
+        async for _, status in assoc.c_stores([FILE] * 50, associations=many):
+            sent.append(status)
+            if how == "break":
+                break
+            if how == "abort":
+                assoc.abort()
+
+    async def test() -> None:
+        asked = 0
+        goes_on = asyncio.Event()
+
+        async def store(event: Any) -> int:
+            nonlocal asked
+            asked += 1
+            if asked > 1 and how in ("cancel", "several"):
+                await goes_on.wait()
+            return 0x0000
+
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
+            assoc = await connect(server)
+            sent: list[Any] = []
+            task = asyncio.create_task(send(assoc, sent))
+            if how in ("cancel", "several"):
+                while asked < (2 if how == "cancel" else 4):  # each has one outstanding
+                    await asyncio.sleep(0.01)
+                task.cancel()
+            await asyncio.wait([task])
+            goes_on.set()
+            assert len(sent) < 50
+            if how == "break":
+                await assoc.release()
+                assert assoc.is_released
+            else:
+                assert assoc.is_aborted
+
+    run(test)
+
+
 def test_one_of_a_group_that_fails_ends_the_others() -> None:
     async def fail(blocked: Blocked) -> None:
         await blocked.asked.wait()
@@ -217,6 +260,29 @@ def test_a_server_that_is_shut_down_ends_its_handlers() -> None:
         assert assoc.is_aborted
 
     run(test)
+
+
+def test_a_plain_handler_that_does_not_return_is_left() -> None:
+    """Its thread is nobody's then, and the loop ends without it."""
+    returns = threading.Event()
+
+    def store(event: Any) -> int:
+        asked.set()
+        returns.wait(60)
+        return 0x0000
+
+    async def test() -> None:
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
+            assoc = await connect(server)
+            task = asyncio.create_task(assoc.c_store(FILE))
+            await asyncio.to_thread(asked.wait, 50)
+        assert not (await task)
+
+    asked = threading.Event()
+    try:
+        run(test)
+    finally:
+        returns.set()
 
 
 def test_what_was_left_open_ends_with_the_loop() -> None:

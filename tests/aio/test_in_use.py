@@ -216,6 +216,31 @@ def test_a_handler_asks_on_its_own_association_and_releases_it() -> None:
     run(test)
 
 
+def test_a_handler_sends_on_what_it_is_sent() -> None:
+    received: list[str] = []
+
+    async def test() -> None:
+        async def keep(event: Any) -> int:
+            received.append(event.request.AffectedSOPInstanceUID)
+            return 0x0000
+
+        async with aio.serve(HERE, [CT], [(evt.EVT_C_STORE, keep)]) as target:
+
+            async def send_on(event: Any) -> int:
+                async with connect(target, contexts=[CT]) as assoc:
+                    status = await assoc.c_store(event.received)
+                assert assoc.is_released
+                return int(status.Status)
+
+            routing = aio.serve(HERE, [CT], [(evt.EVT_C_STORE, send_on)])
+            async with routing as router, connect(router, contexts=[CT]) as assoc:
+                for _ in range(3):
+                    assert (await assoc.c_store(FILE)).Status == 0
+
+    run(test)
+    assert len(received) == 3
+
+
 def test_a_plain_handler_asks_by_way_of_the_loop() -> None:
     variable = contextvars.ContextVar("variable", default="nothing")
     seen: list[Any] = []
@@ -309,8 +334,7 @@ def test_an_ae_is_shut_down_by_a_thread() -> None:
         await asyncio.sleep(0)
         await asyncio.to_thread(ae.shutdown)
         assert assoc.is_aborted
-        forever.cancel()
-        await asyncio.gather(forever, return_exceptions=True)
+        await forever
 
     run(test)
 
