@@ -104,6 +104,7 @@ class Archive:
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
+        last = Dataset()
         async with self.association(contexts, ext_neg=roles, evt_handlers=handlers) as assoc:
             async for status, _ in assoc.c_get(keys, GET):
                 last = status

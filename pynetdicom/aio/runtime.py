@@ -246,7 +246,12 @@ class LoopRuntime(Runtime):
 
         Where that is cancelled before it has begun, `never` is called instead.
         """
-        run = threads.guarded(name, _unless_stopped(call), failed)
+
+        def used() -> Any:
+            with self.in_use():  # by what may outlive the last association
+                return call()
+
+        run = threads.guarded(name, _unless_stopped(used), failed)
         return self._begin(name, run, context, partial(self._begin_task, never))
 
     def begin_reader(self, name: str, call: Callable[[], Any], context: Context) -> Begun:

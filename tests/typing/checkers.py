@@ -41,7 +41,7 @@ _EXCUSED = {
     "scu_sop_class=": "version 0.9, of which type checkers know nothing",
     'associate("127.0.0.1", 11112, b"ANY-SCP")': "the same",
 }
-EACH = 10
+EACH = 20
 """Of so many examples and blocks one is checked in each run."""
 
 _MARK = re.compile(r"# wrong(?:, says (\w+))?$", re.MULTILINE)
