@@ -85,7 +85,8 @@ class LoopQueue:
     def __init__(self, runtime: Waits) -> None:
         self._runtime = runtime
         self._items: deque[Any] = deque()
-        self._waiters: deque[Any] = deque()
+        # One, for the most part.
+        self._waiters: list[Any] = []
 
     def put(self, item: Any) -> None:
         """Add an item, from any thread."""
@@ -94,8 +95,11 @@ class LoopQueue:
             self._wake_one()
 
     def _wake_one(self) -> None:
-        with contextlib.suppress(IndexError):
-            self._runtime.wake(self._waiters.popleft())
+        try:
+            waiter = self._waiters.pop(0)
+        except IndexError:  # another thread was faster
+            return
+        self._runtime.wake(waiter)
 
     def get_nowait(self) -> Any:
         """Give the next item, if there is one."""
