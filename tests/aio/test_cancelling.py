@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import aio, evt
+from pynetdicom import AE, aio, evt
 from tests.aio.loops import CONTEXTS, FILE, FIND, HERE, PENDING, connect, identifier, run
 
 
@@ -145,6 +145,32 @@ def test_what_waits_for_its_turn_leaves_the_line() -> None:
     run(test)
 
 
+def test_a_find_that_was_never_sent_is_left() -> None:
+    """Something else is being sent; nothing of it was."""
+
+    async def test() -> None:
+        blocked, matches = Blocked(), Matches()
+        ae = AE("SCP")
+        ae.window = (4, 4)
+        serving = aio.serve(HERE, CONTEXTS, [(evt.EVT_C_FIND, matches.find)], ae=ae)
+        async with serving as server, connect(server, window=(4, 4)) as assoc:
+            assoc.bind(evt.EVT_DATA_SENT, blocked)
+            first = asyncio.create_task(assoc.c_echo())
+            await blocked.asked.wait()
+            second = asyncio.create_task(all_of(assoc.c_find(identifier(), FIND)))
+            await asyncio.sleep(0)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+            assert assoc.is_established
+            blocked.goes_on.set()
+            assert (await first).Status == 0
+            assert (await assoc.c_echo()).Status == 0
+            assert not matches.asked.is_set()
+
+    run(test)
+
+
 @pytest.mark.parametrize("how", ["break", "cancel", "abort", "several"])
 def test_files_that_are_left(how: str) -> None:
     async def send(assoc: aio.Association, sent: list[Any]) -> None:
@@ -156,8 +182,12 @@ def test_files_that_are_left(how: str) -> None:
             if how == "abort":
                 assoc.abort()
 
+    storing: set[int] = set()
+
     async def store(event: Any) -> int:
+        storing.add(event.assoc.remote["port"])
         await asyncio.sleep(0.01)
+        storing.discard(event.assoc.remote["port"])
         return 0x0000
 
     async def test() -> None:
@@ -166,8 +196,8 @@ def test_files_that_are_left(how: str) -> None:
             assoc = await connect(server)
             sent: list[Any] = []
             task = asyncio.create_task(send(assoc, sent))
-            while not sent:
-                await asyncio.sleep(0.01)
+            while not sent or (assoc.local["port"] not in storing and not task.done()):
+                await asyncio.sleep(0)
             if how in ("cancel", "several"):
                 task.cancel()
             await asyncio.wait([task])
