@@ -6,7 +6,7 @@ threads. Users see the `Association` of this package, its `face`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from pynetdicom import _config, association
 from pynetdicom.aio.handling import LoopHandlers
 from pynetdicom.aio.runtime import LoopRuntime
 from pynetdicom.aio.strands import Begun
+from pynetdicom.dimse.messages import Batch
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
@@ -27,6 +28,10 @@ class LoopDUL(DUL):
     # Bytes of a data set that go into no file, so that the loop itself may take them.
     _most_in_memory = 0
 
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.send_data = self._send_data
+
     @property
     def ident(self) -> int | None:
         """As a thread's."""
@@ -35,6 +40,16 @@ class LoopDUL(DUL):
     def is_alive(self) -> bool:
         """As a thread's."""
         return self._begun is not None and self._begun.is_alive()
+
+    def _send_data(self, batches: Iterable[Batch], waits: bool = True) -> bool:
+        """As `Driver.send_data`; a peer that reads as fast does not keep the loop from others."""
+        if not waits:  # it may be a finalizer that sends
+            return self.driver.send_data(batches, waits=False)
+        give_way = self._runtime.give_way
+        give_way()
+        if isinstance(batches, tuple):  # all at once
+            return self.driver.send_data(batches)
+        return self.driver.send_data(_giving_way(batches, give_way))
 
     def start(self) -> None:
         """Start to read."""
@@ -84,6 +99,15 @@ class LoopDUL(DUL):
             # Before the connection is closed: its descriptor may be another's after that.
             watch.close()
         super()._close()
+
+
+def _giving_way(batches: Iterable[Batch], give_way: Callable[[], None]) -> Iterator[Batch]:
+    is_first = True
+    for batch in batches:
+        if not is_first:
+            give_way()
+        is_first = False
+        yield batch
 
 
 class LoopAssociation(association.Association):

@@ -45,6 +45,8 @@ STOPS = (asyncio.CancelledError, GreenletExit)
 """What ends a strand that is not wanted any more, as when its loop is shut down."""
 
 _TURNS = 100
+_STRETCH = 0.01
+"""Seconds that all who would go on and on may do so before the loop looks for others."""
 
 _MOST_FOR_FILES = 4
 _MOST_FOR_HANDLERS = 128
@@ -85,6 +87,9 @@ class LoopRuntime(Runtime):
         self._idle = Idle()
         self._turns: deque[Turn] = deque()
         self._takes_turns = False
+        # When a strand that sends lets others have a turn, and how many strands do.
+        self._stretch_over = 0.0
+        self._giving_way = 0
         self._timers = Timers(loop)
         self._files = Pool(loop, "pynetdicom-files", _MOST_FOR_FILES, threads.start)
         self._handlers = Pool(loop, "pynetdicom-handlers", _MOST_FOR_HANDLERS, threads.start)
@@ -171,6 +176,20 @@ class LoopRuntime(Runtime):
             strand.step(value)
         finally:
             self._take_turns()
+
+    def give_way(self) -> None:
+        """Let the loop have a turn, if it has had none for long; in whatever sends or goes on."""
+        if time.monotonic() < self._stretch_over or not isinstance(getcurrent(), Strand):
+            return
+        waiter = self.waiter()
+        self.loop.call_soon(settle, waiter)
+        self._giving_way += 1
+        try:
+            self.park(waiter, None)
+        finally:
+            self._giving_way -= 1
+            # Those that give way as well have their part of it in the same turn of the loop.
+            self._stretch_over = time.monotonic() + _STRETCH / (1 + self._giving_way)
 
     # Waiting
 

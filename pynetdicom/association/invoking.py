@@ -86,7 +86,12 @@ class Invoker:
         try:
             return self.send_begun(operation) if self.begin(operation, msg_id) else None
         except BaseException as error:
-            if not isinstance(error, Exception) and operation.has_begun and operation.backlog:
+            # What is told to stop is told where it waits: it knows whether its request is out.
+            is_unsent = (
+                isinstance(error, self.link.runtime.stops) and operation.last_heard == math.inf
+            )
+            is_ours = operation.has_begun and operation.backlog and not is_unsent
+            if is_ours and not isinstance(error, Exception):
                 # Ctrl-C; its request may be out: nobody would take the responses that come then.
                 self.link.dul.abort(Ended("aborted", "local", 0, 0, error=error))
             self.operations.finish(operation)

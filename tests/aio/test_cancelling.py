@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import aio, evt
+from pynetdicom import AE, aio, evt
 from tests.aio.loops import CONTEXTS, FILE, FIND, HERE, PENDING, connect, identifier, run
 
 
@@ -142,6 +142,32 @@ def test_what_waits_for_its_turn_leaves_the_line() -> None:
             blocked.goes_on.set()
             assert (await first).Status == 0
             assert (await assoc.c_echo()).Status == 0
+
+    run(test)
+
+
+def test_a_find_that_was_never_sent_is_left() -> None:
+    """Something else is being sent; nothing of it was."""
+
+    async def test() -> None:
+        blocked, matches = Blocked(), Matches()
+        ae = AE("SCP")
+        ae.window = (4, 4)
+        serving = aio.serve(HERE, CONTEXTS, [(evt.EVT_C_FIND, matches.find)], ae=ae)
+        async with serving as server, connect(server, window=(4, 4)) as assoc:
+            assoc.bind(evt.EVT_DATA_SENT, blocked)
+            first = asyncio.create_task(assoc.c_echo())
+            await blocked.asked.wait()
+            second = asyncio.create_task(all_of(assoc.c_find(identifier(), FIND)))
+            await asyncio.sleep(0)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+            assert assoc.is_established
+            blocked.goes_on.set()
+            assert (await first).Status == 0
+            assert (await assoc.c_echo()).Status == 0
+            assert not matches.asked.is_set()
 
     run(test)
 
