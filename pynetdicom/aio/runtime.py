@@ -18,7 +18,7 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent
 
-from pynetdicom.aio.pools import Pool, Stop
+from pynetdicom.aio.pools import Pool
 from pynetdicom.aio.sockets import LoopSelector, LoopWaker, LoopWatch
 from pynetdicom.aio.strands import (
     Begun,
@@ -337,26 +337,20 @@ class LoopRuntime(Runtime):
         strand = here()
         if strand is None or not self.is_here:
             return call(*args)
-        future = pool.call(on_behalf_of(strand, call, *args))
+        job = pool.call(on_behalf_of(strand, call, *args))
         interrupted: BaseException | None = None
-        while not future.done():
+        while not job.is_done:
             # A file is used until the thread is done with it, whatever comes meanwhile.
-            waiter = self.loop.create_future()
-            future.add_done_callback(partial(_settle_too, waiter))
+            job.waiter = self.waiter()
             try:
-                suspend(waiter)
+                self.park(job.waiter, None)
             except BaseException as error:
                 if pool is self._handlers:  # which may never return
                     raise
                 interrupted = error
         if interrupted is not None:
-            if not future.cancelled():
-                future.exception()
             raise interrupted
-        try:
-            return future.result()
-        except Stop as stop:
-            raise StopIteration(*stop.args) from None
+        return job.outcome()
 
     def await_here(self, awaitable: Any) -> Any:
         """Wait, in a strand or on a thread, for what coroutines await."""
@@ -371,10 +365,6 @@ def _unless_stopped(call: Callable[[], Any]) -> Callable[[], None]:
             call()
 
     return run
-
-
-def _settle_too(waiter: Any, _: object) -> None:
-    settle(waiter)
 
 
 async def _of(awaitable: Any) -> Any:
