@@ -165,6 +165,10 @@ class Pynetdicom:
         how = map(str, (face, what, port, count, associations))
         return float(self._run("faces", *how, *map(str, files))["seconds"])
 
+    def cancelled(self, count: int) -> list[float]:
+        """Cancel so many tasks; give the seconds until the peer knew of each."""
+        return list(self._run("faces", "asyncio", "cancelled", str(count))["taken"])
+
     def create(self, count: int) -> float:
         """Create so many instances by N-CREATE over loopback; give the seconds."""
         return float(self._run("create", str(count))["seconds"])

@@ -109,6 +109,8 @@ Row = tuple[str, str, str, str, str]
 
 registered: dict[str, str] = {}
 """Keyword → UID of what `register_uid` has made known."""
+registrations: list[str] = []
+"""The UIDs in the order in which that was done, each time."""
 
 NUMERIC = frozenset("0123456789.")
 _DEFAULT_VALIDATORS = dict(_config.VALIDATORS)

@@ -474,6 +474,7 @@ def test_debug_hooks_of_an_aborted_association(monkeypatch: pytest.MonkeyPatch) 
     assert [type(primitive) for primitive in aborts] == [A_ABORT] * 2
 
 
+@pytest.mark.threads("the older style, of threads only")
 def test_a_debug_hook_of_one_association() -> None:
     seen: list[Any] = []
     with Pair() as pair:

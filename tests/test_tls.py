@@ -508,6 +508,7 @@ def test_a_profile_by_its_keyword(made: Path, ae: AE, profile: str) -> None:
     assert "certificate is not accepted" in str(assoc.ended)
 
 
+@pytest.mark.threads("names arguments of this face")
 def test_what_is_no_tls(made: Path, ae: AE) -> None:
     ours, theirs = client(made), server(made)
     for tls, error, words in (

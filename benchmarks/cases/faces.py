@@ -14,6 +14,9 @@ ONE, MANY = 1, 200
 SLOWEST = {ONE: 1 / 1.3, MANY: 1.0}
 """How many times as fast as threads asyncio is to be, by the number of associations at once."""
 MATCHES = 1000
+CANCELLED = 10_000
+SOON = 0.05
+"""Seconds."""
 
 Work = tuple[str, int, Shape | None, int]
 """What is done, how often, with which files, and on how many associations at once."""
@@ -45,6 +48,10 @@ def measure(bench: Bench) -> Result:
         whole.figures[title] = part.figures
         if part.verdicts:
             _add(whole, title, part)
+    taken = bench.ours.cancelled(400 if scale.quick else CANCELLED)
+    what = f"until the peer knows of a cancelled task, the slowest of {len(taken):,}"
+    whole.verdicts.append(Verdict(what, max(taken), SOON, "s", at_least=False))
+    whole.figures["cancelled"] = {"seconds": taken}
     return whole
 
 

@@ -2,13 +2,15 @@
 
 ``faces.py FACE scp OUT`` serves C-ECHO, C-STORE and C-FIND until its standard input ends;
 ``faces.py FACE WORK PORT COUNT ASSOCIATIONS PATH…`` asks: each association does WORK, which is
-``echo``, ``store`` or ``find``, COUNT times, all of them at once.
+``echo``, ``store`` or ``find``, COUNT times, all of them at once. ``faces.py asyncio cancelled
+COUNT`` cancels so many tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import threading
@@ -17,7 +19,8 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID
 
 import pynetdicom
 from pynetdicom import AE, evt
@@ -28,6 +31,7 @@ FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 HERE = ("127.0.0.1", 0)
 PENDING = 0xFF00
+A_ABORT = 7
 MOST_MATCHES = 1000
 
 
@@ -156,6 +160,62 @@ async def ask_in_loop(
     return seconds
 
 
+async def cancelled(count: int) -> list[float]:
+    """Give the seconds from a task's cancelling until the peer knows, of C-FINDs and of stores."""
+    from pynetdicom import aio
+
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def endless(event: Any) -> AsyncIterator[tuple[int, Dataset | None]]:
+        begun.set()
+        try:
+            while True:
+                yield PENDING, MATCHES[0]
+                await asyncio.sleep(0.001)
+        finally:
+            over.set()
+
+    async def holding(event: Any) -> int:
+        begun.set()
+        await over.wait()
+        return 0x0000
+
+    async def received(event: Any) -> None:
+        if event.pdu.pdu_type == A_ABORT:
+            over.set()
+
+    async def ask_all(assoc: Any) -> None:
+        async for _ in assoc.c_find(identifier(), FIND):
+            pass
+
+    image = identifier()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = UID(SYNTAXES[0])
+    image.SOPClassUID, image.SOPInstanceUID = CT_IMAGE_STORAGE, "1.2.3"
+    handlers: list[Any] = [
+        (evt.EVT_C_FIND, endless),
+        (evt.EVT_C_STORE, holding),
+        (evt.EVT_PDU_RECV, received),
+    ]
+    taken = []
+    async with aio.serve(HERE, ae=entity(), evt_handlers=handlers) as server:
+        port, ae, assoc = server.server_address[1], entity(), None
+        for number in range(count):
+            if assoc is None or not assoc.is_established:
+                assoc = await aio.associate("127.0.0.1", port, ae=ae)
+            begun.clear()
+            over.clear()
+            work = assoc.c_store(image) if number % 2 else ask_all(assoc)
+            task = asyncio.ensure_future(work)
+            await begun.wait()
+            start = time.perf_counter()
+            task.cancel()
+            await over.wait()
+            taken.append(time.perf_counter() - start)
+            await asyncio.wait([task])
+    return taken
+
+
 def main() -> None:
     face, what, *rest = sys.argv[1:]
     if what == "scp":
@@ -163,6 +223,11 @@ def main() -> None:
             asyncio.run(serve_in_loop(rest[0]))
         else:
             serve(rest[0])
+        return
+    if what == "cancelled":
+        logging.disable()  # of each that is aborted there is a line
+        taken = asyncio.run(cancelled(int(rest[0])))
+        print(json.dumps({"taken": taken, "version": pynetdicom.__version__}))
         return
     port, count, associations = map(int, rest[:3])
     paths = rest[3:]

@@ -21,7 +21,6 @@ import time
 import traceback
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import numpy as np
 import results
@@ -47,7 +46,7 @@ NOT_THE_RIGHT_OBJECT = 0xA900
 STOP = None
 
 
-def model(images: list[Dataset], uid: str, kind: str) -> Any:
+def model(images: list[Dataset], uid: str, kind: str) -> Dataset:
     """Mark what is bright. Put yours here: images come in, one DICOM object goes out."""
     slices = [image.pixel_array * image.RescaleSlope + image.RescaleIntercept for image in images]
     masks = np.array([one > THRESHOLD for one in slices])

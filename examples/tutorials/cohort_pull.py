@@ -20,12 +20,13 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 
 from pynetdicom import (
     AE,
@@ -50,6 +51,16 @@ REMOVED = (
     "AccessionNumber", "InstitutionName", "InstitutionAddress", "StationName", "StudyID",
     "RequestAttributesSequence", "DeviceSerialNumber",
 )  # fmt: skip
+
+
+Row = dict[str, str]
+"""Of the list: keywords, and values."""
+
+Instance = tuple[str, str, str]
+"""Series Instance UID, SOP Instance UID, SOP Class UID."""
+
+Result = tuple[str, str, int, int, str]
+"""Of the report: name, study, how many are expected and are there, and why not all."""
 
 
 class Incomplete(Exception):
@@ -81,7 +92,7 @@ class Cohort:
         """The UID in the cohort: the same for the same one, so that references still hold."""
         return f"2.25.{int.from_bytes(self.code(uid)[:16])}"
 
-    def path(self, patient_id: str, study: str, instance: Any) -> Path:
+    def path(self, patient_id: str, study: str, instance: str) -> Path:
         return self.images / self.name(patient_id) / self.uid(study) / f"{self.uid(instance)}.dcm"
 
     def handle_store(self, event: evt.CStoreEvent) -> int:
@@ -112,7 +123,7 @@ class Cohort:
         ds.PatientName = ds.PatientID = name
         ds.DeidentificationMethod = "names, IDs and UIDs replaced by cohort_pull.py"
 
-    def replace(self, ds: Dataset, element: Any) -> None:
+    def replace(self, ds: Dataset, element: DataElement) -> None:
         if element.keyword in REMOVED:
             del ds[element.tag]
         elif element.VR == "PN":  # doctors, operators, and the patient
@@ -124,7 +135,7 @@ class Cohort:
             ]
 
 
-def said(status: Any, assoc: Association) -> Any:
+def said(status: Dataset, assoc: Association) -> str:
     """What the archive has answered."""
     if "Status" not in status:
         return f"no answer: {assoc.ended}"
@@ -147,10 +158,10 @@ class Archive:
         host: str,
         port: int,
         title: str,
-        cohort: Any,
+        cohort: Cohort,
         per_minute: int = 0,
         at_a_time: int = 50,
-        move: Any = False,
+        move: bool = False,
     ) -> None:
         self.ae, self.host, self.port, self.title = ae, host, port, title
         self.cohort, self.at_a_time, self.move = cohort, at_a_time, move
@@ -163,7 +174,7 @@ class Archive:
             raise Incomplete(f"no association: {assoc.ended}")
         return assoc
 
-    def find(self, assoc: Association, level: str, told: Any, **wanted: str) -> list[Any]:
+    def find(self, assoc: Association, level: str, told: list[str], **wanted: str) -> list[Dataset]:
         """Ask what there is; raises where the answer is not all of it."""
         keys = Dataset()
         keys.QueryRetrieveLevel = level
@@ -179,25 +190,25 @@ class Archive:
                 raise Incomplete(f"the query for {level}: {said(status, assoc)}")
         return matches
 
-    def studies(self, assoc: Association, row: Any) -> Iterator[Any]:
+    def studies(self, assoc: Association, row: Row) -> Iterator[str]:
         """The studies of a row of the list."""
         wanted = {keyword: value for keyword, value in row.items() if value}
-        told = ("PatientID", "StudyInstanceUID")
+        told = ["PatientID", "StudyInstanceUID"]
         for study in self.find(assoc, "STUDY", told, **wanted):
             # Not every archive goes by every key: what was not asked for is left out here.
             if study.PatientID == row["PatientID"]:
                 yield study.StudyInstanceUID
 
-    def instances(self, assoc: Association, study: str) -> Iterator[tuple[Any, Any, Any]]:
+    def instances(self, assoc: Association, study: str) -> Iterator[Instance]:
         """Give (series, SOP Instance UID, SOP Class UID) of what a study has."""
         for series in self.find(assoc, "SERIES", ["SeriesInstanceUID"], StudyInstanceUID=study):
             uid = series.SeriesInstanceUID
-            told = ("SOPInstanceUID", "SOPClassUID")
+            told = ["SOPInstanceUID", "SOPClassUID"]
             above = {"StudyInstanceUID": study, "SeriesInstanceUID": uid}
             for image in self.find(assoc, "IMAGE", told, **above):
-                yield uid, image.SOPInstanceUID, image.get("SOPClassUID")
+                yield uid, image.SOPInstanceUID, image.get("SOPClassUID") or ""
 
-    def retrieve(self, study: str, missing: Any) -> None:
+    def retrieve(self, study: str, missing: list[Instance]) -> None:
         """Have instances sent, in portions."""
         portions: dict[str, list[str]] = {}
         for series, uid, _ in missing:
@@ -213,11 +224,11 @@ class Archive:
         if problem:
             raise Incomplete(problem)
 
-    def retrieving(self, sop_classes: Any) -> Association:
+    def retrieving(self, sop_classes: set[str]) -> Association:
         if self.move:
             return self.associate([build_context(MOVE)])
         # For a C-GET we propose what is sent to us, and that we are the SCP of it.
-        kinds = sop_classes - {None, ""} or {CTImageStorage, MRImageStorage}
+        kinds = sop_classes - {""} or {CTImageStorage, MRImageStorage}
         contexts, roles = build_contexts_to_receive(kinds)
         handlers = [(evt.EVT_C_STORE, self.cohort.handle_store)]
         return self.associate([build_context(GET), *contexts], ext_neg=roles, evt_handlers=handlers)
@@ -228,7 +239,7 @@ class Archive:
         time.sleep(max(0, self.next - now))
         self.next = max(self.next, now) + count * self.seconds_each
 
-    def have_sent(self, assoc: Association, study: str, series: Any, uids: Any) -> str | None:
+    def have_sent(self, assoc: Association, study: str, series: str, uids: list[str]) -> str | None:
         """Have instances of a series sent; gives what went wrong, if something did."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "IMAGE"
@@ -244,7 +255,7 @@ class Archive:
         return None if status.get("Status") == 0x0000 else said(status, assoc)
 
 
-def read_list(path: Path) -> list[dict[str | Any, str | Any]]:
+def read_list(path: Path) -> list[Row]:
     """The rows of the list; each column is a key of the query."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
@@ -254,7 +265,7 @@ def read_list(path: Path) -> list[dict[str | Any, str | Any]]:
         return [{key: (value or "").strip() for key, value in row.items()} for row in reader]
 
 
-def pull(archive: Any, cohort: Any, row: Any) -> list[tuple[Any, str, int, int, str]] | list[Any]:
+def pull(archive: Archive, cohort: Cohort, row: Row) -> list[Result]:
     """Retrieve the studies of a patient; gives a row of the report for each."""
     patient_id = row["PatientID"]
     name = cohort.name(patient_id)
@@ -283,7 +294,7 @@ def pull(archive: Any, cohort: Any, row: Any) -> list[tuple[Any, str, int, int, 
     return report or [(name, "", 0, 0, "no such study")]
 
 
-def to_csv(*rows: Any) -> str:
+def to_csv(*rows: Iterable[object]) -> str:
     """The rows as text."""
     lines = []
     for row in rows:
@@ -292,7 +303,7 @@ def to_csv(*rows: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(words: Any = None) -> int:
+def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Retrieve the studies of a list of patients.")
     parser.add_argument("host", help="the archive's host")
     parser.add_argument("port", type=int)

@@ -5,9 +5,9 @@ of the patient and the study is copied from the images, never typed again.
 """
 
 from datetime import datetime
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -72,7 +72,9 @@ def reference(image: Dataset) -> Dataset:
     return item
 
 
-def secondary_capture(images: list[Dataset], uid: str, picture: Any, description: str) -> Dataset:
+def secondary_capture(
+    images: list[Dataset], uid: str, picture: NDArray[np.uint8], description: str
+) -> Dataset:
     """A picture for people: every viewer shows it, no program can read what it means.
 
     `picture` is an array of rows × columns × 3 bytes: red, green, blue.
@@ -129,7 +131,7 @@ def report(images: list[Dataset], uid: str, text: str) -> Dataset:
     return ds
 
 
-def segmentation(images: list[Dataset], uid: str, masks: Any, label: str) -> Dataset:
+def segmentation(images: list[Dataset], uid: str, masks: NDArray[np.bool_], label: str) -> Dataset:
     """A mask for each image: what a program can measure, and a viewer lays over the image.
 
     `masks` is an array of bool, images × rows × columns. The images are of one series, with an

@@ -20,7 +20,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from pydicom import Dataset
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.errors import DataSetDecodeError
@@ -59,7 +60,7 @@ class Destination:
         self.wake, self.over = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self.run)
 
-    def put(self, event: evt.Event) -> None:
+    def put(self, event: evt.CStoreEvent) -> None:
         """Have an object sent; it is on the disk when this returns. For any thread."""
         event.save_as(self.queue / f"{time.time_ns()}-{event.file_name}", sync=True)
         self.wake.set()
@@ -91,7 +92,7 @@ class Destination:
             assoc.release()
         return is_well
 
-    def settle(self, path: Path, status: Any) -> bool:
+    def settle(self, path: Path, status: Dataset) -> bool:
         """Go by what was answered; gives whether the file has left the queue."""
         code = status.get("Status")
         if code is None:
@@ -112,7 +113,7 @@ class Destination:
 class Router:
     """Receives on the associations' threads, and has the destinations send on theirs."""
 
-    def __init__(self, destinations: Any) -> None:
+    def __init__(self, destinations: list[Destination]) -> None:
         self.destinations = {destination.title: destination for destination in destinations}
 
     def handle_store(self, event: evt.CStoreEvent) -> int:

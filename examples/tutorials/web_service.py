@@ -14,7 +14,7 @@ import argparse
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -43,7 +43,7 @@ SERIES = ("SeriesInstanceUID", "Modality", "SeriesDescription", "NumberOfSeriesR
 class Archive:
     """The peer that is asked; any number of threads may use it."""
 
-    def __init__(self, host: str, port: int, title: str, associations: Any = 4) -> None:
+    def __init__(self, host: str, port: int, title: str, associations: int = 4) -> None:
         self.host, self.port, self.title = host, port, title
         self.ae = AE("WEB")
         self.ae.connection_timeout = 5
@@ -66,7 +66,7 @@ class Archive:
             yield assoc
 
     def find(
-        self, level: str, told: Iterable[str], limit: int | None, **wanted: str
+        self, level: str, told: Sequence[str], limit: int | None, **wanted: str
     ) -> tuple[list[Dataset], bool]:
         """Ask for what matches; gives the matches, and whether they are all."""
         keys = Dataset()
@@ -79,14 +79,14 @@ class Archive:
         with self.association([build_context(FIND)]) as assoc:
             for status, match in assoc.send_c_find(keys, FIND):
                 if match is None:
-                    check(status, assoc)
+                    check(status, assoc.ended)
                 elif len(matches) == limit:
                     return matches, False  # leaving the loop cancels the query
                 else:
                     matches.append(match)
         return matches, True
 
-    def get(self, study: str, series: Any, directory: Path) -> None:
+    def get(self, study: str, series: str, directory: Path) -> None:
         """Retrieve a series into a directory; raises unless all of it has come."""
         told = ("SOPInstanceUID", "SOPClassUID")
         images, _ = self.find("IMAGE", told, None, StudyInstanceUID=study, SeriesInstanceUID=series)
@@ -110,16 +110,16 @@ class Archive:
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
         with self.association(contexts, ext_neg=roles, evt_handlers=handlers) as assoc:
             *_, (status, _) = assoc.send_c_get(keys, GET)
-            check(status, assoc)
+            check(status, assoc.ended)
         missing = {image.SOPInstanceUID for image in images} - came
         if missing:  # a series with a gap looks like a series
             raise HTTPException(BAD_GATEWAY, f"{len(missing)} of {len(images)} did not come")
 
 
-def check(status: Any, assoc: Association) -> None:
+def check(status: Dataset, ended: object) -> None:
     """Raise what says that the archive did not do all it was asked for."""
     if "Status" not in status:
-        raise HTTPException(TIMEOUT, f"the archive did not answer: {assoc.ended}")
+        raise HTTPException(TIMEOUT, f"the archive did not answer: {ended}")
     if status.Status != 0x0000:
         comment = status.get("ErrorComment", "")
         raise HTTPException(
@@ -127,7 +127,7 @@ def check(status: Any, assoc: Association) -> None:
         )
 
 
-def plain(match: Dataset, keywords: Any) -> dict[Any, str]:
+def plain(match: Dataset, keywords: Sequence[str]) -> dict[str, str]:
     """A match as JSON has it: text, decoded by the match's own character set."""
     return {keyword: str(match.get(keyword) or "") for keyword in keywords}
 
@@ -141,14 +141,14 @@ def to_zip(directory: Path) -> Path:
     return path
 
 
-def make_app(archive: Any) -> FastAPI:
+def make_app(archive: Archive) -> FastAPI:
     """Make the service. FastAPI runs functions that are no coroutines in a pool of threads."""
     app = FastAPI(title="What an archive has")
 
     @app.get("/health")
     def health() -> dict[str, str]:
         with archive.association([build_context(Verification)]) as assoc:
-            check(assoc.send_c_echo(), assoc)
+            check(assoc.send_c_echo(), assoc.ended)
         return {"archive": "is there"}
 
     @app.get("/studies")
@@ -193,7 +193,7 @@ def make_app(archive: Any) -> FastAPI:
     return app
 
 
-def main(app_of: Any) -> int:
+def main(app_of: Callable[[str, int, str], FastAPI]) -> int:
     parser = argparse.ArgumentParser(description="Serve what an archive has by HTTP.")
     parser.add_argument("host", nargs="?", default="127.0.0.1", help="the archive's host")
     parser.add_argument("port", nargs="?", type=int, default=11112)

@@ -12,8 +12,10 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse, StreamingResponse
@@ -32,7 +34,7 @@ from web_service import (
 
 from pynetdicom import AE, aio, build_context, evt
 from pynetdicom.errors import AssociationError
-from pynetdicom.presentation import build_contexts_to_receive
+from pynetdicom.presentation import PresentationContext, build_contexts_to_receive
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET
 
@@ -40,7 +42,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GE
 class Archive:
     """The peer that is asked, by any number of tasks."""
 
-    def __init__(self, host, port, title, associations=4):
+    def __init__(self, host: str, port: int, title: str, associations: int = 4) -> None:
         self.host, self.port, self.title = host, port, title
         self.ae = AE("WEB")
         self.ae.connection_timeout = 5
@@ -48,7 +50,9 @@ class Archive:
         self.places = asyncio.Semaphore(associations)
 
     @asynccontextmanager
-    async def association(self, contexts, **options):
+    async def association(
+        self, contexts: list[PresentationContext], **options: Any
+    ) -> AsyncIterator[aio.Association]:
         peer = self.host, self.port, contexts, self.title
         async with self.places:
             try:
@@ -58,7 +62,9 @@ class Archive:
             async with assoc:
                 yield assoc
 
-    async def find(self, assoc, level, told, **wanted):
+    async def find(
+        self, assoc: aio.Association, level: str, told: Sequence[str], **wanted: str
+    ) -> AsyncIterator[Dataset]:
         """Give matches as they come; raises in the end where they are not all."""
         keys = Dataset()
         keys.QueryRetrieveLevel = level
@@ -72,9 +78,9 @@ class Archive:
                 if match is not None:
                     yield match
                 else:
-                    check(status, assoc)
+                    check(status, assoc.ended)
 
-    async def get(self, study, series, directory):
+    async def get(self, study: str, series: str, directory: Path) -> None:
         """Retrieve a series into a directory; raises unless all of it has come."""
         above = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
         async with self.association([build_context(FIND)]) as assoc:
@@ -84,7 +90,7 @@ class Archive:
             raise HTTPException(404, "the archive has no such series")
         came = set()
 
-        def handle_store(event):  # no coroutine: it writes a file, and so runs on a thread
+        def handle_store(event: evt.CStoreEvent) -> int:  # no coroutine: it runs on a thread
             try:
                 event.save_as(directory / event.file_name)
             except OSError:
@@ -98,16 +104,17 @@ class Archive:
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, series
+        last = Dataset()
         async with self.association(contexts, ext_neg=roles, evt_handlers=handlers) as assoc:
             async for status, _ in assoc.c_get(keys, GET):
                 last = status
-            check(last, assoc)
+            check(last, assoc.ended)
         missing = {image.SOPInstanceUID for image in images} - came
         if missing:  # a series with a gap looks like a series
             raise HTTPException(BAD_GATEWAY, f"{len(missing)} of {len(images)} did not come")
 
 
-def make_app(archive):
+def make_app(archive: Archive) -> FastAPI:
     """Make the service. All of it runs in FastAPI's event loop."""
     app = FastAPI(title="What an archive has")
 
@@ -119,7 +126,7 @@ def make_app(archive):
         if not any(wanted.values()):
             raise HTTPException(400, "say what to look for")
 
-        async def lines():
+        async def lines() -> AsyncIterator[str]:
             end: dict[str, object] = {"all": True}
             try:
                 async with archive.association([build_context(FIND)]) as assoc:

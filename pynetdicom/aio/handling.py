@@ -26,6 +26,7 @@ LOGGER = logging.getLogger("pynetdicom.events")
 
 _ERRORS = (Exception, SystemExit)
 _END: Any = object()
+_COROUTINE, _GENERATOR, _PLAIN = "coroutine", "generator", "plain"
 
 
 class LoopHandlers(Handlers):
@@ -47,6 +48,7 @@ class LoopHandlers(Handlers):
         server: Handlers | None = None,
     ) -> None:
         super().__init__(host, evt_handlers, assoc=assoc, changed=changed, server=server)
+        self._kinds: dict[Any, str] = {}
         # Its strand has the variables from the first.
         self.context = None
         given: contextvars.Context | None = getattr(server, "variables", None)
@@ -67,9 +69,13 @@ class LoopHandlers(Handlers):
 
     def _call(self, event: EventType, handler: Callable[..., Any], *args: Any) -> Any:
         """Call a handler where it belongs, and wait for what it gives."""
-        if is_coroutine_function(handler):
-            return self._runtime.await_here(_run(handler(*args)))
-        if inspect.isasyncgenfunction(handler):
+        kind = self._kind_of(handler)
+        if kind == _COROUTINE:
+            try:
+                return self._runtime.await_here(handler(*args))
+            except asyncio.CancelledError as error:
+                raise _who_was_cancelled(error) from None
+        if kind == _GENERATOR:
             return AsyncItems(self._runtime, handler(*args))
         ask = self._host._ask
         if handler is ask and not hooks.is_assigned(self._assoc.ae, hooks.CALLBACK_OF[event]):
@@ -80,6 +86,16 @@ class LoopHandlers(Handlers):
         if hasattr(given, "__anext__"):
             return AsyncItems(self._runtime, given)
         return Items(self._runtime, given) if hasattr(given, "__next__") else given
+
+    def _kind_of(self, handler: Callable[..., Any]) -> str:
+        """What a handler is; to find out takes longer than to remember."""
+        try:
+            kind = self._kinds.get(handler)
+            if kind is None:
+                kind = self._kinds[handler] = kind_of(handler)
+        except TypeError:  # it has no hash
+            kind = kind_of(handler)
+        return kind
 
     def _tell(self, event: EventType, attrs: dict[str, Any], timestamp: datetime | None) -> None:
         happened = None
@@ -122,13 +138,14 @@ class LoopHandlers(Handlers):
         self.trigger(event, attrs)
 
 
-def is_coroutine_function(handler: Any) -> bool:
-    """Whether calling a handler gives a coroutine."""
-    return inspect.iscoroutinefunction(handler) or (
-        not inspect.isfunction(handler)
-        and not isinstance(handler, type)
-        and inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004  # asked
-    )
+def kind_of(handler: Any) -> str:
+    """Whether calling a handler gives a coroutine, or an asynchronous generator."""
+    called = handler
+    if not (inspect.isroutine(handler) or isinstance(handler, (partial, type))):
+        called = type(handler).__call__
+    if inspect.iscoroutinefunction(called):
+        return _COROUTINE
+    return _GENERATOR if inspect.isasyncgenfunction(called) else _PLAIN
 
 
 class Cancelled(Exception):

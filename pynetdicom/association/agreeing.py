@@ -11,6 +11,7 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 from pynetdicom.association.negotiated import Negotiated
+from pynetdicom.uids import registrations
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer.contexts import PresentationContext
 from pynetdicom.upper_layer.items import EXTENDED_NEGOTIATION, UserIdentityNegotiation
@@ -80,8 +81,10 @@ def answer(
 ) -> tuple[A_ASSOCIATE_AC, Negotiated]:
     """Return the acceptance of a request, see `acse.accept`, and what is agreed on by that."""
     key: Hashable = None
-    if rq.wire and not (user_items or unrestricted or permitted):
-        key = (rq.wire, _spelt_out(supported), *others.values())
+    if rq.wire and not (user_items or permitted):
+        # What is storage may have been made known meanwhile.
+        which = unrestricted and (unrestricted, len(registrations))
+        key = (rq.wire, _spelt_out(supported), which, *others.values())
         known = _answers.get(key)
         if known is not None:
             return known

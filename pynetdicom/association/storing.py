@@ -7,22 +7,25 @@ many files go through `file_stream`.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.association.file_stream import FileStream, OwnPaths, Path, StoreResult
 from pynetdicom.association.invoking import prepare_statuses
-from pynetdicom.dimse.primitives import C_ECHO, Primitive
+from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.services.instances import Instance, StoreParameters, take
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from pynetdicom.association.invoking import Invoker
+    from pynetdicom.association.link import Link
     from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.association.succession import Party
     from pynetdicom.data_sets.data_set import EncodedDataSet
+    from pynetdicom.upper_layer.contexts import PresentationContext
 
 VERIFICATION = "1.2.840.10008.1.1"
 _USUAL = StoreParameters()
@@ -47,29 +50,36 @@ def store(
     """Have the peer store a data set, or a file; see `Association.send_c_store`."""
     invoker.must_be_established("send_c_store()")
     to_status = prepare_statuses()
-    given: Any = dataset
-    aside = invoker.link.runtime.aside
-    if isinstance(dataset, (str, os.PathLike)):
-        given = aside(_open, dataset)
-    elif hasattr(dataset, "group_dataset"):
+    make: Callable[..., Any] = _make
+    if hasattr(dataset, "group_dataset"):
         meta = getattr(dataset, "file_meta", None)
         if meta is None or not meta.get("TransferSyntaxUID"):
             raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
-    instance = take(given)
+    elif getattr(dataset, "memory", None) is None:  # it is in a file
+        make = partial(invoker.link.runtime.aside, _make)
+    instance, context, request = make(dataset, invoker.link, parameters)
     try:
-        context = invoker.link.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
-        if instance.is_own:  # it is in a file
-            request = aside(instance.request, context, parameters)
-        else:
-            request = instance.request(context, parameters)
         return to_status(*invoker.exchange(request, context, msg_id))
     finally:
+        if instance.is_own:
+            instance.close()
+
+
+def _make(
+    given: Any, link: Link, parameters: StoreParameters
+) -> tuple[Instance, PresentationContext, C_STORE]:
+    """Make the request that has something stored."""
+    if isinstance(given, (str, os.PathLike)):
+        os.stat(given)  # FileNotFoundError says more than FileProblem
+    instance = take(given)
+    try:
+        if link.runtime.reads_ahead:
+            instance.read_ahead()
+        context = link.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
+        return instance, context, instance.request(context, parameters)
+    except BaseException:
         instance.close()
-
-
-def _open(path: Path) -> Instance:
-    os.stat(path)  # FileNotFoundError says more than FileProblem
-    return take(path)
+        raise
 
 
 def store_files(

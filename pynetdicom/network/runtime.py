@@ -75,6 +75,8 @@ class Runtime:
         Calls what reads or writes files, where that holds nothing up.
     stops : tuple of type
         What is raised in what runs when it is not wanted any more.
+    reads_ahead : bool
+        Whether a small file is better read at once: each call of `aside` takes its time.
     """
 
     queue: Callable[[], Queue] = SimpleQueue
@@ -89,6 +91,7 @@ class Runtime:
     wait_for: Callable[..., bool] = wait_for
     aside: Callable[..., Any] = _at_once
     stops: tuple[type[BaseException], ...] = ()
+    reads_ahead: bool = False
 
 
 THREADS = Runtime()

@@ -14,7 +14,7 @@ from keyword import iskeyword
 
 from pynetdicom.services import classes
 from pynetdicom.services.classes import ServiceClass, StorageServiceClass
-from pynetdicom.uids import ROOT, Row, registered, standard_names, uid_dictionary
+from pynetdicom.uids import ROOT, Row, registered, registrations, standard_names, uid_dictionary
 
 MEDIA_STORAGE_DIRECTORY = ROOT + "1.3.10"
 """Named like a storage class, but of media: it is never sent by itself (PS3.3 F)."""
@@ -154,3 +154,4 @@ def register_uid(
         allowed = (dimse_msg_type,)
     _known[str(uid)] = (service_class, allowed)
     registered[keyword] = str(uid)
+    registrations.append(str(uid))

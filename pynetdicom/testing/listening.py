@@ -111,6 +111,19 @@ class Listener:
             self._open.add(secured)
         return secured
 
+    def stop(self) -> None:
+        """Stop listening; what is connected stays so."""
+        with self._lock:
+            if self._is_closing:
+                return
+            self._is_closing = True
+        # Shutting it down wakes the thread that accepts on some systems, a connection on others.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            socket.create_connection(self.address, WAKING).close()
+        self._socket.close()
+
     def close(self, patience: float = 0.0, deadline: float = 30.0) -> None:
         """Stop listening, and end all connections.
 
@@ -121,14 +134,7 @@ class Listener:
         deadline : float
             Seconds after which a thread that has not ended is a problem.
         """
-        with self._lock:
-            self._is_closing = True
-        # Shutting it down wakes the thread that accepts on some systems, a connection on others.
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            socket.create_connection(self.address, WAKING).close()
-        self._socket.close()
+        self.stop()
         self._join(time.monotonic() + patience)
         with self._lock:
             for connection in self._open:

@@ -271,6 +271,10 @@ class DicomSCP:
         """What has failed on its threads."""
         return self._listener.problems
 
+    def stop(self) -> None:
+        """Stop listening: who connects from now on is refused; associations go on."""
+        self._listener.stop()
+
     def close(self) -> None:
         """End it, and its associations. Further calls do nothing."""
         self._ending.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -182,25 +183,27 @@ def test_files_that_are_left(how: str) -> None:
             if how == "abort":
                 assoc.abort()
 
-    storing: set[int] = set()
-
-    async def store(event: Any) -> int:
-        storing.add(event.assoc.remote["port"])
-        await asyncio.sleep(0.01)
-        storing.discard(event.assoc.remote["port"])
-        return 0x0000
-
     async def test() -> None:
-        handlers = [(evt.EVT_C_STORE, store)]
-        async with aio.serve(HERE, CONTEXTS, handlers) as server:
+        asked = 0
+        goes_on = asyncio.Event()
+
+        async def store(event: Any) -> int:
+            nonlocal asked
+            asked += 1
+            if asked > 1 and how in ("cancel", "several"):
+                await goes_on.wait()
+            return 0x0000
+
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
             assoc = await connect(server)
             sent: list[Any] = []
             task = asyncio.create_task(send(assoc, sent))
-            while not sent or (assoc.local["port"] not in storing and not task.done()):
-                await asyncio.sleep(0)
             if how in ("cancel", "several"):
+                while asked < (2 if how == "cancel" else 4):  # each has one outstanding
+                    await asyncio.sleep(0.01)
                 task.cancel()
             await asyncio.wait([task])
+            goes_on.set()
             assert len(sent) < 50
             if how == "break":
                 await assoc.release()
@@ -285,6 +288,29 @@ def test_a_server_that_is_shut_down_ends_its_handlers() -> None:
     run(test)
 
 
+def test_a_plain_handler_that_does_not_return_is_left() -> None:
+    """Its thread is nobody's then, and the loop ends without it."""
+    returns = threading.Event()
+
+    def store(event: Any) -> int:
+        asked.set()
+        returns.wait(60)
+        return 0x0000
+
+    async def test() -> None:
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
+            assoc = await connect(server)
+            task = asyncio.create_task(assoc.c_store(FILE))
+            await asyncio.to_thread(asked.wait, 50)
+        assert not (await task)
+
+    asked = threading.Event()
+    try:
+        run(test)
+    finally:
+        returns.set()
+
+
 def test_what_was_left_open_ends_with_the_loop() -> None:
     left: list[Any] = []
 
@@ -294,3 +320,30 @@ def test_what_was_left_open_ends_with_the_loop() -> None:
 
     asyncio.run(test())
     assert left[1].is_aborted
+
+
+@pytest.mark.filterwarnings("error")
+def test_cancelling_while_a_server_is_shut_down() -> None:
+    """At whatever moment: its socket is closed."""
+
+    async def serve_and_stop() -> None:
+        async with aio.serve(HERE, CONTEXTS) as server:
+            addresses.append(server.server_address)
+
+    async def test() -> None:
+        for turns in range(20):
+            task = asyncio.create_task(serve_and_stop())
+            while len(addresses) <= turns:
+                await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
+        for address in addresses:  # nobody listens there
+            with socket.socket() as sock:
+                sock.bind(address)
+
+    addresses: list[tuple[Any, ...]] = []
+    run(test)

@@ -604,6 +604,7 @@ def test_strangers_do_not_fill_the_log(make: Make, caplog: pytest.LogCaptureFixt
     assert len(lines(caplog, "STRANGER")) == len(lines(caplog, "ANOTHER")) == 1
 
 
+@pytest.mark.threads("counts the threads that tell")
 def test_handlers_that_do_not_return_are_not_told_of_all(make: Make) -> None:
     place = make(RULES)
     holds, told = threading.Event(), Seen()

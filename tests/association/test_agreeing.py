@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import AE, build_context, build_role, evt, uids
 from pynetdicom.association import agreeing
+from pynetdicom.association.serving import may_be_storage
+from pynetdicom.services import registry
+from pynetdicom.services.classes import QueryRetrieveServiceClass
 from pynetdicom.upper_layer import acse, items
 from pynetdicom.upper_layer import pdu as pdus
 
@@ -94,10 +97,20 @@ def test_rules_are_asked_each_time() -> None:
         permitted = lambda uid, is_scp: allowed  # noqa: B023, E731  # called at once
         _, agreed = agreeing.answer(rq, [build_context(CT)], permitted=permitted, **OURS)
         assert bool(agreed.accepted) is allowed
-    for allowed in (True, False):
-        unrestricted = lambda uid: allowed  # noqa: B023, E731
-        _, agreed = agreeing.answer(rq, [], unrestricted=unrestricted, **OURS)
-        assert bool(agreed.accepted) is allowed
+
+
+def test_storage_that_is_made_known_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = "1.2.826.0.1.3680043.8.498.7.14"
+    for table, key in ((registry._known, uid), (uids.registered, "LaterQuery")):
+        monkeypatch.setitem(table, key, None)  # which is taken back
+        del table[key]  # type: ignore[attr-defined]
+    rq = received(request(uid))
+    taken = agreeing.answer(rq, [], unrestricted=may_be_storage, **OURS)
+    assert agreeing.answer(rq, [], unrestricted=may_be_storage, **OURS) is taken
+    assert taken[1].accepted
+    registry.register_uid(uid, "LaterQuery", QueryRetrieveServiceClass, "C-FIND")
+    refused = agreeing.answer(rq, [], unrestricted=may_be_storage, **OURS)
+    assert not refused[1].accepted
 
 
 def test_a_passcode_is_not_kept() -> None:

@@ -113,6 +113,7 @@ def associated(server: tuple[Any, ...]) -> Peer:
 # Attributes
 
 
+@pytest.mark.threads("it is a Thread")
 def test_attributes(sides: Sides) -> None:
     assoc = sides.associate()
     acceptor = sides.acceptor
@@ -313,6 +314,7 @@ def test_release_serves_the_peer_while_it_waits(sides: Sides) -> None:
     assert assoc.is_released
 
 
+@pytest.mark.threads("what waits within would hold up the loop")
 def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer's A-RELEASE-RQ is there when ours is to be sent: it is answered all the same."""
     ready = threading.Event()
@@ -516,6 +518,7 @@ def test_abort_from_a_handler_of_what_is_sent_does_not_wait(
 # No thread to be had
 
 
+@pytest.mark.threads("no thread is to be had")
 def test_no_thread_for_an_accepted_association(
     sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,6 +540,7 @@ def test_no_thread_for_an_accepted_association(
         peer.release()
 
 
+@pytest.mark.threads("no thread is to be had")
 @pytest.mark.parametrize("side", ["scp", "scu"])
 def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
     start = threading.Thread.start

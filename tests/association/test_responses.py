@@ -340,6 +340,7 @@ def test_ctrl_c_while_waiting_cancels() -> None:
         assert names(assoc.send_c_find(identifier("BOB"), FIND)) == ["BOB"] * 3
 
 
+@pytest.mark.threads("Ctrl-C")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_a_cancel_that_was_left_to_a_thread_which_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, error: type[BaseException]

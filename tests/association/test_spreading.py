@@ -16,6 +16,7 @@ import pytest
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association.storing import store_files
 from pynetdicom.dimse.primitives import Primitive
+from pynetdicom.testing.peers import Unexpected
 from tests.association.test_succession import Gone, Taker
 from tests.faults.peer import CT, IMPLICIT, RELEASE_RP, RELEASE_RQ, abort, reject, until
 from tests.pair import serve
@@ -84,7 +85,7 @@ class Peers:
             return
         try:
             peer.accept()
-        except (OSError, EOFError):  # it is not needed any more
+        except (OSError, Unexpected):  # it is not needed any more
             with self._lock:
                 self.given_up += 1
             return

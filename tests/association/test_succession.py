@@ -281,14 +281,9 @@ def test_a_peer_that_rejects_the_second_association(
 def test_a_peer_that_is_gone(scu: AE, files: Callable[..., list[Path]]) -> None:
     peers = Peers("1.2.3.1")
     with listening(peers) as listener:
-
-        def die(peer: Scp) -> None:
-            listener._socket.close()
-            aborts(peer)
-
-        peers.how = die
+        peers.how = aborts
         assoc = associate(scu, listener)
-        listener._socket.shutdown(2)
+        listener.stop()
         results = list(store_files(assoc, files(4)))
     assert [result.status for result in results] == [0, None, None, None]
     assert "no connection" in str(results[2].problem)

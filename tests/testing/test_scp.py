@@ -373,6 +373,15 @@ def test_it_ends_with_associations_open(dicom_scp: DicomSCP) -> None:
         assert assoc.is_aborted
 
 
+def test_it_stops_listening(dicom_scp: DicomSCP) -> None:
+    assoc = associated(dicom_scp)
+    dicom_scp.stop()
+    assert "no connection" in str(requesting().associate(*dicom_scp.address).ended)
+    assert assoc.send_c_echo().Status == 0x0000
+    assoc.release()
+    assert assoc.is_released
+
+
 def test_many_associations_at_once(dicom_scp: DicomSCP) -> None:
     assocs = [associated(dicom_scp) for _ in range(20)]
     for assoc in assocs:

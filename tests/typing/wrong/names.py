@@ -94,9 +94,10 @@ assoc.send_n_action(Dataset(), "1", CTImageStorage, "1.2.3")  # wrong
 assoc.send_n_delete(CTImageStorage)  # wrong
 assoc.realese()  # wrong
 
-server = ae.start_server(("", 104), block=False, blocks=True)  # wrong
-server = ae.start_server(("", 104), block=False, ssl_context="ca.pem")  # wrong
-server = ae.start_server(11112, block=False)  # wrong
+server = ae.start_server(("", 104), block=False)
+ae.start_server(("", 104), block=False, blocks=True)  # wrong
+ae.start_server(("", 104), block=False, ssl_context="ca.pem")  # wrong
+ae.start_server(11112, block=False)  # wrong
 ae.start_server(("", 104), block=True).shutdown()  # wrong
 server.server_adress  # wrong
 
