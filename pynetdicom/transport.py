@@ -123,7 +123,7 @@ class AssociationServer(socketserver.TCPServer):
     """
 
     if TYPE_CHECKING:
-        server_address: tuple[Any, ...]
+        server_address: tuple[str, int]  # and two more ints for IPv6
 
     allow_reuse_address = OURS_ALONE == socket.SO_REUSEADDR
     request_queue_size = 256

@@ -53,10 +53,14 @@ def open_descriptors() -> dict[int, str]:
 
 def leaked_threads(before: set[threading.Thread], deadline: float) -> list[threading.Thread]:
     """Threads that are not in `before` and do not end by the deadline."""
-    for thread in threading.enumerate():
-        if thread not in before and thread is not threading.current_thread():
+    before = before | {threading.current_thread()}
+    while left := [thread for thread in threading.enumerate() if thread not in before]:
+        if time.monotonic() > deadline:
+            break
+        for thread in left:
+            thread._started.wait(deadline - time.monotonic())  # which begins cannot be joined
             thread.join(max(0.0, deadline - time.monotonic()))
-    return [thread for thread in threading.enumerate() if thread not in before]
+    return left
 
 
 def leaked_descriptors(before: dict[int, str]) -> dict[int, str]:

@@ -266,12 +266,7 @@ class LoopRuntime(Runtime):
 
         Where that is cancelled before it has begun, `never` is called instead.
         """
-
-        def used() -> Any:
-            with self.in_use():  # by what may outlive the last association
-                return call()
-
-        run = threads.guarded(name, _unless_stopped(used), failed)
+        run = threads.guarded(name, _unless_stopped(call), failed)
         return self._begin(name, run, context, partial(self._begin_task, never))
 
     def begin_reader(self, name: str, call: Callable[[], Any], context: Context) -> Begun:
@@ -356,6 +351,7 @@ class LoopRuntime(Runtime):
         if strand is None or not self.is_here:
             return call(*args)
         future = pool.call(on_behalf_of(strand, call, *args))
+        future.add_done_callback(partial(self._done_with, pool))
         interrupted: BaseException | None = None
         while not future.done():
             # A file is used until the thread is done with it, whatever comes meanwhile.
@@ -375,6 +371,11 @@ class LoopRuntime(Runtime):
             return future.result()
         except Stop as stop:
             raise StopIteration(*stop.args) from None
+
+    def _done_with(self, pool: Pool, _: object) -> None:
+        """End its threads if they were begun for what outlives the last association."""
+        if not self.living:
+            pool.close()
 
     def await_here(self, awaitable: Any) -> Any:
         """Wait, in a strand or on a thread, for what coroutines await."""

@@ -99,7 +99,7 @@ class Server:
         return self._inner.ae  # type: ignore[return-value]  # what it is made with
 
     @property
-    def server_address(self) -> tuple[Any, ...]:
+    def server_address(self) -> tuple[str, int]:
         """Where it listens; the port is the real one."""
         return self._inner.server_address
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.errors import FileProblem
@@ -113,7 +114,8 @@ def _name_created(response: Primitive, data_set: Any) -> Any:
     """
     named = getattr(data_set, "AffectedSOPInstanceUID", None)
     if named is not None:  # it is of the command set
-        data_set = data_set.copy()
+        # Not `copy`: that shares the elements, and the handler may give the same one again.
+        data_set = deepcopy(data_set)
         del data_set.AffectedSOPInstanceUID
     if response.AffectedSOPInstanceUID is None:
         response.AffectedSOPInstanceUID = named or getattr(data_set, "SOPInstanceUID", None)

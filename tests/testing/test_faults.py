@@ -167,7 +167,7 @@ def dcmtk_store(tool: str, scp: DicomSCP, folder: Path) -> subprocess.CompletedP
     [path] = DicomFactory().write(DicomFactory()(), folder)
     timers = ["-ta", "1", "-td", "1", "-to", "1", "-ts", "1"]
     return subprocess.run(
-        [tool, "-v", *timers, scp.host, str(scp.port), path],
+        [tool, "-v", "-R", *timers, scp.host, str(scp.port), path],
         capture_output=True,
         text=True,
         timeout=60,

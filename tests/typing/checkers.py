@@ -36,6 +36,7 @@ _EXCUSED = {
     # what stands in a line of a block: why checkers complain of it
     "sop_class import OurRobot": "its name is registered at run time",
     "create(*instance(info), dataset)": "what an unannotated function returns is not known",
+    "associate(*dicom_scp.address, [CT": "how much an unannotated address has is not known",
     "append(event.dataset) or 0x0000": "None is meant",
     "from sender import": "a module that the reader has",
     "scu_sop_class=": "version 0.9, of which type checkers know nothing",
