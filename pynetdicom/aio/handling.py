@@ -82,6 +82,8 @@ class LoopHandlers(Handlers):
         if handler is ask and not hooks.is_assigned(self._assoc.ae, hooks.CALLBACK_OF[event]):
             return handler(*args)
         given = self._runtime.aside_to_handlers(handler, *args)
+        if type(given) is int:  # a status, the rule
+            return given
         if inspect.isawaitable(given):
             return self._runtime.await_here(_run(given))
         if hasattr(given, "__anext__"):
