@@ -112,10 +112,14 @@ class LoopRuntime(Runtime):
         self.living.discard(one)
         if not self.living:
             _runtimes.pop(self.loop, None)
-            self._files.close()
-            self._handlers.close()
+            self.end_threads()
             self._timers.close()
             self._idle.close()
+
+    def end_threads(self) -> None:
+        """Have its threads end when they are done."""
+        self._files.close()
+        self._handlers.close()
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -404,8 +408,8 @@ def runtime_here() -> LoopRuntime:
     runtime = _runtimes.get(loop)
     if runtime is None:
         for one in list(_runtimes):
-            if one.is_closed():
-                del _runtimes[one]
+            if one.is_closed():  # with what lived in it
+                _runtimes.pop(one).end_threads()
         _check(loop)
         runtime = LoopRuntime(loop)
     return runtime

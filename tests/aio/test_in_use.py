@@ -430,3 +430,26 @@ def test_waiting_outside_of_a_strand_is_refused() -> None:
                 assoc._inner.send_c_echo()
 
     run(test)
+
+
+def test_threads_of_a_loop_that_is_just_closed_end_with_the_next() -> None:
+    code = """
+import asyncio, threading
+from pynetdicom import aio
+left = []
+async def leave():
+    left.append(await aio.serve(("127.0.0.1", 0), ["1.2.840.10008.1.1"]))
+loop = asyncio.new_event_loop()
+loop.run_until_complete(leave())
+ends = [one for one in threading.enumerate() if one is not threading.main_thread()]
+loop.close()
+assert ends
+async def test():
+    async with aio.serve(("127.0.0.1", 0), ["1.2.840.10008.1.1"]):
+        pass
+asyncio.run(test())
+for thread in ends:
+    thread.join(40)
+    assert not thread.is_alive()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
