@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE, aio, build_context, build_role, evt
 from pynetdicom.errors import AssociationError
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from tests.aio.loops import (
     CONTEXTS,
     CT,
@@ -453,3 +454,35 @@ for thread in ends:
     assert not thread.is_alive()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_handlers_are_told_of_tls(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from pynetdicom.identity import PasswordFile
+    from pynetdicom.testing import tls_pair
+
+    users = PasswordFile(tmp_path / "users")
+    users.set("alice", "correct horse")
+    user = UserIdentityNegotiation()
+    user.user_identity_type = 2
+    user.primary_field, user.secondary_field = b"alice", b"correct horse"
+    seen: list[Any] = []
+
+    async def accepted(event: Any) -> None:
+        seen.append((event.assoc.dul.socket.is_tls, event.assoc.dul.socket.socket.version()))
+
+    async def test() -> None:
+        handlers = [(evt.EVT_USER_ID, users), (evt.EVT_ACCEPTED, accepted)]
+        pair = tls_pair()
+        async with aio.serve(HERE, [VERIFICATION], handlers, tls=pair.server) as server:
+            client = (pair.client, "localhost")
+            options = {"contexts": [VERIFICATION], "ext_neg": [user]}
+            async with connect(server, tls_args=client, **options) as assoc:
+                assert assoc.dul.socket.is_tls
+                assert (await assoc.c_echo()).Status == 0x0000
+        async with aio.serve(HERE, [VERIFICATION], handlers) as server:
+            with pytest.raises(AssociationError, match="rejected"):
+                await connect(server, **options)
+
+    run(test)
+    assert seen == [(True, "TLSv1.3")]
