@@ -309,7 +309,9 @@ class LoopRuntime(Runtime):
             not_begun.clear()
             await inhabit(self.strand(call, begun.ident, is_own=True))
 
-        begun.task = task = self.loop.create_task(run(), name=name, context=context)
+        # A factory of eager tasks would have it begin within the strand that asks for it.
+        task: asyncio.Task[None] = asyncio.Task(run(), loop=self.loop, name=name, context=context)
+        begun.task = task
         self._tasks.add(task)
         task.add_done_callback(partial(self._task_ended, over, not_begun))
 
