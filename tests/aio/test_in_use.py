@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from greenlet import getcurrent
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE, aio, build_context, build_role, evt
+from pynetdicom.aio.strands import Strand
 from pynetdicom.errors import AssociationError
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from tests.aio.loops import (
@@ -486,3 +488,31 @@ def test_handlers_are_told_of_tls(tmp_path: Path) -> None:
 
     run(test)
     assert seen == [(True, "TLSv1.3")]
+
+
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_tasks_that_begin_at_once(is_eager: bool) -> None:
+    """What is begun within a strand must not begin there."""
+    within: list[bool] = []
+
+    def make(loop: Any, coroutine: Any, **options: Any) -> Any:
+        within.append(isinstance(getcurrent(), Strand))
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def find(event: Any) -> AsyncIterator[Any]:
+        yield PENDING, identifier()
+
+    async def ask(server: aio.Server) -> int:
+        async with connect(server) as assoc:
+            return len([one async for one in assoc.c_find(identifier(), FIND)])
+
+    async def test() -> None:
+        if is_eager and sys.version_info < (3, 12):
+            pytest.skip("there are none")
+        factory = make if not is_eager else vars(asyncio)["eager_task_factory"]
+        asyncio.get_running_loop().set_task_factory(factory)
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_FIND, find)]) as server:
+            assert await asyncio.gather(*(ask(server) for _ in range(3))) == [2] * 3
+
+    run(test)
+    assert is_eager or (within and not any(within))
