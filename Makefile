@@ -11,7 +11,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 # The tests, and what the many programs import that they start, are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-portable test-free-threaded test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills test-cancel soak dependents lint types docs bench bench-page bench-compare dist clean
+.PHONY: demo test test-all test-portable test-free-threaded test-injection test-signals test-walk test-window test-mpps test-ups test-watchers test-commitment test-kills test-cancel test-faces soak dependents lint types docs bench bench-page bench-compare dist clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -89,6 +89,9 @@ test-watchers: $(VENV)/dev.stamp
 
 test-kills: $(VENV)/dev.stamp
 	PYNETDICOM_TEST_KILLS=50 $(BIN)/python -m pytest -n 0 tests/apps/test_workflowscp_killed.py tests/apps/archive/test_commitment.py -k killed $(PYTEST_ARGS)
+
+test-faces: $(VENV)/dev.stamp
+	PYNETDICOM_FACES=all $(BIN)/python -m pytest $(PARALLEL) -k asyncio $(PYTEST_ARGS)
 
 test-cancel: $(VENV)/dev.stamp
 	PYNETDICOM_CANCELS=10000 $(BIN)/python -m pytest -n 0 --timeout 0 tests/aio/test_cancelled_anywhere.py $(PYTEST_ARGS)

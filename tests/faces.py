@@ -1,13 +1,14 @@
 """Which tests are run through both faces of the library, threads and asyncio: one suite for both.
 
 `THROUGH` names modules, and whether our side in them is SCU, SCP or both. Their tests are written
-for threads, and run once more, or three times, where `AE.associate`, `AE.start_server` or both are
+for threads, and run once more where `AE.associate`, `AE.start_server` or both are
 those of `pynetdicom.aio`, see `driven`. What a test says about threads themselves, or about the way
 in which calls differ, is marked as ``threads``, with the reason.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,11 @@ HERE = Path(__file__).parent
 THREADS, ASYNCIO = "threads", "asyncio"
 SCU = [(THREADS, THREADS), (ASYNCIO, THREADS)]
 SCP = [(THREADS, THREADS), (THREADS, ASYNCIO)]
-BOTH = [(THREADS, THREADS), (ASYNCIO, ASYNCIO), (ASYNCIO, THREADS), (THREADS, ASYNCIO)]
-QUICK = SCU[:1] + BOTH[1:2]
-"""Those that `make test` runs where there are four."""
+QUICK = [(THREADS, THREADS), (ASYNCIO, ASYNCIO)]
+"""Those that `make test` runs."""
+MIXED = [(ASYNCIO, THREADS), (THREADS, ASYNCIO)]
+BOTH = QUICK + (MIXED if "PYNETDICOM_FACES" in os.environ else [])
+"""``make test-faces`` has one face ask the other, too."""
 
 THROUGH = {
     "association/test_extended_negotiation.py": SCU,
@@ -74,7 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             id="-".join(pair)
             if pairs is BOTH
             else next((f for f in pair if f != THREADS), THREADS),
-            marks=[pytest.mark.slow] if pairs is BOTH and pair not in QUICK else [],
+            marks=[] if pair in QUICK else [pytest.mark.slow],
         )
         for pair in pairs
     ]

@@ -165,6 +165,11 @@ class Association(SCU):
         """The association control service element, for handlers that reject."""
         return self._inner.acse
 
+    @property
+    def dul(self) -> Any:
+        """The upper layer, for handlers that look at its ``socket``, such as ``socket.is_tls``."""
+        return self._inner.dul
+
     # Events
 
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:

@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE, aio, build_context, build_role, evt
 from pynetdicom.errors import AssociationError
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from tests.aio.loops import (
     CONTEXTS,
     CT,
@@ -430,3 +431,58 @@ def test_waiting_outside_of_a_strand_is_refused() -> None:
                 assoc._inner.send_c_echo()
 
     run(test)
+
+
+def test_threads_of_a_loop_that_is_just_closed_end_with_the_next() -> None:
+    code = """
+import asyncio, threading
+from pynetdicom import aio
+left = []
+async def leave():
+    left.append(await aio.serve(("127.0.0.1", 0), ["1.2.840.10008.1.1"]))
+loop = asyncio.new_event_loop()
+loop.run_until_complete(leave())
+ends = [one for one in threading.enumerate() if one is not threading.main_thread()]
+loop.close()
+assert ends
+async def test():
+    async with aio.serve(("127.0.0.1", 0), ["1.2.840.10008.1.1"]):
+        pass
+asyncio.run(test())
+for thread in ends:
+    thread.join(40)
+    assert not thread.is_alive()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_handlers_are_told_of_tls(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from pynetdicom.identity import PasswordFile
+    from pynetdicom.testing import tls_pair
+
+    users = PasswordFile(tmp_path / "users")
+    users.set("alice", "correct horse")
+    user = UserIdentityNegotiation()
+    user.user_identity_type = 2
+    user.primary_field, user.secondary_field = b"alice", b"correct horse"
+    seen: list[Any] = []
+
+    async def accepted(event: Any) -> None:
+        seen.append((event.assoc.dul.socket.is_tls, event.assoc.dul.socket.socket.version()))
+
+    async def test() -> None:
+        handlers = [(evt.EVT_USER_ID, users), (evt.EVT_ACCEPTED, accepted)]
+        pair = tls_pair()
+        async with aio.serve(HERE, [VERIFICATION], handlers, tls=pair.server) as server:
+            client = (pair.client, "localhost")
+            options = {"contexts": [VERIFICATION], "ext_neg": [user]}
+            async with connect(server, tls_args=client, **options) as assoc:
+                assert assoc.dul.socket.is_tls
+                assert (await assoc.c_echo()).Status == 0x0000
+        async with aio.serve(HERE, [VERIFICATION], handlers) as server:
+            with pytest.raises(AssociationError, match="rejected"):
+                await connect(server, **options)
+
+    run(test)
+    assert seen == [(True, "TLSv1.3")]
