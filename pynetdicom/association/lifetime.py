@@ -69,6 +69,8 @@ class Lifetime:
                 context.run(self._live)
             else:
                 self._live()
+        except self._link.runtime.stops:
+            pass  # the loop has ended while we waited for the connection's end: all was done
         except BaseException as error:
             raised.log(LOGGER, "an association did not end in order:", error)
         finally:

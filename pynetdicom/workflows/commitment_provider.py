@@ -33,6 +33,8 @@ from pynetdicom.workflows.providing import Answer, answer, is_done, refusal
 from pynetdicom.workflows.stores import MemoryStore, Store
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
     from pynetdicom.data_sets.data_set import EncodedDataSet
@@ -257,11 +259,23 @@ class Provider:
 def _send(assoc: Association, event_type: int, result: EncodedDataSet) -> bool | None:
     """Report; whether that is done: taken, or refused for good. None when there is no answer."""
     result = rewritten(result, transfer_syntax_of(assoc))
-    status, _ = assoc.send_n_event_report(
-        result, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
-    )
+    model, instance = StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+    status, _ = _report_over(assoc, result, event_type, model, instance)
     if "Status" not in status:
         return None
     if not is_done(status.Status):
         LOGGER.warning("a result of storage commitment was answered with 0x%04X", status.Status)
     return status.Status not in (PROCESSING_FAILURE, RESOURCE_LIMITATION)
+
+
+def _report_over(assoc: Any, *report: Any) -> tuple[Dataset, Dataset | None]:
+    """Report; over an association in an event loop, the delivering thread has the loop do it."""
+    answered: tuple[Dataset, Dataset | None]
+    loop = getattr(assoc, "loop", None)
+    if loop is None:
+        answered = assoc.send_n_event_report(*report)
+    else:
+        import asyncio
+
+        answered = asyncio.run_coroutine_threadsafe(assoc.n_event_report(*report), loop).result()
+    return answered

@@ -516,3 +516,44 @@ def test_tasks_that_begin_at_once(is_eager: bool) -> None:
 
     run(test)
     assert is_eager or (within and not any(within))
+
+
+def test_a_commitment_is_reported_on_its_association() -> None:
+    from pynetdicom.sop_class import StorageCommitmentPushModel as COMMITMENT
+    from pynetdicom.workflows import commitment
+    from pynetdicom.workflows.providing import handlers
+
+    ae, got = AE("KEEPER"), []
+    keeper = commitment.Provider(ae, lambda instance: 0)
+
+    def ask(port: int) -> Any:
+        scu = AE("MODALITY")
+        scu.add_requested_context(COMMITMENT)
+        with scu.associate("127.0.0.1", port) as assoc:
+            return commitment.commit(assoc, [(CT, "1.2.3")], timeout=30)
+
+    async def test() -> None:
+        async with aio.serve(HERE, [COMMITMENT], handlers(keeper), ae=ae) as server:
+            got.append(await asyncio.to_thread(ask, server.server_address[1]))
+
+    try:
+        run(test)
+    finally:
+        keeper.close()
+    assert [one.sop_instance for one in got[0].committed] == ["1.2.3"]
+
+
+def test_a_loop_that_ends_after_an_abort_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    server = ae.start_server(HERE, block=False)
+
+    async def test() -> None:
+        (await aio.associate(*server.server_address, [VERIFICATION])).abort()
+
+    try:
+        for _ in range(10):
+            asyncio.run(test())
+    finally:
+        ae.shutdown()
+    assert "in order" not in caplog.text
