@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from pynetdicom.ae import ApplicationEntity, _captured
+from pynetdicom.aio.handling import Binds
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.runtime import LoopRuntime, runtime_here
 from pynetdicom.aio.scu import SCU
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pynetdicom.association import ServiceUser
     from pynetdicom.capture import Capture
     from pynetdicom.event_types import EventType
-    from pynetdicom.handlers import Handler
     from pynetdicom.stats import Stats
     from pynetdicom.upper_layer.ended import Ended
 
@@ -43,7 +43,7 @@ def _of_inner(name: str, doc: str) -> Any:
     )
 
 
-class Association(SCU):
+class Association(SCU, Binds):
     """An association with a peer, in an event loop; made by `associate`, or by a `Server`.
 
     It is an asynchronous context manager, which releases it in the end, and aborts it when an
@@ -67,7 +67,7 @@ class Association(SCU):
     network_timeout_response = _of_inner("network_timeout_response", "'A-ABORT' or 'A-RELEASE'.")
 
     def __init__(self, inner: LoopAssociation) -> None:
-        self._inner = inner
+        self._inner: LoopAssociation = inner
         self._runtime: LoopRuntime = inner._runtime
         # What events and callbacks ask it for.
         self._invoker = inner._invoker
@@ -171,17 +171,6 @@ class Association(SCU):
         return self._inner.dul
 
     # Events
-
-    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
-        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
-
-        Coroutine functions and asynchronous generators run in the loop, others on a thread.
-        """
-        self._inner.bind(event, handler, args)
-
-    def unbind(self, event: EventType, handler: Handler) -> None:
-        """Undo `bind`; an intervention event gets its default handler back."""
-        self._inner.unbind(event, handler)
 
     def get_events(self) -> list[EventType]:
         """The events to which something is bound, by name."""

@@ -15,19 +15,57 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from pynetdicom import hooks, raised
 from pynetdicom.aio.runtime import LoopRuntime
 from pynetdicom.aio.strands import HANDLING, here
 from pynetdicom.event_types import EventType
-from pynetdicom.handlers import Handlers, HandlerSpec
+from pynetdicom.handlers import Handler, Handlers, HandlerSpec
+
+if TYPE_CHECKING:
+    from typing import Concatenate
+
+    from pynetdicom.aio.typing import E, Handles, HandlesMore, R, Several, Y
 
 LOGGER = logging.getLogger("pynetdicom.events")
 
 _ERRORS = (Exception, SystemExit)
 _END: Any = object()
 _COROUTINE, _GENERATOR, _PLAIN = "coroutine", "generator", "plain"
+
+
+class Binds:
+    """What binds handlers: an association, and a server for its associations."""
+
+    _inner: Any
+
+    @overload
+    def bind(self, event: EventType[E, R], handler: Handles[E, R], args: None = None) -> None: ...
+    @overload
+    def bind(self, event: EventType[E, R], handler: HandlesMore[E, R], args: list[Any]) -> None: ...
+    @overload
+    def bind(
+        self, event: EventType[E, Iterable[Y]], handler: Callable[[E], Several[Y]]
+    ) -> None: ...
+    @overload
+    def bind(
+        self,
+        event: EventType[E, Iterable[Y]],
+        handler: Callable[Concatenate[E, ...], Several[Y]],
+        args: list[Any],
+    ) -> None: ...
+    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
+        """Have `handler` called as ``handler(event, *args)`` when `event` happens.
+
+        Coroutine functions and asynchronous generators run in the loop, others on a thread. What is
+        bound to a server holds on the associations that are there already, too.
+        """
+        self._inner.bind(event, handler, args)
+
+    def unbind(self, event: EventType, handler: Handler) -> None:
+        """Undo `bind`; an intervention event gets its default handler back."""
+        self._inner.unbind(event, handler)
 
 
 class LoopHandlers(Handlers):

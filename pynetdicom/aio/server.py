@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from pynetdicom.aio.association import Association, contexts_of, entity_of
-from pynetdicom.aio.handling import LoopHandlers
+from pynetdicom.aio.handling import Binds, LoopHandlers
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.runtime import STOPS, LoopRuntime, runtime_here
 from pynetdicom.aio.strands import Begun
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pynetdicom.aio.typing import EventHandlers
     from pynetdicom.capture import Capture
     from pynetdicom.event_types import EventType
-    from pynetdicom.handlers import Handler
     from pynetdicom.presentation import PresentationContext
     from pynetdicom.stats import ServerStats
 
@@ -77,7 +76,7 @@ class LoopServer(AssociationServer):
             self._runtime.soon(self._runtime.lives_no_more, self)
 
 
-class Server:
+class Server(Binds):
     """A listener for association requests, in an event loop; made by `serve`.
 
     It is an asynchronous context manager, which shuts it down in the end.
@@ -91,7 +90,7 @@ class Server:
     """
 
     def __init__(self, inner: LoopServer) -> None:
-        self._inner = inner
+        self._inner: LoopServer = inner
 
     @property
     def ae(self) -> ApplicationEntity:
@@ -131,14 +130,6 @@ class Server:
         """The associations of this server that have not ended."""
         faces: list[Any] = self._inner.active_associations
         return [inner.face for inner in faces]
-
-    def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
-        """Bind a handler, also on the associations that are there already."""
-        self._inner.bind(event, handler, args)
-
-    def unbind(self, event: EventType, handler: Handler) -> None:
-        """Unbind a handler, also on the associations that are there already."""
-        self._inner.unbind(event, handler)
 
     def get_events(self) -> list[EventType]:
         """The events to which something is bound, by name."""

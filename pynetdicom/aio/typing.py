@@ -6,7 +6,7 @@ generator where it is a generator there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     E = TypeVar("E")
     R = TypeVar("R")
     Y = TypeVar("Y")
+    Handles: TypeAlias = Callable[[E], R | Awaitable[R]]
+    """A handler: what it is called with, and what it gives."""
+    HandlesMore: TypeAlias = Callable[Concatenate[E, ...], R | Awaitable[R]]
+    """A handler that is called with more than the event."""
+    Several: TypeAlias = Iterable[Y] | Awaitable[Iterable[Y]] | AsyncIterable[Y]
+    """What the handler of a query gives."""
     _Bound: TypeAlias = (
-        tuple[EventType[E, R], Callable[[E], R | Awaitable[R]]]
-        | tuple[
-            EventType[E, R],
-            Callable[Concatenate[E, ...], R | Awaitable[R]],
-            list[Any] | tuple[Any, ...],
-        ]
+        tuple[EventType[E, R], Handles[E, R]]
+        | tuple[EventType[E, R], HandlesMore[E, R], list[Any] | tuple[Any, ...]]
     )
     _Yields: TypeAlias = (
-        tuple[EventType[E, R], Callable[[E], R | Awaitable[R] | AsyncIterable[Y]]]
+        tuple[EventType[E, Iterable[Y]], Callable[[E], Several[Y]]]
         | tuple[
-            EventType[E, R],
-            Callable[Concatenate[E, ...], R | Awaitable[R] | AsyncIterable[Y]],
+            EventType[E, Iterable[Y]],
+            Callable[Concatenate[E, ...], Several[Y]],
             list[Any] | tuple[Any, ...],
         ]
     )
@@ -43,9 +45,9 @@ if TYPE_CHECKING:
         | _Bound[given.GivenTransition, object]
         | _Bound[given.GivenCEcho, given.Status]
         | _Bound[given.GivenCStore, given.Status]
-        | _Yields[given.GivenCFind, given.Matches, tuple[given.Status, given.DataSet | None]]
-        | _Yields[given.GivenCGet, given.Instances, int | _Instance]
-        | _Yields[given.GivenCMove, given.Retrieval, given.Destination | int | _Instance]
+        | _Yields[given.GivenCFind, tuple[given.Status, given.DataSet | None]]
+        | _Yields[given.GivenCGet, int | _Instance]
+        | _Yields[given.GivenCMove, given.Destination | int | _Instance]
         | _Bound[given.GivenNAction, given.Reply]
         | _Bound[given.GivenNCreate, given.Reply]
         | _Bound[given.GivenNDelete, given.Status]

@@ -26,6 +26,15 @@ def find_on_a_thread(event: evt.CFindEvent) -> Iterator[tuple[int, Dataset | Non
     yield 0xFF00, event.identifier
 
 
+async def get(event: evt.CGetEvent, number: int) -> AsyncIterator[int | tuple[int, Path]]:
+    yield number
+    yield 0xFF00, Path("ct.dcm")
+
+
+async def known(event: evt.UserIDEvent) -> tuple[bool, bytes | None]:
+    return event.primary_field == b"me", None
+
+
 async def created(event: evt.NCreateEvent) -> tuple[int, Dataset | None]:
     return 0x0000, event.attribute_list
 
@@ -55,6 +64,14 @@ async def main() -> None:
     ae = AE("SERVER")
     async with aio.serve(("127.0.0.1", 0), [Verification, FIND], handlers, ae=ae) as server:
         server.bind(evt.EVT_C_FIND, find_on_a_thread)
+        server.bind(evt.EVT_C_FIND, find)
+        server.bind(evt.EVT_C_FIND, lambda event: [(0xFF00, event.identifier)])
+        server.bind(evt.EVT_C_GET, get, [1])
+        server.bind(evt.EVT_C_STORE, store, ["."])
+        server.bind(evt.EVT_N_CREATE, created)
+        server.bind(evt.EVT_RELEASED, told)
+        server.bind(evt.EVT_C_ECHO, lambda event: 0x0000)
+        server.bind(evt.EVT_USER_ID, known)
         print(await ask(server.server_address[1], []))
         left: int = await server.drain()
         print(left)

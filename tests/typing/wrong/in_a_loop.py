@@ -24,6 +24,13 @@ async def main(assoc: aio.Association) -> None:
     aio.serve(("", 0), [], [(evt.EVT_C_STORE, find)])  # wrong
     aio.serve(("", 0), [], [(evt.EVT_C_FIND, yields_text)])  # wrong
     aio.associate("", 1, evt_handlers=[(evt.EVT_C_STORE, 17)])  # wrong
+    assoc.bind(evt.EVT_C_STORE, gives_text)  # wrong
+    assoc.bind(evt.EVT_C_STORE, find)  # wrong
+    assoc.bind(evt.EVT_C_FIND, yields_text)  # wrong
+    assoc.bind(evt.EVT_C_FIND, yields_text, ["more"])  # wrong
+    assoc.bind(evt.EVT_C_GET, find)  # wrong
+    assoc.bind(evt.EVT_C_ECHO, find)  # wrong
+    assoc.bind(evt.EVT_RELEASED, 17)  # wrong
     assoc.send_c_echo()  # wrong
     for _ in assoc.c_find(Dataset(), "S"):  # wrong
         pass
