@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
@@ -81,6 +82,8 @@ class LoopHandlers(Handlers):
         if handler is ask and not hooks.is_assigned(self._assoc.ae, hooks.CALLBACK_OF[event]):
             return handler(*args)
         given = self._runtime.aside_to_handlers(handler, *args)
+        if type(given) is int:  # a status, the rule
+            return given
         if inspect.isawaitable(given):
             return self._runtime.await_here(_run(given))
         if hasattr(given, "__anext__"):
@@ -180,18 +183,45 @@ class Items:
         self._runtime = runtime
         self._items = items
         self.may_run_ahead = getattr(items, "may_run_ahead", False)
+        # Taken for an instant, by the loop's thread and by the one that runs the handler.
+        self._lock = threading.Lock()
+        self._is_running = self._is_left = False
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
-        return self._runtime.aside_to_handlers(next, self._items)
+        self._is_running = True
+        return self._runtime.aside_to_handlers(self._step)
 
-    def close(self) -> None:
-        """Close it, as a generator is closed, if it is one."""
+    def _step(self) -> Any:
+        try:
+            return next(self._items)
+        finally:
+            with self._lock:
+                self._is_running = False
+            if self._is_left:
+                try:
+                    self._close()
+                except _ERRORS as error:
+                    raised.log(LOGGER, "closing a handler raised", error, self._close)
+
+    def _close(self) -> None:
         close = getattr(self._items, "close", None)
         if close is not None:
-            self._runtime.aside_to_handlers(close)
+            close()
+
+    def close(self) -> None:
+        """Close it, as a generator is closed, if it is one.
+
+        Who leaves in the midst of a step, as the handler may have the association aborted, does not
+        wait for that: the thread closes it when it comes out.
+        """
+        with self._lock:
+            self._is_left = True
+            if self._is_running:
+                return
+        self._runtime.aside_to_handlers(self._close)
 
 
 class AsyncItems:

@@ -68,30 +68,9 @@ class LoopDUL(DUL):
         assembler: Any = self._user.assembler
         if count > self._most_in_memory or assembler.is_filing(count):
             # A data set goes into a file, or may: on a thread, while nothing more is read.
-            self._runtime.aside_to_files(self._understand_files, count)
+            self._runtime.aside_to_files(_understand_files, self, super()._understand, count)
         else:
             super()._understand(count)
-
-    def _understand_files(self, count: int) -> None:
-        """Understand what was received, and what comes meanwhile for the same file; on a thread."""
-        super()._understand(count)
-        connection = self.connection
-        assembler: Any = self._user.assembler
-        while not (self._finished or connection.is_tls or self.is_paused):
-            if not assembler.is_filing(0):
-                break
-            connection.quick_ack()
-            try:
-                count = self.framer.fill(connection.recv) or 0
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self.driver.problem = self.driver.problem or error
-                count = 0
-            if not count:
-                self._finished = True
-            else:
-                super()._understand(count)
 
     def _close(self) -> None:
         watch = self._watch
@@ -108,6 +87,26 @@ def _giving_way(batches: Iterable[Batch], give_way: Callable[[], None]) -> Itera
             give_way()
         is_first = False
         yield batch
+
+
+def _understand_files(dul: LoopDUL, understand: Callable[[int], None], count: int) -> None:
+    """Understand what was received, and what comes meanwhile for the same file; on a thread."""
+    understand(count)
+    connection = dul.connection
+    assembler: Any = dul._user.assembler
+    while assembler.is_filing(0) and not (dul._finished or connection.is_tls or dul.is_paused):
+        connection.quick_ack()
+        try:
+            count = dul.framer.fill(connection.recv) or 0
+        except BlockingIOError:
+            break
+        except OSError as error:
+            dul.driver.problem = dul.driver.problem or error
+            count = 0
+        if not count:
+            dul._finished = True
+        else:
+            understand(count)
 
 
 class LoopAssociation(association.Association):

@@ -8,6 +8,38 @@ from queue import SimpleQueue
 from typing import Any
 
 
+class Job:
+    """A call, and what has come of it.
+
+    Attributes
+    ----------
+    is_done : bool
+        On the loop's thread.
+    result : object
+    problem : BaseException or None
+        What was raised.
+    waiter : object
+        What is woken when it is done.
+    """
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+        self.is_done = False
+        self.result: Any = None
+        self.problem: BaseException | None = None
+        self.waiter: Any = None
+
+    def outcome(self) -> Any:
+        """What the call has given, or what it has raised."""
+        problem, self.problem = self.problem, None
+        if problem is not None:
+            try:
+                raise problem
+            finally:
+                del problem
+        return self.result
+
+
 class Pool:
     """Threads that are begun as they are needed, and end when the pool is closed.
 
@@ -31,15 +63,15 @@ class Pool:
         self._name = name
         self._most = most
         self._start = start
-        self._calls: SimpleQueue[Any] = SimpleQueue()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads = self._busy = 0
         self._is_closed = False
 
-    def call(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Have something called on a thread; what it gives is the result of the future."""
-        future: asyncio.Future[Any] = self._loop.create_future()
+    def call(self, call: Callable[[], Any]) -> Job:
+        """Have something called on a thread."""
+        job = Job(call)
         self._busy += 1
-        self._calls.put((call, future))
+        self._jobs.put(job)
         if self._busy > self._threads and self._threads < self._most:
             self._threads += 1
             try:
@@ -47,47 +79,35 @@ class Pool:
             except RuntimeError as error:  # no thread to be had
                 self._threads -= 1
                 if not self._threads:
-                    self._busy -= 1
-                    self._calls.get_nowait()
-                    future.set_exception(error)
+                    self._jobs.get_nowait()
+                    job.problem = error
+                    self._take(job)
         if self._is_closed:
-            self._calls.put(None)
+            self._jobs.put(None)
             self._threads = 0
-        return future
+        return job
 
     def _work(self) -> None:
-        while (item := self._calls.get()) is not None:
-            call, future = item
-            result: Any = None
-            error: BaseException | None = None
+        while (job := self._jobs.get()) is not None:
             try:
-                result = call()
-            except BaseException as problem:
-                error = problem
+                job.result = job.call()
+            except BaseException as error:
+                job.problem = error
             try:
-                self._loop.call_soon_threadsafe(self._take, future, result, error)
+                self._loop.call_soon_threadsafe(self._take, job)
             except RuntimeError:  # the loop is closed
                 return
-            item = call = future = result = error = None  # which others may hold no longer
+            del job  # which others may hold no longer
 
-    def _take(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    def _take(self, job: Job) -> None:
         self._busy -= 1
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        elif isinstance(error, StopIteration):  # which no future may have
-            future.set_exception(Stop(error.value))
-        else:
-            future.set_exception(error)
+        job.is_done = True
+        if job.waiter is not None and not job.waiter.done():
+            job.waiter.set_result(True)
 
     def close(self) -> None:
         """Have the threads end when they are done; those of later calls, too."""
         self._is_closed = True
         for _ in range(self._threads):
-            self._calls.put(None)
+            self._jobs.put(None)
         self._threads = 0
-
-
-class Stop(Exception):
-    """A generator has ended, with a value."""

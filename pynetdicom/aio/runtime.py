@@ -19,7 +19,7 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent
 
-from pynetdicom.aio.pools import Pool, Stop
+from pynetdicom.aio.pools import Pool
 from pynetdicom.aio.sockets import LoopSelector, LoopWaker, LoopWatch
 from pynetdicom.aio.strands import (
     Begun,
@@ -112,10 +112,14 @@ class LoopRuntime(Runtime):
         self.living.discard(one)
         if not self.living:
             _runtimes.pop(self.loop, None)
-            self._files.close()
-            self._handlers.close()
+            self.end_threads()
             self._timers.close()
             self._idle.close()
+
+    def end_threads(self) -> None:
+        """Have its threads end when they are done."""
+        self._files.close()
+        self._handlers.close()
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -305,7 +309,9 @@ class LoopRuntime(Runtime):
             not_begun.clear()
             await inhabit(self.strand(call, begun.ident, is_own=True))
 
-        begun.task = task = self.loop.create_task(run(), name=name, context=context)
+        # Not by the loop's factory, which may begin it at once, in the strand that asks for it.
+        task = asyncio.Task(run(), loop=self.loop, name=name, context=context)
+        begun.task = task
         self._tasks.add(task)
         task.add_done_callback(partial(self._task_ended, over, not_begun))
 
@@ -350,32 +356,22 @@ class LoopRuntime(Runtime):
         strand = here()
         if strand is None or not self.is_here:
             return call(*args)
-        future = pool.call(on_behalf_of(strand, call, *args))
-        future.add_done_callback(partial(self._done_with, pool))
+        job = pool.call(on_behalf_of(strand, call, *args))
         interrupted: BaseException | None = None
-        while not future.done():
+        while not job.is_done:
             # A file is used until the thread is done with it, whatever comes meanwhile.
-            waiter = self.loop.create_future()
-            future.add_done_callback(partial(_settle_too, waiter))
+            job.waiter = self.waiter()
             try:
-                suspend(waiter)
+                self.park(job.waiter, None)
             except BaseException as error:
                 if pool is self._handlers:  # which may never return
                     raise
                 interrupted = error
-        if interrupted is not None:
-            if not future.cancelled():
-                future.exception()
-            raise interrupted
-        try:
-            return future.result()
-        except Stop as stop:
-            raise StopIteration(*stop.args) from None
-
-    def _done_with(self, pool: Pool, _: object) -> None:
-        """End its threads if they were begun for what outlives the last association."""
-        if not self.living:
+        if not self.living:  # its threads were begun for what outlives the last association
             pool.close()
+        if interrupted is not None:
+            raise interrupted
+        return job.outcome()
 
     def await_here(self, awaitable: Any) -> Any:
         """Wait, in a strand or on a thread, for what coroutines await."""
@@ -390,10 +386,6 @@ def _unless_stopped(call: Callable[[], Any]) -> Callable[[], None]:
             call()
 
     return run
-
-
-def _settle_too(waiter: Any, _: object) -> None:
-    settle(waiter)
 
 
 async def _of(awaitable: Any) -> Any:
@@ -416,8 +408,8 @@ def runtime_here() -> LoopRuntime:
     runtime = _runtimes.get(loop)
     if runtime is None:
         for one in list(_runtimes):
-            if one.is_closed():
-                del _runtimes[one]
+            if one.is_closed():  # with what lived in it
+                _runtimes.pop(one).end_threads()
         _check(loop)
         runtime = LoopRuntime(loop)
     return runtime

@@ -57,6 +57,16 @@ class LoopServer(AssociationServer):
         self.server_close()
         self._runtime.lives_no_more(self)
 
+    def stop_soon(self) -> None:
+        """As `shutdown`, waiting for nothing."""
+        self.stop_listening()
+        for assoc in self.all_associations():
+            assoc.abort(block=False)
+        if self._stopped.is_set():
+            self.server_close()
+        else:
+            self._closes = True  # when the lobby has ended
+
     def _serve(self) -> None:
         try:
             super()._serve()
@@ -169,9 +179,7 @@ class Server:
         try:
             return await self._inner._runtime.run(stop)
         except BaseException:  # what waits no more has at least been told
-            self._inner.stop_listening()
-            for assoc in self._inner.all_associations():
-                assoc.abort(block=False)
+            self._inner.stop_soon()
             raise
 
     async def __aenter__(self) -> Self:

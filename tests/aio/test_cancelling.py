@@ -320,3 +320,30 @@ def test_what_was_left_open_ends_with_the_loop() -> None:
 
     asyncio.run(test())
     assert left[1].is_aborted
+
+
+@pytest.mark.filterwarnings("error")
+def test_cancelling_while_a_server_is_shut_down() -> None:
+    """At whatever moment: its socket is closed."""
+
+    async def serve_and_stop() -> None:
+        async with aio.serve(HERE, CONTEXTS) as server:
+            addresses.append(server.server_address)
+
+    async def test() -> None:
+        for turns in range(20):
+            task = asyncio.create_task(serve_and_stop())
+            while len(addresses) <= turns:
+                await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
+        for address in addresses:  # nobody listens there
+            with socket.socket() as sock:
+                sock.bind(address)
+
+    addresses: list[tuple[Any, ...]] = []
+    run(test)

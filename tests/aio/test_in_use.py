@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from greenlet import getcurrent
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE, aio, build_context, build_role, evt
+from pynetdicom.aio.strands import Strand
 from pynetdicom.errors import AssociationError
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from tests.aio.loops import (
@@ -433,6 +435,29 @@ def test_waiting_outside_of_a_strand_is_refused() -> None:
     run(test)
 
 
+def test_threads_of_a_loop_that_is_just_closed_end_with_the_next() -> None:
+    code = """
+import asyncio, threading
+from pynetdicom import aio
+left = []
+async def leave():
+    left.append(await aio.serve(("127.0.0.1", 0), ["1.2.840.10008.1.1"]))
+loop = asyncio.new_event_loop()
+loop.run_until_complete(leave())
+ends = [one for one in threading.enumerate() if one is not threading.main_thread()]
+loop.close()
+assert ends
+async def test():
+    async with aio.serve(("127.0.0.1", 0), ["1.2.840.10008.1.1"]):
+        pass
+asyncio.run(test())
+for thread in ends:
+    thread.join(40)
+    assert not thread.is_alive()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_handlers_are_told_of_tls(tmp_path: Path) -> None:
     pytest.importorskip("cryptography")
     from pynetdicom.identity import PasswordFile
@@ -490,17 +515,50 @@ def test_a_commitment_is_reported_on_its_association() -> None:
     assert [one.sop_instance for one in got[0].committed] == ["1.2.3"]
 
 
-def test_a_loop_that_ends_after_an_abort_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_loop_that_ends_after_an_abort_says_nothing() -> None:
+    program = """
+import asyncio, sys
+from pynetdicom import aio
+
+async def main():
+    (await aio.associate("127.0.0.1", int(sys.argv[1]), ["Verification"])).abort()
+
+for _ in range(5):
+    asyncio.run(main())
+"""
     ae = AE()
     ae.add_supported_context(VERIFICATION)
-    server = ae.start_server(HERE, block=False)
+    port = ae.start_server(HERE, block=False).server_address[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(port)], capture_output=True, text=True, timeout=50
+    )
+    ae.shutdown()
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_tasks_that_begin_at_once(is_eager: bool) -> None:
+    """What is begun within a strand must not begin there."""
+    within: list[bool] = []
+
+    def make(loop: Any, coroutine: Any, **options: Any) -> Any:
+        within.append(isinstance(getcurrent(), Strand))
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def find(event: Any) -> AsyncIterator[Any]:
+        yield PENDING, identifier()
+
+    async def ask(server: aio.Server) -> int:
+        async with connect(server) as assoc:
+            return len([one async for one in assoc.c_find(identifier(), FIND)])
 
     async def test() -> None:
-        (await aio.associate(*server.server_address, [VERIFICATION])).abort()
+        if is_eager and sys.version_info < (3, 12):
+            pytest.skip("there are none")
+        factory = make if not is_eager else vars(asyncio)["eager_task_factory"]
+        asyncio.get_running_loop().set_task_factory(factory)
+        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_FIND, find)]) as server:
+            assert await asyncio.gather(*(ask(server) for _ in range(3))) == [2] * 3
 
-    try:
-        for _ in range(10):
-            asyncio.run(test())
-    finally:
-        ae.shutdown()
-    assert "in order" not in caplog.text
+    run(test)
+    assert is_eager or (within and not any(within))
