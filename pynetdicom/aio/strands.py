@@ -141,6 +141,8 @@ class Strand(greenlet):
             except BaseException as error:
                 self.problem = error
             del self.call
+            # What a thread would take with it.
+            HERE.link = HERE.request = None
             self.is_over = True
             if not self._idle.keeps():
                 return

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pynetdicom import AE, aio, build_context, build_role, evt
+from pynetdicom._logging import HERE as HERE_IN_LOG
 from pynetdicom.aio.strands import Strand
 from pynetdicom.errors import AssociationError
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
@@ -490,6 +491,63 @@ def test_handlers_are_told_of_tls(tmp_path: Path) -> None:
     assert seen == [(True, "TLSv1.3")]
 
 
+def test_a_commitment_is_reported_on_its_association() -> None:
+    from pynetdicom.sop_class import StorageCommitmentPushModel as COMMITMENT
+    from pynetdicom.workflows import commitment
+    from pynetdicom.workflows.providing import handlers
+
+    ae, got = AE("KEEPER"), []
+    keeper = commitment.Provider(ae, lambda instance: 0)
+
+    def ask(port: int) -> Any:
+        scu = AE("MODALITY")
+        scu.add_requested_context(COMMITMENT)
+        with scu.associate("127.0.0.1", port) as assoc:
+            return commitment.commit(assoc, [(CT, "1.2.3")], timeout=30)
+
+    async def test() -> None:
+        async with aio.serve(HERE, [COMMITMENT], handlers(keeper), ae=ae) as server:
+            got.append(await asyncio.to_thread(ask, server.server_address[1]))
+
+    try:
+        run(test)
+    finally:
+        keeper.close()
+    assert [one.sop_instance for one in got[0].committed] == ["1.2.3"]
+
+
+def test_a_loop_leaves_the_log_as_it_was() -> None:
+    async def test() -> None:
+        async with aio.serve(HERE, CONTEXTS) as server, connect(server) as assoc:
+            assert (await assoc.c_echo()).Status == 0x0000
+            assert HERE_IN_LOG.link is None
+        assert HERE_IN_LOG.link is None
+
+    run(test)
+    assert HERE_IN_LOG.link is None
+
+
+def test_a_loop_that_ends_after_an_abort_says_nothing() -> None:
+    program = """
+import asyncio, sys
+from pynetdicom import aio
+
+async def main():
+    (await aio.associate("127.0.0.1", int(sys.argv[1]), ["Verification"])).abort()
+
+for _ in range(5):
+    asyncio.run(main())
+"""
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    port = ae.start_server(HERE, block=False).server_address[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(port)], capture_output=True, text=True, timeout=50
+    )
+    ae.shutdown()
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("is_eager", [False, True])
 def test_tasks_that_begin_at_once(is_eager: bool) -> None:
     """What is begun within a strand must not begin there."""
@@ -516,44 +574,3 @@ def test_tasks_that_begin_at_once(is_eager: bool) -> None:
 
     run(test)
     assert is_eager or (within and not any(within))
-
-
-def test_a_commitment_is_reported_on_its_association() -> None:
-    from pynetdicom.sop_class import StorageCommitmentPushModel as COMMITMENT
-    from pynetdicom.workflows import commitment
-    from pynetdicom.workflows.providing import handlers
-
-    ae, got = AE("KEEPER"), []
-    keeper = commitment.Provider(ae, lambda instance: 0)
-
-    def ask(port: int) -> Any:
-        scu = AE("MODALITY")
-        scu.add_requested_context(COMMITMENT)
-        with scu.associate("127.0.0.1", port) as assoc:
-            return commitment.commit(assoc, [(CT, "1.2.3")], timeout=30)
-
-    async def test() -> None:
-        async with aio.serve(HERE, [COMMITMENT], handlers(keeper), ae=ae) as server:
-            got.append(await asyncio.to_thread(ask, server.server_address[1]))
-
-    try:
-        run(test)
-    finally:
-        keeper.close()
-    assert [one.sop_instance for one in got[0].committed] == ["1.2.3"]
-
-
-def test_a_loop_that_ends_after_an_abort_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    ae = AE()
-    ae.add_supported_context(VERIFICATION)
-    server = ae.start_server(HERE, block=False)
-
-    async def test() -> None:
-        (await aio.associate(*server.server_address, [VERIFICATION])).abort()
-
-    try:
-        for _ in range(10):
-            asyncio.run(test())
-    finally:
-        ae.shutdown()
-    assert "in order" not in caplog.text

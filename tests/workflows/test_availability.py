@@ -63,6 +63,7 @@ def full(rows: Any = ROWS) -> Dataset:
 def provided(provider: availability.Provider) -> Iterator[Any]:
     """An association to an SCP of notifications."""
     scp, scu = AE("RIS"), AE("ARCHIVE")
+    scp.network_timeout = scu.network_timeout = None  # other tests may come between these
     scp.add_supported_context(IAN)
     scu.add_requested_context(IAN)
     server = serve(scp, evt_handlers=handlers(provider))

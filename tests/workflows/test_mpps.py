@@ -77,6 +77,7 @@ def change(**elements: Any) -> Dataset:
 def provided(provider: mpps.Provider, syntax: str | None = None) -> Iterator[Any]:
     """An association to an SCP of steps."""
     scp, scu = AE("RIS"), AE("CT_ROOM")
+    scp.network_timeout = scu.network_timeout = None  # other tests may come between these
     for uid in (MPPS, ModalityPerformedProcedureStepRetrieve):
         scp.add_supported_context(uid)
         scu.add_requested_context(uid, syntax)

@@ -79,6 +79,7 @@ def scheduled(study: str, *steps: str, name: str = "Müller^Jörg") -> Dataset:
 def provided(*providers: Any, ext_neg: Any = ()) -> Iterator[Any]:
     """An association to an SCP of a worklist."""
     scp, scu = AE("RIS"), AE("CT1")
+    scp.network_timeout = scu.network_timeout = None  # other tests may come between these
     for uid in (MWL, MPPS):
         scp.add_supported_context(uid)
         scu.add_requested_context(uid)
