@@ -517,14 +517,22 @@ def test_a_commitment_is_reported_on_its_association() -> None:
 
 
 def test_a_loop_leaves_the_log_as_it_was() -> None:
+    """Also where it ends in the midst of associations."""
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    server = ae.start_server(HERE, block=False)
+
     async def test() -> None:
-        async with aio.serve(HERE, CONTEXTS) as server, connect(server) as assoc:
+        for _ in range(3):
+            assoc = await aio.associate(*server.server_address, [VERIFICATION])
             assert (await assoc.c_echo()).Status == 0x0000
             assert HERE_IN_LOG.link is None
-        assert HERE_IN_LOG.link is None
 
-    run(test)
-    assert HERE_IN_LOG.link is None
+    try:
+        asyncio.run(test())
+        assert HERE_IN_LOG.link is None
+    finally:
+        ae.shutdown()
 
 
 def test_a_loop_that_ends_after_an_abort_says_nothing() -> None:
