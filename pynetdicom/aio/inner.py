@@ -12,7 +12,7 @@ from typing import Any
 
 from pynetdicom import _config, association
 from pynetdicom.aio.handling import LoopHandlers
-from pynetdicom.aio.runtime import LoopRuntime
+from pynetdicom.aio.runtime import STOPS, LoopRuntime
 from pynetdicom.aio.strands import Begun
 from pynetdicom.dimse.messages import Batch
 from pynetdicom.network.connection import Connection
@@ -63,6 +63,17 @@ class LoopDUL(DUL):
         """As a thread's."""
         if self._begun is not None:
             self._begun.join(timeout)
+
+    def see_closed(self) -> bool:
+        """As `DUL.see_closed`; at once, where the loop is shut down meanwhile."""
+        try:
+            return super().see_closed()
+        except STOPS:
+            if self._begun is not None:
+                self._begun.end()
+            if self.connection.fileno() >= 0:  # it had not begun to read
+                self._close()
+            raise
 
     def _understand(self, count: int = 0) -> None:
         assembler: Any = self._user.assembler

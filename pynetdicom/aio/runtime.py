@@ -331,9 +331,10 @@ class LoopRuntime(Runtime):
             try:
                 call()
             finally:
+                begun.strand = None  # which is another's after that
                 over.set()
 
-        strand = self.strand(run, begun.ident, is_own=True)
+        begun.strand = strand = self.strand(run, begun.ident, is_own=True)
         strand.gr_context = context
         strand.is_stepped = True
         self.loop.call_soon(self._begin_to_step, strand)

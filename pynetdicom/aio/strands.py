@@ -352,11 +352,20 @@ class Begun:
         self.ident = ident
         self._over = over
         self.task: asyncio.Task[Any] | None = None
+        self.strand: Strand | None = None
 
     def cancel(self) -> None:
         """Cancel its task, if it is one; on the loop's thread."""
         if self.task is not None:
             self.task.cancel()
+
+    def end(self) -> None:
+        """End its strand at once, if it is no task; in another strand of the loop."""
+        strand = self.strand
+        if strand is not None and self.is_alive():
+            strand.enter()
+            _end(strand)
+            strand.outcome()
 
     def is_alive(self) -> bool:
         """Whether it has not ended."""

@@ -210,6 +210,8 @@ class DUL(threading.Thread):
         connection = self.connection
         try:
             self._read_until_finished(connection)
+        except self._runtime.stops:
+            pass  # who ends it has seen to the association
         except BaseException as error:
             # A defect of ours must not leave the peer, or a waiting thread, hanging.
             raised.log(LOGGER, "the DUL thread failed:", error)

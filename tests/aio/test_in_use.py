@@ -436,6 +436,27 @@ def test_waiting_outside_of_a_strand_is_refused() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("aborts", [True, False])
+def test_a_loop_that_ends_closes_the_connections(aborts: bool) -> None:
+    made: list[Any] = []
+
+    async def main(address: tuple[str, int]) -> None:
+        assoc = await aio.associate(*address, [VERIFICATION])
+        made.append(assoc.dul.connection)
+        if aborts:
+            assoc.abort()
+
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    try:
+        for _ in range(30):
+            asyncio.run(main(server.server_address))
+        assert [connection.fileno() for connection in made] == [-1] * 30
+    finally:
+        server.shutdown()
+
+
 def test_threads_of_a_loop_that_is_just_closed_end_with_the_next() -> None:
     code = """
 import asyncio, threading
