@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__version__ = "4.4.0"
+__version__ = "4.5.0"
 
 # From a UUID, so that nobody had to register it (PS3.5 B.2).
 PYNETDICOM_UID_PREFIX = "2.25.48878802104670192765007933725363628825."
