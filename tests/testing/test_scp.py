@@ -280,7 +280,9 @@ def test_it_takes_its_time(dicom_scp: DicomSCP) -> None:
     dicom_scp.delay(3600, to="C-ECHO", skip=1)
     assoc = associated(dicom_scp)
     assert assoc.send_c_echo().Status == 0x0000
-    ended = threading.Thread(target=lambda: (dicom_scp.wait_for(1), dicom_scp.close()))
+    is_sent = threading.Event()
+    assoc.bind(evt.EVT_DIMSE_SENT, lambda event: is_sent.set())
+    ended = threading.Thread(target=lambda: (is_sent.wait(60), dicom_scp.close()))
     ended.start()
     assert "Status" not in assoc.send_c_echo()
     ended.join(60)

@@ -21,6 +21,7 @@ from pynetdicom.workflows.attributes import Row, table
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import SQLiteStore
 from tests.examples.conftest import pydicom_file
+from tests.faults.peer import until
 from tests.pair import serve
 
 IAN = InstanceAvailabilityNotification
@@ -69,6 +70,10 @@ def provided(provider: availability.Provider) -> Iterator[Any]:
     server = serve(scp, evt_handlers=handlers(provider))
     try:
         with scu.associate("127.0.0.1", server.server_address[1]) as assoc:
+            # Its threads are there, lest a test seem to leave them behind.
+            assert until(
+                lambda: [one.dul.is_alive() for one in server.active_associations] == [True]
+            )
             yield assoc
     finally:
         server.shutdown()

@@ -26,6 +26,7 @@ from pynetdicom.workflows import mpps
 from pynetdicom.workflows.attributes import Row, check, fill, table
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
+from tests.faults.peer import until
 from tests.pair import serve
 
 MPPS = ModalityPerformedProcedureStep
@@ -84,6 +85,10 @@ def provided(provider: mpps.Provider, syntax: str | None = None) -> Iterator[Any
     server = serve(scp, evt_handlers=handlers(provider))
     try:
         with scu.associate("127.0.0.1", server.server_address[1]) as assoc:
+            # Its threads are there, lest a test seem to leave them behind.
+            assert until(
+                lambda: [one.dul.is_alive() for one in server.active_associations] == [True]
+            )
             yield assoc
     finally:
         server.shutdown()

@@ -25,6 +25,7 @@ from pynetdicom.workflows import mpps, worklist
 from pynetdicom.workflows.attributes import Row, table
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import SQLiteStore
+from tests.faults.peer import until
 from tests.pair import serve
 from tests.peers import DEADLINE
 
@@ -86,6 +87,10 @@ def provided(*providers: Any, ext_neg: Any = ()) -> Iterator[Any]:
     server = serve(scp, evt_handlers=handlers(*providers))
     try:
         with scu.associate("127.0.0.1", server.server_address[1], ext_neg=list(ext_neg)) as assoc:
+            # Its threads are there, lest a test seem to leave them behind.
+            assert until(
+                lambda: [one.dul.is_alive() for one in server.active_associations] == [True]
+            )
             yield assoc
     finally:
         server.shutdown()
