@@ -34,12 +34,14 @@ Case = Callable[[Bench, parties.Pynetdicom], Contender]
 
 def _opened(bench: Bench, party: parties.Pynetdicom, contexts: int = 1) -> Contender:
     count = bench.scale.opened
-    return Contender(party.label, partial(opening._whole, bench, party, party, count, contexts))
+    return Contender(
+        party.label, partial(opening.one_after_another, bench, party, party, count, contexts)
+    )
 
 
 def _crowd(bench: Bench, party: parties.Pynetdicom, what: str) -> Contender:
     number = 100 if bench.scale.quick else 1000
-    return Contender(party.label, lambda: opening._open(bench, party, number)[what])
+    return Contender(party.label, lambda: opening.at_once(bench, party, number)[what])
 
 
 def _stored(bench: Bench, party: parties.Pynetdicom, *, small: bool) -> Contender:

@@ -177,6 +177,16 @@ def timing(
     return result
 
 
+def add_beside(result: Result, samples: Samples, base: Sequence[float]) -> float:
+    """Add a row with durations, and by how much they are more than others; gives that, in ms."""
+    pairs = zip(samples.values, base, strict=False)
+    more = statistics.median([value - other for value, other in pairs] or [0.0]) * 1e3
+    middle = statistics.median(samples.values) * 1e3
+    result.rows.append([samples.label, f"{middle:.0f}", f"{more:+.0f}"])
+    result.figures[samples.label] = {"seconds": samples.values, "more": more / 1e3}
+    return more
+
+
 def judge(
     result: Result, what: str, found: Sequence[Samples], label: str, reference: str, bound: float
 ) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from functools import partial
 
 from benchmarks.method import Bench, Contender
 from benchmarks.parties import Pynetdicom
-from benchmarks.report import Result, Verdict
+from benchmarks.report import Result, Verdict, add_beside
 
 TARGET = 60.0
 STATEMENTS = (
@@ -42,11 +41,7 @@ def measure(bench: Bench) -> Result:
         if not samples.values:
             continue
         party = samples.label.partition(":")[0]
-        pairs = zip(samples.values, pydicom[party], strict=False)
-        more = statistics.median([value - base for value, base in pairs] or [0.0]) * 1e3
-        middle = statistics.median(samples.values) * 1e3
-        result.rows.append([samples.label, f"{middle:.0f}", f"{more:+.0f}"])
-        result.figures[samples.label] = {"seconds": samples.values, "more": more / 1e3}
+        more = add_beside(result, samples, pydicom[party])
         if bench.ours and party == bench.ours.label and samples.label[len(party) + 2 :] in JUDGED:
             what = f"{samples.label.partition(': ')[2]}, more than pydicom alone"
             result.verdicts.append(Verdict(what, more, TARGET, "ms", at_least=False))

@@ -30,7 +30,9 @@ def whole(bench: Bench) -> Result:
     contenders = []
     for scu, scp, contexts in _pairs(bench):
         label = f"{scu.label} → {scp.label}" + (f", {contexts} contexts" if contexts > 1 else "")
-        contenders.append(Contender(label, partial(_whole, bench, scu, scp, count, contexts)))
+        contenders.append(
+            Contender(label, partial(one_after_another, bench, scu, scp, count, contexts))
+        )
     found = bench.alternate(contenders)
     note = f"{count:,} a round, one after another; median of each round."
     result = timing("Association, C-ECHO, release", found, ["pydcm → pydcm"], Item(), [note])
@@ -58,7 +60,7 @@ def _pairs(bench: Bench) -> list[tuple[Pynetdicom, DCMTK | Pynetdicom, int]]:
     return found
 
 
-def _whole(
+def one_after_another(
     bench: Bench, scu: Pynetdicom, scp: DCMTK | Pynetdicom, count: int, contexts: int
 ) -> float:
     with bench.output() as out, scp.serve(out, bench.log()) as running:
@@ -76,7 +78,7 @@ def crowd(bench: Bench) -> Result:
     contenders = [
         Contender(
             f"{party.label}, {number:,}",
-            _noting(figures, f"{party.label}, {number:,}", partial(_open, bench, party, number)),
+            _noting(figures, f"{party.label}, {number:,}", partial(at_once, bench, party, number)),
         )
         for number in numbers
         for party in parties
@@ -120,7 +122,7 @@ def _noting(
     return noting
 
 
-def _open(bench: Bench, party: Pynetdicom, number: int) -> dict[str, float]:
+def at_once(bench: Bench, party: Pynetdicom, number: int) -> dict[str, float]:
     with bench.output() as out, party.serve(out, bench.log()) as running:
         report = party.many_associations(running.port, 1)
         before = memory(running.pid)[1]

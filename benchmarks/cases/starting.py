@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-
 from benchmarks.method import Bench, Contender
-from benchmarks.report import Result, Verdict
+from benchmarks.report import Result, Verdict, add_beside
 
 TARGET = 60.0
 """Milliseconds that echoscu takes longer."""
@@ -31,11 +29,9 @@ def measure(bench: Bench) -> Result:
     for samples in found:
         if samples.problem:
             result.problems.append(f"{samples.label}: {samples.problem}")
-        pairs = zip(samples.values, plain, strict=False)
-        more = statistics.median([value - base for value, base in pairs] or [0.0]) * 1e3
-        middle = statistics.median(samples.values) * 1e3
-        result.rows.append([samples.label, f"{middle:.0f}", f"{more:+.0f}"])
-        result.figures[samples.label] = {"seconds": samples.values, "more": more / 1e3}
+        if not samples.values:
+            continue
+        more = add_beside(result, samples, plain)
         if samples.label.startswith("echoscu"):
             result.verdicts.append(Verdict("echoscu", more, TARGET, "ms", at_least=False))
     return result
