@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from pynetdicom import AE, Association
 from pynetdicom.transport import ThreadedAssociationServer
+from tests.faults.peer import until
 from tests.peers import CT, DEADLINE, IMPLICIT, VERIFICATION
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -19,6 +21,20 @@ def serve(ae: AE, **kwargs: Any) -> ThreadedAssociationServer:
     server = ae.start_server(("127.0.0.1", 0), block=False, **kwargs)
     assert server is not None
     return server
+
+
+@contextmanager
+def associated(scp: AE, scu: AE, evt_handlers: Any, **kwargs: Any) -> Iterator[Association]:
+    """An association between two AEs that a module's tests share, whatever comes between them."""
+    scp.network_timeout = scu.network_timeout = None
+    server = serve(scp, evt_handlers=evt_handlers)
+    try:
+        with scu.associate("127.0.0.1", server.server_address[1], **kwargs) as assoc:
+            # Its threads are there, lest a test seem to leave them behind.
+            assert until(lambda: any(one.dul.is_alive() for one in server.active_associations))
+            yield assoc
+    finally:
+        server.shutdown()
 
 
 class Pair:

@@ -21,8 +21,7 @@ from pynetdicom.workflows.attributes import Row, table
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import SQLiteStore
 from tests.examples.conftest import pydicom_file
-from tests.faults.peer import until
-from tests.pair import serve
+from tests.pair import associated
 
 IAN = InstanceAvailabilityNotification
 ROWS = table("ian")
@@ -64,19 +63,10 @@ def full(rows: Any = ROWS) -> Dataset:
 def provided(provider: availability.Provider) -> Iterator[Any]:
     """An association to an SCP of notifications."""
     scp, scu = AE("RIS"), AE("ARCHIVE")
-    scp.network_timeout = scu.network_timeout = None  # other tests may come between these
     scp.add_supported_context(IAN)
     scu.add_requested_context(IAN)
-    server = serve(scp, evt_handlers=handlers(provider))
-    try:
-        with scu.associate("127.0.0.1", server.server_address[1]) as assoc:
-            # Its threads are there, lest a test seem to leave them behind.
-            assert until(
-                lambda: [one.dul.is_alive() for one in server.active_associations] == [True]
-            )
-            yield assoc
-    finally:
-        server.shutdown()
+    with associated(scp, scu, handlers(provider)) as assoc:
+        yield assoc
 
 
 @pytest.fixture(scope="module")

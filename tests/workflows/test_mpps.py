@@ -26,8 +26,7 @@ from pynetdicom.workflows import mpps
 from pynetdicom.workflows.attributes import Row, check, fill, table
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import MemoryStore, SQLiteStore, Store
-from tests.faults.peer import until
-from tests.pair import serve
+from tests.pair import associated
 
 MPPS = ModalityPerformedProcedureStep
 ROWS = table("mpps")
@@ -78,20 +77,11 @@ def change(**elements: Any) -> Dataset:
 def provided(provider: mpps.Provider, syntax: str | None = None) -> Iterator[Any]:
     """An association to an SCP of steps."""
     scp, scu = AE("RIS"), AE("CT_ROOM")
-    scp.network_timeout = scu.network_timeout = None  # other tests may come between these
     for uid in (MPPS, ModalityPerformedProcedureStepRetrieve):
         scp.add_supported_context(uid)
         scu.add_requested_context(uid, syntax)
-    server = serve(scp, evt_handlers=handlers(provider))
-    try:
-        with scu.associate("127.0.0.1", server.server_address[1]) as assoc:
-            # Its threads are there, lest a test seem to leave them behind.
-            assert until(
-                lambda: [one.dul.is_alive() for one in server.active_associations] == [True]
-            )
-            yield assoc
-    finally:
-        server.shutdown()
+    with associated(scp, scu, handlers(provider)) as assoc:
+        yield assoc
 
 
 @pytest.fixture(scope="module")

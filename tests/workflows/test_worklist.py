@@ -25,8 +25,7 @@ from pynetdicom.workflows import mpps, worklist
 from pynetdicom.workflows.attributes import Row, table
 from pynetdicom.workflows.providing import Refused, handlers
 from pynetdicom.workflows.stores import SQLiteStore
-from tests.faults.peer import until
-from tests.pair import serve
+from tests.pair import associated, serve
 from tests.peers import DEADLINE
 
 MWL = ModalityWorklistInformationFind
@@ -80,20 +79,11 @@ def scheduled(study: str, *steps: str, name: str = "Müller^Jörg") -> Dataset:
 def provided(*providers: Any, ext_neg: Any = ()) -> Iterator[Any]:
     """An association to an SCP of a worklist."""
     scp, scu = AE("RIS"), AE("CT1")
-    scp.network_timeout = scu.network_timeout = None  # other tests may come between these
     for uid in (MWL, MPPS):
         scp.add_supported_context(uid)
         scu.add_requested_context(uid)
-    server = serve(scp, evt_handlers=handlers(*providers))
-    try:
-        with scu.associate("127.0.0.1", server.server_address[1], ext_neg=list(ext_neg)) as assoc:
-            # Its threads are there, lest a test seem to leave them behind.
-            assert until(
-                lambda: [one.dul.is_alive() for one in server.active_associations] == [True]
-            )
-            yield assoc
-    finally:
-        server.shutdown()
+    with associated(scp, scu, handlers(*providers), ext_neg=list(ext_neg)) as assoc:
+        yield assoc
 
 
 @pytest.fixture(scope="module")
