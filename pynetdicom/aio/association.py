@@ -7,9 +7,10 @@ methods which `pynetdicom.association.Association` has for threads.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from pynetdicom.ae import ApplicationEntity, _captured
 from pynetdicom.aio.handling import Binds
@@ -17,6 +18,7 @@ from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.runtime import LoopRuntime, runtime_here
 from pynetdicom.aio.scu import SCU
 from pynetdicom.association.invoking import prepare_statuses
+from pynetdicom.association.lifetime import BLOCK_ON_ABORT
 from pynetdicom.errors import AssociationAborted, AssociationFailed, AssociationRejected
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.upper_layer.items import DEFAULT_MAX_LENGTH
@@ -28,11 +30,10 @@ if TYPE_CHECKING:
     from pynetdicom.aio.typing import EventHandlers
     from pynetdicom.association import ServiceUser
     from pynetdicom.capture import Capture
-    from pynetdicom.event_types import EventType
     from pynetdicom.stats import Stats
     from pynetdicom.upper_layer.ended import Ended
 
-_BLOCK_ON_ABORT = 1.0
+T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
 
 
 def _of_inner(name: str, doc: str) -> Any:
@@ -170,16 +171,6 @@ class Association(SCU, Binds):
         """The upper layer, for handlers that look at its ``socket``, such as ``socket.is_tls``."""
         return self._inner.dul
 
-    # Events
-
-    def get_events(self) -> list[EventType]:
-        """The events to which something is bound, by name."""
-        return self._inner.get_events()
-
-    def get_handlers(self, event: EventType) -> Any:
-        """What is bound to `event`, see `pynetdicom.association.Association.get_handlers`."""
-        return self._inner.get_handlers(event)
-
     # Ending
 
     async def __aenter__(self) -> Self:
@@ -211,7 +202,7 @@ class Association(SCU, Binds):
     async def _over(self) -> None:
         """Wait for its end, if somebody else is not waited for by that."""
         if not self._inner._is_ours():
-            await self._runtime.run(lambda: self._inner.join(_BLOCK_ON_ABORT))
+            await self._runtime.run(lambda: self._inner.join(BLOCK_ON_ABORT))
 
 
 class _Over:
@@ -224,29 +215,33 @@ class _Over:
         return self._assoc._over().__await__()
 
 
-class Associating:
-    """An association that is being requested: awaited, or entered with ``async with``.
+class Entered(Generic[T]):
+    """Something that is being made: awaited, or entered with ``async with``.
 
     Parameters
     ----------
-    request : callable
-        Gives the coroutine that requests it.
+    make : callable
+        Gives the coroutine that makes it.
     """
 
-    def __init__(self, request: Any) -> None:
-        self._request = request
-        self._assoc: Association | None = None
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._make = make
+        self._made: T | None = None
 
-    def __await__(self) -> Generator[Any, None, Association]:
-        return self._request().__await__()  # type: ignore[no-any-return]  # that of `_associate`
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._make().__await__()
 
-    async def __aenter__(self) -> Association:
-        self._assoc = await self
-        return self._assoc
+    async def __aenter__(self) -> T:
+        self._made = await self
+        return self._made
 
     async def __aexit__(self, *error: Any) -> None:
-        assert self._assoc is not None
-        await self._assoc.__aexit__(*error)
+        assert self._made is not None
+        await self._made.__aexit__(*error)
+
+
+class Associating(Entered[Association]):
+    """An association that is being requested: awaited, or entered with ``async with``."""
 
 
 def associate(

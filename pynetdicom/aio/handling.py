@@ -67,6 +67,15 @@ class Binds:
         """Undo `bind`; an intervention event gets its default handler back."""
         self._inner.unbind(event, handler)
 
+    def get_events(self) -> list[EventType]:
+        """The events to which something is bound, by name."""
+        found: list[EventType] = self._inner.get_events()
+        return found
+
+    def get_handlers(self, event: EventType) -> Any:
+        """What is bound to `event`, see `pynetdicom.association.Association.get_handlers`."""
+        return self._inner.get_handlers(event)
+
 
 class LoopHandlers(Handlers):
     """Handlers by their events, of an association in a loop; see `Handlers`.

@@ -20,17 +20,10 @@ from pynetdicom.network.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
 
 
-class LoopDUL(DUL):
-    """The DUL service of an association in a loop; callbacks of the loop have it read."""
+class Begins:
+    """What is a thread elsewhere, and is begun in the loop here."""
 
-    _runtime: LoopRuntime
     _begun: Begun | None = None
-    # Bytes of a data set that go into no file, so that the loop itself may take them.
-    _most_in_memory = 0
-
-    def __init__(self, *args: Any, **given: Any) -> None:
-        super().__init__(*args, **given)
-        self.send_data = self._send_data
 
     @property
     def ident(self) -> int | None:
@@ -40,6 +33,23 @@ class LoopDUL(DUL):
     def is_alive(self) -> bool:
         """As a thread's."""
         return self._begun is not None and self._begun.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """As a thread's."""
+        if self._begun is not None:
+            self._begun.join(timeout)
+
+
+class LoopDUL(Begins, DUL):
+    """The DUL service of an association in a loop; callbacks of the loop have it read."""
+
+    _runtime: LoopRuntime
+    # Bytes of a data set that go into no file, so that the loop itself may take them.
+    _most_in_memory = 0
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.send_data = self._send_data
 
     def _send_data(self, batches: Iterable[Batch], waits: bool = True) -> bool:
         """As `Driver.send_data`; a peer that reads as fast does not keep the loop from others."""
@@ -58,11 +68,6 @@ class LoopDUL(DUL):
         self._most_in_memory = _config.SPOOL_THRESHOLD if server is None else server.spool_threshold
         variables = link.handlers.variables.copy()
         self._begun = self._runtime.begin_reader(self.name, self.run, variables)
-
-    def join(self, timeout: float | None = None) -> None:
-        """As a thread's."""
-        if self._begun is not None:
-            self._begun.join(timeout)
 
     def see_closed(self) -> bool:
         """As `DUL.see_closed`; at once, where the loop is shut down meanwhile."""
@@ -120,7 +125,7 @@ def _understand_files(dul: LoopDUL, understand: Callable[[int], None], count: in
             understand(count)
 
 
-class LoopAssociation(association.Association):
+class LoopAssociation(Begins, association.Association):
     """An association in a loop.
 
     Parameters
@@ -140,7 +145,6 @@ class LoopAssociation(association.Association):
     _runtime: LoopRuntime
     _dul_kind = LoopDUL
     _handlers_kind = LoopHandlers
-    _begun: Begun | None = None
 
     def __init__(
         self,
@@ -158,15 +162,6 @@ class LoopAssociation(association.Association):
     @property
     def _make_another(self) -> Callable[..., association.Association]:
         return partial(LoopAssociation, self._make_face, self._runtime)
-
-    @property
-    def ident(self) -> int | None:
-        """As a thread's."""
-        return None if self._begun is None else self._begun.ident
-
-    def is_alive(self) -> bool:
-        """As a thread's."""
-        return self._begun is not None and self._begun.is_alive()
 
     def start(self) -> None:
         """As a thread's."""
@@ -196,11 +191,6 @@ class LoopAssociation(association.Association):
             super().run()
         finally:
             self._runtime.soon(self._runtime.lives_no_more, self)
-
-    def join(self, timeout: float | None = None) -> None:
-        """As a thread's."""
-        if self._begun is not None:
-            self._begun.join(timeout)
 
     def _cut(self) -> None:
         """Shut the connection down; what still runs for it, such as a handler, is cancelled."""

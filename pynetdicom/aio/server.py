@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
-from pynetdicom.aio.association import Association, contexts_of, entity_of
+from pynetdicom.aio.association import Association, Entered, contexts_of, entity_of
 from pynetdicom.aio.handling import Binds, LoopHandlers
 from pynetdicom.aio.inner import LoopAssociation
 from pynetdicom.aio.runtime import STOPS, LoopRuntime, runtime_here
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
     from pynetdicom.aio.typing import EventHandlers
     from pynetdicom.capture import Capture
-    from pynetdicom.event_types import EventType
     from pynetdicom.presentation import PresentationContext
     from pynetdicom.stats import ServerStats
 
@@ -131,14 +130,6 @@ class Server(Binds):
         faces: list[Any] = self._inner.active_associations
         return [inner.face for inner in faces]
 
-    def get_events(self) -> list[EventType]:
-        """The events to which something is bound, by name."""
-        return self._inner.get_events()
-
-    def get_handlers(self, event: EventType) -> Any:
-        """What is bound to `event`, see `Association.get_handlers`."""
-        return self._inner.get_handlers(event)
-
     async def serve_forever(self) -> None:
         """Wait until the server is shut down, which it is when the task is cancelled."""
         try:
@@ -180,29 +171,8 @@ class Server(Binds):
         await self.shutdown()
 
 
-class Serving:
-    """A server that is being started: awaited, or entered with ``async with``.
-
-    Parameters
-    ----------
-    start : callable
-        Gives the coroutine that starts it.
-    """
-
-    def __init__(self, start: Any) -> None:
-        self._start = start
-        self._server: Server | None = None
-
-    def __await__(self) -> Generator[Any, None, Server]:
-        return self._start().__await__()  # type: ignore[no-any-return]  # that of `serve`
-
-    async def __aenter__(self) -> Server:
-        self._server = await self
-        return self._server
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        await self._server.shutdown()
+class Serving(Entered[Server]):
+    """A server that is being started: awaited, or entered with ``async with``."""
 
 
 _LOADED = (
