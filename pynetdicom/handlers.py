@@ -163,7 +163,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
 
     def are_told(self, event: EventType) -> bool:
         """Whether anybody is told of a notification event."""
-        return event in self or hooks.are_told(self._assoc, event)
+        return event in self or (event in hooks.TOLD and hooks.are_told(self._assoc, event))
 
     def are_any_told(self, events: frozenset[EventType]) -> bool:
         """Whether anybody is told of one of several notification events."""

@@ -183,9 +183,9 @@ def assigned(ae: Any) -> list[str]:
 
 
 def are_told(assoc: Any, event: evt.EventType) -> bool:
-    """Whether a callback or a debug hook is told of a notification event."""
-    return event in _HOOK_OF and (
-        is_assigned(assoc.ae, CALLBACK_OF[event]) or is_assigned(assoc, _HOOK_OF[event], DebugHooks)
+    """Whether a callback or a debug hook is told of an event in `TOLD`."""
+    return is_assigned(assoc.ae, CALLBACK_OF[event]) or is_assigned(
+        assoc, _HOOK_OF[event], DebugHooks
     )
 
 

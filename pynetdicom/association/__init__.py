@@ -222,17 +222,20 @@ class Association(SCU, DebugHooks, threading.Thread):
     @property
     def is_rejected(self) -> bool:
         """Whether the association request was rejected."""
-        return self.ended is not None and self.ended.kind == "rejected"
+        ended = self.ended
+        return ended is not None and ended.kind == "rejected"
 
     @property
     def is_aborted(self) -> bool:
         """Whether the association was aborted, or never came about for want of a connection."""
-        return self.ended is not None and self.ended.kind in ("aborted", "failed")
+        ended = self.ended
+        return ended is not None and ended.kind in ("aborted", "failed")
 
     @property
     def is_released(self) -> bool:
         """Whether the association was released."""
-        return self.ended is not None and self.ended.kind == "released"
+        ended = self.ended
+        return ended is not None and ended.kind == "released"
 
     @property
     def is_requestor(self) -> bool:
