@@ -8,6 +8,7 @@ nobody's handler takes neither.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import logging
@@ -33,6 +34,7 @@ LOGGER = logging.getLogger("pynetdicom.events")
 _ERRORS = (Exception, SystemExit)
 _END: Any = object()
 _COROUTINE, _GENERATOR, _PLAIN = "coroutine", "generator", "plain"
+_PROVEN = "plain, and what it has given was so, too"
 
 
 class Binds:
@@ -96,7 +98,8 @@ class LoopHandlers(Handlers):
         server: Handlers | None = None,
     ) -> None:
         super().__init__(host, evt_handlers, assoc=assoc, changed=changed, server=server)
-        self._kinds: dict[Any, str] = {}
+        # What was found out of one association's holds for the next.
+        self._kinds: dict[Any, str] = getattr(server, "_kinds", {})
         # Its strand has the variables from the first.
         self.context = None
         given: contextvars.Context | None = getattr(server, "variables", None)
@@ -115,6 +118,11 @@ class LoopHandlers(Handlers):
         made = self._host._make_event(self._assoc.face, event, attrs)
         return partial(self.run, event, self._call, event, handler, made, *(args or ()))
 
+    def are_plain(self, event: EventType) -> bool:
+        """Whether what is bound to an intervention event has been seen to run on a thread only."""
+        bound = self.get(event)
+        return bound is not None and self._kind_of(bound[0][0]) == _PROVEN
+
     def _call(self, event: EventType, handler: Callable[..., Any], *args: Any) -> Any:
         """Call a handler where it belongs, and wait for what it gives."""
         kind = self._kind_of(handler)
@@ -129,12 +137,12 @@ class LoopHandlers(Handlers):
         if handler is ask and not hooks.is_assigned(self._assoc.ae, hooks.CALLBACK_OF[event]):
             return handler(*args)
         given = self._runtime.aside_to_handlers(handler, *args)
-        if type(given) is int:  # a status, the rule
-            return given
         if inspect.isawaitable(given):
             return self._runtime.await_here(_run(given))
         if hasattr(given, "__anext__"):
             return AsyncItems(self._runtime, given)
+        if kind == _PLAIN and handler in self._kinds and handler is not ask:
+            self._kinds[handler] = _PROVEN
         return Items(self._runtime, given) if hasattr(given, "__next__") else given
 
     def _kind_of(self, handler: Callable[..., Any]) -> str:
@@ -166,14 +174,15 @@ class LoopHandlers(Handlers):
         if strand is None:  # a thread of somebody's, or a callback of the loop
             return super().run(event, call, *args)
         running = strand.running
-        depth = len(running)
         entry = (self, event)
         token = HANDLING.set((strand, entry))
         try:
             running.append(entry)
             return call(*args)
         finally:
-            del running[depth:]
+            # On a thread the strand may have been told to go on without it.
+            with contextlib.suppress(ValueError):
+                running.remove(entry)
             HANDLING.reset(token)
 
     def running_here(self) -> list[EventType]:

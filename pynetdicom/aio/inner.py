@@ -14,10 +14,15 @@ from pynetdicom import _config, association
 from pynetdicom.aio.handling import LoopHandlers
 from pynetdicom.aio.runtime import STOPS, LoopRuntime
 from pynetdicom.aio.strands import Begun
-from pynetdicom.dimse.messages import Batch
+from pynetdicom.association.performing import Performer
+from pynetdicom.dimse.messages import Batch, Message
+from pynetdicom.event_types import OPERATION_EVENTS
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.dul import DUL
 from pynetdicom.upper_layer.ended import Ended
+
+_ON_THREADS = OPERATION_EVENTS.keys() - {"C-GET", "C-MOVE"}
+"""What a plain handler has all to do with; a retrieve has associations and files of its own."""
 
 
 class Begins:
@@ -125,6 +130,23 @@ def _understand_files(dul: LoopDUL, understand: Callable[[int], None], count: in
             understand(count)
 
 
+class LoopPerformer(Performer):
+    """The performing DIMSE-service-user of an association in a loop."""
+
+    def _serve_request(self, message: Message) -> None:
+        """Serve one request; with a plain handler on a thread, which sends the response itself.
+
+        It would have to wait for the loop otherwise, and the peer for both.
+        """
+        handlers: Any = self.link.handlers
+        name = message.primitive.name
+        if name in _ON_THREADS and handlers.are_plain(OPERATION_EVENTS[name]):
+            runtime: Any = self.link.runtime
+            runtime.aside_to_handlers(super()._serve_request, message)
+        else:
+            super()._serve_request(message)
+
+
 class LoopAssociation(Begins, association.Association):
     """An association in a loop.
 
@@ -144,6 +166,7 @@ class LoopAssociation(Begins, association.Association):
 
     _runtime: LoopRuntime
     _dul_kind = LoopDUL
+    _performer_kind = LoopPerformer
     _handlers_kind = LoopHandlers
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pynetdicom.association.responses import Response
 
 _END: Any = object()
+_MOST_READY = 16
 
 Ask = Callable[..., Awaitable[Any]]
 """Runs an operation, see `SCU`."""
@@ -33,6 +35,9 @@ class Results(AsyncIterator[Any]):
         self._ask = ask
         self._begin = begin
         self._items: Any = None
+        # What was asked for with the one before it, and what was raised in the place of the next.
+        self._ready: deque[Any] = deque()
+        self._problem: Exception | None = None
         self._is_over = False
         # All that is sent for it is sent by the same strand, to those who ask.
         self._ident = new_ident()
@@ -41,22 +46,38 @@ class Results(AsyncIterator[Any]):
         return self
 
     async def __anext__(self) -> Any:
-        if self._is_over:
-            raise StopAsyncIteration
-        item = await self._ask(self._next, ident=self._ident)
+        if not self._ready:
+            if self._is_over:
+                raise StopAsyncIteration
+            if self._problem is not None:
+                self._is_over = True
+                raise self._problem
+            await self._ask(self._fetch, ident=self._ident)
+        item = self._ready.popleft()
         if item is _END:
             self._is_over = True
             raise StopAsyncIteration
         return item
 
-    def _next(self) -> Any:
+    def _fetch(self) -> None:
+        """Have the next one ready, and those that there are already: each strand takes its time."""
         if self._items is None:
             self._items = self._begin()
-        return next(self._items, _END)
+        self._ready.append(next(self._items, _END))
+        try:
+            while len(self._ready) < _MOST_READY and self._is_another_there():
+                self._ready.append(next(self._items, _END))
+        except Exception as error:
+            self._problem = error
+
+    def _is_another_there(self) -> bool:
+        """Whether the next one is there without waiting for it."""
+        return False
 
     async def aclose(self) -> None:
         """Leave it; what goes on is cancelled, or left."""
         self._is_over = True
+        self._ready.clear()
         if self._items is not None:
             await self._ask(self._items.close, ident=self._ident)
 
@@ -77,6 +98,9 @@ class Responses(Results):
     if TYPE_CHECKING:
 
         async def __anext__(self) -> Response: ...
+
+    def _is_another_there(self) -> bool:
+        return bool(self._items.is_another_there)
 
     @property
     def message_id(self) -> int:

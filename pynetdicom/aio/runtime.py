@@ -46,7 +46,7 @@ STOPS = (asyncio.CancelledError, GreenletExit)
 """What ends a strand that is not wanted any more, as when its loop is shut down."""
 
 _TURNS = 100
-_STRETCH = 0.01
+_STRETCH = 0.02
 """Seconds that all who would go on and on may do so before the loop looks for others."""
 
 _MOST_FOR_FILES = 4

@@ -91,6 +91,7 @@ class Association(SCU, DebugHooks, threading.Thread):
 
     # What there is another kind of where there are no threads, see `pynetdicom.aio`.
     _runtime: Runtime = THREADS
+    _performer_kind: type[Performer] = Performer
     _dul_kind: type[DUL] = DUL
     _handlers_kind: type[Handlers] = Handlers
 
@@ -120,7 +121,7 @@ class Association(SCU, DebugHooks, threading.Thread):
         self.requestor, self.acceptor = link.requestor, link.acceptor
         self._invoker = Invoker(link, Messenger(link))
         indications = Indications(link, self._invoker, Receiving(link))
-        self._performer = Performer(link, self._invoker, indications, load_serving)
+        self._performer = self._performer_kind(link, self._invoker, indications, load_serving)
         connection: Connector | Connection
         self._negotiation: Requesting | Accepting
         if mode == "requestor":

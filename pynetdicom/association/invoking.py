@@ -81,10 +81,16 @@ class Invoker:
                 meanwhile()
             return self.response_to(sent), 0 if sent is None else operation.message_id
 
-    def send_request(self, operation: Operation, msg_id: int | None) -> Operation | None:
-        """Send a request; None when nothing can be sent. If it raises, nothing is outstanding."""
+    def send_request(
+        self, operation: Operation, msg_id: int | None, *, waits: bool = True
+    ) -> Operation | None:
+        """Send a request; None when nothing can be sent, or not `waits` and it would have to.
+
+        If it raises, nothing is outstanding.
+        """
+        begin = self.begin if waits else self._begin_at_once
         try:
-            return self.send_begun(operation) if self.begin(operation, msg_id) else None
+            return self.send_begun(operation) if begin(operation, msg_id) else None
         except BaseException as error:
             # What is told to stop is told where it waits: it knows whether its request is out.
             is_unsent = (
@@ -120,6 +126,16 @@ class Invoker:
             self.operations.finish(operation)
             link.dul.abort(Ended("aborted", "local", 0, 0, timer="dimse_timeout", error=error))
             return False
+
+    def _begin_at_once(self, operation: Operation, msg_id: int | None) -> bool:
+        """As `begin`, but False where it would wait."""
+        operations = self.operations
+        if operations.in_line() or operations.is_over or not self.to_cancel.empty():
+            return False
+        if operations.begin(operation, msg_id, self.link.negotiated.invoked):
+            return True
+        operations.finish(operation)
+        return False
 
     def send_begun(
         self, operation: Operation, ready: list[Batch] | None = None

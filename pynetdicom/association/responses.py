@@ -119,6 +119,12 @@ class Responses(Generator["Response", None, None]):
             LOGGER.debug("the data set of a %s is ignored", response.message_name)
         return status, identifier
 
+    @property
+    def is_another_there(self) -> bool:
+        """Whether another response is there already, so that nobody would wait for it."""
+        operation = self._operation
+        return not self._is_over and operation is not None and not operation.replies.empty()
+
     def send(self, value: None = None) -> Response:
         """Give the next response, as ``next()`` does."""
         return next(self)

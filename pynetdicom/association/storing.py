@@ -6,16 +6,18 @@ many files go through `file_stream`.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.association.file_stream import FileStream, OwnPaths, Path, StoreResult
 from pynetdicom.association.invoking import prepare_statuses
+from pynetdicom.dimse.operations import Operation
 from pynetdicom.dimse.primitives import C_ECHO, C_STORE, Primitive
 from pynetdicom.services.instances import Instance, StoreParameters, take
+from pynetdicom.upper_layer.ended import Ended
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -50,19 +52,49 @@ def store(
     """Have the peer store a data set, or a file; see `Association.send_c_store`."""
     invoker.must_be_established("send_c_store()")
     to_status = prepare_statuses()
-    make: Callable[..., Any] = _make
     if hasattr(dataset, "group_dataset"):
         meta = getattr(dataset, "file_meta", None)
         if meta is None or not meta.get("TransferSyntaxUID"):
             raise AttributeError("the data set has no file_meta.TransferSyntaxUID")
-    elif getattr(dataset, "memory", None) is None:  # it is in a file
-        make = partial(invoker.link.runtime.aside, _make)
-    instance, context, request = make(dataset, invoker.link, parameters)
+    elif getattr(dataset, "memory", None) is None:
+        return to_status(*_store_file(invoker, dataset, msg_id, parameters))
+    instance, context, request = _make(dataset, invoker.link, parameters)
     try:
         return to_status(*invoker.exchange(request, context, msg_id))
     finally:
         if instance.is_own:
             instance.close()
+
+
+def _store_file(
+    invoker: Invoker, given: Any, msg_id: int | None, parameters: StoreParameters
+) -> tuple[Primitive | None, int]:
+    """Have the peer store what is in a file; gives the response and the Message ID."""
+    link = invoker.link
+    instance: Instance | None = None
+
+    def make_and_send() -> Operation | None:
+        nonlocal instance
+        instance, context, request = _make(given, link, parameters)
+        operation.request, operation.context_id = request, context.context_id or 0
+        if not link.runtime.reads_ahead or not instance.read_ahead():
+            return None
+        # A thread reads the file for an event loop; the peer has not to wait until that knows.
+        return invoker.send_request(operation, msg_id, waits=False)
+
+    with Operation(invoker.operations, C_STORE(), None) as operation:
+        try:
+            sent = link.runtime.aside(make_and_send)
+            sent = sent or invoker.send_request(operation, msg_id)
+            response = invoker.response_to(sent)
+            return response, 0 if sent is None else operation.message_id
+        except link.runtime.stops:
+            if operation.last_heard < math.inf:
+                link.dul.abort(Ended("aborted", "local", 0, 0))
+            raise
+        finally:
+            if instance is not None and instance.is_own:
+                instance.close()
 
 
 def _make(
@@ -73,8 +105,6 @@ def _make(
         os.stat(given)  # FileNotFoundError says more than FileProblem
     instance = take(given)
     try:
-        if link.runtime.reads_ahead:
-            instance.read_ahead()
         context = link.negotiated.context_for(instance.sop_class, instance.transfer_syntax)
         return instance, context, instance.request(context, parameters)
     except BaseException:

@@ -505,7 +505,7 @@ def test_what_is_beyond_the_window_is_refused() -> None:
 
     with associated((evt.EVT_C_STORE, store)) as assoc:
         calls = flood(assoc, 10)
-        assert until(lambda: len(assoc.dimse.outstanding()) == 4)
+        assert until(lambda: sum(call.is_alive() for call in calls) == 4)
         released.set()
         statuses = sorted(call.result(DEADLINE).Status for call in calls)
         assert statuses == [0x0000] * 4 + [0x0213] * 6
