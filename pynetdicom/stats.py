@@ -9,29 +9,50 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 Kind = tuple[str, str, int]
 """``"performed"`` or ``"invoked"``, the operation, such as ``"C-STORE"``, and its status."""
 
 
-@dataclass(frozen=True)
 class Done:
     """Operations that have ended.
 
-    Attributes
+    Parameters
     ----------
     count : int
     bytes : int
-        Of the data sets of their requests.
     seconds : float
-        From the last byte of each request to its response.
     """
 
-    count: int
-    bytes: int
-    seconds: float
+    __slots__ = ("_row",)
+
+    def __init__(self, count: int, bytes: int, seconds: float) -> None:
+        self._row = (count, bytes, seconds)
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self._row[0]
+
+    @property
+    def bytes(self) -> int:
+        """Of the data sets of their requests."""
+        return self._row[1]
+
+    @property
+    def seconds(self) -> float:
+        """From the last byte of each request to its response."""
+        return self._row[2]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Done) and self._row == other._row
+
+    def __hash__(self) -> int:
+        return hash(self._row)
+
+    def __repr__(self) -> str:
+        return "Done(count={}, bytes={}, seconds={})".format(*self._row)
 
 
 Row = list[Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pynetdicom import _config
@@ -10,7 +9,6 @@ from pynetdicom.data_sets.element_walk import UNCOMPRESSED
 from pynetdicom.upper_layer.contexts import PresentationContext, no_context
 
 
-@dataclass(frozen=True)
 class Negotiated:
     """What two AEs have agreed on; it does not change any more (PS3.8 7.1).
 
@@ -25,24 +23,31 @@ class Negotiated:
         Whether other associations have it too: nobody may change its contexts.
     """
 
-    accepted: list[PresentationContext] = field(default_factory=list)
-    rejected: list[PresentationContext] = field(default_factory=list)
-    peer_maximum: int = 0
-    invoked: int = 1
-    performed: int = 1
-    is_shared: bool = False
-    _chosen: dict[tuple[str, str, bool, bool], PresentationContext] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    def __init__(
+        self,
+        accepted: list[PresentationContext] | None = None,
+        rejected: list[PresentationContext] | None = None,
+        peer_maximum: int = 0,
+        invoked: int = 1,
+        performed: int = 1,
+        is_shared: bool = False,
+    ) -> None:
+        self.accepted = [] if accepted is None else accepted
+        self.rejected = [] if rejected is None else rejected
+        self.peer_maximum = peer_maximum
+        self.invoked = invoked
+        self.performed = performed
+        self.is_shared = is_shared
+        self._chosen: dict[tuple[str, str, bool, bool], PresentationContext] = {}
 
     def copy(self) -> Negotiated:
         """Return one of its own, for an association whose program may change the contexts."""
-        return replace(
-            self,
-            accepted=[context.copy() for context in self.accepted],
-            rejected=[context.copy() for context in self.rejected],
-            is_shared=False,
-            _chosen={},
+        return Negotiated(
+            [context.copy() for context in self.accepted],
+            [context.copy() for context in self.rejected],
+            self.peer_maximum,
+            self.invoked,
+            self.performed,
         )
 
     @cached_property

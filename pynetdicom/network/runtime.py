@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import get_ident
 from typing import Any, Protocol
@@ -55,7 +54,6 @@ def _at_once(call: Callable[..., Any], *args: Any) -> Any:
     return call(*args)
 
 
-@dataclass(slots=True)
 class Runtime:
     """What waits, and what runs; each is a callable, with the signature of the one for threads.
 
@@ -79,19 +77,40 @@ class Runtime:
         Whether a small file is better read at once: each call of `aside` takes its time.
     """
 
-    queue: Callable[[], Queue] = SimpleQueue
-    latch: Callable[[], Latch] = Latch
-    hold: Callable[..., Hold] = Hold
-    ident: Callable[[], int] = get_ident
-    worker: Callable[[], int] = get_ident
-    start: Start = threads.start
-    waker: Callable[[], Waker] = Waker
-    watch: Callable[[int], Watch] = Watch
-    selector: Callable[[], selectors.BaseSelector] = _selector
-    wait_for: Callable[..., bool] = wait_for
-    aside: Callable[..., Any] = _at_once
-    stops: tuple[type[BaseException], ...] = ()
-    reads_ahead: bool = False
+    __slots__ = (
+        "aside", "hold", "ident", "latch", "queue", "reads_ahead", "selector", "start", "stops",
+        "wait_for", "waker", "watch", "worker",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        queue: Callable[[], Queue] = SimpleQueue,
+        latch: Callable[[], Latch] = Latch,
+        hold: Callable[..., Hold] = Hold,
+        ident: Callable[[], int] = get_ident,
+        worker: Callable[[], int] = get_ident,
+        start: Start = threads.start,
+        waker: Callable[[], Waker] = Waker,
+        watch: Callable[[int], Watch] = Watch,
+        selector: Callable[[], selectors.BaseSelector] = _selector,
+        wait_for: Callable[..., bool] = wait_for,
+        aside: Callable[..., Any] = _at_once,
+        stops: tuple[type[BaseException], ...] = (),
+        reads_ahead: bool = False,
+    ) -> None:
+        self.queue = queue
+        self.latch = latch
+        self.hold = hold
+        self.ident = ident
+        self.worker = worker
+        self.start = start
+        self.waker = waker
+        self.watch = watch
+        self.selector = selector
+        self.wait_for = wait_for
+        self.aside = aside
+        self.stops = stops
+        self.reads_ahead = reads_ahead
 
 
 THREADS = Runtime()

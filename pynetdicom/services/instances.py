@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pynetdicom import raised
@@ -81,8 +80,7 @@ class StoreParameters(NamedTuple):
     originator_id: int | None = None
 
 
-@dataclass(eq=False, repr=False)
-class Instance:
+class Instance(NamedTuple):
     """A SOP Instance that has been checked.
 
     Attributes
@@ -199,13 +197,14 @@ def _from_path(path: str | os.PathLike[str]) -> Instance:
 
 def _from_encoded(given: EncodedDataSet) -> Instance:
     data_set = given.reopened()
-    what = Instance("", "", data_set.transfer_syntax, data_set, is_own=data_set is not given)
+    is_own = data_set is not given
     try:
-        what.sop_class, what.sop_instance = _uids_of(given, data_set)
+        uids = _uids_of(given, data_set)
     except BaseException:
-        what.close()
+        if is_own:
+            data_set.close()
         raise
-    return what
+    return Instance(*uids, data_set.transfer_syntax, data_set, is_own)
 
 
 def _uids_of(given: EncodedDataSet, data_set: EncodedDataSet) -> tuple[str, str]:
