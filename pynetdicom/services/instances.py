@@ -80,7 +80,7 @@ class StoreParameters(NamedTuple):
     originator_id: int | None = None
 
 
-class Instance(NamedTuple):
+class Instance:
     """A SOP Instance that has been checked.
 
     Attributes
@@ -96,11 +96,19 @@ class Instance(NamedTuple):
         a buffer: another thread may send it too.
     """
 
-    sop_class: str
-    sop_instance: str
-    transfer_syntax: str
-    content: EncodedDataSet | Dataset
-    is_own: bool = False
+    def __init__(
+        self,
+        sop_class: str,
+        sop_instance: str,
+        transfer_syntax: str,
+        content: EncodedDataSet | Dataset,
+        is_own: bool = False,
+    ) -> None:
+        self.sop_class = sop_class
+        self.sop_instance = sop_instance
+        self.transfer_syntax = transfer_syntax
+        self.content = content
+        self.is_own = is_own
 
     @property
     def is_encoded(self) -> bool:
@@ -126,17 +134,15 @@ class Instance(NamedTuple):
             request.MoveOriginatorApplicationEntityTitle = parameters.originator_aet
         if parameters.originator_id is not None:
             request.MoveOriginatorMessageID = parameters.originator_id
-        request.data_set = self._encoded(context.transfer_uids[0])
-        return request
-
-    def _encoded(self, transfer_syntax: str) -> EncodedDataSet:
-        content = self.content
+        content, syntax = self.content, context.transfer_uids[0]
         if not isinstance(content, EncodedDataSet):
-            return encode_dataset(content, transfer_syntax)
+            request.data_set = encode_dataset(content, syntax)
+            return request
         try:
-            return change_syntax(content, transfer_syntax)
+            request.data_set = change_syntax(content, syntax)
         except DataSetDecodeError as error:
             raise Unsendable(f"cannot be re-encoded: {error}") from error
+        return request
 
     def read_ahead(self) -> bool:
         """Read a small file now; says whether its bytes are in memory."""
