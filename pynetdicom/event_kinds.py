@@ -6,6 +6,7 @@ are called with.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import event_types as evt
@@ -37,6 +38,21 @@ if not TYPE_CHECKING:
                 if name not in event.event.attributes or "request" not in event.__dict__:
                     event.__getattr__(name)
             return super().__get__(event, owner)
+
+
+_UIDS = (
+    "AffectedSOPClassUID", "AffectedSOPInstanceUID", "RequestedSOPClassUID",
+    "RequestedSOPInstanceUID",
+)  # fmt: skip
+
+
+class MessageUID(str):
+    """A UID in a message, for as long as nobody has pydicom, which takes its time to import."""
+
+    def __getattr__(self, name: str) -> Any:
+        from pydicom.uid import UID
+
+        return getattr(str.__new__(UID, self), name)
 
 
 class Event:
@@ -111,7 +127,16 @@ class Event:
             timestamp = datetime.now()
         self.timestamp = timestamp
         self._decoded: list[Dataset] = []  # one at most
-        self.__dict__.update(attrs or {})
+        if attrs:
+            self.__dict__.update(attrs)
+            if "request" in attrs:
+                given = attrs["request"].__dict__
+                kind = getattr(sys.modules.get("pydicom.uid"), "UID", MessageUID)
+                for name in _UIDS:
+                    value = given.get(name)
+                    if type(value) is str:
+                        # Without a check, and a warning: it is what the peer has sent.
+                        given[name] = str.__new__(kind, value)
 
     if not TYPE_CHECKING:  # for whom there are just the names that are declared
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 import threading
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,18 +16,18 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from pynetdicom import AE, Association, evt
 from pynetdicom.data_sets.data_set import InMemory
 from pynetdicom.dimse import primitives as dimse
 from pynetdicom.dimse.messages import Message
-from pynetdicom.event_kinds import CLASSES
+from pynetdicom.event_kinds import CLASSES, Event
 from pynetdicom.handlers import Handlers
 from pynetdicom.presentation import PresentationContext
 from tests.faults.peer import Peer, request
 from tests.pair import CT, EXPLICIT, IMPLICIT, VERIFICATION, Pair, Seen, acceptor_of, ended
-from tests.peers import ct
+from tests.peers import DEADLINE, ct
 
 NOTIFICATION = [
     "CONN_OPEN", "CONN_CLOSE", "REQUESTED", "ACCEPTED", "REJECTED", "ESTABLISHED", "RELEASED",
@@ -933,3 +936,37 @@ def test_what_is_bound_is_asked_for_while_somebody_binds() -> None:
     handlers[evt.EVT_ABORTED] = Bound([(print, None)])
     assert handlers.specs() == [(evt.EVT_ABORTED, print, None)]
     assert evt.EVT_RELEASED in handlers
+
+
+@pytest.mark.parametrize("keyword", ["AffectedSOPClassUID", "RequestedSOPClassUID"])
+def test_uids_of_a_request_are_uids(keyword: str) -> None:
+    """As scripts for 3.x take them, and as the peer has sent them: nothing is checked."""
+    kind = dimse.N_ACTION if keyword.startswith("Requested") else dimse.C_STORE
+    request = kind()
+    request.__dict__[keyword] = VERIFICATION
+    event = Event(None, evt.EVT_N_ACTION, {"request": request})
+    uid = getattr(event.request, keyword)
+    assert isinstance(uid, UID)
+    assert (uid, uid.name, uid.keyword) == (VERIFICATION, "Verification SOP Class", "Verification")
+    request.__dict__[keyword] = "no UID"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        event = Event(None, evt.EVT_N_ACTION, {"request": request})
+    assert getattr(event.request, keyword) == "no UID"
+
+
+_WITHOUT_PYDICOM = """
+import sys
+from pynetdicom.dimse.primitives import C_STORE
+from pynetdicom.event_kinds import Event
+request = C_STORE()
+request.__dict__["AffectedSOPClassUID"] = "1.2.840.10008.1.1"
+uid = Event(None, None, {"request": request}).request.AffectedSOPClassUID
+assert uid == "1.2.840.10008.1.1" and "pydicom" not in sys.modules
+assert uid.name == "Verification SOP Class" and not hasattr(uid, "other")
+"""
+
+
+def test_uids_without_pydicom() -> None:
+    """It is imported when it is asked for something."""
+    subprocess.run([sys.executable, "-c", _WITHOUT_PYDICOM], check=True, timeout=DEADLINE)
