@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from pynetdicom import AE, aio, build_context, evt
@@ -98,11 +99,14 @@ async def all_of(responses: Any) -> None:
 
 
 IMAGE = ct()
+FILE: Any = get_testdata_file("CT_small.dcm")
 OPERATIONS: dict[str, Callable[[aio.Association], Any]] = {
     "find": lambda assoc: all_of(assoc.c_find(identifier(), FIND)),
     "get": lambda assoc: all_of(assoc.c_get(identifier(), GET)),
     "move": lambda assoc: all_of(assoc.c_move(identifier(), "DEST", MOVE)),
     "store": lambda assoc: assoc.c_store(IMAGE),
+    # Which a thread reads, and sends.
+    "store a file": lambda assoc: assoc.c_store(FILE),
     "create": lambda assoc: assoc.n_create(identifier(), MPPS, "1.2.3"),
 }
 LEFT_TO_THE_PEER = ("find", "get", "move")
