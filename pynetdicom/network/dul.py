@@ -239,6 +239,8 @@ class DUL(threading.Thread):
         # What the lobby has received is understood before anything else is read.
         if not self.framer.is_empty:
             self._understand()
+        if self.provider.last.state != "Sta5":  # an A-ASSOCIATE-AC may be as long as the request
+            self.framer.shrink()
         if connection.is_tls:
             self._read(connection, connection.recv_more)
         while not self._finished:
@@ -398,6 +400,7 @@ class DUL(threading.Thread):
                 driver.perform(move.answer)
         elif action.label == "AE-3":
             self.framer.context_ids = self._user.on_associate(received.pdu)
+            self.framer.shrink()
         elif action.label == "AR-2":
             self._user.on_release(self._release_at_once)
 

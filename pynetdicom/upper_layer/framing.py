@@ -27,7 +27,9 @@ _both_headers = Struct(">BxIIBB").unpack_from
 _NO_HEADERS = (0, 0, 0, 0, 0)
 
 FIRST_SIZE = 4096
-"""One page: most associations are asked for little, and there may be thousands of them."""
+"""One page: enough for most A-ASSOCIATE PDUs."""
+SMALL_SIZE = 1024
+"""Enough for what most associations are asked for; there may be thousands of them."""
 LARGEST_SIZE = 640 * 1024
 """Bytes that are read at a time, at most: what is written to a file at once is in the caches then,
 and a slice of 512 by 512 pixels comes in one piece.
@@ -123,6 +125,12 @@ class Framer:
         """Forget what was received and not understood."""
         self._start = self._end = 0
         self.in_pdu = False
+
+    def shrink(self) -> None:
+        """Begin with a small buffer again, if all that was received was understood."""
+        if self._start == self._end:
+            self._buffer = memoryview(bytearray(SMALL_SIZE))
+            self._start = self._end = 0
 
     def close(self) -> None:
         """Give the buffer back; nothing is received any more."""
