@@ -100,13 +100,7 @@ class Lobby:
             self._selector = self._runtime.selector()
             self._selector.register(self._waker.fileno(), selectors.EVENT_READ)
             self._listen()
-            while not self._stopping:
-                try:
-                    self._turn()
-                except BaseException as error:
-                    if _is_for_the_program(error) or isinstance(error, self._runtime.stops):
-                        raise
-                    self._log_and_rest(error)
+            self._go_on()
         finally:
             try:
                 self.close()
@@ -115,6 +109,16 @@ class Lobby:
                 raise
             finally:
                 self.thread = 0
+
+    def _go_on(self) -> None:
+        # Not within the `try` of `run`: Python does not cover where one begins within another.
+        while not self._stopping:
+            try:
+                self._turn()
+            except BaseException as error:
+                if _is_for_the_program(error) or isinstance(error, self._runtime.stops):
+                    raise
+                self._log_and_rest(error)
 
     def _log_and_rest(self, error: BaseException) -> None:
         """A defect of ours, or no memory: it must not end the listener, nor have it spin."""
