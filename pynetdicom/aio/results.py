@@ -46,7 +46,7 @@ class Results(AsyncIterator[Any]):
         return self
 
     async def __anext__(self) -> Any:
-        if not self._ready:
+        while not self._ready:  # another task may have taken it
             if self._is_over:
                 raise StopAsyncIteration
             if self._problem is not None:
