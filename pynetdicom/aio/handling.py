@@ -98,8 +98,10 @@ class LoopHandlers(Handlers):
         server: Handlers | None = None,
     ) -> None:
         super().__init__(host, evt_handlers, assoc=assoc, changed=changed, server=server)
-        # What was found out of one association's holds for the next.
-        self._kinds: dict[Any, str] = getattr(server, "_kinds", {})
+        # Of those of the server, what was found out on one association holds for the next; what is
+        # bound to an association only goes with it.
+        self._server: Any = server
+        self._kinds: dict[Any, str] = dict(getattr(server, "_kinds", ()))
         # Its strand has the variables from the first.
         self.context = None
         given: contextvars.Context | None = getattr(server, "variables", None)
@@ -141,9 +143,17 @@ class LoopHandlers(Handlers):
             return self._runtime.await_here(_run(given))
         if hasattr(given, "__anext__"):
             return AsyncItems(self._runtime, given)
-        if kind == _PLAIN and handler in self._kinds and handler is not ask:
-            self._kinds[handler] = _PROVEN
+        if kind == _PLAIN and handler is not ask:
+            self._prove(event, handler)
         return Items(self._runtime, given) if hasattr(given, "__next__") else given
+
+    def _prove(self, event: EventType, handler: Callable[..., Any]) -> None:
+        """Remember that what a plain handler has given was so, too."""
+        with contextlib.suppress(TypeError):  # it has no hash
+            self._kinds[handler] = _PROVEN
+            bound = () if self._server is None else self._server.get(event, ())
+            if any(one == handler for one, _ in bound):
+                self._server._kinds[handler] = _PROVEN
 
     def _kind_of(self, handler: Callable[..., Any]) -> str:
         """What a handler is; to find out takes longer than to remember."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -61,27 +63,10 @@ def stored(port: int, times: int, then: Callable[[], None]) -> list[int]:
     return statuses
 
 
-def test_a_plain_handler_that_is_known_answers_by_itself() -> None:
-    async def test() -> None:
-        held = Held()
-        served: list[int] = []
+@pytest.mark.parametrize("times", [2, 1])
+def test_a_plain_handler_that_is_known_answers_by_itself(times: int) -> None:
+    """It is known by its first answer: on the same association, or on another one."""
 
-        def store(event: Any) -> int:
-            served.append(1)
-            if len(served) == 2:
-                held.begin()
-            return 0x0000
-
-        async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
-            port = server.server_address[1]
-            statuses = await asyncio.to_thread(stored, port, 2, held.happened.set)
-        assert statuses == [0x0000] * 2
-        assert held.was_in_time == [True]
-
-    run(test)
-
-
-def test_what_one_association_has_found_out_holds_for_the_next() -> None:
     async def test() -> None:
         held = Held()
         served: list[Any] = []
@@ -94,10 +79,52 @@ def test_what_one_association_has_found_out_holds_for_the_next() -> None:
 
         async with aio.serve(HERE, CONTEXTS, [(evt.EVT_C_STORE, store)]) as server:
             port = server.server_address[1]
-            for _ in range(2):
+            for _ in range(2 // times):
                 held.happened.clear()
-                assert await asyncio.to_thread(stored, port, 1, held.happened.set) == [0x0000]
+                statuses = await asyncio.to_thread(stored, port, times, held.happened.set)
+                assert statuses == [0x0000] * times
         assert held.was_in_time == [True]
+
+    run(test)
+
+
+class WithoutHash:
+    """A handler that no dict takes."""
+
+    __hash__ = None  # type: ignore[assignment]  # it has none
+
+    def __call__(self, event: Any) -> int:
+        return 0x0000
+
+
+def test_a_handler_without_a_hash() -> None:
+    async def test() -> None:
+        handlers: list[Any] = [(evt.EVT_C_STORE, WithoutHash())]
+        async with aio.serve(HERE, CONTEXTS, handlers) as server, connect(server) as assoc:
+            assert [(await assoc.c_store(FILE)).Status for _ in range(2)] == [0x0000] * 2
+
+    run(test)
+
+
+def test_what_is_bound_to_an_association_goes_with_it() -> None:
+    async def test() -> None:
+        bound: list[weakref.ref[Any]] = []
+
+        def established(event: Any) -> None:
+            def store(event: Any) -> int:
+                return 0x0000
+
+            bound.append(weakref.ref(store))
+            event.assoc.bind(evt.EVT_C_STORE, store)
+
+        handlers: list[Any] = [(evt.EVT_ESTABLISHED, established)]
+        async with aio.serve(HERE, CONTEXTS, handlers) as server:
+            port = server.server_address[1]
+            assert await asyncio.to_thread(stored, port, 2, lambda: None) == [0x0000] * 2
+            async with asyncio.timeout(SOON):
+                while bound[0]() is not None:
+                    gc.collect()
+                    await asyncio.sleep(0.01)
 
     run(test)
 
