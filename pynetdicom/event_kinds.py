@@ -127,16 +127,15 @@ class Event:
             timestamp = datetime.now()
         self.timestamp = timestamp
         self._decoded: list[Dataset] = []  # one at most
-        if attrs:
-            self.__dict__.update(attrs)
-            if "request" in attrs:
-                given = attrs["request"].__dict__
-                kind = getattr(sys.modules.get("pydicom.uid"), "UID", MessageUID)
-                for name in _UIDS:
-                    value = given.get(name)
-                    if type(value) is str:
-                        # Without a check, and a warning: it is what the peer has sent.
-                        given[name] = str.__new__(kind, value)
+        self.__dict__.update(attrs or {})
+        if "request" in self.__dict__:
+            given = self.request.__dict__
+            kind = getattr(sys.modules.get("pydicom.uid"), "UID", MessageUID)
+            for name in _UIDS:
+                value = given.get(name)
+                if type(value) is str:
+                    # Without a check, and a warning: it is what the peer has sent.
+                    given[name] = str.__new__(kind, value)
 
     if not TYPE_CHECKING:  # for whom there are just the names that are declared
 

@@ -100,7 +100,7 @@ class Responses(Results):
         async def __anext__(self) -> Response: ...
 
     def _is_another_there(self) -> bool:
-        return bool(self._items.is_another_there)
+        return bool(self._items._is_another_there)
 
     @property
     def message_id(self) -> int:

@@ -120,7 +120,7 @@ class Responses(Generator["Response", None, None]):
         return status, identifier
 
     @property
-    def is_another_there(self) -> bool:
+    def _is_another_there(self) -> bool:
         """Whether another response is there already, so that nobody would wait for it."""
         operation = self._operation
         return not self._is_over and operation is not None and not operation.replies.empty()

@@ -93,7 +93,7 @@ def _store_file(
                 link.dul.abort(Ended("aborted", "local", 0, 0))
             raise
         finally:
-            if instance is not None and instance.is_own:
+            if instance is not None:
                 instance.close()
 
 

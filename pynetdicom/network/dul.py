@@ -239,8 +239,6 @@ class DUL(threading.Thread):
         # What the lobby has received is understood before anything else is read.
         if not self.framer.is_empty:
             self._understand()
-        if self.provider.last.state != "Sta5":  # an A-ASSOCIATE-AC may be as long as the request
-            self.framer.shrink()
         if connection.is_tls:
             self._read(connection, connection.recv_more)
         while not self._finished:

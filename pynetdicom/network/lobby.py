@@ -369,6 +369,7 @@ class Lobby:
                 raised.log(LOGGER, "nobody could be told of a rejection:", error)
         elif action.indicate:
             self._forget(visitor)
+            visitor.provider.framer.shrink()
             self._admit(visitor)
 
     def _complain(self, visitor: Visitor, error: BaseException) -> None:

@@ -77,11 +77,6 @@ class Runtime:
         Whether a small file is better read at once: each call of `aside` takes its time.
     """
 
-    __slots__ = (
-        "aside", "hold", "ident", "latch", "queue", "reads_ahead", "selector", "start", "stops",
-        "wait_for", "waker", "watch", "worker",
-    )  # fmt: skip
-
     def __init__(
         self,
         queue: Callable[[], Queue] = SimpleQueue,
