@@ -65,7 +65,11 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
     context : contextvars.Context or None
         Whose variables handlers see: those of whoever has made the association, or its server. On
         the Association thread it is entered once; on others each call has a copy of its own.
+    before : callable or None
+        Called before each handler, which may take as long as it likes.
     """
+
+    before: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -199,6 +203,8 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         """Call what is of the event's handler, or is its handler."""
         running = _running.__dict__.setdefault("stack", [])
         depth = len(running)
+        if self.before is not None:
+            self.before()
         try:
             running.append((self, event))
             return call(*args)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-from pynetdicom import AE, Association
+from pynetdicom import AE, Association, evt
 from pynetdicom.transport import ThreadedAssociationServer
 from tests.faults.peer import until
 from tests.peers import CT, DEADLINE, IMPLICIT, VERIFICATION
@@ -27,10 +27,12 @@ def serve(ae: AE, **kwargs: Any) -> ThreadedAssociationServer:
 def associated(scp: AE, scu: AE, evt_handlers: Any, **kwargs: Any) -> Iterator[Association]:
     """An association between two AEs that a module's tests share, whatever comes between them."""
     scp.network_timeout = scu.network_timeout = None
-    server = serve(scp, evt_handlers=evt_handlers)
+    # Its threads are there, since handlers are called, lest a test seem to leave them behind.
+    told = [(evt.EVT_ESTABLISHED, lambda event: None)]
+    server = serve(scp, evt_handlers=[*told, *evt_handlers])
+    kwargs["evt_handlers"] = [*told, *kwargs.get("evt_handlers", ())]
     try:
         with scu.associate("127.0.0.1", server.server_address[1], **kwargs) as assoc:
-            # Its threads are there, lest a test seem to leave them behind.
             assert until(lambda: any(one.dul.is_alive() for one in server.active_associations))
             yield assoc
     finally:

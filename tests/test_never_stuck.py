@@ -501,7 +501,8 @@ def test_idle_associations_cost_nothing() -> None:
     ae = requestor()
     ae.maximum_associations = 50
     ae.add_supported_context(VERIFICATION)
-    server = ae.start_server(("127.0.0.1", 0), block=False)
+    handlers: Any = [(evt.EVT_C_ECHO, lambda event: 0x0000)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
     assocs = [ae.associate("127.0.0.1", server.server_address[1]) for _ in range(50)]
     assert all(assoc.send_c_echo().Status == 0 for assoc in assocs)
@@ -512,7 +513,7 @@ def test_idle_associations_cost_nothing() -> None:
         return wake_ups() == before
 
     assert until(all_sleep)
-    assert len(wake_ups()) >= 200
+    assert len(wake_ups()) >= 150  # those whose handler was called have two
     assert len(ae.active_associations) == 100
     ae.shutdown()
 

@@ -228,7 +228,7 @@ class Stretches(float):
 @pytest.fixture
 def stretches(monkeypatch: pytest.MonkeyPatch) -> Stretches:
     one = Stretches()
-    for module in (deadlines, inbox, waiting):
+    for module in (deadlines, inbox, waiting, waking):
         monkeypatch.setattr(module, "LONGEST", one)
     return one
 

@@ -45,9 +45,10 @@ class Begins:
             self._begun.join(timeout)
 
 
-class LoopDUL(Begins, DUL):
+class LoopDUL(DUL):
     """The DUL service of an association in a loop; callbacks of the loop have it read."""
 
+    is_beside = True
     _runtime: LoopRuntime
     # Bytes of a data set that go into no file, so that the loop itself may take them.
     _most_in_memory = 0
@@ -66,21 +67,20 @@ class LoopDUL(Begins, DUL):
             return self.driver.send_data(batches)
         return self.driver.send_data(_giving_way(batches, give_way))
 
-    def start(self) -> None:
-        """Start to read."""
+    def _begin(self) -> Begun:
         link: Any = self.link
         server = link.server
         self._most_in_memory = _config.SPOOL_THRESHOLD if server is None else server.spool_threshold
         variables = link.handlers.variables.copy()
-        self._begun = self._runtime.begin_reader(self.name, self.run, variables)
+        return self._runtime.begin_reader(self.name, self.run, variables)
 
     def see_closed(self) -> bool:
         """As `DUL.see_closed`; at once, where the loop is shut down meanwhile."""
         try:
             return super().see_closed()
         except STOPS:
-            if self._begun is not None:
-                self._begun.end()
+            if isinstance(self._thread, Begun):
+                self._thread.end()
             if self.connection.fileno() >= 0:  # it had not begun to read
                 self._close()
             raise

@@ -401,8 +401,9 @@ class Association(SCU, DebugHooks, threading.Thread):
     def _what_holds_it(self) -> str:
         """What its threads are busy with, for a warning."""
         frames = sys._current_frames()
-        for thread in (self, self.dul, *self._performer.workers):
-            event = handled_in(frames.get(thread.ident or 0))
+        idents = [self.ident, self.dul.ident, *(one.ident for one in self._performer.workers)]
+        for ident in idents:
+            event = handled_in(frames.get(ident or 0))
             if event is not None:
                 return f"the handler of {event} does not return"
         return "unknown"

@@ -11,18 +11,12 @@ from pynetdicom.association import agreeing, reporting
 from pynetdicom.network.addresses import AddressInformation
 from pynetdicom.upper_layer import acse
 from pynetdicom.upper_layer import pdu as pdus
-from pynetdicom.upper_layer.items import EXTENDED_NEGOTIATION
 
 if TYPE_CHECKING:
     from pynetdicom.association.entity import Listener
     from pynetdicom.association.indications import Indications
     from pynetdicom.association.link import Link
     from pynetdicom.network.visitors import Visitor
-
-
-_BEFORE_THE_ANSWER = frozenset(
-    (evt.EVT_CONN_OPEN, evt.EVT_ACSE_RECV, evt.EVT_ACSE_SENT, *evt.ON_THE_WIRE)
-)
 
 
 class Accepting:
@@ -49,9 +43,7 @@ class Accepting:
         assert visitor is not None
         assert server is not None
         link.dul.attach(visitor.connection)
-        waits = self._may_wait(visitor)
-        if waits:
-            link.dul.start()
+        link.read_here()
         rq = self._introduce(visitor, server)
         reporting.negotiation(link, evt.EVT_REQUESTED, rq)
         rejection = acse.check_request(
@@ -70,22 +62,10 @@ class Accepting:
         link.acceptor.load(answer)
         link.dul.framer.context_ids = link.negotiated.context_ids
         link.dul.perform(answer)
-        if not waits:
-            link.dul.start()
         reporting.negotiation(link, evt.EVT_ACSE_SENT, answer)
         reporting.negotiation(link, evt.EVT_ACCEPTED, answer)
         reporting.accepted(link)
         return True
-
-    def _may_wait(self, visitor: Visitor) -> bool:
-        """Whether handlers are asked, or told, before the answer: the peer may close meanwhile."""
-        assert visitor.request is not None
-        handlers = self._link.handlers
-        return (
-            handlers.are_told(evt.EVT_REQUESTED)
-            or not _BEFORE_THE_ANSWER.isdisjoint(handlers)
-            or any(isinstance(x, EXTENDED_NEGOTIATION) for x in visitor.request.user_information)
-        )
 
     def _answer(
         self, rq: pdus.A_ASSOCIATE_RQ, server: Listener

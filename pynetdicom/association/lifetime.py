@@ -119,6 +119,7 @@ class Lifetime:
             except BaseException as error:
                 problem = error
         if problem is not None:
+            link.dul.leave()  # the DUL thread sees the connection closed
             raise problem
 
     def _tell_end(self) -> None:

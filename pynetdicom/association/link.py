@@ -160,6 +160,18 @@ class Link(Timeouts):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
         return running
 
+    def read_here(self) -> None:
+        """Have the Association thread read, wherever it waits, until a handler is to be called."""
+        dul = self.dul
+        if dul.is_beside:
+            dul.start()
+        else:
+            self.inbox.reader, self.handlers.before = dul, self._leave
+
+    def _leave(self) -> None:
+        if self.dul.leave():
+            self.inbox.reader = self.handlers.before = None
+
     def _timeout_changed(self, name: str, seconds: float | None) -> None:
         """Have those look again who may be waiting by the old value."""
         if name == "network_timeout":

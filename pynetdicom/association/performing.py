@@ -168,7 +168,7 @@ class Performer:
         begun = time.monotonic()
         try:
             try:
-                if not self.link.has_ended:
+                if self.link.dul.provider.last.ended is None:
                     if self.messenger.tells_received:
                         self.messenger.received(message)
                     response = self._load_serving().answer(self, message)

@@ -77,7 +77,7 @@ class Requesting:
         link.requestor.load(target.request)
         reporting.negotiation(link, evt.EVT_REQUESTED, target.request)
         link.dul.perform(target.request)
-        link.dul.start()
+        link.read_here()
         reporting.negotiation(link, evt.EVT_ACSE_SENT, target.request)
         return self._await_answer(target, deadline)
 

@@ -7,8 +7,9 @@ is bounded.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from queue import Empty
-from typing import Any
+from typing import Any, Protocol
 
 from pynetdicom import _config
 from pynetdicom.dimse.messages import Message
@@ -22,6 +23,13 @@ PEER_RELEASES = object()
 WE_RELEASE = object()
 
 
+class Reader(Protocol):
+    """What reads from the connection, while the Association thread does so: the DUL."""
+
+    def read(self, goes_on: Callable[[], bool], deadline: float | None) -> None: ...
+    def wake(self) -> None: ...
+
+
 class Inbox:
     """The peer's requests that wait or are being served.
 
@@ -31,10 +39,10 @@ class Inbox:
     ----------
     is_waiting : callable
         Tells whether there is nothing to get.
-    put : callable
-        Add something else than a request.
     outstanding : callable
         Tells how many requests there are.
+    reader : Reader or None
+        By which the Association thread reads while it waits; None where the DUL thread does.
     window : int
         How many requests the peer may have outstanding. Where that is more than one they go into
         `work`, for several threads, and what is beyond the window to the Association thread.
@@ -43,10 +51,11 @@ class Inbox:
         When a request was last done with, of `time.monotonic`.
     """
 
+    reader: Reader | None = None
+
     def __init__(self, runtime: Runtime = THREADS) -> None:
         self._items = runtime.queue()
         self.is_waiting = self._items.empty
-        self.put = self._items.put
         # By Message ID. A dict's own operations are atomic, and a cancel does not write to it: the
         # request may have been answered meanwhile.
         self._outstanding: dict[int, Message] = {}
@@ -61,6 +70,14 @@ class Inbox:
         self.last_done = 0.0
         # Whether the Association thread is in `get`.
         self._is_waited_at = False
+
+    def put(self, item: Any) -> None:
+        """Add something else than a request; from any thread, in the midst of anything."""
+        self._items.put(item)
+        # After that: the Association thread looks whether there is something before it reads on.
+        reader = self.reader
+        if reader is not None:
+            reader.wake()
 
     def put_request(self, message: Message) -> None:
         """Add a request; a C-CANCEL marks the one that it is about.
@@ -102,6 +119,11 @@ class Inbox:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             self._is_waited_at = True
+            reader = self.reader
+            if reader is not None:
+                reader.read(self.is_waiting, deadline)
+                if deadline is not None:
+                    timeout = max(0.0, deadline - time.monotonic())
             try:
                 item = self._items.get(timeout=None if timeout is None else min(timeout, LONGEST))
             except Empty:
@@ -136,7 +158,10 @@ class Inbox:
         return message.is_cancelled or (deadline is not None and time.monotonic() >= deadline)
 
     def end(self) -> None:
-        """Say that the association has ended, and with it what the peer has requested."""
+        """Say that the association has ended, and with it what the peer has requested.
+
+        Whoever tells it wakes the thread that reads.
+        """
         for message in list(self._outstanding.values()):
             message.is_cancelled = True
         self._items.put(ENDED)

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
 from pynetdicom.network import sending
 from pynetdicom.network.connection import Buffer, Connection
 from pynetdicom.network.connector import Connector
-from pynetdicom.network.runtime import Running, Runtime
+from pynetdicom.network.runtime import Runtime
 from pynetdicom.network.sending import Broken, Stopped, Writer
 from pynetdicom.network.user import User
 from pynetdicom.upper_layer import pdu as pdus
@@ -29,10 +28,12 @@ from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import NotPossible, Provider
 
 
-class Reader(Running, Protocol):
-    """The DUL thread."""
+class Reader(Protocol):
+    """Who reads: the DUL."""
 
-    def start(self) -> None: ...
+    @property
+    def is_reading_here(self) -> bool: ...
+    def leave(self) -> bool: ...
 
 
 class Driver:
@@ -47,9 +48,8 @@ class Driver:
     connection : Connection or Connector
         Where there is none yet, what connects.
     reader : Reader
-        The DUL thread.
     wake : callable
-        Has that look what there is to do.
+        Has the thread that reads look what there is to do.
     runtime : Runtime
 
     Attributes
@@ -76,9 +76,8 @@ class Driver:
         self._user = user
         self._provider = provider
         self._reader = reader
-        self._worker = runtime.worker
         self._wake = wake
-        self.writer = Writer(user, provider, connection, self.abort, runtime)
+        self.writer = Writer(user, provider, connection, self.abort, runtime, reader.leave)
         self.last_activity = time.monotonic()
         self.send_data: Callable[..., bool] = partial(self._write_with, self._write_message)
         self.problem: BaseException | None = None
@@ -97,10 +96,11 @@ class Driver:
         """
         writer = self.writer
         try:
-            if waits:
+            if not writer.hold.attempt(write, *args):
+                if not waits:
+                    return False
+                self._reader.leave()  # who writes may wait for the peer, and that for us to read
                 writer.hold.run(write, *args)
-            elif not writer.hold.attempt(write, *args):
-                return False
             self.last_activity = time.monotonic()
             return True
         except Broken as error:
@@ -244,13 +244,11 @@ class Driver:
         self.fail(Ended("aborted", "network", error=error or self.problem), expired=expired)
 
     def _find_out(self, error: BaseException | None) -> None:
-        """A write has failed: let the DUL thread see what the peer said before it closed."""
+        """A write has failed: let the one that reads see what the peer said before it closed."""
         self.problem = error
-        if self._reader.ident is None:
-            with suppress(RuntimeError):  # no thread to be had
-                self._reader.start()
+        self._reader.leave()
         self.writer.connection.cut()
-        if self._worker() != self._reader.ident and self._reader.is_alive():
+        if not self._reader.is_reading_here:
             self._over.wait(sending.LAST_PDU)
         self.lose(error)
 

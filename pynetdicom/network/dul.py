@@ -3,17 +3,19 @@
 In: bytes from the connection, which the provider takes apart; what the local user wants to send.
 Out: messages and indications for the user; PDUs on the connection.
 
-Who owns what. The DUL thread alone reads, runs the timers, and closes the connection, when no
-thread writes. Any thread sends, by itself, see `driver`. Other threads wake the DUL thread to have
-it look again: when the association has ended, when reading is to go on after a pause, when a
-time-out was changed.
+Who owns what. One thread reads, runs the timers, and closes the connection, when no thread writes.
+At first it is the Association thread, wherever that waits; from the first time that it has to do
+something that may take long, it is the DUL thread, which is started then and is the one for good.
+Any thread sends, by itself, see `driver`. Other threads wake the one that reads to have it look
+again: when the association has ended, when reading is to go on after a pause, when a time-out was
+changed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -23,7 +25,7 @@ from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.driver import Driver
-from pynetdicom.network.runtime import THREADS, Runtime
+from pynetdicom.network.runtime import THREADS, Running, Runtime
 from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
 from pynetdicom.network.waking import Watch
@@ -40,7 +42,10 @@ LINGER = 2.0
 """Seconds that a connection in Sta13 waits for the peer to close it."""
 
 
-class DUL(threading.Thread):
+_ALWAYS = itertools.repeat(True).__next__
+
+
+class DUL:
     """The DUL service of one association, from before there is a connection to its end.
 
     Parameters
@@ -51,7 +56,7 @@ class DUL(threading.Thread):
     connection : Connection or Connector
         Where there is none yet, what connects.
     name : str
-        Of the thread.
+        Of the DUL thread.
     runtime : Runtime
 
     Attributes
@@ -64,7 +69,14 @@ class DUL(threading.Thread):
         The thread that reads, while it does: an ident may be another thread's after that.
     """
 
+    is_beside = False
+    """Whether it reads beside the Association thread from the first."""
+
     # What most never have otherwise is the class's.
+    _thread: Running | None = None
+    """The DUL thread, once it has been started."""
+    _has_begun = False
+    """Whether it was read, or what had been received before was understood."""
     _finished = _expired = False
     """Whether the connection is to be closed, and whether since the peer's time to do so is up."""
     _in_midst = False
@@ -83,8 +95,8 @@ class DUL(threading.Thread):
         name: str = "DUL",
         runtime: Runtime = THREADS,
     ) -> None:
-        super().__init__(name=name, daemon=True)
-        # What the log says of this thread, see `pynetdicom._logging`.
+        self.name = name
+        # What the log says of the DUL thread, see `pynetdicom._logging`.
         self.link: object = None
         self._user = user
         self._runtime = runtime
@@ -96,9 +108,11 @@ class DUL(threading.Thread):
         self.perform, self.send_data = self.driver.perform, self.driver.send_data
         self.last_received = time.monotonic()
         self.reader = 0
-        # The last move that the DUL thread knows of.
+        # The Association thread's ident.
+        self._home = 0
+        # The last move that the thread which reads knows of.
         self._move = provider.last
-        # What it waits for, and is woken by, once there is a connection.
+        # What that waits for, and is woken by, once there is a connection.
         self._watch: Watch | None = None
 
     @property
@@ -150,15 +164,16 @@ class DUL(threading.Thread):
         except BaseException:
             connection.close()
             raise
+        self._home = self._runtime.worker()
         # A thread that aborts moves on before it looks for what is to be cut.
         self.driver.writer.connection = connection
         if self.provider.last.closes:
             connection.cut()
 
-    def start(self) -> None:
-        """Start to read, once the peer has asked for the association or was asked.
+    # The DUL thread
 
-        One that speaks before it was asked is answered by the states after that.
+    def start(self) -> None:
+        """Start the DUL thread, which reads from now on.
 
         Raises
         ------
@@ -166,25 +181,53 @@ class DUL(threading.Thread):
             No thread can be started; the association is aborted and its connection closed.
         """
         try:
-            super().start()
+            self._thread = self._begin()
         except RuntimeError as error:
             self.abort(Ended("aborted", "local", 2, 0, error=error))
             self._close()
             raise
 
+    def _begin(self) -> Running:
+        return self._runtime.start(self.name, self.run)
+
+    def leave(self) -> bool:
+        """Have the DUL thread read if the calling thread has; whether that is so from now on.
+
+        The calling thread is about to do something that may take long. In the midst of reading it
+        cannot leave that, and on any other thread than the Association thread there is no need.
+        """
+        if self._thread is not None:
+            return True
+        if self.reader or self._watch is None or self._home != self._runtime.worker():
+            return False
+        try:
+            self.start()
+        except RuntimeError:  # it is aborted
+            return False
+        return True
+
+    @property
+    def ident(self) -> int | None:
+        """The DUL thread's; None before it has been started."""
+        return None if self._thread is None else self._thread.ident
+
+    def is_alive(self) -> bool:
+        """Whether the DUL thread has been started, and has not ended."""
+        return self._thread is not None and self._thread.is_alive()
+
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the thread's end, if it was ever started."""
-        if self.ident is not None:
-            super().join(timeout)
+        """Wait for the DUL thread's end, if it was ever started."""
+        if self._thread is not None:
+            self._thread.join(timeout)
 
     def see_closed(self) -> bool:
-        """Have the connection closed, by the DUL thread; False when there never was one."""
+        """Have the connection closed, by the one that reads; False when there never was one."""
         connection = self.connection
         if isinstance(connection, Connector):
             return False
-        if self.ident is None:  # it was never started
+        if self._thread is None:
             if connection.fileno() >= 0:
-                (self._close if self._watch is None else self.run)()
+                (self._close if self._watch is None else self.read)()
             return True
         self.join(LINGER)
         if self.is_alive():
@@ -193,23 +236,45 @@ class DUL(threading.Thread):
         return True
 
     def wake(self) -> None:
-        """Have the DUL thread look what there is to do; from any thread."""
+        """Have the thread that reads look what there is to do; from any thread."""
         watch = self._watch
         if watch is not None:
             watch.set()
 
     def look_again(self) -> None:
-        """Have those look at the time-outs again who wait by them: the DUL thread, and a writer."""
+        """Have those look at the time-outs again who wait by them: the reader, and a writer."""
         self.wake()
         self.driver.writer.wake()
 
     def run(self) -> None:
-        """Read until the connection is closed."""
+        """Read until the connection is closed: the DUL thread."""
         HERE.link = self.link
-        self.reader = self._runtime.worker()
-        connection = self.connection
+        self.read()
+
+    # Reading
+
+    def read(self, goes_on: Callable[[], bool] = _ALWAYS, deadline: float | None = None) -> None:
+        """Read until the connection is closed, for as long as it goes on.
+
+        The Association thread reads while it waits for something. Where the DUL thread does, or the
+        connection is closed, it returns at once.
+
+        Parameters
+        ----------
+        goes_on : callable
+            Whether what is waited for has not come.
+        deadline : float or None
+            Until when, of `time.monotonic`.
+        """
+        me = self._runtime.worker()
+        if self._watch is None or (self._thread is not None and me == self._home):
+            return
+        self.reader = me
+        connection = self.driver.writer.connection
+        is_done = True
         try:
-            self._read_until_finished(connection)
+            self._read_while(connection, goes_on, deadline)
+            is_done = self._finished
         except self._runtime.stops:
             pass  # who ends it has seen to the association
         except BaseException as error:
@@ -218,11 +283,13 @@ class DUL(threading.Thread):
             self.abort(Ended("aborted", "local", 2, 0, error=error))
         finally:
             try:
-                self._close()
+                if is_done:
+                    self._close()
             finally:
-                connection.close()
-                # Held events hold their association for as long as it takes; this can be 1 MB.
-                self.framer.close()
+                if is_done:
+                    connection.close()
+                    # Held events hold their association for as long as it takes; this can be 1 MB.
+                    self.framer.close()
                 self.reader = 0
 
     def _close(self) -> None:
@@ -233,20 +300,30 @@ class DUL(threading.Thread):
         if watch is not None:
             watch.close()
 
-    def _read_until_finished(self, connection: Connection) -> None:
+    def _read_while(
+        self, connection: Connection, goes_on: Callable[[], bool], deadline: float | None
+    ) -> None:
         watch = self._watch
         assert watch is not None
-        # What the lobby has received is understood before anything else is read.
-        if not self.framer.is_empty:
-            self._understand()
-        if connection.is_tls:
-            self._read(connection, connection.recv_more)
-        while not self._finished:
+        if not self._has_begun:
+            self._has_begun = True
+            # What the lobby has received is understood before anything else is read.
+            if not self.framer.is_empty:
+                self._understand()
+            if connection.is_tls:
+                self._read(connection, connection.recv_more)
+        while not self._finished and goes_on():
             if self._move.later:
                 self._move = self.provider.last
             paused = self._paused_until is not None
             hurries = paused or self._in_midst or self._move.ended is not None
-            ready = watch.wait(self._patience() if hurries else None, end_only=paused)
+            left = self._patience() if hurries else None
+            if deadline is not None:
+                rest = deadline - time.monotonic()
+                if rest <= 0:
+                    return
+                left = rest if left is None else min(left, rest)
+            ready = watch.wait(left, end_only=paused)
             if paused and self._rests(ready):
                 continue
             if ready:
@@ -264,7 +341,7 @@ class DUL(threading.Thread):
         return self._paused_until is not None
 
     def pause(self, seconds: float) -> None:
-        """Read no more for so long, or until `resume`; on the DUL thread.
+        """Read no more for so long, or until `resume`; on the thread that reads.
 
         The connection's end is seen all the same, where the system can tell.
         """
@@ -299,7 +376,7 @@ class DUL(threading.Thread):
         paused_until = self._paused_until
         if paused_until is not None:
             return paused_until - time.monotonic()
-        if self.provider.ended is not None:
+        if self._move.ended is not None:
             return self.driver.time_left(LINGER)
         timeout = self._user.network_timeout
         if timeout is None or not self._in_midst:
@@ -308,12 +385,13 @@ class DUL(threading.Thread):
 
     def _check_silence(self) -> None:
         """Abort when the peer stopped in mid-message; in Sta13, close when it does not."""
-        ended = self.provider.ended
         if self._finished:
             return
+        self._move = self.provider.last
+        ended = self._move.ended
         if ended is not None:
             self.driver.help()
-        left = None if self.is_paused else self._patience()
+        left = None if self._paused_until is not None else self._patience()
         if left is None or left > 0:
             return
         if ended is not None:
@@ -321,7 +399,7 @@ class DUL(threading.Thread):
         else:
             self.abort(Ended("aborted", "local", 0, 0, timer="network_timeout"))
 
-    # Reading
+    # What was read
 
     def _read(self, connection: Connection, recv: Callable[[memoryview], int | None]) -> None:
         """Take apart what `recv` gives, and with TLS what is deciphered with it."""

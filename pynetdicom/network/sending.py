@@ -52,6 +52,8 @@ class Writer:
     abort : callable
         Aborts the association; whether it had not ended already.
     runtime : Runtime
+    leave : callable
+        Has somebody else read, if the calling thread has.
 
     Attributes
     ----------
@@ -72,9 +74,11 @@ class Writer:
         connection: Connection | Connector,
         abort: Callable[[Ended], bool],
         runtime: Runtime,
+        leave: Callable[[], object],
     ) -> None:
         self._user = user
         self._runtime = runtime
+        self._leave_reading = leave
         self._provider = provider
         # Until there is one, it is asked for nothing but whether it is TLS, and to be cut.
         self.connection = cast(Connection, connection)
@@ -126,6 +130,7 @@ class Writer:
 
     def _wait_writable(self) -> None:
         """Wait until the peer reads on, for as long as `network_timeout` allows."""
+        self._leave_reading()  # the peer may wait for us to read, too
         if self.waker is None:
             with contextlib.suppress(OSError):  # no descriptor for it: woken by the cut, in the end
                 self.waker = self._runtime.waker()

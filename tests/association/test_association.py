@@ -338,6 +338,7 @@ def test_release_overtaken_by_the_peers(monkeypatch: pytest.MonkeyPatch) -> None
         close = assoc.dimse.close
 
         def overtaken() -> None:
+            assoc.dul.leave()
             ready.set()
             assert indicated.wait(DEADLINE)
             close()
@@ -546,9 +547,7 @@ def test_no_thread_to_read_with(sides: Sides, monkeypatch: pytest.MonkeyPatch, s
     start = threading.Thread.start
 
     def refuse(self: Any) -> None:
-        if isinstance(self, dul.DUL) and self.name.startswith(
-            "pynetdicom-acceptor" if side == "scp" else "pynetdicom-requestor"
-        ):
+        if self.name == f"pynetdicom-{'acceptor' if side == 'scp' else 'requestor'}-DUL":
             raise RuntimeError("can't start new thread")
         start(self)
 

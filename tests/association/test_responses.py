@@ -252,13 +252,13 @@ def test_the_finalizer_on_the_dul_thread_while_a_writer_holds_the_write_lock() -
 
     held: list[Any] = []
     dropped = threading.Event()
-    threads: list[int] = []
+    here: list[bool] = []
 
     def drop(event: Any) -> None:
         if held:
             held.clear()
             gc.collect()
-            threads.append(threading.get_ident())
+            here.append(event.assoc.dul.is_reading_here)
             dropped.set()
 
     with associated(script) as assoc:
@@ -272,7 +272,7 @@ def test_the_finalizer_on_the_dul_thread_while_a_writer_holds_the_write_lock() -
         def write() -> None:
             go_on.set()
             assert dropped.wait(DEADLINE)
-            assert threads == [assoc.dul.ident]
+            assert here == [True]
             assert said == []
 
         assoc.dul.driver.writer.hold.run(write)

@@ -84,4 +84,4 @@ def test_threads_are_started_where_the_page_knows_of_it() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if name_of(node) in ("Thread", "Timer", "ThreadPoolExecutor") or is_thread(node)
     }
-    assert made == {"association/__init__.py", "network/dul.py", "network/threads.py"}
+    assert made == {"association/__init__.py", "network/threads.py"}

@@ -570,12 +570,16 @@ def test_no_thread_for_an_association(
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
+        # That a handler is called is what the DUL thread is needed for.
+        told: Any = [(evt.EVT_ESTABLISHED, lambda event: None)]
+        pair.server.bind(*told[0])
         try:
-            assoc = pair.associate()
+            assoc = pair.associate(evt_handlers=told)
         except RuntimeError:
             assert which == "requestor"
         else:
             ended(assoc)  # it may have been accepted before there was no thread to read with
+            assert not assoc.is_released
     assert failed
     assert until(lambda: not pair.server.all_associations(), DEADLINE)
     assert not pair.scu.active_associations

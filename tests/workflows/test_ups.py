@@ -72,6 +72,7 @@ def provider(office: RIS) -> ups.Provider:
 @pytest.fixture(scope="module")
 def assoc(office: RIS) -> Iterator[Any]:
     with office.associate() as one:
+        ups.push(one, step())  # a handler was called: all threads are there, and no test's
         yield one
 
 
