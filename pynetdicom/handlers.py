@@ -222,7 +222,7 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         hooks.tell(self._assoc, event, attrs.get("primitive") or attrs.get("_primitive"))
 
     def trigger_anywhere(self, event: EventType, attrs: dict[str, Any]) -> None:
-        """Have an event happen on whatever thread this is, which may be the DUL thread."""
+        """Have an event happen on whatever thread this is, which may be the one that reads."""
         self.run_anywhere(self.trigger, event, attrs)
 
     def run_anywhere(self, call: Callable[..., Any], *args: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the DUL service asks of an association and tells it, on the DUL thread for the most part."""
+"""What the DUL service asks of an association and tells it, mostly on the thread that reads."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Indications:
     def on_release(self, answer: Callable[[], bool]) -> None:
         """The peer requests release: its requests are served first, ours get no more answers.
 
-        Where nothing is left to be served, and nobody is told, the DUL thread answers by itself.
+        Where nothing is left to be served, and nobody is told, the reader answers by itself.
         """
         self._link.released_by_peer = Ended("released", "peer")
         self._operations.end()
@@ -103,7 +103,7 @@ class Indications:
         self._messenger.handlers_changed(bound)
 
     def on_associate(self, pdu: pdus.A_ASSOCIATE_AC) -> frozenset[int]:
-        """Take the peer's A-ASSOCIATE-AC; on the DUL thread."""
+        """Take the peer's A-ASSOCIATE-AC; on the thread that reads."""
         link = self._link
         assert link.request_pdu is not None
         link.negotiated, notes = agreeing.conclude(link.request_pdu, pdu)

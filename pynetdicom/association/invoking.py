@@ -1,7 +1,7 @@
 """The invoking DIMSE-service-user of an association: its operations, and waiting for responses.
 
 In: requests, from the threads that call, which write them. Out: the responses that answer them,
-which the DUL thread brings.
+which the reader brings.
 
 An operation that is left early stays outstanding until its final response. Its C-CANCEL is sent by
 whoever leaves it; where that cannot be, as in a finalizer, by the Association thread or by whoever

@@ -114,7 +114,7 @@ class Requesting:
                 if not link.was_established:
                     link.dul.abort(Ended("aborted", "local", 0, 0, timer="acse_timeout"))
                     return False
-            if link.was_established:  # the DUL thread has seen to it, see `Indications`
+            if link.was_established:  # the reader has seen to it, see `Indications`
                 self.first = item
                 return True
             if item is ENDED:

@@ -38,7 +38,7 @@ class _File:
 
     It is gone when neither the queue nor the one who consumes refers to it any more. It has no
     `__del__` itself: while that runs, on the consumer's thread, a weak reference still gives the
-    object out, and the DUL thread would write into a file that is being closed.
+    object out, and the reader would write into a file that is being closed.
     """
 
     def __init__(self, directory: str) -> None:

@@ -1,6 +1,6 @@
 """What the Association thread has to do: the peer's requests in order, and a few signals.
 
-The DUL thread puts requests, any thread a signal; the Association thread alone gets. What may wait
+The reader puts requests, any thread a signal; the Association thread alone gets. What may wait
 is bounded.
 """
 
@@ -170,7 +170,7 @@ class Inbox:
     def has_nothing_to_do(self) -> bool:
         """Whether the Association thread waits, and has sent the response to the last request.
 
-        So the DUL thread asks, without which it gets no other.
+        So the reader asks, without which it gets no other.
         """
         return self._is_waited_at and self.is_waiting() and not self._open and self.window == 1
 

@@ -1,6 +1,6 @@
 """Outstanding operations: which one a message belongs to, and which may begin.
 
-In: messages, from the DUL thread, by `Operations.deliver`; the end of the association, from any
+In: messages, from the reader, by `Operations.deliver`; the end of the association, from any
 thread, by `Operations.end`. A response is given to the operation whose Message ID it carries and to
 no other (PS3.7 6.3.1); what is not its answer never makes it succeed. Nothing here waits, looks at
 a clock or takes a lock: that is done in `waiting`.

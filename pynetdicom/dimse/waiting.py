@@ -1,6 +1,6 @@
 """Who waits for an operation, and for how long: for its turn, and for its responses.
 
-The threads that call wait here; the DUL thread, the end of the association, or whoever leaves the
+The threads that call wait here; the reader, the end of the association, or whoever leaves the
 line before them wakes them.
 """
 

@@ -1,7 +1,8 @@
 """Below the upper layer: TCP connections, and TLS over memory BIOs.
 
-A connection is read by the lobby, then by the DUL thread, with `recv` when there is something; it
-is written by the thread that holds the association's write lock, without ever blocking in `push`.
+A connection is read by the lobby, then by the reader, see `dul`, with `recv` when there is
+something; it is written by the thread that holds the association's write lock, without ever
+blocking in `push`.
 Shutting it down (`cut`) wakes both.
 """
 
@@ -140,7 +141,7 @@ class _SecuredSocket:
 class TLSConnection(Connection):
     """A TCP connection with TLS: an `ssl.SSLObject` between two memory BIOs.
 
-    One `ssl.SSLSocket` must not be read and written by two threads at once; here the DUL thread and
+    One `ssl.SSLSocket` must not be read and written by two threads at once; here the reader and
     the one that sends touch the object only under a short lock and never while they wait for the
     network. Ciphertext leaves in
     the order in which it was made: making and sending it happen under the association's write lock.

@@ -7,7 +7,7 @@ The state has no lock, see `upper_layer.provider`. So `abort` may be called in t
 anything, by the handler of a signal or by a finalizer: it waits for nobody.
 
 A writer whose connection breaks does not say how the association ended. The peer may have said so
-before it closed, and only the DUL thread sees that.
+before it closed, and only the reader sees that.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class Driver:
         """
         try:
             return self._abort(ended, at_once)
-        except BaseException:  # Ctrl-C in its midst: the DUL thread does the rest
+        except BaseException:  # Ctrl-C in its midst: the reader does the rest
             self.writer.connection.cut()
             raise
 
@@ -255,7 +255,7 @@ class Driver:
     def tell_end(self, *, wakes: bool = True) -> None:
         """Wake everybody, unless that is done: `ended` says how the association has ended.
 
-        Not `wakes`: the DUL thread itself tells it, or need not know.
+        Not `wakes`: the reader itself tells it, or need not know.
         """
         if self._over.is_set():
             return
@@ -296,7 +296,7 @@ class Driver:
         return self._ended_at + patience - time.monotonic()
 
     def close(self, *, expired: bool) -> None:
-        """Close the connection, on the DUL thread, and tell of the end if that is not done."""
+        """Close the connection, as the reader, and tell of the end if that is not done."""
         ended = Ended("aborted", "network", error=self.problem)
         self._provider.closed(ended, is_tls=self.writer.connection.is_tls, expired=expired)
         # Who waits for the end is woken when there is nothing left to be done.

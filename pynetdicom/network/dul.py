@@ -3,10 +3,10 @@
 In: bytes from the connection, which the provider takes apart; what the local user wants to send.
 Out: messages and indications for the user; PDUs on the connection.
 
-Who owns what. One thread reads, runs the timers, and closes the connection, when no thread writes.
-At first it is the Association thread, wherever that waits; from the first time that it has to do
-something that may take long, it is the DUL thread, which is started then and is the one for good.
-Any thread sends, by itself, see `driver`. Other threads wake the one that reads to have it look
+Who owns what. One thread is the reader: it alone reads, runs the timers, and closes the connection,
+when no thread writes. At first that is the Association thread, wherever it waits for something.
+When that has to do what may take long, the DUL thread is started, which is the reader from then on,
+for good. Any thread sends, by itself, see `driver`. Other threads wake the reader to have it look
 again: when the association has ended, when reading is to go on after a pause, when a time-out was
 changed.
 """
@@ -110,7 +110,7 @@ class DUL:
         self.reader = 0
         # The Association thread's ident.
         self._home = 0
-        # The last move that the thread which reads knows of.
+        # The last move that the reader knows of.
         self._move = provider.last
         # What that waits for, and is woken by, once there is a connection.
         self._watch: Watch | None = None
@@ -221,7 +221,7 @@ class DUL:
             self._thread.join(timeout)
 
     def see_closed(self) -> bool:
-        """Have the connection closed, by the one that reads; False when there never was one."""
+        """Have the connection closed, by the reader; False when there never was one."""
         connection = self.connection
         if isinstance(connection, Connector):
             return False
@@ -236,7 +236,7 @@ class DUL:
         return True
 
     def wake(self) -> None:
-        """Have the thread that reads look what there is to do; from any thread."""
+        """Have the reader look what there is to do; from any thread."""
         watch = self._watch
         if watch is not None:
             watch.set()
@@ -341,7 +341,7 @@ class DUL:
         return self._paused_until is not None
 
     def pause(self, seconds: float) -> None:
-        """Read no more for so long, or until `resume`; on the thread that reads.
+        """Read no more for so long, or until `resume`; on the reader's thread.
 
         The connection's end is seen all the same, where the system can tell.
         """

@@ -7,7 +7,7 @@ The hold covers a whole message: what goes on the wire is decided while holding 
 written by whatever thread can: the aborting one if no thread is writing, else the writing one,
 which looks for it before every write, and once more after it has given the hold back, since the
 aborting thread may have found it taken. What is left undone, as Ctrl-C may come between any two
-steps, the DUL thread does when the peer's time is up.
+steps, the reader does when the peer's time is up.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class Writer:
             start = end
 
     def close_at_once(self) -> bool:
-        """Close the connection, on the DUL thread, unless another thread is writing."""
+        """Close the connection, as the reader, unless another thread is writing."""
         if not self.hold.attempt(self._close):
             return False
         self.after()
@@ -257,10 +257,10 @@ class Writer:
         return True
 
     def close(self) -> None:
-        """Close the connection, on the DUL thread, when no other is writing any more."""
+        """Close the connection, as the reader, when no other is writing any more."""
         # A writer is woken by the cut. The descriptor goes only when it is out, lest it write to
         # the next owner's.
-        # One that has an A-ABORT to write, after a defect of the DUL thread, has the time for it.
+        # One that has an A-ABORT to write, after a defect of the reader, has the time for it.
         seconds = LAST_PDU if self.leaving else 0.0
         if not self.hold.attempt(self._close, seconds=seconds):
             self.connection.cut()

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Assembler(Protocol):
-    """What puts messages together, on the DUL thread."""
+    """What puts messages together, on the thread that reads."""
 
     @property
     def context_id(self) -> int:

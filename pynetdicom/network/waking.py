@@ -116,7 +116,7 @@ def wait_for(
 
 
 class Watch(Waker):
-    """What the DUL thread waits for: its connection, and a word of other threads.
+    """What the reader waits for: its connection, and a word of other threads.
 
     Parameters
     ----------
