@@ -156,8 +156,11 @@ class Link(Timeouts):
         So would a handler in the midst of writing. Gives the events whose handlers run here.
         """
         running = self.handlers.running_here()
-        if self.runtime.worker() == self.dul.reader or not ON_THE_WIRE.isdisjoint(running):
+        worker = self.runtime.worker()
+        if worker == self.dul.reader or not ON_THE_WIRE.isdisjoint(running):
             raise RuntimeError(f"{what} from a handler on the DUL thread would wait for itself")
+        if self.inbox.reader is not None and worker in self.workers:
+            self._leave()  # a finalizer is about to wait, on the Association thread
         return running
 
     def read_here(self) -> None:

@@ -75,6 +75,8 @@ class DUL:
     # What most never have otherwise is the class's.
     _thread: Running | None = None
     """The DUL thread, once it has been started."""
+    _is_left = False
+    """Whether reading was left to the DUL thread, which may not have begun yet."""
     _has_begun = False
     """Whether it was read, or what had been received before was understood."""
     _finished = _expired = False
@@ -180,6 +182,7 @@ class DUL:
         RuntimeError
             No thread can be started; the association is aborted and its connection closed.
         """
+        self._is_left = True
         try:
             self._thread = self._begin()
         except RuntimeError as error:
@@ -196,10 +199,13 @@ class DUL:
         The calling thread is about to do something that may take long. In the midst of reading it
         cannot leave that, and on any other thread than the Association thread there is no need.
         """
-        if self._thread is not None:
+        me = self._runtime.worker()
+        if self._is_left:
             return True
-        if self.reader or self._watch is None or self._home != self._runtime.worker():
+        if self.reader or self._watch is None or self._home != me:
             return False
+        # No call up to here from where it was looked at: a finalizer may come again by any.
+        self._is_left = True
         try:
             self.start()
         except RuntimeError:  # it is aborted
@@ -267,9 +273,9 @@ class DUL:
             Until when, of `time.monotonic`.
         """
         me = self._runtime.worker()
-        if self._watch is None or (self._thread is not None and me == self._home):
+        if self._watch is None or (self._is_left and me == self._home):
             return
-        self.reader = me
+        self.reader = me  # as above
         connection = self.driver.writer.connection
         is_done = True
         try:

@@ -186,6 +186,27 @@ def test_a_finalizer_where_it_reads() -> None:
         assert assoc.is_released
 
 
+def test_a_finalizer_that_asks_on_the_association_thread() -> None:
+    """Where that is about to wait, and nobody reads: its request is answered all the same."""
+    with serving() as (_, address):
+        assoc = requestor(VERIFICATION).associate(*address)
+        performer: Any = assoc._performer
+        patience, statuses = performer._patience, []
+
+        def finalized() -> Any:
+            performer._patience = patience
+            statuses.append(assoc.send_c_echo().get("Status"))
+            return patience()
+
+        performer._patience = finalized
+        assoc._link.inbox.put(None)
+        assert until(lambda: statuses, DEADLINE)
+        assert statuses == [0x0000]
+        assert assoc.dul.is_alive()
+        assoc.release()
+        assert assoc.is_released
+
+
 def test_no_thread_for_the_first_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     """The association is aborted: nobody would hear the peer meanwhile."""
     start = threading.Thread.start
