@@ -203,8 +203,9 @@ class Handlers(dict[EventType, list[tuple[Handler, list[Any] | None]]]):
         """Call what is of the event's handler, or is its handler."""
         running = _running.__dict__.setdefault("stack", [])
         depth = len(running)
-        if self.before is not None:
-            self.before()
+        before = self.before  # which the Association thread may take away meanwhile
+        if before is not None:
+            before()
         try:
             running.append((self, event))
             return call(*args)
