@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, Association, evt
+from pynetdicom.handlers import Handlers
 from pynetdicom.testing import pdus
 from tests.faults.peer import Peer, abort, echo_rq, request, until
 from tests.peers import DEADLINE, VERIFICATION, Acceptor, Call, listening, requestor
@@ -205,6 +206,17 @@ def test_a_finalizer_that_asks_on_the_association_thread() -> None:
         assert assoc.dul.is_alive()
         assoc.release()
         assert assoc.is_released
+
+
+def test_another_thread_leaves_reading_as_a_handler_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is called before a handler is there when it is looked for, and gone after that."""
+    looked: list[Callable[[], None]] = [lambda: None]
+    before = property(lambda self: looked.pop() if looked else None, lambda self, value: None)
+    monkeypatch.setattr(Handlers, "before", before)
+    assert Handlers(AE()).run(evt.EVT_C_ECHO, lambda: 7) == 7
+    assert not looked
 
 
 def test_no_thread_for_the_first_handler(monkeypatch: pytest.MonkeyPatch) -> None:
