@@ -35,7 +35,7 @@ from pynetdicom.network.connection import Connection
 from pynetdicom.network.connector import Connector
 from pynetdicom.network.deadlines import after, remaining, wait_until
 from pynetdicom.network.dul import DUL, LINGER
-from pynetdicom.network.runtime import THREADS, Runtime
+from pynetdicom.network.runtime import THREADS, Running, Runtime
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.provider import Provider
 
@@ -401,9 +401,9 @@ class Association(SCU, DebugHooks, threading.Thread):
     def _what_holds_it(self) -> str:
         """What its threads are busy with, for a warning."""
         frames = sys._current_frames()
-        idents = [self.ident, self.dul.ident, *(one.ident for one in self._performer.workers)]
-        for ident in idents:
-            event = handled_in(frames.get(ident or 0))
+        threads: tuple[Running, ...] = (self, self.dul, *self._performer.workers)
+        for thread in threads:
+            event = handled_in(frames.get(thread.ident or 0))
             if event is not None:
                 return f"the handler of {event} does not return"
         return "unknown"

@@ -168,6 +168,7 @@ class Performer:
         begun = time.monotonic()
         try:
             try:
+                # As `link.has_ended`, which is a call a message.
                 if self.link.dul.provider.last.ended is None:
                     if self.messenger.tells_received:
                         self.messenger.received(message)

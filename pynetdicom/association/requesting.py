@@ -62,7 +62,7 @@ class Requesting:
         link, target = self._link, self.target
         assert target is not None
         link.dul.framer.maximum_length = target.maximum_length
-        link.dul.connecting()
+        link.dul.driver.connecting()
         try:
             connection, deadline = self._connect(target)
             link.dul.attach(connection)

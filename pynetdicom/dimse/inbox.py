@@ -7,27 +7,20 @@ is bounded.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from queue import Empty
-from typing import Any, Protocol
+from typing import Any
 
 from pynetdicom import _config
 from pynetdicom.dimse.messages import Message
 from pynetdicom.errors import DIMSEDecodeError
 from pynetdicom.network.deadlines import LONGEST
+from pynetdicom.network.driver import Reader
 from pynetdicom.network.runtime import THREADS, Queue, Runtime
 
 # Signals to the Association thread, beside the peer's requests and the A-ASSOCIATE-AC.
 ENDED = object()
 PEER_RELEASES = object()
 WE_RELEASE = object()
-
-
-class Reader(Protocol):
-    """What reads from the connection, while the Association thread does so: the DUL."""
-
-    def read(self, goes_on: Callable[[], bool], deadline: float | None) -> None: ...
-    def wake(self) -> None: ...
 
 
 class Inbox:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from pynetdicom.network.sending import Broken, Stopped, Writer
 from pynetdicom.network.user import User
 from pynetdicom.upper_layer import pdu as pdus
 from pynetdicom.upper_layer.ended import Ended
-from pynetdicom.upper_layer.provider import NotPossible, Provider
+from pynetdicom.upper_layer.provider import NotPossible, Provider, Received
 
 
 class Reader(Protocol):
@@ -33,7 +34,9 @@ class Reader(Protocol):
 
     @property
     def is_reading_here(self) -> bool: ...
+    def read(self, goes_on: Callable[[], bool], deadline: float | None) -> None: ...
     def leave(self) -> bool: ...
+    def wake(self) -> None: ...
 
 
 class Driver:
@@ -48,8 +51,6 @@ class Driver:
     connection : Connection or Connector
         Where there is none yet, what connects.
     reader : Reader
-    wake : callable
-        Has the thread that reads look what there is to do.
     runtime : Runtime
 
     Attributes
@@ -70,13 +71,12 @@ class Driver:
         provider: Provider,
         connection: Connection | Connector,
         reader: Reader,
-        wake: Callable[[], None],
         runtime: Runtime,
     ) -> None:
         self._user = user
         self._provider = provider
         self._reader = reader
-        self._wake = wake
+        self._wake = reader.wake
         self.writer = Writer(user, provider, connection, self.abort, runtime, reader.leave)
         self.last_activity = time.monotonic()
         self.send_data: Callable[..., bool] = partial(self._write_with, self._write_message)
@@ -194,6 +194,52 @@ class Driver:
             raise
         finally:
             writer.waker = None
+
+    # The connection, and what the peer says on it
+
+    def connecting(self) -> None:
+        """Say that a transport connection is being made (AE-1).
+
+        Raises
+        ------
+        Stopped
+            The association was aborted before.
+        """
+        try:
+            self._provider.take("Evt1")
+        except NotPossible as error:
+            raise Stopped from error
+        self.tell()
+
+    def carry_out(self, received: Received) -> bool:
+        """Do what the state machine says of a PDU; on the reader, which is to close if True."""
+        move, writer, framer = received.move, self.writer, self._provider.framer
+        closes = move.closes
+        if move.ends and not closes:  # else it is told with the close
+            self.tell_end(wakes=False)
+        if move.data:
+            if not (move.ends and move.abort):  # another A-ABORT than the one that has ended it
+                writer.again = move.data
+            writer.after()
+        self.tell()
+        if closes:
+            pass
+        elif move.answer is not None:
+            with suppress(Stopped):
+                self.perform(move.answer)
+        elif move.action.label == "AE-3":
+            framer.context_ids = self._user.on_associate(received.pdu)
+            framer.shrink()
+        elif move.action.label == "AR-2":
+            self._user.on_release(self._release_at_once)
+        return closes
+
+    def _release_at_once(self) -> bool:
+        """Answer the peer's wish to release; False where another thread is writing."""
+        try:
+            return self.perform(pdus.RELEASE_RP, wakes=False, waits=False)
+        except Stopped:
+            return True
 
     # Ending
 

@@ -13,7 +13,6 @@ changed.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import time
@@ -29,10 +28,10 @@ from pynetdicom.network.runtime import THREADS, Running, Runtime
 from pynetdicom.network.sending import Stopped
 from pynetdicom.network.user import User
 from pynetdicom.network.waking import Watch
-from pynetdicom.upper_layer import pdu as pdus
+from pynetdicom.network.watched import Watched
 from pynetdicom.upper_layer.ended import Ended
 from pynetdicom.upper_layer.framing import Feed, Framer
-from pynetdicom.upper_layer.provider import NotPossible, Provider, Received
+from pynetdicom.upper_layer.provider import Provider
 
 __all__ = ["DUL", "LINGER", "Stopped"]
 
@@ -85,9 +84,8 @@ class DUL:
     """Whether a PDU or a message has begun and is not complete, as of the last bytes."""
     _paused_until: float | None = None
     """Until when nothing is read, since its consumer lags."""
-    _pdvs: tuple[pdus.PDV, ...] = ()
-    """Those of the present P-DATA-TF, for who watches PDUs."""
-    _pdv = b""
+    _watched: Watched | None = None
+    """What is received of the present P-DATA-TF, for who watches PDUs."""
 
     def __init__(
         self,
@@ -104,7 +102,7 @@ class DUL:
         self._runtime = runtime
         self.provider = provider
         self.framer: Framer = provider.framer
-        self.driver = Driver(user, provider, connection, self, self.wake, runtime)
+        self.driver = Driver(user, provider, connection, self, runtime)
         # What any thread may call is the driver's.
         self.abort, self.fail = self.driver.abort, self.driver.fail
         self.perform, self.send_data = self.driver.perform, self.driver.send_data
@@ -138,20 +136,6 @@ class DUL:
         return self.driver.writer.hold.is_mine()
 
     # The connection
-
-    def connecting(self) -> None:
-        """Say that a transport connection is being made (AE-1).
-
-        Raises
-        ------
-        Stopped
-            The association was aborted before.
-        """
-        try:
-            self.provider.take("Evt1")
-        except NotPossible as error:
-            raise Stopped from error
-        self.driver.tell()
 
     def attach(self, connection: Connection) -> None:
         """Take the transport connection over, which is to be read with `start`.
@@ -275,7 +259,7 @@ class DUL:
         me = self._runtime.worker()
         if self._watch is None or (self._is_left and me == self._home):
             return
-        self.reader = me  # as above
+        self.reader = me  # with no call since, as in `leave`
         connection = self.driver.writer.connection
         is_done = True
         try:
@@ -292,19 +276,20 @@ class DUL:
                 if is_done:
                     self._close()
             finally:
-                if is_done:
-                    connection.close()
-                    # Held events hold their association for as long as it takes; this can be 1 MB.
-                    self.framer.close()
                 self.reader = 0
 
     def _close(self) -> None:
         self._finished = True
-        self.driver.close(expired=self._expired)
-        # Where Ctrl-C comes in the midst of closing it, it is closed with its last reference.
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.close()
+        try:
+            self.driver.close(expired=self._expired)
+            # Where Ctrl-C comes in the midst of closing it, it is closed with its last reference.
+            watch, self._watch = self._watch, None
+            if watch is not None:
+                watch.close()
+        finally:
+            self.driver.writer.connection.close()
+            # Held events hold their association for as long as it takes; this can be 1 MB.
+            self.framer.close()
 
     def _read_while(
         self, connection: Connection, goes_on: Callable[[], bool], deadline: float | None
@@ -435,15 +420,19 @@ class DUL:
             self.driver.last_activity = self.last_received = time.monotonic()
             if user.watches_data:
                 user.on_data(framer.latest(count), False)
-        watched = user.watches_pdus
-        feed: Feed[None] = self._feed_and_show if watched else user.assembler.feed
-        show = (lambda pdu: user.on_pdu(pdu, False)) if watched else None
+        feed: Feed[None] = user.assembler.feed
+        show = None
+        if user.watches_pdus:
+            self._watched = self._watched or Watched(user, framer)
+            feed, show = self._watched.feed, lambda pdu: user.on_pdu(pdu, False)
         while not self._finished:
             try:
                 item = self.provider.receive(feed, show)
                 if item is None:
                     break
-                self._carry_out(item)
+                self._move = item.move  # those before it are kept by nothing else
+                if self.driver.carry_out(item):
+                    self._finished = True
             except DIMSEDecodeError as error:
                 # What follows a message that is none is still understood, in Sta13.
                 self.abort(Ended("aborted", "local", 0, 0, error=error))
@@ -451,44 +440,3 @@ class DUL:
         if in_message:
             user.assembler.flush()
         self._in_midst = in_message or (framer.in_pdu and not self._finished)
-
-    def _feed_and_show(self, context_id: int, control: int, data: memoryview, done: bool) -> None:
-        """As the user's `feed`, collecting the P-DATA-TF for those who watch PDUs."""
-        self._pdv += data
-        if done:
-            self._pdvs += (pdus.PDV(context_id, control, self._pdv),)
-            self._pdv = b""
-            if not self.framer.in_p_data:
-                shown, self._pdvs = self._pdvs, ()
-                self._user.on_pdu(pdus.P_DATA_TF(pdvs=list(shown)), False)
-        self._user.assembler.feed(context_id, control, data, done)
-
-    def _carry_out(self, received: Received) -> None:
-        """Do what the state machine says of a PDU of the peer."""
-        driver, move = self.driver, received.move
-        self._move = move  # those before it are kept by nothing else
-        action = move.action
-        if move.ends and not move.closes:  # else it is told with the close
-            driver.tell_end(wakes=False)
-        if move.data:
-            if not (move.ends and move.abort):  # another A-ABORT than the one that has ended it
-                driver.writer.again = move.data
-            driver.writer.after()
-        driver.tell()
-        if move.closes:
-            self._finished = True
-        elif move.answer is not None:
-            with contextlib.suppress(Stopped):
-                driver.perform(move.answer)
-        elif action.label == "AE-3":
-            self.framer.context_ids = self._user.on_associate(received.pdu)
-            self.framer.shrink()
-        elif action.label == "AR-2":
-            self._user.on_release(self._release_at_once)
-
-    def _release_at_once(self) -> bool:
-        """Answer the peer's wish to release; False where another thread is writing."""
-        try:
-            return self.driver.perform(pdus.RELEASE_RP, wakes=False, waits=False)
-        except Stopped:
-            return True

@@ -912,7 +912,7 @@ def test_silence_in_between_is_not_ours_to_judge(make: Any) -> None:
 
 def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(make: Any) -> None:
     side = make("Sta1", start=False)
-    side.dul.connecting()
+    side.dul.driver.connecting()
     side.peer.send(b"220 mail.example.org ESMTP\r\n")
     rq = pdus.A_ASSOCIATE_RQ()
     side.dul.perform(rq)
@@ -926,7 +926,7 @@ def test_a_peer_that_speaks_first_is_heard_when_it_was_asked(make: Any) -> None:
 def test_a_peer_that_says_why_it_closes_before_it_is_read(make: Any) -> None:
     """A write that fails before the DUL thread was started is followed by reading."""
     side = make("Sta1", start=False)
-    side.dul.connecting()
+    side.dul.driver.connecting()
     side.peer.send(reject(1, 1, 1))
     side.peer.close()
     side.dul.driver.writer.connection.socket.shutdown(socket.SHUT_WR)
@@ -940,7 +940,7 @@ def test_a_peer_that_says_why_it_closes_before_it_is_read(make: Any) -> None:
 @pytest.mark.parametrize("started", [False, True])
 def test_abort_before_the_request_is_sent(make: Any, started: bool) -> None:
     side = make("Sta1", start=False)
-    side.dul.connecting()
+    side.dul.driver.connecting()
     if started:
         side.start()
     assert side.dul.abort(Ended("aborted", "local", 2, 0))
@@ -955,13 +955,13 @@ def test_abort_before_there_is_a_connection(asked: bool) -> None:
     user, connector = User(), Connector()
     dul = DUL(user, Provider(requestor=True), connector)
     if asked:
-        dul.connecting()
+        dul.driver.connecting()
     assert dul.abort(LOCAL)
     assert not dul.abort(LOCAL)
     assert (dul.provider.ended, user.endings) == (LOCAL, 1)
     if not asked:
         with pytest.raises(Stopped):
-            dul.connecting()
+            dul.driver.connecting()
     with pytest.raises(OSError, match="given up"):
         connector.connect(AddressInformation("127.0.0.1", 1), None)
     assert not dul.see_closed()
@@ -972,7 +972,7 @@ def test_abort_while_the_connection_comes_about() -> None:
     ours, theirs = socket.socketpair()
     user = User()
     dul = DUL(user, Provider(requestor=True), Connector())
-    dul.connecting()
+    dul.driver.connecting()
     assert dul.abort(LOCAL)
     dul.attach(Connection(ours))
     with Peer(theirs) as peer:
@@ -986,7 +986,7 @@ def test_abort_while_the_connection_comes_about() -> None:
 def test_no_connection_comes_about() -> None:
     user = User()
     dul = DUL(user, Provider(requestor=True), Connector())
-    dul.connecting()
+    dul.driver.connecting()
     failed = Ended("failed", "network", timer="acse_timeout")
     dul.fail(failed)
     assert (dul.provider.ended, user.endings, dul.provider.state) == (failed, 1, "Sta1")
