@@ -129,7 +129,9 @@ class Driven(aio.Association):
 
     def abort(self, block: bool = True) -> Any:
         end = super().abort()
-        if block and asyncio._get_running_loop() is not self.loop:
+        # Asked here: a task of the loop would not know for which handler it waits.
+        may_wait = not self._inner._is_ours() and asyncio._get_running_loop() is not self.loop
+        if block and may_wait:
 
             async def over() -> None:
                 await end
