@@ -45,11 +45,13 @@ def _port(lowest: int) -> Callable[[str], int]:
     return port
 
 
-def _at_least(lowest: int) -> Callable[[str], int]:
+def _at_least(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     def number(text: str) -> int:
         value = int(text)
         if value < lowest:
             raise argparse.ArgumentTypeError(f"{text} is less than {lowest}")
+        if highest is not None and value > highest:
+            raise argparse.ArgumentTypeError(f"{text} is more than {highest}")
         return value
 
     return number
@@ -131,6 +133,10 @@ MAX_PDU_OPTION = (
         " which large objects arrive faster than with the customary 16382)",
     ),
 )  # fmt: skip
+
+
+MOST_OUTSTANDING = 0xFFFF
+"""Of a window that is negotiated (PS3.7 D.3.3.3.1)."""
 
 
 CAPTURE = option(

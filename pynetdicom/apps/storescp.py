@@ -81,6 +81,11 @@ NETWORK = (
         "--workers", type=options._at_least(1), default=1, metavar="N",
         help="serve the port with so many processes (default: {default})",
     ),
+    options.option(
+        "--window", type=options._at_least(1, options.MOST_OUTSTANDING), default=1, metavar="N",
+        help="let peers that ask for it send up to N objects on an association before the first of"
+        " them is answered, and store as many at a time (default: {default})",
+    ),
 )  # fmt: skip
 MISCELLANEOUS = (
     options.option("--no-echo", action="store_true", help="do not accept verification"),
@@ -327,6 +332,7 @@ def listen_with(
 
     ae = ApplicationEntity(ae_title=args.ae_title)
     options.apply_limits(ae, args)
+    ae.window = (1, args.window)
     syntaxes = list(args.preferred)
     if not args.no_echo:
         ae.add_supported_context(VERIFICATION, syntaxes)

@@ -30,7 +30,12 @@ option = options.option
 
 FILES = option("path", nargs="+", help="DICOM files, and directories of files, to send")
 INPUT = (option("-r", "--recurse", action="store_true", help="search directories recursively"),)
-ASSOCIATIONS = (
+AT_ONCE = (
+    option(
+        "--window", type=options._at_least(1, options.MOST_OUTSTANDING), default=1, metavar="N",
+        help="send up to N files on an association before the first of them is answered, where the"
+        " peer agrees to that: see the manual for what an abort costs then (default: {default})",
+    ),
     option(
         "--associations", type=options._at_least(1), default=1, metavar="N",
         help="send over N associations at once, or as many as the peer grants (default: {default})",
@@ -66,7 +71,7 @@ def make_parser() -> options.Parser:
         *options.titles("STORESCU"),
         *options.TIMEOUTS,
         *options.MAX_PDU_OPTION,
-        *ASSOCIATIONS,
+        *AT_ONCE,
     )
     parser.add_options("network", network)
     security.add_client(parser)
@@ -190,11 +195,14 @@ def store(args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.upper_layer.contexts import no_context
 
     files = list(read_files(find_paths(args.path, args.recurse, terminal), terminal))
+    # Some products drop the connection when they are offered one.
+    window = (args.window, 1) if args.window > 1 else None
     total = len(files)
     stored = size = 0
     with terminal.progress(total, sum(file.size for file in files)) as display:
         for kinds, members in plan(files, contexts_for(args)):
-            with association(args, to_contexts(kinds), terminal, refusable=True) as assoc:
+            contexts = to_contexts(kinds)
+            with association(args, contexts, terminal, refusable=True, window=window) as assoc:
                 if assoc is None:
                     break
                 if not assoc.accepted_contexts:  # of others it may accept some

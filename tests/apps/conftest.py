@@ -33,6 +33,18 @@ def imported(errors: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in errors.splitlines()}
 
 
+def copies(image: Path, directory: Path, count: int) -> list[Path]:
+    """So many instances of an image, ``1.2.3.N``, in files of their own."""
+    ds = pydicom.dcmread(image)
+    directory.mkdir()
+    paths = []
+    for number in range(count):
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        paths.append(directory / f"{number}.dcm")
+        ds.save_as(paths[-1])
+    return paths
+
+
 RunApp = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

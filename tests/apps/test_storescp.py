@@ -20,8 +20,9 @@ from pydicom import Dataset, dcmread
 from pynetdicom.apps import storescp
 from pynetdicom.data_sets.part10 import read_header
 from pynetdicom.dimse.command import decode as decode_command
+from pynetdicom.sop_class import MRImageStorage as MR_CLASS
 from pynetdicom.utils import is_file_name
-from tests.apps.conftest import CT, MR, SC_RLE
+from tests.apps.conftest import CT, MR, SC_RLE, copies
 from tests.faults.peer import BOTH, Peer, p_data, pdv, store_command
 from tests.faults.peer import CT as CT_CLASS
 
@@ -191,6 +192,27 @@ def send(port: int, *data_sets: Dataset) -> list[int | None]:
     assoc.release()
     assert assoc.is_released
     return statuses
+
+
+def test_several_at_a_time(run_app: Any, serve_app: Any, tmp_path: Path) -> None:
+    """As many as it is to grant, to who asks for it."""
+    from pynetdicom import AE
+
+    paths = copies(MR, tmp_path / "many", 24)
+    ae = AE()
+    ae.add_requested_context(MR_CLASS)
+    for option, granted in (((), 1), (("--window", 4), 4)):
+        scp = serve_app("storescp", *option)
+        with ae.associate("127.0.0.1", scp.port, window=(16, 1)) as assoc:
+            assert assoc.acceptor.asynchronous_operations == (granted, 1)
+            sent = [status.Status for _, status in assoc.send_c_stores(paths)]
+        assert sent == [0x0000] * len(paths)
+        result = run_app("storescu", "127.0.0.1", scp.port, "many", CT, "--window", "3")
+        assert (result.returncode, result.stdout, result.stderr) == (0, "25 files stored\n", "")
+        assert scp.files() == sorted(
+            f"{uid}.dcm" for uid in (*(f"1.2.3.{n}" for n in range(24)), dcmread(CT).SOPInstanceUID)
+        )
+        assert "differs" not in scp.errors()
 
 
 def test_stores_under_the_instance_uid(serve_app: Any) -> None:

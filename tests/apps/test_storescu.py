@@ -10,15 +10,18 @@ import subprocess
 import sys
 import threading
 from argparse import Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from pynetdicom import AE, evt
 from pynetdicom.apps import options, storescu
 from pynetdicom.apps.progress import Terminal
 from pynetdicom.apps.storescu import File, contexts_for, find_paths, plan, read_files
 from pynetdicom.association import storing
+from pynetdicom.sop_class import MRImageStorage
 from tests import warm
 from tests.apps.conftest import (
     CT,
@@ -30,6 +33,7 @@ from tests.apps.conftest import (
     TEST_FILES,
     US_JPEG,
     WITHOUT_UIDS,
+    copies,
     imported,
 )
 from tests.association.test_spreading import Peers as Spread
@@ -437,22 +441,8 @@ def test_more_contexts_than_one_association_holds(
     assert len(scp.files()) == 130
 
 
-def numbered(directory: Path, count: int) -> list[Path]:
-    """So many MR images of different instances."""
-    from pydicom import dcmread
-
-    ds = dcmread(MR)
-    directory.mkdir()
-    paths = []
-    for number in range(count):
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
-        paths.append(directory / f"{number}.dcm")
-        ds.save_as(paths[-1])
-    return paths
-
-
 def test_several_associations(run_app: Any, serve_app: Any, tmp_path: Path) -> None:
-    numbered(tmp_path / "many", 30)
+    copies(MR, tmp_path / "many", 30)
     scp = serve_app("storescp")
     result = run_app("storescu", "127.0.0.1", scp.port, "many", CT, CT, "--associations", "4")
     assert (result.returncode, result.stderr) == (0, "")
@@ -462,7 +452,7 @@ def test_several_associations(run_app: Any, serve_app: Any, tmp_path: Path) -> N
 
 def test_several_associations_of_which_one_dies(run_app: Any, tmp_path: Path) -> None:
     """The peer grants two, aborts one at its second file, and grants none in its place."""
-    paths = numbered(tmp_path / "many", 20)
+    paths = copies(MR, tmp_path / "many", 20)
     peers = Spread(aborts_at(2), limit=2)
     with listening(peers) as listener:
         result = run_app("storescu", "127.0.0.1", listener.port, *paths, "--associations=4")
@@ -473,10 +463,82 @@ def test_several_associations_of_which_one_dies(run_app: Any, tmp_path: Path) ->
     assert peers.all_seen == sorted(f"1.2.3.{number}" for number in range(20))
 
 
+class Window:
+    """An SCP that answers when so many requests are outstanding, or nothing more can come."""
+
+    def __init__(self, size: int, store: Callable[[Any], int] | None = None) -> None:
+        self.offered: list[tuple[int, int]] = []
+        self.seen: list[str] = []
+        self._store = store
+        self._all = threading.Barrier(size)
+        self._ae = AE()
+        self._ae.window = (1, size)
+        self._ae.add_supported_context(MRImageStorage)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[int]:
+        handlers = [(evt.EVT_C_STORE, self.store), (evt.EVT_REQUESTED, self.requested)]
+        server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        try:
+            yield server.server_address[1]
+        finally:
+            self._ae.shutdown()
+
+    def requested(self, event: Any) -> None:
+        self.offered.append(event.assoc.requestor.asynchronous_operations)
+
+    def store(self, event: Any) -> int:
+        self.seen.append(event.request.AffectedSOPInstanceUID)
+        if len(self.offered) == 1:
+            self._all.wait(DEADLINE)
+        return 0x0000 if self._store is None else self._store(event)
+
+
+def test_several_at_a_time_on_one_association(run_app: Any, tmp_path: Path) -> None:
+    """As many as the peer grants; it answers none before it has that many."""
+    copies(MR, tmp_path / "many", 12)
+    scp = Window(3)
+    with scp.listening() as port:
+        result = run_app("storescu", "127.0.0.1", port, "many", "--window", "8")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "12 files stored\n", "")
+    assert scp.offered == [(8, 1)]
+    assert sorted(scp.seen) == sorted(f"1.2.3.{number}" for number in range(12))
+
+
+def test_no_window_is_offered_unless_asked_for(run_app: Any, tmp_path: Path) -> None:
+    """There are products that drop the connection when they are offered one."""
+    copies(MR, tmp_path / "many", 2)
+    scp = Window(1)
+    with scp.listening() as port:
+        assert run_app("storescu", "127.0.0.1", port, "many").stdout == "2 files stored\n"
+    assert scp.offered == [(1, 1)]
+
+
+def test_an_abort_costs_all_that_was_on_its_way(run_app: Any, tmp_path: Path) -> None:
+    """Each of these is named, and sent no second time; the others are sent all the same."""
+    copies(MR, tmp_path / "many", 9)
+
+    def abort(event: Any) -> int:
+        if len(scp.offered) == 1:
+            event.assoc.abort()
+        return 0x0000
+
+    scp = Window(3, abort)
+    with scp.listening() as port:
+        result = run_app("storescu", "127.0.0.1", port, "many", "--window", "3")
+    assert (result.returncode, result.stdout) == (1, "6 files stored\n")
+    lost = [line for line in result.stderr.splitlines() if ": no answer: " in line]
+    assert sorted(Path(line.split(":")[1].strip()).name for line in lost) == [
+        "0.dcm", "1.dcm", "2.dcm"
+    ]  # fmt: skip
+    assert "3 of 9 files were not stored" in result.stderr
+    assert sorted(scp.seen) == sorted(f"1.2.3.{number}" for number in range(9))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT")
 def test_ctrl_c_over_several_associations(python_env: dict[str, str], tmp_path: Path) -> None:
     """While no answer comes on any."""
-    numbered(tmp_path / "many", 8)
+    copies(MR, tmp_path / "many", 8)
     go_on = threading.Event()
 
     def store(peer: Any, seen: int) -> None:

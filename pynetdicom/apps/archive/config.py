@@ -76,6 +76,7 @@ class Config(tls.Settings):
     maximum_associations: int = 50
     maximum_object_bytes: int | None = None
     max_pdu: int = options.MAX_PDU
+    window: int = 1
     acse_timeout: float = 30.0
     dimse_timeout: float = 30.0
     network_timeout: float = 30.0
@@ -158,6 +159,7 @@ SECTIONS: Sections = {
         "maximum_associations": ("maximum_associations", whole_number(1)),
         "maximum_object_bytes": ("maximum_object_bytes", whole_number(1)),
         "max_pdu": ("max_pdu", whole_number(0, 0xFFFFFFFF)),
+        "window": ("window", whole_number(1, options.MOST_OUTSTANDING)),
         **{name: (name, check) for name, check in access.UNASSOCIATED.items()},
         **{name: (name, check) for name, (_, check) in access.LIMITS.items()},
         **{name: (name, check) for name, check in TIMEOUTS.items()},

@@ -118,7 +118,13 @@ class Archive:
             (evt.EVT_C_GET, lambda event: evt.ahead(self.get(event))),
             (evt.EVT_C_MOVE, lambda event: evt.ahead(self.move(event))),
             (evt.EVT_SOP_EXTENDED, self.negotiate),
+            # Not `window` of the AE, which is offered to the destinations of a C-MOVE, too.
+            (evt.EVT_ASYNC_OPS, self.window),
         ]
+
+    def window(self, event: Event) -> tuple[int, int] | None:
+        """How many operations a peer that asks for several may have outstanding."""
+        return (self.config.window, 1) if self.config.window > 1 else None
 
     # C-STORE
 
