@@ -51,6 +51,11 @@ def open_descriptors() -> dict[int, str]:
     return found
 
 
+def is_locked() -> bool:
+    """Whether this Python has its global lock."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 def leaked_threads(before: set[threading.Thread], deadline: float) -> list[threading.Thread]:
     """Threads that are not in `before` and do not end by the deadline."""
     before = before | {threading.current_thread()}
@@ -65,6 +70,8 @@ def leaked_threads(before: set[threading.Thread], deadline: float) -> list[threa
 
 def leaked_descriptors(before: dict[int, str]) -> dict[int, str]:
     """Descriptors that `before` lacks."""
+    if not is_locked():
+        gc.collect()  # what another thread has let go of may wait for the one that made it
     return {fd: what for fd, what in open_descriptors().items() if before.get(fd) != what}
 
 

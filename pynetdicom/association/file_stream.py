@@ -8,7 +8,6 @@ thread that iterates over the results; another one may only `leave`. When the as
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -147,8 +146,10 @@ class FileStream:
         # That of the last request.
         self._operation: Operation | None = None
         self._error: Exception | None = None
-        # Those that were sent and whose results are still to come, the oldest first.
-        self._under_way: deque[_File] = deque()
+        # Those that were sent and whose results are still to come, the oldest first. A dict, since
+        # `leave` lists it on another thread: of a deque that is several steps without the global
+        # lock.
+        self._under_way: dict[_File, None] = {}
 
     def results(
         self, send_ahead: bool, succession: Succession | None = None
@@ -162,8 +163,9 @@ class FileStream:
                 return
             self._fill(succession, waits=True)
             while self._under_way and succession.given_up is None:
-                result = self._result_of(self._under_way[0], succession)
-                self._under_way.popleft()
+                oldest = next(iter(self._under_way))
+                result = self._result_of(oldest, succession)
+                del self._under_way[oldest]
                 if send_ahead or self._under_way:
                     self._fill(succession)
                 yield result
@@ -189,7 +191,7 @@ class FileStream:
 
         What it has sent is answered all the same, and stays outstanding until then.
         """
-        for file in self._under_way.copy():
+        for file in list(self._under_way):
             operation = file.operation
             if operation is not None:
                 operation.operations.abandon(operation)
@@ -203,7 +205,7 @@ class FileStream:
             file = self._send_next(succession, waits=waits)
             if file is None:
                 return
-            self._under_way.append(file)
+            self._under_way[file] = None
 
     def _read(self, succession: Succession, *, waits: bool = False) -> None:
         """Make the next file ready."""

@@ -769,14 +769,13 @@ def test_no_handler_is_asked_once_it_is_over(
     address = sides.serve((evt.EVT_C_ECHO, lambda event: asked.append(event) or 0))
     with associated(address) as peer:
         acceptor = sides.acceptor
-        assembler = acceptor._performer._indications.assembler
-        put = assembler.take_request
+        serve = acceptor._performer._serve_request
 
-        def put_and_abort(message: Any) -> None:
-            put(message)
+        def abort_and_serve(message: Any) -> None:
             acceptor.abort(block=False)
+            serve(message)
 
-        assembler.take_request = put_and_abort
+        acceptor._performer._serve_request = abort_and_serve
         peer.send(echo_rq())
         assert peer.rest() == abort(0, 0)
         acceptor.join(DEADLINE)

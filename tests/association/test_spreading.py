@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -80,8 +81,9 @@ class Peers:
             number = len(self.seen)
             self.seen.append([])
         if number >= self.limit:
-            peer.pdu()
-            peer.send(reject(2, 3, 2))
+            with contextlib.suppress(OSError, EOFError):  # it is not needed any more
+                peer.pdu()
+                peer.send(reject(2, 3, 2))
             return
         try:
             peer.accept()

@@ -488,6 +488,9 @@ def test_sta8(busy: tuple[Server, threading.Event], sent: bytes, answer: bytes) 
         peer.associate()
         peer.send(echo_rq(1) + RELEASE_RQ + sent)
         assert peer.exactly(len(answer)) == answer
+        if not answer:  # so nothing tells that it was read
+            (assoc,) = server.assocs.values()
+            assert until(lambda: assoc.is_aborted)
         go_on.set()
         assert peer.rest() == b""  # neither the response nor an A-RELEASE-RP
     assert server.end().kind == "aborted"
