@@ -11,6 +11,7 @@ sends next.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import threading
 import time
@@ -29,12 +30,15 @@ from pynetdicom.dimse.primitives import C_CANCEL, Primitive
 from pynetdicom.network.deadlines import after, wait_until
 from pynetdicom.network.dul import LINGER, Stopped
 from pynetdicom.upper_layer.ended import Ended
+from pynetdicom.utils import printable
 
 if TYPE_CHECKING:
     from pynetdicom.association.link import Link
     from pynetdicom.association.messaging import Messenger
     from pynetdicom.association.response_status import ResponseStatus
     from pynetdicom.upper_layer.contexts import PresentationContext
+
+LOGGER = logging.getLogger("pynetdicom.assoc")
 
 LONGEST_PAUSE = 60.0
 """What takes the place of `network_timeout`, where there is none, as the measure of a pause."""
@@ -51,6 +55,8 @@ class Invoker:
         self.has_asked_for_objects = False
         # Operations whose C-CANCEL is left to the Association thread, or to whoever sends next.
         self.to_cancel: SimpleQueue[Operation] = SimpleQueue()
+        # What a peer is tolerated to do is noted once.
+        self._told_of_instances = False
 
     # One request, one response
 
@@ -186,6 +192,9 @@ class Invoker:
             if not missing:
                 if response.Status not in PENDING:
                     request, begun = operation.request, operation.last_heard
+                    named = response.__dict__.get("AffectedSOPInstanceUID")
+                    if named and named != request.__dict__.get("AffectedSOPInstanceUID", named):
+                        self._note_instance(request, response)
                     done = link.stats.by_thread[threading.get_ident()][
                         "invoked", request.name, response.Status or 0
                     ]
@@ -202,6 +211,20 @@ class Invoker:
             self.operations.finish(operation)
             self.await_end()
         return None
+
+    def _note_instance(self, request: Primitive, response: Primitive) -> None:
+        """Note that a response has a request's Message ID, but not its instance (PS3.7 9.1)."""
+        if not self._told_of_instances:
+            self._told_of_instances = True
+            with working_on(self.link):
+                LOGGER.warning(
+                    "the peer's response to %s %d is about another instance, %s: it is taken for"
+                    " that to %s",
+                    request.name,
+                    request.MessageID,
+                    printable(response.AffectedSOPInstanceUID or "", 64),
+                    printable(request.AffectedSOPInstanceUID or "", 64),
+                )
 
     def await_end(self) -> None:
         """Wait until `ended` says why there is no answer: a release may be under way."""

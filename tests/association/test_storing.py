@@ -324,6 +324,33 @@ def test_a_comment_that_breaks_the_rules_is_shown_as_it_came() -> None:
         ae.shutdown()
 
 
+def test_a_response_about_another_instance(caplog: pytest.LogCaptureFixture) -> None:
+    """It answers the request whose Message ID it has; the log says it, once."""
+    named = ["1.2.3.4", "", None, "1.2.9", "1.2.8", "1.2.3.4"]
+
+    def script(peer: Acceptor) -> None:
+        peer.accept()
+        for uid in named:
+            context_id, request = peer.command()
+            peer.pdu()
+            response = request.response(0)
+            response.__dict__["AffectedSOPInstanceUID"] = uid  # which may be empty
+            peer.respond(context_id, response)
+        peer.rest()
+
+    with listening(script) as listener:
+        ae = requestor()
+        ae.add_requested_context(CT, IMPLICIT)
+        assoc = ae.associate("127.0.0.1", listener.port)
+        assert [assoc.send_c_store(ct()).Status for _ in named] == [0] * len(named)
+        (told,) = (record.getMessage() for record in caplog.records if record.levelno > 20)
+        assert told == (
+            "the peer's response to C-STORE 4 is about another instance, 1.2.9: it is taken for"
+            " that to 1.2.3.4"
+        )
+        ae.shutdown()
+
+
 # Data sets that are encoded already
 
 
