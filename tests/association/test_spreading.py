@@ -145,7 +145,11 @@ def uids(paths: Any) -> list[str]:
 
 @pytest.mark.parametrize("associations", [2, 4, 100])
 def test_each_file_is_sent_once(scu: AE, paths: list[Path], associations: int) -> None:
-    peers = Peers()
+    def store(peer: Scp, seen: int) -> None:
+        # Or else all of it may be done before there is a second one.
+        assert peers.wait(lambda: len(peers.seen) > 1)
+
+    peers = Peers(store)
     with listening(peers) as listener:
         assoc = associate(scu, listener)
         results = list(assoc.send_c_stores(paths, associations=associations))
@@ -256,6 +260,7 @@ def test_a_peer_that_grants_fewer(
         def slowly() -> Iterator[Path]:
             yield from paths[:8]
             assert with_all.wait(DEADLINE)
+            assert until(lambda: len(senders()) <= limit)  # or what is left might be sent before
             yield from paths[8:]
 
         results = list(assoc.send_c_stores(slowly(), associations=4))
