@@ -61,16 +61,21 @@ Row = list[Any]
 Tally = defaultdict[Kind, Row]
 
 
-def _tally() -> Tally:
-    return defaultdict(lambda: [0, 0, 0.0])
+def _row() -> Row:
+    return [0, 0, 0.0]
 
 
-def _add(tallies: Iterable[Tally], to: Tally) -> None:
-    for tally in tallies:
-        for kind, row in list(tally.items()):  # its thread may add another one
-            total = to[kind]
-            for number, value in enumerate(row):
-                total[number] += value
+def _add(rows: Iterable[tuple[Kind, Row]], to: Tally) -> None:
+    for kind, row in rows:
+        total = to[kind]
+        for number, value in enumerate(row):
+            total[number] += value
+
+
+def _done(rows: Iterable[tuple[Kind, Row]]) -> dict[Kind, Done]:
+    total: Tally = defaultdict(_row)
+    _add(rows, total)
+    return {kind: Done(*row) for kind, row in total.items()}
 
 
 class Stats:
@@ -78,23 +83,21 @@ class Stats:
 
     Attributes
     ----------
-    by_thread : dict
-        By the ident of the thread that counts.
+    rows : dict
+        By the ident of the thread that counts, and then as a `Kind` has it.
     """
 
     def __init__(self) -> None:
-        self.by_thread: defaultdict[int, Tally] = defaultdict(_tally)
+        self.rows: defaultdict[tuple[int, str, str, int], Row] = defaultdict(_row)
+
+    def by_kind(self) -> list[tuple[Kind, Row]]:
+        """The rows of all threads, one of which may add another one meanwhile."""
+        return [(key[1:], row) for key, row in list(self.rows.items())]
 
     @property
     def operations(self) -> dict[Kind, Done]:
         """The operations that have ended, by side, name and status."""
-        return _done(self.by_thread.values())
-
-
-def _done(tallies: Iterable[Tally]) -> dict[Kind, Done]:
-    total = _tally()
-    _add(list(tallies), total)
-    return {kind: Done(*row) for kind, row in total.items()}
+        return _done(self.by_kind())
 
 
 class Counted(Protocol):
@@ -116,7 +119,7 @@ class ServerStats:
         self._associations = associations
         self._lock = threading.Lock()
         self._ended: Counter[tuple[str, str]] = Counter()
-        self._total = _tally()
+        self._total: Tally = defaultdict(_row)
 
     def take(self, assoc: Counted) -> None:
         """Add what an association has done, which has ended."""
@@ -125,7 +128,7 @@ class ServerStats:
             ended = assoc.ended
             if ended is not None:
                 self._ended[ended.kind, ended.by] += 1
-            _add(list(assoc.stats.by_thread.values()), self._total)
+            _add(assoc.stats.by_kind(), self._total)
 
     def turned_away(self) -> None:
         """Count an association that was rejected before there was one."""
@@ -147,7 +150,7 @@ class ServerStats:
     def operations(self) -> dict[Kind, Done]:
         """The operations that have ended, by side, name and status."""
         with self._lock:
-            tallies = [self._total]
+            rows = list(self._total.items())
             for assoc in list(self._associations):
-                tallies += list(assoc.stats.by_thread.values())
-            return _done(tallies)
+                rows += assoc.stats.by_kind()
+            return _done(rows)

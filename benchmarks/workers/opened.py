@@ -10,8 +10,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pynetdicom
@@ -27,10 +26,30 @@ def resident() -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
 
 
-def timed(step: Callable[[], object]) -> float:
+def each(call: Callable[[Any], Any], items: Sequence[Any]) -> tuple[float, list[Any]]:
+    """Call something with each, on so many threads that have a share of them; seconds and results.
+
+    No executor: what it makes for each call takes a quarter of a C-ECHO's time.
+    """
+    results: list[Any] = []
+
+    def work(share: Sequence[Any]) -> None:
+        for item in share:
+            results.append(call(item))
+
+    threads = [
+        threading.Thread(target=work, args=(items[first::REQUESTORS],))
+        for first in range(REQUESTORS)
+    ]
     start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - start
+    if len(results) < len(items):
+        sys.exit("a thread has failed")
+    return seconds, results
 
 
 def main() -> None:
@@ -39,28 +58,26 @@ def main() -> None:
     ae.acse_timeout = ae.dimse_timeout = 120
     ae.add_requested_context(VERIFICATION)
     threading.stack_size(256 * 1024)
-    associations: list[Any] = []
 
-    def opened(_: int) -> None:
-        associations.append(ae.associate("127.0.0.1", port))
+    def associate(_: int) -> Any:
+        return ae.associate("127.0.0.1", port)
 
     def echo(assoc: Any) -> int:
         return int(assoc.send_c_echo().Status)
 
-    with ThreadPoolExecutor(REQUESTORS) as pool:
-        list(pool.map(opened, range(REQUESTORS)))
-        list(pool.map(echo, associations))
-        before = resident()
-        seconds = timed(lambda: list(pool.map(opened, range(count))))
-        if not all(assoc.is_established for assoc in associations):
-            sys.exit("not all associations were accepted")
-        each = (resident() - before) / count
-        statuses: list[int] = []
-        echoes = timed(lambda: statuses.extend(pool.map(echo, associations)))
-        if any(statuses):
-            sys.exit("a C-ECHO failed")
-        released = timed(lambda: list(pool.map(lambda assoc: assoc.release(), associations)))
-    report = {"opened": seconds, "echoes": echoes, "released": released, "KiB": each}
+    _, first = each(associate, range(REQUESTORS))
+    each(echo, first)
+    before = resident()
+    opened, associations = each(associate, range(count))
+    associations += first
+    if not all(assoc.is_established for assoc in associations):
+        sys.exit("not all associations were accepted")
+    memory = (resident() - before) / count
+    echoes, statuses = each(echo, associations)
+    if any(statuses):
+        sys.exit("a C-ECHO failed")
+    released, _ = each(lambda assoc: assoc.release(), associations)
+    report = {"opened": opened, "echoes": echoes, "released": released, "KiB": memory}
     print(json.dumps(report | {"version": pynetdicom.__version__}))
 
 

@@ -195,8 +195,8 @@ class Invoker:
                     named = response.__dict__.get("AffectedSOPInstanceUID")
                     if named and named != request.__dict__.get("AffectedSOPInstanceUID", named):
                         self._note_instance(request, response)
-                    done = link.stats.by_thread[threading.get_ident()][
-                        "invoked", request.name, response.Status or 0
+                    done = link.stats.rows[
+                        threading.get_ident(), "invoked", request.name, response.Status or 0
                     ]
                     done[0] += 1
                     done[1] += 0 if request.data_set is None else request.data_set.size

@@ -64,7 +64,7 @@ class Performer:
         self._indications = indications
         self._load_serving = load_serving
         self.workers: list[Running] = []
-        self._done = link.stats.by_thread
+        self._done = link.stats.rows
         # Idents of those that serve. A set's own operations are atomic.
         self._busy: set[int] = set()
         # How many requests were beyond what may be outstanding.
@@ -178,8 +178,8 @@ class Performer:
                 self._inbox.done(message)
             if response is not None:
                 self.messenger.send(response, message.context_id)
-                done = self._done[threading.get_ident()][
-                    "performed", request.name, response.Status or 0
+                done = self._done[
+                    threading.get_ident(), "performed", request.name, response.Status or 0
                 ]
                 done[0] += 1
                 done[1] += 0 if data_set is None else data_set.size
