@@ -181,8 +181,12 @@ class Spread:
                 self._stop(end)
 
     def _hand_out(self) -> None:
-        """Hand out paths: one, if there is room, and more while nothing else is to be done."""
-        while (self._senders or self._begun < self._most) and len(self.ready) < self._room:
+        """Hand out paths: one, if there is room, and more while nothing else is to be done.
+
+        Another sender begins with each, as long as there may be more: whether the one before has
+        taken its own by then is no matter.
+        """
+        while self._begun < self._most or (self._senders and len(self.ready) < self._room):
             try:
                 path = self._next_path()
             except StopIteration:

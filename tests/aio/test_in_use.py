@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import select
 import subprocess
 import sys
@@ -112,7 +113,11 @@ def test_many_files_over_several_associations() -> None:
             await asyncio.sleep(0)
             yield FILE
 
+    stored, together = itertools.count(), asyncio.Barrier(3)
+
     async def store(event: Any) -> int:
+        if next(stored) < 3:  # none is answered before there are three
+            await together.wait()
         return 0x0000
 
     async def test() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pynetdicom import AE, build_context, evt
+from pynetdicom.association import spreading
 from pynetdicom.association.storing import store_files
 from pynetdicom.dimse.primitives import Primitive
 from pynetdicom.testing.peers import Unexpected
@@ -110,6 +111,10 @@ class Peers:
         with self._changed:
             return self._changed.wait_for(reached, DEADLINE)
 
+    def await_another(self, peer: Scp, seen: int) -> None:
+        """Wait for a second association: the first one may be done with all of it before."""
+        assert self.wait(lambda: len(self.seen) > 1)
+
     @property
     def all_seen(self) -> list[str]:
         return sorted(uid for one in self.seen for uid in one)
@@ -145,11 +150,8 @@ def uids(paths: Any) -> list[str]:
 
 @pytest.mark.parametrize("associations", [2, 4, 100])
 def test_each_file_is_sent_once(scu: AE, paths: list[Path], associations: int) -> None:
-    def store(peer: Scp, seen: int) -> None:
-        # Or else all of it may be done before there is a second one.
-        assert peers.wait(lambda: len(peers.seen) > 1)
-
-    peers = Peers(store)
+    peers = Peers()
+    peers.store = (peers.await_another,)
     with listening(peers) as listener:
         assoc = associate(scu, listener)
         results = list(assoc.send_c_stores(paths, associations=associations))
@@ -164,6 +166,24 @@ def test_each_file_is_sent_once(scu: AE, paths: list[Path], associations: int) -
     assert 2 <= len(peers.seen) <= min(associations, len(paths))
     assert peers.released + peers.given_up == len(peers.seen)
     assert scu._running.sending == set()
+
+
+def test_another_begins_before_the_first_has_taken_its_file(
+    scu: AE, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How soon a thread gets to run is the system's matter."""
+    together, run = threading.Barrier(3), spreading._Sender.run
+
+    def run_together(self: Any) -> None:
+        together.wait(DEADLINE)
+        run(self)
+
+    monkeypatch.setattr(spreading._Sender, "run", run_together)
+    with listening(Peers()) as listener:
+        assoc = associate(scu, listener)
+        sent = [status.Status for _, status in assoc.send_c_stores(paths, associations=3)]
+        assert sent == [0x0000] * len(paths)
+        assoc.release()
 
 
 def test_there_are_no_more_associations_than_files(scu: AE, paths: list[Path]) -> None:
@@ -566,7 +586,9 @@ def test_others_are_like_the_first(scu: AE, paths: list[Path]) -> None:
             finally:
                 Taker.accept = accept  # type: ignore[method-assign]
 
-    with listening(Noting()) as listener:
+    peers = Noting()
+    peers.store = (peers.await_another,)
+    with listening(peers) as listener:
         assoc = associate(scu, listener, ae_title="THERE", max_pdu=20000)
         list(assoc.send_c_stores(paths, associations=2))
         assoc.release()
