@@ -192,8 +192,8 @@ class Invoker:
             if not missing:
                 if response.Status not in PENDING:
                     request, begun = operation.request, operation.last_heard
-                    named = response.__dict__.get("AffectedSOPInstanceUID")
-                    if named and named != request.__dict__.get("AffectedSOPInstanceUID", named):
+                    asked = request.__dict__.get("AffectedSOPInstanceUID")  # of N-CREATE, perhaps
+                    if asked and (response.AffectedSOPInstanceUID or asked) != asked:
                         self._note_instance(request, response)
                     done = link.stats.rows[
                         threading.get_ident(), "invoked", request.name, response.Status or 0
