@@ -68,7 +68,10 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks.compare", description=__doc__.split("\n")[0])
     parser.add_argument("commit", help="what to compare with, such as HEAD~20")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="alternating rounds (9)")
-    parser.add_argument("--only", metavar="CASE,…", help=f"out of: {', '.join(CASES)}")
+    cases = "; ".join(CASES)  # some have a comma
+    parser.add_argument(
+        "--only", action="append", metavar="CASE", help=f"may be repeated; out of: {cases}"
+    )
     parser.add_argument("--quick", action="store_true", help="small, to see whether it works")
     parser.add_argument("--record", action="store_true", help="add the medians to history.tsv")
     return parser
@@ -86,9 +89,9 @@ def main(argv: list[str] | None = None) -> int:
     """Compare, and print a table; 0 if all could be measured."""
     parser = arguments()
     options = parser.parse_args(argv)
-    names = options.only.split(",") if options.only else list(CASES)
+    names = options.only or list(CASES)
     if unknown := [name for name in names if name not in CASES]:
-        parser.error(f"no such case: {', '.join(unknown)}")
+        parser.error(f"no such case: {'; '.join(unknown)}")
     tools = {tool: environment.find_dcmtk(tool) or "" for tool in TOOLS}
     scale = QUICK if options.quick else Scale()
     scale = Scale(**{**vars(scale), "rounds": 1 if options.quick else options.rounds})
