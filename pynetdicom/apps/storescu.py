@@ -195,8 +195,7 @@ def store(args: Namespace, terminal: Terminal) -> int:
     from pynetdicom.upper_layer.contexts import no_context
 
     files = list(read_files(find_paths(args.path, args.recurse, terminal), terminal))
-    # Some products drop the connection when they are offered one.
-    window = (args.window, 1) if args.window > 1 else None
+    window = (args.window, 1)
     total = len(files)
     stored = size = 0
     with terminal.progress(total, sum(file.size for file in files)) as display:

@@ -363,14 +363,7 @@ def test_pixels_are_turned_round(run_app: Any, serve_app: Any) -> None:
 
 def test_a_bad_file_costs_none_of_the_others(run_app: Any, tmp_path: Path) -> None:
     """The peer aborts at it, and another association is made for those after it."""
-    from pydicom import dcmread
-
-    ds = dcmread(MR)
-    paths = []
-    for number in range(4):
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
-        paths.append(tmp_path / f"{number}.dcm")
-        ds.save_as(paths[-1])
+    paths = copies(MR, tmp_path / "many", 4)
     peers = Peers("1.2.3.1")
     with listening(peers) as listener:
         result = run_app("storescu", "127.0.0.1", listener.port, *paths)
